@@ -1,0 +1,1 @@
+"""Live trading data streamed over Server-Sent Events: the server and the Python client."""

@@ -1,0 +1,1 @@
+"""The wire, without any I/O: event stream encoding and decoding, messages and topics."""

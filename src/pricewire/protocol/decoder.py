@@ -1,0 +1,178 @@
+"""
+The event stream format, read: bytes in chunks of any size become events.
+
+Source: WHATWG HTML, section 9.2.5 "Parsing an event stream" and section 9.2.6 "Interpreting an event stream".
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pricewire.errors import EventTooLargeError
+
+MAX_EVENT_SIZE = 16 * 1024 * 1024
+"""The default limit of an event, in bytes: far above any price, and far below what hurts a process."""
+
+MAX_RETRY = 10**12
+"""The longest reconnection time that is told apart, in milliseconds."""
+
+BOM = b"\xef\xbb\xbf"
+DIGITS = re.compile("[0-9]+")
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
+    """
+    An event as a stream brought it.
+
+    Attributes:
+        type: the event's name; `message` where the stream gave none.
+        data: the data lines, joined by LF.
+        last_event_id: the id that is valid at this event, its own or an earlier one's.
+        origin: the origin of the stream's address, `https://example.com` for instance.
+    """
+
+    type: str
+    data: str
+    last_event_id: str = ""
+    origin: str = ""
+
+
+class EventStreamDecoder:
+    """
+    Turns the bytes of one connection into events, incrementally.
+
+    The cuts between chunks never matter. What is left when the connection ends belongs to an event without its blank line, and is
+    discarded with the decoder, as the standard says.
+
+    Attributes:
+        last_event_id: the id to resume from: that of the last event dispatched, also of one that had no data and was not delivered.
+        retry: the newest reconnection time that the stream asked for, in milliseconds; None where it did not.
+
+    Args:
+        last_event_id: the id that earlier connections ended with.
+        origin: what the events name as their origin.
+        max_event_size: the most that an unfinished event may hold, in bytes; looked at after each chunk.
+    """
+
+    def __init__(self, *, last_event_id: str = "", origin: str = "", max_event_size: int = MAX_EVENT_SIZE) -> None:
+        self.last_event_id = last_event_id
+        self.retry: int | None = None
+        self._origin = origin
+        self._max_event_size = max_event_size
+        # The stream's beginning: bytes that may still turn out to be a BOM; None once that is decided.
+        self._beginning: bytes | None = b""
+        self._after_carriage_return = False
+        # The line that is still coming, in pieces: joined once, so that a long line costs linear time.
+        self._line: list[bytes] = []
+        # The standard's buffers: what the lines of the event that is still coming have said.
+        self._data: list[str] = []
+        self._type = ""
+        self._id = last_event_id
+        # What that event and its unfinished line hold so far, in bytes.
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """
+        Take the next bytes and return the events that they complete, oldest first.
+
+        Raises:
+            EventTooLargeError: the event that is coming exceeds the limit. The decoder is of no use afterwards.
+        """
+        if self._beginning is not None:
+            chunk = self._strip_bom(chunk)
+        if self._after_carriage_return or b"\r" in chunk:
+            chunk = self._fold_line_breaks(chunk)
+        end = chunk.rfind(b"\n") + 1
+        if end == 0:
+            self._line.append(chunk)
+            self._grow(len(chunk))
+            return []
+        self._line.append(chunk[:end])
+        # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
+        text = b"".join(self._line).decode("utf-8", "replace")
+        self._line = [chunk[end:]] if end < len(chunk) else []
+        events, dispatched = self._interpret(text)
+        if dispatched:
+            self._size = sum(map(len, self._data))
+            self._grow(len(chunk) - end)
+        elif self._data or self._line:
+            self._grow(len(chunk))
+        else:
+            self._size = 0
+        return events
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._max_event_size:
+            raise EventTooLargeError(self._size, self._max_event_size)
+
+    def _strip_bom(self, chunk: bytes) -> bytes:
+        """Leave out one byte order mark at the very beginning (section 9.2.5: the stream is decoded by "UTF-8 decode")."""
+        beginning = (self._beginning or b"") + chunk
+        if len(beginning) < len(BOM) and BOM.startswith(beginning):
+            self._beginning = beginning
+            return b""
+        self._beginning = None
+        return beginning.removeprefix(BOM)
+
+    def _fold_line_breaks(self, chunk: bytes) -> bytes:
+        """Turn CRLF and CR into LF. A CR at the end is one at once; should an LF follow in the next chunk, it is left out there."""
+        if not chunk:
+            return chunk
+        if self._after_carriage_return:
+            chunk = chunk.removeprefix(b"\n")
+        self._after_carriage_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _interpret(self, text: str) -> tuple[list[ServerSentEvent], bool]:
+        """
+        Process whole lines (section 9.2.6); return the events, and whether there was a blank line.
+
+        The prefixes looked at first are what servers write; all else goes by the general rule.
+        """
+        events: list[ServerSentEvent] = []
+        dispatched = False
+        data = self._data
+        lines = text.split("\n")
+        lines.pop()
+        for line in lines:
+            if line[:6] == "data: ":
+                data.append(line[6:])
+            elif not line:
+                # The last event id moves at the blank line, with or without data: an event cut off before it must come again.
+                dispatched = True
+                self.last_event_id = self._id
+                if data:
+                    events.append(
+                        ServerSentEvent(
+                            self._type or "message",
+                            "\n".join(data) if len(data) > 1 else data[0],
+                            self._id,
+                            self._origin,
+                        )
+                    )
+                    data.clear()
+                self._type = ""
+            elif line[:4] == "id: " and "\0" not in line:
+                self._id = line[4:]
+            else:
+                self._process_field(line)
+        return events, dispatched
+
+    def _process_field(self, line: str) -> None:
+        """Take one field of any form (section 9.2.6, "process the field")."""
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._type = value
+        elif name == "id":
+            if "\0" not in value:
+                self._id = value
+        elif name == "retry" and DIGITS.fullmatch(value):
+            # Any longer wait is as good as for ever, and int() refuses thousands of digits.
+            digits = value.lstrip("0") or "0"
+            self.retry = int(digits) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY

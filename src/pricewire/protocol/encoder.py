@@ -1,0 +1,72 @@
+"""The event stream format, written: events and comments as bytes."""
+
+from __future__ import annotations
+
+import re
+
+from pricewire.errors import ProtocolError
+
+HEARTBEAT = b":\n"
+"""
+A comment that shows life and means nothing.
+
+It is one line without a blank line after it: parsers that only split at blank lines would take a block of its own for an event.
+"""
+
+LINE_BREAK = re.compile("\r\n|\n|\r")
+
+
+def encode_event(data: str | bytes, *, event_id: str | None = None, event_type: str | None = None, retry: int | None = None) -> bytes:
+    """
+    Encode one event, with the blank line that dispatches it.
+
+    Args:
+        data: the event's data; line breaks of any kind are kept as such, and read back as LF. Bytes are UTF-8.
+        event_id: what the reader sends as `Last-Event-ID` from now on.
+        event_type: the name that a reader listens to; absent, it is `message`.
+        retry: the reader's reconnection time, in milliseconds.
+
+    Raises:
+        ProtocolError: the id or the type holds a line break, which would end its line, or the id a NUL, which readers ignore it for;
+            the time is negative; or a text cannot be encoded as UTF-8.
+
+    Source: WHATWG HTML, section 9.2.5, "Parsing an event stream".
+    """
+    lines = []
+    if event_id is not None:
+        _refuse(event_id, "id", "\r\n\0")
+        lines.append(f"id: {event_id}\n")
+    if event_type is not None:
+        _refuse(event_type, "type", "\r\n")
+        lines.append(f"event: {event_type}\n")
+    if retry is not None:
+        if retry < 0:
+            raise ProtocolError(f"retry of {retry} ms is negative; readers accept digits only")
+        lines.append(f"retry: {retry}\n")
+    try:
+        head = "".join(lines).encode()
+        body = data if isinstance(data, bytes) else data.encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(f"event cannot be encoded as UTF-8: {error}") from error
+    if b"\n" in body or b"\r" in body:
+        body = b"\ndata: ".join(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
+    return b"%bdata: %b\n\n" % (head, body)
+
+
+def encode_comment(text: str) -> bytes:
+    """
+    Encode a comment, which every reader skips; each line of the text becomes one.
+
+    Raises:
+        ProtocolError: the text cannot be encoded as UTF-8.
+    """
+    try:
+        return "".join(f": {line}\n" for line in LINE_BREAK.split(text)).encode()
+    except UnicodeEncodeError as error:
+        raise ProtocolError(f"comment cannot be encoded as UTF-8: {error}") from error
+
+
+def _refuse(text: str, field: str, characters: str) -> None:
+    for character in characters:
+        if character in text:
+            raise ProtocolError(f"{field} {text!r} holds {character!r}, which would break the stream")

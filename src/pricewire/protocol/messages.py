@@ -1,0 +1,245 @@
+"""
+The messages on the wire, as typed objects: one model for the server, the clients and the schema.
+
+Prices are decimals in JSON strings, and times are milliseconds since 1970 in UTC; the wire has the latter as a string of digits wherever
+the HTTP surface does not call it a number.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+
+Body = TypeVar("Body")
+
+EpochMs = Annotated[str, msgspec.Meta(pattern="^[0-9]+$", description="milliseconds since 1970 in UTC, as digits")]
+Price = Annotated[Decimal, msgspec.Meta(description="a price in decimal notation, as a string")]
+InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["R_100", "EURUSD"])]
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """
+    One price update of an instrument.
+
+    Attributes:
+        instrument_id: whose price this is.
+        epoch_ms: the price's time at its source, in milliseconds since 1970 in UTC.
+        price: the middle of bid and ask, rounded to the instrument's decimals.
+        ask: what one pays to buy.
+        bid: what one gets for selling.
+    """
+
+    instrument_id: str
+    epoch_ms: int
+    price: Decimal
+    ask: Decimal
+    bid: Decimal
+
+
+class Candle(msgspec.Struct, frozen=True, gc=False):
+    """
+    Open, high, low and close of an instrument's price over a span of time.
+
+    Attributes:
+        instrument_id: whose prices these are.
+        granularity: the span, in seconds.
+        open_epoch_ms: the first millisecond of the span, a multiple of the granularity.
+        open: the first price.
+        high: the highest price.
+        low: the lowest price.
+        close: the last price; of a candle that is still being built, the newest.
+        close_epoch_ms: the first millisecond after the span.
+    """
+
+    instrument_id: str
+    granularity: int
+    open_epoch_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    close_epoch_ms: int
+
+
+class TickBody(msgspec.Struct, frozen=True, gc=False):
+    """A tick as the wire has it."""
+
+    epoch_ms: EpochMs
+    price: Price
+    ask: Price
+    bid: Price
+    instrument_id: InstrumentId
+
+    @classmethod
+    def of(cls, tick: Tick) -> TickBody:
+        """Return the tick in the form of the wire."""
+        return cls(str(tick.epoch_ms), tick.price, tick.ask, tick.bid, tick.instrument_id)
+
+
+class CandleBody(msgspec.Struct, frozen=True, gc=False):
+    """A candle as the wire has it."""
+
+    open_epoch_ms: EpochMs
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    close_epoch_ms: EpochMs
+    instrument_id: InstrumentId
+    granularity: int
+
+    @classmethod
+    def of(cls, candle: Candle) -> CandleBody:
+        """Return the candle in the form of the wire."""
+        return cls(
+            str(candle.open_epoch_ms),
+            candle.open,
+            candle.high,
+            candle.low,
+            candle.close,
+            str(candle.close_epoch_ms),
+            candle.instrument_id,
+            candle.granularity,
+        )
+
+
+class InstrumentPrice(msgspec.Struct, frozen=True):
+    """
+    The price of an instrument, as `/sse?action=instrument_price` sends it.
+
+    Attributes:
+        instrument_id: whose price this is.
+        bid: what one gets for selling, a JSON number.
+        ask: what one pays to buy, a JSON number.
+        timestamp: the price's time at its source, in the form of ISO 8601.
+    """
+
+    instrument_id: InstrumentId
+    bid: float
+    ask: float
+    timestamp: str
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """
+    What can be traded, and whether it can be now.
+
+    Attributes:
+        id: the name in topics and requests.
+        display_name: the name for people.
+        categories: where a list of markets shows it, from the general to the special.
+        pip_size: how many decimals its prices have.
+        is_market_open: whether prices are coming.
+        opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
+        closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+    """
+
+    id: InstrumentId
+    display_name: str
+    categories: list[str]
+    pip_size: int
+    is_market_open: bool = True
+    opens_at: str | None = None
+    closes_at: str | None = None
+
+
+class TicksBody(msgspec.Struct, frozen=True):
+    """Ticks, oldest first."""
+
+    ticks: list[TickBody]
+
+
+class CandlesBody(msgspec.Struct, frozen=True):
+    """Candles, oldest first."""
+
+    candles: list[CandleBody]
+
+
+class InstrumentsBody(msgspec.Struct, frozen=True):
+    """All instruments."""
+
+    instruments: list[Instrument]
+
+
+class Data(msgspec.Struct, Generic[Body], frozen=True):
+    """The wrapping of every success body."""
+
+    data: Body
+
+
+class Envelope(msgspec.Struct, Generic[Body], frozen=True):
+    """
+    An event of a stream of topics.
+
+    Attributes:
+        event: what the data is: `tick`, `candle`, ….
+        subscription_id: the topic.
+        seq: the number of this event among the topic's events.
+        data: the message itself.
+        merged: how many older events of the topic this one stands for; 0 where none was left out.
+    """
+
+    event: str
+    subscription_id: str
+    seq: int
+    data: Body
+    merged: int = 0
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """
+    What went wrong.
+
+    Attributes:
+        code: for programs, `INVALID_PARAMETERS` for instance.
+        message: for people.
+    """
+
+    code: str
+    message: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every error, in a response and in a stream's `error` event."""
+
+    error: ErrorDetail
+
+
+class TicksHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Which recent ticks are wanted.
+
+    Attributes:
+        instrument_id: whose ticks.
+        from_epoch_ms: the first time of interest, in milliseconds since 1970.
+        to_epoch_ms: the last time of interest, in milliseconds since 1970; by default now.
+        granularity: at most one tick, the last, per so many seconds; by default all.
+        count: at most so many, the newest.
+    """
+
+    instrument_id: str
+    from_epoch_ms: int | None = None
+    to_epoch_ms: int | None = None
+    granularity: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
+
+
+class CandlesHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Which candles are wanted.
+
+    Attributes:
+        instrument_id: whose candles.
+        granularity: the span of a candle, in seconds.
+        from_epoch_ms: the first time of interest, in milliseconds since 1970.
+        to_epoch_ms: the last time of interest, in milliseconds since 1970; by default now.
+        count: at most so many, the newest.
+    """
+
+    instrument_id: str
+    granularity: int = 60
+    from_epoch_ms: int | None = None
+    to_epoch_ms: int | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
