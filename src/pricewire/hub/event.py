@@ -1,0 +1,95 @@
+"""An event in the hub, and the forms in which streams show it: its bytes are made once per form, however many streams get them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pricewire.protocol.encoder import encode_event
+
+Form = Callable[["Event", int], bytes]
+"""
+Makes the data of an event for the streams of one kind.
+
+Called with the event and how many older ones of its topic it stands for; returns one line of UTF-8, usually JSON.
+"""
+
+
+class Event:
+    """
+    One published message.
+
+    Attributes:
+        position: the event's number among all that the hub published; grows with every event.
+        id: what readers resume from, made of the hub's boot and the position.
+        topic: the topic it was published to.
+        seq: the event's number among the topic's.
+        key: what it supersedes earlier events of the topic by; None where it must never be left out.
+        name: what the message is, as the envelope's `event` says it.
+        message: the message itself.
+        json: the message as JSON.
+    """
+
+    __slots__ = ("_encoded", "id", "json", "key", "message", "name", "position", "seq", "topic")
+
+    def __init__(self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any) -> None:
+        self.position = position
+        self.id = f"{boot}-{position}"
+        self.topic = topic
+        self.seq = seq
+        self.key = key
+        self.name = name
+        self.message = message
+        self.json = msgspec.json.encode(message)
+        self._encoded: dict[Form, bytes] = {}
+
+    def encoded(self, form: Form) -> bytes:
+        """Return the event's bytes in a form; they are made at the first call."""
+        data = self._encoded.get(form)
+        if data is None:
+            data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
+        return data
+
+    def encoded_merged(self, form: Form, merged: int) -> bytes:
+        """Return the event's bytes in a form, standing for `merged` older events of its topic besides itself."""
+        return self.encoded(form) if merged == 0 else encode_event(form(self, merged), event_id=self.id)
+
+
+class Notice(Event):
+    """
+    A named event about a topic's state (`stale`, for instance): it has no id and no place in the log, and holds until the next message.
+
+    Args:
+        position: that of the topic's next message: streams that were given everything before it get the notice.
+        topic: what it is about.
+        name: the event's type.
+        data: its data, one line of UTF-8.
+    """
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, *, position: int, topic: str, name: str, data: bytes) -> None:
+        super().__init__(position=position, boot="", topic=topic, seq=0, key=None, name=name, message=None)
+        self._bytes = encode_event(data, event_type=name)
+
+    def encoded(self, form: Form) -> bytes:
+        """Return the event's bytes."""
+        return self._bytes
+
+
+def envelope(event: Event, merged: int) -> bytes:
+    """Show an event with its topic, so that one stream can carry many (the form of `topic=` streams)."""
+    return b'{"event":%b,"subscription_id":%b,"seq":%d,%b"data":%b}' % (
+        msgspec.json.encode(event.name),
+        msgspec.json.encode(event.topic),
+        event.seq,
+        b'"merged":%d,' % merged if merged else b"",
+        event.json,
+    )
+
+
+def plain(event: Event, merged: int) -> bytes:
+    """Show an event as its message alone."""
+    return event.json

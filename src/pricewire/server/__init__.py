@@ -1,0 +1,1 @@
+"""The server: streams and requests over HTTP, on the hub and the market."""

@@ -1,0 +1,110 @@
+"""The response that streams topics of a hub, in any ASGI application."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+from pricewire.hub.event import Form, envelope
+from pricewire.hub.hub import Hub
+from pricewire.hub.streams import Subscription
+from pricewire.server.fallback import FallbackStream
+from pricewire.server.handover import EXTENSION, Handover
+from pricewire.server.types import Receive, Scope, Send
+
+try:
+    # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
+    from starlette.responses import Response as ResponseBase
+except ImportError:
+    ResponseBase = object  # type: ignore[assignment, misc]
+
+MEDIA_TYPE = "text/event-stream"
+"""Source: WHATWG HTML, section 9.2.5."""
+
+EXPOSED_HEADERS = ("Pricewire-Start", "Pricewire-Stream", "Pricewire-Heartbeat")
+"""What a page of another origin may read of the response: how the stream starts, its id, and the seconds between heartbeats."""
+
+
+class EventStream(ResponseBase):
+    """
+    An ASGI response that sends the current value of each topic, then every update.
+
+    Return it from a route of FastAPI, Starlette, Litestar or Django. Under `pricewire.run` its connection is handed over to the hub, and
+    it costs no task; under any other server it is sent by ASGI.
+
+        @app.get("/news")
+        async def news() -> Response:
+            return EventStream(hub, ["news"])
+
+    A reader that comes back with `Last-Event-ID` (or, where it cannot set headers, the parameter `last_event_id`) gets what it missed.
+
+    Args:
+        hub: where the topics are published to.
+        topics: what to stream.
+        form: how events are shown; `pricewire.envelope` says which topic each belongs to, `pricewire.plain` sends the message alone.
+        interval: at most one update per topic in so many seconds, the newest; 0 for every update.
+        control: whether a stream that could not resume says so by an event `reset`.
+        prelude: encoded events to send first, before the current values, where the stream does not resume.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        topics: Iterable[str],
+        *,
+        form: Form = envelope,
+        interval: float = 0.0,
+        control: bool = True,
+        prelude: bytes = b"",
+    ) -> None:
+        # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
+        self.status_code = 200
+        self.media_type = MEDIA_TYPE
+        self.background = None
+        self.body = b""
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        self._hub = hub
+        self._subscription = Subscription(frozenset(topics), form, interval, control)
+        self._prelude = prelude
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond, by the hand-over where the server offers it."""
+        hub, subscription = self._hub, self._subscription
+        start = hub.start(subscription.topics, _last_event_id(scope))
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"cache-control", b"no-store, no-transform"),
+            (b"x-accel-buffering", b"no"),
+            (b"pricewire-start", start.outcome.encode()),
+            (b"pricewire-stream", secrets.token_hex(8).encode()),
+            (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
+            (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
+            *self.raw_headers,
+        ]
+        handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
+        if scope["method"] == "HEAD":
+            handover = None
+        elif handover is not None:
+            handover.register(hub)
+            handover.announce()
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        stream = handover.take(hub) if handover is not None else None
+        if stream is not None:
+            hub.join(stream, subscription, start, self._prelude)
+            return
+        fallback = FallbackStream(hub)
+        hub.join(fallback, subscription, start, self._prelude)
+        await fallback.run(receive, send)
+
+
+def _last_event_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"last-event-id":
+            return bytes(value).decode("utf-8", "replace")
+    query: bytes = scope.get("query_string", b"")
+    values = parse_qs(query.decode("latin-1")).get("last_event_id")
+    return values[-1] if values else None

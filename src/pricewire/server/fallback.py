@@ -1,0 +1,84 @@
+"""The stream by ASGI's `send`, for servers without the hand-over: slower, and with the same behaviour."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pricewire.hub.hub import Hub
+from pricewire.hub.streams import Stream
+from pricewire.server.types import Receive, Send
+
+HIGH_WATER = 64 * 1024
+"""How much waits for `send` before the stream counts as lagging, in bytes: what asyncio's transports allow."""
+
+
+class FallbackStream(Stream):
+    """
+    A stream that keeps what is written until `run` has sent it.
+
+    Args:
+        hub: the hub that it belongs to.
+    """
+
+    __slots__ = ("_ended", "_hub", "_parts", "_paused", "_size", "_wake")
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__()
+        self._hub = hub
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._ended = False
+        self._wake = asyncio.Event()
+
+    def write(self, data: bytes) -> None:
+        """Keep bytes for `run`."""
+        self._parts.append(data)
+        self._size += len(data)
+        self._wake.set()
+        if self._size > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._hub.pause(self)
+
+    def end(self, data: bytes) -> None:
+        """Keep the last bytes, and have `run` return once they are sent."""
+        self._parts.append(data)
+        self._ended = True
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Have `run` return at once."""
+        self._parts.clear()
+        self._ended = True
+        self._wake.set()
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Send what is written until the stream ends or its reader has gone."""
+        gone = asyncio.ensure_future(self._disconnected(receive))
+        gone.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not gone.done():
+                if self._parts:
+                    data = b"".join(self._parts)
+                    self._parts.clear()
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                    self._size -= len(data)
+                    if self._paused and not self._parts:
+                        self._paused = False
+                        self._hub.resume(self)
+                elif self._ended:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    return
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        finally:
+            self._hub.leave(self)
+            gone.cancel()
+
+    @staticmethod
+    async def _disconnected(receive: Receive) -> None:
+        message: Any = {}
+        while message.get("type") != "http.disconnect":
+            message = await receive()

@@ -1,0 +1,167 @@
+"""
+The connection hand-over: under uvicorn, a stream leaves HTTP and becomes a transport and a few slots of the hub.
+
+An ASGI application streams by a task that awaits `send`, which costs each stream a task, a queue and several wake-ups per event. Here
+the response's head goes the usual way, through every middleware; then the connection is taken from uvicorn by the same call with which
+uvicorn hands a connection to its WebSocket protocol, and the task ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from pricewire.hub.hub import Hub
+from pricewire.hub.streams import Stream
+
+EXTENSION = "pricewire.handover"
+"""Where the ASGI scope's extensions have the `Handover` of the request."""
+
+LAST_CHUNK = b"0\r\n\r\n"
+"""The end of a chunked body. Source: RFC 9112, section 7.1."""
+
+
+class Handovers(ServerState):
+    """
+    uvicorn's state of one server, with what left it.
+
+    Attributes:
+        hubs: the hubs that have streams here, to be closed when the server stops: uvicorn does not know of them any more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hubs: set[Hub] = set()
+
+
+class Handover:
+    """The offer, for one request, to take its connection over."""
+
+    def __init__(self, protocol: HandoverProtocol) -> None:
+        self._protocol = protocol
+        self._cycle: RequestResponseCycle = protocol.cycle
+
+    def register(self, hub: Hub) -> None:
+        """Have a hub closed when the server stops."""
+        if isinstance(self._protocol.server_state, Handovers):
+            self._protocol.server_state.hubs.add(hub)
+
+    def announce(self) -> None:
+        """
+        Say before the response's head that its body is a stream.
+
+        HTTP/1.0 knows no chunks: there the body ends with the connection. uvicorn would send chunks all the same.
+        """
+        if self._cycle.scope["http_version"] == "1.0":
+            self._cycle.chunked_encoding = False
+            self._cycle.expected_content_length = sys.maxsize
+
+    def take(self, hub: Hub) -> HandoverStream | None:
+        """
+        Take the connection, once the head is written.
+
+        Returns:
+            the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
+            middleware holds the head back, the request's body is still coming, another request waits behind it, or the peer has gone.
+        """
+        protocol, cycle = self._protocol, self._cycle
+        if (
+            not cycle.response_started
+            or cycle.response_complete
+            or cycle.disconnected
+            or cycle.more_body
+            or protocol.cycle is not cycle
+            or protocol.transport.is_closing()
+        ):
+            return None
+        stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport)
+        protocol.let_go()
+        protocol.transport.set_protocol(stream)
+        # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return stream
+
+
+class HandoverProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, offering the hand-over to each request."""
+
+    def on_headers_complete(self) -> None:
+        """Offer the hand-over in the scope of the request whose head has come."""
+        super().on_headers_complete()
+        if self.scope.get("path") is not None:
+            # The task that runs the application has been created but not begun.
+            cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: Handover(self)}
+
+    def let_go(self) -> None:
+        """Forget the connection: no time-out, no place among the server's connections, no parser."""
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        self.flow.resume_reading()
+        self.parser = None  # type: ignore[assignment]
+
+
+class HandoverStream(asyncio.Protocol, Stream):
+    """
+    A stream on a transport of its own; its body ends with the connection.
+
+    Args:
+        hub: the hub that it belongs to.
+        transport: where it writes.
+    """
+
+    __slots__ = ("_hub", "_transport", "write")
+
+    def __init__(self, hub: Hub, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._hub = hub
+        self._transport = transport
+        # The transport's own method, so that a write of the hub costs no call of ours.
+        self.write = transport.write
+
+    def end(self, data: bytes) -> None:
+        """Write the last bytes and close the connection once they are sent."""
+        self._transport.write(data)
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Ignore what the reader sends after its request: HTTP/1.1 has nothing to say to it before the response ends."""
+
+    def eof_received(self) -> bool:
+        """Close, as the reader has gone."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Count as lagging: the transport's buffer is full."""
+        self._hub.pause(self)
+
+    def resume_writing(self) -> None:
+        """Catch up: the transport's buffer is empty again."""
+        self._hub.resume(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the hub."""
+        self._hub.leave(self)
+
+
+class ChunkedStream(HandoverStream):
+    """A stream whose writes are chunks of HTTP/1.1. Source: RFC 9112, section 7.1."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def frame(data: bytes) -> bytes:
+        """Wrap what is written at once as one chunk."""
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+    def end(self, data: bytes) -> None:
+        """Write the last bytes and the end of the body, and close the connection once they are sent."""
+        super().end(data + LAST_CHUNK)

@@ -1,0 +1,71 @@
+"""A topic's log against a naive model of all that was ever published."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricewire.hub.event import Event
+from pricewire.hub.log import LogLimits, TopicLog
+
+KEYS = st.lists(st.sampled_from([None, "a", "b"]), max_size=30)
+
+
+def event(position: int, seq: int, key: str | None) -> Event:
+    return Event(position=position, boot="00", topic="t", seq=seq, key=key, name="message", message=position)
+
+
+def filled(keys: list[str | None], count: int) -> tuple[TopicLog, list[Event]]:
+    """A log of so many events at most, that began at position 10 and shares its hub with other topics, and all that it was given."""
+    log = TopicLog(LogLimits(count=count, age=1e9), 10)
+    events = [event(11 + 2 * number, number + 1, key) for number, key in enumerate(keys)]
+    for each in events:
+        log.append(each, 0.0)
+    return log, events
+
+
+@given(KEYS, st.integers(1, 30), st.integers(0, 80), st.integers(0, 80))
+def test_after_is_everything_between_two_positions_or_none(keys: list[str | None], count: int, position: int, until: int) -> None:
+    log, events = filled(keys, count)
+    dropped = events[:-count]
+    reaches_back = position >= (dropped[-1].position if dropped else 10)
+    expected = [each for each in events if position < each.position <= until]
+    assert log.after(position, until) == (expected if reaches_back else None)
+
+
+@given(KEYS, st.integers(1, 30), st.integers(10, 80))
+def test_missed_is_what_nothing_has_superseded(keys: list[str | None], count: int, position: int) -> None:
+    log, events = filled(keys, count)
+    until = events[-1].position if events else 10
+    newest = {each.key: each for each in events}
+    expected = [each for each in events if each.position > position and (each.key is None or newest[each.key] is each)]
+    lost = [each for each in events[:-count] if each.key is None and each.position > position]
+    assert log.missed(position, until) == (None if lost else expected)
+
+
+@given(KEYS, st.integers(10, 80))
+def test_the_snapshot_is_the_newest_of_each_key_as_of_a_position(keys: list[str | None], until: int) -> None:
+    log, events = filled(keys, 1000)
+    newest = {each.key: each for each in events if each.position <= until and each.key is not None}
+    assert log.snapshot(until) == sorted(newest.values(), key=lambda each: each.position)
+
+
+@given(KEYS, st.integers(10, 80))
+def test_seq_at_counts_the_topics_events_up_to_a_position(keys: list[str | None], position: int) -> None:
+    log, events = filled(keys, 1000)
+    assert log.seq_at(position) == sum(each.position <= position for each in events)
+
+
+def test_events_expire_by_age_but_the_newest_of_a_key_is_kept() -> None:
+    log = TopicLog(LogLimits(count=100, age=60.0), 0)
+    first, second, third = event(1, 1, "a"), event(2, 2, None), event(3, 3, "b")
+    log.append(first, 0.0)
+    log.append(second, 30.0)
+    log.append(third, 61.0)
+    assert log.after(0, 9) is None
+    assert log.after(1, 9) == [second, third]
+    assert log.missed(0, 9) == [first, second, third]
+    log.expire(91.0)
+    assert log.missed(0, 9) is None
+    assert log.missed(2, 9) == [third]
+    assert log.snapshot(9) == [first, third]
