@@ -64,8 +64,8 @@ class EventStreamDecoder:
         # The stream's beginning: bytes that may still turn out to be a BOM; None once that is decided.
         self._beginning: bytes | None = b""
         self._after_carriage_return = False
-        # The line that is still coming, in pieces: joined once, so that a long line costs linear time.
-        self._line: list[bytes] = []
+        # The line that is still coming; a bytearray grows in linear time.
+        self._line = bytearray()
         # The standard's buffers: what the lines of the event that is still coming have said.
         self._data: list[str] = []
         self._type = ""
@@ -86,13 +86,12 @@ class EventStreamDecoder:
             chunk = self._fold_line_breaks(chunk)
         end = chunk.rfind(b"\n") + 1
         if end == 0:
-            self._line.append(chunk)
+            self._line += chunk
             self._grow(len(chunk))
             return []
-        self._line.append(chunk[:end])
         # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
-        text = b"".join(self._line).decode("utf-8", "replace")
-        self._line = [chunk[end:]] if end < len(chunk) else []
+        text = (self._line + chunk[:end] if self._line else chunk[:end]).decode("utf-8", "replace")
+        self._line = bytearray(chunk[end:])
         events, dispatched = self._interpret(text)
         if dispatched:
             self._size = sum(map(len, self._data))

@@ -1,0 +1,83 @@
+# Every chore is one command here, and CI calls the same ones. Nothing has to be installed before: what is missing is fetched, visibly.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PAGE   := src/pricewire/server/page/index.html
+NPM    := npm --prefix web
+
+.PHONY: run test test-python test-web bench lint format docs pins clean
+.DEFAULT_GOAL := run
+
+run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
+	$(BIN)/pricewire serve $(ARGS)
+
+test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
+
+test-python: $(VENV)/dev $(PAGE) web/dist/pricewire.js .system-packages
+	$(BIN)/pytest $(PYTEST)
+
+test-web: web/node_modules/.package-lock.json
+	$(NPM) test
+
+bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(VENV)/dev web/node_modules/.package-lock.json  ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(NPM) run lint
+
+format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(NPM) run format
+
+docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
+	$(BIN)/mkdocs build --strict
+
+pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean:  ## remove everything that the other commands made
+	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
+	rm -rf web/node_modules web/dist src/pricewire/server/page
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it by PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# The first line of each recipe removes a stamp that an interrupted installation might leave behind.
+$(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python
+	@rm -f $@
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt $(VENV)/run
+	@rm -f $@
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@command -v npm > /dev/null || { echo "Node 20 or newer with npm is needed to build the trading page."; exit 1; }
+	$(NPM) ci --no-audit --no-fund
+	@touch $@
+
+WEB_SOURCES := $(shell find web/src web/page -type f 2> /dev/null) web/vite.config.ts
+
+$(PAGE): web/node_modules/.package-lock.json $(WEB_SOURCES)
+	$(NPM) run build:page
+	@touch $@
+
+web/dist/pricewire.js: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	$(NPM) run build:lib
+	@touch $@
+
+# The browser and the proxy that tests talk to. A machine without apt-get is expected to have them.
+.system-packages:
+	tests/install-system-packages chromium
+	@touch $@
