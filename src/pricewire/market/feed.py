@@ -1,0 +1,142 @@
+"""What a feed is, and how one is found by its name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from pricewire.errors import FeedError
+from pricewire.market.pips import Integers, Number, middle, quantum_of, rounded
+from pricewire.protocol.messages import Instrument, Tick
+
+EARLIEST_MS = 100_000_000_000
+"""The earliest time of a tick, in milliseconds since 1970: in 1973. What is below was given in seconds."""
+
+LATEST_MS = 100_000_000_000_000
+"""The latest time of a tick, in milliseconds since 1970: in 5138. What is above was given in micro- or nanoseconds."""
+
+
+class Feed(Protocol):
+    """
+    Where ticks come from: an object that names its instruments and is an asynchronous iterable of their ticks.
+
+    The iteration may fail: then the market begins a new one after a while, so `__aiter__` is where to connect. It may end: then the
+    instruments' market is closed.
+
+    Attributes:
+        instruments: what it brings prices of. It stays the same.
+    """
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        """What it brings prices of."""
+
+    def __aiter__(self) -> AsyncIterator[Tick]:
+        """Yield ticks as they come; an `async def` with `yield` is the simplest way."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PastTicks:
+    """
+    Ticks of one instrument from before the start, as columns, oldest first.
+
+    Attributes:
+        instrument_id: whose ticks these are.
+        epoch_ms: their times, in milliseconds since 1970 in UTC, in order.
+        price: the middle prices, in pips: 114 is 1.14 with a `pip_size` of 2.
+        ask: what one paid to buy, in pips.
+        bid: what one got for selling, in pips.
+    """
+
+    instrument_id: str
+    epoch_ms: Integers
+    price: Integers
+    ask: Integers
+    bid: Integers
+
+
+@runtime_checkable
+class FeedWithHistory(Protocol):
+    """A feed that also knows the ticks from before its iteration."""
+
+    def history(self) -> Iterable[PastTicks]:
+        """Return the past ticks of its instruments; called once, before the iteration begins."""
+
+
+def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:
+    """
+    Return a tick with its prices rounded half even to the instrument's decimals, and the middle of bid and ask for price.
+
+    Args:
+        instrument: whose price this is.
+        bid: what one gets for selling.
+        ask: what one pays to buy.
+        epoch_ms: the price's time at its source, in milliseconds since 1970 in UTC.
+
+    Raises:
+        FeedError: bid or ask is not a number.
+    """
+    quantum = quantum_of(instrument.pip_size)
+    bid, ask = rounded(bid, quantum), rounded(ask, quantum)
+    return Tick(instrument.id, epoch_ms, middle(bid, ask, quantum), ask, bid)
+
+
+def load_feed(name: str) -> Feed:
+    """
+    Import a feed by its name.
+
+    Args:
+        name: `module:Class`, of a class without arguments; or `module:object`, of a feed. Modules of the working directory are found
+            as well.
+
+    Raises:
+        FeedError: there is no such module or name in it, it failed, or it is not a feed.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise FeedError(f"feed {name!r} is not of the form 'module:Class'")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        # For good, and not only for this import: the module may import its neighbours later.
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise FeedError(f"feed {name!r}: there is no module {error.name!r} here or among the installed ones") from error
+        raise FeedError(f"feed {name!r}: module {module_name!r} needs {error.name!r}, which is not installed") from error
+    except Exception as error:
+        raise FeedError(f"feed {name!r}: importing {module_name!r} failed: {error!r}") from error
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise FeedError(f"feed {name!r}: module {module_name!r} has no {attribute!r}")
+    try:
+        feed = found() if isinstance(found, type) else found
+    except Exception as error:
+        raise FeedError(f"feed {name!r}: {attribute}() failed: {error!r}") from error
+    return checked(feed, name)
+
+
+def checked(feed: Feed, name: str) -> Feed:
+    """
+    Return a feed that has been found to look like one.
+
+    Args:
+        feed: what should be a feed.
+        name: how to call it in an error.
+
+    Raises:
+        FeedError: it lacks instruments or the iteration.
+    """
+    if not hasattr(feed, "__aiter__"):
+        raise FeedError(f"feed {name!r} is not an asynchronous iterable: it needs 'async def __aiter__(self)' that yields ticks")
+    instruments = getattr(feed, "instruments", None)
+    if not isinstance(instruments, Sequence) or not all(isinstance(each, Instrument) for each in instruments):
+        raise FeedError(f"feed {name!r} needs an attribute 'instruments', a list of pricewire.protocol.messages.Instrument")
+    if not instruments:
+        raise FeedError(f"feed {name!r} has no instrument")
+    return feed

@@ -1,0 +1,254 @@
+"""The market: runs the feeds, keeps what they bring, publishes it, and answers what has been."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pricewire.errors import FeedError, UnknownInstrumentError
+from pricewire.market.clock import Clock, SystemClock
+from pricewire.market.feed import Feed, FeedWithHistory
+from pricewire.market.pips import MAX_PIP_SIZE
+from pricewire.market.quotes import Quotes
+from pricewire.market.supervisor import Supervisor
+from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
+from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, Topic, parse_granularity
+
+logger = logging.getLogger(__name__)
+
+Publish = Callable[[str, Tick | Candle, str], None]
+"""Is called with a topic, a message of it, and the kind of event: `tick` or `candle`."""
+
+OnStale = Callable[[str, int], None]
+"""Is called with an instrument's id and since when no tick has come, in milliseconds since 1970."""
+
+WATCH_S = 1.0
+"""How often silence is looked for, in seconds."""
+
+
+class Market:
+    """
+    All instruments of some feeds.
+
+    Ticks are published in the order of their coming. A candle is published with every tick in it, where somebody wants it; one of an
+    earlier span, changed by a late tick, is not.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        publish: Publish,
+        *,
+        on_stale: OnStale | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """
+        Prepare to run feeds.
+
+        Args:
+            feeds: where ticks come from.
+            publish: is called for every tick and every wanted candle. What it raises ends `run`.
+            on_stale: is called once per silence, when an instrument's ticks have stopped for much longer than usual.
+            clock: the time to run by; by default the system's.
+
+        Raises:
+            FeedError: two feeds bring the same instrument, or an instrument's id or `pip_size` cannot be used.
+        """
+        self._feeds = list(feeds)
+        self._publish = publish
+        self._on_stale = on_stale
+        self._clock = clock or SystemClock()
+        self._refused = 0
+        self._quotes: dict[str, Quotes] = {}
+        self._quotes_of_feeds: list[dict[str, Quotes]] = []
+        now_ns = self._clock.now_ns()
+        for feed in self._feeds:
+            own: dict[str, Quotes] = {}
+            for instrument in feed.instruments:
+                if instrument.id in self._quotes:
+                    raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
+                own[instrument.id] = self._quotes[instrument.id] = Quotes(checked(instrument), now_ns)
+            self._quotes_of_feeds.append(own)
+
+    async def run(self) -> None:
+        """Load the history of the feeds, then run them until cancelled, also when all have ended."""
+        self._load_history()
+        async with asyncio.TaskGroup() as tasks:
+            for feed, own in zip(self._feeds, self._quotes_of_feeds, strict=True):
+                tasks.create_task(self._supervisor(feed, own).run(), name=f"feed {type(feed).__name__}")
+            tasks.create_task(self._watch(), name="market watch")
+
+    def want(self, topic: Topic) -> None:
+        """
+        Publish a topic from now on; again is the same as once. Ticks are always published.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the topic's instrument.
+        """
+        quotes = self._of(topic.instrument_id)
+        if isinstance(topic, CandlesTopic):
+            quotes.want(topic.granularity)
+
+    def unwant(self, topic: Topic) -> None:
+        """
+        Stop publishing a topic's candles; without effect where it was not wanted.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the topic's instrument.
+        """
+        quotes = self._of(topic.instrument_id)
+        if isinstance(topic, CandlesTopic):
+            quotes.unwant(topic.granularity)
+
+    def instruments(self) -> list[Instrument]:
+        """Return all instruments, with `is_market_open` as it is now."""
+        return [shown(quotes) for quotes in self._quotes.values()]
+
+    def instrument(self, instrument_id: str) -> Instrument:
+        """
+        Return an instrument, with `is_market_open` as it is now.
+
+        Raises:
+            UnknownInstrumentError: no feed brings it.
+        """
+        return shown(self._of(instrument_id))
+
+    def is_stale(self, instrument_id: str) -> bool:
+        """
+        Return whether an instrument has been silent for much longer than usual.
+
+        Raises:
+            UnknownInstrumentError: no feed brings it.
+        """
+        return self._of(instrument_id).pace.is_stale
+
+    def tick(self, instrument_id: str) -> Tick | None:
+        """
+        Return the tick that came last, or None before the first.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+        """
+        return self._of(instrument_id).newest
+
+    def candle(self, instrument_id: str, granularity: int) -> Candle | None:
+        """
+        Return the newest candle, or None before the first tick.
+
+        Args:
+            instrument_id: whose candle.
+            granularity: its span, in seconds.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+            InvalidTopicError: the granularity is none of `GRANULARITIES`.
+        """
+        return self._of(instrument_id).candle(parse_granularity(str(granularity)))
+
+    def ticks(self, request: TicksHistoryRequest) -> list[Tick]:
+        """
+        Return recent ticks, oldest first.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+        """
+        history = self._of(request.instrument_id).history
+        return history.query(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
+
+    def candles(self, request: CandlesHistoryRequest) -> list[Candle]:
+        """
+        Return recent candles, oldest first, with the one being built.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+            InvalidTopicError: the granularity is none of `GRANULARITIES`.
+        """
+        quotes = self._of(request.instrument_id)
+        granularity = parse_granularity(str(request.granularity))
+        rows = quotes.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
+        return quotes.candles_of(rows, granularity)
+
+    def _of(self, instrument_id: str) -> Quotes:
+        quotes = self._quotes.get(instrument_id)
+        if quotes is None:
+            raise UnknownInstrumentError(instrument_id)
+        return quotes
+
+    def _supervisor(self, feed: Feed, own: dict[str, Quotes]) -> Supervisor:
+        def on_tick(tick: Tick) -> None:
+            self._take(tick, own)
+
+        def on_down() -> None:
+            for quotes in own.values():
+                quotes.is_open = False
+
+        return Supervisor(feed, on_tick=on_tick, on_down=on_down, clock=self._clock)
+
+    def _take(self, tick: Tick, own: dict[str, Quotes]) -> None:
+        """Keep and publish a tick of the feed that announced the instruments `own`."""
+        try:
+            if type(tick) is not Tick:
+                raise FeedError(f"{tick!r} is not a pricewire Tick")
+            quotes = own.get(tick.instrument_id)
+            if quotes is None:
+                raise FeedError(f"tick of {tick.instrument_id!r}, which its feed has not announced")
+            tick, candles = quotes.take(tick, self._clock.now_ns())
+        except FeedError as error:
+            self._report(error)
+            return
+        self._publish(quotes.topic, tick, "tick")
+        for topic, candle in candles:
+            self._publish(topic, candle, "candle")
+
+    def _report(self, error: FeedError) -> None:
+        """Log a tick that is not used: the first ones, then ever fewer, since a broken feed brings thousands per second."""
+        self._refused += 1
+        if self._refused <= 5 or str(self._refused).strip("0") == "1":
+            logger.warning("tick not used (%d so far): %s", self._refused, error)
+
+    def _load_history(self) -> None:
+        for feed, own in zip(self._feeds, self._quotes_of_feeds, strict=True):
+            if not isinstance(feed, FeedWithHistory):
+                continue
+            try:
+                for past in feed.history():
+                    if past.instrument_id not in own:
+                        raise FeedError(f"past ticks of {past.instrument_id!r}, which the feed has not announced")
+                    own[past.instrument_id].load(past)
+            except Exception as error:
+                # Prices to come are worth more than those that were: the feed runs all the same.
+                logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
+
+    async def _watch(self) -> None:
+        while True:
+            await self._clock.sleep(WATCH_S)
+            now_ns = self._clock.now_ns()
+            for instrument_id, quotes in self._quotes.items():
+                if quotes.pace.falls_silent(now_ns):
+                    logger.warning("no tick of %s for %.0f s", instrument_id, (now_ns - quotes.pace.newest_ns) / 1e9)
+                    if self._on_stale is not None:
+                        self._on_stale(instrument_id, quotes.pace.newest_ns // 1_000_000)
+
+
+def shown(quotes: Quotes) -> Instrument:
+    """Return an instrument with `is_market_open` as it is now."""
+    if quotes.instrument.is_market_open == quotes.is_open:
+        return quotes.instrument
+    return msgspec.structs.replace(quotes.instrument, is_market_open=quotes.is_open)
+
+
+def checked(instrument: Instrument) -> Instrument:
+    """
+    Return an instrument that can be used.
+
+    Raises:
+        FeedError: its id would break a topic, or its `pip_size` is out of bounds.
+    """
+    if INSTRUMENT_ID.fullmatch(instrument.id) is None:
+        raise FeedError(f"instrument id {instrument.id!r} is not 1 to 64 letters, digits, '_', '.' and '-'")
+    if not 0 <= instrument.pip_size <= MAX_PIP_SIZE:
+        raise FeedError(f"instrument {instrument.id}: pip_size {instrument.pip_size} is not 0 to {MAX_PIP_SIZE} decimals")
+    return instrument

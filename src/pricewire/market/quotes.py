@@ -1,0 +1,172 @@
+"""All that is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pricewire.errors import FeedError
+from pricewire.market.candles import BuildingCandle, CandleSeries
+from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks
+from pricewire.market.history import TickHistory
+from pricewire.market.pace import Pace
+from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
+from pricewire.protocol.messages import Candle, Instrument, Tick
+from pricewire.protocol.topics import CandlesTopic, TicksTopic
+
+
+class Quotes:
+    """
+    One instrument and what its feed has brought.
+
+    Attributes:
+        instrument: as the feed announced it.
+        topic: the text of its ticks' topic.
+        newest: the tick that came last, or None.
+        is_open: whether ticks are coming.
+        history: the recent ticks.
+        candles: the recent candles.
+        pace: how often ticks usually come.
+    """
+
+    __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
+
+    def __init__(self, instrument: Instrument, start_ns: int) -> None:
+        """
+        Begin without ticks.
+
+        Args:
+            instrument: as its feed announces it.
+            start_ns: the time, in nanoseconds since 1970.
+        """
+        self.instrument = instrument
+        self.topic = str(TicksTopic(instrument.id))
+        self.newest: Tick | None = None
+        self.is_open = instrument.is_market_open
+        self.history = TickHistory(instrument)
+        self.candles = CandleSeries()
+        self.pace = Pace(start_ns)
+        self._quantum = quantum_of(instrument.pip_size)
+        self._scale = 10**instrument.pip_size
+        self._live: dict[int, tuple[str, BuildingCandle | None]] = {}
+
+    def load(self, past: PastTicks) -> None:
+        """
+        Begin with past ticks.
+
+        Raises:
+            FeedError: the columns differ in length, or the times are not in order.
+        """
+        if not len(past.epoch_ms) == len(past.price) == len(past.ask) == len(past.bid):
+            raise FeedError(f"the past ticks of {past.instrument_id} have columns of different lengths")
+        if (past.epoch_ms[1:] < past.epoch_ms[:-1]).any():
+            raise FeedError(f"the past ticks of {past.instrument_id} are not in the order of their times")
+        if len(past.epoch_ms) == 0:
+            return
+        self.history.load(past)
+        self.candles.load(past.epoch_ms, past.price)
+        self.newest = self.history.query(None, None, None, 1)[0]
+
+    def take(self, tick: Tick, now_ns: int) -> tuple[Tick, list[tuple[str, Candle]]]:
+        """
+        Keep a tick; return it with exactly the instrument's decimals, and the wanted candles that it has changed, with their topics.
+
+        Args:
+            tick: of this instrument. One that is older than the newest is kept in its place, and changes the candles of its time.
+            now_ns: when it came, in nanoseconds since 1970.
+
+        Raises:
+            FeedError: its prices are not positive numbers or bid is above ask, or its time is not in milliseconds since 1970.
+        """
+        try:
+            one = self._quantum
+            exact = tick.price.same_quantum(one) and tick.ask.same_quantum(one) and tick.bid.same_quantum(one)
+        except AttributeError:  # a feed without a type checker has put in floats
+            exact = False
+        if not exact:
+            tick = self._exact(tick)
+        epoch_ms = tick.epoch_ms
+        if type(epoch_ms) is not int:
+            raise FeedError(f"tick of {tick.instrument_id}: its time {epoch_ms!r} is not a whole number of milliseconds")
+        scale = self._scale
+        price, ask, bid = int(tick.price * scale), int(tick.ask * scale), int(tick.bid * scale)
+        if not (0 < bid <= ask < MOST_PIPS and 0 < price < MOST_PIPS and EARLIEST_MS <= epoch_ms < LATEST_MS):
+            raise FeedError(self._fault(tick))
+        self.history.add(epoch_ms, price, ask, bid)
+        self.candles.add(epoch_ms, price)
+        self.pace.tick(now_ns)
+        self.newest = tick
+        self.is_open = True
+        return tick, self._changed(epoch_ms, price) if self._live else []
+
+    def want(self, granularity: int) -> None:
+        """Keep the candle of so many seconds at hand from now on."""
+        if granularity not in self._live:
+            topic = str(CandlesTopic(self.instrument.id, granularity))
+            self._live[granularity] = (topic, self.candles.current(granularity))
+
+    def unwant(self, granularity: int) -> None:
+        """Stop what `want` began."""
+        self._live.pop(granularity, None)
+
+    def candle(self, granularity: int) -> Candle | None:
+        """Return the newest candle of so many seconds, or None before the first tick."""
+        building = self.candles.current(granularity)
+        return None if building is None else self._message(granularity, building)
+
+    def candles_of(self, rows: Integers, granularity: int) -> list[Candle]:
+        """Return rows of the candle series as messages."""
+        one, instrument_id, span_ms = self._quantum, self.instrument.id, granularity * 1000
+        return [
+            Candle(instrument_id, granularity, start, open_ * one, high * one, low * one, close * one, start + span_ms)
+            for start, open_, high, low, close, _, _ in rows.tolist()
+        ]
+
+    def _changed(self, epoch_ms: int, price: int) -> list[tuple[str, Candle]]:
+        changed = []
+        for granularity, (topic, building) in self._live.items():
+            if building is None or epoch_ms >= building.end:
+                building = BuildingCandle(granularity * 1000, epoch_ms, price)
+                self._live[granularity] = (topic, building)
+            elif epoch_ms >= building.start:
+                building.add(epoch_ms, price)
+            else:
+                # A late tick of an earlier candle. The history has it; published, that candle would pass for the newest.
+                continue
+            changed.append((topic, self._message(granularity, building)))
+        return changed
+
+    def _message(self, granularity: int, candle: BuildingCandle) -> Candle:
+        one = self._quantum
+        return Candle(
+            self.instrument.id,
+            granularity,
+            candle.start,
+            candle.open * one,
+            candle.high * one,
+            candle.low * one,
+            candle.close * one,
+            candle.end,
+        )
+
+    def _exact(self, tick: Tick) -> Tick:
+        one = self._quantum
+        exact = Tick(
+            tick.instrument_id,
+            tick.epoch_ms,
+            rounded(tick.price, one),
+            rounded(tick.ask, one),
+            rounded(tick.bid, one),
+        )
+        if not (exact.price.is_finite() and exact.ask.is_finite() and exact.bid.is_finite()):
+            raise FeedError(self._fault(tick))
+        return exact
+
+    def _fault(self, tick: Tick) -> str:
+        """Return what is wrong with a tick that is not kept."""
+        shown = f"tick of {self.instrument.id} at {tick.epoch_ms} with bid {tick.bid}, ask {tick.ask}, price {tick.price}"
+        prices = (Decimal(tick.bid), Decimal(tick.ask), Decimal(tick.price))
+        if not all(price.is_finite() and 0 < price < MOST_PIPS / self._scale for price in prices):
+            return f"{shown}: the prices must be positive numbers (and below 2^62 pips)"
+        if tick.bid > tick.ask:
+            return f"{shown}: bid is above ask"
+        return f"{shown}: the time is not in milliseconds since 1970"

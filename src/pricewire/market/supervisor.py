@@ -1,0 +1,75 @@
+"""Keeps one feed running: passes its ticks on, and starts it again when it has failed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+from pricewire.market.backoff import restart_delay_s
+from pricewire.market.clock import Clock
+from pricewire.market.feed import Feed
+from pricewire.protocol.messages import Tick
+
+logger = logging.getLogger(__name__)
+
+TURN = 256
+"""After how many ticks the other tasks get a turn: a feed that never waits would keep them all from running."""
+
+
+class Supervisor:
+    """One feed's task."""
+
+    def __init__(self, feed: Feed, *, on_tick: Callable[[Tick], None], on_down: Callable[[], None], clock: Clock) -> None:
+        """
+        Prepare to run a feed.
+
+        Args:
+            feed: where the ticks come from.
+            on_tick: is called with each. What it raises is no failure of the feed, and ends `run`.
+            on_down: is called when no more ticks are coming, for now or for good.
+            clock: the time to wait by.
+        """
+        self._feed = feed
+        self._on_tick = on_tick
+        self._on_down = on_down
+        self._clock = clock
+        names = [instrument.id for instrument in feed.instruments]
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        self._name = f"{type(feed).__name__} ({shown})"
+
+    async def run(self) -> None:
+        """Pass on the feed's ticks until it ends, however often it fails."""
+        failures = 0
+        while True:
+            came, failure = await self._run_once()
+            self._on_down()
+            if failure is None:
+                logger.info("feed %s has ended", self._name)
+                return
+            failures = 1 if came else failures + 1
+            delay_s = restart_delay_s(failures)
+            logger.warning("feed %s failed, next try in %g s: %r", self._name, delay_s, failure, exc_info=failure)
+            await self._clock.sleep(delay_s)
+
+    async def _run_once(self) -> tuple[int, Exception | None]:
+        """Pass on the ticks of one iteration; return how many came, and what it failed with, None where it ended."""
+        came = 0
+        ticks: AsyncIterator[Tick] | None = None
+        try:
+            while True:
+                try:
+                    if ticks is None:
+                        ticks = aiter(self._feed)
+                    tick = await anext(ticks)
+                except StopAsyncIteration:
+                    return came, None
+                except Exception as failure:
+                    return came, failure
+                came += 1
+                self._on_tick(tick)
+                if came % TURN == 0:
+                    await self._clock.sleep(0)
+        finally:
+            # Where `on_tick` raised, the generator would else wait for the garbage collector to close its connection.
+            if isinstance(ticks, AsyncGenerator):
+                await ticks.aclose()

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from market.fakes import START_MS, START_NS, FakeClock, ScriptedFeed, Step, running, settle
+from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
+from pricewire.market.feed import PastTicks
+from pricewire.market.market import Market
+from pricewire.market.simulated import SimulatedFeed
+from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
+from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic
+
+X = Instrument(id="X", display_name="X", categories=[], pip_size=1)
+Y = Instrument(id="Y", display_name="Y", categories=[], pip_size=1)
+NOW_MS = 1_700_000_000_000
+BROKEN = ConnectionError("lost")
+
+
+def tick(instrument_id: str, price: float, offset_ms: int = 0) -> Tick:
+    middle = Decimal(str(price)).quantize(Decimal("0.1"))
+    return Tick(instrument_id, NOW_MS + offset_ms, middle, middle + Decimal("0.1"), middle - Decimal("0.1"))
+
+
+class Published:
+    """What a market publishes."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Tick | Candle, str]] = []
+        self.stale: list[tuple[str, int]] = []
+
+    def publish(self, topic: str, message: Tick | Candle, event: str) -> None:
+        self.events.append((topic, message, event))
+
+    def on_stale(self, instrument_id: str, since_epoch_ms: int) -> None:
+        self.stale.append((instrument_id, since_epoch_ms))
+
+    def topics(self) -> list[str]:
+        return [topic for topic, _, _ in self.events]
+
+
+def market_of(*scripts: list[Step], instruments: Iterable[Instrument] = (X, Y)) -> tuple[Market, Published, FakeClock]:
+    clock, published = FakeClock(), Published()
+    feed = ScriptedFeed(clock, list(instruments), *scripts)
+    return Market([feed], published.publish, on_stale=published.on_stale, clock=clock), published, clock
+
+
+async def test_every_tick_is_published_and_kept() -> None:
+    ticks = [tick("X", 1), tick("Y", 5), tick("X", 2, 10)]
+    market, published, _ = market_of([*ticks])
+    assert market.tick("X") is None
+    async with running(market):
+        assert published.events == [(f"ticks:{each.instrument_id}", each, "tick") for each in ticks]
+        assert (market.tick("X"), market.tick("Y")) == (ticks[2], ticks[1])
+        assert market.ticks(TicksHistoryRequest(instrument_id="X")) == [ticks[0], ticks[2]]
+
+
+async def test_a_tick_is_kept_before_it_is_published() -> None:
+    seen: list[Tick | None] = []
+    clock = FakeClock()
+    market = Market([ScriptedFeed(clock, [X], [tick("X", 1)])], lambda topic, message, event: seen.append(market.tick("X")), clock=clock)
+    async with running(market):
+        assert seen == [tick("X", 1)]
+
+
+async def test_candles_are_published_while_they_are_wanted() -> None:
+    market, published, clock = market_of([tick("X", 1), 1.0, tick("X", 2), 1.0, tick("X", 3), 1.0, tick("X", 4)])
+    topic = CandlesTopic("X", 300)
+    async with running(market):
+        market.want(topic)
+        market.want(topic)
+        market.want(TicksTopic("X"))
+        await clock.advance(1)
+        await settle()
+        assert published.topics() == ["ticks:X", "ticks:X", "candles:X:300"]
+        _, candle, event = published.events[-1]
+        assert event == "candle"
+        assert candle == market.candle("X", 300)
+        assert isinstance(candle, Candle)
+        assert (candle.open, candle.close) == (Decimal("1.0"), Decimal("2.0"))
+        await clock.advance(1)
+        await settle()
+        market.unwant(topic)
+        market.unwant(topic)
+        market.unwant(TicksTopic("X"))
+        await clock.advance(1)
+        await settle()
+        assert published.topics()[3:] == ["ticks:X", "candles:X:300", "ticks:X"]
+        # The candle went on while nobody wanted it.
+        current = market.candle("X", 300)
+        assert current is not None
+        assert current.close == Decimal("4.0")
+
+
+async def test_candles_can_be_read() -> None:
+    market, _, _ = market_of([tick("X", 1), tick("X", 3, 60_000), tick("X", 2, 120_000)])
+    async with running(market):
+        candles = market.candles(CandlesHistoryRequest(instrument_id="X", count=2))
+        assert [str(candle.close) for candle in candles] == ["3.0", "2.0"]
+        assert candles[-1] == market.candle("X", 60)
+        (day,) = market.candles(CandlesHistoryRequest(instrument_id="X", granularity=86400))
+        assert [str(price) for price in (day.open, day.high, day.low, day.close)] == ["1.0", "3.0", "1.0", "2.0"]
+        assert day.close_epoch_ms - day.open_epoch_ms == 86_400_000
+        assert market.candles(CandlesHistoryRequest(instrument_id="X", from_epoch_ms=10**30)) == []
+        assert market.ticks(TicksHistoryRequest(instrument_id="X", to_epoch_ms=-(10**30))) == []
+
+
+async def test_ticks_can_be_read_by_time_and_thinned() -> None:
+    ticks = [tick("X", n + 1, n * 400) for n in range(10)]
+    market, _, _ = market_of([*ticks])
+    async with running(market):
+        request = TicksHistoryRequest(instrument_id="X", from_epoch_ms=NOW_MS + 800, to_epoch_ms=NOW_MS + 2400)
+        assert market.ticks(request) == ticks[2:7]
+        thinned = TicksHistoryRequest(instrument_id="X", granularity=1, count=2)
+        assert market.ticks(thinned) == [ticks[7], ticks[9]]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda market: market.instrument("Z"),
+        lambda market: market.tick("Z"),
+        lambda market: market.candle("Z", 60),
+        lambda market: market.is_stale("Z"),
+        lambda market: market.ticks(TicksHistoryRequest(instrument_id="Z")),
+        lambda market: market.candles(CandlesHistoryRequest(instrument_id="Z")),
+        lambda market: market.want(TicksTopic("Z")),
+        lambda market: market.unwant(CandlesTopic("Z", 60)),
+    ],
+)
+def test_an_unknown_instrument_is_named(ask: Any) -> None:
+    market, _, _ = market_of([])
+    with pytest.raises(UnknownInstrumentError, match="'Z'"):
+        ask(market)
+
+
+def test_an_unknown_granularity_is_named() -> None:
+    market, _, _ = market_of([])
+    with pytest.raises(InvalidTopicError, match="granularity '90'"):
+        market.candles(CandlesHistoryRequest(instrument_id="X", granularity=90))
+    with pytest.raises(InvalidTopicError, match="granularity '90'"):
+        market.candle("X", 90)
+
+
+async def test_a_failed_feed_closes_its_instruments_until_they_tick_again() -> None:
+    market, published, clock = market_of([tick("X", 1), tick("Y", 1), 1.0, BROKEN], [1.0, tick("X", 2), 10.0])
+    assert [instrument.is_market_open for instrument in market.instruments()] == [True, True]
+    async with running(market):
+        assert market.instrument("X").is_market_open
+        await clock.advance(1)
+        await settle()
+        assert [instrument.is_market_open for instrument in market.instruments()] == [False, False]
+        assert market.instrument("X") == Instrument("X", "X", [], 1, is_market_open=False)
+        await clock.advance(2)
+        await settle()
+        assert published.topics() == ["ticks:X", "ticks:Y", "ticks:X"]
+        assert [instrument.is_market_open for instrument in market.instruments()] == [True, False]
+
+
+async def test_a_feed_that_has_ended_closes_its_instruments_and_can_still_be_read() -> None:
+    market, _, clock = market_of([tick("X", 1)])
+    async with running(market) as task:
+        await clock.advance(100)
+        assert not market.instrument("X").is_market_open
+        assert market.tick("X") == tick("X", 1)
+        assert not task.done()
+
+
+async def test_a_failing_feed_leaves_the_others_running() -> None:
+    clock, published = FakeClock(), Published()
+    broken = ScriptedFeed(clock, [X], [BROKEN], [10.0])
+    healthy = ScriptedFeed(clock, [Y], [1.0, tick("Y", 1), 1.0, tick("Y", 2), 10.0])
+    market = Market([broken, healthy], published.publish, clock=clock)
+    async with running(market):
+        await clock.advance(2)
+        await settle()
+        assert published.topics() == ["ticks:Y", "ticks:Y"]
+        assert [instrument.is_market_open for instrument in market.instruments()] == [False, True]
+
+
+async def test_silence_is_told_once_and_ended_by_a_tick() -> None:
+    regular: list[Step] = [step for n in range(20) for step in (tick("X", n + 1), 1.0)]
+    market, published, clock = market_of([*regular, 30.0, tick("X", 7), 100.0], instruments=[X])
+    async with running(market):
+        await clock.advance(20)
+        assert published.stale == []
+        await clock.advance(20)
+        assert published.stale == [("X", START_MS + 19_000)]
+        assert market.is_stale("X")
+        await clock.advance(10)
+        await settle()
+        assert not market.is_stale("X")
+        await clock.advance(50)
+        assert [since for _, since in published.stale] == [START_MS + 19_000, START_MS + 50_000]
+
+
+async def test_ticks_that_cannot_be_used_are_reported_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    unannounced: Any = tick("Z", 1)
+    nothing: Any = None
+    crossed = Tick("X", NOW_MS, Decimal("1.0"), Decimal("1.0"), Decimal("2.0"))
+    market, published, _ = market_of([unannounced, nothing, crossed, tick("X", -5), tick("X", 1), 10.0])
+    async with running(market):
+        assert published.events == [("ticks:X", tick("X", 1), "tick")]
+        assert market.instrument("X").is_market_open
+    assert len(caplog.records) == 4
+    for expected in ("tick of 'Z', which its feed has not announced", "None is not a pricewire Tick", "bid is above ask"):
+        assert expected in caplog.text
+
+
+async def test_reports_of_unusable_ticks_get_rarer(caplog: pytest.LogCaptureFixture) -> None:
+    market, _, _ = market_of([tick("X", -5)] * 1500)
+    async with running(market):
+        await settle()
+    assert [record.args[0] for record in caplog.records if record.args] == [1, 2, 3, 4, 5, 10, 100, 1000]  # type: ignore[index]
+
+
+async def test_a_feed_may_only_bring_its_own_instruments() -> None:
+    clock, published = FakeClock(), Published()
+    feeds = [ScriptedFeed(clock, [X], [tick("Y", 1)]), ScriptedFeed(clock, [Y], [tick("Y", 2)])]
+    async with running(Market(feeds, published.publish, clock=clock)):
+        assert published.events == [("ticks:Y", tick("Y", 2), "tick")]
+
+
+async def test_what_publishing_raises_ends_the_market() -> None:
+    clock = FakeClock()
+
+    def publish(topic: str, message: Tick | Candle, event: str) -> None:
+        raise RuntimeError("bug in the hub")
+
+    market = Market([ScriptedFeed(clock, [X], [tick("X", 1), 10.0])], publish, clock=clock)
+    with pytest.raises(ExceptionGroup) as raised:
+        await market.run()
+    assert raised.group_contains(RuntimeError, match="bug in the hub")
+
+
+@pytest.mark.parametrize(
+    ("feeds", "message"),
+    [
+        ([[X], [Y, X]], "instrument X is brought twice"),
+        ([[X, X]], "instrument X is brought twice"),
+        ([[Instrument(id="EUR/USD", display_name="", categories=[], pip_size=5)]], "instrument id 'EUR/USD'"),
+        ([[Instrument(id="", display_name="", categories=[], pip_size=5)]], "instrument id ''"),
+        ([[Instrument(id="X", display_name="", categories=[], pip_size=13)]], "pip_size 13"),
+        ([[Instrument(id="X", display_name="", categories=[], pip_size=-1)]], "pip_size -1"),
+    ],
+)
+def test_instruments_that_cannot_be_used_are_refused(feeds: list[list[Instrument]], message: str) -> None:
+    clock = FakeClock()
+    with pytest.raises(FeedError, match=message):
+        Market([ScriptedFeed(clock, instruments) for instruments in feeds], lambda *_: None, clock=clock)
+
+
+class Remembering(ScriptedFeed):
+    """A feed with a history."""
+
+    def __init__(self, clock: FakeClock, history: list[PastTicks] | Exception, *scripts: list[Step]) -> None:
+        super().__init__(clock, [X], *scripts)
+        self._history = history
+
+    def history(self) -> list[PastTicks]:
+        if isinstance(self._history, Exception):
+            raise self._history
+        return self._history
+
+
+def past(instrument_id: str) -> PastTicks:
+    epochs, prices = np.array([NOW_MS - 60_000, NOW_MS - 1000]), np.array([20, 30])
+    return PastTicks(instrument_id, epochs, prices, prices + 1, prices - 1)
+
+
+async def test_the_history_is_loaded_before_the_first_tick() -> None:
+    clock, published = FakeClock(), Published()
+    market = Market([Remembering(clock, [past("X")], [1.0, tick("X", 4)])], published.publish, clock=clock)
+    async with running(market):
+        assert published.events == []
+        assert market.tick("X") == tick("X", 3, -1000)
+        await clock.advance(1)
+        await settle()
+        prices = [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))]
+        assert prices == ["2.0", "3.0", "4.0"]
+
+
+@pytest.mark.parametrize("history", [ValueError("disk"), [past("Y")]])
+async def test_a_feed_without_its_history_runs_all_the_same(history: list[PastTicks] | Exception, caplog: pytest.LogCaptureFixture) -> None:
+    clock, published = FakeClock(), Published()
+    market = Market([Remembering(clock, history, [tick("X", 4)])], published.publish, clock=clock)
+    async with running(market):
+        assert published.topics() == ["ticks:X"]
+    assert "feed Remembering has no usable history" in caplog.text
+
+
+async def test_the_simulated_market_has_a_day_of_ticks_and_candles_and_goes_on() -> None:
+    clock, published = FakeClock(), Published()
+    market = Market([SimulatedFeed(3, clock=clock)], published.publish, clock=clock)
+    async with running(market):
+        await clock.advance(60)
+        await settle()
+        for instrument in market.instruments():
+            ticks = market.ticks(TicksHistoryRequest(instrument_id=instrument.id, count=5000))
+            interval = 1000 if instrument.id.startswith("1HZ") else 2000
+            assert {after.epoch_ms - before.epoch_ms for before, after in pairwise(ticks)} == {interval}
+            assert ticks[-1].epoch_ms == clock.now_ns() // 1_000_000 // interval * interval
+            minutes = market.candles(CandlesHistoryRequest(instrument_id=instrument.id, count=5000))
+            assert len(minutes) in (1441, 1442)
+            assert all(minute.low <= minute.open <= minute.high for minute in minutes)
+            for granularity in GRANULARITIES:
+                candle = market.candle(instrument.id, granularity)
+                assert candle is not None
+                assert candle.close == ticks[-1].price
+    assert published.topics().count("ticks:R_100") == 30
+    assert published.topics().count("ticks:1HZ100V") == 60
+    assert clock.now_ns() == START_NS + 60 * 10**9
+
+
+async def test_the_market_ends_when_cancelled() -> None:
+    market, _, _ = market_of([tick("X", 1), 10.0])
+    task = asyncio.create_task(market.run())
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
