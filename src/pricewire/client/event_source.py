@@ -1,0 +1,199 @@
+"""
+`EventSource`: an event stream as an asynchronous iterator that reconnects.
+
+Source: WHATWG HTML, section 9.2, "Server-sent events".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from pricewire.client.link import Link
+from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
+from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter, refuse_coroutine_functions
+from pricewire.client.request import Target, build_headers, check_url, public_url
+from pricewire.client.typed import read_error
+from pricewire.client.watchdog import IDLE_TIMEOUT
+from pricewire.errors import StreamError
+from pricewire.protocol.decoder import MAX_EVENT_SIZE, ServerSentEvent
+
+READY_STATES = {
+    State.CONNECTING: ReadyState.CONNECTING,
+    State.OPEN: ReadyState.OPEN,
+    State.WAITING: ReadyState.CONNECTING,
+    State.CLOSED: ReadyState.CLOSED,
+}
+
+
+class EventSource:
+    """
+    The events of a stream, over as many connections as it takes.
+
+        async with EventSource("https://example.com/stream") as source:
+            async for event in source:
+                print(event.type, event.data)
+
+    Iterating is what connects, reads and reconnects; there is no task behind it, so a slow reader slows the server down, and nothing is
+    left when the block ends. The iteration ends when the server says so (204) or after `close()`, and raises where it cannot go on.
+    Cancelling a pending `anext()` ends the connection; the next one resumes after the last event.
+
+    Callbacks are plain functions, called while the stream is iterated. What they raise is reported to `on_error`.
+
+    Args:
+        url: the stream's address, `http` or `https`.
+        headers: more headers for the request.
+        reconnect: when to try again; by default made from the next two.
+        reconnect_attempts: how many attempts in a row; None: for ever.
+        reconnect_interval: the greatest wait before the first, in seconds.
+        last_event_id: where to resume, as an earlier `last_event_id` said.
+        idle_timeout: how much silence, in seconds, makes the connection dead where the server announces no heartbeat; also how long the
+            response may take to begin; None: any.
+        retry_statuses: whether to try again after 408, 429 and 5xx; by the standard every status but 200 ends the stream for good.
+        max_event_size: the most that one event may hold, in bytes.
+        http_client: sends the requests, and stays open afterwards; by default one of its own.
+        on_open: called when a connection is open, also after a reconnection.
+        on_message: called with each event of the type `message`, before the iterator gives it out.
+        on_error: called with each error, also where the stream goes on; by default errors are logged.
+        on_state: called with each change of the connection's state.
+
+    Raises:
+        ValueError: the address is none of `http` or `https`, a header cannot be sent, or a time is not above 0.
+        TypeError: a callback is a coroutine function.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reconnect: ReconnectPolicy | None = None,
+        reconnect_attempts: int | None = 3,
+        reconnect_interval: float = 1.0,
+        last_event_id: str | None = None,
+        idle_timeout: float | None = IDLE_TIMEOUT,
+        retry_statuses: bool = False,
+        max_event_size: int = MAX_EVENT_SIZE,
+        http_client: httpx2.AsyncClient | None = None,
+        on_open: OnOpen | None = None,
+        on_message: OnMessage | None = None,
+        on_error: OnError | None = None,
+        on_state: OnState | None = None,
+    ) -> None:
+        if idle_timeout is not None and not idle_timeout > 0:
+            raise ValueError(f"idle_timeout is {idle_timeout} s; it is above 0, or None for any silence")
+        refuse_coroutine_functions(on_open=on_open, on_message=on_message)
+        check_url(url)
+        target = Target(
+            url=url,
+            headers=build_headers(headers),
+            reconnect=reconnect or ReconnectPolicy.of(reconnect_attempts, reconnect_interval),
+            idle_timeout=idle_timeout,
+            retry_statuses=retry_statuses,
+            max_event_size=max_event_size,
+        )
+        self._url = url
+        self._on_message = on_message
+        self._reporter = Reporter(on_error=on_error, on_state=on_state)
+        self._link = Link(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
+        self._events: deque[ServerSentEvent] = deque()
+
+    @property
+    def url(self) -> str:
+        """The address as it was given."""
+        return self._url
+
+    @property
+    def ready_state(self) -> ReadyState:
+        """The state as the standard numbers it."""
+        return READY_STATES[self._link.state.state]
+
+    @property
+    def state(self) -> ConnectionState:
+        """The state in full."""
+        return self._link.state
+
+    @property
+    def last_event_id(self) -> str:
+        """Where to resume so that all that was given out does not come again, and nothing else is missed."""
+        return self._link.cursor
+
+    @property
+    def headers(self) -> httpx2.Headers:
+        """The headers of the newest stream's response; none before the first."""
+        return self._link.headers
+
+    def __repr__(self) -> str:
+        return f"<EventSource {public_url(self._url)} {self._link.state.state}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        """
+        Return the next event; wait, connect and reconnect as it takes.
+
+        Raises:
+            HTTPStatusError: the server refused for good.
+            ContentTypeError: it is no event stream.
+            ConnectError: the address cannot be requested.
+            ReconnectExhausted: all attempts failed.
+        """
+        while not self._link.is_closed:
+            if not self._events:
+                self._events.extend(await self._link.advance())
+                continue
+            event = self._events.popleft()
+            self._deliver(event)
+            # A callback may have closed it: then nothing more is given out, not even this.
+            if not self._link.is_closed:
+                return event
+        self._events.clear()
+        await self._link.aclose()
+        failure, self._link.failure = self._link.failure, None
+        if failure is not None:
+            raise failure
+        raise StopAsyncIteration
+
+    async def run(self) -> None:
+        """Read to the end for the callbacks' sake; raise what the iteration would."""
+        async for _ in self:
+            pass
+
+    def close(self) -> None:
+        """
+        End it at once: nothing is given out after this, not even what has arrived already.
+
+        Can be called from anywhere in the event loop's thread, callbacks included. A waiting reader wakes and frees the connection;
+        where none waits, `aclose()` or the end of the block does.
+        """
+        self._events.clear()
+        self._link.close()
+
+    async def aclose(self) -> None:
+        """End it at once, and return when the connection is freed."""
+        self._events.clear()
+        await self._link.aclose()
+
+    def _deliver(self, event: ServerSentEvent) -> None:
+        """Move the cursor past the event, and tell the callbacks."""
+        # Behind the last event of a chunk there may be another that has only an id.
+        self._link.cursor = event.last_event_id if self._events else self._link.decoded_id
+        if event.type == "error" and (detail := read_error(event.data)) is not None:
+            # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
+            self._link.farewell = StreamError(detail.code, detail.message)
+            self._reporter.error(self._link.farewell)
+            return
+        self._link.received()
+        if event.type == "message" and self._on_message is not None:
+            self._reporter.call("on_message", self._on_message, event)

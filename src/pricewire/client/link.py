@@ -1,0 +1,278 @@
+"""The link to a stream: one connection after another, and the state machine between them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import httpx2
+import msgspec
+
+from pricewire.client.connection import Connection, connect
+from pricewire.client.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry, parse_retry_after
+from pricewire.client.report import OnOpen, Reporter
+from pricewire.client.request import FINAL_FAILURES, TIMEOUTS, Target, public_url
+from pricewire.errors import (
+    ClientError,
+    ConnectError,
+    ContentTypeError,
+    EventTooLargeError,
+    HTTPStatusError,
+    ReconnectExhausted,
+    StreamError,
+)
+from pricewire.protocol.decoder import ServerSentEvent
+
+
+class Link:
+    """
+    Keeps a stream connected while someone calls `advance`.
+
+    Attributes:
+        state: the connection's state.
+        cursor: the id to resume after.
+        headers: the headers of the newest stream's response.
+        farewell: what the server said before it ends the stream: the reason for the disconnection that follows.
+        failure: why the link closed; None where that was no error.
+
+    Args:
+        target: what to connect to.
+        cursor: the id to begin after; empty: none.
+        client: sends the requests, and stays open; None: one of the link's own.
+        reporter: told of errors and states.
+        on_open: called when a connection is open.
+    """
+
+    def __init__(
+        self, target: Target, *, cursor: str, client: httpx2.AsyncClient | None, reporter: Reporter, on_open: OnOpen | None
+    ) -> None:
+        self.state = ConnectionState(state=State.CONNECTING)
+        self.cursor = cursor
+        self.headers = httpx2.Headers()
+        self.farewell: StreamError | None = None
+        self.failure: ClientError | None = None
+        self._target = target
+        self._client = client
+        self._own_client: httpx2.AsyncClient | None = None
+        self._reporter = reporter
+        self._on_open = on_open
+        self._public_url = public_url(target.url)
+        self._reconnection = Reconnection(target.reconnect)
+        self._connection: Connection | None = None
+        self._begun = False
+        # When the next attempt is due, on the loop's clock.
+        self._due = 0.0
+        # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
+        self._scope: asyncio.Timeout | None = None
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes any more."""
+        return self.state.state is State.CLOSED
+
+    @property
+    def decoded_id(self) -> str:
+        """The id of the last event that was decoded; that of an event without data, too."""
+        return self.cursor if self._connection is None else self._connection.decoder.last_event_id
+
+    def received(self) -> None:
+        """Note an event that shows the stream's health."""
+        self._reconnection.received()
+
+    async def advance(self) -> list[ServerSentEvent]:
+        """
+        Take one step - wait, connect, or read - and return the events that it brought.
+
+        What fails is judged and reported here; when there is no way on, the link is closed afterwards and has a `failure`.
+
+        Raises:
+            RuntimeError: another task is in here.
+        """
+        if not self._at_rest.is_set():
+            raise RuntimeError("this stream is being read already; there can be one reader at a time")
+        self._at_rest.clear()
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scope = scope
+                try:
+                    return await self._step(scope)
+                finally:
+                    self._scope = None
+        except TimeoutError as error:
+            # Closing wakes the reader by the same time-out, and then nothing is lost.
+            if not self.is_closed:
+                self._lost(self._connect_error(self._describe_silence() if scope.expired() else "timed out", error))
+        except HTTPStatusError as error:
+            self._lost(error, final=not (self._target.retry_statuses and may_retry(error.status)))
+        except ContentTypeError as error:
+            self._lost(error, final=True)
+        except httpx2.LocalProtocolError:
+            # Its text repeats the header that cannot be sent, which may be a token.
+            self._lost(ConnectError(self._public_url, "the request cannot be sent, a header of it is illegal"), final=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL, EventTooLargeError) as error:
+            self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
+        except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
+            self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
+        except BaseException:
+            # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.
+            if self.state.state in (State.CONNECTING, State.OPEN):
+                self._due = 0.0
+                self._move(State.WAITING, wait=0.0)
+            raise
+        finally:
+            try:
+                if self.state.state is not State.OPEN:
+                    await self._drop()
+            finally:
+                self._at_rest.set()
+        return []
+
+    def close(self, failure: ClientError | None = None) -> None:
+        """Close the link; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
+        if not self.is_closed:
+            self.failure = failure
+            self._move(State.CLOSED, reason=failure)
+        self._interrupt()
+
+    async def aclose(self) -> None:
+        """Close the link and return when everything is freed."""
+        self.close()
+        await self._at_rest.wait()
+        try:
+            await self._drop()
+        finally:
+            if self._own_client is not None:
+                await self._own_client.aclose()
+
+    async def _step(self, scope: asyncio.Timeout) -> list[ServerSentEvent]:
+        if self.state.state is State.WAITING:
+            await asyncio.sleep(self._due - asyncio.get_running_loop().time())
+            if not self.is_closed:
+                self._move(State.CONNECTING)
+        elif self._connection is None:
+            if self._client is None:
+                # Before the time-out begins: it loads the certificates.
+                self._client = self._own_client = httpx2.AsyncClient(timeout=TIMEOUTS)
+            if self._target.idle_timeout is not None:
+                scope.reschedule(asyncio.get_running_loop().time() + self._target.idle_timeout)
+            await self._connect(self._client, scope)
+        else:
+            return await self._read(self._connection)
+        return []
+
+    async def _connect(self, client: httpx2.AsyncClient, scope: asyncio.Timeout) -> None:
+        if not self._begun:
+            self._begun = True
+            self._reporter.state(self._public_url, self.state)
+            if self.is_closed:
+                return
+        connection = await connect(
+            client,
+            self._target.url,
+            self._target.headers,
+            last_event_id=self.cursor,
+            max_event_size=self._target.max_event_size,
+            idle_timeout=self._target.idle_timeout,
+            on_stale=lambda: self._set_stale(True),
+            on_dead=self._interrupt,
+        )
+        # Closed by another task in the turn in which the response arrived: `advance` drops what has come.
+        self._connection = connection
+        if self.is_closed:
+            return
+        if connection is None:
+            self.close()
+            return
+        # Unless a callback closed the link meanwhile, the time-out has done its work.
+        scope.reschedule(None)
+        self.headers = connection.response.headers
+        self.farewell = None
+        self._move(State.OPEN)
+        if self._on_open is not None and not self.is_closed:
+            self._reporter.call("on_open", self._on_open)
+
+    async def _read(self, connection: Connection) -> list[ServerSentEvent]:
+        events = await connection.read()
+        if self.is_closed:
+            return []
+        if events is None:
+            # What is left in the decoder is an event without its blank line: discarded with it.
+            raise httpx2.RemoteProtocolError("the server ended the stream")
+        if connection.watchdog.heard():
+            self._set_stale(False)
+        if connection.decoder.retry is not None:
+            self._reconnection.retry = connection.decoder.retry / 1000
+        if not events:
+            # An event that has only an id is not given out, and moves the cursor all the same.
+            self.cursor = connection.decoder.last_event_id
+        return events
+
+    def _lost(self, error: ClientError, *, final: bool = False) -> None:
+        """Note that the connection is lost, decide what follows, and tell the user."""
+        if self.is_closed:
+            return
+        if self.farewell is not None:
+            self.farewell.__cause__ = error
+            # The user has heard of it when it came.
+            reason: ClientError = self.farewell
+        else:
+            reason = error
+        wait = None
+        if not final:
+            retry_after = _retry_after(error)
+            wait = self._reconnection.failed(reason, random.random(), retry_after=retry_after)  # noqa: S311 - spreads load, no secret
+            if wait is not None:
+                # The wait counts from the disconnection, however long the callbacks take now.
+                self._due = asyncio.get_running_loop().time() + wait
+                self._move(State.WAITING, wait=wait, reason=reason)
+        if reason is not self.farewell and not self.is_closed:
+            self._reporter.error(reason)
+        self.farewell = None
+        if wait is not None or self.is_closed:
+            return
+        if not final:
+            causes = self._reconnection.causes
+            reason = ReconnectExhausted(causes)
+            reason.__cause__ = causes[-1]
+            self._reporter.error(reason)
+        self.close(reason)
+
+    def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
+        error = ConnectError(self._public_url, detail)
+        error.__cause__ = cause
+        return error
+
+    def _describe_silence(self) -> str:
+        if self._connection is None:
+            return f"no response within {self._target.idle_timeout} s"
+        return f"silent for {self._connection.watchdog.patience.dead} s, which counts as dead"
+
+    def _set_stale(self, is_stale: bool) -> None:
+        self.state = msgspec.structs.replace(self.state, is_stale=is_stale)
+        self._reporter.state(self._public_url, self.state)
+
+    def _move(self, state: State, *, wait: float | None = None, reason: ClientError | None = None) -> None:
+        if state not in TRANSITIONS[self.state.state]:
+            raise RuntimeError(f"a connection cannot become {state} when it is {self.state.state}")
+        self.state = ConnectionState(state=state, attempt=self._reconnection.attempt, wait=wait, reason=reason)
+        self._reporter.state(self._public_url, self.state)
+
+    def _interrupt(self) -> None:
+        """Wake whoever is in `advance`."""
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def _retry_after(error: ClientError) -> float | None:
+    """Return what the response of a failed attempt asks for, in seconds."""
+    value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
+    return None if value is None else parse_retry_after(value, time.time())

@@ -1,0 +1,90 @@
+"""What the user hears of a connection: callbacks that may raise, and the log."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+
+from pricewire.client.reconnect import ConnectionState, State
+from pricewire.errors import CallbackError, ClientError
+from pricewire.protocol.decoder import ServerSentEvent
+
+logger = logging.getLogger("pricewire.client")
+
+OnOpen = Callable[[], object]
+OnMessage = Callable[[ServerSentEvent], object]
+OnError = Callable[[ClientError], object]
+OnState = Callable[[ConnectionState], object]
+
+
+def refuse_coroutine_functions(**callbacks: Callable[..., object] | None) -> None:
+    """
+    Let plain functions pass.
+
+    Raises:
+        TypeError: a callback is a coroutine function. Nothing would await it; what awaits is written as an `async for`.
+    """
+    for name, callback in callbacks.items():
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError(f"{name} is a coroutine function; callbacks are plain functions, and `async for` is there to await")
+
+
+class Reporter:
+    """
+    Calls the user's callbacks; what they raise is reported, and stops nothing.
+
+    Attributes:
+        on_error: receives every error; None: they are logged.
+        on_state: receives every change of the connection's state.
+    """
+
+    def __init__(self, *, on_error: OnError | None, on_state: OnState | None = None) -> None:
+        refuse_coroutine_functions(on_error=on_error, on_state=on_state)
+        self.on_error = on_error
+        self.on_state = on_state
+
+    def call(self, name: str, callback: Callable[..., object], *arguments: object) -> None:
+        """Call a callback and report what it raises."""
+        try:
+            callback(*arguments)
+        except Exception as raised:  # whatever it is, the stream goes on
+            error = CallbackError(name, raised)
+            error.__cause__ = raised
+            self.error(error)
+
+    def error(self, error: ClientError) -> None:
+        """Report an error: to `on_error`, or to the log where there is none."""
+        if self.on_error is None:
+            logger.warning("%s", error, exc_info=error if isinstance(error, CallbackError) else None)
+            return
+        try:
+            self.on_error(error)
+        except Exception:  # to report it to on_error again could go on for ever
+            logger.exception("callback on_error raised")
+
+    def state(self, url: str, state: ConnectionState) -> None:
+        """Report a change of state, to `on_state` and to the log; `url` is an address fit for a log."""
+        logger.log(
+            logging.INFO if state.state is State.WAITING or state.is_stale else logging.DEBUG,
+            "%s is %s%s",
+            url,
+            _describe(state),
+            f": {state.reason}" if state.reason else "",
+            extra={
+                "url": url,
+                "state": str(state.state),
+                "attempt": state.attempt,
+                "wait": state.wait,
+                "is_stale": state.is_stale,
+                "reason": type(state.reason).__name__ if state.reason else None,
+            },
+        )
+        if self.on_state is not None:
+            self.call("on_state", self.on_state, state)
+
+
+def _describe(state: ConnectionState) -> str:
+    if state.state is State.WAITING:
+        return f"waiting {state.wait or 0.0:.3f} s before attempt {state.attempt}"
+    return "stale" if state.is_stale else str(state.state)

@@ -1,0 +1,205 @@
+"""The request of a stream: its headers, its redirects, and what the response has to look like."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+
+import httpx2
+import msgspec
+
+from pricewire.client.reconnect import ReconnectPolicy
+from pricewire.client.typed import read_error
+from pricewire.errors import ContentTypeError, HTTPStatusError
+
+CONNECT_TIMEOUT = 10.0
+"""How long a TCP or TLS connection may take to come about, in seconds."""
+
+MAX_REDIRECTS = 20
+"""How many redirects are followed in a row. Source: Fetch, section 4.4, "HTTP-redirect fetch", step 7."""
+
+MAX_ERROR_BODY = 65536
+"""How much of an error's body is read, in bytes."""
+
+TIMEOUTS = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
+"""No time-out of the library's on reads: silence on a stream is judged by the heartbeat that the server announced."""
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""What the name of a header field can be (RFC 9110, section 5.6.2, "token")."""
+
+FIELD_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
+"""What the header field's value can hold on the wire (RFC 9110, section 5.5)."""
+
+FINAL_FAILURES = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)
+"""Failures that the next attempt would only repeat."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a link connects to, and what it puts up with.
+
+    Attributes:
+        url: the stream's address.
+        headers: the request's headers.
+        reconnect: when to try again.
+        idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
+        retry_statuses: whether to try again after 408, 429 and 5xx.
+        max_event_size: the most that one event may hold, in bytes.
+    """
+
+    url: str
+    headers: Headers
+    reconnect: ReconnectPolicy
+    idle_timeout: float | None
+    retry_statuses: bool
+    max_event_size: int
+
+
+def build_headers(headers: Mapping[str, str] | None, *, token: str | None = None) -> Headers:
+    """
+    Return the request's headers: those of the standard, the token's, and the user's, which win.
+
+    Raises:
+        ValueError: a name is none, or a value holds a line break or another character that a header cannot have. The text does not
+            repeat the value: it may be a token that was read with the line break at the end of its file.
+
+    Source: WHATWG HTML, section 9.2.2, the constructor's steps 8 to 11: `Accept`, and the cache mode "no-store", for which Fetch
+    (section 4.6, "HTTP-network-or-cache fetch") sends `Cache-Control: no-cache`.
+    """
+    fields = {b"accept": b"text/event-stream", b"cache-control": b"no-cache"}
+    if token is not None:
+        fields[b"authorization"] = _encode_value("Authorization", f"Bearer {token}")
+    for name, value in (headers or {}).items():
+        if FIELD_NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} cannot be the name of a header")
+        fields[name.lower().encode()] = _encode_value(name, value)
+    return list(fields.items())
+
+
+def _encode_value(name: str, value: str) -> bytes:
+    encoded = value.strip(" \t").encode("utf-8", "surrogateescape")
+    if FIELD_VALUE.fullmatch(encoded) is None:
+        raise ValueError(f"the value of header {name!r} holds a character that a header cannot have, a line break for instance")
+    return encoded
+
+
+def last_event_id_header(last_event_id: str) -> Headers:
+    """
+    Return the header that resumes after an event, or none where there is no id, or one that no header can carry.
+
+    Source: WHATWG HTML, section 9.2.3, "reestablish the connection", step 5.
+    """
+    value = last_event_id.strip(" \t").encode("utf-8", "surrogateescape")
+    # A form feed, for instance, is lawful in an id and not in a header. Without the id the stream begins anew, with it none would begin.
+    return [(b"last-event-id", value)] if value and FIELD_VALUE.fullmatch(value) else []
+
+
+async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) -> httpx2.Response:
+    """
+    Send the request and follow redirects; return the response with its body unread. The caller closes it.
+
+    The library would follow redirects as well, but read their bodies, which need not end, and send `Authorization` from `http` to
+    `https`, which is another origin.
+
+    Raises:
+        httpx2.HTTPError: no response came about.
+        httpx2.InvalidURL: the address is none.
+    """
+    request = client.build_request("GET", url, headers=headers, timeout=TIMEOUTS)
+    response = await client.send(request, stream=True, follow_redirects=False)
+    for _ in range(MAX_REDIRECTS):
+        following = response.next_request
+        if response.status_code not in REDIRECTS or following is None:
+            return response
+        await response.aclose()
+        same_origin = origin_of(following.url) == origin_of(response.request.url)
+        if not same_origin:
+            following.headers.pop("authorization", None)
+        # An `auth` of the client's own was already turned into a header, which may or may not go along.
+        response = await client.send(following, stream=True, follow_redirects=False, auth=None)
+    if response.status_code in REDIRECTS:
+        await response.aclose()
+        raise httpx2.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects in a row", request=request)
+    return response
+
+
+def check_content_type(url: str, response: httpx2.Response) -> None:
+    """
+    Let an event stream pass, whatever parameters its content type has.
+
+    Raises:
+        ContentTypeError: it is something else.
+
+    Source: WHATWG HTML, section 9.2.2, the constructor's step 15.
+    """
+    content_type = response.headers.get("content-type")
+    if content_type is None or content_type.partition(";")[0].strip().lower() != "text/event-stream":
+        raise ContentTypeError(url, content_type)
+
+
+async def read_status_error(url: str, response: httpx2.Response) -> HTTPStatusError:
+    """
+    Return the error that a response of another status than 200 stands for, with the beginning of its body.
+
+    Raises:
+        httpx2.HTTPError: the connection broke meanwhile.
+    """
+    body = b""
+    async with contextlib.aclosing(response.aiter_bytes()) as chunks:
+        async for chunk in chunks:
+            body = (body + chunk)[:MAX_ERROR_BODY]
+            if len(body) == MAX_ERROR_BODY:
+                break
+    return status_error(url, response, body)
+
+
+def status_error(url: str, response: httpx2.Response, body: bytes = b"") -> HTTPStatusError:
+    """Return the error that a response of another status than 200 stands for."""
+    error = read_error(body)
+    return HTTPStatusError(
+        url,
+        response.status_code,
+        headers=response.headers,
+        body=body,
+        code=error.code if error else None,
+        message=error.message if error else None,
+    )
+
+
+def origin_of(url: httpx2.URL) -> str:
+    """
+    Return the origin of an address, serialised: `https://example.com`, with the port only where it is not the scheme's own.
+
+    Source: WHATWG HTML, section 7.1.1, "serialization of an origin".
+    """
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{url.scheme}://{host}" if url.port is None else f"{url.scheme}://{host}:{url.port}"
+
+
+def public_url(url: str) -> str:
+    """Return an address for logs and errors: without user, password, query and fragment, where secrets stand."""
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return "an invalid address"
+    return origin_of(parsed) + parsed.path
+
+
+def check_url(url: str) -> None:
+    """
+    Let an absolute address of `http` or `https` pass.
+
+    Raises:
+        ValueError: it is something else. The text does not repeat it: an address can hold a password or a ticket.
+    """
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ValueError(f"the stream's address is invalid: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("the stream's address does not begin with http:// or https:// and a host")
