@@ -1,1 +1,81 @@
-"""Live trading data streamed over Server-Sent Events: the server and the Python client."""
+"""
+Live trading data streamed over Server-Sent Events: the server and the Python client.
+
+    pricewire.connect               prices as typed objects, over a connection that looks after itself
+    pricewire.EventSource           any event stream
+    pricewire.create_sse_connection the same with callbacks
+
+    pricewire.Hub                   publishes messages to streams
+    pricewire.EventStream           the response that streams them, in any ASGI application
+    pricewire.run                   serves such an application, without a task for each stream
+"""
+
+from pricewire.client.callbacks import SSEConnection, create_sse_connection
+from pricewire.client.connect import Wire, connect
+from pricewire.client.event_source import EventSource
+from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
+from pricewire.client.subscription import Subscription
+from pricewire.errors import (
+    CallbackError,
+    ClientError,
+    ConnectError,
+    ContentTypeError,
+    DecodeError,
+    EventTooLargeError,
+    FeedError,
+    HTTPStatusError,
+    InvalidTopicError,
+    PricewireError,
+    ProtocolError,
+    ReconnectExhausted,
+    StreamError,
+    UnknownInstrumentError,
+)
+from pricewire.hub.event import Event, Form, envelope, plain
+from pricewire.hub.hub import Hub
+from pricewire.hub.log import LogLimits
+from pricewire.protocol.decoder import ServerSentEvent
+from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
+from pricewire.server.event_stream import EventStream
+from pricewire.server.run import run
+
+__all__ = [
+    "CallbackError",
+    "Candle",
+    "ClientError",
+    "ConnectError",
+    "ConnectionState",
+    "ContentTypeError",
+    "DecodeError",
+    "Envelope",
+    "Event",
+    "EventSource",
+    "EventStream",
+    "EventTooLargeError",
+    "FeedError",
+    "Form",
+    "HTTPStatusError",
+    "Hub",
+    "Instrument",
+    "InstrumentPrice",
+    "InvalidTopicError",
+    "LogLimits",
+    "PricewireError",
+    "ProtocolError",
+    "ReadyState",
+    "ReconnectExhausted",
+    "ReconnectPolicy",
+    "SSEConnection",
+    "ServerSentEvent",
+    "State",
+    "StreamError",
+    "Subscription",
+    "Tick",
+    "UnknownInstrumentError",
+    "Wire",
+    "connect",
+    "create_sse_connection",
+    "envelope",
+    "plain",
+    "run",
+]

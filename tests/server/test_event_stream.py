@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import socket
 import ssl
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypercorn.asyncio
+import hypercorn.config
 import pytest
 import trustme
 import uvicorn
-from serving import Reader, Serving, unchunk
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -31,6 +35,7 @@ from pricewire.server.event_stream import EventStream
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import ChunkedStream, HandoverProtocol, HandoverStream
 from pricewire.server.run import Server
+from serving import Reader, Serving, unchunk
 
 HANDOVER = {"http": HandoverProtocol, "server_class": Server}
 SERVERS: dict[str, dict[str, Any]] = {
@@ -233,24 +238,23 @@ def test_what_a_reader_sends_after_its_request_does_no_harm(server: Serving, hub
         assert b'"data":1}' in reader.read_until(b"\n\n")
 
 
-@pytest.mark.parametrize(
-    "middleware",
-    [
-        Middleware(BaseHTTPMiddleware, dispatch=pass_on),
-        Middleware(CORSMiddleware, allow_origins=["*"]),
-        Middleware(GZipMiddleware, minimum_size=1),
-    ],
-    ids=lambda middleware: middleware.cls.__name__,
-)
+MIDDLEWARE = {
+    "base": Middleware(BaseHTTPMiddleware, dispatch=pass_on),
+    "cors": Middleware(CORSMiddleware, allow_origins=["*"]),
+    "gzip": Middleware(GZipMiddleware, minimum_size=1),
+}
+
+
+@pytest.mark.parametrize("kind", MIDDLEWARE)
 @pytest.mark.parametrize("name", SERVERS)
-def test_middleware_sees_the_head_and_does_no_harm(hub: Hub, name: str, middleware: Middleware) -> None:
-    with Serving(application(hub, [middleware]), **SERVERS[name]) as serving:
+def test_middleware_sees_the_head_and_does_no_harm(hub: Hub, name: str, kind: str) -> None:
+    with Serving(application(hub, [MIDDLEWARE[kind]]), **SERVERS[name]) as serving:
         with Reader(serving.url, headers={"Origin": "http://a.example"}) as reader:
             status, headers = reader.read_head()
             assert status == 200
-            if middleware.cls is BaseHTTPMiddleware:
+            if kind == "base":
                 assert headers["x-passed"] == "yes"
-            if middleware.cls is CORSMiddleware:
+            if kind == "cors":
                 assert headers["access-control-allow-origin"] == "*"
             for number in range(3):
                 serving.call(hub.publish, "a", number)
@@ -301,3 +305,29 @@ def test_a_handed_over_stream_keeps_nothing_of_uvicorn(handing_over: Serving, hu
         stream = handing_over.call(streams, hub)[0]
         assert not hasattr(stream, "__dict__")
         assert sys.getsizeof(stream) < 200
+
+
+def test_hypercorn(hub: Hub) -> None:
+    """Another server than uvicorn offers no hand-over; the stream goes by `send`, in HTTP/1.1 as it is served there."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = hypercorn.config.Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "ERROR"
+    serving = hypercorn.asyncio.serve(application(hub), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
+    thread.start()
+    with Reader(url, headers={"Connection": "close"}) as reader:
+        status, headers = reader.read_head()
+        assert status == 200
+        assert headers["content-type"] == "text/event-stream"
+        for number in range(3):
+            loop.call_soon_threadsafe(hub.publish, "a", number)
+            assert b'"data":%d}' % number in reader.read_until(b"\n\n")
+        loop.call_soon_threadsafe(hub.close)
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()

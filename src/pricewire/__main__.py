@@ -1,0 +1,5 @@
+"""`python -m pricewire` is `pricewire`."""
+
+from pricewire.cli import main
+
+main()

@@ -1,0 +1,170 @@
+"""The command line: serve and watch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+from cyclopts.config import Env, Toml
+from rich.console import Console
+
+from pricewire.errors import PricewireError
+from pricewire.market.feed import Feed, load_feed
+from pricewire.market.replay import ReplayFeed
+from pricewire.market.simulated import SimulatedFeed
+from pricewire.server.app import create_app
+from pricewire.server.run import make_server
+from pricewire.watch import watch as watch_prices
+
+CONFIG = Path("pricewire.toml")
+
+app = App(
+    name="pricewire",
+    version=version("pricewire"),
+    help="""
+    Live trading data over Server-Sent Events.
+
+    Begin with `pricewire serve`, open http://127.0.0.1:8080 in a browser, and in another terminal try
+    `pricewire watch R_100`, or `curl -N 'http://127.0.0.1:8080/sse?topic=ticks:R_100'`.
+
+    Every option can also stand in an environment variable (`PRICEWIRE_PORT=9000`), or in `pricewire.toml` in the working directory,
+    under the command's name (`[serve]`, then `port = 9000`).
+    """,
+    help_format="markdown",
+)
+app.register_install_completion_command()
+
+REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
+SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
+TLS = Group("TLS", sort_key=3)
+
+
+@app.command
+def serve(
+    *,
+    feed: Annotated[list[str] | None, Parameter(negative=())] = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
+    loop: Annotated[bool, Parameter(group=REPLAY)] = True,
+    keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
+    timezone: Annotated[str | None, Parameter(group=REPLAY)] = None,
+    seed: Annotated[int | None, Parameter(group=SIMULATION)] = None,
+    rate: Annotated[float, Parameter(group=SIMULATION)] = 1.0,
+    tls_cert: Annotated[Path | None, Parameter(group=TLS)] = None,
+    tls_key: Annotated[Path | None, Parameter(group=TLS)] = None,
+) -> None:
+    """
+    Serve prices, and the trading page.
+
+    `pricewire serve` simulates ten volatility indices. `pricewire serve --feed replay:eurusd.csv --speed 50` plays a recording at fifty
+    times its pace. `pricewire serve --feed my_module:MyFeed` runs a feed of your own.
+
+    Args:
+        feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument) or `module:Class`. May be repeated.
+        host: the address to listen at; `0.0.0.0` for every address of the machine.
+        port: the port to listen at.
+        origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
+        speed: how many times its own pace a recording is played at.
+        loop: whether a recording begins again at its end.
+        keep_times: publish ticks with the times of the recording, not of the replay.
+        timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
+        seed: of the simulated prices; the same seed gives the same prices.
+        rate: multiplies the number of simulated ticks, for load.
+        tls_cert: the server's certificate chain, in PEM.
+        tls_key: its private key, in PEM.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    feeds: list[Feed] = []
+    for name in feed or ["simulated"]:
+        if name == "simulated":
+            simulated = SimulatedFeed(seed, rate)
+            feeds.append(simulated)
+            console.print(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
+        elif name.startswith("replay:"):
+            replay = replay_of(name.removeprefix("replay:"), speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+            feeds.append(replay)
+            names = ", ".join(instrument.id for instrument in replay.instruments)
+            console.print(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
+        else:
+            feeds.append(load_feed(name))
+    application = create_app(feeds, origins=origin or ["*"])
+    address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+    make_server(
+        application,
+        on_started=lambda port: console.print(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
+        host=host,
+        port=port,
+        ssl_certfile=tls_cert and str(tls_cert),
+        ssl_keyfile=tls_key and str(tls_key),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    ).run()
+
+
+@app.command
+def watch(*instruments: str, url: str = "http://127.0.0.1:8080") -> None:
+    """
+    Watch prices in the terminal.
+
+    `pricewire watch R_100 EURUSD` shows price, change, ticks per second, age, and the state of the connection; Ctrl-C ends it.
+
+    Args:
+        instruments: whose prices, `R_100` for instance.
+        url: the server.
+    """
+    if not instruments:
+        raise PricewireError("name the instruments to watch: pricewire watch R_100 EURUSD")
+    sys.exit(asyncio.run(watch_prices(url, list(instruments), Console())))
+
+
+@app.meta.default
+def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> None:
+    """
+    Run a command with its options from the command line, the environment and a file, in this order.
+
+    Args:
+        tokens: the command and its options.
+        config: a TOML file with options; `pricewire.toml` in the working directory where none is given.
+    """
+    if config is not None and not config.is_file():
+        raise PricewireError(f"--config {config}: there is no such file")
+    app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
+    app(tokens)
+
+
+def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None) -> ReplayFeed:
+    """
+    Return the feed that plays a recording.
+
+    Args:
+        text: its path, or `PATH=ID`, where ID is the instrument.
+        speed: how many times its own pace.
+        loop: whether it begins again at its end.
+        keep_times: whether ticks have the times of the recording.
+        timezone: where times without a zone were taken.
+
+    Raises:
+        FeedError: the recording cannot be used.
+    """
+    path, _, instrument_id = text.rpartition("=") if "=" in text and not Path(text).exists() else (text, "", "")
+    return ReplayFeed(Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one line, without a traceback."""
+    try:
+        app.meta()
+    except PricewireError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]pricewire:[/] {error}", markup=True)
+        sys.exit(1)

@@ -1,0 +1,29 @@
+"""The forms in which the endpoints show ticks and candles (`http-api.md` names them)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from pricewire.hub.event import Event
+from pricewire.protocol.messages import InstrumentPrice, TickBody
+
+
+def ticks_form(event: Event, merged: int) -> bytes:
+    """Show a tick as the ticks endpoint does."""
+    return b'{"data":{"ticks":[%b]}}' % event.json
+
+
+def candles_form(event: Event, merged: int) -> bytes:
+    """Show a candle as the candles endpoint does."""
+    return b'{"data":{"candles":[%b]}}' % event.json
+
+
+def instrument_price_form(event: Event, merged: int) -> bytes:
+    """Show a tick as `/sse?action=instrument_price` does."""
+    tick = event.message
+    if not isinstance(tick, TickBody):
+        raise TypeError(f"an instrument's price is made of a tick, not of {type(tick).__name__}")
+    time = datetime.fromtimestamp(int(tick.epoch_ms) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))

@@ -1,0 +1,79 @@
+"""Joins the market to the hub: what the feeds bring is published, and candles are built while somebody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pricewire.hub.hub import Hub
+from pricewire.hub.log import LogLimits
+from pricewire.market.feed import Feed
+from pricewire.market.market import Market
+from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
+from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic, parse_topic
+
+
+class Prices:
+    """
+    The market and the hub that carries it.
+
+    Attributes:
+        market: instruments, history and the running feeds.
+        hub: the streams.
+
+    Args:
+        feeds: where prices come from.
+        limits: how far the topics' logs reach back.
+        heartbeat: after so many seconds of silence a stream gets a comment.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
+        self._building: dict[str, CandleBody] = {}
+        self.market = Market(feeds, self._publish, on_stale=self._stale)
+        self.hub = Hub(limits=limits, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
+
+    def check(self, topic: TicksTopic | CandlesTopic) -> str:
+        """
+        Return a topic's name.
+
+        Raises:
+            UnknownInstrumentError: no feed brings its instrument.
+        """
+        self.market.instrument(topic.instrument_id)
+        return str(topic)
+
+    def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
+        if isinstance(message, Tick):
+            body: TickBody | CandleBody = TickBody.of(message)
+        else:
+            body = CandleBody.of(message)
+            before = self._building.get(topic, body)
+            self._building[topic] = body
+            if before.open_epoch_ms != body.open_epoch_ms:
+                # Without a key: the next candle must not supersede how this one closed, for a reader that lags or takes its time.
+                self.hub.publish(topic, before, event=event)
+        # One key: a reader that cannot keep up wants the newest price.
+        self.hub.publish(topic, body, key=topic, event=event)
+
+    def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
+        for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
+            self.hub.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
+
+    def _first_stream(self, name: str) -> None:
+        topic = parse_topic(name)
+        self.market.want(topic)
+        if isinstance(topic, CandlesTopic) and not self.hub.latest(name):
+            candle = self.market.candle(topic.instrument_id, topic.granularity)
+            if candle is not None:
+                self._publish(name, candle, "candle")
+        elif isinstance(topic, TicksTopic) and not self.hub.latest(name):
+            tick = self.market.tick(topic.instrument_id)
+            if tick is not None:
+                self._publish(name, tick, "tick")
+
+    def _last_stream(self, name: str) -> None:
+        topic = parse_topic(name)
+        self.market.unwant(topic)
+        if isinstance(topic, CandlesTopic):
+            # Its candles are no longer published, so its log has a gap from here on.
+            self.hub.forget(name)
+            self._building.pop(name, None)

@@ -1,0 +1,61 @@
+"""The examples, run as they stand, with the hand-over and without."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+
+from pricewire.hub.hub import Hub
+from pricewire.server.handover import ChunkedStream, HandoverProtocol
+from pricewire.server.run import Server
+from serving import Reader, Serving
+
+SERVERS: dict[str, dict[str, Any]] = {
+    "handover": {"http": HandoverProtocol, "server_class": Server},
+    "send": {"server_class": uvicorn.Server},
+}
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str) -> tuple[Any, Hub]:
+    """Run an example without serving it; return its application and its hub."""
+    names = runpy.run_path(str(EXAMPLES / name))
+    return names["app"], names["hub"]
+
+
+def handed_over(hub: Hub) -> list[bool]:
+    return [isinstance(stream, ChunkedStream) for group in hub._groups.values() for stream in group.members]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_starlette(name: str) -> None:
+    app, hub = run("starlette_app.py")
+    with Serving(app, **SERVERS[name]) as serving:
+        with Reader(serving.url, "/news") as reader:
+            assert reader.read_head()[1]["content-type"] == "text/event-stream"
+            assert httpx2.post(f"{serving.url}/news", content="The market is open.").status_code == 204
+            assert b'"data":{"headline":"The market is open."}}\n\n' in reader.read_until(b"\n\n")
+            assert serving.call(handed_over, hub) == [name == "handover"]
+        serving.call(hub.close)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_fastapi(name: str) -> None:
+    app, hub = run("fastapi_app.py")
+    with Serving(app, **SERVERS[name]) as serving:
+        assert httpx2.get(f"{serving.url}/orders").status_code == 401
+        with Reader(serving.url, "/orders", headers={"X-Account": "7"}) as reader:
+            assert reader.read_head()[1]["content-type"] == "text/event-stream"
+            for account in ("8", "7"):
+                assert httpx2.post(f"{serving.url}/orders", json={"account": account, "status": "filled"}).status_code == 204
+            assert b'{"event":"order","subscription_id":"orders:7","seq":1,' in reader.read_until(b"\n\n")
+            assert serving.call(handed_over, hub) == [name == "handover"]
+        serving.call(hub.close)
+        assert "/orders" in httpx2.get(f"{serving.url}/openapi.json").json()["paths"]

@@ -1,0 +1,162 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import trustme
+
+from serving import Reader
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+recorded = pytest.mark.skipif(not DATA.exists(), reason="the recordings are not here")
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, "NO_COLOR": "1", **more}
+
+
+def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pricewire", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd, env=environment(**more), check=False)
+
+
+@contextmanager
+def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tuple[str, str]]:
+    """Run `pricewire serve`; yield its address and what it said before."""
+    command = [sys.executable, "-m", "pricewire", "serve", *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment(**more))
+    assert process.stderr is not None
+    said = ""
+    try:
+        for line in process.stderr:
+            said += line
+            if match := re.match(r"Serving on (\S+) - Ctrl-C stops\.", line):
+                yield match[1], said
+                break
+        else:
+            pytest.fail(f"it did not start: {said}")
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=20)[1]
+    assert "Traceback" not in rest, rest
+    # As a program that Ctrl-C ended should: the shell is to know of it.
+    assert process.returncode == 128 + signal.SIGINT
+
+
+def first_tick(url: str, instrument_id: str, **connection: object) -> dict[str, str]:
+    with Reader(url, f"/sse?topic=ticks:{instrument_id}", **connection) as reader:  # type: ignore[arg-type]
+        assert reader.read_head()[0] == 200
+        line = reader.read_until(b"\n\n").partition(b"data: ")[2]
+        tick: dict[str, str] = json.loads(line)["data"]
+        return tick
+
+
+def test_help_teaches() -> None:
+    for arguments in ([], ["--help"], ["serve", "--help"], ["watch", "--help"]):
+        result = pricewire(*arguments)
+        assert result.returncode == 0, result
+        assert "pricewire serve" in result.stdout or "pricewire watch R_100 EURUSD" in result.stdout
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", pricewire("--version").stdout)
+
+
+def test_serve_by_default_simulates() -> None:
+    with served("--port", "0", "--seed", "7") as (url, said):
+        assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
+        assert first_tick(url, "R_100")["instrument_id"] == "R_100"
+
+
+def test_the_same_seed_gives_the_same_prices() -> None:
+    def history() -> list[str]:
+        with served("--port", "0", "--seed", "7") as (url, _):
+            body = {"instrument_id": "1HZ100V", "granularity": 3600}
+            candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
+            return [candles[0]["open"]]
+
+    assert history() == history()
+
+
+@recorded
+def test_serve_replays_the_recordings() -> None:
+    feeds = ["--feed", f"replay:{DATA / 'eurusd-quotes.csv'}", "--feed", f"replay:{DATA / 'btcusdt-quotes.parquet'}=BTC"]
+    with served("--port", "0", "--speed", "50", *feeds) as (url, said):
+        assert "eurusd-quotes.csv as EURUSD, 50 times its pace." in said
+        assert re.fullmatch(r"1\.12\d{3}", first_tick(url, "EURUSD")["price"])
+        assert first_tick(url, "BTC")["instrument_id"] == "BTC"
+
+
+def test_serve_runs_a_feed_of_ones_own() -> None:
+    examples = Path(__file__).parents[1] / "examples"
+    feed = re.search(r"^class (\w+)", (examples / "own_feed.py").read_text(), re.MULTILINE)
+    assert feed is not None
+    with served("--port", "0", "--feed", f"own_feed:{feed[1]}", cwd=examples) as (url, _):
+        instruments = httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]
+        assert first_tick(url, instruments[0]["id"])["instrument_id"] == instruments[0]["id"]
+
+
+def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "pricewire.toml").write_text("[serve]\nport = 1\nseed = 11\n")
+    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (_, said):
+        assert "--seed 11" in said
+    (tmp_path / "other.toml").write_text("[serve]\nport = 0\nseed = 12\n")
+    with served("--config", str(tmp_path / "other.toml")) as (_, said):
+        assert "--seed 12" in said
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    with served("--port", "0", "--tls-cert", str(tmp_path / "chain.pem"), "--tls-key", str(tmp_path / "key.pem")) as (url, _):
+        assert url.startswith("https://")
+        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(tmp_path / "authority.pem"), f"{url}/sse?topic=ticks:R_100"]
+        stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("id: ")
+        assert '"subscription_id":"ticks:R_100"' in stream.stdout.readline()
+        stream.kill()
+        stream.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serve", "--feed", "replay:none.csv"], "there is no such file"),
+        (["serve", "--feed", "none:Feed"], "there is no module 'none'"),
+        (["serve", "--feed", "json:loads"], "feed 'json:loads'"),
+        (["serve", "--feed", "simulated", "--feed", "simulated"], "brought twice"),
+        (["serve", "--rate", "-1"], "rate"),
+        (["serve", "--tls-cert", "chain.pem"], "--tls-cert and --tls-key go together"),
+        (["serve", "--port", "x"], 'unable to convert "x" into int'),
+        (["serve", "--nonsense", "x"], "--nonsense"),
+        (["serve", "--config", "none.toml"], "none.toml"),
+        (["watch"], "name the instruments to watch"),
+        (["watch", "R_100", "--url", "ftp://127.0.0.1"], "does not begin with http:// or https://"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = pricewire(*arguments, cwd=tmp_path)
+    assert result.returncode in (1, 2)
+    assert message in " ".join((result.stderr + result.stdout).split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = pricewire("serve", "--port", str(taken.getsockname()[1]))
+    assert result.returncode != 0
+    assert "address already in use" in result.stderr
+    assert "Traceback" not in result.stderr
