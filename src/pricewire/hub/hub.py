@@ -237,6 +237,7 @@ class Hub:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         if self._closed:
+            stream.closed()
             stream.end(stream.frame(encode_error("SERVER_DRAINING", "the server is stopping; reconnect to another one or in a while")))
             return
         for name in sorted(subscription.topics):
@@ -277,6 +278,7 @@ class Hub:
                 self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
         if not group.members and not group.lagging:
             self._end_group(group)
+        stream.closed()
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`: its reader is slower than its events."""

@@ -64,9 +64,10 @@ class Stream:
         group: the streams that it shares bytes with; None before it joined and after it left.
         position: of a lagging stream, the last event that it was given.
         seqs: of a lagging stream, the number of the last event of each topic that it was given.
+        on_close: called once when the stream has left the hub, or was not let in.
     """
 
-    __slots__ = ("group", "position", "seqs")
+    __slots__ = ("group", "on_close", "position", "seqs")
 
     write: Callable[[bytes], object]
 
@@ -74,6 +75,13 @@ class Stream:
         self.group: Group | None = None
         self.position = 0
         self.seqs: dict[str, int] = {}
+        self.on_close: Callable[[], None] | None = None
+
+    def closed(self) -> None:
+        """Call `on_close`, once."""
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()
 
     @staticmethod
     def frame(data: bytes) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import parse_qs
 
 from pricewire.hub.event import Form, envelope
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Subscription
+from pricewire.hub.streams import Stream, Subscription
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.types import Receive, Scope, Send
@@ -46,6 +46,7 @@ class EventStream(ResponseBase):
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         control: whether a stream that could not resume says so by an event `reset`.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
+        on_close: called once when the stream has ended, however it ended.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class EventStream(ResponseBase):
         interval: float = 0.0,
         control: bool = True,
         prelude: bytes = b"",
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
         self.status_code = 200
@@ -67,9 +69,21 @@ class EventStream(ResponseBase):
         self._hub = hub
         self._subscription = Subscription(frozenset(topics), form, interval, control)
         self._prelude = prelude
+        self._on_close = on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond, by the hand-over where the server offers it."""
+        stream: Stream | None = None
+        try:
+            stream = await self._open(scope, receive, send)
+        finally:
+            if stream is None and self._on_close is not None:
+                self._on_close()
+        if isinstance(stream, FallbackStream):
+            await stream.run(receive, send)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
+        """Send the response's head and join the hub; return None where there is no body."""
         hub, subscription = self._hub, self._subscription
         start = hub.start(subscription.topics, _last_event_id(scope))
         headers = [
@@ -91,14 +105,11 @@ class EventStream(ResponseBase):
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return
-        stream = handover.take(hub) if handover is not None else None
-        if stream is not None:
-            hub.join(stream, subscription, start, self._prelude)
-            return
-        fallback = FallbackStream(hub)
-        hub.join(fallback, subscription, start, self._prelude)
-        await fallback.run(receive, send)
+            return None
+        stream = (handover.take(hub) if handover is not None else None) or FallbackStream(hub)
+        stream.on_close = self._on_close
+        hub.join(stream, subscription, start, self._prelude)
+        return stream
 
 
 def _last_event_id(scope: Scope) -> str | None:
