@@ -35,7 +35,7 @@ format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into 
 	$(NPM) run format
 
 docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt pyproject.toml

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 from pricewire.hub import hub as hub_module
 from pricewire.hub.event import Event, plain
+from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
+from pricewire.hub.groups import Subscription
 from pricewire.hub.hub import Hub, Outcome, Start
 from pricewire.hub.log import LogLimits
-from pricewire.hub.streams import Stream, Subscription
+from pricewire.hub.streams import Stream
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 
 TOPICS = ("a", "b", "c")
@@ -23,25 +27,42 @@ TOPICS = ("a", "b", "c")
 class Recorder(Stream):
     """A stream that keeps what is written and is paused by the test."""
 
-    def __init__(self, hub: Hub, *topics: str, interval: float = 0.0, control: bool = True, last_event_id: str = "") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        hub: Hub,
+        *topics: str,
+        interval: float = 0.0,
+        control: bool = True,
+        compress: bool = False,
+        last_event_id: str = "",
+    ) -> None:
+        super().__init__(str(id(self)))
+        self.inflater = zlib.decompressobj(31) if compress else None
         self.hub = hub
         self.decoder = EventStreamDecoder(last_event_id=last_event_id)
         self.events: list[ServerSentEvent] = []
         self.bytes = b""
         self.ended = self.aborted = False
         self.pause_at_write = False
+        self.interval = interval
+        self.first_topics = self.confirmed = frozenset(topics)
+        self.changes: list[frozenset[str]] = []
         self.wrote = asyncio.Event()
         self.start = hub.start(topics, last_event_id)
-        hub.join(self, Subscription(frozenset(topics), interval=interval, control=control), self.start)
+        hub.join(self, Subscription(frozenset(topics), interval=interval, compress=compress, control=control), self.start)
         # The newest of each key, which need not be the topic's last events: counting begins after them.
         self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
 
     def write(self, data: bytes) -> None:
         assert not self.ended
         assert data
+        if self.inflater is not None:
+            data = self.inflater.decompress(data)
         self.bytes += data
-        self.events += self.decoder.feed(data)
+        for event in self.decoder.feed(data):
+            self.events.append(event)
+            if event.type == "changed":
+                self.confirmed = frozenset(json.loads(event.data))
         self.wrote.set()
         if self.pause_at_write:
             self.pause_at_write = False
@@ -50,9 +71,18 @@ class Recorder(Stream):
     def end(self, data: bytes) -> None:
         self.write(data)
         self.ended = True
+        assert self.inflater is None or self.inflater.eof, "checksum and size are right"
 
     def abort(self) -> None:
         self.aborted = True
+
+    def change(self, topics: set[str], is_paced: bool) -> None:
+        self.changes.append(frozenset(topics))
+        found = self.hub.find(self.id)
+        assert found is not None
+        assert found[0] is self
+        subscription = replace(found[1], topics=self.changes[-1], interval=0.001 if is_paced else 0.0)
+        self.hub.change(self, subscription, json.dumps(sorted(topics)).encode())
 
     @property
     def data(self) -> list[dict[str, Any]]:
@@ -65,7 +95,7 @@ class Recorder(Stream):
 
 async def turn() -> None:
     """Let the hub flush what is pending now."""
-    await asyncio.sleep(hub_module.MAX_FLUSH_INTERVAL + 0.01)
+    await asyncio.sleep(MAX_FLUSH_INTERVAL + 0.01)
 
 
 async def test_a_stream_gets_the_current_value_then_every_update() -> None:
@@ -221,7 +251,8 @@ async def test_a_stream_that_the_log_has_left_behind_is_ended_and_can_resume_no_
 
 ACTION = st.one_of(
     st.tuples(st.just("publish"), st.sampled_from(TOPICS), st.sampled_from([None, "k", "l"])),
-    st.tuples(st.sampled_from(["join", "paced", "pause", "resume", "cut", "reconnect"]), st.integers(0, 9), st.none()),
+    st.tuples(st.sampled_from(["join", "paced", "pause", "refresh", "resume", "cut", "reconnect"]), st.integers(0, 9), st.none()),
+    st.tuples(st.just("change"), st.integers(0, 9), st.tuples(st.sets(st.sampled_from(TOPICS), min_size=1), st.booleans())),
     st.tuples(st.just("turn"), st.none(), st.none()),
 )
 
@@ -244,20 +275,26 @@ async def play(actions: list[tuple[str, Any, Any]]) -> None:
             number += 1
             hub.publish(what, number, key=key)
         elif action in ("join", "paced"):
-            streams.append(Recorder(hub, *TOPICS, interval=0.001 if action == "paced" else 0.0))
+            streams.append(Recorder(hub, *TOPICS, interval=0.001 if action == "paced" else 0.0, compress=what % 2 == 1))
         elif action == "turn":
             await asyncio.sleep(0.003)
         elif action == "reconnect" and cut:
             before = cut.pop()
-            after = Recorder(hub, *TOPICS, last_event_id=before.decoder.last_event_id)
+            after = Recorder(hub, *before.confirmed, interval=before.interval, last_event_id=before.decoder.last_event_id)
             if before.decoder.last_event_id:
                 assert after.start.outcome is Outcome.RESUMED
                 after.events = before.events + after.events
-                after.snapshot = before.snapshot
+                after.snapshot, after.first_topics = before.snapshot, before.first_topics
+                # What was not confirmed when the connection broke has not taken effect.
+                after.changes = before.changes[: sum(event.type == "changed" for event in before.events)]
             streams.append(after)
         elif chosen is not None and action == "pause":
             hub.pause(chosen)
             paused.add(chosen)
+        elif chosen is not None and action == "refresh":
+            hub.refresh(chosen)
+        elif chosen is not None and action == "change":
+            chosen.change(*key)
         elif chosen is not None and action == "resume":
             hub.resume(chosen)
             paused.discard(chosen)
@@ -277,16 +314,32 @@ async def play(actions: list[tuple[str, Any, Any]]) -> None:
 
 
 def account(stream: Recorder) -> None:
-    ids = [int(event.last_event_id.partition("-")[2]) for event in stream.events if event.type == "message"]
-    assert ids == sorted(set(ids)), "in order, and none twice"
+    topics, changes = set(stream.first_topics), iter(stream.changes)
+    added: set[str] = set()
     seqs: dict[str, int] = {}
+    last = 0
     for event in stream.events[stream.snapshot :]:
-        data = json.loads(event.data)
-        topic = data["subscription_id"]
-        if topic in seqs:
-            assert data["seq"] == seqs[topic] + data.get("merged", 0) + 1, "what is missing was merged, not lost"
-        seqs[topic] = data["seq"]
-    assert set(seqs) == set(TOPICS), "the last event, which nothing supersedes, has come"
+        position = int(event.last_event_id.partition("-")[2] or 0)
+        assert position >= last, "a reader never resumes from further back"
+        if event.type == "changed":
+            topics = set(next(changes))
+            added.clear()
+            seqs = {topic: seq for topic, seq in seqs.items() if topic in topics}
+        elif position == last and json.loads(event.data)["subscription_id"] not in topics:
+            # The current values of topics that are being added, without ids of their own.
+            added.add(json.loads(event.data)["subscription_id"])
+            seqs.pop(json.loads(event.data)["subscription_id"], None)
+        else:
+            data = json.loads(event.data)
+            topic = data["subscription_id"]
+            assert topic in topics, "only what it carries at this place"
+            assert position > last, "in order, and none twice"
+            if topic in seqs:
+                assert data["seq"] == seqs[topic] + data.get("merged", 0) + 1, "what is missing was merged, not lost"
+            seqs[topic] = data["seq"]
+        last = position
+    assert next(changes, None) is None, "every change was confirmed"
+    assert topics <= set(seqs), "the last event, which nothing supersedes, has come"
 
 
 async def test_a_paced_stream_gets_the_newest_of_each_interval() -> None:
@@ -300,6 +353,36 @@ async def test_a_paced_stream_gets_the_newest_of_each_interval() -> None:
     await asyncio.sleep(0.06)
     assert stream.messages == [2, 6]
     assert [data.get("merged", 0) for data in stream.data] == [2, 3]
+    hub.close()
+
+
+async def test_a_paced_stream_resumes_with_what_has_not_been_superseded() -> None:
+    hub = Hub()
+    hub.publish("a", 0, key="k")
+    early = Recorder(hub, "a", interval=10)
+    hub.leave(early)
+    for number in range(1, 5):
+        hub.publish("a", number, key=None if number == 2 else "k")
+    late = Recorder(hub, "a", interval=10, last_event_id=early.decoder.last_event_id)
+    assert late.start.outcome is Outcome.RESUMED
+    assert late.messages == [2, 4]
+    assert [data.get("merged", 0) for data in late.data] == [1, 1]
+    hub.close()
+
+
+async def test_a_reader_that_changes_its_pace_gets_nothing_twice() -> None:
+    hub = Hub()
+    slow = Recorder(hub, "a", interval=10)
+    fast = Recorder(hub, "a")
+    hub.publish("a", 1, key="k")
+    await turn()
+    assert fast.messages == [1]
+    hub.leave(fast)
+    now_slow = Recorder(hub, "a", interval=10, last_event_id=fast.decoder.last_event_id)
+    assert now_slow.start.outcome is Outcome.RESUMED
+    assert now_slow.messages == []
+    assert slow.messages == [1], "it was written to early, so that the others can go on from here"
+    hub.publish("a", 2, key="k")
     hub.close()
 
 

@@ -52,6 +52,10 @@ class Event:
             data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
         return data
 
+    def encoded_without_id(self, form: Form) -> bytes:
+        """Return the event's bytes in a form, for a reader that is to go on resuming from where it was."""
+        return encode_event(form(self, 0))
+
     def encoded_merged(self, form: Form, merged: int) -> bytes:
         """Return the event's bytes in a form, standing for `merged` older events of its topic besides itself."""
         return self.encoded(form) if merged == 0 else encode_event(form(self, merged), event_id=self.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import secrets
@@ -14,19 +13,16 @@ from typing import Any
 
 import msgspec
 
+from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Notice
+from pricewire.hub.farewell import encode_error
+from pricewire.hub.flusher import Flusher
+from pricewire.hub.groups import Group, Subscription, Topic, encode, in_order
 from pricewire.hub.log import LogLimits, TopicLog
-from pricewire.hub.streams import Frame, Group, Stream, Subscription, Topic, encode
-from pricewire.protocol.encoder import HEARTBEAT, encode_event
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.hub.streams import Frame, Lag, Stream
+from pricewire.protocol.encoder import encode_event
 
 logger = logging.getLogger(__name__)
-
-MAX_FLUSH_INTERVAL = 0.02
-"""The longest time from one flush to the next under load, in seconds: what a person does not see, and saves half of the writes."""
-
-FLUSH_SHARE = 0.25
-"""The share of the loop's time that flushes take before the time between them grows."""
 
 TOPIC_LINGER = 60.0
 """How long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can resume."""
@@ -56,35 +52,6 @@ class Start:
     position: int = 0
 
 
-@dataclass(slots=True)
-class Counters:
-    """
-    What a hub has done since it began.
-
-    Attributes:
-        events_published: events published to any topic.
-        events_delivered: events written, counted once for each stream.
-        events_merged: events that lagging and paced streams were spared, as far as they asked for them again.
-        bytes_written: bytes written, counted once for each stream.
-        flushes: how often pending events were written.
-        streams_opened: streams that joined.
-        streams_lagged: how often a stream fell behind.
-        streams_dropped: streams ended because the log no longer reached back to where they were.
-        resumed: streams that started with the events after their last.
-        reset: streams that could not.
-    """
-
-    events_published: int = 0
-    events_delivered: int = 0
-    bytes_written: int = 0
-    flushes: int = 0
-    streams_opened: int = 0
-    streams_lagged: int = 0
-    streams_dropped: int = 0
-    resumed: int = 0
-    reset: int = 0
-
-
 class Hub:
     """
     Carries published messages to the streams subscribed to their topics.
@@ -92,12 +59,13 @@ class Hub:
     Everything happens on one event loop; from another thread, publish by `loop.call_soon_threadsafe(hub.publish, …)`.
 
         hub = Hub()
-        hub.publish("news", {"headline": "…"})
+        hub.publish("news", {"headline": "…"}, key="news")
 
     Attributes:
         position: the number of the newest event.
         counters: what it has done.
         heartbeat: after so many seconds of silence a stream gets a comment.
+        is_draining: whether new streams are refused because the process is about to stop.
 
     Args:
         limits: how far the topics' logs reach back.
@@ -118,35 +86,40 @@ class Hub:
         self.position = 0
         self.counters = Counters()
         self.heartbeat = heartbeat
-        self._sweep_interval = min(1.0, heartbeat)
+        self.is_draining = False
         self._limits = limits or LogLimits()
         self._on_first_stream = on_first_stream
         self._on_last_stream = on_last_stream
         self._boot = secrets.token_hex(4)
         self._topics: dict[str, Topic] = {}
+        # Whoever comes back from before this position may have missed what a topic that begins anew did not publish.
+        self._forgotten = 0
         self._groups: dict[tuple[Subscription, Frame], Group] = {}
-        self._dirty: list[Group] = []
+        self._streams: dict[Stream, Group] = {}
+        self._by_id: dict[str, Stream] = {}
         self._idle: dict[str, float] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._flush_handle: asyncio.Handle | None = None
-        self._next_flush = 0.0
-        self._sweep_handle: asyncio.TimerHandle | None = None
+        self._flusher = Flusher(self)
         self._closed = False
 
     @property
     def streams(self) -> int:
         """How many streams are open."""
-        return sum(len(group.members) + len(group.lagging) for group in self._groups.values())
+        return len(self._streams)
 
     @property
     def lagging(self) -> int:
-        """How many of the streams cannot be written to at the moment."""
+        """How many of the streams do not keep up at the moment."""
         return sum(len(group.lagging) for group in self._groups.values())
 
     @property
     def topics(self) -> list[str]:
         """The names of the topics that have streams or events."""
         return list(self._topics)
+
+    @property
+    def groups(self) -> Iterable[Group]:
+        """The groups of streams."""
+        return self._groups.values()
 
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message") -> None:
         """
@@ -170,7 +143,7 @@ class Hub:
         state.log.append(item, time.monotonic())
         for group in state.groups:
             if not group.pending:
-                self._mark_dirty(group)
+                self._flusher.schedule(group)
             group.pending.append(item)
 
     def notify(self, topic: str, name: str, data: Any) -> None:
@@ -189,7 +162,7 @@ class Hub:
         for group in state.groups:
             if group.subscription.control:
                 if not group.pending:
-                    self._mark_dirty(group)
+                    self._flusher.schedule(group)
                 group.pending.append(state.notice)
 
     def latest(self, topic: str) -> list[Any]:
@@ -203,6 +176,7 @@ class Hub:
         if state is not None and state.streams == 0:
             del self._topics[topic]
             self._idle.pop(topic, None)
+            self._forgotten = self.position + 1
 
     def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
         """
@@ -220,7 +194,7 @@ class Hub:
         position = int(match[2])
         for topic in topics:
             state = self._topics.get(topic)
-            if state is None or state.log.after(position, position) is None:
+            if position < self._forgotten if state is None else state.log.after(position, position) is None:
                 return Start(Outcome.RESET)
         return Start(Outcome.RESUMED, position)
 
@@ -234,206 +208,138 @@ class Hub:
             start: how it starts, as `start` said for the same topics.
             prelude: encoded events to write before the first ones of a stream that does not resume.
         """
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+        self._flusher.begin()
+        group = self._enter_topics(subscription, stream.frame)
+        stream.coding = group.new_coding()
+        self._streams[stream] = group
+        if stream.id:
+            self._by_id[stream.id] = stream
         if self._closed:
-            stream.closed()
-            stream.end(stream.frame(encode_error("SERVER_DRAINING", "the server is stopping; reconnect to another one or in a while")))
+            self.end(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect in a while"), head=stream.coding.begin())
             return
-        for name in sorted(subscription.topics):
-            topic = self._topics.get(name) or self._begin(name)
-            topic.streams += 1
-            if topic.streams == 1 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
-                self._on_first_stream(name)
-        group = self._group(subscription, stream.frame)
-        until = group.given(self.position)
-        stream.group = group
-        group.members.add(stream)
         self.counters.streams_opened += 1
+        if start.position > group.given(self.position):
+            # The reader comes from a stream of another pace, and has seen events that this group still has to write.
+            self._flusher.flush_group(group)
+        until = group.given(self.position)
         if start.outcome is Outcome.RESUMED:
             self.counters.resumed += 1
-            self._resume_at(stream, group, start.position, until)
+            lag = self._lag(group, start.position)
+            events = self._missed(group, lag, until, exact=not subscription.interval)
+            if events is None or self.start(subscription.topics, self._id(start.position)).outcome is not Outcome.RESUMED:
+                # Between the response's head, which promised to resume, and now.
+                self._drop(stream, head=stream.coding.begin())
+                return
+            data, count = encode(events, subscription.form, lag.seqs), len(events)
         else:
+            data, count = group.snapshot(until)
+            data = prelude + data
             if start.outcome is Outcome.RESET:
                 self.counters.reset += 1
                 if subscription.control:
-                    prelude = encode_event(b'{"reason":"the log does not reach back to Last-Event-ID"}', event_type="reset") + prelude
-            events = sorted((e for topic in group.topics for e in topic.log.snapshot(until)), key=lambda event: event.position)
-            events += _notices(group)
-            self._write(stream, prelude + b"".join([event.encoded(subscription.form) for event in events]), len(events))
-        if self._sweep_handle is None:
-            self._sweep_handle = self._loop.call_later(self._sweep_interval, self._sweep)
+                    data = encode_event(b'{"reason":"the log does not reach back to Last-Event-ID"}', event_type="reset") + data
+        self._write(stream, data + group.notices(), count, head=stream.coding.begin(), enter=group)
 
     def leave(self, stream: Stream) -> None:
         """Forget a stream; harmless for one that has left already."""
-        group = stream.group
+        group = self._streams.pop(stream, None)
         if group is None:
             return
-        stream.group = None
-        group.members.discard(stream)
-        group.lagging.discard(stream)
-        for topic in group.topics:
-            topic.streams -= 1
-            if topic.streams == 0:
-                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
-        if not group.members and not group.lagging:
-            self._end_group(group)
+        self._by_id.pop(stream.id, None)
+        stream.lag = None
+        self._leave_topics(stream, group)
         stream.closed()
+
+    def find(self, stream_id: str) -> tuple[Stream, Subscription] | None:
+        """Return a stream and what it carries by its id; None where there is none."""
+        stream = self._by_id.get(stream_id)
+        return None if stream is None else (stream, self._streams[stream].subscription)
+
+    def change(self, stream: Stream, subscription: Subscription, confirmation: bytes) -> None:
+        """
+        Change what an open stream carries, at a place in it that an event `changed` marks.
+
+        Topics that stay go on without loss. The current values of those that are added come before the confirmation, so that a reader
+        that has seen it can resume with all of them.
+
+        Args:
+            stream: the stream.
+            subscription: what it is to carry from now on; compressed as before.
+            confirmation: the data of that event, one line of UTF-8.
+        """
+        group = self._streams[stream]
+        keeps_up = stream.lag is None
+        if keeps_up:
+            self._stop(stream, group)
+        lag = stream.lag or self._lag(group, self.position)
+        lag.confirmations.append(confirmation)
+        if subscription != group.subscription:
+            group = self._move(stream, lag, group, subscription)
+        if keeps_up:
+            self._catch_up(stream, group, exact=True)
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`: its reader is slower than its events."""
-        group = stream.group
-        if group is None or stream not in group.members:
+        group = self._streams.get(stream)
+        if group is None or stream.lag is not None:
             return
         self.counters.streams_lagged += 1
-        stream.position = group.given(self.position)
-        stream.seqs = {topic.name: topic.log.seq_at(stream.position) for topic in group.topics}
-        group.members.discard(stream)
-        group.lagging.add(stream)
+        self._stop(stream, group)
 
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
-        group = stream.group
-        if group is None or stream not in group.lagging:
-            return
-        until = group.given(self.position)
-        events: list[Event] = []
-        for topic in group.topics:
-            missed = topic.log.missed(stream.position, until)
-            if missed is None:
-                self._drop(stream)
-                return
-            events += missed
-        events.sort(key=lambda event: event.position)
-        events += _notices(group)
-        group.lagging.discard(stream)
-        group.members.add(stream)
-        data = encode(events, group.subscription.form, stream.seqs)
-        stream.seqs = {}
-        self._write(stream, data, len(events))
+        group = self._streams.get(stream)
+        if group is not None and stream.lag is not None:
+            self._catch_up(stream, group)
 
-    def close(self) -> None:
-        """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
-        self._closed = True
-        farewell = encode_error("SERVER_DRAINING", "the server is stopping; reconnect to another one or in a while")
-        self._flush()
-        for group in list(self._groups.values()):
-            self._end_streams(group, farewell)
-        self._idle.clear()
-        for handle in (self._flush_handle, self._sweep_handle):
-            if handle is not None:
-                handle.cancel()
-        self._flush_handle = self._sweep_handle = None
+    def refresh(self, stream: Stream) -> None:
+        """Give a stream what it missed, as `resume` does, and have it go on lagging."""
+        group = self._streams.get(stream)
+        if group is not None and stream.lag is not None:
+            self._catch_up(stream, group, stay=True)
 
-    def _begin(self, name: str) -> Topic:
-        topic = self._topics[name] = Topic(name, TopicLog(self._limits, self.position))
-        return topic
+    def end(self, stream: Stream, farewell: bytes, *, head: bytes = b"") -> None:
+        """
+        End a stream in an orderly way.
 
-    def _group(self, subscription: Subscription, frame: Frame) -> Group:
-        group = self._groups.get((subscription, frame))
+        Args:
+            stream: the stream.
+            farewell: an encoded event that says why.
+            head: what has to be written before everything else, of a stream that has written nothing.
+        """
+        group = self._streams.get(stream)
         if group is None:
-            topics = [self._topics[name] for name in sorted(subscription.topics)]
-            group = self._groups[subscription, frame] = Group(subscription, topics, frame, self._now())
-            for topic in topics:
-                topic.groups.add(group)
-        return group
-
-    def _end_group(self, group: Group) -> None:
-        del self._groups[group.subscription, group.frame]
-        for topic in group.topics:
-            topic.groups.discard(group)
-        if group.timer is not None:
-            group.timer.cancel()
-
-    def _mark_dirty(self, group: Group) -> None:
-        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
-        interval = group.subscription.interval
-        if interval:
-            delay = group.written_at + interval - self._loop.time()
-            group.timer = self._loop.call_later(max(delay, 0.0), self._flush_paced, group)
             return
-        self._dirty.append(group)
-        if self._flush_handle is None:
-            delay = self._next_flush - self._loop.time()
-            self._flush_handle = self._loop.call_later(delay, self._flush) if delay > 0 else self._loop.call_soon(self._flush)
+        if stream in group.members:
+            stream.coding.leave(group.coder)
+        self.leave(stream)
+        stream.end(stream.frame(head + stream.coding.encode(farewell) + stream.coding.finish()))
 
-    def _flush(self) -> None:
-        """Write what is pending. The more of its time the loop spends here, the longer the next time is waited for."""
-        self._flush_handle = None
-        now, began = self._now(), time.perf_counter()
-        dirty, self._dirty = self._dirty, []
-        for group in dirty:
-            self._write_group(group)
-        self._next_flush = now + min((time.perf_counter() - began) / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
-
-    def _flush_paced(self, group: Group) -> None:
-        group.timer = None
-        self._write_group(group)
-
-    def _write_group(self, group: Group) -> None:
-        try:
-            data, count = group.take()
-        except Exception:
-            # A form of the user's failed. Its streams end; those of other groups must not notice.
-            logger.exception("the form %r failed; its %d streams are ended", group.subscription.form, len(group.members))
-            self._end_streams(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
-            return
-        group.written_at = self._now()
-        # A copy, as a write may move the stream to the lagging ones.
-        members = list(group.members)
-        for stream in members:
-            stream.write(data)
-        self.counters.flushes += 1
-        self.counters.events_delivered += count * len(members)
-        self.counters.bytes_written += len(data) * len(members)
-
-    def _end_streams(self, group: Group, farewell: bytes) -> None:
+    def end_group(self, group: Group, farewell: bytes) -> None:
+        """End all streams of a group; a lagging one at once, as its reader would not see why."""
         for stream in list(group.members):
-            self.leave(stream)
-            stream.end(group.frame(farewell))
+            self.end(stream, farewell)
         for stream in list(group.lagging):
-            # Its reader has not taken what came before, and would not see this either.
             self.leave(stream)
             stream.abort()
 
-    def _resume_at(self, stream: Stream, group: Group, position: int, until: int) -> None:
-        events: list[Event] = []
-        for topic in group.topics:
-            after = topic.log.after(position, until)
-            if after is None:
-                self._drop(stream)
-                return
-            events += after
-        events.sort(key=lambda event: event.position)
-        events += _notices(group)
-        self._write(stream, b"".join([event.encoded(group.subscription.form) for event in events]), len(events))
+    def drain(self) -> list[Stream]:
+        """Refuse new streams from now on, and return those that are to be ended before `close`."""
+        self.is_draining = True
+        return list(self._streams)
 
-    def _write(self, stream: Stream, data: bytes, count: int) -> None:
-        if data:
-            data = stream.frame(data)
-            self.counters.events_delivered += count
-            self.counters.bytes_written += len(data)
-            stream.write(data)
+    def close(self) -> None:
+        """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
+        self.is_draining = self._closed = True
+        self._flusher.flush()
+        farewell = encode_error("SERVER_DRAINING", "the server is stopping; reconnect in a while")
+        for group in list(self._groups.values()):
+            self.end_group(group, farewell)
+        self._idle.clear()
+        self._flusher.close()
 
-    def _drop(self, stream: Stream) -> None:
-        self.counters.streams_dropped += 1
-        self.leave(stream)
-        stream.end(stream.frame(encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to resume")))
-
-    def _sweep(self) -> None:
-        """Now and then: heartbeats for silent groups, and the end of topics that nobody has listened to for a while."""
-        assert self._loop is not None, "it is the loop that calls this"  # noqa: S101
-        now = self._now()
-        for group in self._groups.values():
-            if now - group.written_at >= self.heartbeat:
-                group.written_at = now
-                data = group.frame(HEARTBEAT)
-                for stream in list(group.members):
-                    stream.write(data)
-        self._end_idle_topics()
-        self._sweep_handle = self._loop.call_later(self._sweep_interval, self._sweep) if self._groups or self._idle else None
-
-    def _end_idle_topics(self) -> None:
+    def end_idle_topics(self) -> bool:
+        """Tell the publisher of topics that nobody has listened to for a while; return whether there will be more."""
         now = time.monotonic()
         for name, deadline in list(self._idle.items()):
             if deadline > now:
@@ -443,18 +349,114 @@ class Hub:
                 del self._topics[name]
             if self._on_last_stream is not None:
                 self._on_last_stream(name)
+        return bool(self._idle)
 
-    def _now(self) -> float:
-        return self._loop.time() if self._loop is not None else 0.0
+    def _begin(self, name: str) -> Topic:
+        topic = self._topics[name] = Topic(name, TopicLog(self._limits, self._forgotten))
+        return topic
 
+    def _enter_topics(self, subscription: Subscription, frame: Frame) -> Group:
+        """Count one more stream of the topics, and return its group."""
+        for name in sorted(subscription.topics):
+            topic = self._topics.get(name) or self._begin(name)
+            topic.streams += 1
+            if topic.streams == 1 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
+                self._on_first_stream(name)
+        group = self._groups.get((subscription, frame))
+        if group is None:
+            topics = [self._topics[name] for name in sorted(subscription.topics)]
+            group = self._groups[subscription, frame] = Group(subscription, topics, frame, self._flusher.now())
+            for topic in topics:
+                topic.groups.add(group)
+        return group
 
-def _notices(group: Group) -> list[Event]:
-    """Return what holds of a group's topics and is not among its pending events."""
-    if not group.subscription.control:
-        return []
-    return [topic.notice for topic in group.topics if topic.notice is not None and topic.notice not in group.pending]
+    def _leave_topics(self, stream: Stream, group: Group) -> None:
+        group.members.discard(stream)
+        group.lagging.discard(stream)
+        for topic in group.topics:
+            topic.streams -= 1
+            if topic.streams == 0:
+                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
+        if group.members or group.lagging:
+            return
+        # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
+        del self._groups[group.subscription, group.frame]
+        for topic in group.topics:
+            topic.groups.discard(group)
+        if group.timer is not None:
+            group.timer.cancel()
 
+    def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
+        """Have a lagging stream lag in another group."""
+        new = self._enter_topics(subscription, stream.frame)
+        # The stream may have seen events that the other group still has to write.
+        self._flusher.flush_group(new)
+        new.lagging.add(stream)
+        self._streams[stream] = new
+        self._leave_topics(stream, old)
+        # One that was removed and added again, with nothing written in between, has stayed.
+        lag.added = set(subscription.topics - lag.seqs.keys())
+        return new
 
-def encode_error(code: str, message: str) -> bytes:
-    """Encode the event that says why a stream ends."""
-    return encode_event(msgspec.json.encode(ErrorBody(ErrorDetail(code, message))), event_type="error")
+    def _stop(self, stream: Stream, group: Group) -> None:
+        stream.lag = self._lag(group, group.given(self.position))
+        group.fall_behind(stream)
+
+    def _lag(self, group: Group, position: int) -> Lag:
+        """Describe a reader of a group's topics that has everything up to a position."""
+        return Lag(position, {topic.name: topic.log.seq_at(position) for topic in group.topics})
+
+    def _id(self, position: int) -> str:
+        return f"{self._boot}-{position}"
+
+    def _missed(self, group: Group, lag: Lag, until: int, exact: bool) -> list[Event] | None:
+        """Return what a lagging stream has still to get; None where something of it is no longer known."""
+        events: list[Event] = []
+        for topic in group.topics:
+            if topic.name in lag.added:
+                continue
+            missed = topic.log.after(lag.position, until) if exact else topic.log.missed(lag.position, until)
+            if missed is None:
+                return None
+            events += missed
+        return in_order(events)
+
+    def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> None:
+        lag = stream.lag
+        if lag is None:
+            return
+        until = group.given(self.position)
+        events = self._missed(group, lag, until, exact)
+        if events is None:
+            self._drop(stream)
+            return
+        self.counters.events_merged -= sum(lag.seqs.values()) + len(events)
+        data = encode(events, group.subscription.form, lag.seqs)
+        self.counters.events_merged += sum(lag.seqs.values())
+        current = in_order([event for topic in group.topics if topic.name in lag.added for event in topic.log.snapshot(until)])
+        # Without ids: they are older than what the reader has, and it must not resume from there.
+        data += b"".join([event.encoded_without_id(group.subscription.form) for event in current])
+        for confirmation in lag.confirmations:
+            data += encode_event(confirmation, event_id=self._id(until), event_type="changed")
+        count = len(events) + len(current)
+        stream.lag = None
+        if stay:
+            stream.lag = self._lag(group, until)
+        self._write(stream, data + group.notices(), count, enter=None if stay else group)
+
+    def _write(self, stream: Stream, data: bytes, count: int, *, head: bytes = b"", enter: Group | None = None) -> None:
+        """Write to one stream, and have it take its group's blocks from then on."""
+        data = head + (stream.coding.encode(data) if data else b"")
+        if enter is not None:
+            # Before the write, which may find that the stream does not keep up.
+            enter.enter(stream)
+        if data:
+            data = stream.frame(data)
+            self.counters.events_delivered += count
+            self.counters.bytes_written += len(data)
+            stream.write(data)
+
+    def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
+        self.counters.streams_dropped += 1
+        farewell = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
+        self.end(stream, farewell, head=head)

@@ -33,7 +33,7 @@ class TopicLog:
 
     Args:
         limits: how far it reaches back.
-        floor: the hub's position when the topic began: about what was before it nothing is known.
+        floor: the position up to which nothing is known of the topic.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:

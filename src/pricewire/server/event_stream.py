@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from pricewire.hub.event import Form, envelope
+from pricewire.hub.groups import Subscription
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Stream, Subscription
+from pricewire.hub.streams import Stream
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.types import Receive, Scope, Send
@@ -19,6 +22,8 @@ try:
 except ImportError:
     ResponseBase = object  # type: ignore[assignment, misc]
 
+WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+
 MEDIA_TYPE = "text/event-stream"
 """Source: WHATWG HTML, section 9.2.5."""
 
@@ -28,10 +33,10 @@ EXPOSED_HEADERS = ("Pricewire-Start", "Pricewire-Stream", "Pricewire-Heartbeat")
 
 class EventStream(ResponseBase):
     """
-    An ASGI response that sends the current value of each topic, then every update.
+    An ASGI response that sends the current values of topics - the newest message of each key -, then every update.
 
-    Return it from a route of FastAPI, Starlette, Litestar or Django. Under `pricewire.run` its connection is handed over to the hub, and
-    it costs no task; under any other server it is sent by ASGI.
+    Return it from a route of FastAPI, Starlette or Litestar, or mount it where ASGI applications go. Under `pricewire.run` its
+    connection is handed over to the hub, and it costs no task; under any other server it is sent by ASGI.
 
         @app.get("/news")
         async def news() -> Response:
@@ -67,7 +72,7 @@ class EventStream(ResponseBase):
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._hub = hub
-        self._subscription = Subscription(frozenset(topics), form, interval, control)
+        self._subscription = Subscription(frozenset(topics), form, interval, control=control)
         self._prelude = prelude
         self._on_close = on_close
 
@@ -84,18 +89,22 @@ class EventStream(ResponseBase):
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
-        hub, subscription = self._hub, self._subscription
+        hub, stream_id = self._hub, secrets.token_hex(8)
+        subscription = replace(self._subscription, compress=_accepts_gzip(scope))
         start = hub.start(subscription.topics, _last_event_id(scope))
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"cache-control", b"no-store, no-transform"),
             (b"x-accel-buffering", b"no"),
             (b"pricewire-start", start.outcome.encode()),
-            (b"pricewire-stream", secrets.token_hex(8).encode()),
+            (b"pricewire-stream", stream_id.encode()),
             (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
             (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
+            (b"vary", b"Accept-Encoding"),
             *self.raw_headers,
         ]
+        if subscription.compress:
+            headers.append((b"content-encoding", b"gzip"))
         handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
         if scope["method"] == "HEAD":
             handover = None
@@ -106,7 +115,7 @@ class EventStream(ResponseBase):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return None
-        stream = (handover.take(hub) if handover is not None else None) or FallbackStream(hub)
+        stream = (handover.take(hub, stream_id) if handover is not None else None) or FallbackStream(hub, stream_id)
         stream.on_close = self._on_close
         hub.join(stream, subscription, start, self._prelude)
         return stream
@@ -119,3 +128,15 @@ def _last_event_id(scope: Scope) -> str | None:
     query: bytes = scope.get("query_string", b"")
     values = parse_qs(query.decode("latin-1")).get("last_event_id")
     return values[-1] if values else None
+
+
+def _accepts_gzip(scope: Scope) -> bool:
+    """Return whether the reader takes gzip. Source: RFC 9110, section 12.5.3."""
+    weights: dict[str, float] = {}
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            for item in bytes(value).decode("latin-1").lower().split(","):
+                coding, _, parameter = item.partition(";")
+                weight = parameter.strip().removeprefix("q=") or "1"
+                weights[coding.strip()] = float(weight) if WEIGHT.fullmatch(weight) else 0.0
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0

@@ -19,12 +19,13 @@ class FallbackStream(Stream):
 
     Args:
         hub: the hub that it belongs to.
+        stream_id: the stream's id.
     """
 
     __slots__ = ("_ended", "_hub", "_parts", "_paused", "_size", "_wake")
 
-    def __init__(self, hub: Hub) -> None:
-        super().__init__()
+    def __init__(self, hub: Hub, stream_id: str) -> None:
+        super().__init__(stream_id)
         self._hub = hub
         self._parts: list[bytes] = []
         self._size = 0
@@ -52,6 +53,10 @@ class FallbackStream(Stream):
         self._parts.clear()
         self._ended = True
         self._wake.set()
+
+    def unsent(self) -> int:
+        """Return how many bytes wait for `send`; what the server below keeps, ASGI does not tell."""
+        return self._size
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Send what is written until the stream ends or its reader has gone."""

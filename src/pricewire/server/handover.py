@@ -9,6 +9,8 @@ uvicorn hands a connection to its WebSocket protocol, and the task ends.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import socket
 import sys
 from typing import Any, cast
 
@@ -20,6 +22,15 @@ from pricewire.hub.streams import Stream
 
 EXTENSION = "pricewire.handover"
 """Where the ASGI scope's extensions have the `Handover` of the request."""
+
+SIOCOUTQNSD = 0x894B
+"""How much of a socket's data has not been sent even once. Source: Linux, include/uapi/linux/sockios.h."""
+
+UNSENT_LIMIT = 16 * 1024
+"""How much the kernel takes before it has sent it, in bytes: a few packets. By default it takes megabytes of prices that grow old."""
+
+PEER_TIMEOUT = 30
+"""After so many seconds a peer that acknowledges nothing is dead."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body. Source: RFC 9112, section 7.1."""
@@ -60,9 +71,13 @@ class Handover:
             self._cycle.chunked_encoding = False
             self._cycle.expected_content_length = sys.maxsize
 
-    def take(self, hub: Hub) -> HandoverStream | None:
+    def take(self, hub: Hub, stream_id: str) -> HandoverStream | None:
         """
         Take the connection, once the head is written.
+
+        Args:
+            hub: the hub that the stream will join.
+            stream_id: the stream's id.
 
         Returns:
             the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
@@ -78,7 +93,7 @@ class Handover:
             or protocol.transport.is_closing()
         ):
             return None
-        stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport)
+        stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport, stream_id)
         protocol.let_go()
         protocol.transport.set_protocol(stream)
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
@@ -112,16 +127,27 @@ class HandoverStream(asyncio.Protocol, Stream):
     Args:
         hub: the hub that it belongs to.
         transport: where it writes.
+        stream_id: the stream's id.
     """
 
-    __slots__ = ("_hub", "_transport", "write")
+    __slots__ = ("_hub", "_socket", "_transport", "write")
 
-    def __init__(self, hub: Hub, transport: asyncio.Transport) -> None:
-        super().__init__()
+    def __init__(self, hub: Hub, transport: asyncio.Transport, stream_id: str) -> None:
+        super().__init__(stream_id)
         self._hub = hub
         self._transport = transport
+        self._socket = look_after(transport)
         # The transport's own method, so that a write of the hub costs no call of ours.
         self.write = transport.write
+
+    def unsent(self) -> int:
+        """Return how many bytes wait in the transport and in the kernel; those on the way to the reader are not among them."""
+        if self._transport.is_closing():
+            return 0
+        waiting = self._transport.get_write_buffer_size()
+        if self._socket >= 0:
+            waiting += int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, b"\0\0\0\0"), sys.byteorder)
+        return waiting
 
     def end(self, data: bytes) -> None:
         """Write the last bytes and close the connection once they are sent."""
@@ -165,3 +191,25 @@ class ChunkedStream(HandoverStream):
     def end(self, data: bytes) -> None:
         """Write the last bytes and the end of the body, and close the connection once they are sent."""
         super().end(data + LAST_CHUNK)
+
+
+def look_after(transport: asyncio.Transport) -> int:
+    """
+    Have the kernel notice a dead peer, and take no more than it can send; return the socket's number, -1 where nobody can ask it.
+
+    The transport counts as full as soon as the kernel takes no more.
+    """
+    # Not 0: asyncio's TLS would count as full with nothing to write.
+    transport.set_write_buffer_limits(high=1)
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return -1
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform != "linux":
+        return -1
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PEER_TIMEOUT)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PEER_TIMEOUT // 3)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PEER_TIMEOUT * 1000)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_LIMIT)
+    return int(connection.fileno())

@@ -47,7 +47,13 @@ def make_server(app: Any, *, on_started: Callable[[int], None] | None = None, **
         app: the application, or where to import it from, as `module:attribute`.
         on_started: called with the port once connections are accepted.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
+
+    Raises:
+        ValueError: several processes or reloading are asked for, which this server does not do.
     """
+    for option in ("workers", "reload"):
+        if options.get(option, 1) not in (None, False, 1):
+            raise ValueError(f"{option}={options[option]} is not possible: streams live in the one process that is served from")
     return Server(uvicorn.Config(app, **{"http": HandoverProtocol, **options}), on_started)
 
 
