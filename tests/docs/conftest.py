@@ -1,0 +1,48 @@
+"""A server where the documentation has one, and a folder with the files that it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pricewire.market.replay import ReplayFeed
+from pricewire.market.simulated import SimulatedFeed
+from pricewire.server.app import create_app
+from pricewire.server.handover import HandoverProtocol
+from serving import Serving
+
+from .blocks import SERVER, Block, read
+
+Place = Callable[[Block], Path]
+
+
+def record(folder: Path) -> Path:
+    """Write a minute of quotes as `eurusd.csv`."""
+    path = folder / "eurusd.csv"
+    lines = (f"20200102 0930{second:02d}{ms},1.12{second:03d},1.12{second + 40:03d},0" for second in range(60) for ms in ("100", "600"))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """Pricewire with the simulated instruments at twenty times their rate, and EURUSD from a recording."""
+    recording = ReplayFeed(record(tmp_path_factory.mktemp("recording")), speed=10, loop=True)
+    with Serving(create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5), http=HandoverProtocol) as serving:
+        yield serving
+
+
+@pytest.fixture
+def place(tmp_path: Path, served: Serving) -> Place:
+    """Makes a folder with a recording and the files that a block's page has given."""
+
+    def make(block: Block) -> Path:
+        record(tmp_path)
+        for other in read(block.page):
+            if other.title is not None and other.language == "python":
+                (tmp_path / other.title).write_text(other.code.replace(SERVER, served.url))
+        return tmp_path
+
+    return make
