@@ -24,12 +24,17 @@ class Serving:
     Args:
         app: the application.
         server_class: `Server` with the hand-over, or uvicorn's own without.
+        port: where; by default a free one.
+        drain_seconds: how long streams may take to end.
         options: for `uvicorn.Config`.
     """
 
-    def __init__(self, app: Any, *, server_class: type[uvicorn.Server] = Server, port: int = 0, **options: Any) -> None:
+    def __init__(
+        self, app: Any, *, server_class: type[uvicorn.Server] = Server, port: int = 0, drain_seconds: float = 0.1, **options: Any
+    ) -> None:
         self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
-        self._server = server_class(self._config)
+        own = {"drain_seconds": drain_seconds} if issubclass(server_class, Server) else {}
+        self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", port))
@@ -58,9 +63,13 @@ class Serving:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
+    def begin_to_stop(self) -> None:
+        """Have the server stop in an orderly way."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Stop the server in an orderly way and wait for its end."""
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(10)
         if self._thread.is_alive():
             raise TimeoutError("the server did not stop")

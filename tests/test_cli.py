@@ -154,6 +154,24 @@ def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, tmp_
     assert "Traceback" not in result.stderr
 
 
+def test_a_second_signal_ends_at_once() -> None:
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--drain-seconds", "1000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    url = next(line for line in process.stderr if line.startswith("Serving on ")).split()[2]
+    readers = [Reader(url, "/sse?topic=ticks:R_100") for _ in range(5)]
+    for reader in readers:
+        reader.read_until(b"\n\n")
+    process.send_signal(signal.SIGTERM)
+    while httpx2.get(f"{url}/readyz").status_code == 200:
+        pass
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    for reader in readers:
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+        reader.socket.close()
+
+
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = pricewire("serve", "--port", str(taken.getsockname()[1]))

@@ -18,7 +18,7 @@ from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.run import make_server
+from pricewire.server.run import DRAIN_SECONDS, make_server
 from pricewire.watch import watch as watch_prices
 
 CONFIG = Path("pricewire.toml")
@@ -51,6 +51,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    drain_seconds: float = DRAIN_SECONDS,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
@@ -71,6 +72,7 @@ def serve(
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
+        drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
         keep_times: publish ticks with the times of the recording, not of the replay.
@@ -101,6 +103,7 @@ def serve(
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
     make_server(
         application,
+        drain_seconds=drain_seconds,
         on_started=lambda port: console.print(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
         host=host,
         port=port,

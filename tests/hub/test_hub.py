@@ -4,93 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.recorder import Recorder
 from pricewire.hub import hub as hub_module
 from pricewire.hub.event import Event, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
-from pricewire.hub.groups import Subscription
 from pricewire.hub.hub import Hub, Outcome, Start
 from pricewire.hub.log import LogLimits
-from pricewire.hub.streams import Stream
-from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
+from pricewire.hub.streams import Subscription
 
 TOPICS = ("a", "b", "c")
-
-
-class Recorder(Stream):
-    """A stream that keeps what is written and is paused by the test."""
-
-    def __init__(
-        self,
-        hub: Hub,
-        *topics: str,
-        interval: float = 0.0,
-        control: bool = True,
-        compress: bool = False,
-        last_event_id: str = "",
-    ) -> None:
-        super().__init__(str(id(self)))
-        self.inflater = zlib.decompressobj(31) if compress else None
-        self.hub = hub
-        self.decoder = EventStreamDecoder(last_event_id=last_event_id)
-        self.events: list[ServerSentEvent] = []
-        self.bytes = b""
-        self.ended = self.aborted = False
-        self.pause_at_write = False
-        self.interval = interval
-        self.first_topics = self.confirmed = frozenset(topics)
-        self.changes: list[frozenset[str]] = []
-        self.wrote = asyncio.Event()
-        self.start = hub.start(topics, last_event_id)
-        hub.join(self, Subscription(frozenset(topics), interval=interval, compress=compress, control=control), self.start)
-        # The newest of each key, which need not be the topic's last events: counting begins after them.
-        self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended
-        assert data
-        if self.inflater is not None:
-            data = self.inflater.decompress(data)
-        self.bytes += data
-        for event in self.decoder.feed(data):
-            self.events.append(event)
-            if event.type == "changed":
-                self.confirmed = frozenset(json.loads(event.data))
-        self.wrote.set()
-        if self.pause_at_write:
-            self.pause_at_write = False
-            self.hub.pause(self)
-
-    def end(self, data: bytes) -> None:
-        self.write(data)
-        self.ended = True
-        assert self.inflater is None or self.inflater.eof, "checksum and size are right"
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def change(self, topics: set[str], is_paced: bool) -> None:
-        self.changes.append(frozenset(topics))
-        found = self.hub.find(self.id)
-        assert found is not None
-        assert found[0] is self
-        subscription = replace(found[1], topics=self.changes[-1], interval=0.001 if is_paced else 0.0)
-        self.hub.change(self, subscription, json.dumps(sorted(topics)).encode())
-
-    @property
-    def data(self) -> list[dict[str, Any]]:
-        return [json.loads(event.data) for event in self.events if event.type == "message"]
-
-    @property
-    def messages(self) -> list[Any]:
-        return [data["data"] for data in self.data]
 
 
 async def turn() -> None:
@@ -443,16 +371,20 @@ async def test_publishers_learn_of_the_first_stream_and_the_last(monkeypatch: py
 
 async def test_closing_ends_all_streams_and_refuses_new_ones() -> None:
     hub = Hub()
-    stream, lagging = Recorder(hub, "a"), Recorder(hub, "a")
-    hub.pause(lagging)
+    stream, behind, stuck = Recorder(hub, "a"), Recorder(hub, "a", compress=True), Recorder(hub, "a")
+    hub.pause(behind)
+    hub.pause(stuck)
+    stuck.waiting = 1
     hub.publish("a", 1)
     hub.close()
-    assert stream.messages == [1], "what is pending goes out first"
+    assert stream.messages == behind.messages == [1], "what is pending goes out first"
     late = Recorder(hub, "a")
-    for each in (stream, late):
+    late_too = Recorder(hub, "a", compress=True)
+    for each in (stream, behind, late, late_too):
         assert each.ended
         assert json.loads(each.events[-1].data)["error"]["code"] == "SERVER_DRAINING"
-    assert lagging.aborted
+    assert stuck.aborted
+    assert not stuck.ended
     assert hub.streams == 0
     hub.publish("a", 2)
 

@@ -10,9 +10,8 @@ from typing import Protocol
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.farewell import encode_error
-from pricewire.hub.groups import Group
 from pricewire.hub.slow_lane import SlowLane
-from pricewire.hub.streams import Stream
+from pricewire.hub.streams import Group, Stream
 from pricewire.protocol.encoder import HEARTBEAT
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,8 @@ from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Notice
 from pricewire.hub.farewell import encode_error
 from pricewire.hub.flusher import Flusher
-from pricewire.hub.groups import Group, Subscription, Topic, encode, in_order
 from pricewire.hub.log import LogLimits, TopicLog
-from pricewire.hub.streams import Frame, Lag, Stream
+from pricewire.hub.streams import Frame, Group, Lag, Stream, Subscription, Topic, encode, in_order
 from pricewire.protocol.encoder import encode_event
 
 logger = logging.getLogger(__name__)
@@ -95,11 +94,9 @@ class Hub:
         # Whoever comes back from before this position may have missed what a topic that begins anew did not publish.
         self._forgotten = 0
         self._groups: dict[tuple[Subscription, Frame], Group] = {}
-        self._streams: dict[Stream, Group] = {}
-        self._by_id: dict[str, Stream] = {}
+        self._streams: dict[str, Stream] = {}
         self._idle: dict[str, float] = {}
         self._flusher = Flusher(self)
-        self._closed = False
 
     @property
     def streams(self) -> int:
@@ -211,11 +208,10 @@ class Hub:
         self._flusher.begin()
         group = self._enter_topics(subscription, stream.frame)
         stream.coding = group.new_coding()
-        self._streams[stream] = group
-        if stream.id:
-            self._by_id[stream.id] = stream
-        if self._closed:
-            self.end(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect in a while"), head=stream.coding.begin())
+        stream.group = group
+        self._streams[stream.id] = stream
+        if self.is_draining:
+            self._finish(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect"), head=stream.coding.begin())
             return
         self.counters.streams_opened += 1
         if start.position > group.given(self.position):
@@ -242,18 +238,18 @@ class Hub:
 
     def leave(self, stream: Stream) -> None:
         """Forget a stream; harmless for one that has left already."""
-        group = self._streams.pop(stream, None)
+        group = stream.group
         if group is None:
             return
-        self._by_id.pop(stream.id, None)
-        stream.lag = None
+        del self._streams[stream.id]
+        stream.group = stream.lag = None
         self._leave_topics(stream, group)
         stream.closed()
 
     def find(self, stream_id: str) -> tuple[Stream, Subscription] | None:
         """Return a stream and what it carries by its id; None where there is none."""
-        stream = self._by_id.get(stream_id)
-        return None if stream is None else (stream, self._streams[stream].subscription)
+        stream = self._streams.get(stream_id)
+        return None if stream is None or stream.group is None else (stream, stream.group.subscription)
 
     def change(self, stream: Stream, subscription: Subscription, confirmation: bytes) -> None:
         """
@@ -267,7 +263,9 @@ class Hub:
             subscription: what it is to carry from now on; compressed as before.
             confirmation: the data of that event, one line of UTF-8.
         """
-        group = self._streams[stream]
+        group = stream.group
+        if group is None:
+            return
         keeps_up = stream.lag is None
         if keeps_up:
             self._stop(stream, group)
@@ -280,7 +278,7 @@ class Hub:
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`: its reader is slower than its events."""
-        group = self._streams.get(stream)
+        group = stream.group
         if group is None or stream.lag is not None:
             return
         self.counters.streams_lagged += 1
@@ -288,51 +286,52 @@ class Hub:
 
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
-        group = self._streams.get(stream)
+        group = stream.group
         if group is not None and stream.lag is not None:
             self._catch_up(stream, group)
 
     def refresh(self, stream: Stream) -> None:
         """Give a stream what it missed, as `resume` does, and have it go on lagging."""
-        group = self._streams.get(stream)
+        group = stream.group
         if group is not None and stream.lag is not None:
             self._catch_up(stream, group, stay=True)
 
-    def end(self, stream: Stream, farewell: bytes, *, head: bytes = b"") -> None:
+    def end(self, stream: Stream, farewell: bytes) -> None:
         """
-        End a stream in an orderly way.
+        End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
 
         Args:
             stream: the stream.
             farewell: an encoded event that says why.
-            head: what has to be written before everything else, of a stream that has written nothing.
         """
-        group = self._streams.get(stream)
+        group = stream.group
         if group is None:
             return
-        if stream in group.members:
-            stream.coding.leave(group.coder)
-        self.leave(stream)
-        stream.end(stream.frame(head + stream.coding.encode(farewell) + stream.coding.finish()))
-
-    def end_group(self, group: Group, farewell: bytes) -> None:
-        """End all streams of a group; a lagging one at once, as its reader would not see why."""
-        for stream in list(group.members):
-            self.end(stream, farewell)
-        for stream in list(group.lagging):
+        if stream.lag is None:
+            self._flusher.flush_group(group)
+        elif stream.unsent() == 0:
+            self._catch_up(stream, group, stay=True)
+        if stream.lag is not None and stream.unsent() > 0:
             self.leave(stream)
             stream.abort()
+        else:
+            self._finish(stream, farewell)
+
+    def end_group(self, group: Group, farewell: bytes) -> None:
+        """End all streams of a group."""
+        for stream in [*group.members, *group.lagging]:
+            self.end(stream, farewell)
 
     def drain(self) -> list[Stream]:
         """Refuse new streams from now on, and return those that are to be ended before `close`."""
         self.is_draining = True
-        return list(self._streams)
+        return list(self._streams.values())
 
     def close(self) -> None:
         """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
-        self.is_draining = self._closed = True
+        self.is_draining = True
         self._flusher.flush()
-        farewell = encode_error("SERVER_DRAINING", "the server is stopping; reconnect in a while")
+        farewell = encode_error("SERVER_DRAINING", "the server is stopping; reconnect")
         for group in list(self._groups.values()):
             self.end_group(group, farewell)
         self._idle.clear()
@@ -371,7 +370,7 @@ class Hub:
         return group
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
-        group.members.discard(stream)
+        group.members.pop(stream, None)
         group.lagging.discard(stream)
         for topic in group.topics:
             topic.streams -= 1
@@ -392,7 +391,7 @@ class Hub:
         # The stream may have seen events that the other group still has to write.
         self._flusher.flush_group(new)
         new.lagging.add(stream)
-        self._streams[stream] = new
+        stream.group = new
         self._leave_topics(stream, old)
         # One that was removed and added again, with nothing written in between, has stayed.
         lag.added = set(subscription.topics - lag.seqs.keys())
@@ -459,4 +458,14 @@ class Hub:
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1
         farewell = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
-        self.end(stream, farewell, head=head)
+        self._finish(stream, farewell, head=head)
+
+    def _finish(self, stream: Stream, farewell: bytes, *, head: bytes = b"") -> None:
+        """Write the last event; before it the head, where nothing has been written."""
+        group = stream.group
+        if group is None:
+            return
+        if stream.lag is None and stream in group.members:
+            stream.coding.leave(group.coder)
+        self.leave(stream)
+        stream.end(stream.frame(head + stream.coding.encode(farewell) + stream.coding.finish()))

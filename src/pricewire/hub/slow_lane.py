@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from pricewire.hub.groups import Group
-from pricewire.hub.streams import Stream
+from pricewire.hub.streams import Group, Stream
 
 CHECKS = 1000
 """How many streams are looked at in one go: a system call each, so that a process with many streams spends no more than some 1 % on it."""

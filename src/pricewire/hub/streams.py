@@ -1,13 +1,60 @@
-"""One open response, as the hub sees it: something that takes bytes, and may be slow in taking them."""
+"""Streams, and the groups of them that share one joined buffer and one compression."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from pricewire.hub.coding import PLAIN_STREAM, PlainStream
+from pricewire.hub.coding import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
+from pricewire.hub.counters import Counters
+from pricewire.hub.event import Event, Form, Notice, envelope
+from pricewire.hub.log import TopicLog
 
 Frame = Callable[[bytes], bytes]
 """Wraps what is written at once, as the transport below wants it: as a chunk of HTTP/1.1, for instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """
+    What a stream is to carry.
+
+    Attributes:
+        topics: the names of its topics.
+        form: how it shows events.
+        interval: at most one update per topic in so many seconds, the newest; 0 for every update.
+        compress: whether what it carries is compressed, as one gzip stream.
+        control: whether it carries named events beside the data (`reset`, `stale`); clients that know nothing of them want none.
+    """
+
+    topics: frozenset[str]
+    form: Form = envelope
+    interval: float = 0.0
+    compress: bool = False
+    control: bool = True
+
+
+class Topic:
+    """
+    A topic and who listens to it.
+
+    Attributes:
+        name: what it is subscribed to by.
+        log: its recent events.
+        groups: the groups of streams that have it.
+        streams: how many streams those are.
+        notice: what is to be known about its state beside its newest message; None where there is nothing.
+    """
+
+    __slots__ = ("groups", "log", "name", "notice", "streams")
+
+    def __init__(self, name: str, log: TopicLog) -> None:
+        self.name = name
+        self.log = log
+        self.groups: set[Group] = set()
+        self.streams = 0
+        self.notice: Notice | None = None
 
 
 class Stream:
@@ -19,7 +66,8 @@ class Stream:
 
     Attributes:
         write: takes framed bytes and never blocks; may call `Hub.pause` before it returns.
-        id: what the stream is changed by.
+        id: what the stream is found by.
+        group: the streams that it shares bytes with; None before it joined and after it left.
         coding: how what it carries is compressed.
         lag: where it stopped, while it lags; None while it keeps up.
         on_close: called once when the stream has left the hub, or was not let in.
@@ -28,12 +76,13 @@ class Stream:
         id: see above.
     """
 
-    __slots__ = ("coding", "id", "lag", "on_close")
+    __slots__ = ("coding", "group", "id", "lag", "on_close")
 
     write: Callable[[bytes], object]
 
-    def __init__(self, id: str = "") -> None:
+    def __init__(self, id: str) -> None:
         self.id = id
+        self.group: Group | None = None
         self.coding: PlainStream = PLAIN_STREAM
         self.lag: Lag | None = None
         self.on_close: Callable[[], None] | None = None
@@ -80,3 +129,156 @@ class Lag:
         self.seqs = seqs
         self.added: set[str] = set()
         self.confirmations: list[bytes] = []
+
+
+class Group:
+    """
+    Streams with the same topics, form, pace, coding and framing: one joined buffer, one compression, many writes.
+
+    Attributes:
+        subscription: what its streams carry.
+        topics: the topics.
+        frame: how its streams wrap what is written.
+        coder: compresses what is written to all members.
+        members: the streams that keep up, with what writes to them.
+        lagging: the streams that do not; nothing is written to them until they can be written again.
+        pending: the events that are not written yet, in the order of their publishing.
+        timer: of a paced group, the next flush; None where nothing is pending.
+        written_at: when the last bytes were written, in seconds of the loop's clock.
+        written: how many bytes those were.
+    """
+
+    __slots__ = (
+        "_seqs",
+        "_snapshot",
+        "coder",
+        "frame",
+        "lagging",
+        "members",
+        "pending",
+        "subscription",
+        "timer",
+        "topics",
+        "written",
+        "written_at",
+    )
+
+    def __init__(self, subscription: Subscription, topics: list[Topic], frame: Frame, now: float) -> None:
+        self.subscription = subscription
+        self.topics = topics
+        self.frame = frame
+        self.coder: PlainGroup = GzipGroup() if subscription.compress else PLAIN_GROUP
+        self.members: dict[Stream, Callable[[bytes], object]] = {}
+        self.lagging: set[Stream] = set()
+        self.pending: list[Event] = []
+        self.timer: asyncio.TimerHandle | None = None
+        self.written_at = now
+        self.written = 0
+        self._seqs = {topic.name: topic.log.seq for topic in topics} if subscription.interval else {}
+        self._snapshot: tuple[int, bytes, int] | None = None
+
+    def new_coding(self) -> PlainStream:
+        """Return how a new stream of the group is compressed."""
+        return GzipStream() if self.subscription.compress else PLAIN_STREAM
+
+    def given(self, position: int) -> int:
+        """Return the position that the members have been given everything up to; the hub's own where nothing is pending."""
+        return self.pending[0].position - 1 if self.pending else position
+
+    def snapshot(self, until: int) -> tuple[bytes, int]:
+        """Return the current values as of a position, encoded, and how many they are; made once for all streams that join there."""
+        if self._snapshot is None or self._snapshot[0] != until:
+            events = in_order([event for topic in self.topics for event in topic.log.snapshot(until)])
+            self._snapshot = until, b"".join([event.encoded(self.subscription.form) for event in events]), len(events)
+        return self._snapshot[1:]
+
+    def notices(self) -> bytes:
+        """Return what holds of the topics and is not among the pending events, encoded."""
+        if not self.subscription.control:
+            return b""
+        notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
+        return b"".join([notice.encoded(self.subscription.form) for notice in notices])
+
+    def flush(self, now: float, counters: Counters) -> None:
+        """
+        Write what is pending to all members.
+
+        Args:
+            now: the time of the loop's clock, in seconds.
+            counters: where it is counted.
+        """
+        pending, self.pending = self.pending, []
+        if not self.members:
+            self._seqs.update((event.topic, event.seq) for event in pending if self._seqs and not isinstance(event, Notice))
+            return
+        form = self.subscription.form
+        if self.subscription.interval:
+            events = conflate(pending)
+            data = encode(events, form, self._seqs)
+            counters.events_merged += (len(pending) - len(events)) * len(self.members)
+        else:
+            events = pending
+            data = b"".join([event.encoded(form) for event in events])
+        streams, size = self.write(data, now)
+        counters.flushes += 1
+        counters.flushed_events += len(events)
+        counters.flushed_bytes += size
+        counters.events_delivered += len(events) * streams
+        counters.bytes_written += size * streams
+
+    def write(self, data: bytes, now: float) -> tuple[int, int]:
+        """Write to all members; return how many they are, and how many bytes each got."""
+        # A copy, as a write may move the stream to the lagging ones.
+        writes = list(self.members.values())
+        framed = self.frame(self.coder.encode(data, len(writes)))
+        self.written_at = now
+        self.written = len(framed)
+        for write in writes:
+            write(framed)
+        return len(writes), len(framed)
+
+    def enter(self, stream: Stream) -> None:
+        """Have a stream written to from the next flush on."""
+        self.lagging.discard(stream)
+        self.members[stream] = stream.write
+        stream.coding.enter(self.coder)
+
+    def fall_behind(self, stream: Stream) -> None:
+        """Have a stream not written to."""
+        stream.coding.leave(self.coder)
+        self.members.pop(stream, None)
+        self.lagging.add(stream)
+
+
+def in_order(events: list[Event]) -> list[Event]:
+    """Sort events of several topics by their publishing."""
+    return sorted(events, key=_position)
+
+
+def conflate(events: list[Event]) -> list[Event]:
+    """Leave out the events that a later one supersedes; the order stays."""
+    newest = {(event.topic, event.key): event for event in events if event.key is not None}
+    return [event for event in events if event.key is None or newest[event.topic, event.key] is event]
+
+
+def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
+    """
+    Encode events from which superseded ones were left out.
+
+    Args:
+        events: what is left, oldest first.
+        form: how they are shown.
+        seqs: the number of the last event of each topic that the reader has; it is moved on.
+    """
+    parts = []
+    for event in events:
+        if isinstance(event, Notice):
+            parts.append(event.encoded(form))
+            continue
+        parts.append(event.encoded_merged(form, event.seq - seqs.get(event.topic, event.seq - 1) - 1))
+        seqs[event.topic] = event.seq
+    return b"".join(parts)
+
+
+def _position(event: Event) -> int:
+    return event.position

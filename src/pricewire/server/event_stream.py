@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import parse_qs
 
+import msgspec
+
 from pricewire.hub.event import Form, envelope
-from pricewire.hub.groups import Subscription
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Stream
+from pricewire.hub.streams import Stream, Subscription
+from pricewire.protocol.messages import ErrorBody, ErrorDetail
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.types import Receive, Scope, Send
@@ -90,6 +93,9 @@ class EventStream(ResponseBase):
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
         hub, stream_id = self._hub, secrets.token_hex(8)
+        if hub.is_draining:
+            await _refuse(send)
+            return None
         subscription = replace(self._subscription, compress=_accepts_gzip(scope))
         start = hub.start(subscription.topics, _last_event_id(scope))
         headers = [
@@ -119,6 +125,18 @@ class EventStream(ResponseBase):
         stream.on_close = self._on_close
         hub.join(stream, subscription, start, self._prelude)
         return stream
+
+
+async def _refuse(send: Send) -> None:
+    body = msgspec.json.encode(ErrorBody(ErrorDetail("SERVER_DRAINING", "the server is stopping; reconnect")))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        # At a time of its own, so that those who are refused do not come back together.
+        (b"retry-after", b"%d" % random.randint(1, 5)),  # noqa: S311 - spreads load, no secret
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _last_event_id(scope: Scope) -> str | None:

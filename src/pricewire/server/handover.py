@@ -53,12 +53,12 @@ class Handover:
     """The offer, for one request, to take its connection over."""
 
     def __init__(self, protocol: HandoverProtocol) -> None:
-        self._protocol = protocol
-        self._cycle: RequestResponseCycle = protocol.cycle
+        self._protocol: HandoverProtocol | None = protocol
+        self._cycle: RequestResponseCycle | None = protocol.cycle
 
     def register(self, hub: Hub) -> None:
         """Have a hub closed when the server stops."""
-        if isinstance(self._protocol.server_state, Handovers):
+        if self._protocol is not None and isinstance(self._protocol.server_state, Handovers):
             self._protocol.server_state.hubs.add(hub)
 
     def announce(self) -> None:
@@ -67,7 +67,7 @@ class Handover:
 
         HTTP/1.0 knows no chunks: there the body ends with the connection. uvicorn would send chunks all the same.
         """
-        if self._cycle.scope["http_version"] == "1.0":
+        if self._cycle is not None and self._cycle.scope["http_version"] == "1.0":
             self._cycle.chunked_encoding = False
             self._cycle.expected_content_length = sys.maxsize
 
@@ -85,7 +85,9 @@ class Handover:
         """
         protocol, cycle = self._protocol, self._cycle
         if (
-            not cycle.response_started
+            protocol is None
+            or cycle is None
+            or not cycle.response_started
             or cycle.response_complete
             or cycle.disconnected
             or cycle.more_body
@@ -99,6 +101,8 @@ class Handover:
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
         cycle.disconnected = True
         cycle.message_event.set()
+        # What refers to itself would wait for the garbage collector, with every connection that came.
+        self._protocol = self._cycle = None
         return stream
 
 
@@ -113,11 +117,11 @@ class HandoverProtocol(HttpToolsProtocol):
             cast("dict[str, Any]", self.scope)["extensions"] = {EXTENSION: Handover(self)}
 
     def let_go(self) -> None:
-        """Forget the connection: no time-out, no place among the server's connections, no parser."""
+        """Forget the connection: no time-out, no place among the server's connections, and nothing that refers back to this."""
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         self.flow.resume_reading()
-        self.parser = None  # type: ignore[assignment]
+        self.parser = self.cycle = self.scope = self.pipeline = None  # type: ignore[assignment]
 
 
 class HandoverStream(asyncio.Protocol, Stream):

@@ -25,7 +25,9 @@ async def liveness() -> str:
 
 @get("/readyz", media_type="text/plain")
 async def readiness(prices: NamedDependency[Prices]) -> Response[str] | Response[ErrorBody]:
-    """Answer 200 where prices are coming, 503 where none are."""
+    """Answer 200 where prices are coming, 503 where none are or the server is stopping."""
+    if prices.hub.is_draining:
+        return problem(503, "the server is stopping", "SERVER_DRAINING")
     if any(instrument.is_market_open for instrument in prices.market.instruments()):
         return Response("ok\n", media_type="text/plain")
     return problem(503, "no feed brings prices at the moment", "NOT_READY")

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from pricewire.hub.drain import drain
 from pricewire.server.handover import HandoverProtocol, Handovers
+
+DRAIN_SECONDS = 5.0
+"""How long streams may take to end, in seconds: enough to spread some thousands of returning readers."""
 
 
 class Server(uvicorn.Server):
     """
-    uvicorn's server, which closes the streams that were handed over before it waits for the connections that are left.
+    uvicorn's server, which ends the streams in an orderly way before it stops to listen.
 
     Args:
         config: what to serve, and where.
+        drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
         on_started: called with the port once connections are accepted.
     """
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, drain_seconds: float = DRAIN_SECONDS, on_started: Callable[[int], None] | None = None
+    ) -> None:
         super().__init__(config)
         self.server_state: Handovers = Handovers()
+        self._drain_seconds = drain_seconds
         self._on_started = on_started
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; at the second signal, whichever it is, end at once."""
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
@@ -34,27 +50,29 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: first the streams, then what uvicorn knows of."""
-        for hub in self.server_state.hubs:
-            hub.close()
+        await asyncio.gather(*(drain(hub, self._drain_seconds, lambda: self.force_exit) for hub in self.server_state.hubs))
         await super().shutdown(sockets)
 
 
-def make_server(app: Any, *, on_started: Callable[[int], None] | None = None, **options: Any) -> Server:
+def make_server(
+    app: Any, *, drain_seconds: float = DRAIN_SECONDS, on_started: Callable[[int], None] | None = None, **options: Any
+) -> Server:
     """
     Return a server for an ASGI application, with the hand-over, to be run by `await server.serve()` or `server.run()`.
 
     Args:
         app: the application, or where to import it from, as `module:attribute`.
+        drain_seconds: how long the streams may take to end when the server stops.
         on_started: called with the port once connections are accepted.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 
     Raises:
         ValueError: several processes or reloading are asked for, which this server does not do.
     """
-    for option in ("workers", "reload"):
-        if options.get(option, 1) not in (None, False, 1):
-            raise ValueError(f"{option}={options[option]} is not possible: streams live in the one process that is served from")
-    return Server(uvicorn.Config(app, **{"http": HandoverProtocol, **options}), on_started)
+    if options.get("workers") not in (None, 1) or options.get("reload"):
+        raise ValueError("workers and reload are not possible: streams live in the one process that is served from")
+    config = uvicorn.Config(app, **{"http": HandoverProtocol, **options})
+    return Server(config, drain_seconds=drain_seconds, on_started=on_started)
 
 
 def run(app: Any, **options: Any) -> None:
@@ -63,7 +81,7 @@ def run(app: Any, **options: Any) -> None:
 
     Args:
         app: the application, or where to import it from, as `module:attribute`.
-        options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
+        options: what `make_server` and `uvicorn.Config` take: `drain_seconds`, `host`, `port`, `ssl_certfile`, `log_level`, ….
     """
     # uvicorn raises it again once the server has stopped in an orderly way, which is what was asked for.
     with contextlib.suppress(KeyboardInterrupt):

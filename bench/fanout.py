@@ -1,0 +1,249 @@
+"""
+Fan-out: how many deliveries a server makes with a second of its CPU.
+
+One topic, many streams; each event goes to each stream. CPU time is what counts, not the wall's: on a machine with other work, or with
+cores to spare, the wall's time says little about what a server costs. All servers run at once with all their streams open, and take turns
+in being published to, so that whatever disturbs the machine disturbs all of them. The one whose turn it is gets the next flush as soon as
+it has written the last one: this is what a full core does, not one that is mostly idle.
+"""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+
+from bench.machine import Placement, raise_file_limit
+from bench.process import CLOCK_TICK, cpu_seconds
+from bench.readers.pool import Readers
+from bench.report import Progress, Report, Table, ratio, ratio_of, thousands
+from bench.servers.floor import Floor
+from bench.servers.nchan import Nchan
+from bench.servers.peer import Peer
+from bench.servers.pricewire import Fallback, Handover
+from bench.servers.sse_starlette import SseStarlette
+
+PER_FLUSH = (1, 20)
+"""How many events are published at once: a single price, and what gathers under load."""
+
+BESIDE = ("floor", "nchan", "sse_starlette")
+"""The peers that the others are compared with."""
+
+SLICE = 400
+"""
+After so many events to each stream the benchmark waits until all have been read: they fit into the sockets' buffers, so that no server is
+held up, or led to leave events out, by the readers.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the hand-over is expected to reach: so many times what a peer does, at so many events per flush."""
+
+    peer: str
+    per_flush: int
+    times: float
+
+
+EXPECTATIONS = (
+    Expectation("floor", 1, 0.7),
+    Expectation("nchan", 1, 1.0),
+    Expectation("sse_starlette", 1, 4.0),
+    Expectation("nchan", 20, 10.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How much is measured.
+
+    Attributes:
+        streams: how many streams each server has.
+        rounds: how often each server has its turn.
+        cpu: how much of its CPU a turn is to take, in seconds; the kernel counts it in hundredths.
+        judge: whether to say which expectations were met.
+    """
+
+    streams: int = 1000
+    rounds: int = 5
+    cpu: float = 1.0
+    judge: bool = True
+
+
+QUICK = Settings(streams=200, rounds=1, cpu=0.05, judge=False)
+"""Whether the pieces work; the figures say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    One measurement.
+
+    Attributes:
+        flushes: how often was published.
+        cpu_seconds: what the server's CPU took.
+        expected: how many deliveries there had to be.
+        delivered: how many there were, as its readers counted.
+        bytes: how many bytes those were.
+        chunks: in how many chunks of HTTP/1.1 they came; 0 where the server sends none.
+        uneven: whether a stream got more or less than its share.
+    """
+
+    flushes: int
+    cpu_seconds: float
+    expected: int
+    delivered: int
+    bytes: int
+    chunks: int
+    uneven: bool
+
+    @property
+    def rate(self) -> float:
+        """Deliveries per second of CPU."""
+        return self.delivered / max(self.cpu_seconds, 1 / CLOCK_TICK)
+
+
+@dataclass(slots=True)
+class Contestant:
+    """
+    A server with its streams open.
+
+    Attributes:
+        peer: the server.
+        sent: how many events were published to each stream since they were opened.
+        turns: what was measured, by how many events a flush had.
+        flushes: how many flushes make up a turn.
+    """
+
+    peer: Peer
+    sent: int = 0
+    turns: dict[int, list[Turn]] = field(default_factory=lambda: {size: [] for size in PER_FLUSH})
+    flushes: dict[int, int] = field(default_factory=dict)
+
+    def rate(self, per_flush: int) -> float:
+        """Return the median of the deliveries per second of CPU."""
+        return statistics.median(turn.rate for turn in self.turns[per_flush])
+
+
+def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
+    """Measure, and return the report."""
+    kinds: list[type[Peer]] = [Handover, Fallback, SseStarlette, Nchan, Floor]
+    streams = raise_file_limit(settings.streams * len(kinds)) // len(kinds)
+    notes = [f"{kind.label} is left out: {reason}" for kind in kinds if (reason := kind.missing())]
+    with ExitStack() as stack:
+        present = [kind for kind in kinds if kind.missing() is None]
+        peers = [stack.enter_context(Floor(placement, PER_FLUSH) if kind is Floor else kind(placement)) for kind in present]
+        # Entered last, so that the streams are closed before the servers are: these have nothing to complain of then.
+        readers = stack.enter_context(Readers())
+        contestants = [Contestant(peer) for peer in peers]
+        for peer in peers:
+            progress(f"{peer.label}: opening {streams} streams")
+            readers.open(peer.name, peer.port, peer.path, streams)
+        for contestant in contestants:
+            for per_flush in PER_FLUSH:
+                progress(f"{contestant.peer.label}: warming up, {per_flush} per flush")
+                contestant.flushes[per_flush] = _calibrate(contestant, readers, streams, per_flush, settings.cpu)
+        for number in range(settings.rounds):
+            for per_flush in PER_FLUSH:
+                for contestant in contestants:
+                    progress(f"round {number + 1} of {settings.rounds}: {contestant.peer.label}, {per_flush} per flush")
+                    turn = _measure(contestant, readers, streams, per_flush, contestant.flushes[per_flush])
+                    contestant.turns[per_flush].append(turn)
+        notes += [fault for contestant in contestants for fault in _faults(contestant)]
+        return _report(contestants, streams, notes, judge=settings.judge)
+
+
+def _calibrate(contestant: Contestant, readers: Readers, streams: int, per_flush: int, cpu: float) -> int:
+    """Return how many flushes take about so much of the server's CPU, after enough of them that it runs as it will go on."""
+    flushes = 4
+    while True:
+        turn = _measure(contestant, readers, streams, per_flush, flushes)
+        if turn.cpu_seconds >= cpu / 5:
+            return max(1, round(flushes * cpu / max(turn.cpu_seconds, 1 / CLOCK_TICK)))
+        flushes *= 2
+
+
+def _measure(contestant: Contestant, readers: Readers, streams: int, per_flush: int, flushes: int) -> Turn:
+    peer = contestant.peer
+    before = readers.wait(peer.name, contestant.sent)
+    after = before
+    cpu_before = cpu_seconds(peer.pid)
+    left = flushes
+    while left > 0:
+        now = min(left, max(1, SLICE // per_flush))
+        peer.publish(now, per_flush)
+        contestant.sent += now * per_flush
+        after = readers.wait(peer.name, contestant.sent)
+        left -= now
+    return Turn(
+        flushes=flushes,
+        cpu_seconds=cpu_seconds(peer.pid) - cpu_before,
+        expected=flushes * per_flush * streams,
+        delivered=after.events - before.events,
+        bytes=after.bytes - before.bytes,
+        chunks=after.chunks - before.chunks,
+        uneven=not after.least == after.most == contestant.sent,
+    )
+
+
+def _faults(contestant: Contestant) -> list[str]:
+    """Say where a server did not do what it was measured for."""
+    label, faults = contestant.peer.label, []
+    for per_flush, turns in contestant.turns.items():
+        missing = sum(turn.expected - turn.delivered for turn in turns)
+        if missing or any(turn.uneven for turn in turns):
+            faults.append(f"{label}: {missing} of {sum(turn.expected for turn in turns)} deliveries missing at {per_flush} per flush")
+    counters = contestant.peer.counters()
+    if lagged := counters.get("streams_lagged"):
+        faults.append(f"{label}: streams lagged {lagged} times, so events were left out")
+    return faults
+
+
+def _report(contestants: list[Contestant], streams: int, notes: list[str], *, judge: bool) -> Report:
+    by_name = {contestant.peer.name: contestant for contestant in contestants}
+    beside = [by_name[name] for name in BESIDE if name in by_name]
+    table = Table(
+        f"Fan-out: {streams:,} streams of one topic",
+        [
+            "server",
+            "events per flush",
+            "deliveries per CPU second",
+            *(f"times {contestant.peer.name.replace('_', '-')}" for contestant in beside),
+            "bytes per event",
+            "events per chunk",
+        ],
+    )
+    for per_flush in PER_FLUSH:
+        for contestant in contestants:
+            rate, last = contestant.rate(per_flush), contestant.turns[per_flush][-1]
+            table.rows.append(
+                [
+                    contestant.peer.label,
+                    str(per_flush),
+                    thousands(rate),
+                    *(ratio(rate / other.rate(per_flush)) for other in beside),
+                    ratio_of(last.bytes, last.delivered),
+                    ratio_of(last.delivered, last.chunks),
+                ]
+            )
+        table.sections.append(len(table.rows))
+    expectations = []
+    for expected in EXPECTATIONS:
+        if judge and expected.peer in by_name:
+            reached = by_name[Handover.name].rate(expected.per_flush) / by_name[expected.peer].rate(expected.per_flush)
+            expectations.append({**asdict(expected), "reached": reached})
+            notes.append(
+                f"{expected.per_flush} per flush: at least {expected.times:g} times {expected.peer} expected of {Handover.label}; "
+                f"{reached:.2f} times, {'reached' if reached >= expected.times else 'MISSED'}"
+            )
+    servers = {
+        contestant.peer.name: {
+            "command": contestant.peer.command,
+            "deliveries_per_cpu_second": {str(size): contestant.rate(size) for size in PER_FLUSH},
+            "turns": {str(size): [asdict(turn) for turn in contestant.turns[size]] for size in PER_FLUSH},
+            "counters": contestant.peer.counters(),
+        }
+        for contestant in contestants
+    }
+    return Report("fanout", [table], {"streams": streams, "servers": servers, "expectations": expectations}, notes)

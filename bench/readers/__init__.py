@@ -1,0 +1,1 @@
+"""The readers of all streams, in a process of their own."""

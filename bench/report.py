@@ -1,0 +1,103 @@
+"""What a benchmark prints, and the file that it leaves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import rich.table
+from rich.console import Console
+
+from bench.machine import Placement, describe, versions
+
+RESULTS = Path(__file__).with_name("results")
+
+Progress = Callable[[str], None]
+"""Told what is being done."""
+
+
+@dataclass(slots=True)
+class Table:
+    """
+    A table of texts; the first column names the row.
+
+    Attributes:
+        title: what it shows.
+        columns: their names.
+        rows: their cells.
+        sections: after how many rows there is a line.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+    sections: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Report:
+    """
+    What a benchmark found.
+
+    Attributes:
+        name: of the benchmark, and of its file.
+        tables: for the eye.
+        figures: for the file.
+        notes: what was left out, what went wrong, and which expectations were met.
+    """
+
+    name: str
+    tables: list[Table]
+    figures: dict[str, object]
+    notes: list[str]
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the tables and the notes."""
+    for table in report.tables:
+        drawn = rich.table.Table(title=table.title, title_justify="left")
+        for number, column in enumerate(table.columns):
+            drawn.add_column(column, justify="right" if number else "left")
+        for number, row in enumerate(table.rows, 1):
+            drawn.add_row(*row, end_section=number in table.sections)
+        console.print(drawn)
+    for note in report.notes:
+        console.print(f"- {note}", highlight=False)
+
+
+def save(report: Report, placement: Placement, *, quick: bool, directory: Path = RESULTS) -> Path:
+    """Write the figures with all that is needed to understand them; return where."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{report.name}.json"
+    content = {
+        "benchmark": report.name,
+        "quick": quick,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["python", "-m", "bench", *sys.argv[1:]],
+        "machine": describe(),
+        "versions": versions(),
+        "cores": {"servers": placement.server, "readers": placement.readers},
+        "notes": report.notes,
+        **report.figures,
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def thousands(number: float) -> str:
+    """Show a rate."""
+    return f"{round(number, -3):,.0f}" if number >= 10_000 else f"{number:,.0f}"
+
+
+def ratio(number: float) -> str:
+    """Show a multiple."""
+    return f"{number:.2f}" if number < 10 else f"{number:.0f}"
+
+
+def ratio_of(part: float, whole: float) -> str:
+    """Show a multiple, or that there is none."""
+    return ratio(part / whole) if whole else "-"

@@ -1,0 +1,152 @@
+"""nchan, the C module of nginx: the fastest server of its kind that one can install."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.machine import Placement
+from bench.process import children
+from bench.servers.peer import Peer, PeerError
+from bench.workload import encoded_ticks
+
+CONFIGURATION = """
+load_module {module};
+{user}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {files};
+pid {directory}/nginx.pid;
+error_log {directory}/error.log warn;
+events {{ worker_connections {files}; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    keepalive_requests 1000000000;
+    server {{
+        listen 127.0.0.1:{port} backlog=2048;
+        location = /publish {{
+            nchan_publisher;
+            nchan_channel_id ticks;
+            nchan_message_buffer_length 1000;
+            nchan_message_timeout 300s;
+        }}
+        location = /stream {{
+            nchan_subscriber eventsource;
+            nchan_channel_id ticks;
+            nchan_subscriber_first_message newest;
+        }}
+    }}
+}}
+"""
+
+STARTUP_TIMEOUT = 10.0
+"""How long nginx may take to listen, in seconds."""
+
+
+class Nchan(Peer):
+    """One worker, its log of the size of Pricewire's, published to by requests. It writes each message to each stream by itself."""
+
+    name = "nchan"
+    label = "nchan"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Say so where nginx or the module is not installed."""
+        if shutil.which("nginx") is None:
+            return "nginx is not installed"
+        return None if _module().exists() else "nginx has no nchan module (Debian: libnginx-mod-nchan)"
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__(placement)
+        self._messages = encoded_ticks()
+        self._publisher: socket.socket | None = None
+        self._responses: BinaryIO = BytesIO()
+
+    def publish(self, flushes: int, per_flush: int) -> None:
+        """Post the messages back to back, on one connection: nchan knows no batches."""
+        for _ in range(flushes * per_flush):
+            self._post(next(self._messages))
+
+    def settle(self) -> None:
+        """Do nothing: nginx has no garbage."""
+
+    def _start(self) -> None:
+        listener = self._listen()
+        configuration = self.directory / "nginx.conf"
+        configuration.write_text(
+            CONFIGURATION.format(
+                module=_module(),
+                # As root, nginx would run its worker as a user who may not enter the temporary directory.
+                user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
+                files=16384,
+                directory=self.directory,
+                port=self.port,
+            )
+        )
+        errors = str(self.directory / "error.log")
+        command = ["nginx", "-p", str(self.directory), "-e", errors, "-c", str(configuration)]
+        with listener:
+            # The way in which nginx hands its sockets to a new version of itself.
+            process = self._spawn(command, {"NGINX": f"{listener.fileno()};"}, (listener.fileno(),))
+        self._publisher = socket.create_connection(("127.0.0.1", self.port), 60)
+        self._responses = self._publisher.makefile("rb")
+        self.pid = self._worker(process.pid)
+
+    def _worker(self, master: int) -> int:
+        """Return the process that serves: the only child of nginx's master, which listens before it has it."""
+        deadline = time.monotonic() + STARTUP_TIMEOUT
+        while not (workers := children(master)):
+            if time.monotonic() > deadline:
+                raise PeerError("nginx has no worker")
+            time.sleep(0.01)
+        return workers[0]
+
+    def _listen(self) -> socket.socket:
+        """
+        Open the socket for nginx to accept from, with TCP_NODELAY, which connections inherit.
+
+        nginx itself sets it only on connections that have had a request before, so nchan's streams would be left with Nagle's algorithm: an
+        event that is close behind another is held back until the reader has acknowledged that one, and is then sent from the reader's core.
+        It would come late, and most of its sending would be missing from what is measured (three times the deliveries at 20 events per
+        flush). The other servers set the option themselves.
+        """
+        listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port = listener.getsockname()[1]
+        return listener
+
+    def _post(self, message: bytes) -> None:
+        assert self._publisher is not None, "it was connected at the start"
+        self._publisher.sendall(b"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(message), message))
+        status, length = self._responses.readline(), 0
+        if b" 20" not in status:
+            raise PeerError(f"nchan refused a message: {status!r}")
+        while line := self._responses.readline().strip().lower():
+            if line.startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        self._responses.read(length)
+
+    def _stop(self) -> None:
+        if self._publisher is not None:
+            self._responses.close()
+            self._publisher.close()
+        super()._stop()
+
+
+def _module() -> Path:
+    answer = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=True).stderr
+    match = re.search(r"--modules-path=(\S+)", answer)
+    return Path(match[1] if match else "/usr/lib/nginx/modules") / "ngx_nchan_module.so"
