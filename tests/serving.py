@@ -24,23 +24,31 @@ class Serving:
     Args:
         app: the application.
         server_class: `Server` with the hand-over, or uvicorn's own without.
-        port: where; by default a free one.
+        host: the address to listen at.
+        port: the port; by default a free one.
         drain_seconds: how long streams may take to end.
         options: for `uvicorn.Config`.
     """
 
     def __init__(
-        self, app: Any, *, server_class: type[uvicorn.Server] = Server, port: int = 0, drain_seconds: float = 0.1, **options: Any
+        self,
+        app: Any,
+        *,
+        server_class: type[uvicorn.Server] = Server,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        drain_seconds: float = 0.1,
+        **options: Any,
     ) -> None:
         self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
         own = {"drain_seconds": drain_seconds} if issubclass(server_class, Server) else {}
         self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
+        self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if self._config.is_ssl else 'http'}://127.0.0.1:{self.port}"
+        self.url = f"{'https' if self._config.is_ssl else 'http'}://{host}:{self.port}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"server {self.port}", daemon=True)
