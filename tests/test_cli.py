@@ -42,7 +42,7 @@ def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tu
     try:
         for line in process.stderr:
             said += line
-            if match := re.match(r"Serving on (\S+) - Ctrl-C stops\.", line):
+            if match := re.search(r"Serving on (\S+) - Ctrl-C stops\.", line):
                 yield match[1], said
                 break
         else:
@@ -158,7 +158,7 @@ def test_a_second_signal_ends_at_once() -> None:
     command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--drain-seconds", "1000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
     assert process.stderr is not None
-    url = next(line for line in process.stderr if line.startswith("Serving on ")).split()[2]
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
     readers = [Reader(url, "/sse?topic=ticks:R_100") for _ in range(5)]
     for reader in readers:
         reader.read_until(b"\n\n")

@@ -7,21 +7,28 @@ import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 from cyclopts.config import Env, Toml
 from rich.console import Console
+from rich.text import Text
 
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
+from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
+from pricewire.server.limits import Limits, allow_open_files
+from pricewire.server.logs import configure_logging
 from pricewire.server.run import DRAIN_SECONDS, make_server
 from pricewire.watch import watch as watch_prices
 
 CONFIG = Path("pricewire.toml")
+DEFAULTS = Limits()
+
+logger = logging.getLogger(__name__)
 
 app = App(
     name="pricewire",
@@ -42,6 +49,7 @@ app.register_install_completion_command()
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
 TLS = Group("TLS", sort_key=3)
+LIMITS = Group("Limits", help="What is beyond them is refused before it starts; nobody who is in is thrown out.", sort_key=4)
 
 
 @app.command
@@ -60,6 +68,11 @@ def serve(
     rate: Annotated[float, Parameter(group=SIMULATION)] = 1.0,
     tls_cert: Annotated[Path | None, Parameter(group=TLS)] = None,
     tls_key: Annotated[Path | None, Parameter(group=TLS)] = None,
+    max_streams: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams,
+    max_streams_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams_per_address,
+    new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
+    trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
+    log_level: Literal["debug", "info", "warning"] = "info",
 ) -> None:
     """
     Serve prices, and the trading page.
@@ -81,38 +94,59 @@ def serve(
         rate: multiplies the number of simulated ticks, for load.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.
+        max_streams: open streams in all.
+        max_streams_per_address: open streams from one client address.
+        new_streams_per_second: streams that may start; after a quiet time two seconds' worth at once.
+        trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
+            and `X-Forwarded-For` are believed about the client's address. May be repeated.
+        log_level: `debug` logs each stream's beginning and end too.
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    limits = Limits(streams=max_streams, streams_per_address=max_streams_per_address, new_streams_per_second=new_streams_per_second)
+    proxies = [parse_network(text) for text in trusted_proxy or []]
+    configure_logging(sys.stderr, log_level.upper())
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
             simulated = SimulatedFeed(seed, rate)
             feeds.append(simulated)
-            console.print(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
+            announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
         elif name.startswith("replay:"):
             replay = replay_of(name.removeprefix("replay:"), speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
             feeds.append(replay)
             names = ", ".join(instrument.id for instrument in replay.instruments)
-            console.print(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
+            announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
         else:
             feeds.append(load_feed(name))
-    application = create_app(feeds, origins=origin or ["*"])
+    if (files := allow_open_files(max_streams)) is not None:
+        logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
+    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
     make_server(
         application,
         drain_seconds=drain_seconds,
-        on_started=lambda port: console.print(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
+        on_started=lambda port: announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
         host=host,
         port=port,
         ssl_certfile=tls_cert and str(tls_cert),
         ssl_keyfile=tls_key and str(tls_key),
+        limits=limits,
+        # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
+        proxy_headers=False,
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
     ).run()
+
+
+def announce(message: str) -> None:
+    """Tell what the server does: in plain words on a terminal, as a line of the log elsewhere."""
+    if sys.stderr.isatty():
+        Console(stderr=True, highlight=False, soft_wrap=True).print(message)
+    else:
+        logger.info(Text.from_markup(message).plain)
 
 
 @app.command

@@ -7,6 +7,7 @@ The errors of Pricewire, all below one base class.
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── UnknownInstrumentError    no feed brings this instrument
+    ├── StreamRefusedError        a new stream would exceed a limit of the server
     └── ClientError               what a client's `on_error` receives and its iterator raises
         ├── ConnectError          no connection came about, or it broke
         ├── HTTPStatusError       the server answered with another status than 200
@@ -64,6 +65,21 @@ class UnknownInstrumentError(PricewireError):
     def __init__(self, instrument_id: str) -> None:
         super().__init__(f"there is no instrument {instrument_id!r}; GET /v1/market/instruments lists those there are")
         self.instrument_id = instrument_id
+
+
+class StreamRefusedError(PricewireError):
+    """
+    A new stream would exceed a limit of the server.
+
+    Attributes:
+        reason: which limit: `address`, `process` or `rate`.
+        retry_after: when to try again, in whole seconds.
+    """
+
+    def __init__(self, reason: str, message: str, retry_after: int) -> None:
+        super().__init__(f"{message}; try again in {retry_after} s")
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class ClientError(PricewireError):

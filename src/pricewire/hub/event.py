@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -44,6 +45,12 @@ class Event:
         self.message = message
         self.json = msgspec.json.encode(message)
         self._encoded: dict[Form, bytes] = {}
+
+    def narrowed(self, members: frozenset[str]) -> Event:
+        """Return the event with only some members of its message, in their order; the message is a struct."""
+        narrow = copy(self)
+        narrow.json = msgspec.json.encode({name: value for name, value in msgspec.structs.asdict(self.message).items() if name in members})
+        return narrow
 
     def encoded(self, form: Form) -> bytes:
         """Return the event's bytes in a form; they are made at the first call."""

@@ -243,3 +243,33 @@ class CandlesHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     from_epoch_ms: int | None = None
     to_epoch_ms: int | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
+
+
+class StreamChange(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How an open stream is to change.
+
+    Attributes:
+        add: topics to add; one that it has already stays.
+        remove: topics to remove.
+        interval_ms: at most one update per topic in so many milliseconds from now on; 0 for every update, absent for no change.
+    """
+
+    add: list[str] = []
+    remove: list[str] = []
+    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """
+    What an open stream carries, as the answer to a change and as the event `changed` say it.
+
+    Attributes:
+        topics: its topics.
+        interval_ms: its pace, in milliseconds; 0 for every update.
+        expires_at: when it ends with its token, in the form of ISO 8601; null where no token was needed.
+    """
+
+    topics: list[str]
+    interval_ms: int
+    expires_at: str | None = None

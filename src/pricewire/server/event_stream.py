@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from pricewire.hub.event import Form, envelope
-from pricewire.hub.hub import Hub
+from pricewire.hub.hub import Hub, Outcome
 from pricewire.hub.streams import Stream, Subscription
 from pricewire.protocol.messages import ErrorBody, ErrorDetail
 from pricewire.server.fallback import FallbackStream
@@ -55,6 +55,11 @@ class EventStream(ResponseBase):
         control: whether a stream that could not resume says so by an event `reset`.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
         on_close: called once when the stream has ended, however it ended.
+
+    Attributes:
+        stream_id: what its header `Pricewire-Stream` says.
+        outcome: how it has started; None before.
+        on_close: as above; may be set until the response is sent.
     """
 
     def __init__(
@@ -77,7 +82,9 @@ class EventStream(ResponseBase):
         self._hub = hub
         self._subscription = Subscription(frozenset(topics), form, interval, control=control)
         self._prelude = prelude
-        self._on_close = on_close
+        self.stream_id = secrets.token_hex(8)
+        self.outcome: Outcome | None = None
+        self.on_close = on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond, by the hand-over where the server offers it."""
@@ -85,25 +92,26 @@ class EventStream(ResponseBase):
         try:
             stream = await self._open(scope, receive, send)
         finally:
-            if stream is None and self._on_close is not None:
-                self._on_close()
+            if stream is None and self.on_close is not None:
+                self.on_close()
         if isinstance(stream, FallbackStream):
             await stream.run(receive, send)
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
-        hub, stream_id = self._hub, secrets.token_hex(8)
+        hub = self._hub
         if hub.is_draining:
             await _refuse(send)
             return None
         subscription = replace(self._subscription, compress=_accepts_gzip(scope))
         start = hub.start(subscription.topics, _last_event_id(scope))
+        self.outcome = start.outcome
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
             (b"cache-control", b"no-store, no-transform"),
             (b"x-accel-buffering", b"no"),
             (b"pricewire-start", start.outcome.encode()),
-            (b"pricewire-stream", stream_id.encode()),
+            (b"pricewire-stream", self.stream_id.encode()),
             (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
             (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
             (b"vary", b"Accept-Encoding"),
@@ -121,8 +129,8 @@ class EventStream(ResponseBase):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return None
-        stream = (handover.take(hub, stream_id) if handover is not None else None) or FallbackStream(hub, stream_id)
-        stream.on_close = self._on_close
+        stream = (handover.take(hub, self.stream_id) if handover is not None else None) or FallbackStream(hub, self.stream_id)
+        stream.on_close = self.on_close
         hub.join(stream, subscription, start, self._prelude)
         return stream
 

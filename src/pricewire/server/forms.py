@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
-from pricewire.hub.event import Event
+from pricewire.hub.event import Event, Form
 from pricewire.protocol.messages import InstrumentPrice, TickBody
 
 
@@ -27,3 +28,21 @@ def instrument_price_form(event: Event, merged: int) -> bytes:
         raise TypeError(f"an instrument's price is made of a tick, not of {type(tick).__name__}")
     time = datetime.fromtimestamp(int(tick.epoch_ms) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))
+
+
+@lru_cache(maxsize=1024)
+def narrow_form(form: Form, members: frozenset[str]) -> Form:
+    """
+    Return a form that shows only some members of the data, for readers to whom every byte counts.
+
+    The same arguments give the same form, so that streams which chose the same members share their bytes.
+
+    Args:
+        form: what the events look like otherwise.
+        members: the names of the members to keep.
+    """
+
+    def narrow(event: Event, merged: int) -> bytes:
+        return form(event.narrowed(members), merged)
+
+    return narrow

@@ -14,11 +14,11 @@ import socket
 import sys
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
+from pricewire.server.request_head import BoundedProtocol, BoundedState
 
 EXTENSION = "pricewire.handover"
 """Where the ASGI scope's extensions have the `Handover` of the request."""
@@ -36,7 +36,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body. Source: RFC 9112, section 7.1."""
 
 
-class Handovers(ServerState):
+class Handovers(BoundedState):
     """
     uvicorn's state of one server, with what left it.
 
@@ -55,6 +55,12 @@ class Handover:
     def __init__(self, protocol: HandoverProtocol) -> None:
         self._protocol: HandoverProtocol | None = protocol
         self._cycle: RequestResponseCycle | None = protocol.cycle
+
+    @property
+    def requests_too_large(self) -> int:
+        """How many requests the server has refused for their length."""
+        state = self._protocol.server_state if self._protocol is not None else None
+        return state.requests_too_large if isinstance(state, BoundedState) else 0
 
     def register(self, hub: Hub) -> None:
         """Have a hub closed when the server stops."""
@@ -106,7 +112,7 @@ class Handover:
         return stream
 
 
-class HandoverProtocol(HttpToolsProtocol):
+class HandoverProtocol(BoundedProtocol):
     """uvicorn's HTTP protocol, offering the hand-over to each request."""
 
     def on_headers_complete(self) -> None:

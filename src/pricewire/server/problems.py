@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
 
-from pricewire.errors import InvalidTopicError, UnknownInstrumentError
+from pricewire.errors import InvalidTopicError, StreamRefusedError, UnknownInstrumentError
 from pricewire.protocol.messages import ErrorBody, ErrorDetail
 
 logger = logging.getLogger(__name__)
@@ -21,10 +21,19 @@ CODES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     413: "REQUEST_TOO_LARGE",
+    414: "REQUEST_TOO_LARGE",
     429: "RATE_LIMIT_EXCEEDED",
+    431: "REQUEST_TOO_LARGE",
 }
 
 INVALID = {400: ResponseSpec(ErrorBody, description="A parameter is missing or wrong; the message says which.", generate_examples=False)}
+REFUSED = {
+    429: ResponseSpec(
+        ErrorBody,
+        description="A limit of the server is reached; the message says which. `Retry-After` says in how many seconds to try again.",
+        generate_examples=False,
+    )
+}
 UNKNOWN = {404: ResponseSpec(ErrorBody, description="There is no such instrument.", generate_examples=False)}
 
 
@@ -32,6 +41,12 @@ class InvalidParametersError(HTTPException):
     """A request's parameters cannot be served."""
 
     status_code = 400
+
+
+class UnknownStreamError(HTTPException):
+    """There is no such stream."""
+
+    status_code = 404
 
 
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
@@ -67,6 +82,16 @@ def on_invalid_topic(request: Request[Any, Any, Any], error: InvalidTopicError) 
     return problem(400, str(error))
 
 
+def on_stream_refused(request: Request[Any, Any, Any], error: StreamRefusedError) -> Response[ErrorBody]:
+    """Answer 429, and say when to come again."""
+    return problem(429, str(error), headers={"retry-after": str(error.retry_after)})
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether a request was refused for what it asks for."""
+    return isinstance(error, InvalidTopicError | UnknownInstrumentError) or (isinstance(error, HTTPException) and error.status_code == 400)
+
+
 def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[ErrorBody]:
     """Answer 500 without any detail, which goes to the log."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -78,5 +103,6 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     HTTPException: on_http_error,
     UnknownInstrumentError: on_unknown_instrument,
     InvalidTopicError: on_invalid_topic,
+    StreamRefusedError: on_stream_refused,
     Exception: on_failure,
 }

@@ -13,6 +13,7 @@ import uvicorn
 
 from pricewire.hub.drain import drain
 from pricewire.server.handover import HandoverProtocol, Handovers
+from pricewire.server.limits import Limits
 
 DRAIN_SECONDS = 5.0
 """How long streams may take to end, in seconds: enough to spread some thousands of returning readers."""
@@ -55,7 +56,12 @@ class Server(uvicorn.Server):
 
 
 def make_server(
-    app: Any, *, drain_seconds: float = DRAIN_SECONDS, on_started: Callable[[int], None] | None = None, **options: Any
+    app: Any,
+    *,
+    drain_seconds: float = DRAIN_SECONDS,
+    on_started: Callable[[int], None] | None = None,
+    limits: Limits | None = None,
+    **options: Any,
 ) -> Server:
     """
     Return a server for an ASGI application, with the hand-over, to be run by `await server.serve()` or `server.run()`.
@@ -64,6 +70,7 @@ def make_server(
         app: the application, or where to import it from, as `module:attribute`.
         drain_seconds: how long the streams may take to end when the server stops.
         on_started: called with the port once connections are accepted.
+        limits: how long a request's target and headers may be.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 
     Raises:
@@ -72,7 +79,9 @@ def make_server(
     if options.get("workers") not in (None, 1) or options.get("reload"):
         raise ValueError("workers and reload are not possible: streams live in the one process that is served from")
     config = uvicorn.Config(app, **{"http": HandoverProtocol, **options})
-    return Server(config, drain_seconds=drain_seconds, on_started=on_started)
+    server = Server(config, drain_seconds=drain_seconds, on_started=on_started)
+    server.server_state.limits = limits or Limits()
+    return server
 
 
 def run(app: Any, **options: Any) -> None:
@@ -81,7 +90,7 @@ def run(app: Any, **options: Any) -> None:
 
     Args:
         app: the application, or where to import it from, as `module:attribute`.
-        options: what `make_server` and `uvicorn.Config` take: `drain_seconds`, `host`, `port`, `ssl_certfile`, `log_level`, ….
+        options: what `make_server` and `uvicorn.Config` take: `drain_seconds`, `limits`, `host`, `port`, `ssl_certfile`, `log_level`, ….
     """
     # uvicorn raises it again once the server has stopped in an orderly way, which is what was asked for.
     with contextlib.suppress(KeyboardInterrupt):

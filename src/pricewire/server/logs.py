@@ -1,0 +1,148 @@
+"""
+Logs: lines for people on a terminal, JSON for programs everywhere else.
+
+What is logged holds no token, no query (where tickets stand), no header and no client's address: whoever reads logs is to learn what
+the server does, not whom it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+
+from pricewire.server.event_stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+REPORT_INTERVAL = 10.0
+"""How often refusals are reported, in seconds: a log line for each would cost more than the refusal, in a storm above all."""
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+"""What every record has; anything else came in by `extra=`. (`color_message` is how uvicorn says the same for a terminal.)"""
+
+
+def configure_logging(stream: TextIO, level: str = "INFO") -> None:
+    """
+    Have everything that is logged written to a stream.
+
+    Args:
+        stream: where to; standard error, usually.
+        level: from which level on Pricewire's own records are written; those of others from `INFO` on, whatever this says.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(PlainFormatter() if stream.isatty() else JSONFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("pricewire").setLevel(level)
+
+
+class JSONFormatter(logging.Formatter):
+    """Writes a record as one line of JSON: time, level, logger, message, and what came in by `extra=`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+class PlainFormatter(logging.Formatter):
+    """Writes a record for people: the time of day, the level unless it is `INFO`, the message, and what came in by `extra=`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with a traceback below where there is one."""
+        parts = [self.formatTime(record, "%H:%M:%S")]
+        if record.levelno != logging.INFO:
+            parts.append(record.levelname)
+        parts += [record.getMessage(), *(f"{name}={value}" for name, value in extras(record).items())]
+        if record.exc_info:
+            parts.append("\n" + self.formatException(record.exc_info))
+        return " ".join(parts)
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what came into a record by `extra=`."""
+    return {name: value for name, value in vars(record).items() if name not in STANDARD}
+
+
+def logged(stream: EventStream, *, endpoint: str, topics: int, clock: Callable[[], float] = time.monotonic) -> EventStream:
+    """
+    Have the life of a stream logged, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays cheap.
+
+    Args:
+        stream: the response, before it is sent.
+        endpoint: what it is counted as.
+        topics: how many it carries.
+        clock: returns the time in seconds.
+
+    Returns:
+        the stream.
+    """
+    if not logger.isEnabledFor(logging.DEBUG):
+        return stream
+    opened_at = clock()
+    logger.debug("stream opened", extra={"stream": stream.stream_id, "endpoint": endpoint, "topics": topics})
+    on_close = stream.on_close
+
+    def closed() -> None:
+        extra = {"stream": stream.stream_id, "endpoint": endpoint, "topics": topics, "outcome": stream.outcome}
+        logger.debug("stream closed", extra={**extra, "seconds": round(clock() - opened_at, 3)})
+        if on_close is not None:
+            on_close()
+
+    stream.on_close = closed
+    return stream
+
+
+class Report:
+    """
+    Logs now and then how many requests were refused, and for which reasons, and how many streams could not keep up.
+
+    Args:
+        counts: returns how many there have been of each kind since the server began; `refused_address`, for instance.
+    """
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+        self._before = Counter(counts())
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Report every ten seconds from now on, where there is something to report."""
+        self._timer = asyncio.get_running_loop().call_later(REPORT_INTERVAL, self._again)
+
+    def stop(self) -> None:
+        """Report what is left, and no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.write()
+
+    def write(self) -> None:
+        """Log what has come since the last time."""
+        now = Counter(self._counts())
+        new = now - self._before
+        self._before = now
+        if new:
+            logger.warning("requests refused or streams dropped in the last %g s%s", REPORT_INTERVAL, hint(new), extra=dict(new))
+
+    def _again(self) -> None:
+        self.write()
+        self.start()
+
+
+def hint(new: Mapping[str, int]) -> str:
+    """Return what to look at first, where there is something."""
+    return "; if they come through a proxy, name it by --trusted-proxy" if "refused_address" in new else ""

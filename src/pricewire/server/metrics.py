@@ -1,0 +1,149 @@
+"""The metrics, in the text form of Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from pricewire.hub.hub import Hub
+from pricewire.server.handover import EXTENSION, Handover
+from pricewire.server.limits import Admission
+from pricewire.server.types import Scope
+
+ENDPOINTS = ("ticks", "candles", "sse")
+"""What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
+
+REASONS = ("address", "process", "rate", "parameters", "request_too_large")
+"""Why requests are refused."""
+
+DELAY_INTERVAL = 0.1
+"""How often the delay of the loop is measured, in seconds: it finds what people would notice, and costs some 5 ms of a minute."""
+
+DELAY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""The bounds of the loop's delays, in seconds: from what a timer is late on an idle machine to what readers take for a dead server."""
+
+
+class Metrics:
+    """
+    What `/metrics` shows.
+
+    Args:
+        hub: whose streams and events.
+        admission: whose refusals.
+    """
+
+    def __init__(self, hub: Hub, admission: Admission) -> None:
+        self._registry = CollectorRegistry()
+        self._server = ServerCollector(hub, admission)
+        self._registry.register(self._server)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        delays = Histogram(
+            "pricewire_loop_delay_seconds",
+            "How late the event loop comes to a callback, measured ten times a second.",
+            registry=self._registry,
+            buckets=DELAY_BUCKETS,
+        )
+        self.loop_delay = LoopDelay(delays.observe)
+
+    def text(self, requests_too_large: int) -> bytes:
+        """
+        Return the metrics.
+
+        Args:
+            requests_too_large: how many requests the HTTP server has refused for their length.
+        """
+        self._server.requests_too_large = requests_too_large
+        return generate_latest(self._registry)
+
+
+@get("/metrics", media_type="text/plain")
+async def show_metrics(metrics: NamedDependency[Metrics], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the metrics in the text form of Prometheus."""
+    scope = cast("Scope", request.scope)
+    handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
+    text = metrics.text(handover.requests_too_large if handover is not None else 0)
+    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class ServerCollector(Collector):
+    """
+    Reads what the server counts when it is asked for, so that counting costs the streams nothing.
+
+    Attributes:
+        requests_too_large: how many requests were refused for their length.
+    """
+
+    def __init__(self, hub: Hub, admission: Admission) -> None:
+        self._hub = hub
+        self._admission = admission
+        self.requests_too_large = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        hub, counters = self._hub, self._hub.counters
+        streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
+        for endpoint in ENDPOINTS:
+            streams.add_metric([endpoint], self._admission.open[endpoint])
+        yield streams
+        yield GaugeMetricFamily("pricewire_streams_lagging", "Open streams that cannot be written to at the moment.", hub.lagging)
+        yield GaugeMetricFamily("pricewire_topics", "Topics that have streams or events.", len(hub.topics))
+        started = CounterMetricFamily("pricewire_streams_started", "Streams, by how they started.", labels=["outcome"])
+        started.add_metric(["snapshot"], counters.streams_opened - counters.resumed - counters.reset)
+        started.add_metric(["resumed"], counters.resumed)
+        started.add_metric(["reset"], counters.reset)
+        yield started
+        yield CounterMetricFamily("pricewire_streams_lagged", "Times that a stream fell behind.", counters.streams_lagged)
+        yield CounterMetricFamily("pricewire_streams_dropped", "Streams ended as the log did not reach back.", counters.streams_dropped)
+        yield CounterMetricFamily("pricewire_events_published", "Events published.", counters.events_published)
+        yield CounterMetricFamily("pricewire_events_delivered", "Events written, once for each stream.", counters.events_delivered)
+        yield CounterMetricFamily("pricewire_events_merged", "Events that lagging and paced streams were spared.", counters.events_merged)
+        yield CounterMetricFamily("pricewire_written_bytes", "Bytes written to streams.", counters.bytes_written)
+        yield CounterMetricFamily("pricewire_flushes", "Times that a group's pending events were written.", counters.flushes)
+        yield CounterMetricFamily("pricewire_flushed_events", "Events in flushes, once for each group.", counters.flushed_events)
+        yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
+        refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
+        for reason in REASONS:
+            count = self.requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]
+            refusals.add_metric([reason], count)
+        yield refusals
+
+
+class LoopDelay:
+    """
+    Measures how late the event loop comes to its callbacks: what everything that happens on it waits for.
+
+    Args:
+        observe: called with each delay, in seconds.
+        clock: returns the time in seconds. The loop's own will not do: uvloop's stands still within a turn, and knows milliseconds only.
+    """
+
+    def __init__(self, observe: Callable[[float], None], clock: Callable[[], float] = time.perf_counter) -> None:
+        self._observe = observe
+        self._clock = clock
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._due = self._clock() + DELAY_INTERVAL
+        self._timer = asyncio.get_running_loop().call_later(DELAY_INTERVAL, self._measure)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _measure(self) -> None:
+        # A timer may come a little early: its clock is a coarser one.
+        self._observe(max(0.0, self._clock() - self._due))
+        self.start()

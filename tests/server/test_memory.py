@@ -1,0 +1,59 @@
+"""Readers that never read: what they cost stays the same, however much is published."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+import httpx2
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving import Reader
+from test_cli import served
+
+READERS = 1000
+TOPICS = "&".join(f"topic=ticks:{name}" for name in ("R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V", "1HZ100V"))
+
+
+def kernel_memory() -> int:
+    """Return what the sockets of the whole machine hold in the kernel, in bytes."""
+    match = re.search(r"^TCP: .* mem (\d+)", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
+    assert match is not None
+    return int(match[1]) * resource.getpagesize()
+
+
+def metric(url: str, name: str) -> float:
+    """Return what a metric says, all its labels together."""
+    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics").text)
+    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
+def wait_for(url: str, name: str, value: float) -> None:
+    """Return once a metric has reached a value."""
+    while metric(url, name) < value:
+        pass
+
+
+def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    readers: list[Reader] = []
+    limits = ["--max-streams-per-address", str(READERS), "--new-streams-per-second", str(READERS)]
+    try:
+        with served("--port", "0", "--seed", "1", "--rate", "200", *limits) as (url, _):
+            # The logs reach back to a thousand events each; once they are full, they take no more.
+            wait_for(url, "pricewire_events_published_total", 12_000)
+            kernel = kernel_memory()
+            readers += [Reader(url, f"/sse?{TOPICS}", buffer=2048) for _ in range(READERS)]
+            wait_for(url, "pricewire_streams_lagging", READERS)
+            before = metric(url, "process_resident_memory_bytes")
+            wait_for(url, "pricewire_events_published_total", metric(url, "pricewire_events_published_total") + 20_000)
+            # Some 140 bytes for each event and reader would be 2 GB by now.
+            assert metric(url, "process_resident_memory_bytes") - before < 20_000_000
+            assert kernel_memory() - kernel < READERS * 100_000
+            assert httpx2.get(f"{url}/readyz").status_code == 200
+    finally:
+        for reader in readers:
+            reader.socket.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

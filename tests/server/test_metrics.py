@@ -1,0 +1,202 @@
+"""The metrics of a server, as Prometheus reads them, and the dashboard that shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from feeds import HandFeed
+from pricewire.server.app import create_app
+from pricewire.server.handover import HandoverProtocol
+from pricewire.server.limits import Limits
+from pricewire.server.metrics import DELAY_INTERVAL, LoopDelay
+from serving import Reader, Serving
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NOON = 1_800_014_400_000
+
+
+def read(server: Serving) -> dict[str, float]:
+    """Return the metrics by name and labels, as `name` or `name{label}`."""
+    response = httpx2.get(server.url + "/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return {
+        f"{sample.name}{{{','.join(sample.labels.values())}}}" if sample.labels else sample.name: sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def still(feed: HandFeed) -> Iterator[Serving]:
+    """A server on which nothing happens but what the test does."""
+    with Serving(create_app([feed]), http=HandoverProtocol) as serving:
+        yield serving
+
+
+def test_streams_and_events(still: Serving, feed: HandFeed) -> None:
+    before = read(still)
+    assert before["pricewire_streams{sse}"] == before["pricewire_streams{ticks}"] == before["pricewire_streams{candles}"] == 0
+    with Reader(still.url, "/sse?topic=ticks:GOLD") as one, Reader(still.url, "/sse?topic=ticks:GOLD") as other:
+        for reader in (one, other):
+            reader.read_head()
+        still.call(feed.give, 1, 1, NOON)
+        received = one.read_until(b"\n\n")
+        other.read_until(b"\n\n")
+        during = read(still)
+    assert during["pricewire_streams{sse}"] == 2
+    assert during["pricewire_streams_lagging"] == 0
+    assert during["pricewire_topics"] == 1
+    assert during["pricewire_streams_started_total{snapshot}"] == 2
+    assert during["pricewire_events_published_total"] == before["pricewire_events_published_total"] + 1
+    assert during["pricewire_events_delivered_total"] == 2
+    assert during["pricewire_flushes_total"] == 1
+    assert during["pricewire_flushed_events_total"] == 1
+    assert during["pricewire_flushed_bytes_total"] == len(received) + len(b"\r\n")
+    assert during["pricewire_written_bytes_total"] == 2 * (len(received) + len(b"\r\n"))
+
+
+def test_how_streams_start(still: Serving, feed: HandFeed) -> None:
+    with Reader(still.url, "/sse?topic=ticks:GOLD") as reader:
+        reader.read_head()
+        still.call(feed.give, 1, 1, NOON)
+        last = reader.read_until(b"\n\n").partition(b"id: ")[2].partition(b"\n")[0].decode()
+    for identifier in (last, "none", "none"):
+        with Reader(still.url, "/sse?topic=ticks:GOLD", headers={"Last-Event-ID": identifier}) as reader:
+            reader.read_head()
+            still.call(int)
+    found = read(still)
+    assert [found[f"pricewire_streams_started_total{{{outcome}}}"] for outcome in ("snapshot", "resumed", "reset")] == [1, 1, 2]
+
+
+def test_refusals() -> None:
+    with Serving(create_app([HandFeed()], limits=Limits(streams=1)), http=HandoverProtocol) as server:
+        with Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
+            reader.read_head()
+            assert httpx2.get(server.url + "/sse?topic=ticks:GOLD").status_code == 429
+        for path in ("/sse?topic=x", "/sse?topic=ticks:NONE", "/sse?topic=ticks:GOLD&interval_ms=x", "/sse"):
+            assert httpx2.get(server.url + path).status_code in (400, 404)
+        assert httpx2.post(server.url + "/v1/market/instruments/ticks/history", content=b"{").status_code == 400
+        assert httpx2.get(server.url + "/nothing").status_code == 404
+        assert httpx2.get(server.url + "/sse?" + "x" * 9000).status_code == 414
+        found = read(server)
+    assert [
+        found[f"pricewire_refusals_total{{{reason}}}"] for reason in ("address", "process", "rate", "parameters", "request_too_large")
+    ] == [
+        0,
+        1,
+        0,
+        5,
+        1,
+    ]
+
+
+def test_the_delay_of_the_loop_is_measured_while_the_server_runs(still: Serving) -> None:
+    while read(still)["pricewire_loop_delay_seconds_count"] < 3:
+        pass
+    found = read(still)
+    assert found["process_open_fds"] > 0
+    assert found["process_resident_memory_bytes"] > 0
+    assert any(name.startswith("python_info{") for name in found)
+
+
+class HandLoop:
+    """A loop whose timers the test runs."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> HandLoop:
+        self.timers.append((delay, callback))
+        return self
+
+    def cancel(self) -> None:
+        self.timers.clear()
+
+    def run_after(self, seconds: float) -> None:
+        self.now += seconds
+        self.timers.pop(0)[1]()
+
+
+def test_the_delay_is_how_late_a_callback_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, delays = HandLoop(), list[float]()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
+    measure = LoopDelay(delays.append, lambda: loop.now)
+    measure.start()
+    assert [delay for delay, _ in loop.timers] == [DELAY_INTERVAL]
+    loop.run_after(DELAY_INTERVAL + 0.25)
+    loop.run_after(DELAY_INTERVAL - 0.001)
+    loop.run_after(DELAY_INTERVAL)
+    assert delays == pytest.approx([0.25, 0.0, 0.0], abs=1e-9)
+    assert min(delays) >= 0
+    measure.stop()
+    assert loop.timers == []
+
+
+def expressions(node: Any) -> Iterator[str]:
+    """Yield every PromQL expression of a dashboard."""
+    if isinstance(node, dict):
+        if isinstance(node.get("expr"), str):
+            yield node["expr"]
+        if node.get("type") == "query" and isinstance(node.get("query"), str):
+            yield node["query"]
+        for child in node.values():
+            yield from expressions(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from expressions(child)
+
+
+def dashboard() -> Any:
+    return json.loads((DEPLOY / "grafana" / "pricewire.json").read_text())
+
+
+def test_the_dashboard_shows_metrics_that_there_are(still: Serving) -> None:
+    exposed = {re.sub(r"\{.*", "", name) for name in read(still)}
+    text = httpx2.get(still.url + "/metrics").text
+    labels = {name: set[str]() for name in exposed}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels[sample.name] |= set(sample.labels)
+    queries = list(expressions(dashboard()))
+    assert len(queries) > 10
+    named = set[str]()
+    for query in queries:
+        names = set(re.findall(r"\b(?:pricewire|process|python)_\w+", query))
+        assert names, query
+        assert names <= exposed, f"{query}: {names - exposed}"
+        named |= names
+        for grouping in re.findall(r"\bby \(([^)]*)\)", query):
+            known = {"instance", "job", "__name__"}.union(*(labels[name] for name in names))
+            assert {each.strip() for each in grouping.split(",")} <= known, query
+    missing = {name for name in exposed if name.startswith("pricewire_") and not name.endswith(("_created", "_sum", "_count"))} - named
+    assert not missing, "the dashboard shows everything that the server counts"
+
+
+def test_the_dashboard_is_one_that_grafana_loads() -> None:
+    board = dashboard()
+    assert (board["title"], board["uid"]) == ("Pricewire", "pricewire")
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in panels:
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
+        assert panel["description"], panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+    cells = [
+        (x, y)
+        for panel in board["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells)), "no panel covers another"

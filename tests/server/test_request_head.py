@@ -1,0 +1,190 @@
+"""What is too long, or no HTTP, is refused in the surface's form before it is served."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from pricewire.server.limits import Limits
+from pricewire.server.request_head import BoundedState
+from pricewire.server.run import Server, make_server
+from serving import Reader, Serving
+
+LIMITS = Limits(request_target=100, request_headers=1000)
+
+
+async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    """Answer with how long the body was; at `/slow` only after a second request has come."""
+    size = 0
+    while True:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/slow":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    body = b"%d" % size
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class BoundedServer(Server):
+    """A server with small limits."""
+
+    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.server_state.limits = LIMITS
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    options = make_server(application).config.http
+    with Serving(application, server_class=BoundedServer, http=options, loop=request.param, lifespan="off") as serving:
+        yield serving
+
+
+def connect(server: Serving) -> Reader:
+    """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
+    reader = Reader.__new__(Reader)
+    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    reader.received = b""
+    return reader
+
+
+def too_large(server: Serving) -> int:
+    state = server._server.server_state
+    assert isinstance(state, BoundedState)
+    return state.requests_too_large
+
+
+def refusal(reader: Reader) -> tuple[int, str, str]:
+    status, headers = reader.read_head()
+    assert headers["content-type"] == "application/json"
+    assert headers["connection"] == "close"
+    body = reader.read_to_end()
+    assert len(body) == int(headers["content-length"]), "nothing follows, and the connection is closed"
+    error = json.loads(body)["error"]
+    return status, error["code"], error["message"]
+
+
+def request(target: str = "/", headers: bytes = b"", body: bytes = b"") -> bytes:
+    method = b"POST" if body else b"GET"
+    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method, target.encode(), headers, length, body)
+
+
+TARGET = (414, "REQUEST_TOO_LARGE", "the address of the request exceeds the limit of 100 bytes: ask for less in one request")
+HEADERS = (431, "REQUEST_TOO_LARGE", "the headers of the request exceed the limit of 1000 bytes")
+
+
+def field(size: int) -> bytes:
+    """Return a header that takes so many bytes."""
+    return b"A: " + b"x" * (size - 5) + b"\r\n"
+
+
+CASES: dict[str, tuple[bytes, tuple[int, str, str] | None]] = {
+    "target at the limit": (request("/" + "x" * 99), None),
+    "target beyond": (request("/" + "x" * 100), TARGET),
+    "query beyond": (request("/?" + "x" * 99), TARGET),
+    "one header at the limit": (request(headers=field(1000)), None),
+    "one header beyond": (request(headers=field(1001)), HEADERS),
+    "two headers at the limit": (request(headers=field(500) * 2), None),
+    "many headers beyond": (request(headers=field(50) * 20 + field(6)), HEADERS),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_head_has_bounds(server: Serving, case: str, whole: bool) -> None:
+    data, expected = CASES[case]
+    with connect(server) as reader:
+        reader.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in [data] if whole else [data[start : start + 7] for start in range(0, len(data), 7)]:
+            reader.socket.sendall(piece)
+        if expected is None:
+            assert reader.read_head()[0] == 200
+            # The bounds begin anew with each request of the connection.
+            reader.read_until(b"0")
+            reader.socket.sendall(data)
+            assert reader.read_head()[0] == 200
+            assert server.call(too_large, server) == 0
+        else:
+            assert refusal(reader) == expected
+            assert server.call(too_large, server) == 1
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET / HTTP/1.1\r\nA: ",
+        b"GET / HTTP/1.1\r\nA",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ",
+    ],
+    ids=["value", "name", "trailer"],
+)
+def test_a_header_that_never_ends_is_not_kept(server: Serving, endless: bytes) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(endless)
+        sent = 0
+        while not server.call(too_large, server):
+            reader.socket.sendall(b"x" * 100)
+            sent += 100
+            assert sent < 10_000
+        if b"chunked" in endless:
+            assert reader.read_to_end() == b"", "its request is being served"
+        else:
+            # It goes on sending, and still learns why it was refused. Much of that: none must be left unread when the connection closes.
+            reader.socket.sendall(b"x" * 1_000_000)
+            assert refusal(reader) == HEADERS
+
+
+def test_a_body_is_no_head(server: Serving) -> None:
+    with connect(server) as reader:
+        for size in (200_000, 5, 200_000):
+            reader.socket.sendall(request(body=b"x" * size))
+            assert reader.read_head()[0] == 200
+            reader.read_until(b"%d" % size)
+        chunks = b"5\r\nxxxxx\r\n" * 20_000
+        reader.socket.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"100000")
+        assert server.call(too_large, server) == 0
+
+
+def test_what_is_no_http(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(b"HELLO\r\n\r\n")
+        assert refusal(reader) == (400, "INVALID_PARAMETERS", "this is no HTTP request that can be read")
+    with connect(server) as reader:
+        reader.socket.sendall(request() + b"HELLO\r\n\r\n")
+        reader.socket.shutdown(socket.SHUT_WR)
+        assert b"this is no HTTP" not in reader.read_to_end(), "it would be taken for a part of the answer before"
+    assert server.call(too_large, server) == 0
+
+
+def test_no_refusal_is_written_into_the_answer_of_an_earlier_request(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request("/slow") + request("/" + "x" * 200))
+        assert reader.read_to_end() == b""
+        assert server.call(too_large, server) == 1
+
+
+def test_a_refusal_follows_an_answer_that_is_complete(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request())
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"0")
+        reader.socket.sendall(request("/" + "x" * 200))
+        assert refusal(reader) == TARGET
+
+
+def test_make_server_takes_limits() -> None:
+    assert make_server(application, limits=LIMITS).server_state.limits is LIMITS
+    assert make_server(application).server_state.limits == Limits()
