@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
+PIN    := $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .PHONY: run test test-python test-web bench lint format docs pins clean
 .DEFAULT_GOAL := run
@@ -37,9 +38,10 @@ format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into 
 docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+pins: export CUSTOM_COMPILE_COMMAND = make pins
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(PIN) -o requirements.txt pyproject.toml
+	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
 	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
