@@ -61,8 +61,8 @@ class Stream:
     """
     One open response.
 
-    A transport's adapter implements `write`, `end`, `abort` and `unsent`, and tells the hub by `Hub.pause` and `Hub.resume` how its
-    reader is doing.
+    A transport's adapter implements `write`, `end` and `abort`, and `unsent` where it can tell. It tells the hub by `Hub.pause` and
+    `Hub.resume` how its reader is doing.
 
     Attributes:
         write: takes framed bytes and never blocks; may call `Hub.pause` before it returns.
@@ -103,6 +103,14 @@ class Stream:
     def unsent(self) -> int:
         """Return how many of the bytes written still wait on this machine, where the adapter can tell."""
         return 0
+
+    def under_way(self) -> int:
+        """Return how many of the bytes written have not arrived, where the adapter can tell."""
+        return self.unsent()
+
+    def piles_up(self, size: int) -> bool:
+        """Return whether more waits than one write of so many bytes, here or on the way."""
+        return self.unsent() > size
 
     def closed(self) -> None:
         """Call `on_close`, once."""

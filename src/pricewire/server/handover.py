@@ -26,6 +26,19 @@ EXTENSION = "pricewire.handover"
 SIOCOUTQNSD = 0x894B
 """How much of a socket's data has not been sent even once. Source: Linux, include/uapi/linux/sockios.h."""
 
+SIOCOUTQ = 0x5411
+"""How much of a socket's data has not been acknowledged. Source: the same."""
+
+TCP_INFO_SIZE = 152
+TCP_INFO_FIELDS = (24, 68, 144, 148)
+"""
+Where `struct tcp_info` has the packets under way, the round trip's time (smoothed, in microseconds), the bytes not sent, and the shortest
+round trip (in microseconds). Source: Linux, include/uapi/linux/tcp.h.
+"""
+
+QUEUE_MICROSECONDS = 20_000
+"""How much longer than twice the shortest a round trip takes when packets queue; less is what wireless networks do by themselves."""
+
 UNSENT_LIMIT = 16 * 1024
 """How much the kernel takes before it has sent it, in bytes: a few packets. By default it takes megabytes of prices that grow old."""
 
@@ -152,11 +165,33 @@ class HandoverStream(asyncio.Protocol, Stream):
 
     def unsent(self) -> int:
         """Return how many bytes wait in the transport and in the kernel; those on the way to the reader are not among them."""
+        return self._ask(SIOCOUTQNSD)
+
+    def under_way(self) -> int:
+        """Return how many bytes the reader's machine has not acknowledged, or that have not even been sent."""
+        return self._ask(SIOCOUTQ)
+
+    def piles_up(self, size: int) -> bool:
+        """
+        Return whether bytes wait here, or in a router on the way.
+
+        They wait in a router where an answer takes much longer than it does at best, while several packets are under way: what TCP has
+        sent it does not call waiting, however long the router's queue is.
+        """
+        if self._socket < 0 or self._transport.is_closing():
+            return super().piles_up(size)
+        info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+        if len(info) < TCP_INFO_SIZE:
+            return super().piles_up(size)
+        packets, round_trip, not_sent, shortest = (int.from_bytes(info[at : at + 4], sys.byteorder) for at in TCP_INFO_FIELDS)
+        return not_sent > size or (packets > 2 and round_trip > 2 * shortest + QUEUE_MICROSECONDS)
+
+    def _ask(self, request: int) -> int:
         if self._transport.is_closing():
             return 0
         waiting = self._transport.get_write_buffer_size()
         if self._socket >= 0:
-            waiting += int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, b"\0\0\0\0"), sys.byteorder)
+            waiting += int.from_bytes(fcntl.ioctl(self._socket, request, b"\0\0\0\0"), sys.byteorder)
         return waiting
 
     def end(self, data: bytes) -> None:
