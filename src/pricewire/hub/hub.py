@@ -133,7 +133,16 @@ class Hub:
             TypeError: the message cannot be encoded as JSON.
         """
         state = self._topics.get(topic) or self._begin(topic)
-        item = Event(position=self.position + 1, boot=self._boot, topic=topic, seq=state.log.seq + 1, key=key, name=event, message=message)
+        item = Event(
+            position=self.position + 1,
+            boot=self._boot,
+            topic=topic,
+            seq=state.log.seq + 1,
+            key=key,
+            name=event,
+            message=message,
+            slot=None if key is None else state.slots[key],
+        )
         self.position = item.position
         self.counters.events_published += 1
         state.notice = None

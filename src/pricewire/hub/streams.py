@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,9 +46,10 @@ class Topic:
         groups: the groups of streams that have it.
         streams: how many streams those are.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
+        slots: for each key what its events have in common.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "slots", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
@@ -55,6 +57,7 @@ class Topic:
         self.groups: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
+        self.slots: defaultdict[str, object] = defaultdict(object)
 
 
 class Stream:
@@ -265,8 +268,8 @@ def in_order(events: list[Event]) -> list[Event]:
 
 def conflate(events: list[Event]) -> list[Event]:
     """Leave out the events that a later one supersedes; the order stays."""
-    newest = {(event.topic, event.key): event for event in events if event.key is not None}
-    return [event for event in events if event.key is None or newest[event.topic, event.key] is event]
+    newest = {event.slot: event for event in events}
+    return [event for event in events if event.slot is None or newest[event.slot] is event]
 
 
 def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
@@ -280,11 +283,13 @@ def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
     """
     parts = []
     for event in events:
-        if isinstance(event, Notice):
+        topic, seq = event.topic, event.seq
+        if seq == 0:
+            # A notice: it is none of the topic's events.
             parts.append(event.encoded(form))
             continue
-        parts.append(event.encoded_merged(form, event.seq - seqs.get(event.topic, event.seq - 1) - 1))
-        seqs[event.topic] = event.seq
+        parts.append(event.encoded_merged(form, seq - seqs.get(topic, seq - 1) - 1))
+        seqs[topic] = seq
     return b"".join(parts)
 
 
