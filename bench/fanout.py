@@ -143,28 +143,29 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
         for contestant in contestants:
             for per_flush in PER_FLUSH:
                 progress(f"{contestant.peer.label}: warming up, {per_flush} per flush")
-                contestant.flushes[per_flush] = _calibrate(contestant, readers, streams, per_flush, settings.cpu)
+                contestant.flushes[per_flush] = calibrate(contestant, readers, streams, per_flush, settings.cpu)
         for number in range(settings.rounds):
             for per_flush in PER_FLUSH:
                 for contestant in contestants:
                     progress(f"round {number + 1} of {settings.rounds}: {contestant.peer.label}, {per_flush} per flush")
-                    turn = _measure(contestant, readers, streams, per_flush, contestant.flushes[per_flush])
+                    turn = measure(contestant, readers, streams, per_flush, contestant.flushes[per_flush])
                     contestant.turns[per_flush].append(turn)
-        notes += [fault for contestant in contestants for fault in _faults(contestant)]
+        notes += [fault for contestant in contestants for fault in faults(contestant)]
         return _report(contestants, streams, notes, judge=settings.judge)
 
 
-def _calibrate(contestant: Contestant, readers: Readers, streams: int, per_flush: int, cpu: float) -> int:
+def calibrate(contestant: Contestant, readers: Readers, streams: int, per_flush: int, cpu: float) -> int:
     """Return how many flushes take about so much of the server's CPU, after enough of them that it runs as it will go on."""
     flushes = 4
     while True:
-        turn = _measure(contestant, readers, streams, per_flush, flushes)
+        turn = measure(contestant, readers, streams, per_flush, flushes)
         if turn.cpu_seconds >= cpu / 5:
             return max(1, round(flushes * cpu / max(turn.cpu_seconds, 1 / CLOCK_TICK)))
         flushes *= 2
 
 
-def _measure(contestant: Contestant, readers: Readers, streams: int, per_flush: int, flushes: int) -> Turn:
+def measure(contestant: Contestant, readers: Readers, streams: int, per_flush: int, flushes: int) -> Turn:
+    """Have a server publish, and return what that took once all streams have got everything."""
     peer = contestant.peer
     before = readers.wait(peer.name, contestant.sent)
     after = before
@@ -187,17 +188,17 @@ def _measure(contestant: Contestant, readers: Readers, streams: int, per_flush: 
     )
 
 
-def _faults(contestant: Contestant) -> list[str]:
+def faults(contestant: Contestant) -> list[str]:
     """Say where a server did not do what it was measured for."""
-    label, faults = contestant.peer.label, []
+    label, found = contestant.peer.label, []
     for per_flush, turns in contestant.turns.items():
         missing = sum(turn.expected - turn.delivered for turn in turns)
         if missing or any(turn.uneven for turn in turns):
-            faults.append(f"{label}: {missing} of {sum(turn.expected for turn in turns)} deliveries missing at {per_flush} per flush")
+            found.append(f"{label}: {missing} of {sum(turn.expected for turn in turns)} deliveries missing at {per_flush} per flush")
     counters = contestant.peer.counters()
     if lagged := counters.get("streams_lagged"):
-        faults.append(f"{label}: streams lagged {lagged} times, so events were left out")
-    return faults
+        found.append(f"{label}: streams lagged {lagged} times, so events were left out")
+    return found
 
 
 def _report(contestants: list[Contestant], streams: int, notes: list[str], *, judge: bool) -> Report:

@@ -60,7 +60,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
             continue
         with kind(placement) as peer, Readers() as readers:
             progress(f"{peer.label}: opening {streams} streams")
-            growth, missing = _measure(peer, readers, streams, settings)
+            growth, missing = measure(peer, readers, streams, settings)
         table.rows.append([peer.label, *(f"{size:,.0f}" for size in asdict(growth).values()), str(missing)])
         figures[peer.name] = {"command": peer.command, "bytes_per_stream": asdict(growth), "events_missing": missing}
         if kind is Handover and settings.judge:
@@ -69,14 +69,14 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     return Report("memory", [table], {"streams": streams, "servers": figures}, notes)
 
 
-def _measure(peer: Peer, readers: Readers, streams: int, settings: Settings) -> tuple[Memory, int]:
+def measure(peer: Peer, readers: Readers, streams: int, settings: Settings, coding: str = "identity") -> tuple[Memory, int]:
     """Return the growth per stream, and how many events the streams did not get."""
-    readers.open(peer.name, peer.port, peer.path, settings.warm)
+    readers.open(peer.name, peer.port, peer.path, settings.warm, coding)
     peer.publish(3, 1)
     readers.wait(peer.name, 3)
     before = _settled(peer, settings.settling)
     new = f"{peer.name}, measured"
-    readers.open(new, peer.port, peer.path, streams)
+    readers.open(new, peer.port, peer.path, streams, coding)
     time.sleep(settings.settling)
     # The snapshot has come meanwhile, where the server sends one.
     opened = readers.wait(new, 0)

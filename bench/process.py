@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,3 +53,15 @@ def memory(pid: int) -> Memory:
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started and that still run."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def no_compiler() -> str | None:
+    """Return why no C can be compiled here; None where it can."""
+    return None if shutil.which("cc") else "there is no C compiler (cc)"
+
+
+def compile_c(source: Path, directory: Path) -> Path:
+    """Compile a C program into a directory; return where it is."""
+    program = directory / source.stem
+    subprocess.run(["cc", "-O2", "-Wall", "-o", program, source], check=True)
+    return program

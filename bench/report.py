@@ -101,3 +101,8 @@ def ratio(number: float) -> str:
 def ratio_of(part: float, whole: float) -> str:
     """Show a multiple, or that there is none."""
     return ratio(part / whole) if whole else "-"
+
+
+def verdict(reached: float, at_most: float) -> str:
+    """Say what was reached, and whether that is within what was expected."""
+    return f"{reached:.2f}, {'reached' if reached <= at_most else 'MISSED'}"

@@ -3,7 +3,7 @@ The process that reads all streams of a benchmark, and counts what each of them 
 
 It takes commands as lines of JSON on its standard input and answers each by a line on its standard output:
 
-- `{"do": "open", "group": …, "port": …, "path": …, "streams": …}` opens streams;
+- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …}` opens streams that accept a coding;
 - `{"do": "wait", "group": …, "events": …, "timeout": …}` answers once that many events came to each stream of the group since it was
   opened, or the time is over;
 - `{"do": "close", "group": …}` closes them.
@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.readers.body import Body
 from bench.workload import EVENT_MARK
 
 BATCH = 200
@@ -33,7 +34,7 @@ It sleeps rather than waits for the next byte: else every write of a fast server
 which would be measured as the cost of a delivery.
 """
 
-REQUEST = "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+REQUEST = "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAccept-Encoding: {coding}\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -44,11 +45,13 @@ class Reader:
     Attributes:
         socket: the connection.
         group: the streams that it was opened with.
+        body: unpacks what comes, where it is compressed.
         events: how many events came.
     """
 
     socket: socket.socket
     group: Group
+    body: Body | None
     events: int = 0
 
 
@@ -61,7 +64,7 @@ class Group:
         readers: its readers.
         events: how many events came, over all of them.
         bytes: how many bytes came, without the heads.
-        carriage_returns: how many of these were in them: an HTTP/1.1 chunk has two, and the events have none.
+        carriage_returns: how many of these were around them: an HTTP/1.1 chunk has two, and the events have none.
         closed: how many the server closed.
     """
 
@@ -127,12 +130,17 @@ class Drain:
 
     @staticmethod
     def _count(reader: Reader, data: bytes | bytearray, size: int) -> None:
-        events = data.count(EVENT_MARK, 0, size)
         group = reader.group
+        if reader.body is None:
+            events = data.count(EVENT_MARK, 0, size)
+            group.carriage_returns += data.count(b"\r", 0, size)
+        else:
+            before = reader.body.chunks
+            events = reader.body.feed(bytes(data[:size])).count(EVENT_MARK)
+            group.carriage_returns += 2 * (reader.body.chunks - before)
         reader.events += events
         group.events += events
         group.bytes += size
-        group.carriage_returns += data.count(b"\r", 0, size)
 
     def _take_commands(self, stdin: int) -> bool:
         data = os.read(stdin, 65536)
@@ -145,7 +153,7 @@ class Drain:
         name = command["group"]
         if command["do"] == "open":
             group = self._groups.setdefault(name, Group())
-            self._open(group, command["port"], command["path"], command["streams"])
+            self._open(group, command["port"], command["path"], command["streams"], command["coding"])
             _answer(group.counts())
         elif command["do"] == "wait":
             self._waiting = self._groups[name], command["events"], time.monotonic() + command["timeout"]
@@ -156,8 +164,8 @@ class Drain:
                     self._forget(reader)
             _answer({})
 
-    def _open(self, group: Group, port: int, path: str, streams: int) -> None:
-        request = REQUEST.format(path=path).encode()
+    def _open(self, group: Group, port: int, path: str, streams: int, coding: str) -> None:
+        request = REQUEST.format(path=path, coding=coding).encode()
         for start in range(0, streams, BATCH):
             batch = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(min(BATCH, streams - start))]
             for connection in batch:
@@ -175,7 +183,11 @@ class Drain:
         head, rest = head.split(b"\r\n\r\n", 1)
         if b" 200 " not in head.split(b"\r\n", 1)[0]:
             sys.exit(f"the server refused a stream: {head!r}")
-        reader = Reader(connection, group)
+        body = None
+        if b"content-encoding:" in head.lower():
+            body = Body()
+            body.feed(head + b"\r\n\r\n")
+        reader = Reader(connection, group, body)
         self._count(reader, rest, len(rest))
         connection.setblocking(False)
         group.readers.append(reader)

@@ -56,7 +56,7 @@ class Readers:
         # The process ends when its input does, and its sockets with it.
         self._process.communicate(timeout=30)
 
-    def open(self, group: str, port: int, path: str, streams: int) -> Counts:
+    def open(self, group: str, port: int, path: str, streams: int, coding: str = "identity") -> Counts:
         """
         Open streams and wait for the head of each response.
 
@@ -65,8 +65,9 @@ class Readers:
             port: where the server listens, on 127.0.0.1.
             path: what to request.
             streams: how many.
+            coding: what they accept.
         """
-        return Counts(**self._ask({"do": "open", "group": group, "port": port, "path": path, "streams": streams}))
+        return Counts(**self._ask({"do": "open", "group": group, "port": port, "path": path, "streams": streams, "coding": coding}))
 
     def wait(self, group: str, events: int) -> Counts:
         """Return the counts of a group once each stream has got `events` since it was opened; or too few, where no more come."""

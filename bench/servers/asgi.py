@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import http.client
 import json
+import os
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from urllib.parse import parse_qs, urlencode
 
 import uvicorn
 
 from bench.servers.peer import Peer, PeerError
+from bench.workload import Load, topic_name
 from pricewire.server.types import Receive, Scope, Send
 
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+HOST = "BENCH_HOST"
+"""The environment variable that says which address to listen on."""
+
+ANSWER_TIMEOUT = 1200.0
+"""How long a server may take to do what it was asked, in seconds: it answers when the last event was published."""
 
 
 class AsgiPeer(Peer):
@@ -24,6 +33,15 @@ class AsgiPeer(Peer):
     def publish(self, flushes: int, per_flush: int) -> None:
         """Publish from within the server's process."""
         self._ask("/publish?" + urlencode({"flushes": flushes, "per_flush": per_flush}))
+
+    def target(self, topics: list[str], interval: float = 0.0) -> str:
+        """Name the topics one by one."""
+        pace = [("interval_ms", f"{interval * 1000:.0f}")] if interval else []
+        return self.path + "?" + urlencode([("topic", topic) for topic in topics] + pace)
+
+    def steady(self, load: Load) -> None:
+        """Publish from within the server's process."""
+        self._ask("/steady?" + urlencode(asdict(load)))
 
     def settle(self) -> None:
         """Collect its garbage."""
@@ -34,11 +52,11 @@ class AsgiPeer(Peer):
         return self._ask("/counters")
 
     def _start_module(self, *arguments: str) -> None:
-        process = self._spawn([sys.executable, "-m", *arguments])
+        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host})
         self.port = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_TIMEOUT)
         try:
             connection.request("GET", target)
             response = connection.getresponse()
@@ -51,34 +69,77 @@ class AsgiPeer(Peer):
         return counters
 
 
-def controlled(stream: Application, publish: Callable[[int, int], Awaitable[None]], counters: Callable[[], dict[str, int]]) -> Application:
+@dataclass(frozen=True, slots=True)
+class Application:
     """
-    Return a bare ASGI application, without a framework whose cost would be measured too.
+    A bare ASGI application, without a framework whose cost would be measured too.
 
-    Args:
+    Attributes:
         stream: responds to requests for the stream.
         publish: publishes as `Peer.publish` says.
+        tick: publishes one tick of a topic, that was due at a time.
         counters: returns what `Peer.counters` is to return.
     """
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    stream: Callable[[Scope, Receive, Send], Awaitable[None]]
+    publish: Callable[[int, int], Awaitable[None]]
+    tick: Callable[[str, int], None]
+    counters: Callable[[], dict[str, int]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond."""
         if scope["path"] == Peer.path:
-            await stream(scope, receive, send)
+            await self.stream(scope, receive, send)
             return
+        query = {name: int(values[0]) for name, values in parse_qs(scope["query_string"].decode()).items()}
         if scope["path"] == "/publish":
-            query = parse_qs(scope["query_string"].decode())
-            await publish(int(query["flushes"][0]), int(query["per_flush"][0]))
+            await self.publish(query["flushes"], query["per_flush"])
+        elif scope["path"] == "/steady":
+            await self._keep_pace(Load(**query))
         elif scope["path"] == "/settle":
             gc.collect()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
-        await send({"type": "http.response.body", "body": json.dumps(counters()).encode()})
+        await send({"type": "http.response.body", "body": json.dumps(self.counters()).encode()})
 
-    return application
+    async def _keep_pace(self, load: Load) -> None:
+        """
+        Publish each tick when it is due, or as soon after as the loop comes to it: a feed does not wait for the server.
+
+        A timer that calls back costs less than a task that sleeps.
+        """
+        names = [topic_name(number) for number in range(load.topics)]
+        loop, began = asyncio.get_running_loop(), time.monotonic_ns()
+        done, total, number = loop.create_future(), load.topics * load.rounds, 0
+
+        def publish_due() -> None:
+            nonlocal number
+            now = time.monotonic_ns()
+            while number < total and (due := began + number * 1_000_000_000 // load.rate) <= now:
+                self.tick(names[number % load.topics], due)
+                number += 1
+            if number < total:
+                # uvloop counts in milliseconds, and would call back at once and again and again within the last one.
+                loop.call_later(max((began + number * 1_000_000_000 / load.rate - now) / 1e9, 0.001), publish_due)
+            else:
+                done.set_result(None)
+
+        publish_due()
+        await done
+
+
+def topics_of(scope: Scope) -> list[str]:
+    """Return the topics that a request names."""
+    return parse_qs(scope["query_string"].decode()).get("topic", [])
+
+
+def interval_of(scope: Scope) -> float:
+    """Return the pace that a request asks for, in seconds."""
+    return int(parse_qs(scope["query_string"].decode()).get("interval_ms", ["0"])[0]) / 1000
 
 
 def serve(make_server: Callable[..., uvicorn.Server], application: Application) -> None:
     """Run an application on a free port, and say on the standard output which it is."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener = socket.create_server((os.environ[HOST], 0), backlog=2048)
     print(listener.getsockname()[1], flush=True)
     make_server(application, log_level="warning", access_log=False, lifespan="off").run(sockets=[listener])
 

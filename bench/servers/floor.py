@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 from bench.machine import Placement
+from bench.process import compile_c, no_compiler
 from bench.servers.peer import Peer, PeerError
 from bench.workload import TOPIC, ticks
 from pricewire.hub.event import Event, plain
@@ -34,7 +33,7 @@ class Floor(Peer):
     @classmethod
     def missing(cls) -> str | None:
         """Say so where there is no C compiler."""
-        return None if shutil.which("cc") else "there is no C compiler (cc)"
+        return no_compiler()
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Have it send the bytes of one flush again and again."""
@@ -51,8 +50,7 @@ class Floor(Peer):
         """Do nothing: it has nothing to let go of."""
 
     def _start(self) -> None:
-        program = self.directory / "floor"
-        subprocess.run(["cc", "-O2", "-Wall", "-o", program, SOURCE], check=True)
+        program = compile_c(SOURCE, self.directory)
         payloads = []
         for size in self._sizes:
             payload = self.directory / f"{size}.bytes"

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,7 @@ from typing import BinaryIO
 from bench.machine import Placement
 from bench.process import children
 from bench.servers.peer import Peer, PeerError
-from bench.workload import encoded_ticks
+from bench.workload import Load, encoded_envelope, encoded_ticks, topic_name
 
 CONFIGURATION = """
 load_module {module};
@@ -35,8 +36,9 @@ http {{
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
     keepalive_requests 1000000000;
+    keepalive_timeout 1h;
     server {{
-        listen 127.0.0.1:{port} backlog=2048;
+        listen {host}:{port} backlog=2048;
         location = /publish {{
             nchan_publisher;
             nchan_channel_id ticks;
@@ -48,9 +50,24 @@ http {{
             nchan_channel_id ticks;
             nchan_subscriber_first_message newest;
         }}
+        location = /tick {{
+            nchan_publisher;
+            nchan_channel_id $arg_topic;
+            nchan_message_buffer_length 1000;
+            nchan_message_timeout 300s;
+        }}
+        location = /topics {{
+            nchan_subscriber eventsource;
+            nchan_channel_id $arg_ids;
+            nchan_channel_id_split_delimiter ",";
+            nchan_subscriber_first_message newest;
+        }}
     }}
 }}
 """
+
+UNANSWERED = 64
+"""How many messages are posted at a steady pace before the answer to the first is waited for."""
 
 STARTUP_TIMEOUT = 10.0
 """How long nginx may take to listen, in seconds."""
@@ -72,13 +89,36 @@ class Nchan(Peer):
     def __init__(self, placement: Placement) -> None:
         super().__init__(placement)
         self._messages = encoded_ticks()
+        self._seqs: Counter[str] = Counter()
         self._publisher: socket.socket | None = None
         self._responses: BinaryIO = BytesIO()
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Post the messages back to back, on one connection: nchan knows no batches."""
         for _ in range(flushes * per_flush):
-            self._post(next(self._messages))
+            self._send("/publish", next(self._messages))
+            self._read_answer()
+
+    def target(self, topics: list[str], interval: float = 0.0) -> str:
+        """Name the topics, one channel each, in one parameter."""
+        return "/topics?ids=" + ",".join(topics)
+
+    def steady(self, load: Load) -> None:
+        """Post each message when it is due, or as soon after as nchan answers: a few may be without an answer."""
+        seqs, unanswered = self._seqs, 0
+        began = time.monotonic_ns()
+        for number in range(load.topics * load.rounds):
+            topic, due = topic_name(number % load.topics), began + number * 1_000_000_000 // load.rate
+            if (wait := due - time.monotonic_ns()) > 0:
+                time.sleep(wait / 1e9)
+            seqs[topic] += 1
+            self._send(f"/tick?topic={topic}", encoded_envelope(topic, seqs[topic], due))
+            unanswered += 1
+            if unanswered == UNANSWERED:
+                self._read_answer()
+                unanswered -= 1
+        for _ in range(unanswered):
+            self._read_answer()
 
     def settle(self) -> None:
         """Do nothing: nginx has no garbage."""
@@ -93,6 +133,7 @@ class Nchan(Peer):
                 user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
                 files=16384,
                 directory=self.directory,
+                host=self.host,
                 port=self.port,
             )
         )
@@ -101,7 +142,7 @@ class Nchan(Peer):
         with listener:
             # The way in which nginx hands its sockets to a new version of itself.
             process = self._spawn(command, {"NGINX": f"{listener.fileno()};"}, (listener.fileno(),))
-        self._publisher = socket.create_connection(("127.0.0.1", self.port), 60)
+        self._publisher = socket.create_connection((self.host, self.port), 60)
         self._responses = self._publisher.makefile("rb")
         self.pid = self._worker(process.pid)
 
@@ -123,14 +164,17 @@ class Nchan(Peer):
         It would come late, and most of its sending would be missing from what is measured (three times the deliveries at 20 events per
         flush). The other servers set the option themselves.
         """
-        listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        listener = socket.create_server((self.host, 0), backlog=2048)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = listener.getsockname()[1]
         return listener
 
-    def _post(self, message: bytes) -> None:
+    def _send(self, target: str, message: bytes) -> None:
         assert self._publisher is not None, "it was connected at the start"
-        self._publisher.sendall(b"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(message), message))
+        head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(message)}\r\n\r\n"
+        self._publisher.sendall(head.encode() + message)
+
+    def _read_answer(self) -> None:
         status, length = self._responses.readline(), 0
         if b" 20" not in status:
             raise PeerError(f"nchan refused a message: {status!r}")

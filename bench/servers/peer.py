@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import ClassVar
 
 from bench.machine import ROOT, Placement
+from bench.workload import Load
 
 
 class PeerError(Exception):
@@ -26,7 +27,8 @@ class Peer(ABC):
         name: what the JSON file calls it.
         label: what the table calls it.
         path: where its stream is.
-        port: where it listens, on 127.0.0.1.
+        host: the address that it listens on; may be set before it is started.
+        port: the port.
         pid: the process whose CPU and memory are measured.
         command: how it was started.
 
@@ -39,6 +41,7 @@ class Peer(ABC):
     path: ClassVar[str] = "/stream"
 
     def __init__(self, placement: Placement) -> None:
+        self.host = "127.0.0.1"
         self.port = 0
         self.pid = 0
         self.command: list[str] = []
@@ -70,6 +73,20 @@ class Peer(ABC):
 
         Return when the last ones were published.
         """
+
+    def target(self, topics: list[str], interval: float = 0.0) -> str:
+        """
+        Return what to request for a stream of some topics of a `Load`.
+
+        Args:
+            topics: their names.
+            interval: at most one update per topic in so many seconds, where the server can do that.
+        """
+        raise NotImplementedError
+
+    def steady(self, load: Load) -> None:
+        """Publish ticks at a steady pace, each with the time when it was due; return when the last one was published."""
+        raise NotImplementedError
 
     @abstractmethod
     def settle(self) -> None:

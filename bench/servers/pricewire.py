@@ -6,8 +6,9 @@ import asyncio
 import sys
 from dataclasses import asdict
 
-from bench.servers.asgi import AsgiPeer, controlled, plain_server, serve
-from bench.workload import TOPIC, ticks
+from bench.machine import Placement
+from bench.servers.asgi import Application, AsgiPeer, interval_of, plain_server, serve, topics_of
+from bench.workload import TOPIC, ticks, timed_tick
 from pricewire.hub import flusher
 from pricewire.hub.event import plain
 from pricewire.hub.hub import Hub
@@ -17,36 +18,57 @@ from pricewire.server.types import Receive, Scope, Send
 
 
 class Handover(AsgiPeer):
-    """Pricewire as `pricewire.run` serves it: the connections are handed over to the hub."""
+    """
+    Pricewire as `pricewire.run` serves it: the connections are handed over to the hub.
+
+    Args:
+        placement: which core it runs on.
+        steady: whether the hub flushes as it does in production. Without that, it is kept as busy as it can be, as every server of a
+            benchmark that publishes the next events as soon as these are written.
+        heartbeat: after so many seconds of silence a stream gets a comment. By default there is none within a run: an idle server must
+            not take time from the one that is measured.
+    """
 
     name = "pricewire"
     label = "Pricewire, hand-over"
+    kind = "handover"
+
+    def __init__(self, placement: Placement, *, steady: bool = False, heartbeat: float = 3600.0) -> None:
+        super().__init__(placement)
+        self._options = ["steady" if steady else "busy", f"{heartbeat:g}"]
 
     def _start(self) -> None:
-        self._start_module("bench.servers.pricewire", "handover")
+        self._start_module("bench.servers.pricewire", self.kind, *self._options)
 
 
-class Fallback(AsgiPeer):
+class HandoverGzip(Handover):
+    """The same server; its streams are compressed for who accepts that, once for all of them."""
+
+    name = "pricewire_gzip"
+    label = "Pricewire, shared gzip"
+
+
+class Fallback(Handover):
     """Pricewire under plain uvicorn: by ASGI's `send`."""
 
     name = "pricewire_fallback"
     label = "Pricewire, ASGI fallback"
-
-    def _start(self) -> None:
-        self._start_module("bench.servers.pricewire", "fallback")
+    kind = "fallback"
 
 
-def main(kind: str) -> None:
-    """Serve; `kind` is `handover` or `fallback`."""
-    # Every server is kept as busy as it can be. With its pauses between flushes under load, the hub would merge what is to be one event, or
-    # be the only one that is idle now and then: and a core that wakes up for each flush needs a third more time for the same sends.
-    flusher.MAX_FLUSH_INTERVAL = 0.0
-    # No heartbeat within a run: an idle server must not take time from the one that is measured.
-    hub = Hub(heartbeat=3600.0)
+def main(kind: str, pace: str, heartbeat: str) -> None:
+    """Serve; the arguments are those of `Handover`."""
+    if pace == "busy":
+        # With its pauses between flushes under load, the hub would merge what is to be one event, or be the only one that is idle now and
+        # then: and a core that wakes up for each flush needs a third more time for the same sends.
+        flusher.MAX_FLUSH_INTERVAL = 0.0
+    hub = Hub(heartbeat=float(heartbeat))
     messages = ticks()
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        await EventStream(hub, [TOPIC], form=plain)(scope, receive, send)
+        topics = topics_of(scope)
+        response = EventStream(hub, topics, interval=interval_of(scope)) if topics else EventStream(hub, [TOPIC], form=plain)
+        await response(scope, receive, send)
 
     async def publish(flushes: int, per_flush: int) -> None:
         before = hub.counters.flushes
@@ -56,8 +78,12 @@ def main(kind: str) -> None:
             while hub.streams and hub.counters.flushes < before + number:  # noqa: ASYNC110 - it waits for the loop's next turn
                 await asyncio.sleep(0)
 
-    serve(make_server if kind == "handover" else plain_server, controlled(stream, publish, lambda: asdict(hub.counters)))
+    def tick(topic: str, due: int) -> None:
+        hub.publish(topic, timed_tick(topic, due), key=topic, event="tick")
+
+    make = make_server if kind == "handover" else plain_server
+    serve(make, Application(stream, publish, tick, lambda: asdict(hub.counters)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.util import find_spec
 
 from sse_starlette.sse import EventSourceResponse
 
-from bench.servers.asgi import AsgiPeer, controlled, plain_server, serve
-from bench.workload import encoded_ticks
-from pricewire.server.types import Receive, Scope, Send
+from bench.servers.asgi import Application, AsgiPeer, plain_server, serve, topics_of
+from bench.workload import TOPIC, encoded_envelope, encoded_ticks
+from pricewire.hub.coding import LEVEL
+from pricewire.server.types import Message, Receive, Scope, Send
+
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Queue = asyncio.Queue[dict[str, str]]
 
 
 class SseStarlette(AsgiPeer):
@@ -25,45 +33,93 @@ class SseStarlette(AsgiPeer):
         return None if find_spec("sse_starlette") else "sse-starlette is not installed"
 
     def _start(self) -> None:
-        self._start_module("bench.servers.sse_starlette")
+        self._start_module("bench.servers.sse_starlette", "identity")
 
 
-def main() -> None:
-    """Serve."""
-    queues: set[asyncio.Queue[dict[str, str]]] = set()
+class SseStarletteGzip(SseStarlette):
+    """The same, each stream through a compressor of its own."""
+
+    name = "sse_starlette_gzip"
+    label = "sse-starlette, own gzip"
+
+    def _start(self) -> None:
+        self._start_module("bench.servers.sse_starlette", "gzip")
+
+
+class PrivateGzip:
+    """
+    Compresses every response by itself, and what is sent at once as one block: what a middleware does.
+
+    Starlette's own leaves event streams alone, as it would hold the events back.
+
+    Args:
+        application: responds without compression.
+    """
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond."""
+        state = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+
+        async def compressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-encoding", b"gzip")]
+            elif body := message.get("body"):
+                message["body"] = state.compress(body) + state.flush(zlib.Z_SYNC_FLUSH)
+            await send(message)
+
+        await self._application(scope, receive, compressed)
+
+
+def main(coding: str) -> None:
+    """Serve; with `gzip` the streams are compressed."""
+    queues: dict[str, set[Queue]] = defaultdict(set)
     messages = enumerate(encoded_ticks(), 1)
+    seqs: Counter[str] = Counter()
     sent = 0
 
-    async def events() -> AsyncIterator[dict[str, str]]:
+    async def events(topics: list[str]) -> AsyncIterator[dict[str, str]]:
         nonlocal sent
-        queue: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        queues.add(queue)
+        queue: Queue = asyncio.Queue()
+        for topic in topics:
+            queues[topic].add(queue)
         try:
             while True:
                 yield await queue.get()
                 sent += 1
         finally:
-            queues.discard(queue)
+            for topic in topics:
+                queues[topic].discard(queue)
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         # Its pings are put off as Pricewire's heartbeats are, and its line ends are Pricewire's, so that the bytes are the same.
-        await EventSourceResponse(events(), ping=3600, sep="\n")(scope, receive, send)
+        response: ASGIApp = EventSourceResponse(events(topics_of(scope) or [TOPIC]), ping=3600, sep="\n")
+        await (PrivateGzip(response) if coding == "gzip" else response)(scope, receive, send)
 
     async def publish(flushes: int, per_flush: int) -> None:
         due = sent
         for _ in range(flushes):
             for _ in range(per_flush):
                 number, message = next(messages)
-                # As JSON already, once for all streams; the event around it is encoded for each of them.
-                event = {"id": f"3f2a9c1b-{number}", "data": message.decode()}
-                for queue in queues:
-                    queue.put_nowait(event)
-            due += per_flush * len(queues)
+                put(TOPIC, number, message)
+            due += per_flush * len(queues[TOPIC])
             while sent < due:  # noqa: ASYNC110 - it waits for the loop's next turn
                 await asyncio.sleep(0)
 
-    serve(plain_server, controlled(stream, publish, dict))
+    def put(topic: str, number: int, message: bytes) -> None:
+        # As JSON already, once for all streams; the event around it is encoded for each of them.
+        event = {"id": f"3f2a9c1b-{number}", "data": message.decode()}
+        for queue in queues[topic]:
+            queue.put_nowait(event)
+
+    def tick(topic: str, due: int) -> None:
+        seqs[topic] += 1
+        put(topic, seqs.total(), encoded_envelope(topic, seqs[topic], due))
+
+    serve(plain_server, Application(stream, publish, tick, dict))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
