@@ -1,0 +1,239 @@
+"""The browser's own EventSource, and its `fetch`, on compressed streams of a real server."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from browsers.engines import Engine
+from pricewire.hub.farewell import encode_error
+from pricewire.hub.hub import Hub
+from pricewire.server.event_stream import EventStream
+from pricewire.server.handover import HandoverProtocol
+from pricewire.server.run import Server
+from serving import Reader, Serving, unchunk
+
+SERVERS: dict[str, dict[str, Any]] = {
+    "handover": {"http": HandoverProtocol, "server_class": Server},
+    "send": {"server_class": uvicorn.Server},
+}
+
+PAGE = """<!doctype html>
+<title>Streams</title>
+<script>
+  const seen = []
+  let wake = () => {}
+
+  function see(event) {
+    seen.push(event)
+    wake()
+  }
+
+  async function next() {
+    while (seen.length === 0) await new Promise(resolve => { wake = resolve })
+    return seen.shift()
+  }
+
+  function listen(url) {
+    const source = new EventSource(url)
+    for (const type of ['open', 'message', 'error']) {
+      source.addEventListener(type, ({ data = null, lastEventId = null }) => see({ type, data, id: lastEventId, state: source.readyState }))
+    }
+  }
+
+  async function read(url) {
+    const response = await fetch(url)
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (;;) {
+      const { done, value = null } = await reader.read()
+      see({ type: done ? 'end' : 'text', data: value })
+      if (done) return
+    }
+  }
+</script>
+"""
+
+
+class Site:
+    """
+    A page and the streams for it.
+
+    Attributes:
+        hub: carries what `publish` publishes.
+        requests: the headers of the requests for streams that a browser has sent.
+    """
+
+    def __init__(self) -> None:
+        # Without heartbeats: a block that was kept back must not come with the next one.
+        self.hub = Hub(heartbeat=3600)
+        self.requests: list[dict[str, str]] = []
+        self.app = Starlette(routes=[Route("/", self._page), Route("/sse", self._stream)])
+
+    async def _page(self, request: Request) -> Response:
+        return HTMLResponse(PAGE)
+
+    async def _stream(self, request: Request) -> Response:
+        if "user-agent" in request.headers:
+            self.requests.append(dict(request.headers))
+        return EventStream(self.hub, request.query_params.getlist("topic"))
+
+    def publish(self, key: str | None = "newest") -> int:
+        """Publish a quote that is much like the others, so that every block but a key block refers back, and return its number."""
+        number = self.hub.position + 1
+        self.hub.publish("ticks:GOLD", quote(number), key=key)
+        return number
+
+    def end_streams(self) -> int:
+        """End all streams, and publish what those that come back have missed."""
+        for group in list(self.hub.groups):
+            self.hub.end_group(group, encode_error("TEST_ENDS", "come back", retry=10))
+        return self.publish()
+
+    def compressed_streams(self) -> list[int]:
+        """Return how many streams share each group's blocks."""
+        return [len(group.members) for group in self.hub.groups if group.subscription.compress]
+
+
+STREAM = "/sse?topic=ticks:GOLD"
+
+
+def quote(number: int) -> dict[str, Any]:
+    return {"n": number, "bid": f"{1900 + number % 7}.{number * 37 % 100:02}", "instrument_id": "GOLD"}
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, site: Site) -> Iterator[Serving]:
+    with Serving(site.app, **SERVERS[request.param]) as serving:
+        yield serving
+        serving.call(site.hub.close)
+
+
+def number_of(event: dict[str, Any]) -> int:
+    """Return the number of an event, which has to be as it was published."""
+    assert event["type"] == "message", event
+    data = json.loads(event["data"])["data"]
+    number: int = data["n"]
+    assert data == quote(number)
+    assert event["id"].endswith(f"-{number}")
+    return number
+
+
+class Other:
+    """Another stream with the same topics, not in a browser."""
+
+    def __init__(self, server: Serving, stack: ExitStack) -> None:
+        self._reader = stack.enter_context(Reader(server.url, STREAM, headers={"Accept-Encoding": "gzip", "Connection": "close"}))
+        assert self._reader.read_head()[1]["content-encoding"] == "gzip"
+        # It has joined when its current value is here.
+        self._first = self._reader.read_until(b"\x00\x00\xff\xff\r\n")
+
+    def leave(self) -> None:
+        self._reader.socket.close()
+
+    def read_to_end(self) -> bytes:
+        body, ended = unchunk(self._first + self._reader.read_to_end())
+        assert ended
+        return zlib.decompress(body, zlib.MAX_WBITS | 16)
+
+
+def test_every_event_is_there_at_once_and_a_stream_that_ends_comes_back(engine: Engine, server: Serving, site: Site) -> None:
+    def published() -> None:
+        newest = server.call(site.publish)
+        assert number_of(engine.evaluate("next()")) == newest
+
+    with ExitStack() as stack:
+        server.call(site.publish)
+        others = [Other(server, stack)]
+        newest = [server.call(site.publish) for _ in range(5)][-1]
+
+        engine.open(server.url)
+        engine.evaluate(f"listen('{STREAM}')")
+        assert engine.evaluate("next()")["type"] == "open"
+        assert number_of(engine.evaluate("next()")) == newest, "it joins a group that has written before"
+        assert "gzip" in site.requests[0]["accept-encoding"]
+        assert server.call(site.compressed_streams) == [2]
+        for _ in range(3):
+            published()
+        for _ in range(12):
+            others.append(Other(server, stack))
+            published()
+            published()
+        assert server.call(site.compressed_streams) == [14]
+        others.pop().leave()
+        published()
+
+        missed = server.call(site.end_streams)
+        farewell = engine.evaluate("next()")
+        assert farewell["type"] == "error"
+        assert json.loads(farewell["data"])["error"]["code"] == "TEST_ENDS"
+        assert engine.evaluate("next()") == {"type": "error", "data": None, "id": None, "state": 0}, "it is connecting again"
+        assert engine.evaluate("next()")["type"] == "open"
+        assert site.requests[1]["last-event-id"].endswith(f"-{missed - 1}")
+        assert number_of(engine.evaluate("next()")) == missed
+        assert server.call(lambda: site.hub.counters.resumed) == 1
+        assert server.call(site.compressed_streams) == [1]
+        published()
+        for other in others:
+            assert other.read_to_end().endswith(b'"message":"come back"}}\n\n')
+
+
+def test_nothing_is_lost_while_streams_join_at_random(engine: Engine, server: Serving, site: Site) -> None:
+    chance = random.Random(1)
+
+    def publish_some() -> None:
+        for _ in range(chance.randrange(1, 5)):
+            site.publish(key=None)
+
+    with ExitStack() as stack:
+        first = server.call(site.publish)
+        engine.open(server.url)
+        engine.evaluate(f"listen('{STREAM}')")
+        assert engine.evaluate("next()")["type"] == "open"
+        assert number_of(engine.evaluate("next()")) == first
+        assert server.call(site.compressed_streams) == [1]
+        for _ in range(100):
+            if chance.random() < 0.3:
+                stack.enter_context(Reader(server.url, STREAM, headers={"Accept-Encoding": "gzip"}))
+            server.call(publish_some)
+        last = server.call(site.publish)
+        for number in range(first + 1, last + 1):
+            assert number_of(engine.evaluate("next()")) == number
+
+
+def test_fetch_reads_every_event_at_once_and_to_the_end(engine: Engine, server: Serving, site: Site) -> None:
+    def read_event() -> str:
+        text = ""
+        while not text.endswith("\n\n"):
+            text += engine.evaluate("next()")["data"]
+        return text
+
+    with ExitStack() as stack:
+        server.call(site.publish)
+        Other(server, stack)
+        newest = server.call(site.publish)
+        engine.open(server.url)
+        engine.evaluate(f"void read('{STREAM}')")
+        assert f'"n":{newest},' in read_event()
+        for _ in range(3):
+            newest = server.call(site.publish)
+            assert f'"n":{newest},' in read_event()
+            Other(server, stack)
+        server.call(site.hub.close)
+        assert "SERVER_DRAINING" in read_event()
+        assert engine.evaluate("next()") == {"type": "end", "data": None}
