@@ -55,6 +55,7 @@ PAGE = """<!doctype html>
   async function read(url) {
     const response = await fetch(url)
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    see({ type: 'open' })
     for (;;) {
       const { done, value = null } = await reader.read()
       see({ type: done ? 'end' : 'text', data: value })
@@ -220,20 +221,27 @@ def test_fetch_reads_every_event_at_once_and_to_the_end(engine: Engine, server: 
     def read_event() -> str:
         text = ""
         while not text.endswith("\n\n"):
-            text += engine.evaluate("next()")["data"]
+            piece = engine.evaluate("next()")
+            assert piece["type"] == "text", piece
+            text += piece["data"]
         return text
 
+    def join() -> None:
+        reader = stack.enter_context(Reader(server.url, STREAM, headers={"Accept-Encoding": "gzip"}))
+        assert reader.read_head()[1]["content-encoding"] == "gzip"
+
     with ExitStack() as stack:
-        server.call(site.publish)
-        Other(server, stack)
-        newest = server.call(site.publish)
-        engine.open(server.url)
-        engine.evaluate(f"void read('{STREAM}')")
-        assert f'"n":{newest},' in read_event()
+        join()
         for _ in range(3):
-            newest = server.call(site.publish)
+            server.call(site.publish, None)
+        engine.open(server.url)
+        engine.evaluate(f"void read('{STREAM}').catch(error => see({{ type: 'failure', data: String(error) }}))")
+        assert engine.evaluate("next()") == {"type": "open"}
+        for _ in range(10):
+            newest = server.call(site.publish, None)
             assert f'"n":{newest},' in read_event()
-            Other(server, stack)
+            join()
+        assert server.call(site.compressed_streams) == [12]
         server.call(site.hub.close)
         assert "SERVER_DRAINING" in read_event()
         assert engine.evaluate("next()") == {"type": "end", "data": None}

@@ -42,8 +42,8 @@ class Streams(Protocol):
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed, and every update from then on."""
 
-    def refresh(self, stream: Stream) -> None:
-        """Give a stream what it missed, and have it go on lagging."""
+    def refresh(self, stream: Stream) -> int:
+        """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
 
     def end_group(self, group: Group, farewell: bytes) -> None:
         """End all streams of a group."""

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -299,11 +299,10 @@ class Hub:
         if group is not None and stream.lag is not None:
             self._catch_up(stream, group)
 
-    def refresh(self, stream: Stream) -> None:
-        """Give a stream what it missed, as `resume` does, and have it go on lagging."""
+    def refresh(self, stream: Stream) -> int:
+        """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events it was spared."""
         group = stream.group
-        if group is not None and stream.lag is not None:
-            self._catch_up(stream, group, stay=True)
+        return self._catch_up(stream, group, stay=True) if group is not None else 0
 
     def end(self, stream: Stream, farewell: bytes) -> None:
         """
@@ -373,6 +372,8 @@ class Hub:
         group = self._groups.get((subscription, frame))
         if group is None:
             topics = [self._topics[name] for name in sorted(subscription.topics)]
+            # With the topics' own names: those of a request are as many more texts.
+            subscription = replace(subscription, topics=frozenset([topic.name for topic in topics]))
             group = self._groups[subscription, frame] = Group(subscription, topics, frame, self._flusher.now())
             for topic in topics:
                 topic.groups.add(group)
@@ -429,18 +430,20 @@ class Hub:
             events += missed
         return in_order(events)
 
-    def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> None:
+    def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> int:
+        """Give a lagging stream what it missed; return how many events it was spared."""
         lag = stream.lag
         if lag is None:
-            return
+            return 0
         until = group.given(self.position)
         events = self._missed(group, lag, until, exact)
         if events is None:
             self._drop(stream)
-            return
-        self.counters.events_merged -= sum(lag.seqs.values()) + len(events)
+            return 0
+        before = sum(lag.seqs.values())
         data = encode(events, group.subscription.form, lag.seqs)
-        self.counters.events_merged += sum(lag.seqs.values())
+        spared = sum(lag.seqs.values()) - before - len(events)
+        self.counters.events_merged += spared
         current = in_order([event for topic in group.topics if topic.name in lag.added for event in topic.log.snapshot(until)])
         # Without ids: they are older than what the reader has, and it must not resume from there.
         data += b"".join([event.encoded_without_id(group.subscription.form) for event in current])
@@ -451,6 +454,7 @@ class Hub:
         if stay:
             stream.lag = self._lag(group, until)
         self._write(stream, data + group.notices(), count, enter=None if stay else group)
+        return spared
 
     def _write(self, stream: Stream, data: bytes, count: int, *, head: bytes = b"", enter: Group | None = None) -> None:
         """Write to one stream, and have it take its group's blocks from then on."""

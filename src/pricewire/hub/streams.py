@@ -115,6 +115,10 @@ class Stream:
         """Return whether more waits than one write of so many bytes, here or on the way."""
         return self.unsent() > size
 
+    def queues(self) -> bool:
+        """Return whether what is written now would wait, here or on the way."""
+        return self.under_way() > 0
+
     def closed(self) -> None:
         """Call `on_close`, once."""
         on_close, self.on_close = self.on_close, None
@@ -198,10 +202,13 @@ class Group:
 
     def snapshot(self, until: int) -> tuple[bytes, int]:
         """Return the current values as of a position, encoded, and how many they are; made once for all streams that join there."""
-        if self._snapshot is None or self._snapshot[0] != until:
-            events = in_order([event for topic in self.topics for event in topic.log.snapshot(until)])
-            self._snapshot = until, b"".join([event.encoded(self.subscription.form) for event in events]), len(events)
-        return self._snapshot[1:]
+        if self._snapshot is not None and self._snapshot[0] == until:
+            return self._snapshot[1:]
+        events = in_order([event for topic in self.topics for event in topic.log.snapshot(until)])
+        data = b"".join([event.encoded(self.subscription.form) for event in events])
+        # The first of a group keeps none: it may be the only one there ever is, and there are thousands like it.
+        self._snapshot = (until, data, len(events)) if self.members else None
+        return data, len(events)
 
     def notices(self) -> bytes:
         """Return what holds of the topics and is not among the pending events, encoded."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import socket
+import struct
 import sys
 from typing import Any, cast
 
@@ -29,11 +30,10 @@ SIOCOUTQNSD = 0x894B
 SIOCOUTQ = 0x5411
 """How much of a socket's data has not been acknowledged. Source: the same."""
 
-TCP_INFO_SIZE = 152
-TCP_INFO_FIELDS = (24, 68, 144, 148)
+TCP_INFO = struct.Struct("=24xI40xI72xII")
 """
-Where `struct tcp_info` has the packets under way, the round trip's time (smoothed, in microseconds), the bytes not sent, and the shortest
-round trip (in microseconds). Source: Linux, include/uapi/linux/tcp.h.
+The packets under way, the round trip's time (smoothed, in microseconds), the bytes not sent, and the shortest round trip (in
+microseconds) of `struct tcp_info`. Source: Linux, include/uapi/linux/tcp.h.
 """
 
 QUEUE_MICROSECONDS = 20_000
@@ -153,13 +153,15 @@ class HandoverStream(asyncio.Protocol, Stream):
         stream_id: the stream's id.
     """
 
-    __slots__ = ("_hub", "_socket", "_transport", "write")
+    __slots__ = ("_hub", "_shortest", "_socket", "_transport", "write")
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, stream_id: str) -> None:
         super().__init__(stream_id)
         self._hub = hub
         self._transport = transport
         self._socket = look_after(transport)
+        # In microseconds; that of TCP forgets after some minutes, and then has the queue in it. 0 until it is asked for.
+        self._shortest = 0
         # The transport's own method, so that a write of the hub costs no call of ours.
         self.write = transport.write
 
@@ -178,13 +180,35 @@ class HandoverStream(asyncio.Protocol, Stream):
         They wait in a router where an answer takes much longer than it does at best, while several packets are under way: what TCP has
         sent it does not call waiting, however long the router's queue is.
         """
+        # Most streams have nothing under way, and a question less to answer.
+        if self.under_way() <= size:
+            return False
+        info = self._tcp_info()
+        if info is None:
+            return super().piles_up(size)
+        packets, round_trip, not_sent, shortest = info
+        self._shortest = min(shortest, self._shortest or shortest)
+        return not_sent > size or (packets > 2 and round_trip > 2 * self._shortest + QUEUE_MICROSECONDS)
+
+    def queues(self) -> bool:
+        """
+        Return whether what is written now would wait, here or in a router on the way.
+
+        It would not where all has arrived, or where answers take no longer than at best: a long way is no queue.
+        """
+        if self.under_way() == 0:
+            return False
+        info = self._tcp_info()
+        if info is None:
+            return True
+        _, round_trip, not_sent, _ = info
+        return not_sent > 0 or round_trip > self._shortest + QUEUE_MICROSECONDS
+
+    def _tcp_info(self) -> tuple[int, int, int, int] | None:
         if self._socket < 0 or self._transport.is_closing():
-            return super().piles_up(size)
-        info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
-        if len(info) < TCP_INFO_SIZE:
-            return super().piles_up(size)
-        packets, round_trip, not_sent, shortest = (int.from_bytes(info[at : at + 4], sys.byteorder) for at in TCP_INFO_FIELDS)
-        return not_sent > size or (packets > 2 and round_trip > 2 * shortest + QUEUE_MICROSECONDS)
+            return None
+        info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
+        return TCP_INFO.unpack(info) if len(info) == TCP_INFO.size else None
 
     def _ask(self, request: int) -> int:
         if self._transport.is_closing():

@@ -78,7 +78,8 @@ def make_server(
     """
     if options.get("workers") not in (None, 1) or options.get("reload"):
         raise ValueError("workers and reload are not possible: streams live in the one process that is served from")
-    config = uvicorn.Config(app, **{"http": HandoverProtocol, **options})
+    # Thousands of readers that were cut connect at once; what overflows uvicorn's own 2,048 tries again a second later or more.
+    config = uvicorn.Config(app, **{"http": HandoverProtocol, "backlog": 8192, **options})
     server = Server(config, drain_seconds=drain_seconds, on_started=on_started)
     server.server_state.limits = limits or Limits()
     return server
