@@ -218,6 +218,11 @@ def test_nothing_is_lost_while_streams_join_at_random(engine: Engine, server: Se
 
 
 def test_fetch_reads_every_event_at_once_and_to_the_end(engine: Engine, server: Serving, site: Site) -> None:
+    """
+    Without current values: what comes in several pieces while a response begins, WebKit's `fetch` may keep back in part until more comes,
+    be it compressed or not.
+    """
+
     def read_event() -> str:
         text = ""
         while not text.endswith("\n\n"):
