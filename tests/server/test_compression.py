@@ -194,11 +194,11 @@ class Events:
         self._pieces.close()
 
 
-def wait_for_streams(server: Serving, hub: Hub, count: int) -> None:
-    """A response's head is there a moment before its stream is."""
+def wait_for(server: Serving, count: Callable[[], int], wanted: int) -> None:
+    """Wait until there are so many of something at the server."""
     deadline = time.monotonic() + PATIENCE
-    while (streams := server.call(lambda: hub.streams)) != count:
-        assert time.monotonic() < deadline, f"there are {streams} streams, not {count}"
+    while (counted := server.call(count)) != wanted:
+        assert time.monotonic() < deadline, f"there are {counted}, not {wanted}"
 
 
 def end_streams(hub: Hub) -> None:
@@ -250,7 +250,8 @@ def test_who_accepts_gzip_gets_it(server: Serving, hub: Hub) -> None:
             assert head["content-type"] == "text/event-stream"
             assert head["vary"] == "Accept-Encoding", "a cache must not give one reader's coding to another"
             assert head.get("content-encoding") == ("gzip" if accepted in TAKEN else None), accepted
-            wait_for_streams(server, hub, 1)
+            # The head is there a moment before its stream is.
+            wait_for(server, lambda: hub.streams, 1)
             server.call(end_streams, hub)
             body, ended = unchunk(reader.read_to_end())
         assert ended
@@ -417,11 +418,8 @@ def test_a_stream_that_lags_comes_back(server: Serving, hub: Hub) -> None:
             before, newest = newest, server.call(publish_two)
             catch_up(fast, before, newest)
             assert catch_up(slow, first, newest) > 0
-            while server.call(lambda: hub.lagging):
-                # Its reader is fast again, which the server believes only after a while.
-                before, newest = newest, server.call(publish_two)
-                catch_up(fast, before, newest)
-                catch_up(slow, before, newest)
+            # Its reader is fast again, which the server believes only after a while.
+            wait_for(server, lambda: hub.lagging, 0)
             assert_one_compressed_group(server, hub, 2)
             for _ in range(5):
                 newest = server.call(publish_newest, hub)
@@ -455,7 +453,7 @@ def test_streams_that_join_at_random_get_what_was_published(server: Serving, hub
             if chance.random() < 0.2:
                 readers.pop(chance.randrange(len(readers))).socket.close()
         assert len(readers) > 150
-        wait_for_streams(server, hub, len(readers))
+        wait_for(server, lambda: hub.streams, len(readers))
         assert_one_compressed_group(server, hub, len(readers))
         last = server.call(publish, hub)
         server.call(hub.close)
