@@ -79,7 +79,7 @@ web/dist/pricewire.js: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	$(NPM) run build:lib
 	@touch $@
 
-# The browsers and the other clients that tests talk to. A machine without apt-get is expected to have them.
+# The browsers, the other clients, and the database that tests talk to. A machine without apt-get is expected to have them.
 .system-packages: tests/install-system-packages Makefile
-	tests/install-system-packages chromium firefox-esr WebKitWebDriver Xvfb curl
+	tests/install-system-packages chromium firefox-esr WebKitWebDriver Xvfb curl initdb
 	@touch $@
