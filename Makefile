@@ -16,7 +16,7 @@ run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127
 test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
 
 test-python: $(VENV)/dev $(PAGE) web/dist/pricewire.js .system-packages
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 test-web: web/node_modules/.package-lock.json
 	$(NPM) test
