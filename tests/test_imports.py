@@ -82,7 +82,9 @@ def test_no_import_is_hidden_to_break_a_cycle(path: Path) -> None:
             assert not hidden, f"{node.name} imports"
 
 
-@pytest.mark.parametrize("path", [SOURCE / part / name for part, names in PURE.items() for name in sorted(names)], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [SOURCE / part / name for part, names in PURE.items() for name in sorted(names)], ids=lambda path: path.name
+)
 def test_the_core_knows_no_loop_no_clock_and_no_log(path: Path) -> None:
     assert not {name.partition(".")[0] for name, _ in imports(path)} & {"asyncio", "time", "logging", "random", "threading"}
 

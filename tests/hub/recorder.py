@@ -33,6 +33,8 @@ class Recorder(Stream):
         self.hub = hub
         self.decoder = EventStreamDecoder(last_event_id=last_event_id)
         self.events: list[ServerSentEvent] = []
+        # For each of the events, the hub's position when it was written.
+        self.written_at: list[int] = []
         self.bytes = b""
         self.ended = self.aborted = False
         self.pause_at_write = False
@@ -42,7 +44,7 @@ class Recorder(Stream):
         self.changes: list[frozenset[str]] = []
         self.wrote = asyncio.Event()
         self.start = hub.start(topics, last_event_id)
-        hub.join(self, Subscription(frozenset(topics), interval=interval, compress=compress, control=control), self.start)
+        hub.join(self, Subscription(tuple(sorted(topics)), interval=interval, compress=compress, control=control), self.start)
         # The newest of each key, which need not be the topic's last events: counting begins after them.
         self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
 
@@ -54,6 +56,7 @@ class Recorder(Stream):
         self.bytes += data
         for event in self.decoder.feed(data):
             self.events.append(event)
+            self.written_at.append(self.hub.position)
             if event.type == "changed":
                 self.confirmed = frozenset(json.loads(event.data))
         self.wrote.set()
@@ -72,12 +75,12 @@ class Recorder(Stream):
     def unsent(self) -> int:
         return self.waiting
 
-    def change(self, topics: set[str], is_paced: bool) -> None:
+    def change(self, topics: set[str], interval: float) -> None:
         self.changes.append(frozenset(topics))
         found = self.hub.find(self.id)
         assert found is not None
         assert found[0] is self
-        subscription = replace(found[1], topics=self.changes[-1], interval=0.001 if is_paced else 0.0)
+        subscription = replace(found[1], topics=tuple(sorted(topics)), interval=interval)
         self.hub.change(self, subscription, json.dumps(sorted(topics)).encode())
 
     @property

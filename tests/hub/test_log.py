@@ -39,8 +39,15 @@ def test_missed_is_what_nothing_has_superseded(keys: list[str | None], count: in
     until = events[-1].position if events else 10
     newest = {each.key: each for each in events}
     expected = [each for each in events if each.position > position and (each.key is None or newest[each.key] is each)]
-    lost = [each for each in events[:-count] if each.key is None and each.position > position]
+    lost = [each for each in [each for each in events if each.key is None][:-count] if each.position > position]
     assert log.missed(position, until) == (None if lost else expected)
+
+
+@given(KEYS, st.integers(1, 30), st.integers(0, 30))
+def test_newest_is_the_newest_of_each_key_after_a_number(keys: list[str | None], count: int, seq: int) -> None:
+    log, events = filled(keys, count)
+    newest = {each.key: each for each in events if each.key is not None}
+    assert log.newest(seq) == sorted((each for each in newest.values() if each.seq > seq), key=lambda each: -each.seq)
 
 
 @given(KEYS, st.integers(10, 80))
@@ -69,3 +76,18 @@ def test_events_expire_by_age_but_the_newest_of_a_key_is_kept() -> None:
     assert log.missed(0, 9) is None
     assert log.missed(2, 9) == [third]
     assert log.snapshot(9) == [first, third]
+
+
+def test_a_key_that_has_ended_is_left_out_until_it_begins_again() -> None:
+    log = TopicLog(LogLimits(), 0)
+    events = [event(1, 1, "a"), event(2, 2, "b"), event(3, 3, None)]
+    for each in events:
+        log.append(each, 0.0)
+    log.end("a")
+    log.end("never begun")
+    assert log.snapshot(3) == events[1:2]
+    assert log.missed(0, 3) == events[1:], "a reader that lags is not told what was true of it before"
+    assert log.after(0, 3) == events, "one that resumes gets all there was"
+    again = event(4, 4, "a")
+    log.append(again, 0.0)
+    assert log.snapshot(4) == [events[1], again]

@@ -223,6 +223,8 @@ TAKEN = [
     "gzip;q=0.001",
     "br;q=1.0, gzip; q=0.5",
     "deflate ,gzip ; q=1",
+    "identity, gzip",
+    "identity;q=0.4, *;q=0.5",
 ]
 REFUSED = [
     None,
@@ -236,6 +238,8 @@ REFUSED = [
     "*;q=0",
     "gzip;q=0, *",
     "*, gzip;q=0",
+    "identity;q=1, gzip;q=0.5",
+    "identity;q=0.5, *;q=0.4",
     "gzip;q=much",
 ]
 

@@ -90,7 +90,7 @@ def is_handed_over(serving: Serving) -> bool:
 
 def test_a_stream_starts_with_the_current_value_and_goes_on(server: Serving, hub: Hub) -> None:
     server.call(hub.publish, "a", {"n": 1}, key="k")
-    with Reader(server.url) as reader:
+    with Reader(server.url, headers={"Connection": "close"}) as reader:
         status, headers = reader.read_head()
         assert status == 200
         assert headers["content-type"] == "text/event-stream"
@@ -111,8 +111,13 @@ def test_a_stream_starts_with_the_current_value_and_goes_on(server: Serving, hub
         assert body.endswith(b"0\r\n\r\n"), "the body ends as HTTP wants it"
 
 
+def test_nobody_is_to_send_another_request_over_the_connection_of_a_stream(handing_over: Serving) -> None:
+    with Reader(handing_over.url) as reader:
+        assert reader.read_head()[1]["connection"] == "close"
+
+
 def test_every_chunk_is_whole(server: Serving, hub: Hub) -> None:
-    with Reader(server.url) as reader:
+    with Reader(server.url, headers={"Connection": "close"}) as reader:
         reader.read_head()
         for number in range(50):
             server.call(hub.publish, "a", {"n": number})
@@ -349,13 +354,13 @@ def test_on_close_is_called_once_however_a_stream_ends(name: str) -> None:
             reader.read_until(b"\n\n")
         with Reader(serving.url, "/head", method="HEAD") as reader:
             reader.read_head()
-        with Reader(serving.url, "/ended") as ended:
+        with Reader(serving.url, "/ended", headers={"Connection": "close"}) as ended:
             ended.read_head()
             serving.call(hub.publish, "a", 2)
             ended.read_until(b'"data":2}\n\n')
             serving.call(hub.close)
             ended.read_to_end()
-        with Reader(serving.url, "/refused") as reader:
+        with Reader(serving.url, "/refused", headers={"Connection": "close"}) as reader:
             reader.read_head()
             assert b"SERVER_DRAINING" in reader.read_to_end()
     assert sorted(closed) == ["/ended", "/head", "/left", "/refused"]

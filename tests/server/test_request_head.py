@@ -16,6 +16,7 @@ from pricewire.server.run import Server, make_server
 from serving import Reader, Serving
 
 LIMITS = Limits(request_target=100, request_headers=1000)
+HASTY = Limits(request_seconds=0.05)
 
 
 async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
@@ -50,6 +51,21 @@ def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
         yield serving
 
 
+class HastyServer(Server):
+    """A server that waits for a head for a moment only."""
+
+    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.server_state.limits = HASTY
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    options = make_server(application).config.http
+    with Serving(application, server_class=HastyServer, http=options, loop=request.param, lifespan="off") as serving:
+        yield serving
+
+
 def connect(server: Serving) -> Reader:
     """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
     reader = Reader.__new__(Reader)
@@ -81,6 +97,7 @@ def request(target: str = "/", headers: bytes = b"", body: bytes = b"") -> bytes
 
 
 TARGET = (414, "REQUEST_TOO_LARGE", "the address of the request exceeds the limit of 100 bytes: ask for less in one request")
+TOO_SLOW = (408, "REQUEST_TIMEOUT", "the head of the request took more than 0.05 seconds: send it at once")
 HEADERS = (431, "REQUEST_TOO_LARGE", "the headers of the request exceed the limit of 1000 bytes")
 
 
@@ -183,6 +200,32 @@ def test_a_refusal_follows_an_answer_that_is_complete(server: Serving) -> None:
         reader.read_until(b"0")
         reader.socket.sendall(request("/" + "x" * 200))
         assert refusal(reader) == TARGET
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nA: b\r\n"], ids=["nothing", "a byte", "a header"])
+def test_a_head_that_does_not_end_is_refused(hasty: Serving, begun: bytes) -> None:
+    with connect(hasty) as reader:
+        reader.socket.sendall(begun)
+        assert refusal(reader) == TOO_SLOW
+    with connect(hasty) as reader:
+        reader.socket.sendall(request())
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"0")
+        if begun:
+            reader.socket.sendall(begun)
+            assert refusal(reader) == TOO_SLOW, "as the second request of a connection too"
+
+
+def test_a_body_and_an_answer_may_take_longer_than_a_head(hasty: Serving) -> None:
+    with connect(hasty) as slow, connect(hasty) as awaited, connect(hasty) as silent:
+        slow.socket.sendall(request(body=b"xx")[:-1])
+        awaited.socket.sendall(request("/slow"))
+        assert refusal(silent) == TOO_SLOW, "so the time is over for the others as well"
+        slow.socket.sendall(b"x")
+        assert slow.read_head()[0] == 200
+        awaited.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            awaited.socket.recv(1)
 
 
 def test_make_server_takes_limits() -> None:

@@ -28,33 +28,29 @@ class Event:
         topic: the topic it was published to.
         seq: the event's number among the topic's.
         key: what it supersedes earlier events of the topic by; None where it must never be left out.
-        slot: the same for all events that supersede one another, and for no others; None where it must never be left out.
         name: what the message is, as the envelope's `event` says it.
         message: the message itself.
         json: the message as JSON.
     """
 
-    __slots__ = ("_encoded", "id", "json", "key", "message", "name", "position", "seq", "slot", "topic")
+    __slots__ = ("_encoded", "id", "json", "key", "message", "name", "position", "seq", "topic")
 
-    def __init__(
-        self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any, slot: object = None
-    ) -> None:
+    def __init__(self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any) -> None:
         self.position = position
         self.id = f"{boot}-{position}"
         self.topic = topic
         self.seq = seq
         self.key = key
-        self.slot = slot
         self.name = name
         self.message = message
         self.json = msgspec.json.encode(message)
         self._encoded: dict[Form | tuple[Form, int], bytes] = {}
 
     def narrowed(self, members: frozenset[str]) -> Event:
-        """Return the event with only some members of its message, in their order; the message is a struct."""
+        """Return the event with only some members of its message, in their order; the message is an object."""
         narrow = copy(self)
         narrow._encoded = {}
-        narrow.json = msgspec.json.encode({name: value for name, value in msgspec.structs.asdict(self.message).items() if name in members})
+        narrow.json = msgspec.json.encode({name: value for name, value in msgspec.json.decode(self.json).items() if name in members})
         return narrow
 
     def encoded(self, form: Form) -> bytes:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.farewell import encode_error
+from pricewire.hub.paced import PacedGroup, Round
+from pricewire.hub.pacer import Pacer
 from pricewire.hub.slow_lane import SlowLane
 from pricewire.hub.streams import Group, Stream
 from pricewire.protocol.encoder import HEARTBEAT
@@ -17,10 +19,13 @@ from pricewire.protocol.encoder import HEARTBEAT
 logger = logging.getLogger(__name__)
 
 MAX_FLUSH_INTERVAL = 0.02
-"""The longest time from one flush to the next under load, in seconds: what a person does not see, and saves half of the writes."""
+"""The longest time from a group's flush to its next under load, in seconds: what a person does not see, and saves half of the writes."""
 
 FLUSH_SHARE = 0.25
 """The share of the loop's time that flushes take before the time between them grows."""
+
+TURNS = 10
+"""In so many parts the groups are flushed under load, one after the other, so that a flush of all of them does not hold up what comes."""
 
 SWEEP_INTERVAL = 0.25
 """How often silence and slow readers are looked for, in seconds."""
@@ -29,6 +34,7 @@ SWEEP_INTERVAL = 0.25
 class Streams(Protocol):
     """What a flusher needs of its hub."""
 
+    position: int
     counters: Counters
     heartbeat: float
 
@@ -54,7 +60,10 @@ class Streams(Protocol):
 
 class Flusher:
     """
-    The hub's timers: none per stream.
+    The hub's timers: none per stream, and none per group.
+
+    Attributes:
+        pacer: knows when paced groups are flushed.
 
     Args:
         hub: whose streams these are.
@@ -62,10 +71,17 @@ class Flusher:
 
     def __init__(self, hub: Streams) -> None:
         self._hub = hub
+        self.pacer = Pacer(self._flush_paced)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._dirty: list[Group] = []
+        # The groups that have something pending, by whose turn it is; the next turn; and the one that the newest group got.
+        self._turns: list[list[Group]] = [[] for _ in range(TURNS)]
+        self._next = 0
+        self._newest = 0
+        # In how many seconds the turns come round, and when the last one was: by `perf_counter`, as uvloop's clock stands still while the
+        # loop runs its callbacks, and knows milliseconds only.
+        self._cycle = 0.0
+        self._turned_at = 0.0
         self._flush_handle: asyncio.Handle | None = None
-        self._next_flush = 0.0
         self._sweep_handle: asyncio.TimerHandle | None = None
         self._slow = SlowLane(hub)
 
@@ -73,6 +89,7 @@ class Flusher:
         """Note the loop that streams join on, and keep looking after them."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            self.pacer.begin(self._loop)
         if self._sweep_handle is None:
             self._sweep_handle = self._loop.call_later(min(SWEEP_INTERVAL, self._hub.heartbeat), self._sweep)
 
@@ -80,40 +97,26 @@ class Flusher:
         """Return the time of the loop's clock, in seconds."""
         return self._loop.time() if self._loop is not None else 0.0
 
-    def schedule(self, group: Group) -> None:
-        """Have a group written to in which something becomes pending: at once when idle, and later the more the loop has to do."""
-        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
-        if group.subscription.interval:
-            delay = group.written_at + group.subscription.interval - self._loop.time()
-            group.timer = self._loop.call_later(max(delay, 0.0), self.flush_group, group)
-            return
-        self._dirty.append(group)
+    def turn(self) -> list[Group]:
+        """Return where a new group is put when something becomes pending."""
+        self._newest = (self._newest + 1) % TURNS
+        return self._turns[self._newest]
+
+    def wake(self) -> None:
+        """Have the groups flushed that were put into their turns: all at once when idle, and later the more the loop has to do."""
         if self._flush_handle is None:
-            delay = self._next_flush - self._loop.time()
-            self._flush_handle = self._loop.call_later(delay, self.flush) if delay > 0 else self._loop.call_soon(self.flush)
+            self._wait()
 
     def flush(self) -> None:
-        """Write what is pending in groups without a pace. The more of its time the loop spends here, the longer the next time is."""
-        self._flush_handle = None
-        now, began = self.now(), time.perf_counter()
-        dirty, self._dirty = self._dirty, []
-        for group in dirty:
-            self.flush_group(group)
-        self._next_flush = now + min((time.perf_counter() - began) / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
+        """Write what is pending in all groups without a pace."""
+        self._flush_turns(TURNS, time.perf_counter())
 
     def flush_group(self, group: Group) -> None:
         """Write what is pending in a group now."""
-        if group.timer is not None:
-            group.timer.cancel()
-            group.timer = None
-        if not group.pending:
-            return
         try:
-            group.flush(self.now(), self._hub.counters)
+            group.flush(self._hub.position, self.now(), self._hub.counters)
         except Exception:
-            # A form of the user's failed. Its streams end; those of other groups must not notice.
-            logger.exception("the form %r failed; its %d streams are ended", group.subscription.form, len(group.members))
-            self._hub.end_group(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
+            self._end_group(group)
 
     def close(self) -> None:
         """Stop all timers."""
@@ -121,14 +124,72 @@ class Flusher:
             if handle is not None:
                 handle.cancel()
         self._flush_handle = self._sweep_handle = None
+        self.pacer.close()
         self._slow.close()
+
+    def _wait(self) -> None:
+        """Have the next turn come in which something is pending."""
+        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
+        elapsed = time.perf_counter() - self._turned_at
+        if elapsed >= self._cycle:
+            self._flush_handle = self._loop.call_soon(self._flush_due)
+            return
+        ahead = next((ahead for ahead in range(TURNS) if self._turns[(self._next + ahead) % TURNS]), TURNS)
+        # A millisecond is the least that timers know.
+        self._flush_handle = self._loop.call_later(max((ahead + 1) * self._cycle / TURNS - elapsed, 0.001), self._flush_due)
+
+    def _flush_due(self) -> None:
+        """Write what is pending in the groups whose turn has come."""
+        self._flush_handle = None
+        now = time.perf_counter()
+        elapsed = now - self._turned_at
+        if elapsed >= self._cycle:
+            self._flush_turns(TURNS, now)
+        elif count := round(elapsed / self._cycle * TURNS):
+            self._flush_turns(count, self._turned_at + count * self._cycle / TURNS)
+        if any(self._turns):
+            self.wake()
+
+    def _flush_turns(self, count: int, due_at: float) -> None:
+        """Write what is pending in the groups of so many turns, of which the last was due at a time in seconds."""
+        began = time.perf_counter()
+        position, now, counters = self._hub.position, self.now(), self._hub.counters
+        for number in range(self._next, self._next + count):
+            turn = self._turns[number % TURNS]
+            groups = turn.copy()
+            turn.clear()
+            for group in groups:
+                try:
+                    group.flush(position, now, counters)
+                except Exception:
+                    self._end_group(group)
+        self._next = (self._next + count) % TURNS
+        # What was spent beyond the share is made up for by waiting: so the cycle grows until the share is kept, or the bound is reached.
+        spent = time.perf_counter() - began
+        waited = due_at - self._turned_at
+        self._cycle = min(max(self._cycle - waited, 0.0) + spent / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
+        self._turned_at = due_at
+
+    def _flush_paced(self, groups: list[PacedGroup]) -> None:
+        """Write what is new to groups whose time has come."""
+        round = Round(self._hub.position, self.now())
+        for group in groups:
+            try:
+                group.flush_in(round, self._hub.counters)
+            except Exception:
+                self._end_group(group)
+
+    def _end_group(self, group: Group) -> None:
+        """End the streams of a group whose form failed: it is the user's. Those of other groups must not notice."""
+        logger.exception("the form %r failed; its %d streams are ended", group.subscription.form, len(group.members))
+        self._hub.end_group(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
 
     def _sweep(self) -> None:
         assert self._loop is not None, "it is the loop that calls this"  # noqa: S101
         now = self.now()
         groups = list(self._hub.groups)
         for group in groups:
-            if now - group.written_at >= self._hub.heartbeat and not group.pending:
+            if now - group.written_at >= self._hub.heartbeat:
                 group.write(HEARTBEAT, now)
         self._slow.look(groups, self._loop)
         more = self._hub.end_idle_topics() or bool(groups)

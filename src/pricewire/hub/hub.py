@@ -18,6 +18,7 @@ from pricewire.hub.event import Event, Notice
 from pricewire.hub.farewell import encode_error
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.log import LogLimits, TopicLog
+from pricewire.hub.paced import PacedGroup
 from pricewire.hub.streams import Frame, Group, Lag, Stream, Subscription, Topic, encode, in_order
 from pricewire.protocol.encoder import encode_event
 
@@ -118,7 +119,7 @@ class Hub:
         """The groups of streams."""
         return self._groups.values()
 
-    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message") -> None:
+    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
         """
         Send a message to all streams of a topic.
 
@@ -128,6 +129,8 @@ class Hub:
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
             event: what the message is, for the envelope.
+            ends: a key that is over with this message, of an order that is filled for instance: who begins to listen later gets nothing of
+                it, and nothing of it is kept for them. The message itself has no key, so that nobody misses it.
 
         Raises:
             TypeError: the message cannot be encoded as JSON.
@@ -141,16 +144,24 @@ class Hub:
             key=key,
             name=event,
             message=message,
-            slot=None if key is None else state.slots[key],
         )
         self.position = item.position
         self.counters.events_published += 1
         state.notice = None
         state.log.append(item, time.monotonic())
-        for group in state.groups:
-            if not group.pending:
-                self._flusher.schedule(group)
-            group.pending.append(item)
+        if ends is not None:
+            state.log.end(ends)
+        if state.groups:
+            for group in state.groups:
+                if not group.pending:
+                    group.turn.append(group)
+                group.pending.append(item)
+            self._flusher.wake()
+        if key is None:
+            for group in state.paced:
+                group.pending.append(item)
+        if state.resting:
+            state.wake(item.position - 1)
 
     def notify(self, topic: str, name: str, data: Any) -> None:
         """
@@ -168,8 +179,14 @@ class Hub:
         for group in state.groups:
             if group.subscription.control:
                 if not group.pending:
-                    self._flusher.schedule(group)
+                    group.turn.append(group)
                 group.pending.append(state.notice)
+        if state.groups:
+            self._flusher.wake()
+        for group in state.paced:
+            if group.subscription.control:
+                group.pending.append(state.notice)
+        state.wake(self.position)
 
     def latest(self, topic: str) -> list[Any]:
         """Return the newest message of each key of a topic, oldest first: what a new stream would get."""
@@ -223,13 +240,13 @@ class Hub:
             self._finish(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect"), head=stream.coding.begin())
             return
         self.counters.streams_opened += 1
-        if start.position > group.given(self.position):
-            # The reader comes from a stream of another pace, and has seen events that this group still has to write.
+        if group.needs_flush(start.position):
+            # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
             self._flusher.flush_group(group)
         until = group.given(self.position)
         if start.outcome is Outcome.RESUMED:
             self.counters.resumed += 1
-            lag = self._lag(group, start.position)
+            lag = Lag(start.position, {topic.name: topic.log.seq_at(start.position) for topic in group.topics})
             events = self._missed(group, lag, until, exact=not subscription.interval)
             if events is None or self.start(subscription.topics, self._id(start.position)).outcome is not Outcome.RESUMED:
                 # Between the response's head, which promised to resume, and now.
@@ -278,7 +295,7 @@ class Hub:
         keeps_up = stream.lag is None
         if keeps_up:
             self._stop(stream, group)
-        lag = stream.lag or self._lag(group, self.position)
+        lag = stream.lag or group.lag(group.given(self.position))
         lag.confirmations.append(confirmation)
         if subscription != group.subscription:
             group = self._move(stream, lag, group, subscription)
@@ -364,24 +381,28 @@ class Hub:
 
     def _enter_topics(self, subscription: Subscription, frame: Frame) -> Group:
         """Count one more stream of the topics, and return its group."""
-        for name in sorted(subscription.topics):
+        for name in subscription.topics:
             topic = self._topics.get(name) or self._begin(name)
             topic.streams += 1
             if topic.streams == 1 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
                 self._on_first_stream(name)
         group = self._groups.get((subscription, frame))
         if group is None:
-            topics = [self._topics[name] for name in sorted(subscription.topics)]
-            # With the topics' own names: those of a request are as many more texts.
-            subscription = replace(subscription, topics=frozenset([topic.name for topic in topics]))
-            group = self._groups[subscription, frame] = Group(subscription, topics, frame, self._flusher.now())
-            for topic in topics:
-                topic.groups.add(group)
+            group = self._new_group(subscription, frame)
+            self._groups[group.subscription, frame] = group
+            group.listen()
         return group
 
+    def _new_group(self, subscription: Subscription, frame: Frame) -> Group:
+        topics, flusher = tuple([self._topics[name] for name in subscription.topics]), self._flusher
+        # With the topics' own names: those of a request are as many more texts.
+        subscription = replace(subscription, topics=tuple([topic.name for topic in topics]))
+        if subscription.interval:
+            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now())
+        return Group(subscription, topics, frame, flusher.turn(), flusher.now())
+
     def _leave_topics(self, stream: Stream, group: Group) -> None:
-        group.members.pop(stream, None)
-        group.lagging.discard(stream)
+        group.forget(stream)
         for topic in group.topics:
             topic.streams -= 1
             if topic.streams == 0:
@@ -390,30 +411,23 @@ class Hub:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.subscription, group.frame]
-        for topic in group.topics:
-            topic.groups.discard(group)
-        if group.timer is not None:
-            group.timer.cancel()
+        group.leave()
 
     def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
         """Have a lagging stream lag in another group."""
         new = self._enter_topics(subscription, stream.frame)
         # The stream may have seen events that the other group still has to write.
         self._flusher.flush_group(new)
-        new.lagging.add(stream)
+        new.hold(stream)
         stream.group = new
         self._leave_topics(stream, old)
         # One that was removed and added again, with nothing written in between, has stayed.
-        lag.added = set(subscription.topics - lag.seqs.keys())
+        lag.added = set(subscription.topics) - lag.seqs.keys()
         return new
 
     def _stop(self, stream: Stream, group: Group) -> None:
-        stream.lag = self._lag(group, group.given(self.position))
+        stream.lag = group.lag(group.given(self.position))
         group.fall_behind(stream)
-
-    def _lag(self, group: Group, position: int) -> Lag:
-        """Describe a reader of a group's topics that has everything up to a position."""
-        return Lag(position, {topic.name: topic.log.seq_at(position) for topic in group.topics})
 
     def _id(self, position: int) -> str:
         return f"{self._boot}-{position}"
@@ -435,6 +449,8 @@ class Hub:
         lag = stream.lag
         if lag is None:
             return 0
+        if group.needs_flush(lag.position):
+            self._flusher.flush_group(group)
         until = group.given(self.position)
         events = self._missed(group, lag, until, exact)
         if events is None:
@@ -452,7 +468,7 @@ class Hub:
         count = len(events) + len(current)
         stream.lag = None
         if stay:
-            stream.lag = self._lag(group, until)
+            stream.lag = group.lag(until)
         self._write(stream, data + group.notices(), count, enter=None if stay else group)
         return spared
 

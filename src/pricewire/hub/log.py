@@ -14,7 +14,8 @@ class LogLimits:
     How far a topic's log reaches back; whichever is less.
 
     Attributes:
-        count: how many events it holds at most. A process with 10,000 topics of ticks holds some 2 GB at this default.
+        count: how many events it holds at most, and for readers that lag how many without a key. A process with 10,000 topics of ticks
+            holds some 2 GB at this default.
         age: how old they are at most, in seconds: longer than a phone's tunnel or a restart of a proxy.
     """
 
@@ -30,10 +31,11 @@ class TopicLog:
 
     Attributes:
         seq: the number of the newest event of the topic.
+        floor: the position up to which nothing is known of the topic but the newest event of each key.
 
     Args:
         limits: how far it reaches back.
-        floor: the position up to which nothing is known of the topic.
+        floor: see above, at its beginning.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:
@@ -41,9 +43,11 @@ class TopicLog:
         self._limits = limits
         self._events: deque[Event] = deque()
         self._times: deque[float] = deque()
+        # Those that nothing supersedes, with their times: a flood of others must not push them out for a reader that lags.
+        self._unkeyed: deque[tuple[Event, float]] = deque()
         self._latest: dict[str, Event] = {}
-        # The newest event that is no longer held, and the newest such that nothing supersedes.
-        self._floor = floor
+        self.floor = floor
+        # The newest event that nothing supersedes and that is no longer held.
         self._unkeyed_floor = floor
 
     def append(self, event: Event, now: float) -> None:
@@ -51,19 +55,29 @@ class TopicLog:
         self.seq = event.seq
         self._events.append(event)
         self._times.append(now)
-        if event.key is not None:
+        if event.key is None:
+            self._unkeyed.append((event, now))
+        else:
             # Inserted anew, so that the order is that of the newest of each key.
             self._latest.pop(event.key, None)
             self._latest[event.key] = event
         if len(self._events) > self._limits.count:
             self._drop_oldest()
+        if len(self._unkeyed) > self._limits.count:
+            self._drop_oldest_unkeyed()
         self.expire(now)
+
+    def end(self, key: str) -> None:
+        """Leave a key out of snapshots from now on, until there is an event of it again."""
+        self._latest.pop(key, None)
 
     def expire(self, now: float) -> None:
         """Let go of what is too old."""
         oldest = now - self._limits.age
         while self._times and self._times[0] < oldest:
             self._drop_oldest()
+        while self._unkeyed and self._unkeyed[0][1] < oldest:
+            self._drop_oldest_unkeyed()
 
     def snapshot(self, until: int) -> list[Event]:
         """Return the newest event of each key as of a position, oldest first."""
@@ -76,9 +90,18 @@ class TopicLog:
                 events.append(event)
         return sorted(events, key=_position)
 
+    def newest(self, seq: int) -> list[Event]:
+        """Return the newest event of each key whose number is greater, however long ago it was; the newest first."""
+        events = []
+        for event in reversed(self._latest.values()):
+            if event.seq <= seq:
+                break
+            events.append(event)
+        return events
+
     def after(self, position: int, until: int) -> list[Event] | None:
         """Return the events after one position and up to another, oldest first; None where the log no longer reaches back."""
-        if position < self._floor:
+        if position < self.floor:
             return None
         events = []
         for event in reversed(self._events):
@@ -93,15 +116,18 @@ class TopicLog:
         """
         Return the events after one position and up to another that nothing up to there has superseded, oldest first.
 
-        The newest event of a key is known however long ago it was. None where an event that nothing supersedes is no longer held.
+        The newest event of a key is known however long ago it was, and those without a key are as many as the log holds in all. None where
+        one of these is no longer held.
         """
         if position < self._unkeyed_floor:
             return None
         kept: dict[str | int, Event] = {
             event.key: event for event in self.snapshot(until) if event.position > position and event.key is not None
         }
-        for event in self.after(max(position, self._floor), until) or ():
-            if event.key is None:
+        for event, _ in reversed(self._unkeyed):
+            if event.position <= position:
+                break
+            if event.position <= until:
                 kept[event.position] = event
         return sorted(kept.values(), key=_position)
 
@@ -117,9 +143,10 @@ class TopicLog:
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
         self._times.popleft()
-        self._floor = event.position
-        if event.key is None:
-            self._unkeyed_floor = event.position
+        self.floor = event.position
+
+    def _drop_oldest_unkeyed(self) -> None:
+        self._unkeyed_floor = self._unkeyed.popleft()[0].position
 
 
 def _position(event: Event) -> int:

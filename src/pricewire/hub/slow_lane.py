@@ -58,7 +58,11 @@ class SlowLane:
         """Look at the next streams, in turn, and take those whose bytes pile up into the slow lane."""
         batch = list(islice(self._turn, CHECKS))
         if not batch:
-            self._turn = iter([(group, stream) for group in groups for stream in group.members])
+            # Nothing piles up where nothing was written.
+            fresh = [group for group in groups if group.is_fresh]
+            for group in fresh:
+                group.is_fresh = False
+            self._turn = iter([(group, stream) for group in fresh for stream in group.members])
             batch = list(islice(self._turn, CHECKS))
         for group, stream in batch:
             if stream in group.members and stream.piles_up(group.written):

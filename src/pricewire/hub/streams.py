@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pricewire.hub.coding import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
@@ -22,14 +20,14 @@ class Subscription:
     What a stream is to carry.
 
     Attributes:
-        topics: the names of its topics.
+        topics: the names of its topics, sorted, each once: a set would take ten times the memory.
         form: how it shows events.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         compress: whether what it carries is compressed, as one gzip stream.
         control: whether it carries named events beside the data (`reset`, `stale`); clients that know nothing of them want none.
     """
 
-    topics: frozenset[str]
+    topics: tuple[str, ...]
     form: Form = envelope
     interval: float = 0.0
     compress: bool = False
@@ -43,21 +41,30 @@ class Topic:
     Attributes:
         name: what it is subscribed to by.
         log: its recent events.
-        groups: the groups of streams that have it.
-        streams: how many streams those are.
+        groups: the groups of streams that have it and get each of its events.
+        paced: the groups that have it and get the newest now and then.
+        resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
+        streams: how many streams all these are.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
-        slots: for each key what its events have in common.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "slots", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
         self.log = log
-        self.groups: set[Group] = set()
+        # As dicts, which take two thirds of the memory of sets, and are faster to go through.
+        self.groups: dict[Group, None] = {}
+        self.paced: dict[Group, None] = {}
+        self.resting: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
-        self.slots: defaultdict[str, object] = defaultdict(object)
+
+    def wake(self, position: int) -> None:
+        """Have the groups that rest learn of an event after a position."""
+        for group in self.resting:
+            group.wake(position)
+        self.resting.clear()
 
 
 class Stream:
@@ -156,41 +163,64 @@ class Group:
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
         members: the streams that keep up, with what writes to them.
-        lagging: the streams that do not; nothing is written to them until they can be written again.
         pending: the events that are not written yet, in the order of their publishing.
-        timer: of a paced group, the next flush; None where nothing is pending.
+        turn: where the group is put when something becomes pending, to be flushed when it is their turn.
         written_at: when the last bytes were written, in seconds of the loop's clock.
         written: how many bytes those were.
+        is_fresh: whether anything was written to one of the streams since `SlowLane` looked at them.
+
+    Args:
+        turn: see above.
+        now: the time of the loop's clock, in seconds.
     """
 
     __slots__ = (
-        "_seqs",
+        "_lagging",
         "_snapshot",
         "coder",
         "frame",
-        "lagging",
+        "is_fresh",
         "members",
         "pending",
         "subscription",
-        "timer",
         "topics",
+        "turn",
         "written",
         "written_at",
     )
 
-    def __init__(self, subscription: Subscription, topics: list[Topic], frame: Frame, now: float) -> None:
+    def __init__(self, subscription: Subscription, topics: tuple[Topic, ...], frame: Frame, turn: list[Group], now: float) -> None:
         self.subscription = subscription
         self.topics = topics
         self.frame = frame
+        self.turn = turn
         self.coder: PlainGroup = GzipGroup() if subscription.compress else PLAIN_GROUP
         self.members: dict[Stream, Callable[[bytes], object]] = {}
-        self.lagging: set[Stream] = set()
         self.pending: list[Event] = []
-        self.timer: asyncio.TimerHandle | None = None
         self.written_at = now
         self.written = 0
-        self._seqs = {topic.name: topic.log.seq for topic in topics} if subscription.interval else {}
+        self.is_fresh = False
+        # None rather than empty: most groups never have any, and an empty set takes 200 bytes.
+        self._lagging: set[Stream] | None = None
         self._snapshot: tuple[int, bytes, int] | None = None
+
+    @property
+    def lagging(self) -> Collection[Stream]:
+        """The streams that do not keep up; nothing is written to them until they can be written again."""
+        return self._lagging or ()
+
+    def listen(self) -> None:
+        """Have what is published to the topics become pending."""
+        for topic in self.topics:
+            topic.groups[self] = None
+
+    def leave(self) -> None:
+        """Undo `listen`."""
+        for topic in self.topics:
+            del topic.groups[self]
+
+    def wake(self, position: int) -> None:
+        """Learn of an event after a position, where the group has rested."""
 
     def new_coding(self) -> PlainStream:
         """Return how a new stream of the group is compressed."""
@@ -199,6 +229,14 @@ class Group:
     def given(self, position: int) -> int:
         """Return the position that the members have been given everything up to; the hub's own where nothing is pending."""
         return self.pending[0].position - 1 if self.pending else position
+
+    def needs_flush(self, position: int) -> bool:
+        """Return whether a stream that has everything up to a position cannot go on before the group has been flushed."""
+        return position > self.given(position)
+
+    def lag(self, position: int) -> Lag:
+        """Describe a member that stops now: it has been given everything up to a position that is `given`."""
+        return Lag(position, {topic.name: topic.log.seq_at(position) for topic in self.topics})
 
     def snapshot(self, until: int) -> tuple[bytes, int]:
         """Return the current values as of a position, encoded, and how many they are; made once for all streams that join there."""
@@ -217,31 +255,35 @@ class Group:
         notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
         return b"".join([notice.encoded(self.subscription.form) for notice in notices])
 
-    def flush(self, now: float, counters: Counters) -> None:
+    def flush(self, position: int, now: float, counters: Counters) -> None:
         """
         Write what is pending to all members.
 
         Args:
+            position: that of the hub's newest event.
             now: the time of the loop's clock, in seconds.
             counters: where it is counted.
         """
         pending, self.pending = self.pending, []
-        if not self.members:
-            self._seqs.update((event.topic, event.seq) for event in pending if self._seqs and not isinstance(event, Notice))
-            return
-        form = self.subscription.form
-        if self.subscription.interval:
-            events = conflate(pending)
-            data = encode(events, form, self._seqs)
-            counters.events_merged += (len(pending) - len(events)) * len(self.members)
-        else:
-            events = pending
-            data = b"".join([event.encoded(form) for event in events])
+        if pending and self.members:
+            form = self.subscription.form
+            self.deliver(b"".join([event.encoded(form) for event in pending]), len(pending), now, counters)
+
+    def deliver(self, data: bytes, count: int, now: float, counters: Counters) -> None:
+        """
+        Write events to all members, and count that.
+
+        Args:
+            data: the encoded events.
+            count: how many they are.
+            now: the time of the loop's clock, in seconds.
+            counters: where it is counted.
+        """
         streams, size = self.write(data, now)
         counters.flushes += 1
-        counters.flushed_events += len(events)
+        counters.flushed_events += count
         counters.flushed_bytes += size
-        counters.events_delivered += len(events) * streams
+        counters.events_delivered += count * streams
         counters.bytes_written += size * streams
 
     def write(self, data: bytes, now: float) -> tuple[int, int]:
@@ -251,32 +293,40 @@ class Group:
         framed = self.frame(self.coder.encode(data, len(writes)))
         self.written_at = now
         self.written = len(framed)
+        self.is_fresh = True
         for write in writes:
             write(framed)
         return len(writes), len(framed)
 
     def enter(self, stream: Stream) -> None:
         """Have a stream written to from the next flush on."""
-        self.lagging.discard(stream)
+        self.forget(stream)
         self.members[stream] = stream.write
+        self.is_fresh = True
         stream.coding.enter(self.coder)
 
     def fall_behind(self, stream: Stream) -> None:
         """Have a stream not written to."""
         stream.coding.leave(self.coder)
         self.members.pop(stream, None)
-        self.lagging.add(stream)
+        self.hold(stream)
+
+    def hold(self, stream: Stream) -> None:
+        """Count a stream that has not been a member among those that do not keep up."""
+        if self._lagging is None:
+            self._lagging = set()
+        self._lagging.add(stream)
+
+    def forget(self, stream: Stream) -> None:
+        """Count a stream neither among those that keep up nor among the others."""
+        self.members.pop(stream, None)
+        if self._lagging is not None:
+            self._lagging.discard(stream)
 
 
 def in_order(events: list[Event]) -> list[Event]:
-    """Sort events of several topics by their publishing."""
-    return sorted(events, key=_position)
-
-
-def conflate(events: list[Event]) -> list[Event]:
-    """Leave out the events that a later one supersedes; the order stays."""
-    newest = {event.slot: event for event in events}
-    return [event for event in events if event.slot is None or newest[event.slot] is event]
+    """Sort events of several topics by their publishing, a notice before the message that has its position."""
+    return sorted(events, key=_order)
 
 
 def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
@@ -291,14 +341,10 @@ def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
     parts = []
     for event in events:
         topic, seq = event.topic, event.seq
-        if seq == 0:
-            # A notice: it is none of the topic's events.
-            parts.append(event.encoded(form))
-            continue
         parts.append(event.encoded_merged(form, seq - seqs.get(topic, seq - 1) - 1))
         seqs[topic] = seq
     return b"".join(parts)
 
 
-def _position(event: Event) -> int:
-    return event.position
+def _order(event: Event) -> tuple[int, int]:
+    return event.position, event.seq

@@ -36,15 +36,15 @@ async def change_stream(
     stream, subscription = found
     if not subscription.control:
         raise InvalidParametersError("a stream of /v1/market cannot be changed; open one of /sse?topic=…")
-    strangers = sorted(set(data.remove) - subscription.topics)
+    strangers = sorted(set(data.remove) - set(subscription.topics))
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
     added = checked(prices, admission, [parse_topic(text) for text in data.add])
-    topics = (subscription.topics - set(data.remove)) | set(added)
+    topics = sorted((set(subscription.topics) - set(data.remove)) | set(added))
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     checked(prices, admission, [parse_topic(text) for text in topics])
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000
-    state = StreamState(sorted(topics), round(interval * 1000))
-    prices.hub.change(stream, replace(subscription, topics=topics, interval=interval), msgspec.json.encode(state))
+    state = StreamState(topics, round(interval * 1000))
+    prices.hub.change(stream, replace(subscription, topics=tuple(topics), interval=interval), msgspec.json.encode(state))
     return Data(state)

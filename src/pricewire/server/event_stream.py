@@ -80,7 +80,7 @@ class EventStream(ResponseBase):
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._hub = hub
-        self._subscription = Subscription(frozenset(topics), form, interval, control=control)
+        self._subscription = Subscription(tuple(sorted(set(topics))), form, interval, control=control)
         self._prelude = prelude
         self.stream_id = secrets.token_hex(8)
         self.outcome: Outcome | None = None
@@ -125,6 +125,8 @@ class EventStream(ResponseBase):
         elif handover is not None:
             handover.register(hub)
             handover.announce()
+            # So that nobody sends the next request over it, which would fail.
+            headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -157,7 +159,7 @@ def _last_event_id(scope: Scope) -> str | None:
 
 
 def _accepts_gzip(scope: Scope) -> bool:
-    """Return whether the reader takes gzip. Source: RFC 9110, section 12.5.3."""
+    """Return whether the reader takes gzip, and likes it no less than what is not compressed. Source: RFC 9110, section 12.5.3."""
     weights: dict[str, float] = {}
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
@@ -165,4 +167,5 @@ def _accepts_gzip(scope: Scope) -> bool:
                 coding, _, parameter = item.partition(";")
                 weight = parameter.strip().removeprefix("q=") or "1"
                 weights[coding.strip()] = float(weight) if WEIGHT.fullmatch(weight) else 0.0
-    return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)

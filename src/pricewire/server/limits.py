@@ -37,6 +37,7 @@ class Limits:
             one core can write.
         streams_per_address: open streams from one IPv4 address or one /64 of IPv6. An office with a /24 network shows one address; 256
             is a stream for each of its machines.
+        streams_per_account: open streams of one account, from wherever: 64 are a dozen of pages and programs with several streams each.
         topics_per_stream: topics of one stream: more than a page shows, and within the length of a request line that servers accept.
         new_streams_per_second: how many streams may start. Starting one takes some 0.2 ms of a core, so 1,000 are a fifth of it, and prices
             go on flowing to those that are in.
@@ -44,6 +45,8 @@ class Limits:
             once and the others within some 5 s, as they were told to come.
         request_target: the address in the request line, in bytes. Source: RFC 9112, section 3, asks for 8,000 at least; 8 KiB is the usual.
         request_headers: all headers of a request, in bytes: what Node accepts, and room for a token and a few cookies.
+        request_seconds: how long a connection may take to send the head of a request, in seconds: a phone's lost packets are sent again by
+            then, and who sends it byte by byte takes no place for longer.
 
     Raises:
         PricewireError: a limit is not above 0.
@@ -51,11 +54,13 @@ class Limits:
 
     streams: int = 10_000
     streams_per_address: int = 256
+    streams_per_account: int = 64
     topics_per_stream: int = 100
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192
     request_headers: int = 16_384
+    request_seconds: float = 20.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -150,6 +155,7 @@ class Admission:
         self._clock = clock
         self._jitter = jitter
         self._addresses = Tally()
+        self._accounts = Tally()
         self._bucket = TokenBucket(self.limits.new_streams_per_second, self.limits.new_streams_per_second * self.limits.burst_seconds)
 
     def client(self, scope: Mapping[str, Any]) -> Address | None:
@@ -157,13 +163,14 @@ class Admission:
         peer = scope.get("client")
         return client_address(peer[0] if peer else None, scope["headers"], self._trusted)
 
-    def admit(self, endpoint: str, client: Address | None) -> Place:
+    def admit(self, endpoint: str, client: Address | None, account: str | None = None) -> Place:
         """
         Let a stream in.
 
         Args:
             endpoint: what it is counted as.
             client: the address that it comes from.
+            account: the account whose token it comes with; None where it comes with none.
 
         Returns:
             its place, to be given back when it has ended.
@@ -176,6 +183,9 @@ class Admission:
         if key is not None and self._addresses[key] >= limits.streams_per_address:
             message = f"this address has {limits.streams_per_address} streams, its limit: close one, or have one stream carry more topics"
             raise self._refused("address", message, PLACE_RETRY_AFTER)
+        if account is not None and self._accounts[account] >= limits.streams_per_account:
+            message = f"this account has {limits.streams_per_account} streams, its limit: close one, or have one stream carry more topics"
+            raise self._refused("account", message, PLACE_RETRY_AFTER)
         if self.open.total() >= limits.streams:
             raise self._refused("process", f"the server has {limits.streams} streams, its limit", PLACE_RETRY_AFTER)
         # Last, so that who is refused for another reason takes nobody's turn.
@@ -184,13 +194,17 @@ class Admission:
         self.open[endpoint] += 1
         if key is not None:
             self._addresses.add(key)
-        return Place(self, endpoint, key)
+        if account is not None:
+            self._accounts.add(account)
+        return Place(self, endpoint, key, account)
 
-    def leave(self, endpoint: str, key: Hashable) -> None:
+    def leave(self, endpoint: str, key: Hashable, account: str | None) -> None:
         """Count a stream as ended; its `Place` calls this."""
         self.open[endpoint] -= 1
         if key is not None:
             self._addresses.remove(key)
+        if account is not None:
+            self._accounts.remove(account)
 
     def _refused(self, reason: str, message: str, wait: float) -> StreamRefusedError:
         self.refusals[reason] += 1
@@ -208,9 +222,10 @@ class Place:
             return EventStream(hub, topics, on_close=place.give_back)
     """
 
-    __slots__ = ("_admission", "_endpoint", "_key")
+    __slots__ = ("_account", "_admission", "_endpoint", "_key")
 
-    def __init__(self, admission: Admission, endpoint: str, key: Hashable) -> None:
+    def __init__(self, admission: Admission, endpoint: str, key: Hashable, account: str | None) -> None:
+        self._account = account
         self._admission: Admission | None = admission
         self._endpoint = endpoint
         self._key = key
@@ -226,7 +241,7 @@ class Place:
         """Make room for another; harmless where it was given back already."""
         admission, self._admission = self._admission, None
         if admission is not None:
-            admission.leave(self._endpoint, self._key)
+            admission.leave(self._endpoint, self._key, self._account)
 
 
 def allow_open_files(streams: int) -> int | None:

@@ -2,11 +2,12 @@
 Bounds for what a request may send before it is served.
 
 The parser of uvicorn's `httptools` protocol takes a request line and headers of any length, and keeps them. Here what is too long is
-answered with 414 or 431, and what is no HTTP with 400, all in the form of the HTTP surface's errors.
+answered with 414 or 431, what does not come to an end with 408, and what is no HTTP with 400, all in the form of the HTTP surface's errors.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -23,6 +24,9 @@ How long a refused connection is kept open, in seconds, for what its peer is sti
 with a reset, which makes the peer lose the refusal. Source: RFC 9112, section 9.6.
 """
 
+
+CODES = {400: "INVALID_PARAMETERS", 408: "REQUEST_TIMEOUT", 414: "REQUEST_TOO_LARGE", 431: "REQUEST_TOO_LARGE"}
+"""The codes of the refusals, by their status."""
 
 SLACK = 256
 """What may stand around a header before the parser calls, in bytes: the end of the request line, spaces, the empty line."""
@@ -56,8 +60,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         self._refused = False
         self._head_size = 0
+        # Runs while a head is awaited that has begun, or is the connection's first. Before the others the time-out of uvicorn does.
+        self._head_timer: asyncio.TimerHandle | None = None
         # The bytes that came since the parser last called: those of a header that has not ended, which the parser keeps.
         self._unparsed = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
@@ -73,6 +89,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._head_size = self._unparsed = 0
+        if self._head_timer is None:
+            self._await_head()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
@@ -95,6 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to serve the request."""
         self._unparsed = 0
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -115,13 +134,14 @@ class BoundedProtocol(HttpToolsProtocol):
             msg: what uvicorn would say.
         """
         self._refused = True
+        self._stop_waiting()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             # An earlier request is still being answered: its reader would take this for a part of the answer.
             self.transport.close()
             return
         status, message = self._refusal or (400, "this is no HTTP request that can be read")
-        body = msgspec.json.encode(ErrorBody(ErrorDetail("INVALID_PARAMETERS" if status == 400 else "REQUEST_TOO_LARGE", message)))
+        body = msgspec.json.encode(ErrorBody(ErrorDetail(CODES[status], message)))
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),
@@ -133,6 +153,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._refuse_slowness)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse_slowness(self) -> None:
+        self._head_timer = None
+        seconds = self._bounds.limits.request_seconds
+        self._refusal = 408, f"the head of the request took more than {seconds:g} seconds: send it at once"
+        self.send_400_response("")
 
     def _refuse_headers(self) -> None:
         self._bounds.requests_too_large += 1

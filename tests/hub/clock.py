@@ -1,0 +1,38 @@
+"""An event loop whose clock the test moves: timers run when it says so, and nobody sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+class ManualLoop(asyncio.SelectorEventLoop):
+    """A loop whose time stands still until it is moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 1000.0
+
+    def time(self) -> float:
+        return self.seconds
+
+
+def running_loop() -> ManualLoop:
+    """Return the loop that runs the test."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ManualLoop)
+    return loop
+
+
+async def advance(seconds: float) -> None:
+    """Move the running loop's clock, and have what is due run, and what that has run at once."""
+    running_loop().seconds += seconds
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a test on a `ManualLoop`."""
+    with asyncio.Runner(loop_factory=ManualLoop) as runner:
+        runner.run(coroutine)
