@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import compression, fanout, idle, memory, slow_link, slow_readers, storm, trading_floor
+from bench import compression, fanout, idle, memory, positions, pricing, purchases, slow_link, slow_readers, storm, trading_floor
 from bench.machine import Placement
 from bench.report import Progress, Report, save, show
 
@@ -30,6 +30,15 @@ BENCHMARKS: dict[str, Run] = {
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "slow_readers": lambda placement, progress, options: slow_readers.run(
         placement, slow_readers.QUICK if options.quick else slow_readers.Settings(), progress
+    ),
+    "pricing": lambda placement, progress, options: pricing.run(
+        placement, pricing.QUICK if options.quick else pricing.Settings(), progress
+    ),
+    "positions": lambda placement, progress, options: positions.run(
+        placement, positions.QUICK if options.quick else positions.Settings(), progress
+    ),
+    "purchases": lambda placement, progress, options: purchases.run(
+        placement, purchases.QUICK if options.quick else purchases.Settings(), progress
     ),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from feeds import HandFeed
+from postgres import Postgres
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.handover import HandoverProtocol
+from pricewire.trading.store.address import parse_address
+from pricewire.trading.store.database import Database
+from pricewire.trading.store.migrate import migrate
 from serving import Serving
 
 # The machines that run this are busy: how long an example takes says nothing.
@@ -29,3 +35,36 @@ def server(feed: HandFeed) -> Iterator[Serving]:
     """A server of GOLD and of the simulated instruments at twenty times their rate."""
     with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=0.5), http=HandoverProtocol) as serving:
         yield serving
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this process; `postgres.make()` gives the address of a fresh database."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with Pricewire's tables, to copy: making them takes longer than many a test."""
+    path = tmp_path_factory.mktemp("template") / "pricewire.sqlite"
+    migrate(parse_address(path))
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_address(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> str:
+    """The address of a fresh database, of each kind in turn."""
+    if request.param == "sqlite":
+        return str(shutil.copy(sqlite_template, tmp_path))
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.make()
+
+
+@pytest.fixture
+async def database(database_address: str) -> AsyncIterator[Database]:
+    """A fresh database, of each kind in turn, open."""
+    database = await Database.open(database_address)
+    yield database
+    await database.close()

@@ -17,10 +17,18 @@ import httpx2
 import pytest
 import trustme
 
+from pricewire.cli import main
 from serving import Reader
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 recorded = pytest.mark.skipif(not DATA.exists(), reason="the recordings are not here")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, where the data directory is made."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -63,23 +71,51 @@ def first_tick(url: str, instrument_id: str, **connection: object) -> dict[str, 
         return tick
 
 
-def test_help_teaches() -> None:
-    for arguments in ([], ["--help"], ["serve", "--help"], ["watch", "--help"]):
-        result = pricewire(*arguments)
-        assert result.returncode == 0, result
-        assert "pricewire serve" in result.stdout or "pricewire watch R_100 EURUSD" in result.stdout
+class Here:
+    """Runs the command line in this process, as a process of its own takes seconds to begin."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        """Return the exit status, and what was printed, as one line."""
+        status = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        printed = self._capsys.readouterr()
+        return status, " ".join((printed.err + printed.out).split())
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    for name in os.environ:
+        if name.startswith("PRICEWIRE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    # A feed's module is looked for in the working directory; and the log is the test runner's.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("pricewire.cli.configure_logging", lambda stream, level: None)
+    return Here(capsys)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["serve", "--help"], ["watch", "--help"]], ids=" ".join)
+def test_help_teaches(arguments: list[str], here: Here) -> None:
+    status, printed = here(*arguments)
+    assert status == 0
+    assert "pricewire serve" in printed or "pricewire watch R_100 EURUSD" in printed
+
+
+def test_the_version_is_told() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", pricewire("--version").stdout)
 
 
-def test_serve_by_default_simulates() -> None:
-    with served("--port", "0", "--seed", "7") as (url, said):
-        assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
-        assert first_tick(url, "R_100")["instrument_id"] == "R_100"
-
-
-def test_the_same_seed_gives_the_same_prices() -> None:
+def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices() -> None:
     def history() -> list[str]:
-        with served("--port", "0", "--seed", "7") as (url, _):
+        with served("--port", "0", "--seed", "7") as (url, said):
+            assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
             body = {"instrument_id": "1HZ100V", "granularity": 3600}
             candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
             return [candles[0]["open"]]
@@ -143,15 +179,18 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--port", "x"], 'unable to convert "x" into int'),
         (["serve", "--nonsense", "x"], "--nonsense"),
         (["serve", "--config", "none.toml"], "none.toml"),
+        (["serve", "--jwks-url", "http://issuer.example/keys"], "https"),
+        (["serve", "--database", "mysql://x"], "cannot be read"),
+        (["serve", "--commission.lottery", "0.5"], "product 'lottery' is none of rise_fall, high_low, touch"),
         (["watch"], "name the instruments to watch"),
         (["watch", "R_100", "--url", "ftp://127.0.0.1"], "does not begin with http:// or https://"),
     ],
 )
-def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, tmp_path: Path) -> None:
-    result = pricewire(*arguments, cwd=tmp_path)
-    assert result.returncode in (1, 2)
-    assert message in " ".join((result.stderr + result.stdout).split())
-    assert "Traceback" not in result.stderr
+def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, here: Here) -> None:
+    status, printed = here(*arguments)
+    assert status in (1, 2)
+    assert message in printed
+    assert "Traceback" not in printed
 
 
 def test_a_second_signal_ends_at_once() -> None:
@@ -178,3 +217,14 @@ def test_a_port_that_is_taken_is_said() -> None:
     assert result.returncode != 0
     assert "address already in use" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_who_has_the_data_directory_can_log_in_and_issue_tokens() -> None:
+    token = ""
+    with served("--port", "0") as (url, said):
+        assert "Log in as demo with the password demo" in said
+        answer = httpx2.post(f"{url}/login", json={"account_id": "demo", "password": "demo"})
+        assert answer.status_code == 200
+        token = pricewire("token", "demo").stdout.strip()
+        answer = httpx2.get(f"{url}/v1/accounts", headers={"Authorization": f"Bearer {token}"})
+        assert answer.json()["data"]["accounts"][0]["balance"] == 10000.0

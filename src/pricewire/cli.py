@@ -1,10 +1,11 @@
-"""The command line: serve and watch."""
+"""The command line: serve, watch, accounts and tokens."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,8 +13,11 @@ from typing import Annotated, Literal
 from cyclopts import App, Group, Parameter
 from cyclopts.config import Env, Toml
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
+from pricewire.administration import GROUP as TRADING
+from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, token
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
@@ -45,6 +49,8 @@ app = App(
     help_format="markdown",
 )
 app.register_install_completion_command()
+app.command(accounts)
+app.command(token)
 
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
@@ -73,6 +79,10 @@ def serve(
     new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
+    demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
+    commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    keep_ticks_hours: Annotated[float, Parameter(group=TRADING)] = KEEP_TICKS_HOURS,
+    store: Store = STORE,
 ) -> None:
     """
     Serve prices, and the trading page.
@@ -100,6 +110,12 @@ def serve(
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
+        demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
+            in the data directory and a `host` that only this machine reaches.
+        commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
+            where none is given.
+        keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
+        store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
@@ -121,7 +137,10 @@ def serve(
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies)
+    trading = store.setup(host, demo_account, commission, keep_ticks_hours)
+    if trading.demo_account:
+        announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
+    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
     make_server(
         application,
@@ -198,10 +217,15 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     return ReplayFeed(Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
 
 
-def main() -> None:
-    """Run the command line; errors of ours are one line, without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run the command line; errors of ours are one line, without a traceback.
+
+    Args:
+        arguments: what stands after the program's name; by default what this process was given.
+    """
     try:
-        app.meta()
+        app.meta(arguments)
     except PricewireError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]pricewire:[/] {error}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]pricewire:[/] {escape(str(error))}", markup=True)
         sys.exit(1)

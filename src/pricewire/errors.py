@@ -6,14 +6,30 @@ The errors of Pricewire, all below one base class.
     │   └── EventTooLargeError    an event exceeds the decoder's limit
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
+    ├── RecordingError            a recording cannot be written or continued
     ├── UnknownInstrumentError    no feed brings this instrument
     ├── StreamRefusedError        a new stream would exceed a limit of the server
+    ├── DatabaseError             the database cannot be reached or used
+    ├── AccountError              there is no such account, or there is one already
+    ├── TradeRefusedError         a purchase or sale cannot be made
+    │   ├── InsufficientBalanceError   the account has less than the price
+    │   ├── AccountSuspendedError      the account may not trade
+    │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
+    │   ├── ContractNotSellableError   the contract is not open any more
+    │   └── MarketClosedError          no prices are coming that could be traded at
+    ├── InvalidProposalError      what was asked for is not offered; the text says what is
+    ├── UnknownContractError      the account has no such contract
+    ├── InvalidTokenError         a token is not to be believed
+    ├── TooManyAttemptsError      too many passwords were tried
     └── ClientError               what a client's `on_error` receives and its iterator raises
         ├── ConnectError          no connection came about, or it broke
         ├── HTTPStatusError       the server answered with another status than 200
         ├── ContentTypeError      the server answered with something else than an event stream
+        ├── TokenError            the token provider brought no token
+        ├── TradeUncertainError   whether something was bought or sold is not known
         ├── StreamError           the server ended the stream and said why
         ├── DecodeError           a message does not fit its type
+        ├── BufferOverflowError   a subscription's reader fell behind further than its buffer reaches
         ├── CallbackError         a callback of the user raised
         └── ReconnectExhausted    all attempts to reconnect failed
 """
@@ -21,6 +37,7 @@ The errors of Pricewire, all below one base class.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 
 class PricewireError(Exception):
@@ -54,6 +71,10 @@ class FeedError(PricewireError):
     """A feed or a recording cannot be used."""
 
 
+class RecordingError(PricewireError):
+    """A recording cannot be written or continued."""
+
+
 class UnknownInstrumentError(PricewireError):
     """
     No feed brings this instrument.
@@ -80,6 +101,117 @@ class StreamRefusedError(PricewireError):
         super().__init__(f"{message}; try again in {retry_after} s")
         self.reason = reason
         self.retry_after = retry_after
+
+
+class InvalidTokenError(PricewireError):
+    """A token is not to be believed; the text says why, and holds nothing of the token."""
+
+
+class TooManyAttemptsError(PricewireError):
+    """
+    Too many passwords were tried, for an account or from an address.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many attempts to log in; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class DatabaseError(PricewireError):
+    """The database cannot be reached or used, or was made by a newer version; its text holds no password."""
+
+
+class AccountError(PricewireError):
+    """There is no such account, or there is one already."""
+
+
+class TradeRefusedError(PricewireError):
+    """A purchase or sale cannot be made."""
+
+
+class InsufficientBalanceError(TradeRefusedError):
+    """
+    The account has less than the price.
+
+    Attributes:
+        balance: what the account has, in its currency.
+        price: what was to be paid.
+    """
+
+    def __init__(self, balance: Decimal, price: Decimal, currency: str) -> None:
+        super().__init__(f"the balance of {balance} {currency} is less than the price of {price} {currency}; choose a lower stake")
+        self.balance = balance
+        self.price = price
+
+
+class AccountSuspendedError(TradeRefusedError):
+    """The account may not trade."""
+
+    def __init__(self) -> None:
+        super().__init__("the account is suspended and cannot buy; ask the operator")
+
+
+class IdempotencyConflictError(TradeRefusedError):
+    """
+    The idempotency key was used for another purchase.
+
+    Attributes:
+        key: the key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
+        self.key = key
+
+
+class ContractNotSellableError(TradeRefusedError):
+    """
+    The contract cannot be sold.
+
+    Attributes:
+        contract_id: which contract.
+        detail: why not.
+    """
+
+    def __init__(self, contract_id: str, detail: str) -> None:
+        super().__init__(f"the contract {contract_id} cannot be sold: {detail}")
+        self.contract_id = contract_id
+        self.detail = detail
+
+
+class MarketClosedError(TradeRefusedError):
+    """
+    No prices are coming that could be traded at.
+
+    Attributes:
+        instrument_id: of which instrument.
+        detail: why not.
+    """
+
+    def __init__(self, instrument_id: str, detail: str) -> None:
+        super().__init__(f"{instrument_id} cannot be traded now: {detail}")
+        self.instrument_id = instrument_id
+        self.detail = detail
+
+
+class InvalidProposalError(PricewireError):
+    """What was asked for is not offered; the text says what is."""
+
+
+class UnknownContractError(PricewireError):
+    """
+    The account has no such contract.
+
+    Attributes:
+        contract_id: the id that was asked for.
+    """
+
+    def __init__(self, contract_id: str) -> None:
+        super().__init__(f"the account has no contract {contract_id!r}")
+        self.contract_id = contract_id
 
 
 class ClientError(PricewireError):
@@ -156,6 +288,35 @@ class ContentTypeError(ClientError):
         self.content_type = content_type
 
 
+class TokenError(ClientError):
+    """
+    The token provider brought no token.
+
+    Attributes:
+        detail: what happened.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the token provider brought no token: {detail}")
+        self.detail = detail
+
+
+class TradeUncertainError(ClientError):
+    """
+    A purchase or a sale was asked for, and no answer came that says what became of it.
+
+    Attributes:
+        idempotency_key: of a purchase: buying the same again with this key buys it once, whatever became of it; None for a sale.
+        detail: what happened last.
+    """
+
+    def __init__(self, what: str, idempotency_key: str | None, detail: str) -> None:
+        advice = "see contracts()" if idempotency_key is None else f"buy the same with idempotency_key={idempotency_key!r} to learn it"
+        super().__init__(f"whether the {what} took place is not known: {detail}; {advice}")
+        self.idempotency_key = idempotency_key
+        self.detail = detail
+
+
 class StreamError(ClientError):
     """
     The server ended the stream and said why, in an event `error`.
@@ -186,6 +347,19 @@ class DecodeError(ClientError):
         self.topic = topic
         self.data = data
         self.detail = detail
+
+
+class BufferOverflowError(ClientError):
+    """
+    A subscription's reader fell behind further than its buffer reaches.
+
+    Attributes:
+        limit: how many messages the buffer holds.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} messages wait to be read; read faster, or subscribe with a larger buffer or another overflow")
+        self.limit = limit
 
 
 class CallbackError(ClientError):

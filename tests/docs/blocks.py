@@ -23,6 +23,9 @@ SERVER = "http://127.0.0.1:8080"
 APPLICATION = "http://127.0.0.1:8000"
 """Where the documentation has an application of the reader's."""
 
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+"""Where commands are looked for: first where this Pricewire is installed."""
+
 PATIENCE = 30.0
 """How long a program may take to print its next line, in seconds."""
 
@@ -83,11 +86,10 @@ class Program:
     """
 
     def __init__(self, command: Sequence[str | Path], place: Path, environment: Mapping[str, str] | None = None) -> None:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._process = subprocess.Popen(
             command,
             cwd=place,
-            env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={**os.environ, "PATH": PATH, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -10,7 +10,9 @@ import pytest
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.server.app import create_app
+from pricewire.server.auth.keys import local_key
 from pricewire.server.handover import HandoverProtocol
+from pricewire.server.house import TradingSetup
 from serving import Serving
 
 from .blocks import SERVER, Block, read
@@ -28,9 +30,12 @@ def record(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """Pricewire with the simulated instruments at twenty times their rate, and EURUSD from a recording."""
+    """Pricewire with the simulated instruments at twenty times their rate, EURUSD from a recording, and the demo account."""
     recording = ReplayFeed(record(tmp_path_factory.mktemp("recording")), speed=10, loop=True)
-    with Serving(create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5), http=HandoverProtocol) as serving:
+    data = tmp_path_factory.mktemp("data")
+    trading = TradingSetup(data / "pricewire.db", local_key(data), demo_account=True)
+    app = create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5, trading=trading)
+    with Serving(app, http=HandoverProtocol) as serving:
         yield serving
 
 

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import re
 import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +23,23 @@ import pytest
 from pricewire.market.replay import ReplayFeed
 from serving import Reader, Serving
 
-from .blocks import APPLICATION, BLOCKS, SERVER, Block, Program, blocks, read
+from .blocks import APPLICATION, BLOCKS, PATH, SERVER, Block, Program, blocks, read
 from .conftest import Place
 
 ENOUGH = 3
 """After so many lines a program that goes on for ever has shown what it does."""
+
+RUN = (
+    "curl ",
+    "DETAILS=",
+    "make ",
+    "pricewire account ",
+    "pricewire record ",
+    "pricewire serve",
+    "pricewire token ",
+    "pricewire watch ",
+)
+"""What marks a command that is run here."""
 
 NOT_RUN = ("make test", "npm ", "cd ")
 """What a shell block may hold that is not run here: other tests do, or it would fetch packages."""
@@ -73,7 +87,7 @@ def test_python_that_serves(block: Block, place: Place) -> None:
 def test_every_shell_command_is_run_or_known() -> None:
     for block in blocks("sh"):
         for line in commands(block):
-            known = any(name in line for name in ("curl ", "pricewire serve", "pricewire watch", "make "))
+            known = any(name in line for name in RUN)
             assert known or line.startswith(NOT_RUN), f"{block}: {line}"
 
 
@@ -140,6 +154,35 @@ def test_watch(block: Block, line: str, served: Serving, place: Place) -> None:
     with Program(["bash", "-c", f"exec {line}"], place(block), {"PRICEWIRE_URL": served.url}) as program:
         for instrument in shlex.split(line)[2:]:
             program.wait_for(f"{instrument} bid ")
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("sh") if "pricewire account" in block.code], ids=str)
+def test_account(block: Block, place: Place) -> None:
+    folder = place(block)
+    environment = {**os.environ, "PATH": PATH}
+
+    def run(line: str) -> None:
+        # Each command reads a password of its own where it wants one.
+        result = subprocess.run(
+            line, shell=True, cwd=folder, env=environment, input="correct horse\n", text=True, capture_output=True, timeout=30
+        )
+        assert result.returncode == 0, f"{line}: {result.stderr}"
+
+    for name in ("alice", "bob"):
+        if name in block.code and f"account add {name}" not in block.code:
+            run(f"pricewire account add {name}")
+    for line in commands(block):
+        run(line)
+
+
+@pytest.mark.parametrize(
+    ("block", "line"), lines_with("pricewire record"), ids=lambda value: value if isinstance(value, str) else str(value)
+)
+def test_record(block: Block, line: str, served: Serving, place: Place) -> None:
+    folder = place(block)
+    with Program(["bash", "-c", f"exec {line}"], folder, {"PRICEWIRE_URL": served.url}) as program:
+        assert program.wait() == 0, "\n".join(program.errors)
+    assert list(folder.glob("*.parquet"))
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricewire.market.feed import PastTicks
-from pricewire.market.history import TickHistory
+from pricewire.market.history import TickHistory, put_in
 from pricewire.protocol.messages import Instrument, Tick
 
 INSTRUMENT = Instrument(id="X", display_name="X", categories=[], pip_size=2)
@@ -104,3 +104,14 @@ def test_the_space_is_bounded_however_many_ticks_come(max_ticks: int) -> None:
         history.add(BASE_MS + offset, 5, 5, 5)
     assert len(history._epoch) <= max(64, 2 * max_ticks)
     assert len(history) == max_ticks
+
+
+TIMES = st.lists(st.integers(0, 50), max_size=30).map(sorted)
+
+
+@given(TIMES, TIMES.filter(len))
+def test_in_their_time_the_recorded_ticks_stand_alone(own: list[int], recorded: list[int]) -> None:
+    joined = put_in(past_of([(time, 100) for time in own]), past_of([(time, 200) for time in recorded]))
+    expected = [(time, 100) for time in own if not recorded[0] <= time <= recorded[-1]] + [(time, 200) for time in recorded]
+    assert list(zip((joined.epoch_ms - BASE_MS).tolist(), joined.price.tolist(), strict=True)) == sorted(expected)
+    assert set((joined.ask - joined.price).tolist() + (joined.bid - joined.price + 3).tolist()) == {2}

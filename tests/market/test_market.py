@@ -269,8 +269,9 @@ class Remembering(ScriptedFeed):
         return self._history
 
 
-def past(instrument_id: str) -> PastTicks:
-    epochs, prices = np.array([NOW_MS - 60_000, NOW_MS - 1000]), np.array([20, 30])
+def past(instrument_id: str, *offsets: int, price: int = 20) -> PastTicks:
+    epochs = NOW_MS + np.array(offsets or (-60_000, -1000))
+    prices = price + 10 * np.arange(len(epochs))
     return PastTicks(instrument_id, epochs, prices, prices + 1, prices - 1)
 
 
@@ -284,6 +285,26 @@ async def test_the_history_is_loaded_before_the_first_tick() -> None:
         await settle()
         prices = [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))]
         assert prices == ["2.0", "3.0", "4.0"]
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([past("X", -60_000, -30_000, -1000)], ["2.0", "9.0", "10.0", "4.0"]),
+        ([], ["9.0", "10.0"]),
+        (ValueError("disk"), ["9.0", "10.0"]),
+    ],
+)
+async def test_recorded_ticks_take_the_place_of_what_the_feed_knows(history: list[PastTicks] | Exception, expected: list[str]) -> None:
+    clock = FakeClock()
+    market = Market([Remembering(clock, history, [10.0])], lambda *_: None, clock=clock)
+    market.remember(past("X"))
+    market.remember(past("X", -40_000, -20_000, price=90))
+    market.remember(PastTicks("X", *np.empty((4, 0), np.int64)))
+    async with running(market):
+        assert [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))] == expected
+    with pytest.raises(UnknownInstrumentError):
+        market.remember(past("Z"))
 
 
 @pytest.mark.parametrize("history", [ValueError("disk"), [past("Y")]])

@@ -46,6 +46,10 @@ def test_vectors_whole_and_at_every_cut(vector: dict[str, Any]) -> None:
 
 
 FRAGMENTS = [
+    b"id: 7\ndata: x\n\n",
+    b"id: ",
+    b"\ndata: ",
+    b"\n\n",
     b"data",
     b"id",
     b"event",
@@ -64,9 +68,49 @@ FRAGMENTS = [
 ]
 
 
-@given(st.lists(st.sampled_from(FRAGMENTS)).map(b"".join) | st.binary(), st.lists(st.integers(min_value=0)))
-def test_the_answer_never_depends_on_the_cuts(stream: bytes, places: list[int]) -> None:
-    assert decode(cut(stream, places)) == decode([stream])
+def by_the_book(stream: bytes) -> Outcome:
+    """Follow sections 9.2.5 and 9.2.6 step by step, slowly."""
+    text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:-1]
+    events: list[ServerSentEvent] = []
+    data, event_type, last_event_id, dispatched_id, retry = "", "", "", "", None
+    for line in lines:
+        if line == "":
+            dispatched_id = last_event_id
+            if data:
+                events.append(ServerSentEvent(event_type or "message", data.removesuffix("\n"), last_event_id))
+            data, event_type = "", ""
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data += value + "\n"
+        elif name == "event":
+            event_type = value
+        elif name == "id" and "\0" not in value:
+            last_event_id = value
+        elif name == "retry" and value and all(character in "0123456789" for character in value):
+            retry = int(value)
+    return events, dispatched_id, retry
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=60).map(b"".join) | st.binary(), st.lists(st.integers(min_value=0)))
+def test_the_answer_is_that_of_the_standard_whatever_the_cuts(stream: bytes, places: list[int]) -> None:
+    expected = by_the_book(stream)
+    assert decode([stream]) == expected
+    assert decode(cut(stream, places)) == expected
+
+
+@given(st.lists(st.sampled_from([b"id: 7\ndata: x\n\n"] * 6 + FRAGMENTS), max_size=30).map(b"".join), st.integers(1, 40))
+def test_a_stream_that_is_mostly_plain(stream: bytes, size: int) -> None:
+    assert decode(stream[start : start + size] for start in range(0, len(stream), size)) == by_the_book(stream)
+
+
+def test_the_beginning_of_an_event_that_is_kept_counts_towards_the_limit() -> None:
+    decoder = EventStreamDecoder(max_event_size=100)
+    decoder.feed(b"id: 1\ndata: " + b"a" * 80)
+    with pytest.raises(EventTooLargeError):
+        decoder.feed(b"a" * 10)
 
 
 def test_the_last_event_id_of_earlier_connections_is_kept() -> None:

@@ -100,12 +100,12 @@ def test_a_compressed_stream_is_changed_too(server: Serving, feed: HandFeed, cha
     ("body", "status", "message"),
     [
         ({"add": ["ticks:NONE"]}, 404, "there is no instrument 'NONE'"),
-        ({"add": ["x"]}, 400, "topic 'x' is neither"),
+        ({"add": ["x"]}, 400, "topic 'x' is none of"),
         ({"remove": ["ticks:R_10"]}, 400, "does not carry 'ticks:R_10'"),
         ({"remove": ["ticks:GOLD"]}, 400, "at least one topic"),
         ({"interval_ms": -1}, 400, "interval_ms"),
         ({"interval_ms": "x"}, 400, "interval_ms"),
-        ({"add": ["ticks:R_10"] * 101}, 400, "exceed the limit of 100"),
+        ({"add": ["ticks:R_10"] * 251}, 400, "exceed the limit of 250"),
         ({"add": "ticks:R_10"}, 400, "add"),
     ],
 )

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +21,8 @@ import pytest
 
 from feeds import HandFeed
 from pricewire.server.app import create_app
+from pricewire.server.auth.keys import local_key
+from pricewire.server.auth.tokens import Tokens
 from pricewire.server.handover import HandoverProtocol
 from pricewire.server.limits import Limits
 from pricewire.server.logs import REPORT_INTERVAL, JSONFormatter, PlainFormatter, Report, configure_logging
@@ -173,29 +176,41 @@ def test_a_server_reports_what_it_refused(caplog: pytest.LogCaptureFixture) -> N
 
 
 SECRETS = {
-    "token": "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl",
-    "ticket": "tkt-4e5f6a7b",
     "cookie": "session=0c1d2e3f",
+    "password": "a password of 24 letters",
     "client": "198.51.100.77",
     "peer": "127.0.0.77",
 }
 
 
-def ask(port: int, target: str, method: str = "GET") -> bytes:
+def ask(port: int, target: str, token: str, method: str = "GET") -> bytes:
     """Send a request full of secrets; return the beginning of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(SECRETS["peer"], 0)) as connection:
         connection.sendall(
             (
-                f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRETS['token']}\r\nCookie: {SECRETS['cookie']}\r\n"
+                f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nCookie: {SECRETS['cookie']}\r\n"
                 f"X-Forwarded-For: {SECRETS['client']}\r\nConnection: close\r\n\r\n"
             ).encode()
         )
         return connection.recv(65536)
 
 
-def test_no_secret_and_no_address_is_in_logs_or_metrics() -> None:
+def test_a_request_that_is_broken_off_is_no_failure_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    with Serving(create_app([HandFeed()]), http=HandoverProtocol) as server:
+        path = "/v1/market/instruments/ticks/history"
+        for body in (b"", b'{"instrument_id'):
+            with Reader(server.url, path, method="POST", headers={"Content-Type": "application/json", "Content-Length": "99"}) as reader:
+                reader.socket.sendall(body)
+                httpx2.get(f"{server.url}/healthz")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_no_secret_and_no_address_is_in_logs_or_metrics(tmp_path: Path) -> None:
+    token = Tokens(local_key(tmp_path)).issue("account")
+    secrets = {**SECRETS, "token": token}
     command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--log-level", "debug", "--max-streams-per-address", "1"]
-    process = subprocess.Popen([*command, "--trusted-proxy", "127.0.0.0/8"], stderr=subprocess.PIPE, text=True)
+    command += ["--trusted-proxy", "127.0.0.0/8", "--data-dir", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     lines: list[str] = []
     serving, closed = threading.Event(), threading.Event()
@@ -211,21 +226,31 @@ def test_no_secret_and_no_address_is_in_logs_or_metrics() -> None:
             if "stream closed" in line:
                 closed.set()
 
+    def stream() -> str:
+        answer = httpx2.post(f"http://127.0.0.1:{port}/v1/tickets", headers={"Authorization": f"Bearer {token}"})
+        ticket: str = answer.json()["data"]["ticket"]
+        secrets[f"ticket {len(secrets)}"] = ticket
+        return f"/sse?topic=ticks:R_100&ticket={ticket}"
+
     thread = threading.Thread(target=follow, args=[process.stderr])
     thread.start()
     try:
         assert serving.wait(20), lines
-        stream = f"/sse?topic=ticks:R_100&ticket={SECRETS['ticket']}"
-        assert b" 200 " in ask(port, stream)
+        assert b" 200 " in ask(port, stream(), token)
         assert closed.wait(20), lines
-        ask(port, f"/nothing?ticket={SECRETS['ticket']}")
-        ask(port, f"/sse?topic={SECRETS['ticket']}")
-        ask(port, f"/sse?ticket={SECRETS['ticket']}{'x' * 9000}")
-        ask(port, stream, method="NONSENSE")
+        used = stream()
+        assert b" 401 " in ask(port, used + "x", token)
+        assert b" 400 " in ask(port, f"/sse?topic=ticks:R_100&token={token}", token)
+        ask(port, f"/nothing?{used}", token)
+        ask(port, f"/sse?topic={secrets['token']}", token)
+        ask(port, f"{used}{'x' * 9000}", token)
+        ask(port, used, token, method="NONSENSE")
+        answer = httpx2.post(f"http://127.0.0.1:{port}/login", json={"account_id": "demo", "password": SECRETS["password"]})
+        assert answer.status_code == 401
         with socket.create_connection(("127.0.0.1", port)) as first:
-            first.sendall(f"GET {stream} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {SECRETS['client']}\r\n\r\n".encode())
+            first.sendall(f"GET {used} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {SECRETS['client']}\r\n\r\n".encode())
             assert b" 200 " in first.recv(65536)
-            assert b" 429 " in ask(port, stream)
+            assert b" 429 " in ask(port, stream(), token)
         metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
     finally:
         process.send_signal(signal.SIGINT)
@@ -237,6 +262,6 @@ def test_no_secret_and_no_address_is_in_logs_or_metrics() -> None:
     assert kinds >= {"stream opened", "stream closed"}, "every line is JSON"
     assert '"refused_address":1' in logs
     assert 'pricewire_refusals_total{reason="address"} 1.0' in metrics
-    for name, secret in SECRETS.items():
+    for name, secret in secrets.items():
         assert secret not in logs, name
         assert secret not in metrics, name

@@ -145,3 +145,26 @@ class TickHistory:
                 new[:length] = old[kept]
         self._epoch, self._price, self._ask, self._bid = columns
         self._start, self._end = 0, length
+
+
+def put_in(past: PastTicks, recorded: PastTicks) -> PastTicks:
+    """
+    Return the past of an instrument, in the time of its recorded ticks these alone.
+
+    Args:
+        past: what its feed knows.
+        recorded: what was recorded: some ticks.
+    """
+    before = np.searchsorted(past.epoch_ms, recorded.epoch_ms[0], "left")
+    after = np.searchsorted(past.epoch_ms, recorded.epoch_ms[-1], "right")
+
+    def join(own: Integers, better: Integers) -> Integers:
+        return np.concatenate([own[:before], better, own[after:]])
+
+    return PastTicks(
+        past.instrument_id,
+        epoch_ms=join(past.epoch_ms, recorded.epoch_ms),
+        price=join(past.price, recorded.price),
+        ask=join(past.ask, recorded.ask),
+        bid=join(past.bid, recorded.bid),
+    )

@@ -10,12 +10,13 @@ import msgspec
 
 from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithHistory
+from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
+from pricewire.market.history import put_in
 from pricewire.market.pips import MAX_PIP_SIZE
 from pricewire.market.quotes import Quotes
 from pricewire.market.supervisor import Supervisor
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
-from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, Topic, parse_granularity
+from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,21 @@ class Market:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
                 own[instrument.id] = self._quotes[instrument.id] = Quotes(checked(instrument), now_ns)
             self._quotes_of_feeds.append(own)
+        self._recorded: dict[str, PastTicks] = {}
+
+    def remember(self, recorded: PastTicks) -> None:
+        """
+        Have an instrument's history show the ticks that were recorded of it, in their time these alone; called before `run`.
+
+        Args:
+            recorded: the ticks of one instrument, oldest first; the feed's own history is used before and after them.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+        """
+        self._of(recorded.instrument_id)
+        if len(recorded.epoch_ms):
+            self._recorded[recorded.instrument_id] = recorded
 
     async def run(self) -> None:
         """Load the history of the feeds, then run them until cancelled, also when all have ended."""
@@ -81,7 +97,7 @@ class Market:
                 tasks.create_task(self._supervisor(feed, own).run(), name=f"feed {type(feed).__name__}")
             tasks.create_task(self._watch(), name="market watch")
 
-    def want(self, topic: Topic) -> None:
+    def want(self, topic: MarketTopic) -> None:
         """
         Publish a topic from now on; again is the same as once. Ticks are always published.
 
@@ -92,7 +108,7 @@ class Market:
         if isinstance(topic, CandlesTopic):
             quotes.want(topic.granularity)
 
-    def unwant(self, topic: Topic) -> None:
+    def unwant(self, topic: MarketTopic) -> None:
         """
         Stop publishing a topic's candles; without effect where it was not wanted.
 
@@ -211,16 +227,19 @@ class Market:
 
     def _load_history(self) -> None:
         for feed, own in zip(self._feeds, self._quotes_of_feeds, strict=True):
-            if not isinstance(feed, FeedWithHistory):
-                continue
             try:
-                for past in feed.history():
+                for past in feed.history() if isinstance(feed, FeedWithHistory) else ():
                     if past.instrument_id not in own:
                         raise FeedError(f"past ticks of {past.instrument_id!r}, which the feed has not announced")
-                    own[past.instrument_id].load(past)
+                    recorded = self._recorded.get(past.instrument_id)
+                    own[past.instrument_id].load(past if recorded is None else put_in(past, recorded))
+                    self._recorded.pop(past.instrument_id, None)
             except Exception as error:
                 # Prices to come are worth more than those that were: the feed runs all the same.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
+        for instrument_id, recorded in self._recorded.items():
+            self._quotes[instrument_id].load(recorded)
+        self._recorded.clear()
 
     async def _watch(self) -> None:
         while True:

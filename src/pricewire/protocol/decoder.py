@@ -18,6 +18,9 @@ MAX_EVENT_SIZE = 16 * 1024 * 1024
 MAX_RETRY = 10**12
 """The longest reconnection time that is told apart, in milliseconds."""
 
+HELD = 4096
+"""How much of a beginning event may be kept as it came, in bytes: it is copied with each chunk that does not complete it."""
+
 BOM = b"\xef\xbb\xbf"
 DIGITS = re.compile("[0-9]+")
 
@@ -72,6 +75,9 @@ class EventStreamDecoder:
         self._id = last_event_id
         # What that event and its unfinished line hold so far, in bytes.
         self._size = 0
+        # The beginning of an event that is read once it is whole; then all of the above is empty.
+        self._held = b""
+        self._held_limit = min(HELD, max_event_size)
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """
@@ -84,23 +90,69 @@ class EventStreamDecoder:
             chunk = self._strip_bom(chunk)
         if self._after_carriage_return or b"\r" in chunk:
             chunk = self._fold_line_breaks(chunk)
+        if self._held:
+            chunk, self._held = self._held + chunk, b""
+        events: list[ServerSentEvent] = []
+        if self._line or self._data or self._type or self._id != self.last_event_id:
+            end = chunk.find(b"\n\n") + 2
+            self._take(chunk if end == 1 else chunk[:end], events)
+            if end == 1:
+                return events
+            chunk = chunk[end:]
+        # From here on a whole event is the next thing to come: the way of nearly all bytes.
+        end = chunk.rfind(b"\n\n") + 2
+        if end > 1:
+            if not self._take_plain(chunk[:end], events):
+                self._take(chunk[:end], events)
+            chunk = chunk[end:]
+        if chunk[:4] == b"id: " and len(chunk) <= self._held_limit and chunk.count(b"\n") <= 1:
+            self._held = chunk
+        elif chunk:
+            self._take(chunk, events)
+        return events
+
+    def _take_plain(self, chunk: bytes, events: list[ServerSentEvent]) -> bool:
+        """
+        Take whole events if each of them is an `id: ` line and a `data: ` line, as Pricewire and many others write them; say whether so.
+
+        It is the general rule for that shape, in a few calls for all of the events.
+        """
+        blank = chunk.find(b"\n\n")
+        if chunk[:4] != b"id: " or chunk.count(b"\n", 0, blank) != 1 or b"\0" in chunk:
+            return False
+        blocks = chunk[4:-2].decode("utf-8", "replace").split("\n\nid: ")
+        # One line end in each block, at its "data: ", and two behind it: then there is no other line.
+        if chunk.count(b"\n") != 3 * len(blocks):
+            return False
+        origin = self._origin
+        plain = [
+            ServerSentEvent("message", data, last_event_id, origin)
+            for last_event_id, found, data in [block.partition("\ndata: ") for block in blocks]
+            if found
+        ]
+        if len(plain) != len(blocks):
+            return False
+        events += plain
+        self.last_event_id = self._id = plain[-1].last_event_id
+        return True
+
+    def _take(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+        """Take the next bytes by the general rule, line by line."""
         end = chunk.rfind(b"\n") + 1
         if end == 0:
             self._line += chunk
             self._grow(len(chunk))
-            return []
+            return
         # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
         text = (self._line + chunk[:end] if self._line else chunk[:end]).decode("utf-8", "replace")
         self._line = bytearray(chunk[end:])
-        events, dispatched = self._interpret(text)
-        if dispatched:
+        if self._interpret(text, events):
             self._size = sum(map(len, self._data))
             self._grow(len(chunk) - end)
         elif self._data or self._line:
             self._grow(len(chunk))
         else:
             self._size = 0
-        return events
 
     def _grow(self, size: int) -> None:
         self._size += size
@@ -125,13 +177,12 @@ class EventStreamDecoder:
         self._after_carriage_return = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _interpret(self, text: str) -> tuple[list[ServerSentEvent], bool]:
+    def _interpret(self, text: str, events: list[ServerSentEvent]) -> bool:
         """
-        Process whole lines (section 9.2.6); return the events, and whether there was a blank line.
+        Process whole lines (section 9.2.6); return whether there was a blank line.
 
         The prefixes looked at first are what servers write; all else goes by the general rule.
         """
-        events: list[ServerSentEvent] = []
         dispatched = False
         data = self._data
         lines = text.split("\n")
@@ -158,7 +209,7 @@ class EventStreamDecoder:
                 self._id = line[4:]
             else:
                 self._process_field(line)
-        return events, dispatched
+        return dispatched
 
     def _process_field(self, line: str) -> None:
         """Take one field of any form (section 9.2.6, "process the field")."""

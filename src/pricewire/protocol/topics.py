@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TypeVar, get_args
 
 import msgspec
 
 from pricewire.errors import InvalidTopicError
+from pricewire.protocol.trading_messages import DurationUnit, ProductId, TradeType
+
+Choice = TypeVar("Choice")
 
 GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """The spans of candles, in seconds: a minute to a day, each a divisor of a day, so that every day begins with a new candle."""
 
 INSTRUMENT_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+ACCOUNT_UUID = re.compile(r"[A-Za-z0-9\-]{1,64}")
+
+NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+"""A stake or a barrier, without its sign."""
+
+DURATION = re.compile(r"[1-9][0-9]{0,8}")
+
+CURRENCY = re.compile(r"[A-Z]{3,5}")
+
+PRODUCT_IDS: dict[str, ProductId] = {name: name for name in get_args(ProductId)}
+DURATION_UNITS: dict[str, DurationUnit] = {name: name for name in get_args(DurationUnit)}
+TRADE_TYPES: dict[str, TradeType] = {name: name for name in get_args(TradeType)}
+ALLOW_EQUALS = {"true": True, "false": False}
 
 
 class TicksTopic(msgspec.Struct, frozen=True):
@@ -33,7 +53,128 @@ class CandlesTopic(msgspec.Struct, frozen=True):
         return f"candles:{self.instrument_id}:{self.granularity}"
 
 
-Topic = TicksTopic | CandlesTopic
+class ProposalTopic(msgspec.Struct, frozen=True):
+    """
+    The price of a contract that could be bought, as `proposal:high_low:R_100:5:minutes:10:false:+1.2`.
+
+    Its text is the same for all who ask for the same: numbers have no zeros that say nothing.
+
+    Attributes:
+        product_id: what kind of contract.
+        instrument_id: on whose price.
+        duration: how long it would last, in units.
+        duration_unit: the unit.
+        stake: what it would cost.
+        allow_equals: whether an exit spot equal to the barrier would win.
+        barrier: a price, or an offset from the spot with its sign; None for the product's own.
+    """
+
+    product_id: ProductId
+    instrument_id: str
+    duration: int
+    duration_unit: DurationUnit
+    stake: Decimal
+    allow_equals: bool
+    barrier: str | None = None
+
+    def __str__(self) -> str:
+        allow_equals = "true" if self.allow_equals else "false"
+        text = f"proposal:{self.product_id}:{self.instrument_id}:{self.duration}:{self.duration_unit}:{shortest(self.stake)}:{allow_equals}"
+        return text if self.barrier is None else f"{text}:{shortest_barrier(self.barrier)}"
+
+
+class ContractPriceTopic(msgspec.Struct, frozen=True):
+    """
+    What a contract with a given payout would cost, as `contract_price:CALL:R_100:5:minutes:USD:20:1250`.
+
+    Attributes:
+        trade_type: `CALL` wins above the strike, `PUT` below.
+        instrument_id: on whose price.
+        duration: how long it would last, in units.
+        duration_unit: the unit.
+        currency: of the payout and the price.
+        payout: what it would pay.
+        strike: a price, or an offset from the spot with its sign; None for the spot.
+    """
+
+    trade_type: TradeType
+    instrument_id: str
+    duration: int
+    duration_unit: DurationUnit
+    currency: str
+    payout: Decimal
+    strike: str | None = None
+
+    def __str__(self) -> str:
+        duration = f"{self.duration}:{self.duration_unit}"
+        text = f"contract_price:{self.trade_type}:{self.instrument_id}:{duration}:{self.currency}:{shortest(self.payout)}"
+        return text if self.strike is None else f"{text}:{shortest_barrier(self.strike)}"
+
+
+class ContractsTopic(msgspec.Struct, frozen=True):
+    """The contracts of an account, an event for each change, as `contracts:<account uuid>`."""
+
+    account_uuid: str
+
+    def __str__(self) -> str:
+        return f"contracts:{self.account_uuid}"
+
+
+class OpenContractsTopic(msgspec.Struct, frozen=True):
+    """All open contracts of an account in one list, at every change, as `open_contracts:<account uuid>`."""
+
+    account_uuid: str
+
+    def __str__(self) -> str:
+        return f"open_contracts:{self.account_uuid}"
+
+
+class ClosedContractsTopic(msgspec.Struct, frozen=True):
+    """The newest closed contracts of an account in one list, at every change, as `closed_contracts:<account uuid>`."""
+
+    account_uuid: str
+
+    def __str__(self) -> str:
+        return f"closed_contracts:{self.account_uuid}"
+
+
+class BalanceTopic(msgspec.Struct, frozen=True):
+    """The balance of an account, as `balance:<account uuid>`."""
+
+    account_uuid: str
+
+    def __str__(self) -> str:
+        return f"balance:{self.account_uuid}"
+
+
+MarketTopic = TicksTopic | CandlesTopic
+"""What anybody may see of the market."""
+
+AccountTopic = ContractsTopic | OpenContractsTopic | ClosedContractsTopic | BalanceTopic
+"""What only the holder of an account may see."""
+
+QuoteTopic = ProposalTopic | ContractPriceTopic
+"""What a contract would cost: for anybody, and computed only while somebody listens."""
+
+Topic = MarketTopic | QuoteTopic | AccountTopic
+
+FORMS = (
+    "ticks:<instrument>",
+    "candles:<instrument>:<seconds>",
+    "proposal:<product>:<instrument>:<duration>:<unit>:<stake>:<true|false>[:<barrier>]",
+    "contract_price:<CALL|PUT>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
+    "contracts:<account>",
+    "open_contracts:<account>",
+    "closed_contracts:<account>",
+    "balance:<account>",
+)
+
+ACCOUNT_TOPICS: dict[str, type[AccountTopic]] = {
+    "contracts": ContractsTopic,
+    "open_contracts": OpenContractsTopic,
+    "closed_contracts": ClosedContractsTopic,
+    "balance": BalanceTopic,
+}
 
 
 def parse_topic(text: str) -> Topic:
@@ -41,10 +182,10 @@ def parse_topic(text: str) -> Topic:
     Read a topic.
 
     Args:
-        text: `ticks:<instrument>` or `candles:<instrument>:<seconds>`.
+        text: of one of `FORMS`.
 
     Raises:
-        InvalidTopicError: the text is of neither form, or its granularity is none of `GRANULARITIES`.
+        InvalidTopicError: the text is of no such form, or a part of it is out of bounds.
     """
     kind, _, rest = text.partition(":")
     if kind == "ticks":
@@ -52,7 +193,121 @@ def parse_topic(text: str) -> Topic:
     if kind == "candles":
         instrument_id, _, granularity = rest.partition(":")
         return CandlesTopic(parse_instrument_id(instrument_id, text), parse_granularity(granularity))
-    raise InvalidTopicError(f"topic {text!r} is neither 'ticks:<instrument>' nor 'candles:<instrument>:<seconds>'")
+    if kind == "proposal":
+        return parse_proposal(rest, text)
+    if kind == "contract_price":
+        return parse_contract_price(rest, text)
+    if kind in ACCOUNT_TOPICS:
+        if ACCOUNT_UUID.fullmatch(rest) is None:
+            raise InvalidTopicError(f"topic {text!r}: account {rest!r} is not 1 to 64 letters, digits and '-'")
+        return ACCOUNT_TOPICS[kind](rest)
+    raise InvalidTopicError(f"topic {text!r} is none of {', '.join(map(repr, FORMS))}")
+
+
+def parse_proposal(rest: str, topic: str) -> ProposalTopic:
+    """
+    Read what follows `proposal:`; whether the instrument exists and what the product allows is for the server to say.
+
+    Raises:
+        InvalidTopicError: a part is missing or cannot be read.
+    """
+    parts = rest.split(":")
+    if len(parts) not in (6, 7):
+        raise InvalidTopicError(f"topic {topic!r} is not of the form {FORMS[2]!r}")
+    product_id, instrument_id, duration, unit, stake, allow_equals = parts[:6]
+    return ProposalTopic(
+        parse_choice(product_id, PRODUCT_IDS, "product", topic),
+        parse_instrument_id(instrument_id, topic),
+        parse_duration(duration, topic),
+        parse_choice(unit, DURATION_UNITS, "unit", topic),
+        parse_number(stake, "stake", topic),
+        parse_choice(allow_equals, ALLOW_EQUALS, "allow_equals", topic),
+        parse_barrier(parts[6], "barrier", topic) if len(parts) == 7 else None,
+    )
+
+
+def parse_contract_price(rest: str, topic: str) -> ContractPriceTopic:
+    """
+    Read what follows `contract_price:`; whether there are the instrument and the currency is for the server to say.
+
+    Raises:
+        InvalidTopicError: a part is missing or cannot be read.
+    """
+    parts = rest.split(":")
+    if len(parts) not in (6, 7):
+        raise InvalidTopicError(f"topic {topic!r} is not of the form {FORMS[3]!r}")
+    trade_type, instrument_id, duration, unit, currency, payout = parts[:6]
+    if CURRENCY.fullmatch(currency) is None:
+        raise InvalidTopicError(f"topic {topic!r}: currency {currency!r} is not a code of 3 to 5 capital letters")
+    return ContractPriceTopic(
+        parse_choice(trade_type, TRADE_TYPES, "trade type", topic),
+        parse_instrument_id(instrument_id, topic),
+        parse_duration(duration, topic),
+        parse_choice(unit, DURATION_UNITS, "unit", topic),
+        currency,
+        parse_number(payout, "payout", topic),
+        parse_barrier(parts[6], "strike", topic) if len(parts) == 7 else None,
+    )
+
+
+def parse_choice(text: str, choices: Mapping[str, Choice], name: str, topic: str) -> Choice:
+    """
+    Return what a text stands for.
+
+    Raises:
+        InvalidTopicError: it is none of the choices.
+    """
+    if text not in choices:
+        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is none of {', '.join(choices)}")
+    return choices[text]
+
+
+def parse_duration(text: str, topic: str) -> int:
+    """
+    Return how many units a duration has.
+
+    Raises:
+        InvalidTopicError: the text is not a whole number above 0.
+    """
+    if DURATION.fullmatch(text) is None:
+        raise InvalidTopicError(f"topic {topic!r}: duration {text!r} is not a whole number above 0 of at most 9 digits")
+    return int(text)
+
+
+def parse_number(text: str, name: str, topic: str) -> Decimal:
+    """
+    Return an amount of money without zeros that say nothing.
+
+    Raises:
+        InvalidTopicError: the text is not a number in decimal notation, without a sign.
+    """
+    if NUMBER.fullmatch(text) is None:
+        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is not a number in decimal notation of at most 12 digits")
+    return Decimal(shortest(Decimal(text)))
+
+
+def parse_barrier(text: str, name: str, topic: str) -> str:
+    """
+    Return a barrier without zeros that say nothing.
+
+    Raises:
+        InvalidTopicError: the text is not a number in decimal notation, with or without a sign.
+    """
+    if NUMBER.fullmatch(text[1:] if text[:1] in ("+", "-") else text) is None:
+        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is neither a price nor an offset with its sign")
+    return shortest_barrier(text)
+
+
+def shortest(number: Decimal) -> str:
+    """Return a number in decimal notation without zeros that say nothing."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shortest_barrier(barrier: str) -> str:
+    """Return a barrier with its sign, where it has one, and without zeros that say nothing."""
+    sign = barrier[0] if barrier[0] in "+-" else ""
+    return sign + shortest(Decimal(barrier[len(sign) :]))
 
 
 def parse_instrument_id(text: str, topic: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
@@ -12,12 +11,20 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Scope
 
 from pricewire.market.feed import Feed
+from pricewire.server.accounts import give_ticket, list_accounts, log_in, log_out
 from pricewire.server.addresses import Network
+from pricewire.server.auth.authority import Authority
+from pricewire.server.auth.guard import VISITORS, refuse_token_in_address
+from pricewire.server.auth.passwords import DEMO
 from pricewire.server.changes import change_stream
+from pricewire.server.entrance import Entrance
+from pricewire.server.event_stream import EXPOSED_HEADERS
 from pricewire.server.health import liveness, readiness
+from pricewire.server.house import House, TradingSetup
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
@@ -25,10 +32,32 @@ from pricewire.server.page import page_routes
 from pricewire.server.prices import Prices
 from pricewire.server.problems import EXCEPTION_HANDLERS, is_refusal
 from pricewire.server.requests import candles_history, list_instruments, ticks_history
-from pricewire.server.streams import stream_candles, stream_ticks, stream_topics
+from pricewire.server.selection import provide_selection
+from pricewire.server.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.trading import buy, list_products, sell, show_product
+from pricewire.server.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
+from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
 """What the browser client sends, and a preflight has to allow."""
+
+
+TRADING_ROUTES = (
+    log_in,
+    log_out,
+    list_accounts,
+    give_ticket,
+    list_products,
+    show_product,
+    buy,
+    sell,
+    stream_protected_topics,
+    stream_proposal,
+    stream_open_contracts,
+    stream_closed_contracts,
+    stream_balance,
+)
+"""What is there where trading is."""
 
 
 def create_app(
@@ -38,6 +67,7 @@ def create_app(
     heartbeat: float = 15.0,
     limits: Limits | None = None,
     trusted_proxies: Sequence[Network] = (),
+    trading: TradingSetup | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -48,11 +78,13 @@ def create_app(
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how much is let in; the defaults of `Limits` where none are given.
         trusted_proxies: the networks of the proxies that are believed about who their client is; uvicorn's `proxy_headers` has to be off.
+        trading: what accounts, tokens and trading need; None for a server of prices alone.
 
     Raises:
         FeedError: two feeds bring the same instrument.
     """
     prices = Prices(feeds, heartbeat=heartbeat)
+    house = House(prices, trading)
     admission = Admission(limits, trusted_proxies)
     metrics = Metrics(prices.hub, admission)
 
@@ -63,22 +95,27 @@ def create_app(
     report = Report(losses)
 
     @contextlib.asynccontextmanager
-    async def run_market(app: Litestar) -> AsyncIterator[None]:
-        task = asyncio.create_task(prices.market.run())
-        metrics.loop_delay.start()
-        report.start()
-        try:
-            yield
-        finally:
-            metrics.loop_delay.stop()
-            report.stop()
-            prices.hub.close()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async def run_house(app: Litestar) -> AsyncIterator[None]:
+        async with house.open():
+            metrics.loop_delay.start()
+            report.start()
+            try:
+                yield
+            finally:
+                metrics.loop_delay.stop()
+                report.stop()
 
     async def provide_prices() -> Prices:
         return prices
+
+    async def provide_authority() -> Authority | None:
+        return house.authority
+
+    async def provide_desk() -> Desk | None:
+        return prices.desk
+
+    async def provide_entrance() -> Entrance:
+        return Entrance(prices, admission, house.authority)
 
     async def provide_admission() -> Admission:
         return admission
@@ -102,10 +139,21 @@ def create_app(
             liveness,
             readiness,
             show_metrics,
-            *page_routes(),
+            *(TRADING_ROUTES if trading is not None else ()),
+            *page_routes(demo_account=f"{DEMO}/{DEMO}" if trading is not None and trading.demo_account else ""),
         ],
-        dependencies={"prices": Provide(provide_prices), "admission": Provide(provide_admission), "metrics": Provide(provide_metrics)},
-        lifespan=[run_market],
+        dependencies={
+            "prices": Provide(provide_prices),
+            "admission": Provide(provide_admission),
+            "metrics": Provide(provide_metrics),
+            "authority": Provide(provide_authority),
+            "desk": Provide(provide_desk),
+            "entrance": Provide(provide_entrance),
+            "selection": Provide(provide_selection),
+            **{name: Provide(provider) for name, provider in VISITORS.items()},
+        },
+        guards=[refuse_token_in_address],
+        lifespan=[run_house],
         # Whoever runs the application decides about logging.
         logging_config=None,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -114,12 +162,14 @@ def create_app(
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PATCH"],
             allow_headers=CLIENT_HEADERS,
+            expose_headers=[*EXPOSED_HEADERS, "Retry-After", "WWW-Authenticate"],
         ),
         openapi_config=OpenAPIConfig(
             title="Pricewire",
             version=version("pricewire"),
             description="Live trading data over Server-Sent Events.",
             path="/schema",
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
             render_plugins=[JsonRenderPlugin(path="/")],
         ),
     )

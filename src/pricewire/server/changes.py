@@ -12,39 +12,69 @@ from litestar.params import FromPath, JSONBody
 
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
-from pricewire.server.limits import Admission
+from pricewire.server.accounts import timestamp
+from pricewire.server.auth.authority import Authority
+from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, Visitor, unauthorized
+from pricewire.server.auth.tokens import Token
+from pricewire.server.entrance import Entrance
 from pricewire.server.prices import Prices
-from pricewire.server.problems import INVALID, InvalidParametersError, UnknownStreamError
-from pricewire.server.streams import checked
+from pricewire.server.problems import INVALID, ForbiddenError, InvalidParametersError, UnknownError
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
 
-@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNKNOWN_STREAM})
+@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM})
 async def change_stream(
-    prices: NamedDependency[Prices], admission: NamedDependency[Admission], stream_id: FromPath[str], data: JSONBody[StreamChange]
+    prices: NamedDependency[Prices],
+    entrance: NamedDependency[Entrance],
+    authority: NamedDependency[Authority | None],
+    visitor: NamedDependency[Visitor],
+    stream_id: FromPath[str],
+    data: JSONBody[StreamChange],
 ) -> Data[StreamState]:
     """
-    Add and remove topics of an open stream, and change its pace.
+    Add and remove topics of an open stream, change its pace, and have it live as long as the token that this request shows.
 
     The stream's id is the response's header `Pricewire-Stream`. The stream confirms by an event `changed`, with the same data as this
-    answer, at the place where the change took effect: behind the current values of the topics that were added.
+    answer, at the place where the change took effect: behind the current values of the topics that were added. A stream that was opened
+    with a token is changed with one of the same account.
     """
     found = prices.hub.find(stream_id)
     if found is None:
-        raise UnknownStreamError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
+        raise UnknownError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
     stream, subscription = found
-    if not subscription.control:
-        raise InvalidParametersError("a stream of /v1/market cannot be changed; open one of /sse?topic=…")
-    strangers = sorted(set(data.remove) - set(subscription.topics))
+    token = owner(stream_id, authority, visitor)
+    if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
+        raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
+    strangers = sorted(set(data.remove).difference(subscription.topics))
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
-    added = checked(prices, admission, [parse_topic(text) for text in data.add])
-    topics = sorted((set(subscription.topics) - set(data.remove)) | set(added))
+    added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
+    topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
-    checked(prices, admission, [parse_topic(text) for text in topics])
+    entrance.count(topics)
+    if token is not None and authority is not None and visitor.token is not None:
+        token = authority.lives.prolong(stream_id, visitor.token)
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000
-    state = StreamState(topics, round(interval * 1000))
-    prices.hub.change(stream, replace(subscription, topics=tuple(topics), interval=interval), msgspec.json.encode(state))
+    state = StreamState(sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at))
+    if subscription.control:
+        prices.hub.change(stream, replace(subscription, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
     return Data(state)
+
+
+def owner(stream_id: str, authority: Authority | None, visitor: Visitor) -> Token | None:
+    """
+    Return the token that a stream lives by; None for one that anybody may change who knows its id.
+
+    Raises:
+        UnauthorizedError: it has one, and the visitor shows none.
+        ForbiddenError: it has one, and the visitor's is for another account.
+    """
+    token = None if authority is None else authority.lives.token(stream_id)
+    if token is not None:
+        if visitor.token is None:
+            raise unauthorized("this stream was opened with a token: show one of the same account")
+        if visitor.token.account != token.account:
+            raise ForbiddenError("the stream is another account's")
+    return token

@@ -9,6 +9,34 @@ import msgspec
 
 from pricewire.hub.event import Event, Form
 from pricewire.protocol.messages import InstrumentPrice, TickBody
+from pricewire.protocol.trading_messages import ClosedContractsBody, ContractsBody, Pagination
+
+
+def data_form(event: Event, merged: int) -> bytes:
+    """Show a message as the endpoints of trading do."""
+    return b'{"data":%b}' % event.json
+
+
+@lru_cache(maxsize=1024)
+def contract_form(contract_id: str) -> Form:
+    """
+    Return a form that shows one contract of a list of contracts.
+
+    Args:
+        contract_id: which one.
+    """
+
+    def show(event: Event, merged: int) -> bytes:
+        body = event.message
+        if not isinstance(body, ContractsBody | ClosedContractsBody):
+            raise TypeError(f"a contract is chosen from a list of contracts, not from {type(body).__name__}")
+        chosen = [contract for contract in body.contracts if contract.contract_id == contract_id]
+        body = msgspec.structs.replace(body, contracts=chosen)
+        if isinstance(body, ClosedContractsBody):
+            body = msgspec.structs.replace(body, pagination=Pagination(1, body.pagination.limit, len(chosen), len(chosen)))
+        return b'{"data":%b}' % msgspec.json.encode(body)
+
+    return show
 
 
 def ticks_form(event: Event, merged: int) -> bytes:

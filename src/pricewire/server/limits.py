@@ -55,7 +55,7 @@ class Limits:
     streams: int = 10_000
     streams_per_address: int = 256
     streams_per_account: int = 64
-    topics_per_stream: int = 100
+    topics_per_stream: int = 250
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192

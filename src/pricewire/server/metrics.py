@@ -19,10 +19,10 @@ from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.limits import Admission
 from pricewire.server.types import Scope
 
-ENDPOINTS = ("ticks", "candles", "sse")
+ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
 
-REASONS = ("address", "process", "rate", "parameters", "request_too_large")
+REASONS = ("account", "address", "process", "rate", "parameters", "request_too_large")
 """Why requests are refused."""
 
 DELAY_INTERVAL = 0.1

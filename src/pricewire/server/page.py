@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from mimetypes import guess_type
 from pathlib import Path
+from typing import Any
 
-from litestar import Response, Router, get
+from litestar import Request, Response, get
 from litestar.datastructures import CacheControlHeader
-from litestar.static_files import create_static_files_router
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 PAGE = Path(__file__).parent / "page"
 
+DEMO_PLACE = b'<meta name="pricewire-demo" content="'
+"""Where the page looks for the account that anybody may log in with."""
 
-@get("/", include_in_schema=False, media_type="text/html")
-async def index() -> Response[bytes]:
-    """Return the page; its assets' names change with their content, its own does not."""
-    return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+FOREVER = CacheControlHeader(max_age=31_536_000, immutable=True, public=True).to_header()
+
+GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
+"""That a reader takes gzip. Source: RFC 9110, section 12.5.3."""
 
 
-def page_routes() -> list[ControllerRouterHandler]:
-    """Return the routes of the page, none where it is not built."""
+def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
+    """
+    Return the routes of the page, none where it is not built.
+
+    Args:
+        demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
+    """
     if not (PAGE / "index.html").exists():
         return []
-    assets: Router = create_static_files_router(
-        path="/assets",
-        directories=[PAGE / "assets"],
-        cache_control=CacheControlHeader(max_age=31_536_000, immutable=True, public=True),
-        include_in_schema=False,
-    )
-    return [index, assets]
+
+    @get("/", include_in_schema=False, media_type="text/html")
+    async def index() -> Response[bytes]:
+        """Return the page; its assets' names change with their content, its own does not."""
+        html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
+        return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
+
+    return [index, asset]
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
+def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return a file that the page is made of, as the build has compressed it where the reader takes that: a quarter of the bytes."""
+    path = PAGE / "assets" / name
+    headers = {"cache-control": FOREVER, "vary": "Accept-Encoding"}
+    packed = path.with_name(f"{name}.gz")
+    if GZIP.search(request.headers.get("accept-encoding", "").lower()) and packed.is_file():
+        path = packed
+        headers["content-encoding"] = "gzip"
+    elif not path.is_file():
+        raise NotFoundException(f"the page has no file {name!r}")
+    return Response(path.read_bytes(), media_type=guess_type(name)[0] or "application/octet-stream", headers=headers)

@@ -1,7 +1,8 @@
-"""Joins the market to the hub: what the feeds bring is published, and candles are built while somebody listens."""
+"""Joins the market, and the desk where there is one, to the hub: what they bring is published, and they know who listens."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from pricewire.hub.hub import Hub
@@ -9,7 +10,11 @@ from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
-from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic, parse_topic
+from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
+from pricewire.trading.desk import Desk
+from pricewire.trading.store.ticks import RecordedTicks
+
+logger = logging.getLogger(__name__)
 
 
 class Prices:
@@ -19,6 +24,8 @@ class Prices:
     Attributes:
         market: instruments, history and the running feeds.
         hub: the streams.
+        desk: what gets every tick, and publishes the topics that are not the market's; None without trading.
+        recorder: what records every tick before the desk gets it; None without trading.
 
     Args:
         feeds: where prices come from.
@@ -27,6 +34,8 @@ class Prices:
     """
 
     def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
+        self.desk: Desk | None = None
+        self.recorder: RecordedTicks | None = None
         self._building: dict[str, CandleBody] = {}
         self.market = Market(feeds, self._publish, on_stale=self._stale)
         self.hub = Hub(limits=limits, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
@@ -53,6 +62,13 @@ class Prices:
                 self.hub.publish(topic, before, event=event)
         # One key: a reader that cannot keep up wants the newest price.
         self.hub.publish(topic, body, key=topic, event=event)
+        if isinstance(message, Tick) and self.desk is not None and self.recorder is not None:
+            self.recorder.record(message)
+            try:
+                self.desk.on_tick(message)
+            except Exception:
+                # Prices go on: what the market's listener raises would end them.
+                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
 
     def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
         for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
@@ -60,6 +76,10 @@ class Prices:
 
     def _first_stream(self, name: str) -> None:
         topic = parse_topic(name)
+        if not isinstance(topic, MarketTopic):
+            if self.desk is not None:
+                self.desk.first_stream(topic)
+            return
         self.market.want(topic)
         if isinstance(topic, CandlesTopic) and not self.hub.latest(name):
             candle = self.market.candle(topic.instrument_id, topic.granularity)
@@ -72,6 +92,13 @@ class Prices:
 
     def _last_stream(self, name: str) -> None:
         topic = parse_topic(name)
+        if not isinstance(topic, MarketTopic):
+            if self.desk is not None:
+                self.desk.last_stream(topic)
+            if not isinstance(topic, ContractsTopic | BalanceTopic):
+                # What becomes of contracts and balances is published all the same; the others have a gap from here on.
+                self.hub.forget(name)
+            return
         self.market.unwant(topic)
         if isinstance(topic, CandlesTopic):
             # Its candles are no longer published, so its log has a gap from here on.

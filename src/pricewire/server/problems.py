@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import re
+from typing import Any, get_args
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
 
-from pricewire.errors import InvalidTopicError, StreamRefusedError, UnknownInstrumentError
+from pricewire.errors import (
+    AccountError,
+    AccountSuspendedError,
+    ContractNotSellableError,
+    DatabaseError,
+    IdempotencyConflictError,
+    InsufficientBalanceError,
+    InvalidProposalError,
+    InvalidTopicError,
+    MarketClosedError,
+    PricewireError,
+    StreamRefusedError,
+    TooManyAttemptsError,
+    TradeRefusedError,
+    UnknownContractError,
+    UnknownInstrumentError,
+)
 from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +44,14 @@ CODES = {
     431: "REQUEST_TOO_LARGE",
 }
 
+CONFLICTS: dict[type[TradeRefusedError], str] = {
+    InsufficientBalanceError: "INSUFFICIENT_BALANCE",
+    IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
+    ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
+    MarketClosedError: "MARKET_CLOSED",
+}
+"""What may stand in the way of a trade."""
+
 INVALID = {400: ResponseSpec(ErrorBody, description="A parameter is missing or wrong; the message says which.", generate_examples=False)}
 REFUSED = {
     429: ResponseSpec(
@@ -34,7 +60,21 @@ REFUSED = {
         generate_examples=False,
     )
 }
-UNKNOWN = {404: ResponseSpec(ErrorBody, description="There is no such instrument.", generate_examples=False)}
+UNKNOWN = {404: ResponseSpec(ErrorBody, description="There is no such instrument, contract or account.", generate_examples=False)}
+CONFLICT = {409: ResponseSpec(ErrorBody, description="It cannot be traded now; the code says why.", generate_examples=False)}
+UNAVAILABLE = {503: ResponseSpec(ErrorBody, description="The database does not answer, or the server stops.", generate_examples=False)}
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "product_id": get_args(ProductId),
+    "duration_unit": get_args(DurationUnit),
+    "variant": get_args(Variant),
+}
+"""What members and parameters may be that are one of a few; msgspec says only that they are not."""
+
+
+CLIENT_GONE = "client disconnected prematurely"
+"""What the framework says of a client that breaks off its request, as a failure of the server's, and without a class of its own for it."""
 
 
 class InvalidParametersError(HTTPException):
@@ -43,8 +83,20 @@ class InvalidParametersError(HTTPException):
     status_code = 400
 
 
-class UnknownStreamError(HTTPException):
-    """There is no such stream."""
+class UnauthorizedError(HTTPException):
+    """A request has to show a token, or the one that it shows is not good."""
+
+    status_code = 401
+
+
+class ForbiddenError(HTTPException):
+    """A request's token is not for this."""
+
+    status_code = 403
+
+
+class UnknownError(HTTPException):
+    """There is nothing of that name."""
 
     status_code = 404
 
@@ -58,12 +110,22 @@ def problem(status: int, message: str, code: str | None = None, headers: dict[st
 def on_validation_error(request: Request[Any, Any, Any], error: ValidationException) -> Response[ErrorBody]:
     """Say which parameters are wrong, and how."""
     extra = error.extra if isinstance(error.extra, list) else []
-    faults = [f"{fault.get('key', 'body')}: {fault.get('message', 'is invalid')}" for fault in extra if isinstance(fault, dict)]
-    return problem(400, "; ".join(faults) or error.detail)
+    return problem(400, "; ".join(described(fault) for fault in extra if isinstance(fault, dict)) or error.detail)
+
+
+def described(fault: dict[str, Any]) -> str:
+    """Return what is wrong with a parameter, and what it may be where that is one of a few."""
+    key, message = str(fault.get("key", "body")), str(fault.get("message", "is invalid"))
+    # In a body the member's path stands at the end of the message.
+    name = re.findall(r"\w+", message if "$" in message else key)[-1:]
+    choices = CHOICES.get("".join(name)) if "enum" in message else None
+    return f"{key}: {message}" + (f"; give one of {', '.join(choices)}" if choices else "")
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[ErrorBody]:
     """Show an error of the framework in the surface's form."""
+    if error.detail == CLIENT_GONE:
+        return problem(400, "the request ended within its body")
     if error.status_code >= 500:
         return on_failure(request, error)
     message = error.detail
@@ -72,19 +134,43 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     return problem(error.status_code, message, headers=error.headers)
 
 
-def on_unknown_instrument(request: Request[Any, Any, Any], error: UnknownInstrumentError) -> Response[ErrorBody]:
+def on_unknown(request: Request[Any, Any, Any], error: PricewireError) -> Response[ErrorBody]:
     """Answer 404."""
     return problem(404, str(error))
 
 
-def on_invalid_topic(request: Request[Any, Any, Any], error: InvalidTopicError) -> Response[ErrorBody]:
+def on_invalid(request: Request[Any, Any, Any], error: InvalidTopicError | InvalidProposalError) -> Response[ErrorBody]:
     """Answer 400."""
     return problem(400, str(error))
 
 
-def on_stream_refused(request: Request[Any, Any, Any], error: StreamRefusedError) -> Response[ErrorBody]:
+def on_nested_too_deeply(request: Request[Any, Any, Any], error: RecursionError) -> Response[ErrorBody]:
+    """Answer 400 to a body that is nested so deeply that reading it gave up."""
+    logger.warning("%s %s: the body is nested too deeply", request.method, request.url.path)
+    return problem(400, "the body is nested too deeply")
+
+
+def on_no_text(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[ErrorBody]:
+    """Answer 400 to a body that is no UTF-8."""
+    return problem(400, f"the body is no UTF-8, from byte {error.start} of a text in it on")
+
+
+def on_refused(request: Request[Any, Any, Any], error: StreamRefusedError | TooManyAttemptsError) -> Response[ErrorBody]:
     """Answer 429, and say when to come again."""
     return problem(429, str(error), headers={"retry-after": str(error.retry_after)})
+
+
+def on_trade_refused(request: Request[Any, Any, Any], error: TradeRefusedError) -> Response[ErrorBody]:
+    """Answer 409 with what stands in the way, or 403."""
+    if isinstance(error, AccountSuspendedError):
+        return problem(403, str(error))
+    return problem(409, str(error), CONFLICTS[type(error)])
+
+
+def on_database_error(request: Request[Any, Any, Any], error: DatabaseError) -> Response[ErrorBody]:
+    """Answer 503 without any detail, which goes to the log."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "the database does not answer; try again", "UNAVAILABLE", {"retry-after": "5"})
 
 
 def is_refusal(error: Exception) -> bool:
@@ -101,8 +187,16 @@ def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[Er
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     ValidationException: on_validation_error,
     HTTPException: on_http_error,
-    UnknownInstrumentError: on_unknown_instrument,
-    InvalidTopicError: on_invalid_topic,
-    StreamRefusedError: on_stream_refused,
+    UnknownInstrumentError: on_unknown,
+    UnknownContractError: on_unknown,
+    AccountError: on_unknown,
+    InvalidTopicError: on_invalid,
+    InvalidProposalError: on_invalid,
+    TradeRefusedError: on_trade_refused,
+    DatabaseError: on_database_error,
+    StreamRefusedError: on_refused,
+    TooManyAttemptsError: on_refused,
+    UnicodeDecodeError: on_no_text,
+    RecursionError: on_nested_too_deeply,
     Exception: on_failure,
 }

@@ -1,0 +1,58 @@
+"""A PostgreSQL server of one's own, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+DEBIAN = Path("/usr/lib/postgresql")
+"""Where Debian keeps each version's programs, apart from the others."""
+
+
+def missing() -> str | None:
+    """Return why there is no PostgreSQL here; None where there is."""
+    return None if shutil.which("initdb") or any(DEBIAN.glob("*/bin/initdb")) else "there is no PostgreSQL (initdb)"
+
+
+def binaries() -> Path:
+    """Return where PostgreSQL's programs are."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    return max(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
+
+
+class PostgresServer:
+    """
+    A PostgreSQL server on a socket in its directory, and on no port; it has a database `postgres`.
+
+    Args:
+        settings: beside the defaults, as `fsync=off`.
+    """
+
+    def __init__(self, *settings: str) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="pricewire-postgres-"))
+        data = self._directory / "data"
+        if os.geteuid() == 0:
+            # The server refuses to run as root.
+            shutil.chown(self._directory, "postgres")
+        self._run("initdb", "--auth=trust", "--username=pricewire", "--encoding=UTF8", "--no-sync", f"--pgdata={data}")
+        options = " ".join(f"-c {each}" for each in ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings))
+        self._run("pg_ctl", "start", "--wait", "--silent", f"--pgdata={data}", f"--log={self._directory}/log", f"--options={options}")
+
+    def stop(self) -> None:
+        """Stop the server and remove its data."""
+        self._run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate", f"--pgdata={self._directory}/data")
+        shutil.rmtree(self._directory)
+
+    def address(self, database: str) -> str:
+        """Return the address of a database of the server."""
+        return f"postgresql://pricewire@/{database}?host={self._directory}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(binaries() / program), *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._directory)

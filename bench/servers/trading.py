@@ -1,0 +1,83 @@
+"""The whole server, as `pricewire serve` runs it, with accounts that can buy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+
+from bench.machine import ROOT, Placement
+from bench.servers.peer import PeerError
+from pricewire.server.auth.keys import local_key
+from pricewire.server.auth.tokens import Tokens
+from pricewire.trading.accounts import Accounts
+from pricewire.trading.store.database import Database
+
+SERVING = "Serving on http://127.0.0.1:"
+
+
+class TradingServer:
+    """
+    The server; a context manager.
+
+    Attributes:
+        port: where it listens.
+        pid: the process whose CPU is measured.
+        tokens: one for each account.
+
+    Args:
+        placement: which core it runs on.
+        accounts: how many accounts there are to be.
+        database: the address of an empty database; None for an SQLite file.
+    """
+
+    def __init__(self, placement: Placement, accounts: int, database: str | None) -> None:
+        self.port = 0
+        self.pid = 0
+        self.tokens: list[str] = []
+        self._placement = placement
+        self._accounts = accounts
+        self._database = database
+        # Not where files are kept in memory, as often in /tmp: a commit has to wait for a disk.
+        self._directory = tempfile.TemporaryDirectory(prefix="bench-trading-", dir=Path("/var/tmp"))
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> TradingServer:
+        data = Path(self._directory.name)
+        asyncio.run(self._open_accounts(self._database or data / "pricewire.db", Tokens(local_key(data))))
+        command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--data-dir", str(data)]
+        command += [] if self._database is None else ["--database", self._database]
+        with self._placement.on_server_core():
+            self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.pid = self._process.pid
+        self.port = self._read_port(self._process)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate()
+        self._directory.cleanup()
+
+    async def _open_accounts(self, address: str | Path, tokens: Tokens) -> None:
+        database = await Database.open(address)
+        try:
+            accounts = Accounts(database)
+            for number in range(self._accounts):
+                account = await accounts.add(f"buyer-{number}", balance=Decimal(100_000_000))
+                self.tokens.append(tokens.issue(account.uuid))
+        finally:
+            await database.close()
+
+    def _read_port(self, process: subprocess.Popen[str]) -> int:
+        assert process.stderr is not None, "it was asked for"
+        for line in process.stderr:
+            message = str(json.loads(line)["message"]) if line.startswith("{") else line
+            if message.startswith(SERVING):
+                return int(message.removeprefix(SERVING).split()[0])
+        raise PeerError("pricewire serve did not start")

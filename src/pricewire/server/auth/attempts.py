@@ -1,0 +1,79 @@
+"""How many passwords may be tried: few for one account, and few from one address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from pricewire.errors import TooManyAttemptsError
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """
+    How many failures are let pass.
+
+    Attributes:
+        burst: at once, after a quiet time.
+        seconds: after so many seconds one more.
+    """
+
+    burst: int
+    seconds: float
+
+
+OF_BOTH = Allowance(10, 12.0)
+"""For one account from one address: a person who has forgotten which password it was."""
+
+OF_ADDRESS = Allowance(50, 2.0)
+"""From one address for all accounts: an office behind one address, and no list of accounts tried through."""
+
+OF_ACCOUNT = Allowance(100, 6.0)
+"""For one account from all addresses: 14,400 guesses a day, spread over a botnet. Less would let it lock the owner out."""
+
+MAX_KEPT = 100_000
+"""How many accounts and addresses are remembered; beyond that those forgiven are forgotten."""
+
+
+class Attempts:
+    """
+    Counts attempts to log in that failed, or have not come to an end.
+
+    Args:
+        clock: returns the time in seconds.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # For each key until when its failures count, each of which adds its seconds.
+        self._until: dict[Hashable, float] = {}
+
+    def begin(self, account_id: str, address: Hashable) -> None:
+        """
+        Count an attempt, before it is known how it ends: those that are made at once count too.
+
+        Raises:
+            TooManyAttemptsError: it may not be made.
+        """
+        now = self._clock()
+        keys = self._keys(account_id, address)
+        waits = [self._until.get(key, now) - now - (each.burst - 1) * each.seconds for key, each in keys]
+        if (wait := max(waits)) > 0:
+            raise TooManyAttemptsError(1 + int(wait))
+        if len(self._until) > MAX_KEPT:
+            self._until = {key: until for key, until in self._until.items() if until > now}
+        for key, allowance in keys:
+            self._until[key] = max(self._until.get(key, now), now) + allowance.seconds
+
+    def succeeded(self, account_id: str, address: Hashable) -> None:
+        """Count an attempt no more, as it was none at guessing."""
+        now = self._clock()
+        for key, allowance in self._keys(account_id, address):
+            self._until[key] -= allowance.seconds
+            if self._until[key] <= now:
+                del self._until[key]
+
+    @staticmethod
+    def _keys(account_id: str, address: Hashable) -> list[tuple[Hashable, Allowance]]:
+        return [((account_id, address), OF_BOTH), (("address", address), OF_ADDRESS), (("account", account_id), OF_ACCOUNT)]

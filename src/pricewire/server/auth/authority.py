@@ -1,0 +1,113 @@
+"""Who may do what: logs accounts in and out, and checks what requests show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+
+from pricewire.errors import InvalidTokenError
+from pricewire.hub.hub import Hub
+from pricewire.server.auth.attempts import Attempts
+from pricewire.server.auth.keys import KeySource
+from pricewire.server.auth.lives import Lives
+from pricewire.server.auth.passwords import DEMO, Passwords
+from pricewire.server.auth.revocation import Revoked
+from pricewire.server.auth.tickets import Tickets
+from pricewire.server.auth.tokens import Token, TokenRules, Tokens
+from pricewire.trading.accounts import Account, Accounts
+from pricewire.trading.store.database import Database
+from pricewire.trading.store.revocations import Revocations
+
+
+class Authority:
+    """
+    Checks tokens, tickets and passwords.
+
+    Attributes:
+        tokens: what issues and checks tokens.
+        accounts: who there is.
+        lives: how long the protected streams last.
+
+    Args:
+        database: where accounts and revoked tokens are.
+        keys: what tokens are signed with; closed by `aclose`.
+        rules: what they have to say.
+        hub: whose streams end with their tokens.
+        demo_account: whether the demo account may log in with the password that everybody knows.
+    """
+
+    def __init__(self, database: Database, keys: KeySource, rules: TokenRules, hub: Hub, *, demo_account: bool = False) -> None:
+        self.tokens = Tokens(keys, rules)
+        self.accounts = Accounts(database)
+        self.lives = Lives(hub)
+        self._keys = keys
+        self._revoked = Revoked(Revocations(database), self.lives.revoke)
+        self._tickets = Tickets()
+        self._passwords = Passwords()
+        self._attempts = Attempts()
+        self._demo_account = demo_account
+
+    async def log_in(self, account_id: str, password: str, address: Hashable) -> Account | None:
+        """
+        Return the account that a password opens; None where it opens none.
+
+        Args:
+            account_id: the account's name.
+            password: what was given for it.
+            address: where the attempt comes from.
+
+        Raises:
+            TooManyAttemptsError: too many have failed.
+        """
+        self._attempts.begin(account_id, address)
+        account = await self.accounts.find(account_id)
+        is_right = await self._passwords.check(password, None if account is None else account.password_hash)
+        # It may be there from a time when nobody else reached the server.
+        is_closed = account_id == password == DEMO and not self._demo_account
+        if account is None or not is_right or is_closed:
+            return None
+        self._attempts.succeeded(account_id, address)
+        return account
+
+    async def log_out(self, token: Token) -> None:
+        """Revoke a token, here and in every process, and end its streams."""
+        await self._revoked.add(token)
+
+    async def check(self, text: str) -> Token:
+        """
+        Return what a token says.
+
+        Raises:
+            InvalidTokenError: it is not to be believed, or was revoked.
+        """
+        return self._unrevoked(await self.tokens.check(text))
+
+    def give_ticket(self, token: Token) -> tuple[str, float]:
+        """Return a ticket for one stream, and until when it is good, in seconds since 1970."""
+        return self._tickets.give(token)
+
+    def take_ticket(self, ticket: str) -> Token:
+        """
+        Return the token that a ticket stands for.
+
+        Raises:
+            InvalidTokenError: it is not good, or its token was revoked.
+        """
+        return self._unrevoked(self._tickets.take(ticket))
+
+    async def run(self) -> None:
+        """End streams with their tokens, until cancelled."""
+        await self._revoked.load()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.lives.run(), name="token expiry")
+            tasks.create_task(self._revoked.run(), name="token revocation")
+
+    async def aclose(self) -> None:
+        """End the threads and connections."""
+        self._passwords.close()
+        await self._keys.aclose()
+
+    def _unrevoked(self, token: Token) -> Token:
+        if token.id in self._revoked:
+            raise InvalidTokenError("the token was revoked; log in again")
+        return token

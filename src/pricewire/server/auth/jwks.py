@@ -1,0 +1,121 @@
+"""The keys of another issuer, fetched from the address where it publishes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import httpx2
+import jwt
+
+from pricewire.errors import InvalidTokenError, PricewireError
+
+logger = logging.getLogger(__name__)
+
+ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+"""Those with a public key, only: who knows a public key could sign by HMAC with it. Source: RFC 8725, section 3.1."""
+
+FLOOR_S = 10.0
+"""The shortest time between two fetches, in seconds: tokens with made-up key names must not turn into a storm on the issuer."""
+
+FRESH_S = 600.0
+"""After so many seconds the keys are fetched again, so that one which was withdrawn is not believed for ever."""
+
+TIMEOUT_S = 5.0
+"""How long a fetch may take, in seconds."""
+
+MAX_SIZE = 256 * 1024
+"""The largest set of keys, in bytes; usual ones have a few thousand."""
+
+
+class IssuerKeys:
+    """
+    The keys behind an address, kept while they are fresh, and longer while the issuer is down.
+
+    A token that names an unknown key has the set fetched anew: issuers publish a new key shortly before they use it. However many requests
+    wait for a fetch, there is one at a time.
+
+    Args:
+        url: where the issuer publishes its keys, as a JWK Set; `https`, unless it is on this machine.
+        clock: returns the time in seconds.
+
+    Raises:
+        PricewireError: the address is none of these.
+
+    Source: RFC 7517, section 5.
+    """
+
+    algorithms: tuple[str, ...] = ALGORITHMS
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in ("localhost", "127.0.0.1", "::1")):
+            raise PricewireError(f"keys from {url!r} could be anybody's: give an https address")
+        self._url = url
+        self._clock = clock
+        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S)
+        self._keys: list[jwt.PyJWK] = []
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
+        """
+        Return the key of a name and an algorithm; without a name, the only one of the algorithm.
+
+        Raises:
+            InvalidTokenError: the issuer has none.
+        """
+        now = self._clock()
+        key = self._known(key_id, algorithm)
+        if key is None:
+            if self._fetching is not None or now - self._tried_at >= FLOOR_S:
+                # Shielded: who waits may go away, the others still wait.
+                await asyncio.shield(self._fetch(now))
+                key = self._known(key_id, algorithm)
+        elif now - self._fetched_at >= FRESH_S and now - self._tried_at >= FLOOR_S:
+            self._fetch(now)
+        if key is None:
+            raise InvalidTokenError("the token is signed with a key that its issuer does not publish")
+        return key
+
+    async def aclose(self) -> None:
+        """End a fetch that is under way, and its connections."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+        await self._client.aclose()
+
+    def _known(self, key_id: str | None, algorithm: str) -> jwt.PyJWK | None:
+        fitting = [key for key in self._keys if key.algorithm_name == algorithm and key_id in (None, key.key_id)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _fetch(self, now: float) -> asyncio.Task[None]:
+        """Begin to fetch the keys, unless that is under way already."""
+        if self._fetching is None:
+            self._tried_at = now
+            self._fetching = asyncio.create_task(self._refresh(), name="issuer's keys")
+        return self._fetching
+
+    async def _refresh(self) -> None:
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_S),
+                self._client.stream("GET", self._url, headers={"accept": "application/json"}) as response,
+            ):
+                response.raise_for_status()
+                text = bytearray()
+                async for part in response.aiter_bytes():
+                    text += part
+                    if len(text) > MAX_SIZE:
+                        raise ValueError(f"more than {MAX_SIZE} bytes")
+            self._keys = [key for key in jwt.PyJWKSet.from_json(text.decode()).keys if key.algorithm_name in ALGORITHMS]
+            self._fetched_at = self._clock()
+        except (httpx2.HTTPError, jwt.PyJWTError, TimeoutError, ValueError, AttributeError, RecursionError) as error:
+            # What was good is still good: that the issuer cannot be reached must not log everybody out.
+            logger.warning("the keys of %s cannot be had (%s); those known before are used", self._url, type(error).__name__)
+        finally:
+            self._fetching = None

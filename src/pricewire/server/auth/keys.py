@@ -1,0 +1,144 @@
+"""The keys that tokens are signed and checked with, where this server signs: a key of its own, or a shared secret."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Any, Protocol
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pricewire.errors import InvalidTokenError, PricewireError
+
+KEY_FILE = "signing-key.pem"
+"""The name of the local key's file in the data directory."""
+
+MIN_SECRET = 32
+"""The shortest secret, in bytes: as long as what HMAC-SHA256 makes of it. Source: RFC 7518, section 3.2."""
+
+
+class KeySource(Protocol):
+    """
+    Where the keys come from that tokens are checked with.
+
+    Attributes:
+        algorithms: the only ones that a token of this source may name.
+    """
+
+    algorithms: tuple[str, ...]
+
+    async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
+        """
+        Return the key that a token names; each key is for one algorithm.
+
+        Raises:
+            InvalidTokenError: there is none.
+        """
+
+    async def aclose(self) -> None:
+        """Give up what the source holds open."""
+
+
+class SigningKey:
+    """
+    A key that this server signs with.
+
+    Attributes:
+        algorithms: the one that it is for.
+
+    Args:
+        key: what is signed with.
+        public: what is checked with, as a JSON Web Key; its `kid`, if it has one, is what tokens name it by.
+    """
+
+    def __init__(self, key: Ed25519PrivateKey | bytes, public: dict[str, Any]) -> None:
+        self._key = key
+        self._checks = jwt.PyJWK(public)
+        self.algorithms: tuple[str, ...] = (self._checks.algorithm_name,)
+
+    def __repr__(self) -> str:
+        return f"SigningKey(for {self.algorithms[0]})"
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return the token that says this."""
+        named = {} if self._checks.key_id is None else {"kid": self._checks.key_id}
+        return jwt.encode(claims, self._key, algorithm=self.algorithms[0], headers=named)
+
+    async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
+        """Return the key, for a token that names it or none; a key without a name is the only one that there can be."""
+        if self._checks.key_id is not None and key_id not in (None, self._checks.key_id):
+            raise InvalidTokenError("the token is signed with a key that this server does not know")
+        return self._checks
+
+    async def aclose(self) -> None:
+        """Hold nothing open."""
+
+
+def local_key(directory: Path) -> SigningKey:
+    """
+    Return the key of a data directory, which is made at the first time: Ed25519, in a file that only its owner may read.
+
+    Raises:
+        PricewireError: the file cannot be used, or others may read it.
+    """
+    path = directory / KEY_FILE
+    try:
+        if not path.exists():
+            make_key(path)
+        others = stat.S_IMODE(path.stat().st_mode) & 0o077
+        if others and os.name == "posix":
+            raise PricewireError(f"{path} may be read by others than its owner: chmod 600 it, or remove it to have a new key made")
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise PricewireError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise PricewireError(f"{path} holds no key: remove it to have a new one made; tokens of the old one end with it") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise PricewireError(f"{path} holds another key than Ed25519: remove it to have one made")
+    public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    name = encoded(hashlib.sha256(public).digest()[:12])
+    return SigningKey(key, {"kty": "OKP", "crv": "Ed25519", "x": encoded(public), "alg": "EdDSA", "kid": name})
+
+
+def make_key(path: Path) -> None:
+    """Write a new key where there is none; of processes that start together, one does."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    # Written whole under another name first: who finds the key finds all of it.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def shared_secret(secret: bytes) -> SigningKey:
+    """
+    Return the key that is a secret shared with another issuer, for HMAC-SHA256.
+
+    Raises:
+        PricewireError: it is too short.
+    """
+    if len(secret) < MIN_SECRET:
+        raise PricewireError(f"a shared secret of {len(secret)} bytes is too short; take {MIN_SECRET} random bytes or more")
+    return SigningKey(secret, {"kty": "oct", "k": encoded(secret), "alg": "HS256"})
+
+
+def encoded(data: bytes) -> str:
+    """Return bytes in the base64url of JOSE. Source: RFC 7515, section 2."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

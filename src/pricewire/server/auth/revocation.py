@@ -1,0 +1,78 @@
+"""Revoked tokens: known at once in this process, and within a second in the others that use the same database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from pricewire.errors import DatabaseError
+from pricewire.server.auth.tokens import Token
+from pricewire.trading.store.revocations import Revocations
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""How often what other processes revoked is asked for, in seconds."""
+
+PRUNE_S = 3600.0
+"""How often tokens that have expired are forgotten, in seconds."""
+
+GRACE_S = 300.0
+"""How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be believed."""
+
+
+class Revoked:
+    """
+    The tokens that are no longer good.
+
+    Args:
+        store: where all processes have them.
+        on_revoked: called with the id of each one that becomes known.
+    """
+
+    def __init__(self, store: Revocations, on_revoked: Callable[[str], None]) -> None:
+        self._store = store
+        self._on_revoked = on_revoked
+        self._known: dict[str, float] = {}
+        self._number = 0
+        self._pruned_at = 0.0
+
+    def __contains__(self, token_id: str) -> bool:
+        return token_id in self._known
+
+    async def add(self, token: Token) -> None:
+        """Revoke a token; when this returns, it stays so."""
+        await self._store.add(token.id, int(token.expires_at + GRACE_S))
+        self._learn(token.id, token.expires_at + GRACE_S)
+
+    async def load(self) -> None:
+        """Learn what has been revoked since the last time."""
+        for each in await self._store.since(self._number):
+            self._number = each.number
+            self._learn(each.token_id, each.expires_at)
+
+    async def run(self) -> None:
+        """Learn what other processes revoke, until cancelled."""
+        is_away = False
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.load()
+                if (now := time.time()) - self._pruned_at >= PRUNE_S:
+                    self._pruned_at = now
+                    self._known = {name: until for name, until in self._known.items() if until > now}
+                    await self._store.prune(int(now))
+            except DatabaseError as error:
+                # Once, not every second.
+                if not is_away:
+                    logger.warning("revoked tokens cannot be asked for: %s", error)
+                is_away = True
+            else:
+                is_away = False
+
+    def _learn(self, token_id: str, until: float) -> None:
+        if token_id not in self._known:
+            self._known[token_id] = until
+            self._on_revoked(token_id)

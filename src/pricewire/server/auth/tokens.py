@@ -1,0 +1,164 @@
+"""Tokens: JSON Web Tokens that say whose account they are for, what for, and until when."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from pricewire.errors import InvalidTokenError
+from pricewire.server.auth.keys import KeySource, SigningKey
+
+READ = "read"
+"""The scope of streams and of requests that change nothing."""
+
+TRADE = "trade"
+"""The scope of buying and selling."""
+
+MAX_SIZE = 8192
+"""The longest token, in bytes: an issuer's with many claims has 2,000, and a request's headers have 16 KiB in all."""
+
+LIFETIME_S = 3600.0
+"""How long a token is good that a login gives, in seconds; `PATCH /v1/streams/{id}` with a newer one has a stream live on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    What a good token says.
+
+    Attributes:
+        account: the account's `uuid`.
+        scopes: what it is for, `read` and `trade` among them.
+        id: what it is revoked by.
+        expires_at: until when it is good, in seconds since 1970.
+    """
+
+    account: str
+    scopes: frozenset[str]
+    id: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """
+    What a token has to say to be believed.
+
+    Attributes:
+        issuer: what its `iss` has to be; None where that does not matter.
+        audience: what its `aud` has to hold; None where it must have none, as it is for somebody else then.
+        leeway: how far its times may be off, in seconds: clocks of machines that are looked after differ by less.
+    """
+
+    issuer: str | None = None
+    audience: str | None = None
+    leeway: float = 10.0
+
+
+FAULTS: dict[type[jwt.PyJWTError], str] = {
+    jwt.ExpiredSignatureError: "the token has expired",
+    jwt.ImmatureSignatureError: "the token is not good yet",
+    jwt.InvalidIssuerError: "the token is of another issuer",
+    jwt.InvalidAudienceError: "the token is for another audience",
+    jwt.InvalidSignatureError: "the token's signature is not right",
+    jwt.InvalidAlgorithmError: "the token is signed by an algorithm that is not accepted",
+}
+"""What is said about a token. PyJWT's own texts would tell what the server expects, and what the token holds."""
+
+
+class Tokens:
+    """
+    Checks tokens, and issues them where the key is the server's own.
+
+    Args:
+        keys: what they are signed with.
+        rules: what they have to say.
+    """
+
+    def __init__(self, keys: KeySource, rules: TokenRules | None = None) -> None:
+        self._keys = keys
+        self._rules = rules or TokenRules()
+        self._jwt = jwt.PyJWT({"enforce_minimum_key_length": True})
+
+    @property
+    def can_issue(self) -> bool:
+        """Whether the key is the server's own."""
+        return isinstance(self._keys, SigningKey)
+
+    def issue(self, account: str, scopes: frozenset[str] = frozenset({READ, TRADE}), *, lifetime: float = LIFETIME_S) -> str:
+        """
+        Return a token for an account.
+
+        Args:
+            account: the account's `uuid`.
+            scopes: what it is for.
+            lifetime: how long it is good, in seconds.
+
+        Raises:
+            InvalidTokenError: the keys are those of another issuer, who alone can make tokens.
+        """
+        if not isinstance(self._keys, SigningKey):
+            raise InvalidTokenError("tokens of this server come from another issuer: log in there")
+        now = time.time()
+        claims: dict[str, Any] = {"account": account, "scope": " ".join(sorted(scopes)), "jti": secrets.token_hex(16)}
+        claims |= {"iat": int(now), "nbf": int(now), "exp": now + lifetime}
+        if self._rules.issuer is not None:
+            claims["iss"] = self._rules.issuer
+        if self._rules.audience is not None:
+            claims["aud"] = self._rules.audience
+        return self._keys.sign(claims)
+
+    async def check(self, text: str) -> Token:
+        """
+        Return what a token says.
+
+        Raises:
+            InvalidTokenError: it is not to be believed.
+
+        Source: RFC 8725, "JSON Web Token Best Current Practices".
+        """
+        if len(text) > MAX_SIZE:
+            raise InvalidTokenError(f"the token is longer than {MAX_SIZE} bytes")
+        try:
+            header = jwt.get_unverified_header(text)
+            algorithm = header.get("alg")
+            if algorithm not in self._keys.algorithms:
+                raise jwt.InvalidAlgorithmError
+            key = await self._keys.find(header.get("kid"), algorithm)
+            claims = self._jwt.decode(
+                text,
+                key,
+                algorithms=[algorithm],
+                issuer=self._rules.issuer,
+                audience=self._rules.audience,
+                leeway=self._rules.leeway,
+                options={"require": self._required()},
+            )
+            return self._read(claims, text)
+        except jwt.PyJWTError as error:
+            fault = next((fault for kind, fault in FAULTS.items() if isinstance(error, kind)), "the token cannot be read")
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            fault = "the token cannot be read"
+        # Without its cause, which would show the token in a traceback.
+        raise InvalidTokenError(fault)
+
+    def _required(self) -> list[str]:
+        configured = {"iss": self._rules.issuer, "aud": self._rules.audience}
+        return ["exp", *(name for name, value in configured.items() if value is not None)]
+
+    @staticmethod
+    def _read(claims: dict[str, Any], text: str) -> Token:
+        account, scope = claims.get("account"), claims.get("scope", "")
+        if not isinstance(account, str) or not account:
+            raise InvalidTokenError("the token names no account: it lacks the claim 'account'")
+        scopes = scope.split() if isinstance(scope, str) else [each for each in scope if isinstance(each, str)]
+        name = claims.get("jti")
+        if not isinstance(name, str) or not 0 < len(name) <= 128:
+            # Of what is signed, not of the signature, which may be written in more than one way.
+            name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
+        return Token(account, frozenset(scopes), name, float(claims["exp"]))

@@ -1,0 +1,113 @@
+"""Where streams begin: their topics are checked, they are counted, and those of an account are bound to its token."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pricewire.hub.event import Form
+from pricewire.protocol.topics import AccountTopic, CandlesTopic, TicksTopic, Topic
+from pricewire.server.auth.authority import Authority
+from pricewire.server.auth.guard import AnyRequest, Visitor, unauthorized
+from pricewire.server.event_stream import EventStream
+from pricewire.server.limits import Admission
+from pricewire.server.logs import logged
+from pricewire.server.prices import Prices
+from pricewire.server.problems import ForbiddenError, InvalidParametersError
+
+
+class Entrance:
+    """
+    Opens streams.
+
+    Args:
+        prices: where topics are, and the hub that carries them.
+        admission: who counts streams.
+        authority: who knows tokens; None where there are none.
+    """
+
+    def __init__(self, prices: Prices, admission: Admission, authority: Authority | None) -> None:
+        self._prices = prices
+        self._admission = admission
+        self._authority = authority
+
+    async def check(self, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
+        """
+        Return the topics' names in canonical form, or refuse the request before its stream starts.
+
+        Raises:
+            InvalidParametersError: there are too many.
+            InvalidProposalError: one asks for a contract that is not offered.
+            UnknownInstrumentError: no feed brings the instrument of one.
+            MarketClosedError: the instrument of one has no price yet.
+            UnauthorizedError: one is an account's, and the visitor shows no token.
+            ForbiddenError: one is another account's.
+        """
+        self.count(topics)
+        return [await self._check(topic, visitor) for topic in topics]
+
+    def count(self, topics: Collection[object]) -> None:
+        """
+        Refuse more topics than a stream may have.
+
+        Raises:
+            InvalidParametersError: there are too many.
+        """
+        limit = self._admission.limits.topics_per_stream
+        if len(topics) > limit:
+            raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
+
+    async def open(
+        self,
+        endpoint: str,
+        request: AnyRequest,
+        visitor: Visitor,
+        topics: Sequence[Topic],
+        form: Form,
+        *,
+        interval_ms: int = 0,
+        control: bool = False,
+        prelude: bytes = b"",
+    ) -> EventStream:
+        """
+        Return the response that streams topics, or refuse the request as `check` does.
+
+        Args:
+            endpoint: what the stream is counted as.
+            request: the request for it.
+            visitor: who makes it; the stream ends with its token, where it showed one.
+            topics: what to stream.
+            form: how events are shown.
+            interval_ms: at most one update per topic in so many milliseconds.
+            control: whether named events come beside the data.
+            prelude: encoded events that come first.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        names = await self.check(topics, visitor)
+        with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
+            stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
+            stream.on_close = place.give_back
+            if visitor.token is not None and self._authority is not None:
+                lives = self._authority.lives
+                lives.begin(stream.stream_id, visitor.token)
+
+                def close() -> None:
+                    lives.forget(stream.stream_id)
+                    place.give_back()
+
+                stream.on_close = close
+            return logged(stream, endpoint=endpoint, topics=len(names))
+
+    async def _check(self, topic: Topic, visitor: Visitor) -> str:
+        if isinstance(topic, TicksTopic | CandlesTopic):
+            return self._prices.check(topic)
+        desk = self._prices.desk
+        if desk is None:
+            raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
+        if isinstance(topic, AccountTopic):
+            if visitor.token is None:
+                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and show its token")
+            if visitor.token.account != topic.account_uuid:
+                raise ForbiddenError(f"topic {str(topic)!r} is another account's")
+        return str(await desk.prepare(topic))

@@ -1,0 +1,214 @@
+"""A bought contract and what can happen to it: it is entered, touched, settled, refunded or sold. Pure: times and prices come in."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from pricewire.protocol.messages import Tick
+from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
+
+Status = Literal["open", "sold", "settled", "refunded"]
+
+UPWARD = frozenset({"rise", "higher"})
+"""The variants that win above the barrier."""
+
+TICKS_PATIENCE_MS = 300_000
+"""How much longer than expected a duration in ticks may take, in milliseconds: real markets pause for a minute or two."""
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    A contract from its purchase on; each transition makes a new one.
+
+    Attributes:
+        contract_id: its own name, unique among all contracts.
+        reference_id: its name for people and receipts.
+        account_uuid: whose it is.
+        currency: of the stake and the payout.
+        product_id: what kind of contract it is.
+        variant: which side of it was bought.
+        instrument_id: on whose price it is.
+        duration: how long it lasts, in units.
+        duration_unit: the unit.
+        allow_equals: whether an exit spot equal to the barrier wins.
+        barrier: a price (`1250.00`), an offset from the entry spot with its sign (`+0.57`), or None: the entry spot itself.
+        stake: what was paid for it.
+        payout: what it pays if it wins.
+        commission: by how much the probability was raised in its price, and is lowered in what it can be sold for.
+        volatility: annual, that it was priced with; 1.0 is 100 %.
+        buy_time: when it was bought, in milliseconds since 1970 in UTC; so are the other times.
+        expiry_time: when it ends. Of a duration in ticks it is an estimate until its last tick has come.
+        entry_tick_time: the time of the first tick after the purchase; None before it.
+        entry_spot: the price of that tick.
+        barrier_price: the barrier as a price, known with the entry.
+        touch_time: of the product `touch`, when the barrier was reached; None where it was not (yet).
+        exit_tick_time: the time of the last tick of its life; None while it is open.
+        exit_spot: the price of that tick.
+        exit_time: when it was sold, or expired.
+        proceeds: what the account got for it at its end; None while it is open.
+        status: `open`, `sold`, `settled`, or `refunded` where its ticks did not come.
+    """
+
+    contract_id: str
+    reference_id: str
+    account_uuid: str
+    currency: str
+    product_id: ProductId
+    variant: Variant
+    instrument_id: str
+    duration: int
+    duration_unit: DurationUnit
+    allow_equals: bool
+    barrier: str | None
+    stake: Decimal
+    payout: Decimal
+    commission: float
+    volatility: float
+    buy_time: int
+    expiry_time: int
+    entry_tick_time: int | None = None
+    entry_spot: Decimal | None = None
+    barrier_price: Decimal | None = None
+    touch_time: int | None = None
+    exit_tick_time: int | None = None
+    exit_spot: Decimal | None = None
+    exit_time: int | None = None
+    proceeds: Decimal | None = None
+    status: Status = "open"
+
+
+def deadline(contract: Contract) -> int:
+    """
+    Return the last moment of a contract's life, in milliseconds since 1970: one without an exit by then has none.
+
+    That is its expiry. A duration in ticks lasts as long as its ticks take to come, but not for ever: the feed may have ended.
+    """
+    return contract.expiry_time + (TICKS_PATIENCE_MS if contract.duration_unit == "ticks" else 0)
+
+
+def is_entry(contract: Contract, tick: Tick) -> bool:
+    """Return whether a tick, the first one that comes after the purchase, lies in the contract's life."""
+    return contract.buy_time < tick.epoch_ms <= deadline(contract)
+
+
+def enter(contract: Contract, tick: Tick, interval_ms: int) -> Contract:
+    """
+    Return the contract with its entry.
+
+    Args:
+        contract: an open one that has no entry.
+        tick: the first tick after its purchase.
+        interval_ms: the time between two ticks, in milliseconds: a duration in ticks is expected to end after so many.
+    """
+    barrier = barrier_price(contract.barrier, tick.price)
+    expiry_time = contract.expiry_time
+    if contract.duration_unit == "ticks":
+        expiry_time = tick.epoch_ms + contract.duration * interval_ms
+    is_touched = contract.product_id == "touch" and tick.price == barrier
+    return msgspec.structs.replace(
+        contract,
+        entry_tick_time=tick.epoch_ms,
+        entry_spot=tick.price,
+        barrier_price=barrier,
+        expiry_time=expiry_time,
+        touch_time=tick.epoch_ms if is_touched else None,
+    )
+
+
+def entry_tick(contract: Contract) -> Tick:
+    """Return the entry of an entered contract as a tick: also its exit, where no other tick came in its life."""
+    time, spot = contract.entry_tick_time, contract.entry_spot
+    if time is None or spot is None:
+        raise ValueError(f"contract {contract.contract_id} has no entry")
+    return Tick(contract.instrument_id, time, spot, spot, spot)
+
+
+def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
+    """
+    Return a barrier as a price.
+
+    Args:
+        barrier: a price, an offset with its sign, or None for the spot itself.
+        spot: what an offset counts from.
+    """
+    if barrier is None:
+        return spot
+    return spot + Decimal(barrier) if barrier[0] in "+-" else Decimal(barrier)
+
+
+def reaches(contract: Contract, tick: Tick) -> bool:
+    """
+    Return whether a tick after the entry reaches the barrier, from whichever side of it the entry was.
+
+    Args:
+        contract: an entered one of the product `touch` that has not been touched.
+        tick: one of its life.
+    """
+    entry_spot, barrier = contract.entry_spot, contract.barrier_price
+    if entry_spot is None or barrier is None:
+        return False
+    return tick.price >= barrier if entry_spot <= barrier else tick.price <= barrier
+
+
+def touch(contract: Contract, tick: Tick) -> Contract:
+    """Return the contract as touched by a tick that reaches its barrier."""
+    return msgspec.structs.replace(contract, touch_time=tick.epoch_ms)
+
+
+def wins(contract: Contract, exit_spot: Decimal) -> bool:
+    """
+    Return whether an entered contract pays.
+
+    Args:
+        contract: the contract, with its touch if there was one.
+        exit_spot: the price of its last tick.
+    """
+    if contract.product_id == "touch":
+        return (contract.touch_time is not None) == (contract.variant == "touch")
+    if exit_spot == contract.barrier_price:
+        return contract.allow_equals
+    return (exit_spot > (contract.barrier_price or 0)) == (contract.variant in UPWARD)
+
+
+def settle(contract: Contract, exit_tick: Tick) -> Contract:
+    """
+    Return the contract as settled: it pays its payout or nothing.
+
+    Args:
+        contract: an entered one, with its touch if there was one.
+        exit_tick: the last tick at or before its expiry; of a duration in ticks, the last one of them.
+    """
+    is_timed = contract.duration_unit != "ticks"
+    expiry_time = contract.expiry_time if is_timed else exit_tick.epoch_ms
+    return msgspec.structs.replace(
+        contract,
+        expiry_time=expiry_time,
+        exit_tick_time=exit_tick.epoch_ms,
+        exit_spot=exit_tick.price,
+        exit_time=expiry_time,
+        proceeds=contract.payout if wins(contract, exit_tick.price) else contract.stake * 0,
+        status="settled",
+    )
+
+
+def refund(contract: Contract) -> Contract:
+    """Return the contract as given back for its stake, because no tick came in its life, or not all ticks of its duration."""
+    return msgspec.structs.replace(contract, exit_time=deadline(contract), proceeds=contract.stake, status="refunded")
+
+
+def sell(contract: Contract, price: Decimal, tick: Tick, now_ms: int) -> Contract:
+    """
+    Return the contract as sold.
+
+    Args:
+        contract: an open one.
+        price: what the account gets for it.
+        tick: the tick that this price was made of.
+        now_ms: when, in milliseconds since 1970.
+    """
+    return msgspec.structs.replace(
+        contract, exit_tick_time=tick.epoch_ms, exit_spot=tick.price, exit_time=now_ms, proceeds=price, status="sold"
+    )

@@ -1,0 +1,449 @@
+"""The desk: sells contracts, lets every tick happen to them, buys them back, settles them, and tells their holders."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from pricewire.errors import ContractNotSellableError, InvalidProposalError
+from pricewire.market.clock import Clock, SystemClock
+from pricewire.market.market import Market
+from pricewire.protocol.messages import Tick
+from pricewire.protocol.topics import (
+    AccountTopic,
+    BalanceTopic,
+    ClosedContractsTopic,
+    ContractsTopic,
+    OpenContractsTopic,
+    ProposalTopic,
+    QuoteTopic,
+)
+from pricewire.protocol.trading_messages import (
+    Amount,
+    BalanceBody,
+    ClosedContractsBody,
+    ContractsBody,
+    Purchased,
+    PurchaseRequest,
+    Sold,
+)
+from pricewire.trading.accounts import Accounts
+from pricewire.trading.announcer import CLOSED_LIMIT, Announcer, Publish
+from pricewire.trading.bodies import first_bid, purchased, sold
+from pricewire.trading.book import Book
+from pricewire.trading.books import PAST_TICKS, Books
+from pricewire.trading.contract_price import PayoutOffer, make_payout_offer
+from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.holders import Held, Holder, Holders
+from pricewire.trading.ledger import Ledger, Purchase
+from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_units
+from pricewire.trading.products import Products
+from pricewire.trading.proposals import Offer, make_offer, requested
+from pricewire.trading.purchase import check_slippage, digest, make_contract
+from pricewire.trading.recovery import Recovered
+from pricewire.trading.settlement import Settlement
+from pricewire.trading.store.ticks import RecordedTicks
+
+Answer = TypeVar("Answer")
+
+GRACE_MS = 2000
+"""How late a tick may come and still be the last of a contract's life, in milliseconds, where no later one has come."""
+
+WATCH_S = 0.5
+"""How often contracts are looked for whose life is over without a tick that says so, in seconds."""
+
+
+class Desk:
+    """
+    Trading, for the server: quotes, purchases, sales, positions and balances.
+
+    `run` has to run beside, `on_tick` has to be called with every tick after it was recorded, and `first_stream` and `last_stream` when a
+    topic of trading begins and ceases to have listeners. Before a stream is opened, `prepare` checks its topics. What is published:
+
+        topic                      event                                    key
+        proposal:…                 proposal                                 the topic
+        contract_price:…           contract_price                           the topic
+        contracts:<account>        contract_updated                         the contract's id
+                                   contract_opened                          none
+                                   contract_sold, contract_settled          none; they end the contract's id
+        open_contracts:<account>   contracts                                the topic
+        closed_contracts:<account> contracts                                the topic
+        balance:<account>          balance                                  the topic
+
+    Nothing of a contract or a balance is published before it is durable, and an account's events come in the order of its transactions.
+
+    Attributes:
+        products: what is offered.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        ledger: Ledger,
+        accounts: Accounts,
+        publish: Publish,
+        *,
+        products: Products | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """
+        Prepare to trade.
+
+        Args:
+            market: the instruments and their ticks.
+            ledger: the contracts and the money.
+            accounts: who trades.
+            publish: what carries messages to those who listen.
+            products: what is offered; by default all products at the usual commission.
+            clock: the time to run by; by default the system's.
+        """
+        self.products = products or Products()
+        self._ledger = ledger
+        self._clock = clock or SystemClock()
+        self._books = Books(market, self._clock)
+        self._holders = Holders(accounts)
+        self._announcer = Announcer(publish, self._books, self._clock)
+        self._publish = publish
+        self._held: dict[str, Held] = {}
+        self._heard: set[Holder] = set()
+        self._settlement = Settlement(ledger, self._holders, self._held, self._announcer, self._clock)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def restore(self, recovered: Iterable[Recovered], ticks: RecordedTicks) -> None:
+        """
+        Take up the open contracts of before a restart; called once, before the first tick.
+
+        Args:
+            recovered: what the recorded ticks say of them.
+            ticks: those recorded ticks.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        for each in recovered:
+            contract = each.contract
+            book = self._books.restore(contract.instrument_id)
+            if book.positions.newest is None:
+                for tick in await ticks.between(contract.instrument_id, 0, self._now_ms(), newest=PAST_TICKS):
+                    # Ticks that come again are late ones.
+                    book.remember(tick)
+                    book.positions.newest = tick
+            holder = await self._holders.find(contract.account_uuid)
+            book.positions.add(contract, each.ticks_seen)
+            self._hold(holder, book, contract)
+
+    async def run(self) -> None:
+        """Settle what has ended, until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._settlement.run(), name="settlement")
+            tasks.create_task(self._watch(), name="expiry watch")
+
+    def on_tick(self, tick: Tick) -> None:
+        """Let a tick happen: quotes are priced and published, contracts entered, touched, ended, priced and published."""
+        book = self._books.find(tick.instrument_id)
+        happened = book.on_tick(tick)
+        if happened is None:
+            return
+        for name, body in book.quotes():
+            self._publish(name, body, key=name, event="proposal" if name.startswith("proposal") else "contract_price")
+        self._settlement.add(happened.changed, happened.ended)
+        if self._heard and len(book.positions.table):
+            self._update(book, tick)
+
+    async def prepare(self, topic: QuoteTopic | AccountTopic) -> QuoteTopic | AccountTopic:
+        """
+        Return a topic in canonical form, ready for a stream to be opened on it.
+
+        Args:
+            topic: what somebody wants to listen to, and may.
+
+        Raises:
+            InvalidProposalError: what it asks for is not offered.
+            UnknownInstrumentError: no feed brings its instrument.
+            MarketClosedError: its instrument has no price yet.
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        if isinstance(topic, QuoteTopic):
+            return self._offer(topic)[1].topic
+        holder = await self._holders.find(topic.account_uuid)
+        if isinstance(topic, ClosedContractsTopic) and holder.closed is None:
+            holder.closed = await self._ledger.closed_contracts(topic.account_uuid, 1, CLOSED_LIMIT)
+        return topic
+
+    def first_stream(self, topic: QuoteTopic | AccountTopic) -> None:
+        """Publish a topic's current value, and its changes from now on; it was prepared before."""
+        if isinstance(topic, QuoteTopic):
+            self._quote(topic)
+            return
+        holder = self._holders[topic.account_uuid]
+        match topic:
+            case ContractsTopic():
+                holder.is_heard = True
+                self._listen(holder)
+                for contract_id, held in list(holder.open.items()):
+                    contract = held.book.positions.contracts.get(contract_id)
+                    if contract is not None and not held.is_waiting:
+                        self._announcer.updated(held, contract, held.book.newest_point())
+            case OpenContractsTopic():
+                holder.is_listed = True
+                self._listen(holder)
+                self._announcer.open_list(holder)
+            case ClosedContractsTopic():
+                if holder.closed is not None:
+                    self._announcer.closed_list(holder, holder.closed)
+            case BalanceTopic():
+                self._announcer.balance(holder)
+
+    def last_stream(self, topic: QuoteTopic | AccountTopic) -> None:
+        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
+        if isinstance(topic, QuoteTopic):
+            self._books.find(topic.instrument_id).remove_quote(str(topic))
+            return
+        holder = self._holders[topic.account_uuid]
+        match topic:
+            case ContractsTopic():
+                holder.is_heard = False
+            case OpenContractsTopic():
+                holder.is_listed = False
+            case ClosedContractsTopic():
+                holder.closed = None
+            case BalanceTopic():
+                pass
+        if not (holder.is_heard or holder.is_listed):
+            self._heard.discard(holder)
+
+    async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+        """
+        Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
+
+        It is carried to its end even if the caller is cancelled.
+
+        Args:
+            account_uuid: the buyer's account.
+            request: what is to be bought.
+
+        Raises:
+            InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
+            UnknownInstrumentError: no feed brings the instrument.
+            MarketClosedError: there is no price to trade at.
+            InsufficientBalanceError: the account has less than the stake.
+            AccountSuspendedError: the account may not buy.
+            AccountError: there is no such account.
+            IdempotencyConflictError: the request's key was used for another purchase.
+            DatabaseError: the database does not answer; whether it was bought, a repetition shows.
+        """
+        return await self._finish(self._buy(account_uuid, request))
+
+    async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
+        """
+        Buy a contract back at what it was worth at the newest tick.
+
+        It is carried to its end even if the caller is cancelled.
+
+        Args:
+            account_uuid: the holder's account.
+            contract_id: which contract.
+
+        Raises:
+            UnknownContractError: the account has no such contract.
+            ContractNotSellableError: it has ended, has not begun, or is worth nothing.
+            MarketClosedError: there is no price to trade at.
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        return await self._finish(self._sell(account_uuid, contract_id))
+
+    async def open_contracts(self, account_uuid: str) -> ContractsBody[Amount]:
+        """
+        Return an account's open contracts, oldest first.
+
+        Raises:
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        holder = await self._holders.find(account_uuid)
+        self._price(holder)
+        return self._announcer.open_body(holder)
+
+    async def closed_contracts(self, account_uuid: str, page: int = 1, limit: int = CLOSED_LIMIT) -> ClosedContractsBody[Amount]:
+        """
+        Return some of an account's closed contracts, newest first.
+
+        Args:
+            account_uuid: whose.
+            page: which of them, from 1.
+            limit: how many a page has.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        return self._announcer.closed_body(await self._ledger.closed_contracts(account_uuid, page, limit), page, limit)
+
+    async def balance(self, account_uuid: str) -> BalanceBody[Amount]:
+        """
+        Return what an account has.
+
+        Raises:
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        return self._announcer.balance_body(await self._holders.find(account_uuid))
+
+    async def check_contract(self, account_uuid: str, contract_id: str) -> None:
+        """
+        Check that a contract is the account's.
+
+        Raises:
+            UnknownContractError: it is not.
+            DatabaseError: the database does not answer.
+        """
+        await self._ledger.find(contract_id, account_uuid)
+
+    async def _buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+        key, hashed = request.idempotency_key, digest(request)
+        first = await self._ledger.bought(account_uuid, key, hashed)
+        if first is not None:
+            return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+        topic, variant = requested(request, self.products)
+        holder = await self._holders.find(account_uuid)
+        async with holder.lock:
+            book, offer = self._offer(topic, holder.currency)
+            tick, volatility = self._books.tradable(book)
+            priced = book.price(offer)
+            if priced is None or not isinstance(offer, Offer):
+                raise InvalidProposalError(f"{topic} cannot be bought")
+            contract = make_contract(
+                offer,
+                variant,
+                priced,
+                tick,
+                names=(str(uuid.uuid4()), f"{secrets.randbelow(10**12):012d}"),
+                account_uuid=account_uuid,
+                volatility=volatility,
+                quantum=book.quantum,
+                now_ms=self._now_ms(),
+            )
+            check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
+            # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
+            book.positions.add(contract)
+            try:
+                bought = await self._ledger.buy(Purchase(contract, key, hashed))
+            except BaseException:
+                self._settlement.forget(book, contract.contract_id)
+                raise
+            if bought.is_repeated:
+                self._settlement.forget(book, contract.contract_id)
+            else:
+                self._opened(holder, book, contract, bought.balance)
+            return purchased(key, bought.contract, book.instrument.display_name)
+
+    def _opened(self, holder: Holder, book: Book, contract: Contract, balance: Any) -> None:
+        """Publish a purchase."""
+        held = self._hold(holder, book, contract)
+        self._announcer.opened(held, contract)
+        if holder.is_heard:
+            # The value of its key, for who begins to listen before the next tick.
+            self._announcer.updated(held, contract, b"")
+        holder.change, holder.balance = balance - holder.balance, balance
+        self._announcer.balance(holder)
+        if holder.is_listed:
+            self._announcer.open_list(holder)
+
+    async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
+        holder = await self._holders.find(account_uuid)
+        async with holder.lock:
+            held = holder.open.get(contract_id)
+            contract = None if held is None else held.book.positions.contracts.get(contract_id)
+            if held is None or contract is None:
+                known = await self._ledger.find(contract_id, account_uuid)
+                raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
+            book = held.book
+            tick, _ = self._books.tradable(book)
+            if contract.entry_tick_time is None:
+                raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
+            bid = int(book.positions.bids(tick, book.interval_ms, contract_id)[0])
+            if bid == 0:
+                raise ContractNotSellableError(contract_id, "it is worth nothing now")
+            closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, self._now_ms()))
+            self._settlement.forget(book, contract_id)
+            await self._settlement.closed(closed)
+            return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
+
+    def _hold(self, holder: Holder, book: Book, contract: Contract) -> Held:
+        held = Held(holder, book, to_units(first_bid(contract), contract.currency))
+        self._held[contract.contract_id] = holder.open[contract.contract_id] = held
+        return held
+
+    def _offer(self, topic: QuoteTopic, currency: str = DEFAULT_CURRENCY) -> tuple[Book, Offer | PayoutOffer]:
+        """Return what a topic asks for, checked, and the book that it belongs to."""
+        book = self._books.find(topic.instrument_id)
+        tick = self._books.newest(book)
+        if isinstance(topic, ProposalTopic):
+            return book, make_offer(topic, self.products, book.instrument, tick.price, currency)
+        return book, make_payout_offer(topic, self.products, book.instrument, tick.price)
+
+    def _quote(self, topic: QuoteTopic) -> None:
+        """Publish a quote now and with every tick."""
+        try:
+            book, offer = self._offer(topic)
+        except InvalidProposalError:
+            # An offset that was above zero when the stream was prepared, and no longer is.
+            return
+        name = str(topic)
+        book.add_quote(name, offer)
+        body = book.quote(offer)
+        if body is not None:
+            self._publish(name, body, key=name, event="proposal" if isinstance(topic, ProposalTopic) else "contract_price")
+
+    def _listen(self, holder: Holder) -> None:
+        self._heard.add(holder)
+        self._price(holder)
+
+    def _price(self, holder: Holder) -> None:
+        """Bring the worth of an account's contracts up to the newest ticks; while somebody listens every tick does that."""
+        for contract_id, held in holder.open.items():
+            book = held.book
+            if book.tick is not None and contract_id in book.positions.table:
+                held.bid = int(book.positions.bids(book.tick, book.interval_ms, contract_id)[0])
+
+    def _update(self, book: Book, tick: Tick) -> None:
+        """Publish what the contracts of an instrument are worth, to those who listen."""
+        positions, announcer = book.positions, self._announcer
+        newest = book.newest_point()
+        listed = set()
+        for contract_id, bid in zip(positions.table.items, positions.bids(tick, book.interval_ms).tolist(), strict=True):
+            held = self._held.get(contract_id)
+            if held is None:
+                # Its purchase is not durable yet.
+                continue
+            held.bid = bid
+            if held.is_waiting:
+                continue
+            holder = held.holder
+            if holder.is_heard:
+                announcer.updated(held, positions.contracts[contract_id], newest)
+            if holder.is_listed:
+                listed.add(holder)
+        for holder in listed:
+            announcer.open_list(holder)
+
+    async def _watch(self) -> None:
+        """End contracts whose life is over without a tick that says so."""
+        while True:
+            await self._clock.sleep(WATCH_S)
+            for book in self._books:
+                self._settlement.add([], book.positions.on_time(self._now_ms() - GRACE_MS))
+
+    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Await work that goes on to its end even if the waiting is cancelled: what is durable has to be published."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ns() // 1_000_000

@@ -1,0 +1,213 @@
+"""The products: what kinds of contracts there are, and what may be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from pricewire.errors import InvalidProposalError
+from pricewire.protocol.trading_messages import (
+    AmountBounds,
+    DurationBounds,
+    DurationsAllowed,
+    DurationUnit,
+    Product,
+    ProductConfig,
+    ProductDefaults,
+    ProductsBody,
+    ProductValidations,
+    Variant,
+)
+from pricewire.trading.money import DEFAULT_CURRENCY, checked_amount, to_amount, to_text
+
+COMMISSION = 0.012
+"""What is added to the probability that a contract is priced with."""
+
+UNIT_MS: dict[DurationUnit, int] = {"seconds": 1000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
+"""The units of time, in milliseconds; a tick is none."""
+
+DURATIONS: dict[DurationUnit, DurationBounds] = {
+    "ticks": DurationBounds(1, 10),
+    "seconds": DurationBounds(15, 86_400),
+    "minutes": DurationBounds(1, 1440),
+    "hours": DurationBounds(1, 24),
+    "days": DurationBounds(1, 365),
+}
+"""How many of each unit a contract may last."""
+
+STAKES = {
+    "USD": ("1", "50000"),
+    "EUR": ("1", "50000"),
+    "GBP": ("1", "50000"),
+    "JPY": ("100", "7500000"),
+    "BTC": ("0.00001", "0.5"),
+    "ETH": ("0.0005", "15"),
+}
+"""The least and the highest stake, by currency."""
+
+MOST_PAYOUT = 2
+"""How many times the highest stake the highest payout is."""
+
+
+class ProductTerms(msgspec.Struct, frozen=True):
+    """
+    A product and its terms.
+
+    Attributes:
+        product: its names.
+        variants: its two sides: the one that wins above the barrier or at a touch, then the other.
+        has_barrier: whether the barrier can be chosen; otherwise it is the entry spot.
+        commission: is added to the probability in a price, and subtracted in what a contract can be sold for.
+    """
+
+    product: Product
+    variants: tuple[Variant, Variant]
+    has_barrier: bool
+    commission: float = COMMISSION
+
+    @property
+    def is_touch(self) -> bool:
+        """Whether it is a matter of touching the barrier, which equality does."""
+        return self.product.id == "touch"
+
+
+PRODUCTS: tuple[ProductTerms, ...] = (
+    ProductTerms(Product("rise_fall", "Rise/Fall"), ("rise", "fall"), has_barrier=False),
+    ProductTerms(Product("high_low", "Higher/Lower"), ("higher", "lower"), has_barrier=True),
+    ProductTerms(Product("touch", "Touch/No Touch"), ("touch", "no_touch"), has_barrier=True),
+)
+
+
+class Products:
+    """The products of a house."""
+
+    def __init__(self, commissions: Mapping[str, float] | None = None) -> None:
+        """
+        Offer all products.
+
+        Args:
+            commissions: of the products that have another than `COMMISSION`; above 0 and below 1.
+
+        Raises:
+            InvalidProposalError: a commission is out of bounds, or there is no such product.
+        """
+        self._terms: dict[str, ProductTerms] = {terms.product.id: terms for terms in PRODUCTS}
+        for product_id, commission in (commissions or {}).items():
+            if not 0 < commission < 1:
+                raise InvalidProposalError(f"commission {commission} of {product_id} is not between 0 and 1")
+            self._terms[product_id] = msgspec.structs.replace(self.terms(product_id), commission=commission)
+
+    def listed(self) -> ProductsBody:
+        """Return all products."""
+        return ProductsBody([terms.product for terms in self._terms.values()])
+
+    def terms(self, product_id: str) -> ProductTerms:
+        """
+        Return a product's terms.
+
+        Raises:
+            InvalidProposalError: there is no such product.
+        """
+        terms = self._terms.get(product_id)
+        if terms is None:
+            raise InvalidProposalError(f"product {product_id!r} is none of {', '.join(self._terms)}")
+        return terms
+
+    def config(self, product_id: str, currency: str = DEFAULT_CURRENCY) -> ProductConfig:
+        """
+        Return what a form for a product begins with, and what it may hold.
+
+        Args:
+            product_id: the product.
+            currency: of the amounts.
+
+        Raises:
+            InvalidProposalError: there is no such product or currency.
+        """
+        terms = self.terms(product_id)
+        stake, payout = bounds(currency)
+        defaults = ProductDefaults(terms.product.id, 5, "minutes", terms.is_touch, 10.0, list(terms.variants))
+        durations = DurationsAllowed(list(DURATIONS), **DURATIONS)
+        return ProductConfig(defaults, ProductValidations(durations, stake, payout))
+
+
+def bounds(currency: str) -> tuple[AmountBounds, AmountBounds]:
+    """
+    Return the least and the highest stake, and payout.
+
+    Raises:
+        InvalidProposalError: there is no such currency.
+    """
+    if currency not in STAKES:
+        raise InvalidProposalError(f"currency {currency!r} is none of {', '.join(STAKES)}")
+    least, most = (to_amount(Decimal(text), currency) for text in STAKES[currency])
+    return AmountBounds(to_text(least), to_text(most)), AmountBounds(to_text(least), to_text(most * MOST_PAYOUT))
+
+
+def check_duration(duration: int, unit: DurationUnit) -> None:
+    """
+    Check how long a contract is to last.
+
+    Raises:
+        InvalidProposalError: no contract lasts so long, or so short.
+    """
+    allowed = DURATIONS[unit]
+    if not allowed.min <= duration <= allowed.max:
+        raise InvalidProposalError(f"duration {duration} is not {allowed.min} to {allowed.max} {unit}")
+
+
+def checked_stake(stake: Decimal, currency: str) -> Decimal:
+    """
+    Return a stake with the decimals of its currency.
+
+    Raises:
+        InvalidProposalError: there is no such currency, or the stake has too many decimals or is out of bounds.
+    """
+    return _within(checked_amount(stake, currency, "stake"), bounds(currency)[0], "stake", currency)
+
+
+def checked_payout(payout: Decimal, currency: str) -> Decimal:
+    """
+    Return a payout with the decimals of its currency.
+
+    Raises:
+        InvalidProposalError: there is no such currency, or the payout has too many decimals or is out of bounds.
+    """
+    return _within(checked_amount(payout, currency, "payout"), bounds(currency)[1], "payout", currency)
+
+
+def _within(amount: Decimal, allowed: AmountBounds, name: str, currency: str) -> Decimal:
+    if not Decimal(allowed.min) <= amount <= Decimal(allowed.max):
+        raise InvalidProposalError(f"{name} {to_text(amount)} is not {allowed.min} to {allowed.max} {currency}")
+    return amount
+
+
+def checked_barrier(barrier: str | None, terms: ProductTerms, pip_size: int, spot: Decimal) -> str | None:
+    """
+    Return a barrier that can be traded.
+
+    Args:
+        barrier: a price, an offset with its sign, or None for the product's own.
+        terms: of the product.
+        pip_size: the decimals of the instrument's prices.
+        spot: the price now, which an offset counts from.
+
+    Raises:
+        InvalidProposalError: the product has none, it lies between two pips, or at or below zero, or is no distance away.
+    """
+    if barrier is None:
+        return None
+    if not terms.has_barrier:
+        raise InvalidProposalError(f"barrier {barrier}: {terms.product.id} has none, its barrier is the entry spot")
+    number = Decimal(barrier)
+    if number != round(number, pip_size):
+        raise InvalidProposalError(f"barrier {barrier} has more than the {pip_size} decimals of the instrument's prices")
+    if barrier[0] in "+-":
+        if number == 0:
+            raise InvalidProposalError(f"barrier {barrier} is the spot itself; choose an offset of at least a pip")
+        number += spot
+    if number <= 0:
+        raise InvalidProposalError(f"barrier {barrier} is not above zero; the price is {spot} now")
+    return barrier

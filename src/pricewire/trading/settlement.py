@@ -1,0 +1,169 @@
+"""Settlement: what ticks have done to contracts is made durable, in batches, and then told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+
+from pricewire.errors import DatabaseError
+from pricewire.market.clock import Clock
+from pricewire.trading.announcer import CLOSED_LIMIT, Announcer
+from pricewire.trading.book import Book
+from pricewire.trading.contracts import Contract
+from pricewire.trading.holders import Held, Holder, Holders
+from pricewire.trading.ledger import Closed, Ledger
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+"""How many contracts are written in one transaction at most: others wait for it."""
+
+RETRY_S = 1.0
+"""After how many seconds what a database did not take is tried again."""
+
+
+class Settlement:
+    """
+    Writes entries, touches, settlements and refunds to the ledger, and publishes them when it has them.
+
+    Contracts that are to be written wait here, each as it is now. Nothing gets lost while the database does not answer, and a process that
+    dies meanwhile finds it all in the recorded ticks.
+    """
+
+    def __init__(self, ledger: Ledger, holders: Holders, held: dict[str, Held], announcer: Announcer, clock: Clock) -> None:
+        """
+        Begin with nothing to write.
+
+        Args:
+            ledger: the contracts and the money.
+            holders: whose contracts they are.
+            held: the open contracts that are durable, by their ids; those that are closed are taken out.
+            announcer: tells the holders.
+            clock: the time to wait by.
+        """
+        self._ledger = ledger
+        self._holders = holders
+        self._held = held
+        self._announcer = announcer
+        self._clock = clock
+        self._changed: dict[str, Contract] = {}
+        self._ended: dict[str, Contract] = {}
+        self._work = asyncio.Event()
+
+    def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
+        """
+        Have contracts written.
+
+        Args:
+            changed: those that were entered or touched.
+            ended: those that were settled or refunded.
+        """
+        for contract in changed:
+            self._changed[contract.contract_id] = contract
+            self._wait(contract)
+        for contract in ended:
+            self._changed.pop(contract.contract_id, None)
+            self._ended[contract.contract_id] = contract
+            self._wait(contract)
+
+    def forget(self, book: Book, contract_id: str) -> None:
+        """Let go of a contract that was sold, or was not bought after all."""
+        book.positions.remove(contract_id)
+        self._changed.pop(contract_id, None)
+        self._ended.pop(contract_id, None)
+
+    async def run(self) -> None:
+        """Write and publish, until it is cancelled."""
+        is_away = False
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                while self._ended or self._changed:
+                    await self._write()
+            except DatabaseError as error:
+                # Once, not at every try.
+                if not is_away:
+                    logger.warning("%d contracts wait to be settled: %s", len(self._ended), error)
+                is_away = True
+                await self._clock.sleep(RETRY_S)
+                self._work.set()
+            else:
+                is_away = False
+
+    async def closed(self, closed: Closed) -> None:
+        """Publish the end of a contract; the caller has its account's lock."""
+        await self._publish([closed])
+
+    def _wait(self, contract: Contract) -> None:
+        held = self._held.get(contract.contract_id)
+        if held is not None:
+            held.is_waiting = True
+        self._work.set()
+
+    async def _write(self) -> None:
+        """Write and publish one batch."""
+        batch = {**dict(_first(self._ended, BATCH)), **dict(_first(self._changed, BATCH))}
+        async with AsyncExitStack() as stack:
+            # In their order: a purchase or a sale has one of them at most, so nobody waits for another who waits.
+            for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
+                await stack.enter_async_context(self._holders[account_uuid].lock)
+            # As they are by now: some may have gone on meanwhile, or were sold.
+            ended = [self._ended[contract_id] for contract_id in batch if contract_id in self._ended]
+            changed = [self._changed[contract_id] for contract_id in batch if contract_id in self._changed]
+            await self._ledger.enter(changed)
+            closed = await self._ledger.settle(ended)
+            for contract in changed:
+                if self._changed.get(contract.contract_id) is contract:
+                    del self._changed[contract.contract_id]
+                    self._changed_is_durable(contract)
+            for contract in ended:
+                # Also of those that are not among the closed: they had been closed before.
+                del self._ended[contract.contract_id]
+                self._release(contract)
+            await self._publish(closed)
+
+    def _changed_is_durable(self, contract: Contract) -> None:
+        held = self._held.get(contract.contract_id)
+        if held is None or contract.contract_id in self._ended:
+            return
+        held.is_waiting = False
+        if held.holder.is_heard:
+            self._announcer.updated(held, contract, held.book.newest_point())
+
+    async def _publish(self, closed: Iterable[Closed]) -> None:
+        touched: dict[Holder, None] = {}
+        for each in closed:
+            contract = each.contract
+            holder = self._release(contract)
+            self._announcer.closed(contract)
+            if each.change:
+                holder.balance, holder.change = each.balance, each.change
+                self._announcer.balance(holder)
+            touched[holder] = None
+        for holder in touched:
+            if holder.is_listed:
+                self._announcer.open_list(holder)
+        for holder in touched:
+            if holder.closed is None:
+                continue
+            try:
+                holder.closed = await self._ledger.closed_contracts(holder.account_uuid, 1, CLOSED_LIMIT)
+            except DatabaseError as error:
+                # The contracts are closed and told all the same; the list comes with the next one.
+                logger.warning("a list of closed contracts is not up to date: %s", error)
+            else:
+                self._announcer.closed_list(holder, holder.closed)
+
+    def _release(self, contract: Contract) -> Holder:
+        """Take a contract out of the open ones; return whose it was."""
+        holder = self._holders[contract.account_uuid]
+        self._held.pop(contract.contract_id, None)
+        holder.open.pop(contract.contract_id, None)
+        return holder
+
+
+def _first(contracts: Mapping[str, Contract], count: int) -> list[tuple[str, Contract]]:
+    return [item for item, _ in zip(contracts.items(), range(count), strict=False)]

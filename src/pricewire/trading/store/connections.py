@@ -1,0 +1,46 @@
+"""How connections to a database begin, and how their transactions do."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_MS = 30_000
+"""How long to wait for another process's transaction on an SQLite file, in milliseconds."""
+
+PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_MS}",
+    "PRAGMA journal_mode = WAL",
+    # In WAL mode, NORMAL would not wait for the disk at a commit: a purchase that was answered could be lost with the power.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def prepare_engine(engine: Engine, *, writes: bool) -> None:
+    """
+    Have an engine's SQLite connections wait for each other, commit to the disk and begin their transactions explicitly.
+
+    Args:
+        engine: of either database; nothing is done to one of PostgreSQL, whose defaults are right.
+        writes: whether its transactions write. One that began as a reader could not become a writer when another process has
+            written meanwhile, so these take the lock at their beginning.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # The driver begins no transactions of its own: it would do so late, and never with IMMEDIATE.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)

@@ -1,0 +1,103 @@
+"""
+The tables, as the code uses them; `migrations/` makes them.
+
+Money is whole numbers of the currency's smallest unit. Prices of instruments are decimals as text, exact and with their decimals. Times are
+milliseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("uuid", Text, primary_key=True),
+    Column("id", Text, unique=True),
+    Column("type", Text),
+    Column("group", Text),
+    Column("status", Text),
+    Column("currency", Text),
+    Column("password_hash", Text),
+    Column("balance", BigInteger),
+)
+"""Who trades. The balance is the sum of the account's transactions: both change in one database transaction."""
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("account_uuid", Text, ForeignKey("accounts.uuid")),
+    Column("contract_id", Text, ForeignKey("contracts.contract_id")),
+    Column("kind", Text),
+    Column("amount", BigInteger),
+    Column("balance", BigInteger),
+    Column("epoch_ms", BigInteger),
+)
+"""Every change of a balance, with the balance after it."""
+
+contracts = Table(
+    "contracts",
+    metadata,
+    Column("contract_id", Text, primary_key=True),
+    Column("reference_id", Text),
+    Column("account_uuid", Text, ForeignKey("accounts.uuid")),
+    Column("currency", Text),
+    Column("product_id", Text),
+    Column("variant", Text),
+    Column("instrument_id", Text),
+    Column("duration", BigInteger),
+    Column("duration_unit", Text),
+    Column("allow_equals", Boolean),
+    Column("barrier", Text),
+    Column("stake", BigInteger),
+    Column("payout", BigInteger),
+    Column("commission", Double),
+    Column("volatility", Double),
+    Column("buy_time", BigInteger),
+    Column("expiry_time", BigInteger),
+    Column("entry_tick_time", BigInteger),
+    Column("entry_spot", Text),
+    Column("barrier_price", Text),
+    Column("touch_time", BigInteger),
+    Column("exit_tick_time", BigInteger),
+    Column("exit_spot", Text),
+    Column("exit_time", BigInteger),
+    Column("proceeds", BigInteger),
+    Column("status", Text),
+)
+"""Contracts, with the fields of `Contract`."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_uuid", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text),
+    Column("contract_id", Text),
+    Column("expiry_time", BigInteger),
+)
+"""Which purchase a key stands for, and what of the answer changes later: a repeated request gets the first answer."""
+
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("token_id", Text, unique=True),
+    Column("expires_at", BigInteger),
+)
+"""Tokens that are no longer good."""
+
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("instrument_id", Text, primary_key=True),
+    Column("epoch_ms", BigInteger, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("price", Text),
+    Column("bid", Text),
+    Column("ask", Text),
+)
+"""Recorded ticks; `number` tells those of the same millisecond apart, in the order of their coming."""

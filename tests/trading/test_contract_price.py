@@ -1,0 +1,97 @@
+"""`action=contract_price`: what a payout costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from feeds import GOLD
+from pricewire.errors import InvalidProposalError
+from pricewire.protocol.topics import ContractPriceTopic, parse_topic
+from pricewire.trading.book import Book
+from pricewire.trading.contract_price import PayoutOffer, make_payout_offer, parse_duration
+from pricewire.trading.pricing import YEAR_MS, above_probability
+from pricewire.trading.products import Products
+from trading.contract_maker import BUY_TIME, tick
+from trading.test_proposals import SPOT
+
+
+def offer(text: str) -> PayoutOffer:
+    topic = parse_topic(f"contract_price:{text}")
+    assert isinstance(topic, ContractPriceTopic)
+    return make_payout_offer(topic, Products(), GOLD, SPOT)
+
+
+def price(text: str) -> dict[str, Any]:
+    book = Book(GOLD, 0.5)
+    book.remember(tick(0))
+    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(book.quote(offer(text))))
+    return decoded
+
+
+def test_a_price_has_the_members_of_the_surface() -> None:
+    probability = float(above_probability(10_000, 10_025.5, 0.5, 300_000 / YEAR_MS))
+    assert price("CALL:GOLD:5:minutes:USD:100:100.25") == {
+        "date_start": BUY_TIME // 1000,
+        "date_expiry": BUY_TIME // 1000 + 300,
+        "spot": "100.00",
+        "strike": "100.25",
+        "price": f"{100 * (probability + 0.012):.2f}",
+        "trade_type": "CALL",
+        "instrument": "GOLD",
+        "currency": "USD",
+        "payout": "100.00",
+        "pricing_parameters": {
+            "commission_percent": 1.2,
+            "commission_amount": "1.20",
+            "volatility": 0.5,
+            "spot_price": "100.00",
+            "duration_in_years": pytest.approx(300_000 / YEAR_MS),
+        },
+    }
+
+
+def test_call_and_put_cost_the_payout_the_commissions_and_no_equality() -> None:
+    call, put = price("CALL:GOLD:1:days:USD:1000"), price("PUT:GOLD:1:days:USD:1000")
+    assert call["strike"] == put["strike"] == "100.00"
+    equal = float(above_probability(10_000, 9999.5, 0.5, 1 / 365) - above_probability(10_000, 10_000.5, 0.5, 1 / 365))
+    assert float(call["price"]) + float(put["price"]) == pytest.approx(1000 * (1 + 2 * 0.012 - equal), abs=0.02)
+
+
+def test_another_currency_and_an_offset() -> None:
+    quoted = price("PUT:GOLD:10:ticks:BTC:0.5:-1.5")
+    assert (quoted["strike"], quoted["payout"], quoted["currency"]) == ("98.50", "0.50000000", "BTC")
+    assert len(quoted["price"]) == len("0.00600000")
+
+
+def test_it_has_a_canonical_topic() -> None:
+    assert str(offer("CALL:GOLD:5:minutes:USD:100.00:+01.50").topic) == "contract_price:CALL:GOLD:5:minutes:USD:100:+1.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("CALL:GOLD:11:ticks:USD:100", "duration 11"),
+        ("CALL:GOLD:5:minutes:XXX:100", "currency 'XXX' is none of"),
+        ("CALL:GOLD:5:minutes:USD:100001", "payout 100001.00 is not 1.00 to 100000.00 USD"),
+        ("CALL:GOLD:5:minutes:USD:100:-100", "is not above zero"),
+    ],
+)
+def test_what_is_not_offered_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidProposalError, match=message):
+        offer(text)
+
+
+def test_durations() -> None:
+    assert [parse_duration(text) for text in ("5t", "15s", "1m", "24h", "365d")] == [
+        (5, "ticks"),
+        (15, "seconds"),
+        (1, "minutes"),
+        (24, "hours"),
+        (365, "days"),
+    ]
+    for text in ("", "5", "m", "05m", "5 m", "5M", "-1m", "1.5h", "5m\n"):
+        with pytest.raises(InvalidProposalError, match="is not a number and a unit"):
+            parse_duration(text)

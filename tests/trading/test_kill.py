@@ -1,0 +1,74 @@
+"""Killed at any moment, again and again: nothing answered is lost, nothing is doubled, every contract ends as the ticks say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from pricewire.trading.accounts import Accounts
+from pricewire.trading.ledger import Ledger
+from pricewire.trading.recovery import recover
+from pricewire.trading.store.database import Database
+from pricewire.trading.store.tables import idempotency_keys
+from pricewire.trading.store.ticks import RecordedTicks
+from trading.books import check_books
+
+SOURCES = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("trade_until_killed.py")
+KILLS = {True: 25, False: 8}
+"""How often, of an SQLite file and of a PostgreSQL server's client."""
+
+
+async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: str) -> None:
+    database = await Database.open(database_address)
+    account = await Accounts(database).add("alice", balance=Decimal("1000000.00"))
+    kills = KILLS[database.is_embedded]
+    await database.close()  # so that an SQLite file is recovered from its log by those that come after a kill
+
+    command = [str(SCRIPT), database_address, account.uuid, str(kills), "1"]
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": f"{SOURCES / 'src'}:{SOURCES / 'tests'}"}
+    )
+    output, _ = await program.communicate()
+    assert program.returncode == 0
+    answers = [json.loads(line) for line in output.splitlines()]
+
+    database = await Database.open(database_address)
+    ticks = RecordedTicks(database)
+    ledger = Ledger(database, ticks)
+    in_a_minute = time.time_ns() // 1_000_000 + 60_000
+    assert await recover(ledger, ticks, in_a_minute) == []
+    await check_books(database)
+    page = await ledger.closed_contracts(account.uuid, limit=100_000)
+    contracts = {contract.contract_id: contract for contract in page.contracts}
+    bought = {key: contract_id for kind, key, *rest in answers if kind == "bought" for contract_id in rest}
+    assert len(bought) > kills
+    assert set(bought.values()) <= contracts.keys(), "no purchase that was answered is lost"
+    assert len(set(bought.values())) == len(bought), "each key has its contract"
+    async with database.read() as connection:
+        keys = (await connection.execute(select(func.count()).select_from(idempotency_keys))).scalar_one()
+    assert keys == len(contracts), "and no contract is without a key"
+
+    ends = {
+        contract_id: (kind, Decimal(change)) for kind, contract_id, *rest in answers if kind not in ("asked", "bought") for change in rest
+    }
+    assert ends.items() <= {name: (contract.status, contract.proceeds) for name, contract in contracts.items()}.items(), "no end is lost"
+    recorded = await ticks.between("GOLD", 0, in_a_minute)
+    for contract in contracts.values():
+        life = [tick for tick in recorded if contract.buy_time < tick.epoch_ms <= contract.expiry_time]
+        if contract.status == "refunded":
+            assert life == []
+        elif contract.entry_tick_time is not None:
+            assert (contract.entry_tick_time, contract.entry_spot) == (life[0].epoch_ms, life[0].price)
+        if contract.status == "settled":
+            assert (contract.exit_tick_time, contract.exit_spot) == (life[-1].epoch_ms, life[-1].price)
+            assert contract.proceeds == (contract.payout if life[-1].price > life[0].price else 0)
+    assert {"sold", "settled"} <= Counter(contract.status for contract in contracts.values()).keys()
+    await database.close()
