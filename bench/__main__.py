@@ -8,7 +8,21 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import compression, fanout, idle, memory, positions, pricing, purchases, slow_link, slow_readers, storm, trading_floor
+from bench import (
+    client,
+    compression,
+    decoder,
+    fanout,
+    idle,
+    memory,
+    positions,
+    pricing,
+    purchases,
+    slow_link,
+    slow_readers,
+    storm,
+    trading_floor,
+)
 from bench.machine import Placement
 from bench.report import Progress, Report, save, show
 
@@ -30,6 +44,10 @@ BENCHMARKS: dict[str, Run] = {
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "slow_readers": lambda placement, progress, options: slow_readers.run(
         placement, slow_readers.QUICK if options.quick else slow_readers.Settings(), progress
+    ),
+    "client": lambda placement, progress, options: client.run(placement, client.QUICK if options.quick else client.Settings(), progress),
+    "decoder": lambda placement, progress, options: decoder.run(
+        placement, decoder.QUICK if options.quick else decoder.Settings(), progress
     ),
     "pricing": lambda placement, progress, options: pricing.run(
         placement, pricing.QUICK if options.quick else pricing.Settings(), progress

@@ -56,7 +56,7 @@ PURE = {
         "quotes.py",
         "volatility.py",
     },
-    "client": {"reconnect.py"},
+    "client": {"conflation.py", "lanes.py", "lineup.py", "pacing.py", "routes.py", "reconnect.py"},
     "protocol": {path.name for path in (SOURCE / "protocol").glob("*.py")},
 }
 """The modules that know no loop, no clock and no log."""

@@ -2,20 +2,26 @@
 Live trading data streamed over Server-Sent Events: the server and the Python client.
 
     pricewire.connect               prices as typed objects, over a connection that looks after itself
+    pricewire.log_in                tokens for it, from an account and its password
     pricewire.EventSource           any event stream
     pricewire.create_sse_connection the same with callbacks
+    pricewire.sync                  all of these without `await`
 
     pricewire.Hub                   publishes messages to streams
     pricewire.EventStream           the response that streams them, in any ASGI application
     pricewire.run                   serves such an application, without a task for each stream
 """
 
+from pricewire import sync
 from pricewire.client.callbacks import SSEConnection, create_sse_connection
 from pricewire.client.connect import Wire, connect
 from pricewire.client.event_source import EventSource
+from pricewire.client.login import Login, log_in
 from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
 from pricewire.client.subscription import Subscription
+from pricewire.client.tokens import Credentials, Token
 from pricewire.errors import (
+    BufferOverflowError,
     CallbackError,
     ClientError,
     ConnectError,
@@ -29,6 +35,8 @@ from pricewire.errors import (
     ProtocolError,
     ReconnectExhausted,
     StreamError,
+    TokenError,
+    TradeUncertainError,
     UnknownInstrumentError,
 )
 from pricewire.hub.event import Event, Form, envelope, plain
@@ -36,16 +44,24 @@ from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
+from pricewire.protocol.topics import ProposalTopic
+from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractDetails, ContractsBody, ProposalBody, Purchased, Sold
 from pricewire.server.event_stream import EventStream
 from pricewire.server.run import run
 
 __all__ = [
+    "BalanceBody",
+    "BufferOverflowError",
     "CallbackError",
     "Candle",
     "ClientError",
     "ConnectError",
     "ConnectionState",
     "ContentTypeError",
+    "ContractBody",
+    "ContractDetails",
+    "ContractsBody",
+    "Credentials",
     "DecodeError",
     "Envelope",
     "Event",
@@ -60,22 +76,32 @@ __all__ = [
     "InstrumentPrice",
     "InvalidTopicError",
     "LogLimits",
+    "Login",
     "PricewireError",
+    "ProposalBody",
+    "ProposalTopic",
     "ProtocolError",
+    "Purchased",
     "ReadyState",
     "ReconnectExhausted",
     "ReconnectPolicy",
     "SSEConnection",
     "ServerSentEvent",
+    "Sold",
     "State",
     "StreamError",
     "Subscription",
     "Tick",
+    "Token",
+    "TokenError",
+    "TradeUncertainError",
     "UnknownInstrumentError",
     "Wire",
     "connect",
     "create_sse_connection",
     "envelope",
+    "log_in",
     "plain",
     "run",
+    "sync",
 ]

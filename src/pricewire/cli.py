@@ -22,6 +22,7 @@ from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
+from pricewire.recorder.record import record as record_ticks
 from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits, allow_open_files
@@ -182,6 +183,32 @@ def watch(*instruments: str, url: str = "http://127.0.0.1:8080") -> None:
     if not instruments:
         raise PricewireError("name the instruments to watch: pricewire watch R_100 EURUSD")
     sys.exit(asyncio.run(watch_prices(url, list(instruments), Console())))
+
+
+@app.command
+def record(
+    *instruments: str,
+    to: Path,
+    url: str = "http://127.0.0.1:8080",
+    token: str | None = None,
+    count: int | None = None,
+) -> None:
+    """
+    Record ticks into a Parquet file, which `pricewire serve --feed replay:PATH` plays.
+
+    `pricewire record R_100 EURUSD --to ticks.parquet` records until Ctrl-C. The file is complete at any moment; a recording that was
+    interrupted goes on where it stopped when the same command is given again.
+
+    Args:
+        instruments: whose ticks, `R_100` for instance.
+        to: the file.
+        url: the server.
+        token: who asks, where the server wants to know; better given as `PRICEWIRE_TOKEN`, which other users of the machine do not see.
+        count: how many ticks are enough.
+    """
+    if not instruments:
+        raise PricewireError("name the instruments to record: pricewire record R_100 --to ticks.parquet")
+    sys.exit(asyncio.run(record_ticks(url, list(instruments), to, Console(stderr=True), token=token, count=count)))
 
 
 @app.meta.default

@@ -23,6 +23,10 @@ class RawConnection:
         self.method, self.target, _ = lines[0].decode("latin-1").split(" ")
         self.headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:] if line)}
 
+    async def body(self) -> bytes:
+        """Return the request's body."""
+        return await self._reader.readexactly(int(self.headers.get(b"content-length", b"0")))
+
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
@@ -39,6 +43,10 @@ class RawConnection:
                 pass
         except ConnectionError:
             pass
+
+    def end(self) -> None:
+        """Say that nothing more will be sent."""
+        self._writer.write_eof()
 
     def abort(self) -> None:
         """Break the connection with a reset."""

@@ -31,14 +31,14 @@ async def test_candles() -> None:
 
 
 async def test_a_topic_is_asked_for_once() -> None:
-    async with RawServer(hold(tick_event(1))) as server, connect(server.url) as wire:
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url) as wire:
         await anext(wire.ticks("A", "B", "A"))
     assert server.connections[0].target == "/sse?topic=ticks:A&topic=ticks:B"
 
 
 async def test_a_token_asks_for_the_protected_stream_and_shows_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with RawServer(hold(tick_event(1))) as server, connect(server.url, token="secret") as wire:
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url, token="secret") as wire:
         ticks = wire.ticks("A")
         await anext(ticks)
         texts = repr(wire) + repr(ticks)
@@ -51,17 +51,18 @@ async def test_leaving_the_block_ends_iterations_in_other_tasks() -> None:
     async def read(wire_ticks: object) -> int:
         return len([tick async for tick in wire_ticks])  # type: ignore[attr-defined]
 
-    async with RawServer(hold(tick_event(1))) as server, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+    async with RawServer(hold(tick_event(1, "A"))) as server, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
         async with connect(server.url) as wire:
             readers = [group.create_task(read(wire.ticks("A"))) for _ in range(5)]
-            await server.requests(5)
+            await wire.ticks("A").snapshot()
         with pytest.raises(RuntimeError, match="closed"):
             wire.ticks("A")
-    assert all(reader.result() <= 1 for reader in readers)
+    assert all(reader.result() == 1 for reader in readers)
+    assert len(server.connections) == 1
 
 
 async def test_a_client_of_the_users_own_stays_open() -> None:
-    async with RawServer(hold(tick_event(1))) as server, httpx2.AsyncClient() as client:
+    async with RawServer(hold(tick_event(1, "A"))) as server, httpx2.AsyncClient() as client:
         async with connect(server.url, http_client=client) as wire:
             await anext(wire.ticks("A"))
         assert not client.is_closed
@@ -75,6 +76,16 @@ async def test_mistakes_show_before_any_request() -> None:
             wire.candles("R_100", 61)
         with pytest.raises(ValueError, match="no instrument"):
             wire.ticks()
+        with pytest.raises(ValueError, match="no instrument or topic"):
+            wire.topic("", type=dict)
+        with pytest.raises(ValueError, match="buffer is 1; it has room for a message of each of the 2 topics"):
+            wire.ticks("A", "B", buffer=1)
+        with pytest.raises(ValueError, match="interval is -1 s"):
+            wire.ticks("A", interval=-1)
+        with pytest.raises(ValueError, match="one of latest, error, block"):
+            wire.ticks("A", overflow="newest")  # type: ignore[arg-type] # that is what is tested
+        with pytest.raises(ValueError, match="overflow is 'latest' with them"):
+            wire.ticks("A", debounce=1, overflow="block")
     with pytest.raises(ValueError, match="address"):
         connect("127.0.0.1:8080")
     with pytest.raises(ValueError, match="Authorization") as raised:
@@ -109,18 +120,17 @@ async def test_an_unknown_instrument_of_a_real_server(server: Serving) -> None:
     assert (raised.value.status, raised.value.code) == (404, "NOT_FOUND")
 
 
-async def test_a_real_server_resumes_where_a_reader_stopped(server: Serving, feed: HandFeed) -> None:
+async def test_giving_up_a_message_keeps_the_connection_and_loses_none(server: Serving, feed: HandFeed) -> None:
     server.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
     async with asyncio.timeout(PATIENCE), connect(server.url) as wire:
         ticks = wire.ticks("GOLD")
         assert (await anext(ticks)).epoch_ms == 1_796_000_000_000
         with pytest.raises(TimeoutError):
-            # The connection goes with the read that is given up.
             await asyncio.wait_for(anext(ticks), 0.05)
         for moment in range(1, 4):
             server.call(feed.give, 1.0, 1.2, 1_796_000_000_000 + moment)
         assert [(await anext(ticks)).epoch_ms - 1_796_000_000_000 for _ in range(3)] == [1, 2, 3]
-        assert ticks.start == "resumed"
+        assert ticks.start == "snapshot"
 
 
 async def test_a_heartbeat_of_a_real_server_keeps_a_silent_stream_alive(server: Serving, feed: HandFeed) -> None:

@@ -4,23 +4,23 @@ import httpx2
 import pytest
 
 from pricewire.client.connection import Connection, connect
-from pricewire.client.request import build_headers
+from pricewire.client.reconnect import ReconnectPolicy
+from pricewire.client.request import Target, build_headers
 from pricewire.errors import ContentTypeError, HTTPStatusError
 
 from .raw_server import RawConnection, RawServer, answer, hold, status, stream
 
 
 async def open_connection(client: httpx2.AsyncClient, url: str) -> Connection | None:
-    return await connect(
-        client,
-        url,
-        build_headers(None),
-        last_event_id="7",
-        max_event_size=1000,
+    target = Target(
+        url=url,
+        headers=build_headers(None),
+        reconnect=ReconnectPolicy(),
         idle_timeout=None,
-        on_stale=lambda: None,
-        on_dead=lambda: None,
+        retry_statuses=False,
+        max_event_size=1000,
     )
+    return await connect(client, target, last_event_id="7", on_stale=lambda: None, on_dead=lambda: None)
 
 
 async def test_a_connection_from_its_request_to_its_end() -> None:

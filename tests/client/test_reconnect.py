@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +23,8 @@ from pricewire.client.reconnect import (
 from pricewire.errors import ConnectError
 
 CAUSE = ConnectError("http://example.com/", "lost")
+
+VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "reconnection.json").read_text())
 
 seconds = st.floats(0, 1e6)
 chances = st.floats(0, 1, exclude_max=True)
@@ -156,3 +161,18 @@ def test_retry_after_is_seconds_or_a_date(value: str, expected: float | None) ->
 def test_no_retry_after_breaks_the_client(value: str) -> None:
     wait = parse_retry_after(value, 0.0)
     assert wait is None or wait >= 0
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_vectors(vector: dict[str, Any]) -> None:
+    times = {name: vector["policy"][name] / 1000 for name in ("interval", "ceiling", "floor")}
+    reconnection = Reconnection(ReconnectPolicy(attempts=vector["policy"]["attempts"], **times))
+    for step in vector["steps"]:
+        if step["do"] == "received":
+            reconnection.received()
+        elif step["do"] == "retry":
+            reconnection.retry = step["milliseconds"] / 1000
+        else:
+            after = step.get("retry_after")
+            wait = reconnection.failed(CAUSE, step["chance"], retry_after=None if after is None else after / 1000)
+            assert wait == (None if step["wait"] is None else pytest.approx(step["wait"] / 1000))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import runpy
+import subprocess
+import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,11 @@ import pytest
 import uvicorn
 
 from pricewire.hub.hub import Hub
+from pricewire.market.simulated import SimulatedFeed
+from pricewire.server.app import create_app
+from pricewire.server.auth.keys import local_key
 from pricewire.server.handover import ChunkedStream, HandoverProtocol
+from pricewire.server.house import TradingSetup
 from pricewire.server.run import Server
 from serving import Reader, Serving
 
@@ -59,3 +66,31 @@ def test_fastapi(name: str) -> None:
             assert serving.call(handed_over, hub) == [name == "handover"]
         serving.call(hub.close)
         assert "/orders" in httpx2.get(f"{serving.url}/openapi.json").json()["paths"]
+
+
+def test_threads(server: Serving) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "threads.py"), server.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["R_10", "R_50", "R_100"]
+    assert done.stdout.count("in 5 ticks") == 3
+
+
+def test_trading_bot(tmp_path: Path) -> None:
+    trading = TradingSetup(tmp_path / "pricewire.db", local_key(tmp_path), demo_account=True)
+    with Serving(create_app([SimulatedFeed(seed=1, rate=20)], trading=trading), http=HandoverProtocol) as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(EXAMPLES / "trading_bot.py"), server.url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("at ")
+    assert any(line.startswith("contract_opened: worth ") for line in lines)
+    assert lines[-2].startswith("contract_settled: worth ")
+    profit, balance = (Decimal(line.rpartition(" ")[2]) for line in lines[-2:])
+    assert balance == 10_000 + profit

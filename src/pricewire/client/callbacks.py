@@ -11,6 +11,7 @@ from pricewire.client.connect import stream_url
 from pricewire.client.event_source import EventSource
 from pricewire.client.reconnect import ConnectionState
 from pricewire.client.report import OnError, OnOpen, OnState, Reporter, refuse_coroutine_functions
+from pricewire.client.tokens import Token
 from pricewire.client.typed import EnvelopeDecoder, TypedDecoder
 from pricewire.errors import ClientError, DecodeError
 from pricewire.protocol.decoder import ServerSentEvent
@@ -76,7 +77,7 @@ def create_sse_connection(
     *,
     base_url: str = "http://127.0.0.1:8080",
     headers: Mapping[str, str] | None = None,
-    token: str | None = None,
+    token: Token | None = None,
     on_message: Callable[[Any], object],
     on_error: OnError | None = None,
     on_open: OnOpen | None = None,
@@ -98,7 +99,7 @@ def create_sse_connection(
         params: the request's parameters, `action` or `topic` among them; a list stands for a parameter that is repeated.
         base_url: the server's address.
         headers: more headers for the request.
-        token: who asks; with a token the protected stream is used.
+        token: who asks, or an asynchronous function that returns that; with it the protected stream is used.
         on_message: called with each message: an `InstrumentPrice` for the action `instrument_price`, an `Envelope` of a `Tick` or a
             `Candle` for topics, and plain data for all else.
         on_error: called with each error, also where the stream goes on; by default errors are logged.
@@ -126,7 +127,8 @@ def create_sse_connection(
 
     source = EventSource(
         f"{stream_url(base_url, protected=token is not None)}?{urlencode(_flatten(params), safe=':')}",
-        headers=dict(headers or {}) | ({} if token is None else {"authorization": f"Bearer {token}"}),
+        headers=headers,
+        token=token,
         reconnect_attempts=reconnect_attempts,
         reconnect_interval=reconnect_interval,
         retry_statuses=True,

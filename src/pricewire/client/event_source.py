@@ -7,7 +7,7 @@ Source: WHATWG HTML, section 9.2, "Server-sent events".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +16,8 @@ import httpx2
 from pricewire.client.link import Link
 from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
 from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter, refuse_coroutine_functions
-from pricewire.client.request import Target, build_headers, check_url, public_url
+from pricewire.client.request import Target, authorization_header, build_headers, check_url, public_url
+from pricewire.client.tokens import Credentials, Token
 from pricewire.client.typed import read_error
 from pricewire.client.watchdog import IDLE_TIMEOUT
 from pricewire.errors import StreamError
@@ -47,6 +48,8 @@ class EventSource:
     Args:
         url: the stream's address, `http` or `https`.
         headers: more headers for the request.
+        token: who asks, or an asynchronous function that returns that, or `Credentials` that others share. With a function, a token that
+            the server rejects is replaced once, and one that is about to expire in time. It is sent to this address's origin only.
         reconnect: when to try again; by default made from the next two.
         reconnect_attempts: how many attempts in a row; None: for ever.
         reconnect_interval: the greatest wait before the first, in seconds.
@@ -62,8 +65,8 @@ class EventSource:
         on_state: called with each change of the connection's state.
 
     Raises:
-        ValueError: the address is none of `http` or `https`, a header cannot be sent, or a time is not above 0.
-        TypeError: a callback is a coroutine function.
+        ValueError: the address is none of `http` or `https`, a header or the token cannot be sent, or a time is not above 0.
+        TypeError: a callback is a coroutine function, or the token is none.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class EventSource:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        token: Token | Credentials | None = None,
         reconnect: ReconnectPolicy | None = None,
         reconnect_attempts: int | None = 3,
         reconnect_interval: float = 1.0,
@@ -91,6 +95,7 @@ class EventSource:
         target = Target(
             url=url,
             headers=build_headers(headers),
+            credentials=_credentials_of(token, headers),
             reconnect=reconnect or ReconnectPolicy.of(reconnect_attempts, reconnect_interval),
             idle_timeout=idle_timeout,
             retry_statuses=retry_statuses,
@@ -101,6 +106,8 @@ class EventSource:
         self._reporter = Reporter(on_error=on_error, on_state=on_state)
         self._link = Link(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
         self._events: deque[ServerSentEvent] = deque()
+        # By the type; the keys tell two registrations of the same callback apart.
+        self._listeners: dict[str, dict[object, OnMessage]] = {}
 
     @property
     def url(self) -> str:
@@ -149,14 +156,22 @@ class EventSource:
             ConnectError: the address cannot be requested.
             ReconnectExhausted: all attempts failed.
         """
-        while not self._link.is_closed:
-            if not self._events:
-                self._events.extend(await self._link.advance())
+        link, events = self._link, self._events
+        while not link.is_closed:
+            if not events:
+                events.extend(await link.advance())
                 continue
-            event = self._events.popleft()
+            event = events.popleft()
+            # Behind the last event of a chunk there may be another that has only an id.
+            link.cursor = event.last_event_id if events else link.decoded_id
+            if event.type == "message" and self._on_message is None and not self._listeners:
+                if link.reconnection.attempt:
+                    # Asked first: a call for each event would show.
+                    link.reconnection.received()
+                return event
             self._deliver(event)
             # A callback may have closed it: then nothing more is given out, not even this.
-            if not self._link.is_closed:
+            if not link.is_closed:
                 return event
         self._events.clear()
         await self._link.aclose()
@@ -164,6 +179,58 @@ class EventSource:
         if failure is not None:
             raise failure
         raise StopAsyncIteration
+
+    async def next_events(self) -> list[ServerSentEvent]:
+        """
+        Return the next events, as many as came at once, oldest first: for who reads a lot. Otherwise as iterating.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+            ClientError: as iterating does.
+        """
+        events, others = [await anext(self)], self._events
+        if others and self._on_message is None and not self._listeners:
+            if "error" not in {event.type for event in others}:
+                events += others
+                others.clear()
+            while others and others[0].type != "error":
+                events.append(others.popleft())
+            self._link.cursor = events[-1].last_event_id if others else self._link.decoded_id
+        return events
+
+    def on(self, event_type: str, callback: OnMessage) -> Callable[[], None]:
+        """
+        Have a callback called with each event of a type, before the iterator gives it out; return what ends that.
+
+        Raises:
+            TypeError: the callback is a coroutine function.
+        """
+        refuse_coroutine_functions(callback=callback)
+        key = object()
+        listeners = self._listeners.setdefault(event_type, {})
+        listeners[key] = callback
+
+        def remove() -> None:
+            listeners.pop(key, None)
+
+        return remove
+
+    def retarget(self, url: str, *, last_event_id: str | None = None) -> None:
+        """
+        Have the next connection go to another address; an open one stays.
+
+        Args:
+            url: the address, `http` or `https`.
+            last_event_id: where to resume there; None: after the last event.
+
+        Raises:
+            ValueError: the address is none of `http` or `https`.
+        """
+        check_url(url)
+        self._url = url
+        self._link.retarget(url)
+        if last_event_id is not None:
+            self._link.cursor = last_event_id
 
     async def run(self) -> None:
         """Read to the end for the callbacks' sake; raise what the iteration would."""
@@ -186,14 +253,28 @@ class EventSource:
         await self._link.aclose()
 
     def _deliver(self, event: ServerSentEvent) -> None:
-        """Move the cursor past the event, and tell the callbacks."""
-        # Behind the last event of a chunk there may be another that has only an id.
-        self._link.cursor = event.last_event_id if self._events else self._link.decoded_id
+        """Tell the callbacks of an event, as long as none of them closes the stream."""
         if event.type == "error" and (detail := read_error(event.data)) is not None:
             # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
             self._link.farewell = StreamError(detail.code, detail.message)
             self._reporter.error(self._link.farewell)
-            return
-        self._link.received()
+        else:
+            self._link.reconnection.received()
         if event.type == "message" and self._on_message is not None:
             self._reporter.call("on_message", self._on_message, event)
+        listeners = self._listeners.get(event.type, {})
+        for key, callback in list(listeners.items()):
+            # An earlier one may have removed this one, or closed the stream.
+            if key in listeners and not self._link.is_closed:
+                self._reporter.call(f"on({event.type!r})", callback, event)
+
+
+def _credentials_of(token: Token | Credentials | None, headers: Mapping[str, str] | None) -> Credentials | None:
+    if token is None:
+        return None
+    if any(name.lower() == "authorization" for name in headers or {}):
+        raise ValueError("there is a token and a header 'Authorization'; give one of them")
+    if isinstance(token, str):
+        # What cannot be sent shows here, not with the first request.
+        authorization_header(token)
+    return token if isinstance(token, Credentials) else Credentials(token)

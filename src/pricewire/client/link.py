@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 
 import httpx2
 import msgspec
 
 from pricewire.client.connection import Connection, connect
-from pricewire.client.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry, parse_retry_after
+from pricewire.client.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
 from pricewire.client.report import OnOpen, Reporter
-from pricewire.client.request import FINAL_FAILURES, TIMEOUTS, Target, public_url
+from pricewire.client.request import FINAL_FAILURES, TIMEOUTS, Target, public_url, retry_after
 from pricewire.errors import (
     ClientError,
     ConnectError,
@@ -21,8 +20,15 @@ from pricewire.errors import (
     HTTPStatusError,
     ReconnectExhausted,
     StreamError,
+    TokenError,
 )
 from pricewire.protocol.decoder import ServerSentEvent
+
+TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
+"""What the server's last event names when the stream's token has expired."""
+
+HEALTHY_LIFE = 1.0
+"""How long a stream that ended with its token must have been open to count as a healthy one, in seconds, with or without events."""
 
 
 class Link:
@@ -31,7 +37,9 @@ class Link:
 
     Attributes:
         state: the connection's state.
+        is_closed: nothing comes any more.
         cursor: the id to resume after.
+        reconnection: counts the attempts; an event that shows the stream's health starts them again.
         headers: the headers of the newest stream's response.
         farewell: what the server said before it ends the stream: the reason for the disconnection that follows.
         failure: why the link closed; None where that was no error.
@@ -48,6 +56,7 @@ class Link:
         self, target: Target, *, cursor: str, client: httpx2.AsyncClient | None, reporter: Reporter, on_open: OnOpen | None
     ) -> None:
         self.state = ConnectionState(state=State.CONNECTING)
+        self.is_closed = False
         self.cursor = cursor
         self.headers = httpx2.Headers()
         self.farewell: StreamError | None = None
@@ -58,10 +67,11 @@ class Link:
         self._reporter = reporter
         self._on_open = on_open
         self._public_url = public_url(target.url)
-        self._reconnection = Reconnection(target.reconnect)
+        self.reconnection = Reconnection(target.reconnect)
         self._connection: Connection | None = None
         self._begun = False
-        # When the next attempt is due, on the loop's clock.
+        # When the newest stream was opened, and when the next attempt is due, on the loop's clock.
+        self._opened_at = 0.0
         self._due = 0.0
         # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
         self._scope: asyncio.Timeout | None = None
@@ -69,18 +79,14 @@ class Link:
         self._at_rest.set()
 
     @property
-    def is_closed(self) -> bool:
-        """Whether nothing comes any more."""
-        return self.state.state is State.CLOSED
-
-    @property
     def decoded_id(self) -> str:
         """The id of the last event that was decoded; that of an event without data, too."""
         return self.cursor if self._connection is None else self._connection.decoder.last_event_id
 
-    def received(self) -> None:
-        """Note an event that shows the stream's health."""
-        self._reconnection.received()
+    def retarget(self, url: str) -> None:
+        """Have the next connection go to another address."""
+        self._target = msgspec.structs.replace(self._target, url=url)
+        self._public_url = public_url(url)
 
     async def advance(self) -> list[ServerSentEvent]:
         """
@@ -110,6 +116,8 @@ class Link:
             self._lost(error, final=not (self._target.retry_statuses and may_retry(error.status)))
         except ContentTypeError as error:
             self._lost(error, final=True)
+        except TokenError as error:
+            self._lost(error)
         except httpx2.LocalProtocolError:
             # Its text repeats the header that cannot be sent, which may be a token.
             self._lost(ConnectError(self._public_url, "the request cannot be sent, a header of it is illegal"), final=True)
@@ -172,13 +180,10 @@ class Link:
                 return
         connection = await connect(
             client,
-            self._target.url,
-            self._target.headers,
+            self._target,
             last_event_id=self.cursor,
-            max_event_size=self._target.max_event_size,
-            idle_timeout=self._target.idle_timeout,
             on_stale=lambda: self._set_stale(True),
-            on_dead=self._interrupt,
+            on_dead=self._give_up_as_dead,
         )
         # Closed by another task in the turn in which the response arrived: `advance` drops what has come.
         self._connection = connection
@@ -191,6 +196,7 @@ class Link:
         scope.reschedule(None)
         self.headers = connection.response.headers
         self.farewell = None
+        self._opened_at = asyncio.get_running_loop().time()
         self._move(State.OPEN)
         if self._on_open is not None and not self.is_closed:
             self._reporter.call("on_open", self._on_open)
@@ -205,7 +211,7 @@ class Link:
         if connection.watchdog.heard():
             self._set_stale(False)
         if connection.decoder.retry is not None:
-            self._reconnection.retry = connection.decoder.retry / 1000
+            self.reconnection.retry = connection.decoder.retry / 1000
         if not events:
             # An event that has only an id is not given out, and moves the cursor all the same.
             self.cursor = connection.decoder.last_event_id
@@ -223,9 +229,10 @@ class Link:
             reason = error
         wait = None
         if not final:
-            retry_after = _retry_after(error)
-            wait = self._reconnection.failed(reason, random.random(), retry_after=retry_after)  # noqa: S311 - spreads load, no secret
+            at_once = self._renewed()
+            wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
             if wait is not None:
+                wait = 0.0 if at_once else wait
                 # The wait counts from the disconnection, however long the callbacks take now.
                 self._due = asyncio.get_running_loop().time() + wait
                 self._move(State.WAITING, wait=wait, reason=reason)
@@ -235,11 +242,27 @@ class Link:
         if wait is not None or self.is_closed:
             return
         if not final:
-            causes = self._reconnection.causes
+            causes = self.reconnection.causes
             reason = ReconnectExhausted(causes)
             reason.__cause__ = causes[-1]
             self._reporter.error(reason)
         self.close(reason)
+
+    def _renewed(self) -> bool:
+        """
+        Whether the stream ended because of its token alone, so that it can be resumed at once with another one.
+
+        A server that takes no token for longer than a moment is not to be asked in a busy loop: one that ended the stream before any event
+        has that counted as a failure.
+        """
+        credentials = self._target.credentials
+        token = None if self._connection is None else self._connection.token
+        if self.farewell is None or self.farewell.code != TOKEN_EXPIRED or credentials is None or token is None:
+            return False
+        credentials.reject(token)
+        if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:
+            self.reconnection.received()
+        return credentials.can_refresh and self.reconnection.attempt == 0
 
     def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
         error = ConnectError(self._public_url, detail)
@@ -258,7 +281,8 @@ class Link:
     def _move(self, state: State, *, wait: float | None = None, reason: ClientError | None = None) -> None:
         if state not in TRANSITIONS[self.state.state]:
             raise RuntimeError(f"a connection cannot become {state} when it is {self.state.state}")
-        self.state = ConnectionState(state=state, attempt=self._reconnection.attempt, wait=wait, reason=reason)
+        self.is_closed = state is State.CLOSED
+        self.state = ConnectionState(state=state, attempt=self.reconnection.attempt, wait=wait, reason=reason)
         self._reporter.state(self._public_url, self.state)
 
     def _interrupt(self) -> None:
@@ -266,13 +290,12 @@ class Link:
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
+    def _give_up_as_dead(self) -> None:
+        if self._connection is not None:
+            self._connection.is_dead = True
+        self._interrupt()
+
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
-
-
-def _retry_after(error: ClientError) -> float | None:
-    """Return what the response of a failed attempt asks for, in seconds."""
-    value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
-    return None if value is None else parse_retry_after(value, time.time())

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Mapping
 
 import httpx2
 import msgspec
 
-from pricewire.client.reconnect import ReconnectPolicy
+from pricewire.client.coding import ACCEPTED, plain_chunks
+from pricewire.client.http2 import give_up
+from pricewire.client.reconnect import ReconnectPolicy, parse_retry_after
+from pricewire.client.tokens import Credentials
 from pricewire.client.typed import read_error
-from pricewire.errors import ContentTypeError, HTTPStatusError
+from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
 
 CONNECT_TIMEOUT = 10.0
 """How long a TCP or TLS connection may take to come about, in seconds."""
@@ -33,6 +37,9 @@ FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 FIELD_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 """What the header field's value can hold on the wire (RFC 9110, section 5.5)."""
 
+CREDENTIALS = re.compile("authorization|cookie|token|secret|password|api-?key")
+"""Names of request headers, in lower case, that are for the eyes of one origin only."""
+
 FINAL_FAILURES = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)
 """Failures that the next attempt would only repeat."""
 
@@ -45,7 +52,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         url: the stream's address.
-        headers: the request's headers.
+        headers: the request's headers, without the token's.
+        credentials: bring the token; None: there is none.
         reconnect: when to try again.
         idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
         retry_statuses: whether to try again after 408, 429 and 5xx.
@@ -54,15 +62,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     headers: Headers
+    credentials: Credentials | None = None
     reconnect: ReconnectPolicy
     idle_timeout: float | None
     retry_statuses: bool
     max_event_size: int
 
 
-def build_headers(headers: Mapping[str, str] | None, *, token: str | None = None) -> Headers:
+def build_headers(headers: Mapping[str, str] | None) -> Headers:
     """
-    Return the request's headers: those of the standard, the token's, and the user's, which win.
+    Return the request's headers: those of the standard, and the user's, which win.
 
     Raises:
         ValueError: a name is none, or a value holds a line break or another character that a header cannot have. The text does not
@@ -71,14 +80,24 @@ def build_headers(headers: Mapping[str, str] | None, *, token: str | None = None
     Source: WHATWG HTML, section 9.2.2, the constructor's steps 8 to 11: `Accept`, and the cache mode "no-store", for which Fetch
     (section 4.6, "HTTP-network-or-cache fetch") sends `Cache-Control: no-cache`.
     """
-    fields = {b"accept": b"text/event-stream", b"cache-control": b"no-cache"}
-    if token is not None:
-        fields[b"authorization"] = _encode_value("Authorization", f"Bearer {token}")
+    fields = {b"accept": b"text/event-stream", b"cache-control": b"no-cache", b"accept-encoding": ACCEPTED.encode()}
     for name, value in (headers or {}).items():
         if FIELD_NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} cannot be the name of a header")
         fields[name.lower().encode()] = _encode_value(name, value)
     return list(fields.items())
+
+
+def authorization_header(token: str) -> Headers:
+    """
+    Return the header that shows who asks.
+
+    Raises:
+        ValueError: the token holds a character that a header cannot have. The text does not repeat it.
+
+    Source: RFC 6750, section 2.1.
+    """
+    return [(b"authorization", _encode_value("Authorization", f"Bearer {token}"))]
 
 
 def _encode_value(name: str, value: str) -> bytes:
@@ -104,7 +123,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
     Send the request and follow redirects; return the response with its body unread. The caller closes it.
 
     The library would follow redirects as well, but read their bodies, which need not end, and send `Authorization` from `http` to
-    `https`, which is another origin.
+    `https`, which is another origin, and the user's other credentials anywhere.
 
     Raises:
         httpx2.HTTPError: no response came about.
@@ -116,14 +135,14 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
         following = response.next_request
         if response.status_code not in REDIRECTS or following is None:
             return response
-        await response.aclose()
-        same_origin = origin_of(following.url) == origin_of(response.request.url)
-        if not same_origin:
-            following.headers.pop("authorization", None)
+        await give_up(response)
+        if origin_of(following.url) != origin_of(response.request.url):
+            for name in [name for name in following.headers if CREDENTIALS.search(name)]:
+                del following.headers[name]
         # An `auth` of the client's own was already turned into a header, which may or may not go along.
         response = await client.send(following, stream=True, follow_redirects=False, auth=None)
     if response.status_code in REDIRECTS:
-        await response.aclose()
+        await give_up(response)
         raise httpx2.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects in a row", request=request)
     return response
 
@@ -150,7 +169,7 @@ async def read_status_error(url: str, response: httpx2.Response) -> HTTPStatusEr
         httpx2.HTTPError: the connection broke meanwhile.
     """
     body = b""
-    async with contextlib.aclosing(response.aiter_bytes()) as chunks:
+    async with contextlib.aclosing(plain_chunks(response)) as chunks:
         async for chunk in chunks:
             body = (body + chunk)[:MAX_ERROR_BODY]
             if len(body) == MAX_ERROR_BODY:
@@ -169,6 +188,12 @@ def status_error(url: str, response: httpx2.Response, body: bytes = b"") -> HTTP
         code=error.code if error else None,
         message=error.message if error else None,
     )
+
+
+def retry_after(error: ClientError) -> float | None:
+    """Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one."""
+    value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
+    return None if value is None else parse_retry_after(value, time.time())
 
 
 def origin_of(url: httpx2.URL) -> str:

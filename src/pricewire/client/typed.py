@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from pricewire.errors import DecodeError
-from pricewire.protocol.messages import Candle, Envelope, ErrorBody, ErrorDetail, Tick
+from pricewire.protocol.messages import Candle, Envelope, ErrorBody, ErrorDetail, StreamState, Tick
 
 T = TypeVar("T")
 
@@ -93,6 +94,14 @@ def read_error(data: str | bytes) -> ErrorDetail | None:
         return None
 
 
+def read_changed_topics(data: str) -> list[str] | None:
+    """Return the topics that an event `changed` confirms; None where it names none."""
+    try:
+        return msgspec.json.decode(data, type=StreamState).topics
+    except FAILURES:
+        return None
+
+
 def read_stale_topic(data: str) -> str | None:
     """Return the topic that an event `stale` names; None where it names none."""
     try:
@@ -101,8 +110,14 @@ def read_stale_topic(data: str) -> str | None:
         return None
 
 
-def all_finite(message: Tick | Candle) -> bool:
-    """Whether every price is a number: a Decimal can also be NaN or infinite, which is no price and poisons what is computed from it."""
+def all_finite(message: object) -> bool:
+    """Whether every number is one: a Decimal can also be NaN or infinite, which is no price and poisons what is computed from it."""
     if isinstance(message, Tick):
         return message.price.is_finite() and message.bid.is_finite() and message.ask.is_finite()
-    return message.open.is_finite() and message.high.is_finite() and message.low.is_finite() and message.close.is_finite()
+    if isinstance(message, Decimal):
+        return message.is_finite()
+    if isinstance(message, msgspec.Struct):
+        return all(all_finite(getattr(message, name)) for name in message.__struct_fields__)
+    if isinstance(message, list):
+        return all(map(all_finite, message))
+    return True

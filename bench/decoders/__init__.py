@@ -1,0 +1,1 @@
+"""The decoders of event streams that Pricewire's is measured beside."""

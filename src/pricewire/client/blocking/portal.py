@@ -1,0 +1,142 @@
+"""A portal: an event loop in a thread of its own, and the way into it from other threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXIT_TIMEOUT = 5.0
+"""How long the thread may take to end, in seconds: the interpreter's exit does not wait for ever."""
+
+End = Callable[[], Awaitable[object]]
+"""Ends what runs on the loop; harmless when that has ended."""
+
+
+class PortalClosedError(RuntimeError):
+    """The loop has ended, or is about to."""
+
+    def __init__(self) -> None:
+        super().__init__("this has been closed")
+
+
+class Gate:
+    """Lets threads ask something of the loop, until it closes: what comes later would wait for an answer for ever."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.is_open = True
+
+
+class Portal:
+    """
+    Runs an event loop in a daemon thread until it is closed, or nobody holds it any more, or the interpreter ends.
+
+    Args:
+        end: ends what runs on the loop, before the loop does. It holds no reference to this portal.
+    """
+
+    def __init__(self, end: End) -> None:
+        self._end = end
+        self._gate = Gate()
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        self._thread = threading.Thread(target=_run, args=(self._loop, self._gate, end, started), name="pricewire", daemon=True)
+        self._thread.start()
+        started.wait()
+        self._stop = weakref.finalize(self, _stop, self._loop, self._thread)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the calling thread is that of the loop, as it is in callbacks."""
+        return threading.get_ident() == self._thread.ident
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the loop has ended, or is about to."""
+        return not (self._stop.alive and self._gate.is_open)
+
+    def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """
+        Call an asynchronous function on the loop and wait for what it returns. Interrupted, by Ctrl-C for instance, it is cancelled.
+
+        Raises:
+            RuntimeError: the calling thread is that of the loop, which cannot wait for itself.
+            PortalClosedError: the loop has ended.
+            concurrent.futures.CancelledError: the loop ended meanwhile.
+        """
+        if self.is_inside:
+            raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
+
+        async def run() -> R:
+            return await function(*args, **kwargs)
+
+        with self._gate.lock:
+            if self.is_closed:
+                raise PortalClosedError
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """
+        Call a plain function on the loop and return what it returns.
+
+        Raises:
+            PortalClosedError: the loop has ended.
+        """
+        if self.is_inside:
+            return function(*args, **kwargs)
+
+        async def run() -> R:
+            return function(*args, **kwargs)
+
+        return self.call(run)
+
+    def close(self) -> None:
+        """
+        End what runs on the loop, then the loop and its thread.
+
+        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already.
+        """
+        if self.is_inside:
+            self._stop()
+        elif self.is_closed:
+            # From a callback, perhaps, and not done yet.
+            self._thread.join(EXIT_TIMEOUT)
+        else:
+            try:
+                self.call(self._end)
+            finally:
+                self._stop()
+
+
+def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threading.Event) -> None:
+    async def wind_up() -> None:
+        await end()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        try:
+            runner.get_loop().call_soon(started.set)
+            loop.run_forever()
+        finally:
+            with gate.lock:
+                gate.is_open = False
+        # Not left to the runner, which cancels all tasks at once: those of libraries want to be cancelled by who waits for them.
+        runner.run(wind_up())
+        # What other threads had asked for before the gate closed is a task by now; the runner cancels it, and they hear of it.
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """Stop the loop. The collector may call this in any thread."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.stop)
+    if threading.get_ident() != thread.ident:
+        thread.join(EXIT_TIMEOUT)

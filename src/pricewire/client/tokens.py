@@ -1,0 +1,132 @@
+"""Tokens: a fixed one, or one from a provider that is asked again when the server no longer takes it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import inspect
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from pricewire.errors import TokenError
+
+Token = str | Callable[[], Awaitable[str]]
+"""A token, or an asynchronous function without arguments that returns a fresh one."""
+
+PROVIDER_TIMEOUT = 30.0
+"""How long a provider may take, in seconds: while it is asked nothing is connected."""
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """
+    What a client reads of a JWT.
+
+    Attributes:
+        exp: when it expires, in seconds since 1970; None: never.
+        account: whose it is; None where it does not say.
+    """
+
+    exp: float | None = None
+    account: str | None = None
+
+
+class Credentials:
+    """
+    The token that requests go out with. Shared by all that act for the same identity, it asks the provider once for all of them.
+
+    Attributes:
+        can_refresh: whether there is a provider to ask for another token.
+
+    Args:
+        token: the token or its provider.
+
+    Raises:
+        TypeError: it is neither.
+    """
+
+    def __init__(self, token: Token) -> None:
+        if not isinstance(token, str) and not callable(token):
+            raise TypeError(f"token is a {type(token).__name__}; it is a string or an asynchronous function that returns one")
+        self._provider = None if isinstance(token, str) else token
+        self._token = token if isinstance(token, str) else None
+        self._asking = asyncio.Lock()
+        self.can_refresh = self._provider is not None
+
+    def __repr__(self) -> str:
+        return f"<Credentials {'of a provider' if self.can_refresh else 'of a fixed token'}>"
+
+    async def get(self) -> str:
+        """
+        Return the token; the provider is asked where there is none yet.
+
+        Raises:
+            TokenError: the provider failed.
+            TypeError: the provider is no asynchronous function that returns a string.
+        """
+        return await self.refresh(None) if self._token is None else self._token
+
+    def reject(self, token: str) -> None:
+        """Note that the server takes a token no longer: the provider is asked for another one when it is needed."""
+        if self.can_refresh and self._token == token:
+            self._token = None
+
+    async def refresh(self, after: str | None) -> str:
+        """
+        Return another token than a rejected one; the same where there is no other.
+
+        Of many that wait, the first asks the provider, and the others get what it brought.
+
+        Args:
+            after: the token that was rejected or is about to expire; None: there was none.
+
+        Raises:
+            TokenError: the provider failed.
+            TypeError: the provider is no asynchronous function that returns a string.
+        """
+        async with self._asking:
+            if self._provider is not None and self._token == after:
+                self._token = await _ask(self._provider)
+            # Without a provider there has been a token from the beginning.
+            return self._token or ""
+
+
+async def _ask(provider: Callable[[], Awaitable[str]]) -> str:
+    try:
+        async with asyncio.timeout(PROVIDER_TIMEOUT):
+            answer: object = provider()
+            if inspect.isawaitable(answer):
+                answer = await answer
+    except Exception as error:  # whatever it is, the next attempt may bring a token
+        # Its text is not repeated: it may hold the request by which the provider proves who asks.
+        raise TokenError(f"it raised {type(error).__name__}") from error
+    if not isinstance(answer, str):
+        raise TypeError(f"the token provider returned {type(answer).__name__}; it is an asynchronous function that returns a string")
+    return answer
+
+
+def expiry_of(token: str) -> float | None:
+    """Return when a token expires, in seconds since 1970; None where it is no JWT, or has no such time."""
+    return _claims_of(token).exp
+
+
+def account_of(token: str) -> str | None:
+    """Return the `uuid` of the account that a token is for; None where it is no JWT, or does not say."""
+    return _claims_of(token).account
+
+
+def _claims_of(token: str) -> Claims:
+    """
+    Return what a token says, as far as it can be read. Nothing is verified: that is for the server.
+
+    Source: RFC 7519, section 4.1.4, "exp".
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return Claims()
+    try:
+        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        return msgspec.json.decode(payload, type=Claims)
+    except (binascii.Error, ValueError, RecursionError):
+        return Claims()

@@ -1,0 +1,1 @@
+"""`pricewire record`: ticks into a Parquet file."""
