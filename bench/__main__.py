@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from bench import (
+    browser,
     client,
     compression,
     decoder,
@@ -46,6 +47,9 @@ BENCHMARKS: dict[str, Run] = {
         placement, slow_readers.QUICK if options.quick else slow_readers.Settings(), progress
     ),
     "client": lambda placement, progress, options: client.run(placement, client.QUICK if options.quick else client.Settings(), progress),
+    "browser": lambda placement, progress, options: browser.run(
+        placement, browser.QUICK if options.quick else browser.Settings(), progress
+    ),
     "decoder": lambda placement, progress, options: decoder.run(
         placement, decoder.QUICK if options.quick else decoder.Settings(), progress
     ),

@@ -1,104 +1,38 @@
-"""The trading page and the browser library, as built, in Chromium, against a real server in a process of its own."""
+"""The trading page and the browser library, as built, in Chromium: prices, chart, addresses and themes."""
 
 from __future__ import annotations
 
-import os
+import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
+
+from page.pit import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
+from pricewire.market.simulated import SimulatedFeed
+from pricewire.server.app import create_app
+from pricewire.server.handover import HandoverProtocol
+from serving import Serving
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
-
-PATIENCE = 20_000
-"""How long the page may take for anything, in milliseconds; the machines that run this are slow."""
-
-
-class Served:
-    """`pricewire serve` on a port of its own, which can be stopped and started again."""
-
-    def __init__(self, *options: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "pricewire", "serve", "--port", str(self.port), *self._options]
-        self._process = subprocess.Popen(command)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                assert self._process.poll() is None, f"the server ended with {self._process.returncode}"
-                assert time.monotonic() < deadline, "the server did not start"
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(20)
-            self._process = None
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    served = Served("--seed", "1")
-    served.start()
-    yield served
-    served.stop()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert errors == []
-
-
-def wait_for_state(page: Page, state: str) -> None:
-    page.wait_for_selector(f".status[data-state={state}]")
+def served() -> Iterator[Serving]:
+    """A server of the simulated instruments, without trading."""
+    with Serving(create_app([SimulatedFeed(seed=1, rate=4)]), http=HandoverProtocol) as serving:
+        yield serving
 
 
 def wait_for_movement(page: Page) -> None:
-    """Wait until a price is another one than now."""
-    page.wait_for_selector("[data-instrument] [data-price=bid] >> text=/[0-9]/")
-    bids = "[...document.querySelectorAll('[data-instrument] [data-price=bid]')].map(cell => cell.textContent).join()"
-    before = page.evaluate(bids)
-    page.wait_for_function(f"before => {bids} !== before", arg=before)
+    """Wait until the chosen instrument's price is another one than now."""
+    price = page.locator(".quote [data-price=price]")
+    expect(price).to_contain_text(re.compile("[0-9]"))
+    expect(price).not_to_have_text(price.inner_text())
 
 
 def wait_for_candles(page: Page) -> None:
@@ -116,16 +50,12 @@ def wait_for_candles(page: Page) -> None:
             }
           }
           return Object.values(count).every(pixels => pixels > 100)
-        }"""
+        }""",
+        polling=200,
     )
 
 
-def chart_close(page: Page) -> float:
-    """Return the close of the newest candle, as the chart's legend has it."""
-    return float(page.inner_text(".legend").rsplit(" ", 1)[1])
-
-
-def test_prices_move_and_the_chart_draws(served: Served, page: Page) -> None:
+def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     page.goto(served.url)
     wait_for_state(page, "live")
     expect(page.get_by_role("status")).to_have_text("Live")
@@ -133,53 +63,29 @@ def test_prices_move_and_the_chart_draws(served: Served, page: Page) -> None:
     wait_for_movement(page)
     wait_for_candles(page)
     page.wait_for_function("parseInt(document.querySelector('.rate').textContent) > 0")
+    # Where nothing is traded, nothing is said of trading.
+    expect(page.locator(".ticket, .positions, .account")).to_have_count(0)
+    expect(page.get_by_role("button", name="Log in")).to_have_count(0)
 
 
-def test_the_page_recovers_when_the_server_comes_back(served: Served, page: Page) -> None:
-    page.goto(f"{served.url}/#1HZ100V/1m")
+def test_instruments_are_searched_and_chosen_with_the_keyboard(served: Serving, page: Page) -> None:
+    page.goto(served.url)
     wait_for_state(page, "live")
-    wait_for_movement(page)
-
-    served.stop()
-    wait_for_state(page, "reconnecting")
-    expect(page.get_by_role("status")).to_have_text("Reconnecting")
-    expect(page.get_by_role("alert")).to_contain_text("Connection lost")
-    expect(page.locator("[data-instrument='R_100']")).to_contain_text("stale")
-
-    histories = []
-    page.on("response", lambda response: histories.append(response.url) if response.url.endswith("/history") and response.ok else None)
-    served.start()
-    wait_for_state(page, "live")
-    expect(page.get_by_role("alert")).to_have_count(0)
-    wait_for_movement(page)
-    expect(page.locator("[data-instrument='R_100']")).not_to_contain_text("stale")
-    # The history is loaded anew, so that the chart has no hole, and goes on with the stream.
-    page.wait_for_function("before => document.querySelector('.legend').textContent !== before", arg=page.inner_text(".legend"))
-    assert histories
-    price = float(page.inner_text(".quote [data-price=price]").split()[-1])
-    assert chart_close(page) == pytest.approx(price, rel=0.01)
+    page.keyboard.press("/")
+    page.keyboard.type("75 (1s)")
+    expect(page.locator("[data-instrument]")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".quote h2")).to_have_text("Volatility 75 (1s) Index")
+    page.keyboard.press("/")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("gold")
+    expect(page.get_by_text("No instrument matches “gold”.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-instrument]")).to_have_count(10)
 
 
-def test_the_page_waits_for_a_server_that_serves_other_instruments(served: Served, page: Page, tmp_path: Path) -> None:
-    page.goto(f"{served.url}/#R_100/1m")
-    wait_for_state(page, "live")
-    served.stop()
-    recording = tmp_path / "GOLD.csv"
-    rows = (f"{1_700_000_000_000 + 200 * number},{1900 + number % 7},{1901 + number % 7}" for number in range(2000))
-    recording.write_text("epoch_ms,bid,ask\n" + "\n".join(rows))
-    other = Served("--feed", f"replay:{recording}")
-    other.port = served.port
-    other.start()
-    try:
-        wait_for_state(page, "live")
-        expect(page.locator("[data-instrument]")).to_have_count(1)
-        expect(page.get_by_text("This server has no instrument “R_100”")).to_be_visible()
-        wait_for_movement(page)
-    finally:
-        other.stop()
-
-
-def test_a_link_names_the_instrument_and_the_timeframe(served: Served, page: Page) -> None:
+def test_a_link_names_the_instrument_and_the_timeframe(served: Serving, page: Page) -> None:
     page.goto(f"{served.url}/#1HZ100V/tick")
     expect(page.locator("[aria-current=true]")).to_have_attribute("data-instrument", "1HZ100V")
     expect(page.get_by_role("button", name="Tick")).to_have_attribute("aria-pressed", "true")
@@ -191,27 +97,48 @@ def test_a_link_names_the_instrument_and_the_timeframe(served: Served, page: Pag
     expect(page.locator("[aria-current=true]")).to_have_attribute("data-instrument", "1HZ100V")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone_in_both_themes(served: Served, browser: Browser, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark" if scheme == "dark" else "light")
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
     page.goto(served.url)
-    wait_for_movement(page)
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "dark")
     wait_for_candles(page)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
     ground = "getComputedStyle(document.body).backgroundColor"
-    before = page.evaluate(ground)
-    page.get_by_role("button", name="Switch to").click()
-    other = {"light": "dark", "dark": "light"}[scheme]
-    expect(page.locator("html")).to_have_attribute("data-theme", other)
-    assert page.evaluate(ground) != before
+    dark = page.evaluate(ground)
+    page.get_by_role("button", name="Switch to light").click()
+    expect(root).to_have_attribute("data-theme", "light")
+    assert page.evaluate(ground) != dark
     page.reload()
-    expect(page.locator("html")).to_have_attribute("data-theme", other)
-    context.close()
+    expect(root).to_have_attribute("data-theme", "light")
+    # To choose what the system has anyway is to follow it again.
+    page.get_by_role("button", name="Switch to dark").click()
+    page.emulate_media(color_scheme="light")
+    expect(root).to_have_attribute("data-theme", "light")
 
 
-def test_the_library_is_a_plain_module(served: Served, page: Page) -> None:
+def test_what_a_user_starts_trades_from_log_in_to_settlement(page: Page, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--data-dir", str(tmp_path), "--drain-seconds", "0.1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address = next(found[0] for line in server.stderr if (found := re.search(r"http://[\d.:]+", line)))
+            page.goto(f"{address}/#1HZ100V/1m")
+            page.locator(".bar").get_by_role("button", name="Log in").click()
+            # The server tells the page of its demo account, so that there is nothing to fill in.
+            page.get_by_role("dialog").get_by_role("button", name="Log in").click()
+            expect(balance(page)).to_contain_text("10,000.00 USD")
+            ask_for(page, 1, "ticks")
+            offer(page, "rise").click()
+            expect(page.get_by_text("Bought Rise for 10.00.")).to_be_visible()
+            show_closed(page)
+            expect(positions(page)).to_contain_text(re.compile("Won|Lost"))
+            profit = amount(positions(page).locator(".profit"))
+            expect(balance(page)).to_contain_text(f"{10_000 + profit:,.2f} USD")
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
+def test_the_library_is_a_plain_module(served: Serving, page: Page) -> None:
     def library(route: Route) -> None:
         route.fulfill(path=ROOT / "web/dist/pricewire.js", content_type="text/javascript")
 

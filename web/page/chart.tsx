@@ -1,20 +1,26 @@
 import {
   AreaSeries,
+  type AutoscaleInfo,
   CandlestickSeries,
+  type CreatePriceLineOptions,
   CrosshairMode,
   createChart,
   type DeepPartial,
   type IChartApi,
   type ISeriesApi,
+  LineStyle,
   type MouseEventParams,
   type SeriesPartialOptionsMap,
   type UTCTimestamp,
 } from 'lightweight-charts'
 import { useEffect, useRef, useState } from 'react'
 import type { Candle, Instrument, Tick } from '../src/pricewire.js'
-import { fetchCandles, fetchTicks, store } from './api.js'
+import { fetchCandles, fetchTicks } from './api.js'
+import type { PriceLine } from './contracts.js'
 import { type Theme, TIMEFRAMES, type Timeframe } from './hooks.js'
+import { widen } from './scale.js'
 import { Seam } from './seam.js'
+import { useStore } from './server.js'
 
 /** How candles are drawn; single ticks are always a line. */
 export type ChartStyle = 'candles' | 'line'
@@ -39,10 +45,13 @@ interface ChartProps {
   readonly timeframe: Timeframe
   readonly style: ChartStyle
   readonly theme: Theme
+  /** The prices that matter: entries and barriers. */
+  readonly lines: readonly PriceLine[]
 }
 
 /** The live chart of an instrument: its history, and then the stream. */
-export function Chart({ instrument, timeframe, style, theme }: ChartProps) {
+export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps) {
+  const store = useStore()
   const { id, pip_size, display_name } = instrument
   const box = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
@@ -55,6 +64,7 @@ export function Chart({ instrument, timeframe, style, theme }: ChartProps) {
     const made = createChart(box.current, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
+      layout: { attributionLogo: false },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: 6 },
     })
@@ -114,7 +124,7 @@ export function Chart({ instrument, timeframe, style, theme }: ChartProps) {
     })
     const topic = granularity === 0 ? `ticks:${id}` : `candles:${id}:${granularity}`
     const end = store.subscribe(topic, ({ envelope, isStale }) => {
-      if (envelope === undefined || isStale) return
+      if (isStale || (envelope?.event !== 'tick' && envelope?.event !== 'candle')) return
       const bar = envelope.event === 'tick' ? barOfTick(envelope.data) : barOfCandle(envelope.data)
       // Where candles were left out, the last state of one that is complete by now may be among them.
       const merged = bar.time === seam.last?.time || granularity === 0 ? envelope.merged : 0
@@ -138,18 +148,43 @@ export function Chart({ instrument, timeframe, style, theme }: ChartProps) {
       if (chart.current !== null) on.removeSeries(made)
       series.current = null
     }
-  }, [id, pip_size, timeframe, style])
+  }, [store, id, pip_size, timeframe, style])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, which the theme has changed.
   useEffect(() => {
     if (chart.current !== null && series.current !== null) paint(chart.current, series.current)
   }, [theme])
 
+  // By their text: they are made anew with every price.
+  const lined = JSON.stringify(lines)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each of these the series is another one, or the colours are.
+  useEffect(() => {
+    const { current: on } = series
+    if (on === null) return
+    const lines = JSON.parse(lined) as PriceLine[]
+    const made = lines.map((line) => on.createPriceLine(drawn(line)))
+    on.applyOptions({
+      autoscaleInfoProvider: (own: () => AutoscaleInfo | null) => {
+        const info = own()
+        if (info?.priceRange == null) return info
+        const prices = lines.map(({ price }) => price)
+        return { ...info, priceRange: widen(info.priceRange, prices) }
+      },
+    })
+    return () => {
+      if (series.current === on) for (const line of made) on.removePriceLine(line)
+    }
+  }, [lined, store, id, pip_size, timeframe, style, theme])
+
   return (
-    <div className="chart" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`}>
-      <div className="canvas" ref={box} />
+    <div className="chart">
+      <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
       <div className="legend" ref={legend} aria-hidden="true" />
       {note !== undefined && <p className="note">{note}</p>}
+      {/* In place of the library's own, which would be a link inside of an image. */}
+      <a className="credit" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">
+        Chart by TradingView
+      </a>
     </div>
   )
 }
@@ -164,10 +199,28 @@ function barOfTick({ epoch_ms, price }: Tick): Bar {
   return { time: (Number(epoch_ms) / 1000) as UTCTimestamp, open: value, high: value, low: value, close: value }
 }
 
+function drawn({ price, title, kind, direction }: PriceLine): CreatePriceLineOptions {
+  const color = pageColor(direction || 'muted')
+  const lineStyle = kind === 'entry' ? LineStyle.Dotted : LineStyle.Dashed
+  return {
+    price,
+    title,
+    color,
+    lineStyle,
+    lineWidth: 1,
+    axisLabelVisible: true,
+    axisLabelColor: color,
+    axisLabelTextColor: pageColor('surface'),
+  }
+}
+
+function pageColor(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
+}
+
 /** Gives a chart the page's colours. */
 function paint(chart: IChartApi, series: Series): void {
-  const style = getComputedStyle(document.documentElement)
-  const color = (name: string) => style.getPropertyValue(`--${name}`).trim()
+  const color = pageColor
   chart.applyOptions({
     layout: {
       background: { color: 'transparent' },

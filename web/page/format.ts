@@ -21,7 +21,8 @@ export function changeDirection(from: number | undefined, to: number | undefined
 /** Returns when a closed market opens, as the end of a sentence; nothing where that is not known. */
 export function formatOpening(opensAt: string | null | undefined): string {
   if (!opensAt) return ''
-  return `, opens ${new Date(opensAt).toLocaleString(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' })}`
+  const time = { weekday: 'short', hour: '2-digit', minute: '2-digit', timeZone: 'UTC' } as const
+  return `, opens ${new Date(opensAt).toLocaleString('en-GB', time)} UTC`
 }
 
 /** Returns how long ago something was, in its largest unit. */
@@ -36,4 +37,38 @@ export function formatAge(milliseconds: number): string {
 /** Returns the categories of an instrument as a heading. */
 export function formatCategories(categories: readonly string[]): string {
   return categories.map((name) => name.charAt(0).toUpperCase() + name.slice(1)).join(' · ') || 'Other'
+}
+
+/** Returns an amount of money, with its thousands apart. */
+export function formatMoney(amount: string | number, currency?: string): string {
+  const [whole = '', fraction] = String(amount).split('.')
+  const grouped = whole.replace('-', '−').replace(/\B(?=(\d{3})+$)/g, ',')
+  const text = fraction === undefined ? grouped : `${grouped}.${fraction}`
+  return currency === undefined ? text : `${text} ${currency}`
+}
+
+/** Returns a gain or a loss with its sign. */
+export function formatProfit(amount: string | number): string {
+  return Number(amount) > 0 ? `+${formatMoney(amount)}` : formatMoney(amount)
+}
+
+/** Returns which way a gain or a loss points. */
+export function profitDirection(amount: string | number): 'up' | 'down' | '' {
+  const value = Number(amount)
+  return value > 0 ? 'up' : value < 0 ? 'down' : ''
+}
+
+/** Returns a time of day in UTC, as the chart has it, or, of another day than today, the day with it. */
+export function formatTime(epochMs: number, now: number): string {
+  const [day, time = ''] = new Date(epochMs).toISOString().split(/[T.]/)
+  if (day === new Date(now).toISOString().slice(0, 10)) return time
+  const date = new Date(epochMs).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
+  return `${date} ${time}`
+}
+
+/** Returns an amount of bytes in its largest unit. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${Math.round(bytes)} B`
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`
+  return `${(bytes / 1_000_000).toFixed(1)} MB`
 }

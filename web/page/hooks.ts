@@ -1,13 +1,9 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react'
-import type { ConnectionState, Instrument } from '../src/pricewire.js'
-import { fetchInstruments, store } from './api.js'
-
-const subscribeState = (render: () => void) => store.onState(render)
-
-/** Where the page's connection is. */
-export function useConnection(): ConnectionState {
-  return useSyncExternalStore(subscribeState, () => store.state)
-}
+import type { Instrument } from '../src/pricewire.js'
+import { fetchInstruments } from './api.js'
+import { RequestError } from './requests.js'
+import { useStore } from './server.js'
+import { fetchProducts, type Product } from './trading.js'
 
 /** Returns the time in milliseconds, renewed every second while it is wanted. */
 export function useNow(isWanted: boolean): number {
@@ -29,6 +25,7 @@ const RETRY_AFTER = 2000
  * where the connection has ended for good, since that may be because a topic is none any more.
  */
 export function useInstruments(): { instruments: Instrument[] | undefined; error: string | undefined } {
+  const store = useStore()
   const [instruments, setInstruments] = useState<Instrument[]>()
   const [error, setError] = useState<string>()
   useEffect(() => {
@@ -66,8 +63,32 @@ export function useInstruments(): { instruments: Instrument[] | undefined; error
       attempt.abort()
       clearTimeout(timer)
     }
-  }, [])
+  }, [store])
   return { instruments, error }
+}
+
+/** Returns the server's products: none where it has no trading, undefined until that is known. */
+export function useProducts(): Product[] | undefined {
+  const [products, setProducts] = useState<Product[]>()
+  useEffect(() => {
+    const leaving = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const load = async () => {
+      try {
+        setProducts(await fetchProducts(leaving.signal))
+      } catch (error) {
+        if (leaving.signal.aborted) return
+        if (error instanceof RequestError && error.status === 404) setProducts([])
+        else timer = setTimeout(load, RETRY_AFTER)
+      }
+    }
+    void load()
+    return () => {
+      leaving.abort()
+      clearTimeout(timer)
+    }
+  }, [])
+  return products
 }
 
 /** The timeframes of the chart: seconds per candle, 0 for the single ticks. */

@@ -1,20 +1,12 @@
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from 'react'
 import type { Instrument } from '../src/pricewire.js'
-import { type Connected, type MarketPrice, useMarketSSE } from '../src/react.js'
-import { SERVER } from './api.js'
-import { changeDirection, formatAge, formatCategories, formatChange, formatOpening } from './format.js'
-import { useNow } from './hooks.js'
-import { FlashingPrice } from './price.js'
-
-/** The first price of each instrument since the page was opened. */
-const firstPrices = new Map<string, number>()
-
-/** Returns what an instrument's first price was; this one, if it is the first. */
-export function firstPrice(price: MarketPrice | null): number | undefined {
-  if (price === null) return undefined
-  if (!firstPrices.has(price.instrument_id)) firstPrices.set(price.instrument_id, price.price)
-  return firstPrices.get(price.instrument_id)
-}
+import { useMarketSSE } from '../src/react.js'
+import { changeDirection, formatCategories, formatChange } from './format.js'
+import { Icon } from './icons.js'
+import { useInView } from './in_view.js'
+import { Note } from './note.js'
+import { FlashingPrice, firstPrice, useDelays } from './price.js'
+import { useServer } from './server.js'
 
 interface MarketsProps {
   readonly instruments: readonly Instrument[]
@@ -31,7 +23,7 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
 
   useEffect(() => {
     const focusSearch = (event: globalThis.KeyboardEvent) => {
-      const isTyping = event.target instanceof HTMLInputElement
+      const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement
       if (event.key !== '/' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return
       event.preventDefault()
       search.current?.focus()
@@ -53,12 +45,9 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
 
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the arrow keys are a short cut through the buttons, which Tab reaches too.
-    <div className="markets" onKeyDown={move}>
+    <div className="markets card" onKeyDown={move}>
       <div className="search">
-        <svg viewBox="0 0 16 16" aria-hidden="true">
-          <circle cx="7" cy="7" r="4.5" />
-          <path d="m10.5 10.5 3.5 3.5" />
-        </svg>
+        <Icon name="search" />
         <input
           ref={search}
           type="search"
@@ -73,9 +62,7 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
       </div>
       <div className="columns" aria-hidden="true">
         <span>Instrument</span>
-        <span>Bid</span>
-        <span>Ask</span>
-        <span title="since the page was opened">Change</span>
+        <span title="the change is since the page was opened">Price, change</span>
       </div>
       <div className="list" ref={list}>
         {groups.map(([category, members]) => (
@@ -93,7 +80,8 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
             ))}
           </section>
         ))}
-        {groups.length === 0 && (
+        {instruments.length === 0 && <p className="empty">Loading the instruments …</p>}
+        {instruments.length > 0 && groups.length === 0 && (
           <p className="empty">
             No instrument matches “{query}”.{' '}
             <button type="button" className="link" onClick={() => setQuery('')}>
@@ -106,6 +94,9 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
   )
 }
 
+/** How often a row is brought up to date that only a screen reader or the browser's own search can come upon, in milliseconds. */
+const OUT_OF_VIEW = 1000
+
 interface RowProps {
   readonly instrument: Instrument
   readonly isChosen: boolean
@@ -114,10 +105,14 @@ interface RowProps {
 
 const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
   const { id, display_name, pip_size } = instrument
-  const { price, ...connected } = useMarketSSE(id, SERVER)
+  const element = useRef<HTMLButtonElement>(null)
+  const throttle = useInView(element) ? undefined : OUT_OF_VIEW
+  const { price, ...connected } = useMarketSSE(id, { ...useServer(), throttle })
   const first = firstPrice(price)
+  useDelays(id)
   return (
     <button
+      ref={element}
       type="button"
       className={`row ${connected.isStale ? 'stale' : ''}`}
       aria-current={isChosen}
@@ -128,31 +123,16 @@ const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
         <b>{display_name}</b>
         <Note instrument={instrument} price={price} connected={connected} />
       </span>
-      <FlashingPrice value={price?.bid} decimals={pip_size} label="bid" />
-      <FlashingPrice value={price?.ask} decimals={pip_size} label="ask" />
-      <span className={`change ${changeDirection(first, price?.price)}`}>
-        <span className="visually-hidden">change </span>
-        {formatChange(first, price?.price)}
+      <span className="figures">
+        <FlashingPrice value={price?.price} decimals={pip_size} label="price" />
+        <span className={`change ${changeDirection(first, price?.price)}`}>
+          <span className="visually-hidden">change </span>
+          {formatChange(first, price?.price)}
+        </span>
       </span>
     </button>
   )
 })
-
-interface NoteProps {
-  readonly instrument: Instrument
-  readonly price: MarketPrice | null
-  readonly connected: Connected
-}
-
-/** What stands beneath a name: the id or, where the price may be old, how old it is. */
-export function Note({ instrument, price, connected }: NoteProps) {
-  const isOld = connected.isStale && price !== null
-  const now = useNow(isOld)
-  if (!instrument.is_market_open) return <small className="warning">closed{formatOpening(instrument.opens_at)}</small>
-  if (!isOld) return <small>{instrument.id}</small>
-  // Without a connection all prices are old, and the page says so: one that is old by itself is what should catch the eye.
-  return <small className={connected.isConnected ? 'warning' : ''}>stale, {formatAge(now - price.epoch_ms)} old</small>
-}
 
 function matches(query: string): (instrument: Instrument) => boolean {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean)

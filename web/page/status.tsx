@@ -1,18 +1,21 @@
-import { useEffect, useState } from 'react'
 import type { ConnectionState } from '../src/pricewire.js'
-import { store } from './api.js'
-import { useConnection, useNow } from './hooks.js'
+import { useNow } from './hooks.js'
+import { useSteadyConnection, useStore } from './server.js'
 
 /** The connection's state, in two words. */
 export function Status() {
-  const state = useConnection()
+  const state = useSteadyConnection()
   const now = useNow(state.status === 'waiting')
   return (
     <span className="status" data-state={name(state)}>
       <i aria-hidden="true" />
       <span role="status">{LABELS[name(state)]}</span>
       {/* Not read out: it changes every second. */}
-      {state.status === 'waiting' && <span aria-hidden="true"> in {secondsUntil(state.retryAt, now)} s</span>}
+      {state.status === 'waiting' && (
+        <span className="wait" aria-hidden="true">
+          {wait(state.retryAt - now)}
+        </span>
+      )}
     </span>
   )
 }
@@ -22,52 +25,34 @@ const LABELS = {
   silent: 'Silent',
   connecting: 'Connecting',
   reconnecting: 'Reconnecting',
+  paused: 'Paused',
+  offline: 'Offline',
   closed: 'Closed',
 }
 
 function name(state: ConnectionState): keyof typeof LABELS {
   if (state.status === 'open') return state.isSilent ? 'silent' : 'live'
   if (state.status === 'waiting') return 'reconnecting'
+  if (state.status === 'paused') return state.reason === 'offline' ? 'offline' : 'paused'
   // Without an error it is only not needed yet.
   return state.status === 'closed' && state.error !== undefined ? 'closed' : 'connecting'
 }
 
-function secondsUntil(time: number, now: number): number {
-  return Math.max(1, Math.ceil((time - now) / 1000))
-}
-
-/** Updates per second. */
-export function Rate() {
-  const [rate, setRate] = useState(0)
-  useEffect(() => {
-    let { received } = store
-    let at = performance.now()
-    const timer = setInterval(() => {
-      const now = performance.now() // since a timer may be late
-      setRate(Math.round((1000 * (store.received - received)) / (now - at)))
-      received = store.received
-      at = now
-    }, 1000)
-    return () => clearInterval(timer)
-  }, [])
-  return (
-    <span className="rate" title="updates per second">
-      <b>{rate.toLocaleString('en')}</b>
-      <span> updates</span>/s
-    </span>
-  )
+function wait(milliseconds: number): string {
+  return milliseconds > 0 ? ` in ${Math.ceil(milliseconds / 1000)} s` : ' …'
 }
 
 /** What happened, and what to do, while something is wrong. */
 export function Trouble({ listError }: { listError: string | undefined }) {
-  const state = useConnection()
+  const store = useStore()
+  const state = useSteadyConnection()
   const text = describe(state, listError)
   if (text === undefined) return null
   return (
     <div className="trouble" role="alert">
       <p>{text}</p>
-      {state.status !== 'open' && listError === undefined && (
-        <button type="button" onClick={() => store.reconnect()}>
+      {(state.status === 'waiting' || state.status === 'closed') && listError === undefined && (
+        <button type="button" className="button" onClick={() => store.reconnect()}>
           Try now
         </button>
       )}
@@ -77,10 +62,13 @@ export function Trouble({ listError }: { listError: string | undefined }) {
 
 function describe(state: ConnectionState, listError: string | undefined): string | undefined {
   if (state.status === 'waiting') {
-    return `Connection lost: ${state.error.message}. Prices may be old. They go on by themselves as soon as the server is back.`
+    return `Connection lost: ${plain(state.error.message)}. Prices may be old. They go on by themselves as soon as the server is back.`
+  }
+  if (state.status === 'paused' && state.reason === 'offline') {
+    return 'This device is offline. Prices are old, and nothing can be bought or sold. Everything goes on as soon as it is back.'
   }
   if (state.status === 'closed' && state.error !== undefined) {
-    return `The server refused the stream: ${state.error.message}. The list of instruments is being asked for again.`
+    return `The server refused the stream: ${plain(state.error.message)}. The list of instruments is being asked for again.`
   }
   if (state.status === 'open' && state.isSilent)
     return 'The server has been silent for longer than it should be. Prices may be old.'
@@ -88,4 +76,9 @@ function describe(state: ConnectionState, listError: string | undefined): string
     return `The instruments could not be loaded: ${listError}. Trying again every two seconds; if it lasts, see whether “pricewire serve” is running.`
   }
   return undefined
+}
+
+/** Returns a message without the browser's own words at its end, such as `(TypeError: Failed to fetch)`. */
+function plain(message: string): string {
+  return message.replace(/ \([^()]*\)$/, '')
 }

@@ -1,7 +1,11 @@
-import { CustomEventSource, type CustomEventSourceInit, type Problem, SourceErrorEvent } from './event_source.js'
-import type { Envelope, ErrorBody, InstrumentPrice } from './messages.js'
-import { DEFAULT_RECONNECT } from './reconnect.js'
+import { CustomEventSource, type CustomEventSourceInit, SourceErrorEvent } from './event_source.js'
+import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
+import type { ContractPriceResponse, Envelope, ErrorBody, InstrumentPrice } from './messages.js'
+import { type NetworkInformation, networkInterval } from './pace.js'
+import { SSEError } from './problem.js'
+import { prolong } from './prolongation.js'
 import { call } from './report.js'
+import { type Token, toCredentials } from './tokens.js'
 
 /** The silence that is borne from a server that announces no heartbeat, in milliseconds. */
 const IDLE_TIMEOUT = 60_000
@@ -12,31 +16,21 @@ export type SSEParams = Readonly<Record<string, string | number | boolean | read
 /** What a stream with these parameters sends. */
 export type MessageOf<P extends SSEParams> = P extends { action: 'instrument_price' }
   ? InstrumentPrice
-  : P extends { topic: string | readonly string[] }
-    ? Envelope
-    : unknown
+  : P extends { action: 'contract_price' }
+    ? ContractPriceResponse
+    : P extends { topic: string | readonly string[] }
+      ? Envelope
+      : unknown
 
-/** What went wrong with a stream, or with one message of it. */
-export class SSEError extends Error implements Problem {
-  override readonly name = 'SSEError'
-  readonly status: number | undefined
-  /** The server's code, or `INVALID_MESSAGE` for a message that is not JSON. */
-  readonly code: string | undefined
-
-  constructor(problem: Problem) {
-    super(problem.message)
-    this.status = problem.status
-    this.code = problem.code
-  }
-}
-
-/** Where a connection is: `connecting → open → (waiting → connecting)* → closed`. */
+/** Where a connection is: `connecting → open → (waiting → connecting)* → closed`; and `paused` while the page does not need it. */
 export type ConnectionState =
   | { readonly status: 'connecting' }
   /** `isSilent`: the announced heartbeat is overdue, so prices may be old. */
   | { readonly status: 'open'; readonly isSilent: boolean }
   /** `retryAt`: milliseconds since 1970. */
   | { readonly status: 'waiting'; readonly retryAt: number; readonly attempt: number; readonly error: SSEError }
+  /** The page has been hidden for a while, or is offline; the stream goes on where it stopped as soon as it is not. */
+  | { readonly status: 'paused'; readonly reason: PauseReason }
   /** Without an error it was closed on this side. */
   | { readonly status: 'closed'; readonly error?: SSEError }
 
@@ -55,20 +49,27 @@ export type ControlEvent = 'changed' | 'stale' | 'reset'
 export interface ServerOptions {
   /** The server, `https://prices.example` for instance; by default the page's own. */
   readonly baseUrl?: string | undefined
-  /** Sent as `Authorization: Bearer`; with a token the protected stream is asked for. */
-  readonly token?: string | undefined
+  /**
+   * Sent as `Authorization: Bearer`; with a token the protected stream is asked for. A function is asked for a fresh one before the last one expires,
+   * and the open stream goes on with it.
+   */
+  readonly token?: Token | undefined
   /** Attempts in a row to get a lost stream back; `Infinity` never gives up. Default 3. */
   readonly reconnectAttempts?: number | undefined
   /** The wait before the first attempt, in milliseconds, growing with each further one. Default 1000. */
   readonly reconnectInterval?: number | undefined
   /** What that wait grows to, in milliseconds. Default 30,000. */
   readonly reconnectCeiling?: number | undefined
+  /** How long the page may be hidden before the stream pauses, in milliseconds; `Infinity`: for ever. Default 60,000. */
+  readonly hiddenAfter?: number | undefined
+  /** What to fetch with; by default the global `fetch`. */
+  readonly fetch?: typeof fetch | undefined
 }
 
 /** What {@link createSSEConnection} is told. */
 export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
   extends ServerOptions,
-    Pick<CustomEventSourceInit, 'headers' | 'lastEventId' | 'fetch' | 'withCredentials'> {
+    Pick<CustomEventSourceInit, 'headers' | 'lastEventId' | 'withCredentials'> {
   readonly params: P
   /** Is given each message, and the event that brought it. */
   readonly onMessage: (message: MessageOf<P>, event: MessageEvent<string>) => void
@@ -93,22 +94,24 @@ export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
  * ```
  */
 export function createSSEConnection<const P extends SSEParams>(options: SSEConnectionOptions<P>): () => void {
-  const { params, onMessage, onError, onOpen, onState, onControl, token, headers, baseUrl = '' } = options
-  const source = new CustomEventSource(streamUrl(baseUrl, token !== undefined, params), {
-    headers: token === undefined ? headers : () => withToken(headers, token),
-    lastEventId: options.lastEventId,
-    fetch: options.fetch,
-    withCredentials: options.withCredentials ?? false,
-    retryStatuses: true,
-    idleTimeout: IDLE_TIMEOUT,
-    reconnect: {
-      attempts: options.reconnectAttempts ?? DEFAULT_RECONNECT.attempts,
-      interval: options.reconnectInterval ?? DEFAULT_RECONNECT.interval,
-      ceiling: options.reconnectCeiling ?? DEFAULT_RECONNECT.ceiling,
-    },
-  })
+  return connect(() => options.params, options as SSEConnectionOptions)
+}
+
+/**
+ * Opens a stream whose parameters may be others whenever it connects again.
+ *
+ * @param isWatching - whether it pauses by itself while the page does not need it.
+ */
+export function connect(params: () => SSEParams, options: SSEConnectionOptions, isWatching = true): () => void {
+  const { onMessage, onError, onOpen, onState, onControl, token, fetch, hiddenAfter = HIDDEN_AFTER } = options
+  const base = baseOf(options)
+  const credentials = toCredentials(token)
+  const url = () => `${base}${credentials ? '/protected' : ''}/sse?${encode(withPace(params()))}`
 
   let isClosed = false
+  let cursor = options.lastEventId
+  let source: CustomEventSource | undefined
+  let endProlongation: (() => void) | undefined
   // A callback may close the connection in the middle of what follows it.
   const tell = <A extends unknown[]>(callback: ((...args: A) => void) | undefined, ...args: A) => {
     if (!isClosed) call(callback, ...args)
@@ -124,60 +127,108 @@ export function createSSEConnection<const P extends SSEParams>(options: SSEConne
     }
     take(message)
   }
-
-  source.addEventListener('message', (event) => {
-    parse(event, (message) => tell(onMessage, message as MessageOf<P>, event))
-  })
-  for (const name of ['changed', 'stale', 'reset'] as const) {
-    source.addEventListener(name, (event: MessageEvent) => parse(event, (data) => tell(onControl, name, data)))
-  }
-  source.addEventListener('connecting', () => tell(onState, { status: 'connecting' }))
-  source.addEventListener('open', () => {
-    const headers = source.responseHeaders
-    tell(onState, { status: 'open', isSilent: false })
-    tell(onOpen, {
-      start: (headers?.get('Pricewire-Start') ?? undefined) as StreamStart['start'],
-      streamId: headers?.get('Pricewire-Stream') ?? undefined,
+  const open = () => {
+    const made = new CustomEventSource(url(), {
+      headers: options.headers,
+      token: credentials,
+      lastEventId: cursor,
+      fetch: (_, init) => (fetch ?? globalThis.fetch)(url(), init),
+      withCredentials: options.withCredentials,
+      retryStatuses: true,
+      idleTimeout: IDLE_TIMEOUT,
+      reconnect: {
+        attempts: options.reconnectAttempts,
+        interval: options.reconnectInterval,
+        ceiling: options.reconnectCeiling,
+      },
     })
-  })
-  source.addEventListener('silence', () => {
-    if (source.readyState === source.OPEN) tell(onState, { status: 'open', isSilent: source.isSilent })
-  })
-  source.addEventListener('error', (event: Event) => {
-    if (!(event instanceof SourceErrorEvent)) {
-      // An event of the server's that is named error: why it is about to end the stream.
-      parse(event as MessageEvent<string>, (body) => {
-        const { error } = body as Partial<ErrorBody>
-        if (error) tell(onError, new SSEError(error))
-      })
+    source = made
+    made.addEventListener('message', (event) => parse(event, (message) => tell(onMessage, message, event)))
+    for (const name of ['changed', 'stale', 'reset'] as const) {
+      made.addEventListener(name, (event: MessageEvent) => parse(event, (data) => tell(onControl, name, data)))
+    }
+    made.addEventListener('connecting', () => tell(onState, { status: 'connecting' }))
+    made.addEventListener('open', () => {
+      const start = made.responseHeaders?.get('Pricewire-Start') as StreamStart['start'] | null
+      const streamId = made.responseHeaders?.get('Pricewire-Stream') ?? undefined
+      if (streamId !== undefined && credentials?.provider !== undefined) {
+        endProlongation = prolong(streamId, credentials, { base, credentials, fetch })
+      }
+      tell(onState, { status: 'open', isSilent: false })
+      tell(onOpen, { start: start ?? undefined, streamId })
+    })
+    made.addEventListener('silence', () => {
+      if (made.readyState === made.OPEN) tell(onState, { status: 'open', isSilent: made.isSilent })
+    })
+    made.addEventListener('error', (event: Event) => {
+      if (!(event instanceof SourceErrorEvent)) {
+        // An event of the server's that is named error: why it is about to end the stream.
+        parse(event as MessageEvent<string>, (body) => {
+          const error = (body as Partial<ErrorBody> | null)?.error
+          if (error) tell(onError, new SSEError(error))
+        })
+        return
+      }
+      endProlongation?.()
+      const error = new SSEError(event)
+      const { retryAt } = event
+      if (retryAt === undefined) {
+        watch?.end()
+        tell(onState, { status: 'closed', error })
+      } else tell(onState, { status: 'waiting', retryAt, attempt: made.attempt, error })
+      tell(onError, error)
+    })
+    tell(onState, { status: 'connecting' })
+  }
+  const stop = () => {
+    cursor = source?.lastEventId ?? cursor
+    source?.close()
+    endProlongation?.()
+  }
+  const settle = (reason: PauseReason | undefined) => {
+    if (reason === undefined) {
+      open()
       return
     }
-    const error = new SSEError(event)
-    const { retryAt } = event
-    const isOver = retryAt === undefined
-    tell(onState, isOver ? { status: 'closed', error } : { status: 'waiting', retryAt, attempt: source.attempt, error })
-    tell(onError, error)
-  })
-  tell(onState, { status: 'connecting' })
+    stop()
+    tell(onState, { status: 'paused', reason })
+  }
+  const watch = isWatching
+    ? new PageWatch(hiddenAfter, (reason) => {
+        // From one reason to another it stays paused.
+        if (reason !== undefined || source?.readyState === CustomEventSource.CLOSED || source === undefined)
+          settle(reason)
+      })
+    : undefined
+  settle(watch?.reason)
   return () => {
     isClosed = true
-    source.close()
+    watch?.end()
+    stop()
   }
 }
 
-function streamUrl(baseUrl: string, isProtected: boolean, params: SSEParams): string {
+/** Returns the address that paths are joined to, as text: `new URL('/sse', base)` would drop the path of the base. */
+export function baseOf({ baseUrl = '' }: ServerOptions): string {
+  return baseUrl.replace(/\/+$/, '')
+}
+
+/** Returns the pace that the network asks for, in milliseconds. */
+export function pageInterval(): number {
+  return networkInterval((globalThis.navigator as { connection?: NetworkInformation } | undefined)?.connection)
+}
+
+function withPace(params: SSEParams): SSEParams {
+  const interval = Math.max(Number(params['interval_ms'] ?? 0), pageInterval())
+  return { ...params, interval_ms: interval > 0 ? interval : undefined }
+}
+
+function encode(params: SSEParams): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(params)) {
-    for (const item of Array.isArray(value) ? value : [value]) {
+    for (const item of [value].flat()) {
       if (item !== undefined) query.append(name, String(item))
     }
   }
-  // Joined as text: new URL('/sse', base) would drop the path of the base.
-  return `${baseUrl.replace(/\/+$/, '')}${isProtected ? '/protected/sse' : '/sse'}?${query}`
-}
-
-async function withToken(headers: CustomEventSourceInit['headers'], token: string): Promise<Headers> {
-  const result = new Headers(typeof headers === 'function' ? await headers() : headers)
-  result.set('Authorization', `Bearer ${token}`)
-  return result
+  return query.toString()
 }

@@ -30,7 +30,7 @@ export class EventStreamDecoder {
   readonly #utf8 = new TextDecoder()
   #line = ''
   #skipLineFeed = false
-  #data = ''
+  #data: string | undefined
   #type = ''
   #id: string
 
@@ -58,9 +58,12 @@ export class EventStreamDecoder {
     while (cr !== -1 || lf !== -1) {
       const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr
       // Taken as soon as CR is seen: to wait for what follows it would hold an event back until the next one.
-      const event = this.#takeLine(this.#line + text.slice(start, end))
-      if (event !== undefined) events.push(event)
-      this.#line = ''
+      if (this.#line === '') this.#takeLine(text, start, end, events)
+      else {
+        const line = this.#line + text.slice(start, end)
+        this.#line = ''
+        this.#takeLine(line, 0, line.length, events)
+      }
       start = end + 1
       if (end === cr) {
         if (start === text.length) this.#skipLineFeed = true
@@ -69,35 +72,47 @@ export class EventStreamDecoder {
       }
       if (lf !== -1 && lf < start) lf = text.indexOf('\n', start)
     }
-    this.#line += text.slice(start)
+    if (start < text.length) this.#line += text.slice(start)
     return events
   }
 
-  #takeLine(line: string): DecodedEvent | undefined {
-    if (line === '') return this.#dispatch()
-    const colon = line.indexOf(':')
-    if (colon === 0) return undefined // a comment
-    if (colon === -1) this.#takeField(line, '')
-    // Exactly one space is dropped; a second one belongs to the value.
-    else this.#takeField(line.slice(0, colon), line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1))
-    return undefined
+  /** Takes the line between two places of a text. Nearly all are of `data` and `id`: these are not looked through for their colon. */
+  #takeLine(text: string, start: number, end: number, events: DecodedEvent[]): void {
+    if (start === end) this.#dispatch(events)
+    else if (text.startsWith('data:', start)) this.#addData(text.slice(afterSpace(text, start + 5), end))
+    else if (text.startsWith('id:', start)) this.#takeField('id', text.slice(afterSpace(text, start + 3), end))
+    else {
+      const line = text.slice(start, end)
+      const colon = line.indexOf(':')
+      if (colon === -1) this.#takeField(line, '')
+      // One that begins with a colon is a comment.
+      else if (colon > 0) this.#takeField(line.slice(0, colon), line.slice(afterSpace(line, colon + 1)))
+    }
+  }
+
+  #addData(value: string): void {
+    this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
   }
 
   #takeField(name: string, value: string): void {
-    if (name === 'data') this.#data += `${value}\n`
+    if (name === 'data') this.#addData(value)
     else if (name === 'event') this.#type = value
     else if (name === 'id') {
       if (!value.includes('\0')) this.#id = value
     } else if (name === 'retry' && DIGITS.test(value)) this.retry = Number(value)
   }
 
-  #dispatch(): DecodedEvent | undefined {
+  #dispatch(events: DecodedEvent[]): void {
     this.lastEventId = this.#id
-    const data = this.#data
-    const type = this.#type || 'message'
-    this.#data = ''
+    // Even `data:` with nothing after it is data; without any line of it nothing is dispatched.
+    if (this.#data !== undefined)
+      events.push({ type: this.#type || 'message', data: this.#data, lastEventId: this.#id })
+    this.#data = undefined
     this.#type = ''
-    // Even `data:` with nothing after it leaves a line feed here; so empty means that there was no data line at all.
-    return data === '' ? undefined : { type, data: data.slice(0, -1), lastEventId: this.#id }
   }
+}
+
+/** Exactly one space before a value is dropped; a second one belongs to it. */
+function afterSpace(text: string, place: number): number {
+  return text.charCodeAt(place) === 32 ? place + 1 : place
 }

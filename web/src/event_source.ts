@@ -1,17 +1,30 @@
 import { EventStreamDecoder } from './decoder.js'
-import type { ErrorBody } from './messages.js'
-import { DEFAULT_RECONNECT, isTransient, parseRetryAfter, Reconnection, type ReconnectPolicy } from './reconnect.js'
+import { type Problem, problemOf } from './problem.js'
+import { isTransient, parseRetryAfter, Reconnection, type ReconnectPolicy } from './reconnect.js'
+import { type Credentials, type Token, toCredentials } from './tokens.js'
+import { Watchdog } from './watchdog.js'
 
 /** What {@link CustomEventSource} can be told beyond the URL. */
-export interface CustomEventSourceInit extends EventSourceInit {
+export interface CustomEventSourceInit {
+  /** Whether cookies go to other origins too. */
+  readonly withCredentials?: boolean | undefined
   /** Request headers, `Authorization` for instance; or a function that is asked for them at every connection. */
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined
+  /**
+   * Sent as `Authorization: Bearer`. A function is asked for a fresh token before the last one expires; where the server refuses one with 401, once
+   * more; and when a stream has ended with `TOKEN_EXPIRED`.
+   */
+  readonly token?: Token | undefined
+  /** The request's method; by default GET. */
+  readonly method?: string | undefined
+  /** The request's body, for methods that have one; sent at every connection, so no stream. */
+  readonly body?: Exclude<BodyInit, ReadableStream> | undefined
   /** The id to resume after, from an earlier source's `lastEventId`. */
   readonly lastEventId?: string | undefined
   /** What to fetch with; by default the global `fetch`. */
   readonly fetch?: typeof fetch | undefined
-  /** Where the policy differs from {@link DEFAULT_RECONNECT}. */
-  readonly reconnect?: Partial<ReconnectPolicy> | undefined
+  /** When, and how often, a lost stream is opened again. */
+  readonly reconnect?: ReconnectPolicy | undefined
   /** Whether to come back after 408, 429 and 5xx. By the standard, and by default, every status but 200 ends the source. */
   readonly retryStatuses?: boolean | undefined
   /**
@@ -21,46 +34,22 @@ export interface CustomEventSourceInit extends EventSourceInit {
   readonly idleTimeout?: number | undefined
 }
 
-/** What is known of a failure. */
-export interface Problem {
-  /** What happened, for people. */
-  readonly message: string
-  /** The response's status, where there was a response. */
-  readonly status?: number | undefined
-  /** For programs: the code of the server's error body, `NOT_FOUND` for instance. */
-  readonly code?: string | undefined
-}
-
 /** The `error` event: the stream was lost. `readyState` says whether it is being opened again (CONNECTING) or not (CLOSED). */
 export class SourceErrorEvent extends Event implements Problem {
-  readonly message: string
-  readonly status: number | undefined
-  readonly code: string | undefined
+  declare readonly message: string
+  declare readonly status: number | undefined
+  declare readonly code: string | undefined
   /** When the next attempt is made, in milliseconds since 1970; absent where none is. */
-  readonly retryAt: number | undefined
+  declare readonly retryAt: number | undefined
 
   constructor(problem: Problem, retryAt: number | undefined) {
     super('error')
-    this.message = problem.message
-    this.status = problem.status
-    this.code = problem.code
-    this.retryAt = retryAt
+    Object.assign(this, problem, { retryAt })
   }
 }
 
 type Type = keyof EventSourceEventMap
 type Handlers = { [T in Type]: EventSource[`on${T}`] }
-type AddOptions = boolean | AddEventListenerOptions
-type Options = boolean | EventListenerOptions
-type Timer = ReturnType<typeof setTimeout>
-type Listener<E extends Event> = (this: EventSource, event: E) => void
-type AnyListener = Listener<Event> | Listener<MessageEvent> | EventListenerOrEventListenerObject
-
-/** How long the body of an error response may take, in milliseconds. */
-const ERROR_BODY_TIMEOUT = 1000
-
-/** How much of the bearable silence makes what was received doubtful. Of two heartbeats: one, and half of one for the way. */
-const STALE_SHARE = 0.75
 
 /**
  * The browsers' EventSource on `fetch`: the same interface, plus request headers, a reconnection policy, and errors that say what happened.
@@ -74,24 +63,41 @@ export class CustomEventSource extends EventTarget implements EventSource {
   static readonly CONNECTING = 0
   static readonly OPEN = 1
   static readonly CLOSED = 2
-  readonly CONNECTING = 0
-  readonly OPEN = 1
-  readonly CLOSED = 2
+  // On the prototype, as the browsers have them.
+  get CONNECTING() {
+    return 0 as const
+  }
+  get OPEN() {
+    return 1 as const
+  }
+  get CLOSED() {
+    return 2 as const
+  }
 
   readonly url: string
   readonly withCredentials: boolean
 
+  // EventTarget's own, only that listeners are given the types of the events.
+  declare addEventListener: EventSource['addEventListener']
+  declare removeEventListener: EventSource['removeEventListener']
+
   readonly #init: CustomEventSourceInit
   readonly #reconnection: Reconnection
+  readonly #credentials: Credentials | undefined
+  readonly #watchdog = new Watchdog(
+    () => this.dispatchEvent(new Event('silence')),
+    (silence) => this.#lost({ message: `the server has been silent for ${Math.round(silence / 1000)} s` }),
+  )
   readonly #handlers: Handlers = { open: null, message: null, error: null }
   #readyState = 0
   #lastEventId: string
   #responseHeaders: Headers | undefined
-  #isSilent = false
-  #lastByteAt = 0
   #connection = new AbortController()
-  #connectTimer: Timer | undefined
-  #silenceTimer: Timer | undefined
+  #connectTimer: ReturnType<typeof setTimeout> | undefined
+  #token: string | undefined
+  /** Whether a token was refused, and no stream has opened since. */
+  #isRefused = false
+  #isExpired = false
 
   /**
    * Connects at once.
@@ -109,7 +115,8 @@ export class CustomEventSource extends EventTarget implements EventSource {
     this.withCredentials = init.withCredentials ?? false
     this.#init = init
     this.#lastEventId = init.lastEventId ?? ''
-    this.#reconnection = new Reconnection({ ...DEFAULT_RECONNECT, ...init.reconnect })
+    this.#reconnection = new Reconnection(init.reconnect)
+    this.#credentials = toCredentials(init.token)
     void this.#connect()
   }
 
@@ -135,7 +142,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
 
   /** Whether the server has sent nothing for longer than it announced, not even a comment: what it sent last may be old. */
   get isSilent(): boolean {
-    return this.#isSilent
+    return this.#watchdog.isSilent
   }
 
   get onopen(): EventSource['onopen'] {
@@ -157,28 +164,6 @@ export class CustomEventSource extends EventTarget implements EventSource {
     this.#handle('error', handler)
   }
 
-  override addEventListener<T extends Type>(
-    type: T,
-    listener: Listener<EventSourceEventMap[T]>,
-    options?: AddOptions,
-  ): void
-  override addEventListener(type: string, listener: Listener<MessageEvent>, options?: AddOptions): void
-  override addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: AddOptions): void
-  override addEventListener(type: string, listener: AnyListener, options?: AddOptions): void {
-    super.addEventListener(type, listener as EventListener, options)
-  }
-
-  override removeEventListener<T extends Type>(
-    type: T,
-    listener: Listener<EventSourceEventMap[T]>,
-    options?: Options,
-  ): void
-  override removeEventListener(type: string, listener: Listener<MessageEvent>, options?: Options): void
-  override removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: Options): void
-  override removeEventListener(type: string, listener: AnyListener, options?: Options): void {
-    super.removeEventListener(type, listener as EventListener, options)
-  }
-
   /** Ends the request, the timers and the events, at once: also what has been received and not yet dispatched is dropped. */
   close(): void {
     this.#readyState = CustomEventSource.CLOSED
@@ -192,44 +177,44 @@ export class CustomEventSource extends EventTarget implements EventSource {
       super.removeEventListener(type, this.#callHandler)
       super.addEventListener(type, this.#callHandler)
     }
-    this.#handlers[type] = handler
+    // As Web IDL has it for event handlers: what is no object counts as null, and an object that is no function is never called.
+    this.#handlers[type] = Object(handler) === handler ? handler : null
   }
 
   readonly #callHandler = (event: Event): void => {
-    this.#handlers[event.type as Type]?.call(this, event as MessageEvent)
+    const handler = this.#handlers[event.type as Type]
+    if (typeof handler === 'function') handler.call(this, event as MessageEvent)
   }
 
   async #connect(): Promise<void> {
     this.#connection = new AbortController()
     const { signal } = this.#connection
     // Called as a method, the global fetch throws "Illegal invocation".
-    const { fetch = globalThis.fetch, idleTimeout = 0 } = this.#init
-    this.#watchSilence(idleTimeout, signal)
+    const { fetch = globalThis.fetch, idleTimeout = 0, method = 'GET', body = null } = this.#init
+    this.#watchdog.watch(idleTimeout)
     try {
       const headers = await this.#requestHeaders()
       if (signal.aborted) return
       const credentials = this.withCredentials ? 'include' : 'same-origin'
-      const response = await fetch(this.url, { headers, credentials, cache: 'no-store', signal })
+      const response = await fetch(this.url, { method, body, headers, credentials, cache: 'no-store', signal })
       if (signal.aborted) return
       if (response.status !== 200) return await this.#refused(response, signal)
-      const type = response.headers.get('Content-Type')
-      if (!/^text\/event-stream *(;|$)/i.test(type ?? '')) {
-        return this.#fail({
-          message: `the server sent ${type ?? 'no content type'} instead of text/event-stream`,
-          status: 200,
-        })
+      const type = response.headers.get('Content-Type') ?? 'no content type'
+      if (!/^text\/event-stream *(;|$)/i.test(type)) {
+        return this.#fail({ message: `the server sent ${type} instead of text/event-stream`, status: 200 })
       }
       this.#responseHeaders = response.headers
       this.#readyState = CustomEventSource.OPEN
-      const heartbeat = Number(response.headers.get('Pricewire-Heartbeat')) * 1000
-      this.#watchSilence(2 * heartbeat || idleTimeout, signal)
+      this.#isRefused = false
+      this.#watchdog.watch(Number(response.headers.get('Pricewire-Heartbeat')) * 2000 || idleTimeout)
       this.dispatchEvent(new Event('open'))
       await this.#read(response, signal)
-      this.#lost({ message: 'the server ended the stream' }, signal)
+      if (!signal.aborted) this.#lost({ message: 'the server ended the stream' })
     } catch (error) {
+      if (signal.aborted) return // by close(), or because this connection was given up before
       const what =
         this.#readyState === CustomEventSource.OPEN ? 'the connection broke off' : 'the server cannot be reached'
-      this.#lost({ message: `${what} (${error instanceof Error ? error.message : error})` }, signal)
+      this.#lost({ message: `${what} (${error})` })
     }
   }
 
@@ -237,6 +222,11 @@ export class CustomEventSource extends EventTarget implements EventSource {
     const { headers } = this.#init
     const result = new Headers(typeof headers === 'function' ? await headers() : headers)
     if (!result.has('Accept')) result.set('Accept', 'text/event-stream')
+    if (this.#credentials !== undefined) {
+      this.#token = await (this.#isExpired ? this.#credentials.refresh(this.#token) : this.#credentials.get())
+      this.#isExpired = false
+      result.set('Authorization', `Bearer ${this.#token}`)
+    }
     if (this.#lastEventId !== '') {
       // The id goes out as UTF-8, but fetch takes one character for one byte and refuses those beyond.
       result.set('Last-Event-ID', String.fromCharCode(...new TextEncoder().encode(this.#lastEventId)))
@@ -248,41 +238,43 @@ export class CustomEventSource extends EventTarget implements EventSource {
     const decoder = new EventStreamDecoder(this.#lastEventId)
     const origin = new URL(response.url || this.url).origin
     const reader = response.body?.getReader()
-    for (let part = await reader?.read(); part?.value !== undefined && !signal.aborted; part = await reader?.read()) {
-      this.#lastByteAt = Date.now()
-      this.#setSilent(false)
-      const events = decoder.feed(part.value)
+    for (;;) {
+      const { value } = (await reader?.read()) ?? {}
+      if (value === undefined || signal.aborted) return
+      this.#watchdog.heard()
+      const events = decoder.feed(value)
       this.#reconnection.retry = decoder.retry ?? this.#reconnection.retry
-      for (const { type, data, lastEventId } of events) {
+      for (const { type, ...init } of events) {
         if (signal.aborted) return // a listener of an earlier event of this chunk has closed the source
-        this.#lastEventId = lastEventId
+        this.#lastEventId = init.lastEventId
         // An error event tells why the server is about to close: no sign of health.
         if (type !== 'error') this.#reconnection.received()
-        this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin }))
+        else if (init.data.includes('"TOKEN_EXPIRED"')) this.#isExpired = this.#credentials?.provider !== undefined
+        this.dispatchEvent(new MessageEvent(type, { ...init, origin }))
       }
-      this.#lastEventId = decoder.lastEventId
+      if (!signal.aborted) this.#lastEventId = decoder.lastEventId
     }
   }
 
   async #refused(response: Response, signal: AbortSignal): Promise<void> {
     const { status } = response
     const now = Date.now() // before the body, which may be slow: the wait counts from here
-    const body = await new Promise<Partial<ErrorBody> | undefined>((resolve) => {
-      // A body that never ends must not keep the source from going on.
-      const timer = setTimeout(resolve, ERROR_BODY_TIMEOUT)
-      const read = response.json().catch(() => undefined)
-      void read.then(resolve).finally(() => clearTimeout(timer))
-    })
+    if (status === 401 && this.#credentials?.provider !== undefined && !this.#isRefused) {
+      this.#isRefused = true
+      this.#isExpired = true
+      this.#disconnect()
+      return this.#connect()
+    }
+    const problem = await problemOf(response)
     if (signal.aborted) return
-    const { code, message = `the server answered ${status} ${response.statusText}`.trim() }: Partial<Problem> =
-      body?.error ?? {}
-    if (!this.#init.retryStatuses || !isTransient(status)) return this.#fail({ message, status, code })
-    this.#lost({ message, status, code }, signal, parseRetryAfter(response.headers.get('Retry-After'), now), now)
+    if (this.#init.retryStatuses && isTransient(status))
+      this.#lost(problem, parseRetryAfter(response.headers.get('Retry-After'), now), now)
+    else this.#fail(problem)
   }
 
-  #lost(problem: Problem, signal: AbortSignal, retryAfter = 0, now = Date.now()): void {
-    if (signal.aborted) return // by close(), or because this connection was given up before
-    const retryAt = this.#reconnection.lost(now, Math.random(), retryAfter)
+  #lost(problem: Problem, retryAfter = 0, now = Date.now()): void {
+    // With a fresh token there is nothing to wait for but the floor.
+    const retryAt = this.#reconnection.lost(now, this.#isExpired ? 0 : Math.random(), retryAfter)
     if (retryAt === undefined) {
       this.#fail(problem)
       return
@@ -303,35 +295,6 @@ export class CustomEventSource extends EventTarget implements EventSource {
 
   #disconnect(): void {
     this.#connection.abort()
-    clearTimeout(this.#silenceTimer)
-    this.#isSilent = false
-  }
-
-  /** Watches over the silence from now on; 0 bears any. */
-  #watchSilence(bearable: number, signal: AbortSignal): void {
-    clearTimeout(this.#silenceTimer)
-    this.#lastByteAt = Date.now()
-    // setTimeout takes more than it can count for none at all.
-    if (bearable > 0) this.#checkSilence(Math.min(bearable, 2 ** 31 - 1), signal)
-  }
-
-  /** One timer that looks at the time of the last byte now and then; to set one anew for every chunk would cost more than the chunk. */
-  #checkSilence(bearable: number, signal: AbortSignal): void {
-    const next = this.#lastByteAt + bearable * (this.#isSilent ? 1 : STALE_SHARE)
-    this.#silenceTimer = setTimeout(() => {
-      const silence = Date.now() - this.#lastByteAt
-      if (silence >= bearable) {
-        this.#lost({ message: `the server has been silent for ${Math.round(silence / 1000)} s` }, signal)
-        return
-      }
-      if (silence >= bearable * STALE_SHARE) this.#setSilent(true)
-      if (!signal.aborted) this.#checkSilence(bearable, signal)
-    }, next - Date.now())
-  }
-
-  #setSilent(isSilent: boolean): void {
-    if (isSilent === this.#isSilent) return
-    this.#isSilent = isSilent
-    this.dispatchEvent(new Event('silence'))
+    this.#watchdog.stop()
   }
 }

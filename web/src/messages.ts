@@ -1,58 +1,52 @@
+import type * as schema from './schema.js'
+
+/** The balance of an account, and what has changed it. */
+export type Balance = schema.BalanceBody
+
+/** A candle of an instrument: the prices of a span of time. */
+export type Candle = schema.CandleBody
+
+/** A bought contract. */
+export type Contract = schema.ContractBody
+
+/** A bought contract as it is now. Times are in milliseconds since 1970; what is not known yet is null. */
+export type ContractDetails = schema.ContractDetails
+
+/** The price of a contract that pays a given payout. */
+export type ContractPriceResponse = schema.ContractPrice
+
+/** Why the server does not do what it is asked. */
+export type ErrorBody = schema.ErrorBody
+
+/** An instrument as the server lists it. */
+export type Instrument = schema.Instrument
+
+/** An instrument's price, in numbers. */
+export type InstrumentPrice = schema.InstrumentPrice
+
+/** What a contract costs and would pay, in each variant of its product. */
+export type Proposal = schema.ProposalBody
+
+/** What a contract costs and would pay, in one variant. */
+export type ProposalVariant = schema.ProposalVariant
+
+/** What an open stream carries, how often, and until when. */
+export type StreamState = schema.StreamState
+
+/** A price update of an instrument. */
+export type Tick = schema.TickBody
+
 /** Time in milliseconds since 1970 in UTC, as digits. */
 export type EpochMs = string
 
-/** A price in decimal notation: a string, because a number would round it. */
+/** A price or an amount of money in decimal notation: a string, because a number would round it. */
 export type Price = string
 
-/** One price update of an instrument. */
-export interface Tick {
-  readonly instrument_id: string
-  /** The price's time at its source. */
-  readonly epoch_ms: EpochMs
-  /** The middle of bid and ask. */
-  readonly price: Price
-  /** What one pays to buy. */
-  readonly ask: Price
-  /** What one gets for selling. */
-  readonly bid: Price
-}
+/** The side of a product that is bought. */
+export type Variant = ContractDetails['variant']
 
-/** Open, high, low and close of an instrument over a span of time; the newest one is still being built. */
-export interface Candle {
-  readonly instrument_id: string
-  /** The span, in seconds. */
-  readonly granularity: number
-  /** The first millisecond of the span. */
-  readonly open_epoch_ms: EpochMs
-  readonly open: Price
-  readonly high: Price
-  readonly low: Price
-  readonly close: Price
-  /** The first millisecond after the span. */
-  readonly close_epoch_ms: EpochMs
-}
-
-/** What `action=instrument_price` sends. */
-export interface InstrumentPrice {
-  readonly instrument_id: string
-  readonly bid: number
-  readonly ask: number
-  /** The price's time at its source, in the form of ISO 8601. */
-  readonly timestamp: string
-}
-
-/** What can be traded, and whether it can be now. */
-export interface Instrument {
-  readonly id: string
-  readonly display_name: string
-  /** Where a list of markets shows it, from the general to the special. */
-  readonly categories: readonly string[]
-  /** How many decimals its prices have. */
-  readonly pip_size: number
-  readonly is_market_open: boolean
-  readonly opens_at?: string | null
-  readonly closes_at?: string | null
-}
+/** What a contract's duration is counted in. */
+export type DurationUnit = ContractDetails['duration_unit']
 
 interface EnvelopeOf<Event extends string, Data> {
   /** What the data is. */
@@ -67,9 +61,10 @@ interface EnvelopeOf<Event extends string, Data> {
 }
 
 /** An event of a stream of topics. */
-export type Envelope = EnvelopeOf<'tick', Tick> | EnvelopeOf<'candle', Candle>
-
-/** The body of every error, in a response and in a stream's `error` event. */
-export interface ErrorBody {
-  readonly error: { readonly code: string; readonly message: string }
-}
+export type Envelope =
+  | EnvelopeOf<'tick', Tick>
+  | EnvelopeOf<'candle', Candle>
+  | EnvelopeOf<'proposal', Proposal>
+  | EnvelopeOf<'balance', Balance>
+  | EnvelopeOf<'contracts', schema.ContractsBody | schema.ClosedContractsBody>
+  | EnvelopeOf<'contract_opened' | 'contract_updated' | 'contract_sold' | 'contract_settled', Contract>

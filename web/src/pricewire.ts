@@ -11,12 +11,35 @@ export {
   type MessageOf,
   type ServerOptions,
   type SSEConnectionOptions,
-  SSEError,
   type SSEParams,
   type StreamStart,
 } from './connection.js'
 export { type DecodedEvent, EventStreamDecoder } from './decoder.js'
-export { CustomEventSource, type CustomEventSourceInit, type Problem, SourceErrorEvent } from './event_source.js'
-export type { Candle, Envelope, EpochMs, ErrorBody, Instrument, InstrumentPrice, Price, Tick } from './messages.js'
-export { DEFAULT_RECONNECT, Reconnection, type ReconnectPolicy } from './reconnect.js'
-export { sharedStore, type TopicState, TopicStore } from './store.js'
+export { CustomEventSource, type CustomEventSourceInit, SourceErrorEvent } from './event_source.js'
+export type { PauseReason } from './lifecycle.js'
+export type {
+  Balance,
+  Candle,
+  Contract,
+  ContractDetails,
+  ContractPriceResponse,
+  DurationUnit,
+  Envelope,
+  EpochMs,
+  ErrorBody,
+  Instrument,
+  InstrumentPrice,
+  Price,
+  Proposal,
+  ProposalVariant,
+  StreamState,
+  Tick,
+  Variant,
+} from './messages.js'
+export type { Pace } from './pace.js'
+export { type Problem, SSEError } from './problem.js'
+export { QueryStore } from './query_store.js'
+export { Reconnection, type ReconnectPolicy } from './reconnect.js'
+export { type StoreOptions, sharedQuery, sharedStore } from './store.js'
+export { Credentials, type Token, type TokenProvider } from './tokens.js'
+export { type TopicState, TopicStore } from './topic_store.js'

@@ -4,18 +4,27 @@
  * @packageDocumentation
  */
 
-import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
+import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import {
+  type Balance,
   type Candle,
   type ConnectionState,
-  type Envelope,
+  type Contract,
+  type ContractPriceResponse,
+  type DurationUnit,
   type InstrumentPrice,
-  type ServerOptions,
+  type Pace,
+  type Proposal,
+  type QueryStore,
   type SSEError,
+  type StoreOptions,
+  sharedQuery,
   sharedStore,
   type Tick,
+  type Token,
   type TopicState,
 } from './pricewire.js'
+import { type Shown, type Source, View } from './view.js'
 
 /** The price of an instrument, in numbers. */
 export interface MarketPrice extends InstrumentPrice {
@@ -25,8 +34,12 @@ export interface MarketPrice extends InstrumentPrice {
   readonly epoch_ms: number
 }
 
-/** What all hooks can be told: the server, and whom to call back. Hooks with the same server options share one connection. */
-export interface HookOptions extends ServerOptions {
+/**
+ * What all hooks can be told: the server, the pace, and whom to call back. Hooks with the same server and identity share one connection.
+ *
+ * The callbacks of the newest rendering are called; that they are new functions each time is no harm.
+ */
+export interface HookOptions extends StoreOptions, Pace {
   readonly onError?: ((error: SSEError) => void) | undefined
   readonly onConnect?: (() => void) | undefined
   readonly onDisconnect?: (() => void) | undefined
@@ -38,10 +51,59 @@ export interface MarketOptions extends HookOptions {
   readonly onPrice?: ((price: MarketPrice) => void) | undefined
 }
 
+/** Where in its topic's events an event stands: `seq` counts them, and `merged` of them are left out before this one. */
+export interface EventPlace {
+  readonly seq: number
+  readonly merged?: number
+}
+
 /** What {@link useCandlesSSE} can be told. */
 export interface CandlesOptions extends HookOptions {
-  /** Called with every candle. `seq` counts the topic's events, and `merged` of them are left out before this one. */
-  readonly onCandle?: ((candle: Candle, event: { readonly seq: number; readonly merged?: number }) => void) | undefined
+  /** Called with every candle. */
+  readonly onCandle?: ((candle: Candle, event: EventPlace) => void) | undefined
+}
+
+/** What {@link useContractSSE} can be told. */
+export interface ContractOptions extends HookOptions {
+  readonly onPrice?: ((price: ContractPriceResponse) => void) | undefined
+}
+
+/** What {@link useProposalSSE} can be told. */
+export interface ProposalOptions extends HookOptions {
+  readonly onProposal?: ((proposal: Proposal) => void) | undefined
+}
+
+/** What {@link usePositionsSSE} can be told. */
+export interface PositionsOptions extends HookOptions {
+  readonly onPositions?: ((positions: readonly Contract[]) => void) | undefined
+}
+
+/** What {@link useBalanceSSE} can be told. */
+export interface BalanceOptions extends HookOptions {
+  readonly onBalance?: ((balance: Balance) => void) | undefined
+}
+
+/** Which contract's price is wanted. */
+export interface ContractParams {
+  /** A number and its unit, days to seconds or ticks: `5m`, `10t`. */
+  readonly duration: `${number}${'d' | 'h' | 'm' | 's' | 't'}`
+  readonly instrument: string
+  readonly trade_type: 'CALL' | 'PUT'
+  readonly currency: string
+  readonly payout: string
+  readonly strike?: string | undefined
+}
+
+/** Which proposal is wanted. */
+export interface ProposalParams {
+  readonly product_id: string
+  readonly instrument_id: string
+  readonly duration: number
+  readonly duration_unit: DurationUnit
+  readonly stake: string
+  readonly allow_equals?: boolean | undefined
+  /** A price, or an offset from the spot with its sign; by default the product's own. */
+  readonly barrier?: string | undefined
 }
 
 /** What is known of the connection. */
@@ -49,7 +111,7 @@ export interface Connected {
   readonly isConnected: boolean
   /** Whether what was received last may be old: not connected, or the server or the feed has fallen silent. */
   readonly isStale: boolean
-  /** Why it is not connected. */
+  /** Why it is not connected, or why the server does not give this. */
   readonly error: SSEError | null
 }
 
@@ -71,8 +133,8 @@ export function useMarketSSE(
   options: MarketOptions = {},
 ): Connected & { readonly price: MarketPrice | null } {
   const topic = instrumentId && `ticks:${instrumentId}`
-  const [envelope, connected] = useTopic(topic, 'tick', options, ({ data }) => options.onPrice?.(toPrice(data)))
-  const price = useMemo(() => (envelope ? toPrice(envelope.data) : null), [envelope])
+  const [tick, connected] = useTopic<Tick>(topic, options, (tick) => options.onPrice?.(toPrice(tick)))
+  const price = useMemo(() => (tick ? toPrice(tick) : null), [tick])
   return { price, ...connected }
 }
 
@@ -88,67 +150,194 @@ export function useCandlesSSE(
   options: CandlesOptions = {},
 ): Connected & { readonly candle: Candle | null } {
   const topic = instrumentId && `candles:${instrumentId}:${granularity}`
-  const [envelope, connected] = useTopic(topic, 'candle', options, (event) => options.onCandle?.(event.data, event))
-  return { candle: envelope?.data ?? null, ...connected }
+  const [candle, connected] = useTopic<Candle>(topic, options, (candle, event) => options.onCandle?.(candle, event))
+  return { candle, ...connected }
 }
 
-type EnvelopeOf<Name extends Envelope['event']> = Extract<Envelope, { event: Name }>
-
-function useTopic<Name extends Envelope['event']>(
-  topic: string | undefined,
-  name: Name,
-  options: HookOptions,
-  onEvent: (envelope: EnvelopeOf<Name>) => void,
-): [EnvelopeOf<Name> | undefined, Connected] {
-  const store = sharedStore(options)
-  // The callbacks of the newest rendering are called; that they are new functions each time must not subscribe anew.
-  const latest = useRef({ onEvent, options })
-  useEffect(() => {
-    latest.current = { onEvent, options }
-  })
-
-  const subscribe = useCallback(
-    (render: () => void) => {
-      if (topic === undefined) return () => {}
-      const end = store.subscribe(topic, ({ envelope, isStale }) => {
-        // Going stale is news of the topic, but no event.
-        if (!isStale && envelope?.event === name) latest.current.onEvent(envelope as EnvelopeOf<Name>)
-        requestRender(render)
-      })
-      return () => {
-        end()
-        cancelRender(render)
-      }
-    },
-    [store, topic, name],
+/**
+ * Keeps a component at the live price of a contract that could be bought, with a payout that is given.
+ *
+ * @param params - which contract; without it nothing is subscribed.
+ * @param authToken - a token, or a function that returns a fresh one; without it the public stream is asked for.
+ */
+export function useContractSSE(
+  params: ContractParams | undefined,
+  authToken?: Token | null,
+  options: ContractOptions = {},
+): Connected & { readonly price: ContractPriceResponse | null } {
+  const [price, connected] = useQuery<ContractPriceResponse>(
+    params && { action: 'contract_price', ...params },
+    { ...options, token: authToken ?? undefined },
+    (price) => options.onPrice?.(price),
   )
-  const { envelope, isStale } = useSyncExternalStore(subscribe, () => store.topic(topic ?? ''), noTopic)
+  return { price, ...connected }
+}
 
-  const subscribeState = useCallback((render: () => void) => store.onState(render), [store])
-  const state = useSyncExternalStore(subscribeState, () => store.state, noConnection)
+/**
+ * Keeps a component at the live price of a contract that could be bought, with a stake that is given, in both variants of its product.
+ *
+ * @param params - which contract; without it nothing is subscribed.
+ */
+export function useProposalSSE(
+  params: ProposalParams | undefined,
+  options: ProposalOptions = {},
+): Connected & { readonly proposal: Proposal | null } {
+  const topic = params && proposalTopic(params)
+  const [proposal, connected] = useTopic<Proposal>(topic, options, (proposal) => options.onProposal?.(proposal))
+  return { proposal, ...connected }
+}
+
+/**
+ * Keeps a component at the open contracts of an account, with their live profit and loss.
+ *
+ * @param accountId - the account's uuid; without one nothing is subscribed.
+ * @param authToken - a token of that account, or a function that returns a fresh one.
+ */
+export function usePositionsSSE(
+  accountId: string | undefined,
+  authToken: Token | null | undefined,
+  options: PositionsOptions = {},
+): Connected & { readonly positions: readonly Contract[] | null } {
+  const [body, connected] = useTopic<{ readonly contracts: readonly Contract[] }>(
+    accountId && authToken ? `open_contracts:${accountId}` : undefined,
+    { ...options, token: authToken ?? undefined },
+    ({ contracts }) => options.onPositions?.(contracts),
+  )
+  return { positions: body?.contracts ?? null, ...connected }
+}
+
+/**
+ * Keeps a component at the balance of an account.
+ *
+ * @param accountId - the account's uuid; without one nothing is subscribed.
+ * @param authToken - a token of that account, or a function that returns a fresh one.
+ */
+export function useBalanceSSE(
+  accountId: string | undefined,
+  authToken: Token | null | undefined,
+  options: BalanceOptions = {},
+): Connected & { readonly balance: Balance | null } {
+  const [balance, connected] = useTopic<Balance>(
+    accountId && authToken ? `balance:${accountId}` : undefined,
+    { ...options, token: authToken ?? undefined },
+    (balance) => options.onBalance?.(balance),
+  )
+  return { balance, ...connected }
+}
+
+/**
+ * Keeps a component at the state of the connection that the hooks with these options share; it opens none.
+ *
+ * `reconnect` connects again now: for a button beside "reconnecting in 20 s", or after the connection has given up.
+ */
+export function usePricewireState(
+  options: HookOptions = {},
+): Connected & { readonly state: ConnectionState; readonly reconnect: () => void } {
+  const store = sharedStore(options)
+  const source = useMemo(() => ({ store, read: () => undefined, subscribe: () => () => {} }), [store])
+  const { state } = useView<undefined>(source, options, () => {})
+  const reconnect = useMemo(() => () => store.reconnect(), [store])
+  return { state, reconnect, ...toConnected(state) }
+}
+
+function useTopic<Data>(
+  topic: string | undefined,
+  options: HookOptions,
+  onData: (data: Data, event: EventPlace) => void,
+): [Data | null, Connected] {
+  const store = sharedStore(options)
+  const source = useMemo<Source<TopicState>>(
+    () => ({
+      store,
+      read: () => store.topic(topic ?? ''),
+      subscribe: (listener) => (topic === undefined || topic === '' ? () => {} : store.subscribe(topic, listener)),
+    }),
+    [store, topic],
+  )
+  const { value, state } = useView(source, options, ({ envelope, isStale, error }) => {
+    // Going stale, or being refused, is news of the topic, but no event.
+    if (envelope !== undefined && !isStale && error === undefined) onData(envelope.data as Data, envelope)
+  })
+  const { envelope, isStale, error } = value ?? {}
+  return [(envelope?.data as Data | undefined) ?? null, toConnected(state, isStale, error)]
+}
+
+function useQuery<Message>(
+  params: Readonly<Record<string, string | undefined>> | undefined,
+  options: HookOptions,
+  onMessage: (message: Message) => void,
+): [Message | null, Connected] {
+  const key = params && JSON.stringify(params)
+  const store: QueryStore<Message> = sharedQuery<Message>(params ?? {}, options)
+  const source = useMemo<Source<Message | undefined>>(
+    () => ({
+      store,
+      read: () => store.message,
+      subscribe: (listener) => (key === undefined ? () => {} : store.subscribe(listener)),
+    }),
+    [store, key],
+  )
+  const { value, state } = useView(source, options, (message) => message !== undefined && onMessage(message))
+  return [value ?? null, toConnected(state)]
+}
+
+/** While a page is rendered on the server, there is no connection. */
+const NOTHING: Shown<undefined> = { value: undefined, state: { status: 'closed' } }
+const nothing = () => NOTHING
+
+function useView<Value>(
+  source: Source<Value>,
+  options: HookOptions,
+  onValue: (value: Value) => void,
+): Shown<Value | undefined> {
+  // The callbacks of the newest rendering are called; that they are new functions each time must not subscribe anew.
+  const latest = useRef({ onValue, options })
   useEffect(() => {
-    if (topic === undefined) return
+    latest.current = { onValue, options }
+  })
+  const { throttle, debounce } = options
+  const view = useMemo(
+    () => new View<Value>(source, { throttle, debounce }, (value) => latest.current.onValue(value)),
+    [source, throttle, debounce],
+  )
+  useEffect(() => {
     let wasConnected = false
-    const endErrors = store.onError((error) => latest.current.options.onError?.(error))
-    const endStates = store.onState(({ status }) => {
-      const isConnected = status === 'open'
-      if (isConnected === wasConnected) return
-      wasConnected = isConnected
-      if (isConnected) latest.current.options.onConnect?.()
-      else latest.current.options.onDisconnect?.()
-    })
+    const ends = [
+      source.store.onError((error) => latest.current.options.onError?.(error)),
+      source.store.onState(({ status }) => {
+        const isConnected = status === 'open'
+        if (isConnected === wasConnected) return
+        wasConnected = isConnected
+        if (isConnected) latest.current.options.onConnect?.()
+        else latest.current.options.onDisconnect?.()
+      }),
+    ]
     return () => {
-      endErrors()
-      endStates()
+      for (const end of ends) end()
     }
-  }, [store, topic])
+  }, [source])
+  return useSyncExternalStore<Shown<Value | undefined>>(view.subscribe, view.read, nothing)
+}
 
+function toConnected(state: ConnectionState, isStale = false, error?: SSEError): Connected {
   const isConnected = state.status === 'open'
-  const error = 'error' in state ? (state.error ?? null) : null
-  return [
-    envelope?.event === name ? (envelope as EnvelopeOf<Name>) : undefined,
-    { isConnected, isStale: isStale || !isConnected || state.isSilent, error },
-  ]
+  return {
+    isConnected,
+    isStale: isStale || !isConnected || state.isSilent,
+    error: error ?? ('error' in state ? (state.error ?? null) : null),
+  }
+}
+
+function proposalTopic(params: ProposalParams): string {
+  const { product_id, instrument_id, duration, duration_unit, stake, allow_equals = false, barrier } = params
+  const parts = ['proposal', product_id, instrument_id, duration, duration_unit, shortest(stake), allow_equals]
+  return (barrier === undefined ? parts : [...parts, shortest(barrier)]).join(':')
+}
+
+/** Returns a decimal number without zeros that say nothing: so the server writes it in the topics of what it sends. */
+function shortest(number: string): string {
+  const text = number.replace(/^([+-]?)0+(?=\d)/, '$1')
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text
 }
 
 function toPrice({ instrument_id, bid, ask, price, epoch_ms }: Tick): MarketPrice {
@@ -161,29 +350,4 @@ function toPrice({ instrument_id, bid, ask, price, epoch_ms }: Tick): MarketPric
     epoch_ms: epoch,
     timestamp: new Date(epoch).toISOString(),
   }
-}
-
-// While a page is rendered on the server, there is no connection.
-const NO_TOPIC: TopicState = { envelope: undefined, isStale: false }
-const NO_CONNECTION: ConnectionState = { status: 'closed' }
-const noTopic = () => NO_TOPIC
-const noConnection = () => NO_CONNECTION
-
-// All hooks share one animation frame, so that React renders all components that have news at once.
-const due = new Set<() => void>()
-let frame = 0
-
-function requestRender(render: () => void): void {
-  if (due.size === 0) frame = requestAnimationFrame(renderDue)
-  due.add(render)
-}
-
-function cancelRender(render: () => void): void {
-  if (due.delete(render) && due.size === 0) cancelAnimationFrame(frame)
-}
-
-function renderDue(): void {
-  const renders = [...due]
-  due.clear()
-  for (const render of renders) render()
 }

@@ -1,20 +1,24 @@
 /** When, and how often in a row, a lost stream is opened again. */
 export interface ReconnectPolicy {
-  /** Attempts in a row, without an event between, before giving up; `Infinity` never does, 0 makes none. */
-  readonly attempts: number
-  /** The longest wait before the first attempt, in milliseconds; it doubles with each further one. A stream's `retry:` takes its place. */
-  readonly interval: number
-  /** What that grows to, in milliseconds, unless the server asks for more. */
-  readonly ceiling: number
-  /** The shortest wait, in milliseconds, whatever the server asks for: on `retry: 0` a client would come back thousands of times a second. */
-  readonly floor: number
+  /** Attempts in a row, without an event between, before giving up; `Infinity` never does, 0 makes none. Default 3. */
+  readonly attempts?: number | undefined
+  /**
+   * The longest wait before the first attempt, in milliseconds; it doubles with each further one. A stream's `retry:` takes its place. Default 1000.
+   */
+  readonly interval?: number | undefined
+  /** What that grows to, in milliseconds, unless the server asks for more. Default 30,000. */
+  readonly ceiling?: number | undefined
+  /**
+   * The shortest wait, in milliseconds, whatever the server asks for: on `retry: 0` a client would come back thousands of times a second. Default 100.
+   */
+  readonly floor?: number | undefined
 }
 
-/** Three attempts, from one second on. */
-export const DEFAULT_RECONNECT: ReconnectPolicy = { attempts: 3, interval: 1000, ceiling: 30_000, floor: 100 }
-
-/** The longest wait that a server can ask for, in milliseconds: a day. (`setTimeout` takes more than 24 of them for none at all.) */
+/** The longest wait that a server can ask for, in milliseconds: a day. */
 const LONGEST_WAIT = 24 * 3_600_000
+
+/** The longest time that `setTimeout` can count, in milliseconds; it takes more for none at all. */
+export const LONGEST_TIMER = 2 ** 31 - 1
 
 /** Counts the attempts of one connection by a {@link ReconnectPolicy}. It knows no clock and no chance: both are given to it. */
 export class Reconnection {
@@ -24,7 +28,7 @@ export class Reconnection {
   retry: number | undefined
   readonly #policy: ReconnectPolicy
 
-  constructor(policy: ReconnectPolicy) {
+  constructor(policy: ReconnectPolicy = {}) {
     this.#policy = policy
   }
 
@@ -46,12 +50,11 @@ export class Reconnection {
    * Source: WHATWG HTML, section 9.2.3, "reestablish the connection", steps 5 and 6.
    */
   lost(now: number, chance: number, retryAfter = 0): number | undefined {
-    const { attempts, interval, ceiling, floor } = this.#policy
+    const { attempts = 3, interval = 1000, ceiling = 30_000, floor = 100 } = this.#policy
     if (this.attempt >= attempts) return undefined
     const least = Math.max(floor, Math.min(LONGEST_WAIT, Math.max(retryAfter, this.retry ?? 0)))
-    const doublings = Math.min(this.attempt, 60) // 0 * 2 ** 1024 would be NaN
-    const longest = Math.min(ceiling, (this.retry ?? interval) * 2 ** doublings)
-    this.attempt += 1
+    // No more doublings than that: 0 * 2 ** 1024 would be NaN.
+    const longest = Math.min(ceiling, (this.retry ?? interval) * 2 ** Math.min(this.attempt++, 60))
     return now + least + chance * Math.max(0, longest - least)
   }
 }

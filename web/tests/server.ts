@@ -12,6 +12,7 @@ export class TestServer {
   readonly #server = createServer((request, response) => {
     response.setHeader('Access-Control-Allow-Origin', '*')
     response.setHeader('Access-Control-Allow-Headers', '*, Authorization')
+    response.setHeader('Access-Control-Allow-Methods', '*')
     response.setHeader('Access-Control-Expose-Headers', '*')
     if (request.method === 'OPTIONS') {
       response.end()

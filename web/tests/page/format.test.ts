@@ -1,5 +1,17 @@
 import { expect, it } from 'vitest'
-import { changeDirection, formatAge, formatCategories, formatChange, formatPrice } from '../../page/format.js'
+import {
+  changeDirection,
+  formatAge,
+  formatBytes,
+  formatCategories,
+  formatChange,
+  formatMoney,
+  formatOpening,
+  formatPrice,
+  formatProfit,
+  formatTime,
+  profitDirection,
+} from '../../page/format.js'
 
 it.each([
   [undefined, 2, '–'],
@@ -34,4 +46,44 @@ it.each([
 it('makes a heading of categories', () => {
   expect(formatCategories(['synthetic', 'volatility'])).toBe('Synthetic · Volatility')
   expect(formatCategories([])).toBe('Other')
+})
+
+it.each([
+  ['9980.00', '9,980.00'],
+  ['1234567.89', '1,234,567.89'],
+  ['-1234.50', '−1,234.50'],
+  ['0.00000001', '0.00000001'],
+  [5000, '5,000'],
+])('an amount of %s is %s', (amount, text) => {
+  expect(formatMoney(amount)).toBe(text)
+  expect(formatMoney(amount, 'USD')).toBe(`${text} USD`)
+})
+
+it.each([
+  ['2.50', '+2.50', 'up'],
+  ['-2.50', '−2.50', 'down'],
+  ['0.00', '0.00', ''],
+])('a profit of %s is %s', (amount, text, direction) => {
+  expect(formatProfit(amount)).toBe(text)
+  expect(profitDirection(amount)).toBe(direction)
+})
+
+it.each([
+  [999, '999 B'],
+  [2700, '2.7 kB'],
+  [1_500_000, '1.5 MB'],
+])('%i bytes are %s', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text)
+})
+
+it.each([
+  [Date.UTC(2026, 0, 31, 23, 5, 7), '23:05:07'],
+  [Date.UTC(2026, 0, 30, 1, 2, 3), '30 Jan 01:02:03'],
+])('%i is, on the last of January, %s', (time, text) => {
+  expect(formatTime(time, Date.UTC(2026, 0, 31, 0, 0, 1))).toBe(text)
+})
+
+it('a closed market opens at a time in UTC, where that is known', () => {
+  expect(formatOpening('2026-11-30T08:00:00Z')).toBe(', opens Mon 08:00 UTC')
+  expect(formatOpening(null)).toBe('')
 })

@@ -15,7 +15,7 @@ const INSTRUMENTS = [
   { id: 'R_100', display_name: 'Volatility 100 Index', categories: ['synthetic'], pip_size: 2, is_market_open: true },
   { id: 'R_50', display_name: 'Volatility 50 Index', categories: ['synthetic'], pip_size: 4, is_market_open: true },
   { id: 'EURUSD', display_name: 'EUR/USD', categories: ['forex'], pip_size: 5, is_market_open: false },
-]
+].map((instrument) => ({ ...instrument, opens_at: null, closes_at: null }))
 
 let root: Root
 let element: HTMLElement
@@ -56,7 +56,7 @@ it('groups by category, searches names, ids and categories, and is used with the
   const choose = vi.fn()
   act(() => root.render(<Markets instruments={INSTRUMENTS} chosen="R_50" onChoose={choose} />))
   await act(() =>
-    vi.waitFor(() => expect(element.querySelectorAll('[data-price="bid"]')[2]?.textContent).toBe('bid 1.00000')),
+    vi.waitFor(() => expect(element.querySelectorAll('[data-price="price"]')[2]?.textContent).toBe('price 2.00000')),
   )
   expect([...element.querySelectorAll('h2')].map(({ textContent }) => textContent)).toEqual(['Synthetic 2', 'Forex 1'])
   expect(rows()).toEqual(['R_100', 'R_50', 'EURUSD'])

@@ -1,11 +1,8 @@
 import { afterEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
-import {
-  type ConnectionState,
-  createSSEConnection,
-  type SSEConnectionOptions,
-  type SSEError,
-} from '../../src/connection.js'
+import { type ConnectionState, createSSEConnection, type SSEConnectionOptions } from '../../src/connection.js'
 import type { Envelope, InstrumentPrice } from '../../src/messages.js'
+import type { SSEError } from '../../src/problem.js'
+import { jwt, Pricewire } from '../pricewire.js'
 import { BAD, type Handler, open, TestServer } from '../server.js'
 
 const cleanups: (() => unknown)[] = []
@@ -136,6 +133,36 @@ describe('createSSEConnection', () => {
     expect(reported).toHaveBeenCalledTimes(2)
     expect(server.requests).toHaveLength(1)
     reported.mockRestore()
+  })
+
+  it('prolongs the open stream with a fresh token before the last one expires', async () => {
+    const pricewire = await new Pricewire().start()
+    cleanups.push(() => pricewire.stop())
+    const now = Date.now() / 1000
+    const tokens = [1.2, 3600].map((life) => jwt({ iat: now, exp: now + life }))
+    const expected = [...tokens]
+    const states: string[] = []
+    const close = createSSEConnection({
+      baseUrl: pricewire.url,
+      params: { topic: 'A' },
+      token: async () => tokens.shift() ?? '',
+      onMessage: () => {},
+      onState: ({ status }) => states.push(status),
+    })
+    cleanups.push(close)
+    await vi.waitFor(() => expect(pricewire.asked).toEqual(['GET A', 'PATCH']), 10_000)
+    expect(pricewire.requests.map(({ headers }) => headers.authorization)).toEqual(
+      expected.map((token) => `Bearer ${token}`),
+    )
+    expect(states).toEqual(['connecting', 'open'])
+  })
+
+  it('asks for a slower pace where the network is slow', async () => {
+    vi.stubGlobal('navigator', { connection: { saveData: true } })
+    cleanups.push(() => vi.unstubAllGlobals())
+    const server = await serve((_, response) => open(response, 'data: {}\n\n'))
+    await until('onMessage', server, { params: { topic: 'A', interval_ms: 100 } })
+    expect(server.query(0).get('interval_ms')).toBe('1000')
   })
 
   it('knows the type of a message from the parameters', () => {

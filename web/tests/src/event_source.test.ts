@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CustomEventSource, type CustomEventSourceInit, type SourceErrorEvent } from '../../src/event_source.js'
 import { BAD, type Handler, open, TestServer } from '../server.js'
@@ -218,6 +219,83 @@ describe('CustomEventSource', () => {
     await first(source, 'error')
     await new Promise((resolve) => setTimeout(resolve, 30)) // nothing to wait for where nothing may happen
     expect(server.requests).toHaveLength(1)
+  })
+
+  it('sends a method and a body, at every connection', async () => {
+    const bodies: string[] = []
+    const server = await serve(async (request, response, count) => {
+      bodies.push(`${request.method} ${await text(request)}`)
+      BAD.cutMidEvent(request, response, count)
+    })
+    await events(connect(server.url, { method: 'POST', body: '{"prompt":1}' }), 'message', 2)
+    expect(bodies).toEqual(['POST {"prompt":1}', 'POST {"prompt":1}'])
+  })
+
+  it('asks for another token where one is refused, once', async () => {
+    let count = 0
+    const token = async () => `t${++count}`
+    const server = await serve((request, response) => {
+      if (request.headers.authorization === 'Bearer t2') open(response, 'data: x\n\n')
+      else response.writeHead(401).end()
+    })
+    await first(connect(server.url, { token }), 'message')
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer t1', 'Bearer t2'])
+
+    server.requests.length = 0
+    const source = connect(server.url, { token, retryStatuses: true })
+    expect(await first(source, 'error')).toMatchObject({ status: 401, retryAt: undefined })
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer t3', 'Bearer t4'])
+  })
+
+  it('ends at 401 where there is one token only', async () => {
+    const server = await serve((_, response) => response.writeHead(401).end())
+    expect(await first(connect(server.url, { token: 't' }), 'error')).toMatchObject({ status: 401 })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('resumes with a fresh token after TOKEN_EXPIRED', async () => {
+    let count = 0
+    const expired = 'event: error\ndata: {"error":{"code":"TOKEN_EXPIRED","message":"it has expired"}}\n\n'
+    const server = await serve((_, response, index) => {
+      open(response, index === 0 ? `id: 5\ndata: x\n\n${expired}` : 'data: y\n\n')
+      if (index === 0) response.end()
+    })
+    await events(connect(server.url, { token: () => `t${++count}`, reconnect: { interval: 60_000 } }), 'message', 2)
+    expect(server.requests.map(({ headers }) => [headers.authorization, headers['last-event-id']])).toEqual([
+      ['Bearer t1', undefined],
+      ['Bearer t2', '5'],
+    ])
+  })
+
+  it('tries again where a token cannot be had', async () => {
+    let count = 0
+    const token = () => {
+      count += 1
+      if (count === 1) throw new Error('not now')
+      return 't'
+    }
+    const server = await serve((_, response) => open(response, 'data: x\n\n'))
+    const source = connect(server.url, { token })
+    const error = first<SourceErrorEvent>(source, 'error')
+    await first(source, 'message')
+    expect((await error).message).toMatch(/not now/)
+  })
+
+  it('takes handlers as Web IDL has it', async () => {
+    const server = await serve((_, response) => open(response, 'data: x\n\n'))
+    const source = connect(server.url)
+    const seen: string[] = []
+    source.onmessage = () => seen.push('first')
+    source.addEventListener('message', () => seen.push('second'))
+    source.onmessage = () => seen.push('replaced, in its place')
+    source.onerror = 7 as unknown as null
+    expect(source.onerror).toBeNull()
+    const object = {} as unknown as () => void
+    source.onopen = object
+    expect(source.onopen).toBe(object)
+    await first(source, 'message')
+    expect(seen).toEqual(['replaced, in its place', 'second'])
+    expect(CustomEventSource.prototype).toMatchObject({ CONNECTING: 0, OPEN: 1, CLOSED: 2 })
   })
 
   it('refuses what is no URL', () => {

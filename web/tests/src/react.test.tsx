@@ -1,9 +1,19 @@
 // @vitest-environment happy-dom
-import { act, StrictMode } from 'react'
-import { createRoot, type Root } from 'react-dom/client'
+import { act, StrictMode, Suspense, use } from 'react'
+import { createRoot, hydrateRoot, type Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type MarketOptions, useCandlesSSE, useMarketSSE } from '../../src/react.js'
+import {
+  type HookOptions,
+  type MarketOptions,
+  useBalanceSSE,
+  useCandlesSSE,
+  useContractSSE,
+  useMarketSSE,
+  usePositionsSSE,
+  usePricewireState,
+  useProposalSSE,
+} from '../../src/react.js'
 import { open, TestServer } from '../server.js'
 
 declare global {
@@ -35,6 +45,10 @@ afterEach(async () => {
   await vi.waitFor(() => expect(openStreams.size).toBe(0))
   await server.stop()
 })
+
+/** The event of any topic. */
+const eventOf = (topic: string, data: object) =>
+  `data: ${JSON.stringify({ event: topic.split(':')[0], subscription_id: topic, seq: 1, data })}\n\n`
 
 /** The event of a topic whose prices are all this number. */
 function event(topic: string, price: number): string {
@@ -143,5 +157,155 @@ describe('useMarketSSE', () => {
     expect(openStreams.size).toBe(1)
     act(() => root.render(null))
     await vi.waitFor(() => expect(openStreams.size).toBe(0))
+  })
+
+  it('calls back no faster than it is told to', async () => {
+    const prices: number[] = []
+    act(() => root.render(<Price id="A" throttle={200} onPrice={({ bid }) => prices.push(bid)} />))
+    await shown('A: 1 live; ')
+    send(...Array.from({ length: 500 }, (_, index) => event('ticks:A', index + 2)))
+    await shown('A: 501 live; ')
+    expect(prices.length).toBeLessThan(20)
+    expect(prices.at(-1)).toBe(501)
+  })
+
+  it('says that a price is stale, until the next', async () => {
+    function Age() {
+      const { price, isStale } = useMarketSSE('A', { baseUrl: server.url })
+      return `${price?.bid} ${isStale ? 'old' : 'new'}`
+    }
+    act(() => root.render(<Age />))
+    await shown('1 new')
+    send('event: stale\ndata: {"topic":"ticks:A"}\n\n')
+    await shown('1 old')
+    send(event('ticks:A', 2))
+    await shown('2 new')
+  })
+
+  it('subscribes once a suspended component is there, and stays subscribed while it is hidden again', async () => {
+    let go = () => {}
+    const wait = () =>
+      new Promise<void>((resolve) => {
+        go = resolve
+      })
+    function Waiting({ gate }: { gate: Promise<void> }) {
+      const { price } = useMarketSSE('A', { baseUrl: server.url })
+      use(gate)
+      return `A: ${price?.bid}`
+    }
+    const render = async (gate: Promise<void>) =>
+      act(async () =>
+        root.render(
+          <Suspense fallback="wait">
+            <Waiting gate={gate} />
+          </Suspense>,
+        ),
+      )
+    await render(wait())
+    expect(element.textContent).toBe('wait')
+    expect(server.requests).toHaveLength(0)
+    await act(async () => go())
+    await shown('A: 1')
+    await render(wait())
+    expect(element.innerText).toContain('wait')
+    send(event('ticks:A', 2))
+    await act(async () => go())
+    await shown('A: 2')
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('takes over what was rendered on a server', async () => {
+    act(() => root.unmount())
+    element.innerHTML = renderToString(<Price id="A" />)
+    const onRecoverableError = vi.fn()
+    act(() => {
+      root = hydrateRoot(element, <Price id="A" />, { onRecoverableError })
+    })
+    await shown('A: 1 live; ')
+    expect(onRecoverableError).not.toHaveBeenCalled()
+  })
+})
+
+/** Shows what a hook gives as its value. */
+function Show({ useValue }: { useValue: (options: HookOptions) => unknown }) {
+  return JSON.stringify(useValue({ baseUrl: server.url }) ?? null)
+}
+
+describe('the other hooks', () => {
+  const requested = () => server.requests.map(({ url, headers }) => [url, headers.authorization])
+
+  it('show positions and balance of an account, with its token, over one connection', async () => {
+    server.handler = (_, response) => {
+      open(response, eventOf('open_contracts:u', { contracts: [{ contract_id: 'c' }] }))
+      response.write(eventOf('balance:u', { balance: '10.00' }))
+      openStreams.add((text) => response.write(text))
+      response.on('close', () => openStreams.clear())
+    }
+    act(() =>
+      root.render(
+        <>
+          <Show useValue={(options) => usePositionsSSE('u', 'secret', options).positions} />
+          <Show useValue={(options) => useBalanceSSE('u', 'secret', options).balance} />
+          <Show useValue={(options) => useBalanceSSE('u', null, options).balance} />
+          <Show useValue={(options) => useBalanceSSE(undefined, 'secret', options).balance} />
+        </>,
+      ),
+    )
+    await shown('[{"contract_id":"c"}]{"balance":"10.00"}nullnull')
+    expect(requested()).toEqual([['/protected/sse?topic=open_contracts%3Au&topic=balance%3Au', 'Bearer secret']])
+  })
+
+  it('show the proposal that the parameters name, in the words of the server', async () => {
+    const params = { product_id: 'touch', instrument_id: 'A', duration: 5, duration_unit: 'minutes' } as const
+    const topic = 'proposal:touch:A:5:minutes:10:false:+0.5'
+    const useValue = (options: HookOptions) =>
+      useProposalSSE({ ...params, stake: '010.00', barrier: '+0.50' }, options).proposal
+    act(() => root.render(<Show useValue={useValue} />))
+    await act(() => server.requested(1))
+    expect(server.query(0).getAll('topic')).toEqual([topic])
+    send(eventOf(topic, { variants: [] }))
+    await shown('{"variants":[]}')
+  })
+
+  it('show the price of a contract, and one stream is enough for the same contract', async () => {
+    const params = { duration: '5m', instrument: 'A', trade_type: 'CALL', currency: 'USD', payout: '10' } as const
+    const useValue = (options: HookOptions) => useContractSSE({ ...params }, 'secret', options).price
+    act(() => root.render([1, 2].map((key) => <Show key={key} useValue={useValue} />)))
+    await act(() => server.requested(1))
+    send('data: {"price":"5.12"}\n\n')
+    await shown('{"price":"5.12"}{"price":"5.12"}')
+    const query = 'action=contract_price&duration=5m&instrument=A&trade_type=CALL&currency=USD&payout=10'
+    expect(requested()).toEqual([[`/protected/sse?${query}`, 'Bearer secret']])
+  })
+
+  it('take a new token with a new connection, and a new function that returns tokens with none', async () => {
+    const render = (token: string | (() => string)) =>
+      act(() => root.render(<Show useValue={(options) => useBalanceSSE('u', token, options).isConnected} />))
+    render('a')
+    await shown('true')
+    render('b')
+    await shown('true')
+    render(() => 'c')
+    await shown('true')
+    render(() => 'd')
+    await act(() => vi.waitFor(() => expect(openStreams.size).toBe(1)))
+    expect(requested().map(([, token]) => token)).toEqual(['Bearer a', 'Bearer b', 'Bearer c'])
+  })
+
+  it('tell the state of the connection that there is, open none, and connect again when told to', async () => {
+    let reconnect = () => {}
+    function State() {
+      const { state, ...rest } = usePricewireState({ baseUrl: server.url })
+      reconnect = rest.reconnect
+      return state.status
+    }
+    act(() => root.render(<State />))
+    expect(element.textContent).toBe('closed')
+    act(() => root.render([<State key="state" />, <Price key="price" id="A" />]))
+    await shown('openA: 1 live; ')
+    act(() => reconnect())
+    await act(() => server.requested(2))
+    await shown('openA: 1 live; ')
+    expect(openStreams.size).toBe(1)
   })
 })

@@ -1,5 +1,24 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_RECONNECT, isTransient, parseRetryAfter, Reconnection } from '../../src/reconnect.js'
+import { isTransient, parseRetryAfter, Reconnection } from '../../src/reconnect.js'
+
+type Step =
+  | { do: 'received' }
+  /** What a `retry:` field of the stream says, in milliseconds. */
+  | { do: 'retry'; milliseconds: number }
+  /** `wait`: until the next attempt, in milliseconds; null where there is none. */
+  | { do: 'lost'; chance: number; retry_after?: number; wait: number | null }
+
+interface Vector {
+  name: string
+  /** `attempts`: null for any number. */
+  policy: { attempts: number | null; interval: number; ceiling: number; floor: number }
+  steps: Step[]
+}
+
+const VECTORS: Vector[] = JSON.parse(
+  readFileSync(new URL('../../../tests/vectors/reconnection.json', import.meta.url), 'utf8'),
+)
 
 const NOW = 1_000_000
 const waits = (reconnection: Reconnection, chance: number, count: number, retryAfter = 0) =>
@@ -7,15 +26,24 @@ const waits = (reconnection: Reconnection, chance: number, count: number, retryA
     const at = reconnection.lost(NOW, chance, retryAfter)
     return at === undefined ? undefined : at - NOW
   })
-const asked = (retry: number) => Object.assign(new Reconnection(DEFAULT_RECONNECT), { retry })
+const asked = (retry: number) => Object.assign(new Reconnection(), { retry })
 
 describe('Reconnection', () => {
+  it.each(VECTORS)('does as the Python client does: $name', ({ policy, steps }) => {
+    const reconnection = new Reconnection({ ...policy, attempts: policy.attempts ?? Number.POSITIVE_INFINITY })
+    for (const step of steps) {
+      if (step.do === 'received') reconnection.received()
+      else if (step.do === 'retry') reconnection.retry = step.milliseconds
+      else expect(waits(reconnection, step.chance, 1, step.retry_after)).toEqual([step.wait ?? undefined])
+    }
+  })
+
   it('waits a random share of a span that doubles, and gives up after the attempts', () => {
-    expect(waits(new Reconnection(DEFAULT_RECONNECT), 0.5, 4)).toEqual([550, 1050, 2050, undefined])
+    expect(waits(new Reconnection(), 0.5, 4)).toEqual([550, 1050, 2050, undefined])
   })
 
   it('never waits less than the floor, nor longer than the ceiling', () => {
-    const forever = { ...DEFAULT_RECONNECT, attempts: Number.POSITIVE_INFINITY }
+    const forever = { attempts: Number.POSITIVE_INFINITY }
     expect(waits(new Reconnection(forever), 0, 3)).toEqual([100, 100, 100])
     expect(waits(new Reconnection(forever), 1, 2000).at(-1)).toBe(30_000)
     expect(waits(new Reconnection({ ...forever, interval: 0 }), 1, 2000).at(-1)).toBe(100)
@@ -25,7 +53,7 @@ describe('Reconnection', () => {
     expect(waits(asked(4000), 0, 3)).toEqual([4000, 4000, 4000])
     expect(waits(asked(4000), 0.5, 3)).toEqual([4000, 6000, 10_000])
     expect(waits(asked(60_000), 0.5, 1)).toEqual([60_000])
-    expect(waits(new Reconnection(DEFAULT_RECONNECT), 0.5, 1, 60_000)).toEqual([60_000])
+    expect(waits(new Reconnection(), 0.5, 1, 60_000)).toEqual([60_000])
   })
 
   it('is not talked into less than the floor, nor into more than a day', () => {
@@ -34,7 +62,7 @@ describe('Reconnection', () => {
   })
 
   it('starts again after an event', () => {
-    const reconnection = new Reconnection(DEFAULT_RECONNECT)
+    const reconnection = new Reconnection()
     waits(reconnection, 0, 3)
     reconnection.received()
     expect(waits(reconnection, 1, 1)).toEqual([1000])
@@ -42,7 +70,7 @@ describe('Reconnection', () => {
   })
 
   it('makes no attempt where none is allowed', () => {
-    expect(waits(new Reconnection({ ...DEFAULT_RECONNECT, attempts: 0 }), 0, 1)).toEqual([undefined])
+    expect(waits(new Reconnection({ attempts: 0 }), 0, 1)).toEqual([undefined])
   })
 })
 

@@ -1,0 +1,112 @@
+"""The trading page for everybody: screen readers by axe, themes, small screens, and people whom motion disturbs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from page.pit import PATIENCE, Pit, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
+
+AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
+
+
+def findings(page: Page) -> list[str]:
+    """Return what axe finds serious or worse, with the elements that it is about."""
+    # What is fading in has not the colours yet that it is going to have.
+    page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
+    report: list[dict[str, Any]] = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
+    return [
+        f"{found['id']}: {node['html'][:200]} - {node['failureSummary']}"
+        for found in report
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]
+
+
+@pytest.fixture(params=["light", "dark"])
+def themed(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page in each theme in turn, with axe in it."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=request.param, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(path=AXE)
+    yield context.new_page()
+    context.close()
+
+
+def test_axe_finds_nothing_serious(pit: Pit, themed: Page) -> None:
+    page = themed
+    page.goto(pit.url)
+    wait_for_state(page, "live")
+    pit.move(1900)
+    expect(page.locator("[data-variant=rise][aria-disabled=false]")).to_be_visible()
+    assert findings(page) == [], "logged out"
+
+    page.locator(".bar").get_by_role("button", name="Log in").click()
+    page.get_by_role("dialog").get_by_label("Password").fill("wrong")
+    page.get_by_role("dialog").get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("wrong")
+    assert findings(page) == [], "with the dialog"
+    page.keyboard.press("Escape")
+
+    log_in(page, pit.account())
+    ask_for(page, 5, "minutes")
+    for variant in ("rise", "fall"):
+        buy(pit, page, variant)
+        expect(page.get_by_text(re.compile(f"Bought {variant}", re.IGNORECASE))).to_be_visible()
+    expect(positions(page)).to_have_count(2)
+    page.get_by_role("button", name="Show the events on the wire").click()
+    pit.move(1905)
+    expect(page.locator(".events li").first).to_be_visible()
+    assert findings(page) == [], "with positions and the drawer"
+
+    page.get_by_label("Stake").fill("0")
+    show_closed(page)
+    expect(page.get_by_text("No closed contract yet")).to_be_visible()
+    assert findings(page) == [], "with a stake that cannot be"
+
+    page.context.set_offline(True)
+    expect(page.locator(".trouble")).to_be_visible()
+    assert findings(page) == [], "offline"
+
+
+@pytest.mark.parametrize("width", [320, 820])
+def test_no_part_is_wider_than_the_screen(pit: Pit, browser: Browser, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, has_touch=True, reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(pit.url)
+    log_in(page, pit.account("1234567.89"))
+    ask_for(page, 5, "minutes")
+    buy(pit, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    scrolled = "document.documentElement.scrollWidth"
+    assert page.evaluate(scrolled) == width
+    tabs = page.get_by_role("navigation", name="Parts of the page")
+    if width < 720:
+        for tab in ("Markets", "Wire", "Positions"):
+            tabs.get_by_role("button", name=tab).click()
+            assert page.evaluate(scrolled) == width, tab
+    pit.move(1900)
+    expect(positions(page)).to_have_count(1)
+    assert page.evaluate(scrolled) == width
+    wait_for_entry(pit, page, 1900).tap()
+    expect(page.get_by_text("No open contract.")).to_be_visible()
+    context.close()
+
+
+def test_nothing_moves_for_show_where_that_is_not_wanted(pit: Pit, page: Page) -> None:
+    page.goto(pit.url)
+    wait_for_state(page, "live")
+    moving = "document.getAnimations().length"
+    for price in (1900, 1901):
+        pit.move(price)
+        expect(page.locator(".quote [data-price=price]")).to_contain_text(f"{price}.00")
+    assert page.evaluate(moving) == 0
+    # For everybody else the dot of the state pulses, and a price that has moved lights up.
+    page.emulate_media(reduced_motion="no-preference")
+    page.wait_for_function(f"{moving} > 0")

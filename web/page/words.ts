@@ -1,0 +1,41 @@
+import { RequestError } from './requests.js'
+
+/** Returns what went wrong with a request of the user's, and what to do about it, in whole sentences. */
+export function explain(error: unknown): string {
+  if (!(error instanceof RequestError)) return `Something went wrong in this page: ${error}. Reload it.`
+  switch (error.code) {
+    case 'INSUFFICIENT_BALANCE':
+      return 'Your balance does not cover this stake. Lower the stake, or wait until a contract pays out.'
+    case 'MARKET_CLOSED':
+      return 'This market is closed, or its price is too old to trade on. Choose another, or wait for a new price.'
+    case 'CONTRACT_NOT_SELLABLE':
+      return 'This contract can no longer be sold: it is about to end, or has ended. Its result appears by itself.'
+    case 'UNAUTHORIZED':
+      return 'Your session has ended. Log in again.'
+    case 'FORBIDDEN':
+      return 'This account may not do that. Log in with another one.'
+    case 'RATE_LIMIT_EXCEEDED':
+      return `Too many attempts. Try again ${waitOf(error)}.`
+  }
+  if (error.status === undefined) return `${sentence(error.message)} Try again when the connection is back.`
+  if (error.status >= 500) return 'The server has failed to answer. Try again in a moment.'
+  return sentence(error.message)
+}
+
+/** Returns why somebody could not log in, and what to do about it. */
+export function explainLogin(error: unknown): string {
+  if (error instanceof RequestError && (error.status === 401 || error.status === 400))
+    return 'Account or password is wrong. Check both, and try again.'
+  if (error instanceof RequestError && error.status === 403) return sentence(error.message)
+  return explain(error)
+}
+
+function waitOf({ retryAfter }: RequestError): string {
+  return retryAfter === undefined ? 'in a minute' : `in ${retryAfter} ${retryAfter === 1 ? 'second' : 'seconds'}`
+}
+
+/** Returns a message of the server's as a sentence. */
+export function sentence(text: string): string {
+  const trimmed = text.trim().replace(/\.$/, '')
+  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}.`
+}

@@ -1,0 +1,123 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { brotliCompressSync } from 'node:zlib'
+import { build, type Rollup } from 'vite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const FOLDER = mkdtempSync(join(tmpdir(), 'pricewire-package-'))
+
+afterAll(() => rmSync(FOLDER, { recursive: true }))
+
+/** Returns how many bytes a browser is sent for an import, as an application bundles it: without what is fetched later. */
+async function size(name: string, code: string, external: (string | RegExp)[] = ['react']): Promise<number> {
+  const entry = join(FOLDER, `${name}.ts`)
+  writeFileSync(entry, code.replaceAll('SRC', join(ROOT, 'src')))
+  const [{ output }] = (await build({
+    configFile: false,
+    root: FOLDER,
+    logLevel: 'error',
+    build: {
+      write: false,
+      target: 'es2022',
+      lib: { entry, formats: ['es'] },
+      rolldownOptions: { external, output: { minify: true } },
+    },
+  })) as [Rollup.RollupOutput]
+  const chunks = output.filter((file) => file.type === 'chunk')
+  const first = chunks.filter(({ fileName, isEntry }) => isEntry || chunks[0]?.imports.includes(fileName))
+  return first.reduce((sum, { code }) => sum + brotliCompressSync(code).length, 0)
+}
+
+describe('what a page has to load, after brotli', () => {
+  it('is at most 4 KB for the core', async () => {
+    const code =
+      "export { createSSEConnection } from 'SRC/connection.ts'; export { CustomEventSource } from 'SRC/event_source.ts'"
+    expect(await size('core', code)).toBeLessThanOrEqual(4096)
+  })
+
+  it('is at most 2 KB more for the hooks', async () => {
+    const code = "export * from 'SRC/react.ts'"
+    expect(await size('hooks', code, ['react', /pricewire\.js$/])).toBeLessThanOrEqual(2048)
+  })
+
+  it('is at most 8 KB for everything, the shared connection and its hooks included', async () => {
+    expect(await size('all', "export * from 'SRC/pricewire.ts'; export * from 'SRC/react.ts'")).toBeLessThanOrEqual(
+      8192,
+    )
+  })
+
+  it('is nothing for an import that is not used', async () => {
+    expect(await size('none', "import 'SRC/pricewire.ts'; import 'SRC/react.ts'; export {}")).toBeLessThan(20)
+  })
+})
+
+describe('the package', () => {
+  interface Packed {
+    readonly files: readonly { readonly path: string }[]
+  }
+  let files: string[] = []
+  beforeAll(() => {
+    execFileSync(
+      process.execPath,
+      [join(ROOT, 'node_modules/vite/bin/vite.js'), 'build', '--logLevel', 'error', '--outDir', join(FOLDER, 'dist')],
+      {
+        cwd: ROOT,
+      },
+    )
+    // What is published, from a folder of its own: another process may be building or reading the real one.
+    for (const name of ['package.json', 'README.md', 'LICENSE']) {
+      writeFileSync(join(FOLDER, name), readFileSync(join(ROOT, name)))
+    }
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+    execFileSync(process.execPath, [tsc, '--project', 'tsconfig.lib.json', '--outDir', join(FOLDER, 'dist')], {
+      cwd: ROOT,
+    })
+    const text = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: FOLDER,
+      encoding: 'utf8',
+    })
+    const [packed] = JSON.parse(text) as [Packed]
+    files = packed.files.map(({ path }) => path)
+  }, 60_000)
+
+  it('holds what its exports name, types and licence included', () => {
+    const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      exports: Record<string, { types: string; default: string }>
+    }
+    expect(Object.keys(exports)).toEqual(['.', './react'])
+    for (const { types, default: script } of Object.values(exports)) {
+      expect(files).toContain(types.slice(2))
+      expect(files).toContain(script.slice(2))
+    }
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
+    expect(files.filter((path) => !/^(dist\/|LICENSE$|README\.md$|package\.json$)/.test(path))).toEqual([])
+  })
+
+  it('has the licence of the project', () => {
+    const own = readFileSync(join(ROOT, 'LICENSE'), 'utf8')
+    expect(own).toBe(readFileSync(join(ROOT, '../LICENSE'), 'utf8'))
+  })
+
+  it('can be imported where there is no window', async () => {
+    const script = `import * as core from ${JSON.stringify(join(FOLDER, 'dist/pricewire.js'))}; console.log(typeof window, Object.keys(core).sort().join())`
+    const text = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+    expect(text).toMatch(/^undefined .*CustomEventSource,.*createSSEConnection/)
+  })
+
+  it('says of every export what it is', () => {
+    const bare: string[] = []
+    // The generated types go out under names of their own, which messages.ts describes.
+    for (const file of readdirSync(join(ROOT, 'src')).filter((name) => name !== 'schema.ts')) {
+      const lines = readFileSync(join(ROOT, 'src', file), 'utf8').split('\n')
+      lines.forEach((line, index) => {
+        const isDeclared = /^export (async |abstract )*(function|class|interface|const|type) \w/.test(line)
+        if (isDeclared && !lines[index - 1]?.endsWith('*/')) bare.push(`${file}: ${line}`)
+      })
+    }
+    expect(bare).toEqual([])
+  })
+})

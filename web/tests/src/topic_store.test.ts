@@ -1,0 +1,281 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { TopicStore } from '../../src/topic_store.js'
+import { Pricewire } from '../pricewire.js'
+import { BAD, open, TestServer } from '../server.js'
+
+let server: Pricewire
+let store: TopicStore
+
+beforeEach(async () => {
+  server = await new Pricewire().start()
+  store = new TopicStore({ baseUrl: server.url, reconnectInterval: 1 })
+})
+
+afterEach(() => server.stop())
+
+const seq = (topic: string) => store.topic(topic).envelope?.seq
+const nothing = () => {}
+/** Waits generously: where this runs it may be slow. */
+const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 })
+
+describe('TopicStore', () => {
+  it('takes all subscriptions of one turn over one connection, and closes it with the last', async () => {
+    const seen: (number | undefined)[] = []
+    const ends = [
+      store.subscribe('A', ({ envelope }) => seen.push(envelope?.seq)),
+      store.subscribe('A', nothing),
+      store.subscribe('B', nothing),
+    ]
+    await until(() => expect([seq('A'), seq('B')]).toEqual([1, 1]))
+    expect(server.topics).toEqual([['A', 'B']])
+    expect(store.state).toEqual({ status: 'open', isSilent: false })
+    expect(store.received).toBe(2)
+    expect(seen).toEqual([1])
+    for (const end of ends) end()
+    await until(() => expect(server.topics).toEqual([]))
+    expect(store.state).toEqual({ status: 'closed' })
+    expect(store.topic('A').envelope).toBeUndefined()
+    expect(store.isSpent).toBe(true)
+    expect(server.asked).toEqual(['GET A,B'])
+  })
+
+  it('gives the same state until there is news', async () => {
+    const end = store.subscribe('A', nothing)
+    await until(() => expect(seq('A')).toBe(1))
+    const state = store.topic('A')
+    expect(store.topic('A')).toBe(state)
+    server.publish('A')
+    await until(() => expect(seq('A')).toBe(2))
+    expect(store.topic('A')).not.toBe(state)
+    end()
+  })
+
+  it('changes the list of the open stream, all changes of a turn at once', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    const states: string[] = []
+    const endStates = store.onState(({ status }) => states.push(status))
+    ends[0]?.()
+    ends.push(store.subscribe('B', nothing), store.subscribe('C', nothing))
+    await until(() => expect([seq('B'), seq('C')]).toEqual([1, 1]))
+    await until(() => expect(store.topic('A').envelope).toBeUndefined())
+    expect(server.topics).toEqual([['B', 'C']])
+    expect(server.asked).toEqual(['GET A', 'PATCH +B +C -A'])
+    expect(states).toEqual(['open'])
+    endStates()
+    for (const end of ends) end()
+  })
+
+  it('changes what was changed meanwhile when the first change is through', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect(server.asked).toHaveLength(2))
+    ends.push(store.subscribe('C', nothing), store.subscribe('D', nothing))
+    await until(() => expect([seq('B'), seq('C'), seq('D')]).toEqual([1, 1, 1]))
+    expect(server.asked).toEqual(['GET A', 'PATCH +B', 'PATCH +C +D'])
+    for (const end of ends) end()
+  })
+
+  it('resumes with all its topics', async () => {
+    const seen: (number | undefined)[] = []
+    const ends = [store.subscribe('A', ({ envelope }) => seen.push(envelope?.seq))]
+    await until(() => expect(seq('A')).toBe(1))
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect(seq('B')).toBe(1))
+    server.cut()
+    await until(() => expect(server.topics).toEqual([]))
+    server.publish('A')
+    server.publish('A')
+    await until(() => expect(seen).toEqual([1, 2, 3]))
+    expect(server.asked.slice(2)).toEqual(['GET A,B after 2'])
+    for (const end of ends) end()
+  })
+
+  it('resumes with what was confirmed, where it is cut between a change and its confirmation', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    server.isMute = true
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect(server.topics).toEqual([['A', 'B']]))
+    server.isMute = false
+    server.cut()
+    await until(() => expect(seq('B')).toBe(1))
+    expect(server.asked).toEqual(['GET A', 'PATCH +B', 'GET A after 1', 'PATCH +B'])
+    for (const end of ends) end()
+  })
+
+  it('takes a topic that is left and taken again in one turn for unchanged', async () => {
+    store.subscribe('A', nothing)()
+    const end = store.subscribe('A', nothing)
+    await until(() => expect(seq('A')).toBe(1))
+    end()
+    end() // once more is no harm
+    const again = store.subscribe('A', nothing)
+    await Promise.resolve()
+    expect(seq('A')).toBe(1)
+    expect(server.asked).toEqual(['GET A'])
+    again()
+  })
+
+  it('gives the newest value of a topic that is taken again while it is being removed', async () => {
+    const ends = [store.subscribe('A', nothing), store.subscribe('B', nothing)]
+    await until(() => expect([seq('A'), seq('B')]).toEqual([1, 1]))
+    ends[1]?.()
+    await until(() => expect(server.asked).toHaveLength(2))
+    ends.push(store.subscribe('B', nothing))
+    server.publish('B')
+    await until(() => expect(server.topics).toEqual([['A', 'B']]))
+    await until(() => expect(seq('B')).toBe(2))
+    for (const end of ends) end()
+  })
+
+  it('fails only the topic that is refused, however many are asked for', async () => {
+    server.unknown.add('BAD')
+    const names = Array.from({ length: 40 }, (_, index) => `T${index}`)
+    const errors = vi.fn()
+    const endErrors = store.onError(errors)
+    const ends = [...names.slice(0, 17), 'BAD', ...names.slice(17)].map((name) => store.subscribe(name, nothing))
+    await until(() => expect(names.map(seq)).toEqual(names.map(() => 1)))
+    await until(() =>
+      expect(store.topic('BAD').error).toMatchObject({ status: 404, code: 'NOT_FOUND', message: 'there is no BAD' }),
+    )
+    expect(store.state.status).toBe('open')
+    expect(errors).toHaveBeenCalledTimes(1)
+    expect(server.asked.length).toBeLessThan(20)
+    endErrors()
+    for (const end of ends) end()
+  })
+
+  it('asks for fewer topics at first where one address cannot name them all', async () => {
+    server.longest = 20
+    const names = Array.from({ length: 50 }, (_, index) => `T${index}`)
+    const ends = names.map((name) => store.subscribe(name, nothing))
+    await until(() => expect(names.map(seq)).toEqual(names.map(() => 1)))
+    expect(server.topics).toEqual([names])
+    for (const end of ends) end()
+  })
+
+  it('fails a refused topic of an open stream, and asks for it again when told to', async () => {
+    server.unknown.add('BAD')
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    ends.push(store.subscribe('BAD', nothing))
+    await until(() => expect(store.topic('BAD').error?.status).toBe(404))
+    expect(store.state.status).toBe('open')
+    expect(server.asked).toEqual(['GET A', 'PATCH +BAD', 'PATCH'])
+    server.unknown.clear()
+    store.reconnect()
+    expect(store.topic('BAD').error).toBeUndefined()
+    await until(() => expect(seq('BAD')).toBe(1))
+    for (const end of ends) end()
+  })
+
+  it('ends where all topics are refused', async () => {
+    server.unknown.add('BAD')
+    const errors = vi.fn()
+    store.onError(errors)
+    const end = store.subscribe('BAD', nothing)
+    await until(() => expect(store.state).toMatchObject({ status: 'closed', error: { status: 404 } }))
+    expect(store.topic('BAD').error?.status).toBe(404)
+    expect(errors).toHaveBeenCalledTimes(1)
+    const other = store.subscribe('A', nothing)
+    await until(() => expect(seq('A')).toBe(1))
+    end()
+    other()
+  })
+
+  it.each([405, 501, 500])('reconnects with the new list where a change is answered with %i', async (status) => {
+    server.changeStatus = status
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect([seq('A'), seq('B')]).toEqual([1, 1]))
+    await until(() => expect(server.topics).toEqual([['A', 'B']]))
+    ends.push(store.subscribe('C', nothing))
+    await until(() => expect(seq('C')).toBe(1))
+    expect(server.asked).toEqual(['GET A', 'PATCH +B', 'GET A,B', 'GET A,B,C'])
+    for (const end of ends) end()
+  })
+
+  it('reconnects with the new list where streams have no names', async () => {
+    const plain = await new TestServer((_, response, count) =>
+      open(
+        response,
+        plain
+          .query(count)
+          .getAll('topic')
+          .map((topic) => `data: ${JSON.stringify({ subscription_id: topic, seq: count })}\n\n`)
+          .join(''),
+      ),
+    ).start()
+    const own = new TopicStore({ baseUrl: plain.url })
+    const ends = [own.subscribe('A', nothing)]
+    await until(() => expect(own.topic('A').envelope?.seq).toBe(0))
+    ends.push(own.subscribe('B', nothing))
+    await until(() => expect(own.topic('B').envelope?.seq).toBe(1))
+    expect(plain.requests).toHaveLength(2)
+    for (const end of ends) end()
+    await plain.stop()
+  })
+
+  it('asks again where the stream is gone by the time it is to be changed', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    const stream = server.streams[0]
+    server.streams.length = 0 // as a proxy would have it that keeps the connection open
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect([seq('A'), seq('B')]).toEqual([1, 1]))
+    expect(store.topic('B').error).toBeUndefined()
+    for (const end of ends) end()
+    stream?.response.destroy()
+  })
+
+  it('counts listeners that are the same function', async () => {
+    const seen = vi.fn()
+    const ends = [store.subscribe('A', seen), store.subscribe('A', seen)]
+    ends[0]?.()
+    await until(() => expect(seen).toHaveBeenCalledTimes(1))
+    ends[1]?.()
+  })
+
+  it('marks topics that the server says are stale, until their next event', async () => {
+    const end = store.subscribe('A', nothing)
+    await until(() => expect(seq('A')).toBe(1))
+    server.write('event: stale\ndata: {"topic":"A","since_epoch_ms":"1"}\n\n')
+    await until(() => expect(store.topic('A')).toMatchObject({ isStale: true, envelope: { seq: 1 } }))
+    server.publish('A')
+    await until(() => expect(store.topic('A')).toMatchObject({ isStale: false, envelope: { seq: 2 } }))
+    end()
+  })
+
+  it('tells why it is closed, and connects again when it is told to', async () => {
+    const bad = await new TestServer(BAD.noContent).start()
+    const own = new TopicStore({ baseUrl: bad.url })
+    const errors = vi.fn()
+    own.onError(errors)
+    const end = own.subscribe('A', nothing)
+    await until(() => expect(own.state).toMatchObject({ status: 'closed', error: { status: 204 } }))
+    expect(errors).toHaveBeenCalledTimes(1)
+    bad.handler = (_, response) => open(response, 'data: {"subscription_id":"A","seq":7}\n\n')
+    own.reconnect()
+    await until(() => expect(own.topic('A').envelope?.seq).toBe(7))
+    end()
+    await bad.stop()
+  })
+
+  it('comes back after a server that was stopped', async () => {
+    const patient = new TopicStore({
+      baseUrl: server.url,
+      reconnectInterval: 1,
+      reconnectAttempts: Number.POSITIVE_INFINITY,
+    })
+    const end = patient.subscribe('A', nothing)
+    await until(() => expect(patient.state.status).toBe('open'))
+    await server.stop()
+    await until(() => expect(patient.state.status).toBe('waiting'))
+    await server.start()
+    await until(() => expect(patient.state.status).toBe('open'))
+    end()
+  })
+})
