@@ -127,7 +127,7 @@ def _measure(browser: Browser, server: MarketServer, load: Load, html: str, seco
     names = ",".join(instrument_name(number) for number in range(load.instruments))
     page.goto(f"{server.url}/" + ("" if load.is_trading_page else f"hooks?instruments={names}"))
     newest = instrument_name(load.instruments - 1)
-    # Its text content: the rows that are out of view have no rendered text.
+    # Three digits are in an instrument's name too, but only a price has a point behind them.
     page.wait_for_function("name => new RegExp(`${name}[^]*?[0-9]{3}[.]`).test(document.body.textContent)", arg=newest)
     page.wait_for_timeout(min(WARM_UP_S, seconds) * 1000)
     before, began = page.evaluate(LOOK), _cpu(session, server.pid)

@@ -85,6 +85,23 @@ def test_instruments_are_searched_and_chosen_with_the_keyboard(served: Serving, 
     expect(page.locator("[data-instrument]")).to_have_count(10)
 
 
+def test_instruments_out_of_view_are_there_for_screen_readers_and_move(served: Serving, page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 400})
+    page.goto(served.url)
+    wait_for_state(page, "live")
+    hidden = page.locator("[data-in-view=false]")
+    expect(hidden.last.locator(".price")).to_contain_text(re.compile("[0-9]"))
+    expect(hidden.last).not_to_have_text(hidden.last.text_content() or "")
+    # As Chromium tells them: Playwright works out a name by itself, and finds one where a screen reader is given none.
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "button" and "name" in node]
+    for row in page.locator("[data-instrument]").all():
+        name = row.locator("b").inner_text()
+        assert any(found.startswith(name) and "price" in found for found in names), name
+    hidden.last.scroll_into_view_if_needed()
+    expect(page.locator("[data-instrument]").last).to_have_attribute("data-in-view", "true")
+
+
 def test_a_link_names_the_instrument_and_the_timeframe(served: Serving, page: Page) -> None:
     page.goto(f"{served.url}/#1HZ100V/tick")
     expect(page.locator("[aria-current=true]")).to_have_attribute("data-instrument", "1HZ100V")

@@ -106,7 +106,8 @@ interface RowProps {
 const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
   const { id, display_name, pip_size } = instrument
   const element = useRef<HTMLButtonElement>(null)
-  const throttle = useInView(element) ? undefined : OUT_OF_VIEW
+  const isInView = useInView(element)
+  const throttle = isInView ? undefined : OUT_OF_VIEW
   const { price, ...connected } = useMarketSSE(id, { ...useServer(), throttle })
   const first = firstPrice(price)
   useDelays(id)
@@ -117,6 +118,7 @@ const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
       className={`row ${connected.isStale ? 'stale' : ''}`}
       aria-current={isChosen}
       data-instrument={id}
+      data-in-view={isInView}
       onClick={() => onChoose(id)}
     >
       <span className="name">
