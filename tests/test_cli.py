@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+PLACE = tempfile.TemporaryDirectory(prefix="pricewire-tests-")
+"""Where the data directory is that is used by default: not the developer's own."""
+
+
 def environment(**more: str) -> dict[str, str]:
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, "NO_COLOR": "1", **more}
+    ours = {"NO_COLOR": "1", "PRICEWIRE_DATA_DIR": f"{PLACE.name}/data"}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, **ours, **more}
 
 
 def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
@@ -121,6 +127,20 @@ def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices() ->
             return [candles[0]["open"]]
 
     assert history() == history()
+
+
+def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
+    def seed() -> str:
+        with served("--port", "0", "--data-dir", str(tmp_path / "data")) as (_, said):
+            found = re.search(r"--seed (\d+) gives", said)
+            assert found is not None
+            return found[1]
+
+    assert seed() == seed() == (tmp_path / "data" / "seed").read_text().strip()
+    (tmp_path / "data" / "seed").write_text("x")
+    said = pricewire("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert said.returncode == 1
+    assert "holds no seed but 'x'" in said.stderr
 
 
 @recorded

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
+import os
 import re
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ from pricewire.trading.store.database import Database
 from pricewire.trading.store.ticks import KEEP_S
 
 GROUP = Group("Accounts and trading", sort_key=1)
+
+SEED_FILE = "seed"
 
 KEEP_TICKS_HOURS = KEEP_S / 3600
 
@@ -85,6 +90,30 @@ class Store:
             return shared_secret(self.jwt_secret_file.read_bytes().strip())
         except OSError as error:
             raise PricewireError(f"--jwt-secret-file {self.jwt_secret_file}: {error.strerror}") from None
+
+    def seed(self) -> int:
+        """
+        Return what simulated prices are made from, drawn at the first start: after a restart they go on from those that were recorded.
+
+        Raises:
+            PricewireError: the file that keeps it cannot be used.
+        """
+        path = self.data_dir / SEED_FILE
+        try:
+            if not path.exists():
+                self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # Written whole under another name first; of processes that start together, one does.
+                draft = path.with_name(f"{SEED_FILE}.{secrets.token_hex(8)}")
+                draft.write_text(f"{secrets.randbits(32)}\n")
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft, path)
+                draft.unlink()
+            text = path.read_text().strip()
+        except OSError as error:
+            raise PricewireError(f"{path}: {error.strerror}") from None
+        if not text.isdecimal():
+            raise PricewireError(f"{path} holds no seed but {text!r}: remove it to have one drawn")
+        return int(text)
 
     def setup(
         self,

@@ -101,7 +101,7 @@ def serve(
         loop: whether a recording begins again at its end.
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
-        seed: of the simulated prices; the same seed gives the same prices.
+        seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
         rate: multiplies the number of simulated ticks, for load.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.
@@ -126,7 +126,7 @@ def serve(
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
-            simulated = SimulatedFeed(seed, rate)
+            simulated = SimulatedFeed(store.seed() if seed is None else seed, rate)
             feeds.append(simulated)
             announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
         elif name.startswith("replay:"):
