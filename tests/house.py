@@ -36,11 +36,13 @@ HASH = hash_password(PASSWORD)
 
 
 @contextmanager
-def open_house(database: str | Path, *feeds: Feed, keys: KeySource = KEY, **options: Any) -> Iterator[Serving]:
+def open_house(
+    database: str | Path, *feeds: Feed, keys: KeySource = KEY, http: type[asyncio.Protocol] = HandoverProtocol, **options: Any
+) -> Iterator[Serving]:
     """Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database."""
     setup = TradingSetup(database, keys, RULES)
     app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
-    with Serving(app, http=HandoverProtocol) as serving:
+    with Serving(app, http=http) as serving:
         yield serving
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
@@ -40,11 +41,11 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("attacks") / "pricewire.db"
     alice, mallory = [add_account(database, name) for name in ("alice", "mallory")]
     add_account(database, "victim")
-    with open_house(database) as server:
+    with open_house(database, http=http) as server:
         yield Scene(server, alice, mallory)
 
 
