@@ -7,6 +7,7 @@ PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
 PIN    := $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
+.PHONY: fuzz soak
 .PHONY: run test test-python test-web bench lint format docs pins clean
 .DEFAULT_GOAL := run
 
@@ -23,6 +24,12 @@ test-web: web/node_modules/.package-lock.json
 
 bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
 	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that reads any, a minute each; options by ARGS="http --runs 1000000"
+	$(BIN)/python -m fuzz $(ARGS)
+
+soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorter by ARGS="--minutes 2"
+	$(BIN)/python -m soak $(ARGS)
 
 lint: $(VENV)/dev web/node_modules/.package-lock.json  ## check style and types
 	$(BIN)/ruff check
@@ -42,9 +49,10 @@ pins: export CUSTOM_COMPILE_COMMAND = make pins
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(PIN) -o requirements.txt pyproject.toml
 	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(PIN) --extra fuzz -c requirements.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
+	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -64,6 +72,11 @@ $(VENV)/dev: requirements-dev.txt $(VENV)/run
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/fuzz: requirements-fuzz.txt $(VENV)/dev
+	@rm -f $@
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-fuzz.txt
+	@touch $@
+
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm > /dev/null || { echo "Node 20 or newer with npm is needed to build the trading page."; exit 1; }
 	$(NPM) ci --no-audit --no-fund
@@ -80,6 +93,6 @@ web/dist/pricewire.js: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	@touch $@
 
 # The browsers, the other clients, and the database that tests talk to. A machine without apt-get is expected to have them.
-.system-packages: tests/install-system-packages Makefile
-	tests/install-system-packages chromium firefox-esr WebKitWebDriver Xvfb curl initdb
+.system-packages: tests/install-system-packages
+	tests/install-system-packages
 	@touch $@
