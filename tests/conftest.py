@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +20,18 @@ from pricewire.trading.store.address import parse_address
 from pricewire.trading.store.database import Database
 from pricewire.trading.store.migrate import migrate
 from serving import Serving
+
+# A background shell, and many a CI runner, starts programs with these signals ignored, and their children inherit that: no test could
+# interrupt one. A handler is not inherited, so children begin with the defaults.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
+# The tests' servers are on this machine, which no proxy reaches; and what the user has set for a server of their own is not for these.
+for name in list(os.environ):
+    if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") or name.startswith("PRICEWIRE_"):
+        del os.environ[name]
 
 # The machines that run this are busy: how long an example takes says nothing.
 settings.register_profile("unhurried", deadline=None)
