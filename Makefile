@@ -8,6 +8,11 @@ NPM    := npm --prefix web
 # For the oldest Python that we promise, and with markers where a newer Python or another system needs another version.
 PIN    := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.0 --custom-compile-command "make pins"
 
+# npm keeps what it fetched in the home directory, which not every account can write to.
+ifeq ($(shell test -w "$$HOME" || echo no),no)
+export npm_config_cache := $(CURDIR)/.npm-cache
+endif
+
 .PHONY: run test test-python test-web prepare matrix bench lint format docs pins clean
 .DEFAULT_GOAL := run
 
@@ -49,7 +54,7 @@ pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproj
 	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
+	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

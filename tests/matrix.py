@@ -51,7 +51,7 @@ DEBIAN_PACKAGES = "python3,python3-venv,make,git,ca-certificates,nodejs,npm"
 HIDDEN = frozenset({"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"})
 """Variables of this process that the commands do not see: those of the environment and the `make` that it runs in."""
 
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--")
+NOBODY = ("runuser", "-u", "nobody", "--")
 
 START_TIMEOUT = 900
 """How long the first `make run` may take to install and serve, in seconds, on a machine that does other things too."""
@@ -376,11 +376,11 @@ def settle(scenario: Scenario, directory: Path, cache: Path, log: Path) -> Place
     clone(folder, shared="alone" not in conditions)
     prefix = ()
     if user and os.geteuid() == 0:
-        check_command("setpriv", "which runs a command as another user")
+        check_command("runuser", "which runs a command as another user")
         subprocess.run([ROOT / "tests/install-system-packages"], check=True)
         environment["HOME"] = "/nonexistent"
         prefix = NOBODY
-        subprocess.run(["chown", "-R", "65534:65534", str(directory)], check=True)
+        subprocess.run(["chown", "-R", "nobody", str(directory)], check=True)
     return Place(folder, str(folder), prefix, environment, python, terminal, log)
 
 
