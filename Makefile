@@ -91,6 +91,6 @@ web/dist/pricewire.js: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	@touch $@
 
 # The browsers, the other clients, and the database that tests talk to. A machine without apt-get is expected to have them.
-.system-packages: tests/install-system-packages Makefile
-	tests/install-system-packages chromium firefox-esr WebKitWebDriver Xvfb curl initdb
+.system-packages: tests/install-system-packages
+	tests/install-system-packages
 	@touch $@

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -32,6 +34,11 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 for name in list(os.environ):
     if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") or name.startswith("PRICEWIRE_"):
         del os.environ[name]
+
+# Browsers do not start without a home directory that they can write to.
+if not os.access(Path.home(), os.W_OK):
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="pricewire-home-")
+    atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
 # The machines that run this are busy: how long an example takes says nothing.
 settings.register_profile("unhurried", deadline=None)
