@@ -226,13 +226,25 @@ class Hub:
         Give a stream its first events, then every update; between the two nothing is lost or doubled.
 
         Args:
-            stream: where to write.
+            stream: where to write; aborted where that raises, or where its first events cannot be encoded.
             subscription: what it is to carry.
             start: how it starts, as `start` said for the same topics.
             prelude: encoded events to write before the first ones of a stream that does not resume.
         """
+        try:
+            self._join(stream, subscription, start, prelude)
+        except Exception:
+            self.fail(stream)
+
+    def _join(self, stream: Stream, subscription: Subscription, start: Start, prelude: bytes) -> None:
         self._flusher.begin()
-        group = self._enter_topics(subscription, stream.frame)
+        self._enter_topics(subscription)
+        group = self._group(subscription, stream.frame)
+        if not self.is_draining and group.needs_flush(start.position):
+            # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
+            self._flusher.flush_group(group)
+            # Its form may have failed, and it has ended.
+            group = self._group(subscription, stream.frame)
         stream.coding = group.new_coding()
         stream.group = group
         self._streams[stream.id] = stream
@@ -240,9 +252,6 @@ class Hub:
             self._finish(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect"), head=stream.coding.begin())
             return
         self.counters.streams_opened += 1
-        if group.needs_flush(start.position):
-            # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
-            self._flusher.flush_group(group)
         until = group.given(self.position)
         if start.outcome is Outcome.RESUMED:
             self.counters.resumed += 1
@@ -272,6 +281,17 @@ class Hub:
         self._leave_topics(stream, group)
         stream.closed()
 
+    def fail(self, stream: Stream) -> None:
+        """End a stream at once whose exception is being handled: the others must not notice. Raises nothing."""
+        logger.exception("a stream failed, and is ended")
+        self.leave(stream)
+        try:
+            stream.abort()
+        except Exception:
+            logger.exception("a stream could not be aborted")
+        # One that has failed before it joined has not left.
+        stream.closed()
+
     def find(self, stream_id: str) -> tuple[Stream, Subscription] | None:
         """Return a stream and what it carries by its id; None where there is none."""
         stream = self._streams.get(stream_id)
@@ -293,14 +313,17 @@ class Hub:
         if group is None:
             return
         keeps_up = stream.lag is None
-        if keeps_up:
-            self._stop(stream, group)
-        lag = stream.lag or group.lag(group.given(self.position))
-        lag.confirmations.append(confirmation)
-        if subscription != group.subscription:
-            group = self._move(stream, lag, group, subscription)
-        if keeps_up:
-            self._catch_up(stream, group, exact=True)
+        try:
+            if keeps_up:
+                self._stop(stream, group)
+            lag = stream.lag or group.lag(group.given(self.position))
+            lag.confirmations.append(confirmation)
+            if subscription != group.subscription:
+                group = self._move(stream, lag, group, subscription)
+            if keeps_up:
+                self._catch_up(stream, group, exact=True)
+        except Exception:
+            self.fail(stream)
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`: its reader is slower than its events."""
@@ -314,12 +337,21 @@ class Hub:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
         group = stream.group
         if group is not None and stream.lag is not None:
-            self._catch_up(stream, group)
+            try:
+                self._catch_up(stream, group)
+            except Exception:
+                self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events it was spared."""
         group = stream.group
-        return self._catch_up(stream, group, stay=True) if group is not None else 0
+        if group is None:
+            return 0
+        try:
+            return self._catch_up(stream, group, stay=True)
+        except Exception:
+            self.fail(stream)
+            return 0
 
     def end(self, stream: Stream, farewell: bytes) -> None:
         """
@@ -332,15 +364,18 @@ class Hub:
         group = stream.group
         if group is None:
             return
-        if stream.lag is None:
-            self._flusher.flush_group(group)
-        elif stream.unsent() == 0:
-            self._catch_up(stream, group, stay=True)
-        if stream.lag is not None and stream.unsent() > 0:
-            self.leave(stream)
-            stream.abort()
-        else:
-            self._finish(stream, farewell)
+        try:
+            if stream.lag is None:
+                self._flusher.flush_group(group)
+            elif stream.unsent() == 0:
+                self._catch_up(stream, group, stay=True)
+            if stream.lag is not None and stream.unsent() > 0:
+                self.leave(stream)
+                stream.abort()
+            else:
+                self._finish(stream, farewell)
+        except Exception:
+            self.fail(stream)
 
     def end_group(self, group: Group, farewell: bytes) -> None:
         """End all streams of a group."""
@@ -372,20 +407,39 @@ class Hub:
             if self._topics[name].log.seq == 0:
                 del self._topics[name]
             if self._on_last_stream is not None:
-                self._on_last_stream(name)
+                try:
+                    self._on_last_stream(name)
+                except Exception:
+                    logger.exception("the publisher of %r could not stop", name)
         return bool(self._idle)
 
     def _begin(self, name: str) -> Topic:
         topic = self._topics[name] = Topic(name, TopicLog(self._limits, self._forgotten))
         return topic
 
-    def _enter_topics(self, subscription: Subscription, frame: Frame) -> Group:
-        """Count one more stream of the topics, and return its group."""
-        for name in subscription.topics:
-            topic = self._topics.get(name) or self._begin(name)
-            topic.streams += 1
-            if topic.streams == 1 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
-                self._on_first_stream(name)
+    def _enter_topics(self, subscription: Subscription) -> None:
+        """Count one more stream of the topics; none of them where the publisher of one cannot begin."""
+        entered: list[Topic] = []
+        try:
+            for name in subscription.topics:
+                topic = self._topics.get(name) or self._begin(name)
+                if topic.streams == 0 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
+                    self._on_first_stream(name)
+                topic.streams += 1
+                entered.append(topic)
+        except Exception:
+            self._count_out(entered)
+            raise
+
+    def _count_out(self, topics: Iterable[Topic]) -> None:
+        """Count one stream less of some topics."""
+        for topic in topics:
+            topic.streams -= 1
+            if topic.streams == 0:
+                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
+
+    def _group(self, subscription: Subscription, frame: Frame) -> Group:
+        """Return the group of a stream whose topics are entered."""
         group = self._groups.get((subscription, frame))
         if group is None:
             group = self._new_group(subscription, frame)
@@ -398,15 +452,12 @@ class Hub:
         # With the topics' own names: those of a request are as many more texts.
         subscription = replace(subscription, topics=tuple([topic.name for topic in topics]))
         if subscription.interval:
-            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now())
-        return Group(subscription, topics, frame, flusher.turn(), flusher.now())
+            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now(), self.fail)
+        return Group(subscription, topics, frame, flusher.turn(), flusher.now(), self.fail)
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
-        for topic in group.topics:
-            topic.streams -= 1
-            if topic.streams == 0:
-                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
+        self._count_out(group.topics)
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
@@ -415,9 +466,11 @@ class Hub:
 
     def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
         """Have a lagging stream lag in another group."""
-        new = self._enter_topics(subscription, stream.frame)
+        self._enter_topics(subscription)
         # The stream may have seen events that the other group still has to write.
-        self._flusher.flush_group(new)
+        self._flusher.flush_group(self._group(subscription, stream.frame))
+        # The form of that may have failed, and it has ended.
+        new = self._group(subscription, stream.frame)
         new.hold(stream)
         stream.group = new
         self._leave_topics(stream, old)
@@ -451,6 +504,9 @@ class Hub:
             return 0
         if group.needs_flush(lag.position):
             self._flusher.flush_group(group)
+            if stream.group is None:
+                # The group's form has failed, and its streams were ended.
+                return 0
         until = group.given(self.position)
         events = self._missed(group, lag, until, exact)
         if events is None:
