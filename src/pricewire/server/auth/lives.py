@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pricewire.hub.farewell import encode_error
 from pricewire.hub.hub import Hub
-from pricewire.server.auth.tokens import Token
+from pricewire.server.auth.tokens import READ, Token
 
 STEP_S = 1.0
 """How often is looked for streams whose time has come, in seconds."""
@@ -55,9 +55,14 @@ class Lives:
         return self._tokens.get(stream_id)
 
     def prolong(self, stream_id: str, token: Token) -> Token:
-        """Have a stream live by another token of the same account, unless that ends earlier; return the one that it lives by."""
+        """
+        Have a stream live by another token of the same account, and return the one that it lives by.
+
+        It stays with the one that it has where the other ends earlier; but not where only the other is for reading, as the stream may
+        carry the account's topics now.
+        """
         before = self._tokens[stream_id]
-        if token.expires_at <= before.expires_at:
+        if token.expires_at <= before.expires_at and (READ in before.scopes or READ not in token.scopes):
             return before
         self.forget(stream_id)
         self.begin(stream_id, token)
