@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from pricewire.hub.event import Form
 from pricewire.protocol.topics import CandlesTopic, TicksTopic, Topic
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import AnyRequest, Visitor, require_topics
+from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics
 from pricewire.server.event_stream import EventStream
 from pricewire.server.limits import Admission
 from pricewire.server.logs import logged
@@ -85,12 +85,14 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
+            UnauthorizedError: the token has ended meanwhile.
         """
         names = await self.check(topics, visitor)
         with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
             stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
             stream.on_close = place.give_back
             if visitor.token is not None and self._authority is not None:
+                confirm(self._authority, visitor.token)
                 lives = self._authority.lives
                 lives.begin(stream.stream_id, visitor.token)
 

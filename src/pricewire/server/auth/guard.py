@@ -80,6 +80,19 @@ class Holder(Visitor):
         return self.token.account
 
 
+def confirm(authority: Authority, token: Token) -> None:
+    """
+    Check once more a token that was checked before something was awaited, right before a stream is bound to it.
+
+    Raises:
+        UnauthorizedError: it has ended meanwhile.
+    """
+    try:
+        authority.confirm(token)
+    except InvalidTokenError as error:
+        raise unauthorized(str(error), is_invalid=True) from None
+
+
 def require_scope(token: Token, scope: str) -> None:
     """
     Refuse a token that is not for something.
