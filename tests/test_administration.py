@@ -36,6 +36,8 @@ def test_accounts_are_opened_listed_and_changed(run: Run) -> None:
     assert run("account", "list").splitlines()[1] == f"alice\t{uuid}\treal\tdefault\tactive\t12.50\tUSD"
     run("account", "status", "alice", "suspended")
     assert "\tsuspended\t" in run("account", "list")
+    with pytest.raises(PricewireError, match="suspended"):
+        run("token", "alice")
     assert run("account", "password", "alice", typed="another horse\n") == ""
 
 
@@ -58,6 +60,7 @@ def test_a_token_is_printed(run: Run) -> None:
         (["account", "password", "bob"], "correct horse\n", "there is no account 'bob'"),
         (["account", "status", "bob", "active"], "", "there is no account 'bob'"),
         (["token", "bob"], "", "there is no account 'bob'"),
+        *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
         (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),
         (["account", "list", "--database", "postgresql://me:secret@127.0.0.1:1/x"], "", "cannot be opened"),
     ],
@@ -89,6 +92,7 @@ def test_the_demo_account_is_for_this_machine_alone(
     store = Store(tmp_path, None if database is None else str(tmp_path / database))
     setup = store.setup(host, asked, {"touch": 0.02}, 2.0)
     assert setup.demo_account == is_there
+    assert store.setup(host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
     assert (setup.products.terms("touch").commission, setup.keep_ticks_s) == (0.02, 7200)
 
 

@@ -112,7 +112,7 @@ def serve(
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
-            in the data directory and a `host` that only this machine reaches.
+            in the data directory, a `host` that only this machine reaches, and no `trusted_proxy`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
         keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
@@ -138,7 +138,7 @@ def serve(
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = store.setup(host, demo_account, commission, keep_ticks_hours)
+    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies))
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading)

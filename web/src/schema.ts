@@ -170,6 +170,8 @@ export interface LoginRequest {
   /** the name to log in with */
   readonly account_id: string
   readonly password: string
+  /** how long the token is to be good: a day at most */
+  readonly lifetime_seconds?: number
 }
 
 export interface Pagination {

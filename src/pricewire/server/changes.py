@@ -14,7 +14,7 @@ from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamSta
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, Visitor, unauthorized
+from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, Visitor, confirm, require_topics, unauthorized
 from pricewire.server.auth.tokens import Token
 from pricewire.server.entrance import Entrance
 from pricewire.server.prices import Prices
@@ -49,12 +49,16 @@ async def change_stream(
     strangers = sorted(set(data.remove).difference(subscription.topics))
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
-    added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
+    # A stream that lives by no token would outlive this one.
+    owned = visitor if token is not None else Visitor(None)
+    require_topics(map(parse_topic, subscription.topics), owned.token)
+    added = await entrance.check([parse_topic(text) for text in data.add], owned)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
     if token is not None and authority is not None and visitor.token is not None:
+        confirm(authority, visitor.token)
         token = authority.lives.prolong(stream_id, visitor.token)
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000
     state = StreamState(sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at))

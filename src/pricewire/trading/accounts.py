@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +20,9 @@ from pricewire.trading.store import tables
 from pricewire.trading.store.database import Database
 
 AccountStatus = Literal["active", "suspended"]
+
+GENERATION_LOCK = 7_205_759_404
+"""The number of the PostgreSQL advisory lock, in its database, that is held while an account's generation changes."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +34,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         uuid: the account's name in topics and requests.
         type: `demo` or `real`.
         group: for the operator's use.
-        status: `active`; or `suspended`: no login and no purchase.
+        status: `active`; or `suspended`: no login, no token, and no purchase.
         currency: of all its money.
         balance: the sum of its transactions.
         password_hash: of its password; None where it cannot log in with one.
+        generation: which of its tokens are good: those that say this number. It grows with each change of password or status.
     """
 
     id: str
@@ -43,10 +49,29 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     balance: Decimal
     password_hash: str | None
+    generation: int = 0
 
     def __repr__(self) -> str:
         """Show the account without its password's hash, as logs and tracebacks do."""
         return f"Account(id={self.id!r}, uuid={self.uuid!r}, status={self.status!r}, currency={self.currency!r}, balance={self.balance})"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Which tokens of an account are good.
+
+    Attributes:
+        account_uuid: the account's.
+        generation: what a token of this server has to say.
+        not_before_ms: since when a token of another issuer has to be, in milliseconds since 1970.
+        is_suspended: whether none is good.
+    """
+
+    account_uuid: str
+    generation: int
+    not_before_ms: int
+    is_suspended: bool
 
 
 class Accounts:
@@ -98,6 +123,8 @@ class Accounts:
             "currency": currency,
             "password_hash": password_hash,
             "balance": to_units(balance, currency),
+            "generation": 0,
+            "not_before_ms": 0,
         }
 
         async def work(connection: AsyncConnection) -> None:
@@ -135,7 +162,7 @@ class Accounts:
 
     async def set_password_hash(self, account_id: str, password_hash: str) -> None:
         """
-        Change an account's password.
+        Change an account's password; its tokens end with that.
 
         Raises:
             AccountError: there is no such account.
@@ -144,12 +171,34 @@ class Accounts:
 
     async def set_status(self, account_id: str, status: AccountStatus) -> None:
         """
-        Suspend an account or let it trade again.
+        Suspend an account or let it trade again; its tokens end with that. Nothing changes where it has that status already.
 
         Raises:
             AccountError: there is no such account.
         """
         await self._change(account_id, status=status)
+
+    async def end_tokens(self, account_id: str) -> None:
+        """
+        End an account's tokens.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        await self._change(account_id)
+
+    async def standings(self, generation: int | None = None) -> Sequence[Standing]:
+        """
+        Return which tokens are good, of each account that has ended any or is suspended.
+
+        Args:
+            generation: only of accounts whose own is above; they come in its order.
+        """
+        columns = tables.accounts.c
+        wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation
+        statement = select(columns.uuid, columns.generation, columns.not_before_ms, columns.status != "active").where(wanted)
+        async with self._database.read() as connection:
+            return [Standing(*row) for row in await connection.execute(statement.order_by(columns.generation))]
 
     async def _one(self, condition: ColumnElement[bool]) -> Account | None:
         async with self._database.read() as connection:
@@ -157,14 +206,25 @@ class Accounts:
         return None if row is None else _account(row)
 
     async def _change(self, account_id: str, **values: str) -> None:
+        columns = tables.accounts.c
+
         async def work(connection: AsyncConnection) -> None:
-            changed = await connection.execute(update(tables.accounts).where(tables.accounts.c.id == account_id).values(values))
-            if changed.rowcount == 0:
+            if connection.dialect.name == "postgresql":
+                # One at a time: else a generation could be committed after a higher one has been seen, and be missed.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": GENERATION_LOCK})
+            found = (await connection.execute(select(tables.accounts).where(columns.id == account_id).with_for_update())).one_or_none()
+            if found is None:
                 raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+            if values.get("status") == found.status:
+                return
+            newest = (await connection.execute(select(func.coalesce(func.max(columns.generation), 0)))).scalar_one()
+            ended = {"generation": newest + 1, "not_before_ms": time.time_ns() // 1_000_000}
+            await connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
 
         await self._database.write(work)
 
 
 def _account(row: Row[tuple[object, ...]]) -> Account:
     values = dict(row._mapping)
+    del values["not_before_ms"]
     return Account(**{**values, "balance": from_units(values["balance"], values["currency"])})
