@@ -44,7 +44,7 @@ it.each([
 })
 
 it('makes a heading of categories', () => {
-  expect(formatCategories(['synthetic', 'volatility'])).toBe('Synthetic · Volatility')
+  expect(formatCategories(['Synthetic Index', 'Volatility'])).toBe('Synthetic Index · Volatility')
   expect(formatCategories([])).toBe('Other')
 })
 
