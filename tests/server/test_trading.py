@@ -190,6 +190,35 @@ def test_what_is_not_offered_is_refused_before_the_stream(scene: Scene, path: st
     assert message in refused(scene.get(path), 400, "INVALID_PARAMETERS")
 
 
+def test_the_price_of_a_payout_at_a_touch(scene: Scene) -> None:
+    query = "/sse?action=contract_price&duration=5m&instrument=R_100&currency=USD&payout=20&strike=%2B1.5"
+    shown = {}
+    for trade_type in ("TOUCH", "NOTOUCH"):
+        with Events(scene.server, f"{query}&trade_type={trade_type}") as stream:
+            name, shown[trade_type] = stream.next()
+            assert (name, shown[trade_type]["trade_type"]) == ("message", trade_type)
+    assert 0 < float(shown["NOTOUCH"]["price"]) < float(shown["TOUCH"]["price"]) < 20.24
+
+
+def test_the_balance_is_what_its_stream_begins_with(scene: Scene) -> None:
+    scene.buy("for-the-balance")
+    path = "/v1/accounting/balance"
+    for query in ("", f"?account_uuid={scene.alice.uuid}"):
+        answer = scene.get(path + query, headers=bearer(scene.alice))
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        with Events(scene.server, f"{path}/stream{query}", scene.alice) as stream:
+            streamed = stream.next()[1]["data"]
+        shown = answer.json()["data"]
+        assert isinstance(shown.pop("timestamp"), int)
+        assert isinstance(streamed.pop("timestamp"), int)
+        assert shown == streamed
+        assert set(shown) == {"balance", "currency", "change"}
+    refused(scene.get(path), 401, "UNAUTHORIZED")
+    refused(scene.get(f"{path}?account_uuid=another", headers=bearer(scene.alice)), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue(scene.alice.uuid, frozenset({"trade"})))), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue("nobody"))), 404, "NOT_FOUND")
+
+
 def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
     first, second = scene.buy("first"), scene.buy("second", duration=2, duration_unit="ticks")
     for contract, count in ((first, 1), (second, 1)):

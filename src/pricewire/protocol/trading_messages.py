@@ -24,7 +24,7 @@ Barrier = Annotated[str, msgspec.Meta(description="a price (`1250.00`), or an of
 ProductId = Literal["rise_fall", "high_low", "touch"]
 Variant = Literal["rise", "fall", "higher", "lower", "touch", "no_touch"]
 DurationUnit = Literal["ticks", "seconds", "minutes", "hours", "days"]
-TradeType = Literal["CALL", "PUT"]
+TradeType = Literal["CALL", "PUT", "TOUCH", "NOTOUCH"]
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -355,7 +355,7 @@ class ContractPrice(msgspec.Struct, Generic[Money], frozen=True):
         spot: the price of the instrument.
         strike: the barrier.
         price: what the contract costs.
-        trade_type: `CALL` wins above the strike, `PUT` below.
+        trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
         instrument: on whose price.
         currency: of the amounts.
         payout: what the contract would pay.
