@@ -41,6 +41,15 @@ def test_accounts_are_opened_listed_and_changed(run: Run) -> None:
     assert run("account", "password", "alice", typed="another horse\n") == ""
 
 
+def test_an_account_may_have_a_given_uuid(run: Run) -> None:
+    uuid = "7D444840-9dc0-11d1-b245-5ffdce74fad2"
+    assert run("account", "add", "alice", "--uuid", uuid, typed="correct horse\n") == f"{uuid}\n"
+    assert f"alice\t{uuid}\t" in run("account", "list")
+    with pytest.raises(PricewireError, match=f"the account 'alice' has the uuid {uuid} already"):
+        run("account", "add", "bob", "--uuid", uuid, typed="correct horse\n")
+    assert "bob" not in run("account", "list")
+
+
 def test_a_token_is_printed(run: Run) -> None:
     uuid = run("account", "add", "alice", typed="correct horse\n").strip()
     said = jwt.decode(run("token", "alice", "--read-only", "--hours", "0.5").strip(), options={"verify_signature": False})
@@ -56,6 +65,8 @@ def test_a_token_is_printed(run: Run) -> None:
     [
         (["account", "add", "alice"], "correct horse\n", "there is an account 'alice' already"),
         (["account", "add", "no blanks"], "correct horse\n", "an id is 1 to 64"),
+        (["account", "add", "bob", "--uuid", "a17fa681"], "correct horse\n", "uuid 'a17fa681' is not of the form '7d444840-"),
+        (["account", "add", "bob", "--uuid", "{7d444840-9dc0-11d1-b245-5ffdce74fad2}"], "correct horse\n", "is not of the form"),
         (["account", "add", "bob"], "short\n", "a password of 5 characters is too short"),
         (["account", "password", "bob"], "correct horse\n", "there is no account 'bob'"),
         (["account", "status", "bob", "active"], "", "there is no account 'bob'"),

@@ -159,6 +159,7 @@ def add(
     currency: str = "USD",
     type: str = "real",
     group: str = "default",
+    uuid: str | None = None,
     store: Store = STORE,
 ) -> None:
     """
@@ -170,6 +171,7 @@ def add(
         currency: of all its money.
         type: `real` or `demo`.
         group: for your own use.
+        uuid: what topics and requests call it, for a front end that has one built in; by default one is drawn.
         store: where accounts are.
     """
     if re.fullmatch(ACCOUNT_ID, account_id) is None:
@@ -177,7 +179,9 @@ def add(
     password = hash_password(ask_password())
 
     async def work(accounts: Accounts) -> None:
-        account = await accounts.add(account_id, password_hash=password, currency=currency, balance=balance, type=type, group=group)
+        account = await accounts.add(
+            account_id, password_hash=password, currency=currency, balance=balance, type=type, group=group, account_uuid=uuid
+        )
         sys.stdout.write(f"{account.uuid}\n")
 
     run(store, work)

@@ -20,6 +20,7 @@ from pricewire.administration import GROUP as TRADING
 from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, token
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
+from pricewire.market.markets import Market
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.recorder.record import record as record_ticks
@@ -71,6 +72,7 @@ def serve(
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
     timezone: Annotated[str | None, Parameter(group=REPLAY)] = None,
+    market: Annotated[Market | None, Parameter(group=REPLAY)] = None,
     seed: Annotated[int | None, Parameter(group=SIMULATION)] = None,
     rate: Annotated[float, Parameter(group=SIMULATION)] = 1.0,
     tls_cert: Annotated[Path | None, Parameter(group=TLS)] = None,
@@ -101,6 +103,7 @@ def serve(
         loop: whether a recording begins again at its end.
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
+        market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
         seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
         rate: multiplies the number of simulated ticks, for load.
         tls_cert: the server's certificate chain, in PEM.
@@ -130,7 +133,8 @@ def serve(
             feeds.append(simulated)
             announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
         elif name.startswith("replay:"):
-            replay = replay_of(name.removeprefix("replay:"), speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+            path = name.removeprefix("replay:")
+            replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
             feeds.append(replay)
             names = ", ".join(instrument.id for instrument in replay.instruments)
             announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
@@ -226,7 +230,7 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
     app(tokens)
 
 
-def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None) -> ReplayFeed:
+def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None, market: Market | None) -> ReplayFeed:
     """
     Return the feed that plays a recording.
 
@@ -236,12 +240,15 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
         loop: whether it begins again at its end.
         keep_times: whether ticks have the times of the recording.
         timezone: where times without a zone were taken.
+        market: of its instruments; None for what their names say.
 
     Raises:
         FeedError: the recording cannot be used.
     """
     path, _, instrument_id = text.rpartition("=") if "=" in text and not Path(text).exists() else (text, "", "")
-    return ReplayFeed(Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+    return ReplayFeed(
+        Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

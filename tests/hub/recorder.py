@@ -67,7 +67,8 @@ class Recorder(Stream):
             self.hub.pause(self)
 
     def end(self, data: bytes) -> None:
-        self.write(data)
+        if data:
+            self.write(data)
         self.ended = True
         assert self.inflater is None or self.inflater.eof, "checksum and size are right"
 

@@ -64,7 +64,7 @@ async def test_a_contract_lives_from_its_purchase_to_its_payout(floor: Floor) ->
     assert (details["entry_spot"], details["barrier"], details["exit_spot"]) == ("100.20", "100.20", "100.30")
     assert (details["entry_tick_time"], details["exit_tick_time"]) == (START_MS + 2000, START_MS + 15_000)
     assert (details["exit_time"], details["contract_expiry_time"]) == (START_MS + 15_000, START_MS + 15_000)
-    assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:f}")
+    assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:+f}")
     assert [each["price"] for each in details["tick_stream"]] == ["100.20", "100.50", "100.30"]
     assert (details["is_expired"], details["is_sold"], details["is_valid_to_sell"]) == (True, False, False)
     await floor.until(lambda: len(floor.events("balance")) == 3)
@@ -97,7 +97,8 @@ async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_
     assert listed["bid_price"] == shown["bid_price"]
     assert [each["price"] for each in listed["tick_stream"]] == ["100.20", "100.90"]
     bought_back = await floor.desk.sell(account.uuid, bought.contract_id)
-    assert (bought_back.sell_price, bought_back.buy_price, bought_back.profit) == (shown["bid_price"], "10.00", shown["profit_loss"])
+    assert (bought_back.sell_price, bought_back.buy_price) == (shown["bid_price"], "10.00")
+    assert bought_back.contract_details.profit_loss == shown["profit_loss"] == f"{Decimal(bought_back.profit):+f}"
     assert bought_back.contract_details.is_sold
     assert not bought_back.contract_details.is_valid_to_sell
     assert (await floor.desk.balance(account.uuid)).balance == f"{90 + Decimal(bought_back.sell_price):f}"

@@ -105,7 +105,7 @@ export interface ContractPrice {
   /** a price in decimal notation, as a string */
   readonly strike: string
   readonly price: string
-  readonly trade_type: 'CALL' | 'PUT'
+  readonly trade_type: 'CALL' | 'PUT' | 'TOUCH' | 'NOTOUCH'
   readonly instrument: string
   readonly currency: string
   readonly payout: string

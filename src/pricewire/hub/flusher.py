@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pricewire.hub.counters import Counters
-from pricewire.hub.farewell import encode_error
+from pricewire.hub.farewell import Farewell, encode_error
 from pricewire.hub.paced import PacedGroup, Round
 from pricewire.hub.pacer import Pacer
 from pricewire.hub.slow_lane import SlowLane
@@ -51,7 +51,7 @@ class Streams(Protocol):
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
 
-    def end_group(self, group: Group, farewell: bytes) -> None:
+    def end_group(self, group: Group, farewell: Farewell) -> None:
         """End all streams of a group."""
 
     def fail(self, stream: Stream) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Notice
-from pricewire.hub.farewell import encode_error
+from pricewire.hub.farewell import Farewell, encode_error
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.paced import PacedGroup
@@ -353,13 +353,13 @@ class Hub:
             self.fail(stream)
             return 0
 
-    def end(self, stream: Stream, farewell: bytes) -> None:
+    def end(self, stream: Stream, farewell: Farewell) -> None:
         """
         End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
 
         Args:
             stream: the stream.
-            farewell: an encoded event that says why.
+            farewell: why.
         """
         group = stream.group
         if group is None:
@@ -377,7 +377,7 @@ class Hub:
         except Exception:
             self.fail(stream)
 
-    def end_group(self, group: Group, farewell: bytes) -> None:
+    def end_group(self, group: Group, farewell: Farewell) -> None:
         """End all streams of a group."""
         for stream in [*group.members, *group.lagging]:
             self.end(stream, farewell)
@@ -545,12 +545,15 @@ class Hub:
         farewell = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
         self._finish(stream, farewell, head=head)
 
-    def _finish(self, stream: Stream, farewell: bytes, *, head: bytes = b"") -> None:
-        """Write the last event; before it the head, where nothing has been written."""
+    def _finish(self, stream: Stream, farewell: Farewell, *, head: bytes = b"") -> None:
+        """Write the last bytes; before them the head, where nothing has been written."""
         group = stream.group
         if group is None:
             return
         if stream.lag is None and stream in group.members:
             stream.coding.leave(group.coder)
         self.leave(stream)
-        stream.end(stream.frame(head + stream.coding.encode(farewell) + stream.coding.finish()))
+        last = farewell.named if group.subscription.control else farewell.bare
+        data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
+        # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
+        stream.end(stream.frame(data) if data else b"")

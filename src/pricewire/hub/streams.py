@@ -30,7 +30,8 @@ class Subscription:
         form: how it shows events.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         compress: whether what it carries is compressed, as one gzip stream.
-        control: whether it carries named events beside the data (`reset`, `stale`); clients that know nothing of them want none.
+        control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
+            take every event for data.
     """
 
     topics: tuple[str, ...]
@@ -109,7 +110,7 @@ class Stream:
         return data
 
     def end(self, data: bytes) -> None:
-        """Take the last framed bytes, then end the response in an orderly way."""
+        """Take the last framed bytes, if any, then end the response in an orderly way."""
         raise NotImplementedError
 
     def abort(self) -> None:

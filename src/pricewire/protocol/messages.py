@@ -129,7 +129,9 @@ class Instrument(msgspec.Struct, frozen=True):
     Attributes:
         id: the name in topics and requests.
         display_name: the name for people.
-        categories: where a list of markets shows it, from the general to the special.
+        categories: where a list of markets shows it, from the general to the special. The first is its market: `Synthetic Index`,
+            `Basket Index`, `Forex`, `Indices`, `Stocks`, `Cryptocurrency` or `Commodities`; the second a part of that, `Volatility` for
+            instance.
         pip_size: how many decimals its prices have.
         is_market_open: whether prices are coming.
         opens_at: when the market opens, in the form of ISO 8601; absent around the clock.

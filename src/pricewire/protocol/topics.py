@@ -88,7 +88,7 @@ class ContractPriceTopic(msgspec.Struct, frozen=True):
     What a contract with a given payout would cost, as `contract_price:CALL:R_100:5:minutes:USD:20:1250`.
 
     Attributes:
-        trade_type: `CALL` wins above the strike, `PUT` below.
+        trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
         instrument_id: on whose price.
         duration: how long it would last, in units.
         duration_unit: the unit.
@@ -162,7 +162,7 @@ FORMS = (
     "ticks:<instrument>",
     "candles:<instrument>:<seconds>",
     "proposal:<product>:<instrument>:<duration>:<unit>:<stake>:<true|false>[:<barrier>]",
-    "contract_price:<CALL|PUT>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
+    "contract_price:<CALL|PUT|TOUCH|NOTOUCH>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
     "contracts:<account>",
     "open_contracts:<account>",
     "closed_contracts:<account>",

@@ -52,7 +52,7 @@ class EventStream(ResponseBase):
         topics: what to stream.
         form: how events are shown; `pricewire.envelope` says which topic each belongs to, `pricewire.plain` sends the message alone.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
-        control: whether a stream that could not resume says so by an event `reset`.
+        control: whether named events come beside the data: `reset` where it could not resume, `stale`, `error` before its end.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
         on_close: called once when the stream has ended, however it ended.
 

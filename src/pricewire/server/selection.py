@@ -75,7 +75,7 @@ async def provide_selection(
     instrument_id: Annotated[list[str] | None, QueryParameter(description="With `instrument_price`: whose; may be repeated.")] = None,
     duration: Annotated[str | None, QueryParameter(description="With `contract_price`: how long, `5m` for instance.")] = None,
     instrument: Annotated[str | None, QueryParameter(description="With `contract_price`: on whose price.")] = None,
-    trade_type: Annotated[str | None, QueryParameter(description="With `contract_price`: `CALL` or `PUT`.")] = None,
+    trade_type: Annotated[str | None, QueryParameter(description="With `contract_price`: `CALL`, `PUT`, `TOUCH` or `NOTOUCH`.")] = None,
     currency: Annotated[str | None, QueryParameter(description="With `contract_price`: of the payout.")] = None,
     payout: Annotated[str | None, QueryParameter(description="With `contract_price`: what it would pay.")] = None,
     strike: Annotated[str | None, QueryParameter(description="With `contract_price`: a price, or an offset with its sign.")] = None,

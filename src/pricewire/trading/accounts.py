@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -18,6 +19,9 @@ from pricewire.errors import AccountError
 from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
 from pricewire.trading.store import tables
 from pricewire.trading.store.database import Database
+
+UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
 
 AccountStatus = Literal["active", "suspended"]
 
@@ -95,6 +99,7 @@ class Accounts:
         balance: Decimal = Decimal(0),
         type: str = "demo",
         group: str = "default",
+        account_uuid: str | None = None,
     ) -> Account:
         """
         Open an account, and return it.
@@ -106,16 +111,19 @@ class Accounts:
             balance: what it begins with: its first transaction, a deposit.
             type: `demo` or `real`.
             group: for the operator's use.
+            account_uuid: what topics and requests call it; by default one is drawn.
 
         Raises:
-            AccountError: there is an account with this name, or the balance is negative or has too many decimals.
+            AccountError: there is an account with this name or uuid, the uuid is none, or the balance is negative or has too many decimals.
         """
         if currency not in DECIMALS:
             raise AccountError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
         if not balance.is_finite() or balance < 0 or to_amount(balance, currency) != balance:
             raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
+        if account_uuid is not None and UUID.fullmatch(account_uuid) is None:
+            raise AccountError(f"uuid {account_uuid!r} is not of the form '7d444840-9dc0-11d1-b245-5ffdce74fad2'")
         row = {
-            "uuid": str(uuid.uuid4()),
+            "uuid": account_uuid or str(uuid.uuid4()),
             "id": account_id,
             "type": type,
             "group": group,
@@ -128,6 +136,9 @@ class Accounts:
         }
 
         async def work(connection: AsyncConnection) -> None:
+            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == row["uuid"]))).scalar()
+            if holder is not None:
+                raise AccountError(f"the account {holder!r} has the uuid {row['uuid']} already; choose another")
             try:
                 await connection.execute(insert(tables.accounts).values(row))
             except IntegrityError:

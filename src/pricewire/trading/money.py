@@ -49,6 +49,16 @@ def units_text(units: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{decimals}d}"
 
 
+def to_signed_text(amount: Decimal) -> str:
+    """Return a gain or a loss in decimal notation, always with its sign: `+12.57`, `-3.00`, `+0.00`."""
+    return f"{amount:+f}"
+
+
+def signed_units_text(units: int, currency: str) -> str:
+    """Return so many of the currency's smallest unit as `to_signed_text` does."""
+    return units_text(units, currency) if units < 0 else "+" + units_text(units, currency)
+
+
 def checked_amount(value: Decimal, currency: str, name: str) -> Decimal:
     """
     Return an amount as given, with all decimals of its currency.
