@@ -39,9 +39,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+QUOTED = 100
+"""How many characters of what a user sent an error quotes: the longest topic of sense."""
+
 
 class PricewireError(Exception):
     """The base of every error that Pricewire raises."""
+
+
+def quoted(value: object, most: int = QUOTED) -> str:
+    """
+    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
+
+    Args:
+        value: what a user sent.
+        most: how many characters of it are shown.
+    """
+    text = value if isinstance(value, str) else str(value)
+    return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
 
 
 class ProtocolError(PricewireError):
@@ -84,7 +99,7 @@ class UnknownInstrumentError(PricewireError):
     """
 
     def __init__(self, instrument_id: str) -> None:
-        super().__init__(f"there is no instrument {instrument_id!r}; GET /v1/market/instruments lists those there are")
+        super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
         self.instrument_id = instrument_id
 
 
@@ -210,7 +225,7 @@ class UnknownContractError(PricewireError):
     """
 
     def __init__(self, contract_id: str) -> None:
-        super().__init__(f"the account has no contract {contract_id!r}")
+        super().__init__(f"the account has no contract {quoted(contract_id)}")
         self.contract_id = contract_id
 
 

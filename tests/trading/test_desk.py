@@ -178,10 +178,10 @@ async def test_what_cannot_be_bought(floor: Floor) -> None:
     account = await open_account(floor)
     for request, error in [
         (order(duration=5), InvalidProposalError),
-        (order(payout=Decimal(100)), InvalidProposalError),
+        (order(payout="100"), InvalidProposalError),
         (order(product_id="touch"), InvalidProposalError),
         (order(instrument_id="SILVER"), UnknownInstrumentError),
-        (order(stake=Decimal("100.01")), InsufficientBalanceError),
+        (order(stake="100.01"), InsufficientBalanceError),
     ]:
         with pytest.raises(error):
             await floor.desk.buy(account.uuid, request)

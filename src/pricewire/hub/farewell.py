@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pricewire.protocol.encoder import encode_event
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import error_body
 
 
 def encode_error(code: str, message: str, *, retry: int | None = None) -> bytes:
@@ -17,4 +17,4 @@ def encode_error(code: str, message: str, *, retry: int | None = None) -> bytes:
         message: for people.
         retry: when to come back, in milliseconds; None where that makes no difference.
     """
-    return encode_event(msgspec.json.encode(ErrorBody(ErrorDetail(code, message))), event_type="error", retry=retry)
+    return encode_event(msgspec.json.encode(error_body(code, message)), event_type="error", retry=retry)

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
+from pricewire.errors import quoted
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
@@ -41,14 +42,14 @@ async def change_stream(
     """
     found = prices.hub.find(stream_id)
     if found is None:
-        raise UnknownError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
+        raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
     stream, subscription = found
     token = owner(stream_id, authority, visitor)
     if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
     strangers = sorted(set(data.remove).difference(subscription.topics))
     if strangers:
-        raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
+        raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(quoted, strangers))}")
     added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:

@@ -27,7 +27,7 @@ from pricewire.errors import (
     UnknownContractError,
     UnknownInstrumentError,
 )
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class UnknownError(HTTPException):
 
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
     """Return an error response."""
-    body = ErrorBody(ErrorDetail(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message))
+    body = error_body(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message)
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.errors import AccountError
+from pricewire.protocol.numbers import is_bounded
 from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
 from pricewire.trading.store import tables
 from pricewire.trading.store.database import Database
@@ -87,7 +88,7 @@ class Accounts:
         """
         if currency not in DECIMALS:
             raise AccountError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
-        if not balance.is_finite() or balance < 0 or to_amount(balance, currency) != balance:
+        if not is_bounded(balance) or balance < 0 or to_amount(balance, currency) != balance:
             raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
         row = {
             "uuid": str(uuid.uuid4()),
