@@ -43,6 +43,7 @@ from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_units
 from pricewire.trading.products import Products
 from pricewire.trading.proposals import Offer, make_offer, requested
 from pricewire.trading.purchase import check_slippage, digest, make_contract
+from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
 from pricewire.trading.settlement import Settlement
 from pricewire.trading.store.ticks import RecordedTicks
@@ -106,7 +107,7 @@ class Desk:
         self._books = Books(market, self._clock)
         self._holders = Holders(accounts)
         self._announcer = Announcer(publish, self._books, self._clock)
-        self._publish = publish
+        self._quoting = Quoting(publish)
         self._held: dict[str, Held] = {}
         self._heard: set[Holder] = set()
         self._settlement = Settlement(ledger, self._holders, self._held, self._announcer, self._clock)
@@ -147,8 +148,7 @@ class Desk:
         happened = book.on_tick(tick)
         if happened is None:
             return
-        for name, body in book.quotes():
-            self._publish(name, body, key=name, event="proposal" if name.startswith("proposal") else "contract_price")
+        self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
         if self._heard and len(book.positions.table):
             self._update(book, tick)
@@ -397,7 +397,7 @@ class Desk:
         book.add_quote(name, offer)
         body = book.quote(offer)
         if body is not None:
-            self._publish(name, body, key=name, event="proposal" if isinstance(topic, ProposalTopic) else "contract_price")
+            self._quoting.publish(name, body)
 
     def _listen(self, holder: Holder) -> None:
         self._heard.add(holder)
