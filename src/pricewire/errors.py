@@ -8,7 +8,7 @@ The errors of Pricewire, all below one base class.
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
     ├── UnknownInstrumentError    no feed brings this instrument
-    ├── StreamRefusedError        a new stream would exceed a limit of the server
+    ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
     ├── TradeRefusedError         a purchase or sale cannot be made
@@ -105,10 +105,10 @@ class UnknownInstrumentError(PricewireError):
 
 class StreamRefusedError(PricewireError):
     """
-    A new stream would exceed a limit of the server.
+    A new stream, or what is asked of an open one or by a request, would exceed a limit of the server.
 
     Attributes:
-        reason: which limit: `address`, `process` or `rate`.
+        reason: which limit, as the metric `pricewire_refusals_total` has it: `address`, `process` or `rate`, for instance.
         retry_after: when to try again, in whole seconds.
     """
 

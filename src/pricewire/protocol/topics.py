@@ -175,6 +175,11 @@ ACCOUNT_TOPICS: dict[str, type[AccountTopic]] = {
 }
 
 
+def is_quote(name: str) -> bool:
+    """Return whether a topic, by its text, is a quote."""
+    return name.startswith(("proposal:", "contract_price:"))
+
+
 def parse_topic(text: str) -> Topic:
     """
     Read a topic.

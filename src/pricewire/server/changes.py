@@ -15,17 +15,18 @@ from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamSta
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, Visitor, unauthorized
+from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, AnyRequest, Visitor, unauthorized
 from pricewire.server.auth.tokens import Token
 from pricewire.server.entrance import Entrance
 from pricewire.server.prices import Prices
-from pricewire.server.problems import INVALID, ForbiddenError, InvalidParametersError, UnknownError
+from pricewire.server.problems import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
 
-@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM})
+@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
 async def change_stream(
+    request: AnyRequest,
     prices: NamedDependency[Prices],
     entrance: NamedDependency[Entrance],
     authority: NamedDependency[Authority | None],
@@ -50,11 +51,14 @@ async def change_stream(
     strangers = sorted(set(data.remove).difference(subscription.topics))
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(quoted, strangers))}")
-    added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
+    asked = [parse_topic(text) for text in data.add]
+    entrance.charge(request, asked, carried=len(subscription.topics))
+    added = await entrance.check(asked, visitor if token is not None else Visitor(None))
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
+    entrance.carry(stream_id, topics)
     if token is not None and authority is not None and visitor.token is not None:
         token = authority.lives.prolong(stream_id, visitor.token)
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000

@@ -58,4 +58,4 @@ class Quoting:
 
     def publish(self, name: str, body: QuoteBody) -> None:
         """Publish what one quote is worth."""
-        self._publish(name, body, key=name, event="proposal" if name.startswith("proposal") else "contract_price")
+        self._publish(name, body, key=name, event=name.partition(":")[0])
