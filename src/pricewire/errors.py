@@ -15,6 +15,7 @@ The errors of Pricewire, all below one base class.
     │   ├── InsufficientBalanceError   the account has less than the price
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
+    │   ├── TooManyContractsError      the account has as many open contracts as it may have
     │   ├── ContractNotSellableError   the contract is not open any more
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
@@ -180,6 +181,19 @@ class IdempotencyConflictError(TradeRefusedError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
         self.key = key
+
+
+class TooManyContractsError(TradeRefusedError):
+    """
+    The account has as many open contracts as it may have.
+
+    Attributes:
+        limit: how many these are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
+        self.limit = limit
 
 
 class ContractNotSellableError(TradeRefusedError):

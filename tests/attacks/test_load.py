@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from house import Events, open_house
+from house import Events, add_account, bearer, open_house
 from pricewire.server.limits import Limits
+from pricewire.trading.accounts import Account
 from serving import Reader, Serving
 
 OpenServer = Callable[..., Any]
@@ -159,6 +162,63 @@ def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
         assert statuses == [200] * 5 + [429] * 3
         assert count_of_quotes(server) == 250
         stream.until(lambda data: data.get("event") == "tick")
+
+
+def buy(server: Serving, account: Account, key: str) -> httpx2.Response:
+    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "hours", "stake": "10", "variant": "rise"}
+    body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+    return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=30)
+
+
+def test_an_account_has_so_many_open_contracts_however_many_are_bought_at_once(serving: OpenServer, tmp_path: Path) -> None:
+    alice, bob = [add_account(tmp_path / "pricewire.db", name) for name in ("alice", "bob")]
+    with serving(open_contracts_per_account=5) as server, ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda number: buy(server, alice, f"key-{number}"), range(12)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 5 + [409] * 7
+        message = next(answer for answer in answers if answer.status_code == 409).json()["error"]
+        assert message["code"] == "TOO_MANY_CONTRACTS"
+        assert "the account has 5 open contracts, its limit" in message["message"]
+        bought = next(number for number, answer in enumerate(answers) if answer.status_code == 200)
+        assert buy(server, alice, f"key-{bought}").status_code == 200, "a purchase that is repeated gets its answer"
+        assert buy(server, bob, "other").status_code == 200
+        with Events(server, "/protected/sse?topic=balance:" + alice.uuid, alice) as stream:
+            assert stream.next()[1]["data"]["balance"] == "9950.00"
+        contract_id = answers[bought].json()["data"]["contract_id"]
+        with Events(server, f"/v1/trading/contracts/open/stream?contract_id={contract_id}", alice) as stream:
+            stream.until(lambda data: data["data"]["contracts"][0]["contract_details"]["is_valid_to_sell"])
+        sale = httpx2.post(f"{server.url}/v1/trading/contracts/sell?contract_id={contract_id}", headers=bearer(alice))
+        assert sale.status_code == 200, sale.text
+        assert buy(server, alice, "one more").status_code == 400, "a key is printable"
+        assert buy(server, alice, "one-more").status_code == 200
+
+
+def test_a_list_has_no_more_than_the_newest_tick_of_each_contract(serving: OpenServer, tmp_path: Path) -> None:
+    alice = add_account(tmp_path / "pricewire.db", "alice")
+    with serving() as server:
+        contract_ids = [buy(server, alice, f"key-{number}").json()["data"]["contract_id"] for number in range(20)]
+        path = "/v1/trading/contracts/open/stream"
+        with Events(server, f"{path}?contract_id={contract_ids[7]}", alice) as one, Events(server, path, alice) as all_of_them:
+            life = one.until(lambda data: len(data["data"]["contracts"][0]["contract_details"]["tick_stream"]) > 20)["data"]["contracts"]
+            assert [each["contract_id"] for each in life] == [contract_ids[7]]
+            listed = all_of_them.until(lambda data: all(each["contract_details"]["tick_stream"] for each in data["data"]["contracts"]))
+            contracts = listed["data"]["contracts"]
+            assert [each["contract_id"] for each in contracts] == contract_ids
+            assert {len(each["contract_details"]["tick_stream"]) for each in contracts} == {1}
+            assert contracts[0]["contract_details"].keys() == life[0]["contract_details"].keys(), "no member is missing"
+            assert len(json.dumps(listed)) < 20 * 1000
+        for contract_id in contract_ids[:2]:
+            sale = httpx2.post(f"{server.url}/v1/trading/contracts/sell?contract_id={contract_id}", headers=bearer(alice))
+            assert sale.status_code == 200, sale.text
+        path = "/v1/trading/contracts/close/stream"
+        with Events(server, f"{path}?contract_id={contract_ids[0]}", alice) as one, Events(server, path, alice) as all_of_them:
+            closed = one.next()[1]["data"]
+            assert closed["pagination"] == {"current_page": 1, "limit": 50, "total_items": 1, "total_pages": 1}
+            assert len(closed["contracts"][0]["contract_details"]["tick_stream"]) > 20
+            listed = all_of_them.next()[1]["data"]["contracts"]
+            assert [(each["contract_id"], each["contract_details"]["tick_stream"]) for each in listed] == [
+                (contract_ids[1], []),
+                (contract_ids[0], []),
+            ]
 
 
 def opened_status(stack: ExitStack, server: Serving, topics: list[str]) -> int:

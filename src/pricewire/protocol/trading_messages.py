@@ -188,7 +188,8 @@ class ContractDetails(msgspec.Struct, Generic[Money], frozen=True, gc=False, kw_
         reference_id: the contract's name for people and receipts.
         stake: what was paid for it.
         variant: which side of the product.
-        tick_stream: the ticks of its life, the newest 100, oldest first; in an event `contract_updated` only the newest.
+        tick_stream: the ticks of its life, the newest 100, oldest first; in an event
+            `contract_updated` and in a list of open contracts only the newest, in a list of closed ones none.
     """
 
     allow_equals: bool

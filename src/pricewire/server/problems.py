@@ -23,6 +23,7 @@ from pricewire.errors import (
     PricewireError,
     StreamRefusedError,
     TooManyAttemptsError,
+    TooManyContractsError,
     TradeRefusedError,
     UnknownContractError,
     UnknownInstrumentError,
@@ -47,6 +48,7 @@ CODES = {
 CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
+    TooManyContractsError: "TOO_MANY_CONTRACTS",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
     MarketClosedError: "MARKET_CLOSED",
 }
