@@ -80,6 +80,9 @@ def serve(
     max_streams: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams,
     max_streams_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams_per_address,
     new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
+    max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
+    max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
+    max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
@@ -111,6 +114,9 @@ def serve(
         max_streams: open streams in all.
         max_streams_per_address: open streams from one client address.
         new_streams_per_second: streams that may start; after a quiet time two seconds' worth at once.
+        max_quotes: distinct proposals and contract prices that have streams.
+        max_quotes_per_address: those with streams from one client address.
+        max_open_contracts: open contracts of one account.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
@@ -123,7 +129,14 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
-    limits = Limits(streams=max_streams, streams_per_address=max_streams_per_address, new_streams_per_second=new_streams_per_second)
+    limits = Limits(
+        streams=max_streams,
+        streams_per_address=max_streams_per_address,
+        new_streams_per_second=new_streams_per_second,
+        quotes=max_quotes,
+        quotes_per_address=max_quotes_per_address,
+        open_contracts_per_account=max_open_contracts,
+    )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
     feeds: list[Feed] = []

@@ -64,9 +64,10 @@ def test_halves_go_to_the_even_cent(value: str, text: str) -> None:
         ("10", "XXX", "currency 'XXX' is none of USD, EUR"),
         ("10.001", "USD", "stake 10.001 has more decimals than USD, which has 2"),
         ("1.5", "JPY", "has more decimals than JPY"),
-        ("NaN", "USD", "stake NaN is not an amount"),
+        ("NaN", "USD", "stake 'NaN' is not an amount"),
         ("Infinity", "USD", "is not an amount"),
         ("1e400", "USD", "is not an amount"),
+        ("1e-100000000", "USD", "is not an amount"),
     ],
 )
 def test_what_is_no_amount_is_refused(value: str, currency: str, message: str) -> None:

@@ -52,7 +52,9 @@ export interface CandlesBody {
 export interface CandlesHistoryRequest {
   readonly instrument_id: string
   readonly granularity?: number
+  /** milliseconds since 1970 in UTC */
   readonly from_epoch_ms?: number | null
+  /** milliseconds since 1970 in UTC */
   readonly to_epoch_ms?: number | null
   readonly count?: number
 }
@@ -246,10 +248,10 @@ export interface PurchaseDetails {
   readonly duration_unit: 'ticks' | 'seconds' | 'minutes' | 'hours' | 'days'
   readonly allow_equals?: boolean
   /** an amount of money in decimal notation, as a string or a number */
-  readonly stake: string
+  readonly stake: string | number
   readonly variant: 'rise' | 'fall' | 'higher' | 'lower' | 'touch' | 'no_touch'
   /** an amount of money in decimal notation, as a string or a number */
-  readonly payout?: string | null
+  readonly payout?: string | number | null
   /** a price (`1250.00`), or an offset from the spot with its sign (`+0.57`) */
   readonly barrier?: string | null
 }
@@ -325,7 +327,9 @@ export interface TicksBody {
 
 export interface TicksHistoryRequest {
   readonly instrument_id: string
+  /** milliseconds since 1970 in UTC */
   readonly from_epoch_ms?: number | null
+  /** milliseconds since 1970 in UTC */
   readonly to_epoch_ms?: number | null
   readonly granularity?: number | null
   readonly count?: number

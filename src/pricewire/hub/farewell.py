@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from pricewire.protocol.encoder import encode_event
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import error_body
 
 
 class Farewell(NamedTuple):
@@ -33,6 +33,6 @@ def encode_error(code: str, message: str, *, retry: int | None = None) -> Farewe
         message: for people.
         retry: when to come back, in milliseconds; None where that makes no difference.
     """
-    named = encode_event(msgspec.json.encode(ErrorBody(ErrorDetail(code, message))), event_type="error", retry=retry)
+    named = encode_event(msgspec.json.encode(error_body(code, message)), event_type="error", retry=retry)
     # Readers take this line as it comes; with a blank line after it, those that only split at blank lines would take it for an event.
     return Farewell(named, b"" if retry is None else b"retry: %d\n" % retry)

@@ -24,9 +24,6 @@ from pricewire.protocol.encoder import encode_event
 
 logger = logging.getLogger(__name__)
 
-TOPIC_LINGER = 60.0
-"""How long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can resume."""
-
 EVENT_ID = re.compile(r"([0-9a-f]+)-([0-9]{1,18})")
 
 
@@ -68,17 +65,17 @@ class Hub:
         is_draining: whether new streams are refused because the process is about to stop.
 
     Args:
-        limits: how far the topics' logs reach back.
+        limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         heartbeat: see above.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
-        on_last_stream: called with a topic's name a minute after its last stream has left: whoever publishes can stop, and should then
-            `forget` the topic.
+        on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
+            can stop, and should then `forget` the topic.
     """
 
     def __init__(
         self,
         *,
-        limits: LogLimits | None = None,
+        limits: LogLimits | Callable[[str], LogLimits] | None = None,
         heartbeat: float = 15.0,
         on_first_stream: Callable[[str], None] | None = None,
         on_last_stream: Callable[[str], None] | None = None,
@@ -87,7 +84,8 @@ class Hub:
         self.counters = Counters()
         self.heartbeat = heartbeat
         self.is_draining = False
-        self._limits = limits or LogLimits()
+        fixed = limits if isinstance(limits, LogLimits) else LogLimits()
+        self._limits_of = limits if callable(limits) else lambda _: fixed
         self._on_first_stream = on_first_stream
         self._on_last_stream = on_last_stream
         self._boot = secrets.token_hex(4)
@@ -401,21 +399,24 @@ class Hub:
         """Tell the publisher of topics that nobody has listened to for a while; return whether there will be more."""
         now = time.monotonic()
         for name, deadline in list(self._idle.items()):
-            if deadline > now:
-                continue
-            del self._idle[name]
-            if self._topics[name].log.seq == 0:
-                del self._topics[name]
-            if self._on_last_stream is not None:
-                try:
-                    self._on_last_stream(name)
-                except Exception:
-                    logger.exception("the publisher of %r could not stop", name)
+            if deadline <= now:
+                del self._idle[name]
+                self._end_topic(name)
         return bool(self._idle)
 
     def _begin(self, name: str) -> Topic:
-        topic = self._topics[name] = Topic(name, TopicLog(self._limits, self._forgotten))
+        topic = self._topics[name] = Topic(name, TopicLog(self._limits_of(name), self._forgotten))
         return topic
+
+    def _end_topic(self, name: str) -> None:
+        """Tell the publisher of a topic that nobody listens to it any more."""
+        if self._topics[name].log.seq == 0:
+            del self._topics[name]
+        if self._on_last_stream is not None:
+            try:
+                self._on_last_stream(name)
+            except Exception:
+                logger.exception("the publisher of %r could not stop", name)
 
     def _enter_topics(self, subscription: Subscription) -> None:
         """Count one more stream of the topics; none of them where the publisher of one cannot begin."""
@@ -428,15 +429,22 @@ class Hub:
                 topic.streams += 1
                 entered.append(topic)
         except Exception:
-            self._count_out(entered)
+            for name in self._count_out(entered):
+                self._end_topic(name)
             raise
 
-    def _count_out(self, topics: Iterable[Topic]) -> None:
-        """Count one stream less of some topics."""
+    def _count_out(self, topics: Iterable[Topic]) -> list[str]:
+        """Count one stream less of some topics; return those that end at once as nobody listens to them any more."""
+        ended = []
         for topic in topics:
             topic.streams -= 1
-            if topic.streams == 0:
-                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
+            if topic.streams > 0:
+                continue
+            if topic.log.limits.linger > 0:
+                self._idle[topic.name] = time.monotonic() + topic.log.limits.linger
+            else:
+                ended.append(topic.name)
+        return ended
 
     def _group(self, subscription: Subscription, frame: Frame) -> Group:
         """Return the group of a stream whose topics are entered."""
@@ -457,12 +465,14 @@ class Hub:
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
-        self._count_out(group.topics)
+        ended = self._count_out(group.topics)
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.subscription, group.frame]
         group.leave()
+        for name in ended:
+            self._end_topic(name)
 
     def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
         """Have a lagging stream lag in another group."""
@@ -474,6 +484,9 @@ class Hub:
         new.hold(stream)
         stream.group = new
         self._leave_topics(stream, old)
+        for name in [name for name in lag.seqs if name not in self._topics]:
+            # It has ended: added again, it is another, whose log knows nothing of this one's events.
+            del lag.seqs[name]
         # One that was removed and added again, with nothing written in between, has stayed.
         lag.added = set(subscription.topics) - lag.seqs.keys()
         return new

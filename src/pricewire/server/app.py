@@ -85,8 +85,8 @@ def create_app(
         FeedError: two feeds bring the same instrument.
     """
     prices = Prices(feeds, heartbeat=heartbeat)
-    house = House(prices, trading)
     admission = Admission(limits, trusted_proxies)
+    house = House(prices, trading, open_contracts=admission.limits.open_contracts_per_account)
     metrics = Metrics(prices.hub, admission)
 
     def losses() -> dict[str, int]:

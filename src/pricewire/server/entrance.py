@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pricewire.hub.event import Form
-from pricewire.protocol.topics import CandlesTopic, TicksTopic, Topic
+from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.authority import Authority
 from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics
 from pricewire.server.event_stream import EventStream
@@ -58,6 +58,33 @@ class Entrance:
         if len(topics) > limit:
             raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
 
+    def charge(self, request: AnyRequest, topics: Collection[Topic], *, carried: int | None = None) -> None:
+        """
+        Refuse a request for more than its address may ask for, before anything is done for it.
+
+        Args:
+            request: the request.
+            topics: what it asks for.
+            carried: how many topics the stream has that it changes; None for a new stream.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        self.count(topics)
+        quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
+        self._admission.ask_for_topics(self._admission.client(request.scope), len(topics), quotes, carried=carried)
+
+    def carry(self, stream_id: str, topics: Collection[str]) -> None:
+        """
+        Have an open stream carry topics, instead of what it has.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit of quotes.
+        """
+        place = self._admission.place(stream_id)
+        if place is not None:
+            place.carry(topics)
+
     async def open(
         self,
         endpoint: str,
@@ -87,9 +114,12 @@ class Entrance:
             StreamRefusedError: it would exceed a limit.
             UnauthorizedError: the token has ended meanwhile.
         """
+        self.charge(request, topics)
         names = await self.check(topics, visitor)
         with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
+            place.carry(names)
             stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
+            place.name(stream.stream_id)
             stream.on_close = place.give_back
             if visitor.token is not None and self._authority is not None:
                 confirm(self._authority, visitor.token)

@@ -14,7 +14,7 @@ import msgspec
 from pricewire.hub.event import Form, envelope
 from pricewire.hub.hub import Hub, Outcome
 from pricewire.hub.streams import Stream, Subscription
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import error_body
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.types import Receive, Scope, Send
@@ -138,7 +138,7 @@ class EventStream(ResponseBase):
 
 
 async def _refuse(send: Send) -> None:
-    body = msgspec.json.encode(ErrorBody(ErrorDetail("SERVER_DRAINING", "the server is stopping; reconnect")))
+    body = msgspec.json.encode(error_body("SERVER_DRAINING", "the server is stopping; reconnect"))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -65,12 +65,14 @@ class House:
     Args:
         prices: see above.
         setup: what trading needs; None for a house without.
+        open_contracts: how many an account may have at once.
     """
 
-    def __init__(self, prices: Prices, setup: TradingSetup | None) -> None:
+    def __init__(self, prices: Prices, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
         self.prices = prices
         self.authority: Authority | None = None
         self._setup = setup
+        self._open_contracts = open_contracts
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -104,7 +106,14 @@ class House:
             await stack.enter_async_context(running(self.authority.run()))
             ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
             ledger = Ledger(database, ticks)
-            desk = Desk(self.prices.market, ledger, self.authority.accounts, self.prices.hub.publish, products=setup.products)
+            desk = Desk(
+                self.prices.market,
+                ledger,
+                self.authority.accounts,
+                self.prices.hub.publish,
+                products=setup.products,
+                open_contracts=self._open_contracts,
+            )
             now_ms = time.time_ns() // 1_000_000
             await desk.restore(await recover(ledger, ticks, now_ms), ticks)
             for instrument in self.prices.market.instruments():

@@ -13,6 +13,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
+from pricewire.errors import quoted
+
 PAGE = Path(__file__).parent / "page"
 
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
@@ -55,5 +57,5 @@ def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[byte
         path = packed
         headers["content-encoding"] = "gzip"
     if path is None:
-        raise NotFoundException(f"the page has no file {name!r}")
+        raise NotFoundException(f"the page has no file {quoted(name)}")
     return Response(path.read_bytes(), media_type=guess_type(name)[0] or "application/octet-stream", headers=headers)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.errors import AccountError
+from pricewire.protocol.numbers import is_bounded
 from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
 from pricewire.trading.store import tables
 from pricewire.trading.store.database import Database
@@ -118,7 +119,7 @@ class Accounts:
         """
         if currency not in DECIMALS:
             raise AccountError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
-        if not balance.is_finite() or balance < 0 or to_amount(balance, currency) != balance:
+        if not is_bounded(balance) or balance < 0 or to_amount(balance, currency) != balance:
             raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
         if account_uuid is not None and UUID.fullmatch(account_uuid) is None:
             raise AccountError(f"uuid {account_uuid!r} is not of the form '7d444840-9dc0-11d1-b245-5ffdce74fad2'")

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Instrument, Tick
-from pricewire.protocol.topics import ContractPriceTopic, shortest, shortest_barrier
+from pricewire.protocol.numbers import shortest, shortest_barrier
+from pricewire.protocol.topics import ContractPriceTopic
 from pricewire.protocol.trading_messages import Amount, ContractPrice, DurationUnit, PricingParameters, TradeType
 from pricewire.trading.money import to_text, to_units, units_text
 from pricewire.trading.pricing import YEAR_MS, price_units
@@ -53,7 +54,7 @@ def parse_duration(text: str) -> tuple[int, DurationUnit]:
     """
     match = DURATION.fullmatch(text)
     if match is None:
-        raise InvalidProposalError(f"duration {text!r} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
+        raise InvalidProposalError(f"duration {quoted(text)} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
     return int(match[1]), UNITS[match[2]]
 
 
