@@ -12,7 +12,7 @@ import pytest
 
 from pricewire.errors import FeedError
 from pricewire.market.recording_parquet import read_parquet
-from pricewire.market.recording_rows import RecordedRows
+from pricewire.market.recording_rows import RecordedRows, clean
 
 MOMENT_MS = 1_577_916_000_065  # 2020-01-01 22:00:00.065 in UTC
 
@@ -138,3 +138,41 @@ def test_unknown_columns_and_zones_are_errors(tmp_path: Path) -> None:
         read_parquet(path)
     with pytest.raises(FeedError, match="time zone 'Mars'"):
         read_parquet(path, "Mars")
+
+
+def test_two_columns_of_a_name_that_matters_are_an_error(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([MOMENT_MS]), pa.array([1.0]), pa.array([2.0])], names=["time", "price", "price"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(FeedError, match="several columns are called 'price'"):
+        read_parquet(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("number", [2**62, -(2**62), 2**63 - 1, -(2**63) + 1])
+def test_times_beyond_all_calendars_are_refused(tmp_path: Path, unit: Any, zone: str | None, number: int) -> None:
+    stamps = pa.array([number, 0], pa.int64()).cast(pa.timestamp(unit, zone))
+    rows = read_parquet(written(tmp_path, timestamp=stamps, price=[1.0, 1.0]), "America/New_York")
+    assert len(clean(rows).epoch_ms) == 0
+    assert len(rows.problems) == 2
+
+
+@pytest.mark.parametrize("kind", [pa.date32(), pa.time64("us")])
+@pytest.mark.parametrize("name", ["time", "price", "symbol"])
+def test_columns_of_other_kinds_do_not_pass_for_what_they_are_not(tmp_path: Path, kind: Any, name: str) -> None:
+    column = pa.array([2**31 - 1], pa.int32() if kind == pa.date32() else pa.int64()).cast(kind)
+    path = written(tmp_path, **{"time": [MOMENT_MS], "price": [1.0], "symbol": ["A"], name: column})
+    assert name == "symbol" or len(clean(read_parquet(path)).epoch_ms) == 0
+
+
+def test_a_column_of_lists_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match="a column of type list<"):
+        read_parquet(written(tmp_path, time=[MOMENT_MS], price=pa.array([[1.0]])))
+
+
+@pytest.mark.parametrize("text", [b"price", b"EURUSD"], ids=["in a name", "in a cell"])
+def test_text_that_is_not_utf_8_is_an_error(tmp_path: Path, text: bytes) -> None:
+    path = written(tmp_path, time=[MOMENT_MS], price=[1.0], symbol=["EURUSD"])
+    path.write_bytes(path.read_bytes().replace(text, b"\xff" * len(text)))
+    with pytest.raises(FeedError, match="not Parquet that can be read"):
+        read_parquet(path)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market.recorded import RECORDED, Recorded
 from pricewire.errors import FeedError
 from pricewire.market.recordings import decimals_of, id_of, read_recordings
 
-REAL = Path(__file__).parents[3] / "shared" / "data"
 HEAD = "timestamp,bid,ask\n"
 
 
@@ -152,15 +152,15 @@ def test_parquet_and_csv_say_the_same(tmp_path: Path) -> None:
         assert getattr(from_parquet.ticks, column).tolist() == getattr(from_csv.ticks, column).tolist()
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real recordings are not here")
-def test_the_real_recordings(caplog: pytest.LogCaptureFixture) -> None:
-    (eurusd,) = read_recordings(REAL / "eurusd-quotes.csv")
-    assert (eurusd.instrument.id, eurusd.instrument.pip_size, len(eurusd.ticks.price)) == ("EURUSD", 5, 9500)
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.folder.name)
+def test_recordings_as_they_are_found(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:
+    (eurusd,) = read_recordings(recorded.eurusd)
+    assert (eurusd.instrument.id, eurusd.instrument.pip_size, len(eurusd.ticks.price)) == ("EURUSD", 5, recorded.eurusd_rows)
     # 17:00:00.065 in New York in winter.
-    assert eurusd.ticks.epoch_ms[0] == 1_577_916_000_065
-    assert (eurusd.ticks.bid[0], eurusd.ticks.ask[0], eurusd.ticks.price[0]) == (112120, 112172, 112146)
-    (btcusdt,) = read_recordings(REAL / "btcusdt-quotes.parquet")
-    assert (btcusdt.instrument.id, btcusdt.instrument.pip_size, len(btcusdt.ticks.price)) == ("BTCUSDT", 2, 451)
-    assert btcusdt.ticks.epoch_ms[0] == 1_610_064_001_076
-    assert (btcusdt.ticks.bid[0], btcusdt.ticks.ask[0], btcusdt.ticks.price[0]) == (3_943_299, 3_943_362, 3_943_330)
+    assert eurusd.ticks.epoch_ms[0] == recorded.eurusd_first_ms
+    assert (eurusd.ticks.bid[0], eurusd.ticks.ask[0], eurusd.ticks.price[0]) == recorded.eurusd_first
+    (btcusdt,) = read_recordings(recorded.btcusdt)
+    assert (btcusdt.instrument.id, btcusdt.instrument.pip_size, len(btcusdt.ticks.price)) == ("BTCUSDT", 2, recorded.btcusdt_rows)
+    assert btcusdt.ticks.epoch_ms[0] == recorded.btcusdt_first_ms
+    assert (btcusdt.ticks.bid[0], btcusdt.ticks.ask[0], btcusdt.ticks.price[0]) == recorded.btcusdt_first
     assert caplog.records == []

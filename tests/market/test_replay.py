@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from market.fakes import START_MS, FakeClock
+from market.recorded import RECORDED, Recorded
 from pricewire.errors import FeedError
 from pricewire.market.replay import ReplayFeed
 from pricewire.protocol.messages import Tick
 
-REAL = Path(__file__).parents[3] / "shared" / "data"
 FIRST_MS = 1_600_000_000_000
 OFFSETS_MS = (0, 100, 250, 250, 4250)
 TEXT = "timestamp,bid,ask\n" + "".join(f"{FIRST_MS + offset},{n}.0,{n}.5\n" for n, offset in enumerate(OFFSETS_MS, start=1))
@@ -153,15 +153,15 @@ def test_the_instrument_and_the_zone_can_be_given(tmp_path: Path) -> None:
     assert [instrument.id for instrument in feed.instruments] == ["GOLD"]
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real recordings are not here")
-async def test_the_real_recordings_are_played_to_their_end() -> None:
-    feed, clock = feed_of(REAL / "eurusd-quotes.csv", speed=50)
+@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.folder.name)
+async def test_recordings_as_they_are_found_are_played_to_their_end(recorded: Recorded) -> None:
+    feed, clock = feed_of(recorded.eurusd, speed=50)
     played = await play(feed, clock, count=10_000)
-    assert len(played) == 9500
+    assert len(played) == recorded.eurusd_rows
     hours = (played[-1][0].epoch_ms - played[0][0].epoch_ms) / 3_600_000
-    assert hours == pytest.approx(6 / 50, rel=0.01)
+    assert hours == pytest.approx(recorded.eurusd_hours / 50, rel=0.01)
     assert all(tick.bid <= tick.price <= tick.ask for tick, _ in played)
-    feed, clock = feed_of(REAL / "btcusdt-quotes.parquet", keep_times=True)
+    feed, clock = feed_of(recorded.btcusdt, keep_times=True)
     played = await play(feed, clock, count=10_000)
-    assert len(played) == 451
-    assert played[0][0].epoch_ms == 1_610_064_001_076
+    assert len(played) == recorded.btcusdt_rows
+    assert played[0][0].epoch_ms == recorded.btcusdt_first_ms

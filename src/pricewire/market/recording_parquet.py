@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pricewire.errors import FeedError
+from pricewire.market.feed import EARLIEST_MS, LATEST_MS
 from pricewire.market.pips import Floats, Integers
 from pricewire.market.recording_columns import Columns, find_columns
 from pricewire.market.recording_rows import RecordedRows
@@ -22,6 +23,7 @@ UNITS_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 
 QUARTER = timedelta(minutes=15)
 QUARTER_MS = 900_000
+DAY_MS = 86_400_000
 LOCAL_EPOCH = datetime(1970, 1, 1)
 
 NO_TIME = -(2**63)
@@ -37,7 +39,7 @@ def read_parquet(path: Path, timezone: str | None = None) -> RecordedRows:
         timezone: of times that name none; by default UTC.
 
     Raises:
-        FeedError: the file is not Parquet, its columns are not known, or there is no such time zone.
+        FeedError: the file is not Parquet, its columns are not known or are there twice, or there is no such time zone.
         OSError: it cannot be read.
     """
     zone = parse_zone(timezone or "UTC")
@@ -46,10 +48,12 @@ def read_parquet(path: Path, timezone: str | None = None) -> RecordedRows:
         names = file.schema_arrow.names
         columns = find_columns(names)
         places = {columns.time, columns.bid, columns.ask, columns.date, columns.symbol} - {None}
-        table = file.read(columns=[name for place, name in enumerate(names) if place in places])
-    except pa.ArrowInvalid as error:
+        needed = [name for place, name in enumerate(names) if place in places]
+        if (twice := next((name for name in needed if names.count(name) > 1), None)) is not None:
+            raise FeedError(f"several columns are called {twice!r}: leave one of them in the file")
+        return rows_of(file.read(columns=needed), names, columns, zone)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise FeedError(f"the file is not Parquet that can be read: {error}") from error
-    return rows_of(table, names, columns, zone)
 
 
 def rows_of(table: pa.Table, names: list[str], columns: Columns, zone: tzinfo) -> RecordedRows:
@@ -59,14 +63,14 @@ def rows_of(table: pa.Table, names: list[str], columns: Columns, zone: tzinfo) -
     epoch_ms = times(time, zone) if date is None else times_of_dates(date, time, zone)
     bid, ask = prices(table.column(names[columns.bid])), prices(table.column(names[columns.ask]))
     symbols: list[str | None]
-    symbols = [""] * len(table) if columns.symbol is None else table.column(names[columns.symbol]).to_pylist()
+    symbols = [""] * len(table) if columns.symbol is None else texts(table.column(names[columns.symbol]))
     known = epoch_ms != NO_TIME
     rows = RecordedRows("row")
     rows.number = array("q", (np.flatnonzero(known) + 1).tobytes())
     rows.epoch_ms = array("q", epoch_ms[known].tobytes())
     rows.bid = array("d", bid[known].tobytes())
     rows.ask = array("d", ask[known].tobytes())
-    rows.symbol = [str(symbol or "") for symbol, kept in zip(symbols, known.tolist(), strict=True) if kept]
+    rows.symbol = [symbol or "" for symbol, kept in zip(symbols, known.tolist(), strict=True) if kept]
     for place in np.flatnonzero(~known).tolist():
         rows.refuse(place + 1, "the time is missing or of no known form")
     return rows
@@ -83,7 +87,7 @@ def times(column: pa.ChunkedArray[Any], zone: tzinfo) -> Integers:
         return np.where(column.is_valid().to_numpy(), found, NO_TIME)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return times_of_numbers(column)
-    return times_of_texts([None if value is None else str(value) for value in column.to_pylist()], zone)
+    return times_of_texts(texts(column), zone)
 
 
 def from_local(epoch_ms: Integers, zone: tzinfo) -> Integers:
@@ -95,9 +99,13 @@ def from_local(epoch_ms: Integers, zone: tzinfo) -> Integers:
         zone: whose clocks.
     """
     # Clocks are only ever set on quarters of an hour, so one look at the zone for each does, instead of one for each row.
-    quarters, places = np.unique(epoch_ms // QUARTER_MS, return_inverse=True)
+    # What no zone brings to a time that can be used is left as it is: Python's dates end before those of Parquet do.
+    near = (epoch_ms >= EARLIEST_MS - DAY_MS) & (epoch_ms < LATEST_MS + DAY_MS)
+    quarters, places = np.unique(epoch_ms[near] // QUARTER_MS, return_inverse=True)
     shifts = [epoch_ms_of_datetime(LOCAL_EPOCH + int(quarter) * QUARTER, zone) for quarter in quarters]
-    return np.array(shifts, np.int64)[places] + epoch_ms % QUARTER_MS
+    found = epoch_ms.copy()
+    found[near] = np.array(shifts, np.int64)[places] + epoch_ms[near] % QUARTER_MS
+    return found
 
 
 def times_of_numbers(column: pa.ChunkedArray[Any]) -> Integers:
@@ -122,10 +130,10 @@ def scaled_down(numbers: Integers) -> Integers:
     return numbers // divisors
 
 
-def times_of_texts(texts: list[str | None], zone: tzinfo) -> Integers:
+def times_of_texts(cells: list[str | None], zone: tzinfo) -> Integers:
     """Return times as text in milliseconds since 1970, `NO_TIME` where there is none or it is of no known form."""
-    found = np.full(len(texts), NO_TIME, np.int64)
-    for place, text in enumerate(texts):
+    found = np.full(len(cells), NO_TIME, np.int64)
+    for place, text in enumerate(cells):
         if text is not None:
             try:
                 found[place] = parse_time(text.strip(), zone)
@@ -136,7 +144,7 @@ def times_of_texts(texts: list[str | None], zone: tzinfo) -> Integers:
 
 def times_of_dates(dates: pa.ChunkedArray[Any], clocks: pa.ChunkedArray[Any], zone: tzinfo) -> Integers:
     """Return the times of days and times of day in milliseconds since 1970, `NO_TIME` where one is missing."""
-    pairs = zip(dates.to_pylist(), clocks.to_pylist(), strict=True)
+    pairs = zip(texts(dates), texts(clocks), strict=True)
     return times_of_texts([None if None in pair else f"{pair[0]} {pair[1]}" for pair in pairs], zone)
 
 
@@ -145,15 +153,28 @@ def prices(column: pa.ChunkedArray[Any]) -> Floats:
     try:
         return filled(column.cast(pa.float64()), np.nan).astype(np.float64)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return np.array([number_or_nan(value) for value in column.to_pylist()])
+        return np.array([number_or_nan(text) for text in texts(column)])
 
 
-def number_or_nan(value: object) -> float:
+def number_or_nan(text: str | None) -> float:
     """Return a cell as a float, NaN where it is not a number."""
     try:
-        return float(str(value))
+        return np.nan if text is None else float(text)
     except ValueError:
         return np.nan
+
+
+def texts(column: pa.ChunkedArray[Any]) -> list[str | None]:
+    """
+    Return a column as text, None where there is no value. Arrow writes it, as its dates and spans go further than Python's.
+
+    Raises:
+        FeedError: the column has no text, a list for instance.
+    """
+    try:
+        return column.cast(pa.string()).to_pylist()
+    except pa.ArrowException as error:
+        raise FeedError(f"a column of type {column.type} is no time, price or symbol") from error
 
 
 def filled(column: pa.ChunkedArray[Any], missing: float) -> npt.NDArray[Any]:

@@ -138,8 +138,10 @@ class HandoverProtocol(BoundedProtocol):
     def let_go(self) -> None:
         """Forget the connection: no time-out, no place among the server's connections, and nothing that refers back to this."""
         self._unset_keepalive_if_required()
+        self._stop_waiting()
         self.connections.discard(self)
         self.flow.resume_reading()
+        self._unanswered.clear()
         self.parser = self.cycle = self.scope = self.pipeline = None  # type: ignore[assignment]
 
 

@@ -64,6 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         # The bytes that came since the parser last called: those of a header that has not ended, which the parser keeps.
         self._unparsed = 0
+        # The requests that have not been answered whole: one that is being answered, and those that came behind it.
+        self._unanswered: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -71,9 +73,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Wait for nothing more, and tell every request that its reader has gone: uvicorn tells only the newest one."""
         self._stop_waiting()
         super().connection_lost(exc)
+        for cycle in self._unanswered:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
+        self._unanswered.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
@@ -115,6 +121,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._stop_waiting()
         super().on_headers_complete()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None:
+            self._unanswered = [each for each in self._unanswered if each is not cycle and not each.response_complete] + [cycle]
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the request's body, for which the application has a limit."""

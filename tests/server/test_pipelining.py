@@ -1,0 +1,37 @@
+"""A stream with another request behind it cannot leave HTTP; it ends with its connection all the same."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from feeds import HandFeed
+from pricewire.server.app import create_app
+from pricewire.server.handover import HandoverProtocol
+from serving import Reader, Serving
+
+STREAM = "/sse?topic=ticks:GOLD"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_stream_before_another_request_ends_with_its_connection(feed: HandFeed, loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    app = create_app([feed], heartbeat=0.05)
+    with Serving(app, http=HandoverProtocol, loop=loop, log_config=None) as server:
+        with Reader(server.url, STREAM, headers={"X": "the first\r\n\r\nGET /readyz HTTP/1.1\r\nHost: 127.0.0.1"}) as reader:
+            assert reader.read_head()[0] == 200
+            reader.read_until(b":\n")
+            assert requests(server) == 1
+        deadline = time.monotonic() + 60
+        # While a request waits, nothing is read: that the peer has gone is noticed when a heartbeat is written.
+        while requests(server) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert requests(server) == 0
+    assert caplog.records == []
+
+
+def requests(server: Serving) -> int:
+    """Return how many requests are being answered."""
+    return server.call(lambda: len(server._server.server_state.tasks))
