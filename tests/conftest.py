@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,25 @@ from serving import Serving
 # The machines that run this are busy: how long an example takes says nothing.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+REMARK = "remark"
+
+
+@pytest.fixture
+def remark(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Put a sentence into the summary of the run, for what is good to know and no failure."""
+    return partial(record_property, REMARK)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have remarked, in whatever process they ran."""
+    # A key of "" holds the reports of setting up and tearing down, which repeat the properties.
+    reports = [report for key, all in terminalreporter.stats.items() if key for report in all if isinstance(report, pytest.TestReport)]
+    remarks = [(report.nodeid, text) for report in reports for name, text in report.user_properties if name == REMARK]
+    if remarks:
+        terminalreporter.section("remarks")
+        for test, text in remarks:
+            terminalreporter.line(f"{test}: {text}")
 
 
 @pytest.fixture
