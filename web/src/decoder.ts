@@ -1,3 +1,5 @@
+import type { Problem } from './problem.js'
+
 /** An event of an event stream, as the standard dispatches it. */
 export interface DecodedEvent {
   /** `message` where the stream gave no type. */
@@ -9,6 +11,9 @@ export interface DecodedEvent {
 }
 
 const DIGITS = /^[0-9]+$/
+
+/** The default limit of an event, in bytes: far above any price, and far below what hurts a page. */
+const MAX_EVENT_SIZE = 16 * 1024 * 1024
 
 /**
  * Turns the bytes of an event stream into its events, chunk by chunk, wherever the chunks were cut.
@@ -25,30 +30,46 @@ export class EventStreamDecoder {
   lastEventId: string
   /** The last `retry:` field, in milliseconds. */
   retry: number | undefined
+  /** Why nothing more is read: an event exceeds the limit. */
+  problem: Problem | undefined
 
   // It removes one byte order mark, and holds back a character of which only some bytes have come.
   readonly #utf8 = new TextDecoder()
   #line = ''
+  #isInComment = false
   #skipLineFeed = false
   #data: string | undefined
   #type = ''
   #id: string
+  readonly #limit: number
+  // What is kept of the event that is coming, in bytes: the most that it can be or, while #isCounting, just what it is. To count takes as
+  // long as to decode, so it is done only near the limit.
+  #size = 0
+  #isCounting = false
 
-  /** @param lastEventId - the id to go on from; later events without an id keep it, as in the browsers' own EventSource. */
-  constructor(lastEventId = '') {
+  /**
+   * @param lastEventId - the id to go on from; later events without an id keep it, as in the browsers' own EventSource.
+   * @param maxEventSize - the most that may have to be kept for one event, in bytes of UTF-8: its data, its type, its id, and the line that
+   * has not ended. Comments cost nothing. Default 16 MiB.
+   */
+  constructor(lastEventId = '', maxEventSize = MAX_EVENT_SIZE) {
     this.lastEventId = lastEventId
     this.#id = lastEventId
+    this.#limit = maxEventSize
   }
 
   /**
-   * Returns the events that this chunk completes.
+   * Returns the events that this chunk completes. Where one exceeds the limit, {@link EventStreamDecoder.problem} says so, and what follows
+   * is not read.
    *
    * @param chunk - the next bytes of the stream, any number of them.
    */
   feed(chunk: Uint8Array): DecodedEvent[] {
     const events: DecodedEvent[] = []
     const text = this.#utf8.decode(chunk, { stream: true })
+    if (this.problem) return events
     if (text === '') return events // and #skipLineFeed stays: a chunk may hold only part of a character
+    const isCounting = this.#decideToCount(3 * text.length) // bytes; no character takes more
     // The line of a CR ended with it, so a LF that comes first in the next chunk is the other half of a CRLF.
     let start = this.#skipLineFeed && text.charCodeAt(0) === 10 ? 1 : 0
     this.#skipLineFeed = false
@@ -58,9 +79,12 @@ export class EventStreamDecoder {
     while (cr !== -1 || lf !== -1) {
       const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr
       // Taken as soon as CR is seen: to wait for what follows it would hold an event back until the next one.
-      if (this.#line === '') this.#takeLine(text, start, end, events)
+      if (this.#isInComment) this.#isInComment = false
+      else if (this.#line === '' && !isCounting) this.#takeLine(text, start, end, events)
       else {
         const line = this.#line + text.slice(start, end)
+        if (isCounting) this.#count(line)
+        if (this.problem) return events
         this.#line = ''
         this.#takeLine(line, 0, line.length, events)
       }
@@ -72,7 +96,15 @@ export class EventStreamDecoder {
       }
       if (lf !== -1 && lf < start) lf = text.indexOf('\n', start)
     }
-    if (start < text.length) this.#line += text.slice(start)
+    if (start < text.length && !this.#isInComment) {
+      // Nothing of a comment is kept, however long it is.
+      if (this.#line === '' && text.charCodeAt(start) === 58) this.#isInComment = true
+      else {
+        const rest = text.slice(start)
+        this.#line += rest
+        if (isCounting) this.#grow(bytesOf(rest))
+      }
+    }
     return events
   }
 
@@ -110,9 +142,56 @@ export class EventStreamDecoder {
     this.#data = undefined
     this.#type = ''
   }
+
+  /** Decides whether to count what is kept while so many more bytes come. */
+  #decideToCount(most: number): boolean {
+    if (this.#isCounting) {
+      // Not as soon as it might: then a few more bytes would have all counted again.
+      this.#isCounting = 2 * (this.#size + most) > this.#limit
+    } else if (this.#size + most > this.#limit) {
+      this.#isCounting = true
+      this.#size = bytesOf(this.#line) + bytesOf(this.#data) + bytesOf(this.#type) + this.#idSize(this.#id)
+    }
+    if (!this.#isCounting) this.#size += most
+    return this.#isCounting
+  }
+
+  /** Counts what a line leaves, which has been counted up to the end of the chunk before. */
+  #count(line: string): void {
+    if (line === '') this.#size = 0
+    this.#size -= bytesOf(this.#line)
+    const [, name, value = ''] = /^([^:]*):? ?(.*)/s.exec(line) ?? []
+    if (name === 'data') this.#grow(bytesOf(value) + (this.#data === undefined ? 0 : 1))
+    else if (name === 'event') this.#grow(bytesOf(value) - bytesOf(this.#type))
+    else if (name === 'id' && !value.includes('\0')) this.#grow(this.#idSize(value) - this.#idSize(this.#id))
+  }
+
+  /** What an id takes that is not kept already. */
+  #idSize(id: string): number {
+    return id === this.lastEventId ? 0 : bytesOf(id)
+  }
+
+  #grow(bytes: number): void {
+    this.#size += bytes
+    if (this.#size > this.#limit) {
+      const message = `an event of ${this.#size} bytes exceeds the limit of ${this.#limit} bytes`
+      this.problem = { code: 'EVENT_TOO_LARGE', message }
+    }
+  }
 }
 
 /** Exactly one space before a value is dropped; a second one belongs to it. */
 function afterSpace(text: string, place: number): number {
   return text.charCodeAt(place) === 32 ? place + 1 : place
+}
+
+/** Returns how many bytes a text has in UTF-8. */
+function bytesOf(text = ''): number {
+  let bytes = text.length
+  for (let place = 0; place < text.length; place += 1) {
+    const unit = text.charCodeAt(place)
+    // The two halves of a character beyond the first plane have four bytes together.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit & 0xf800) !== 0xd800 ? 2 : 1
+  }
+  return bytes
 }

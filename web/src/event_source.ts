@@ -32,6 +32,11 @@ export interface CustomEventSourceInit {
    * take to begin. By default any, as by the standard.
    */
   readonly idleTimeout?: number | undefined
+  /**
+   * The most that one event may take, in bytes of UTF-8: its data, its type and its id. A larger one ends the source at once, with the code
+   * `EVENT_TOO_LARGE`. Default 16 MiB.
+   */
+  readonly maxEventSize?: number | undefined
 }
 
 /** The `error` event: the stream was lost. `readyState` says whether it is being opened again (CONNECTING) or not (CLOSED). */
@@ -235,7 +240,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   }
 
   async #read(response: Response, signal: AbortSignal): Promise<void> {
-    const decoder = new EventStreamDecoder(this.#lastEventId)
+    const decoder = new EventStreamDecoder(this.#lastEventId, this.#init.maxEventSize)
     const origin = new URL(response.url || this.url).origin
     const reader = response.body?.getReader()
     for (;;) {
@@ -252,7 +257,10 @@ export class CustomEventSource extends EventTarget implements EventSource {
         else if (init.data.includes('"TOKEN_EXPIRED"')) this.#isExpired = this.#credentials?.provider !== undefined
         this.dispatchEvent(new MessageEvent(type, { ...init, origin }))
       }
-      if (!signal.aborted) this.#lastEventId = decoder.lastEventId
+      if (signal.aborted) return
+      this.#lastEventId = decoder.lastEventId
+      // The server would send it again.
+      if (decoder.problem) return this.#fail(decoder.problem)
     }
   }
 

@@ -212,6 +212,28 @@ describe('CustomEventSource', () => {
     expect(source.lastEventId).toBe('')
   })
 
+  it('ends at once at an event beyond the limit, and does not ask for it again', async () => {
+    let closed: (() => void) | undefined
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve
+    })
+    const server = await serve((_, response) => {
+      open(response, `id: 1\ndata: small\n\nid: 2\ndata: ${'x'.repeat(100)}`)
+      response.on('close', () => closed?.())
+    })
+    const source = connect(server.url, { maxEventSize: 50, retryStatuses: true })
+    const seen = events(source, 'message', 1)
+    expect(await first<SourceErrorEvent>(source, 'error')).toMatchObject({
+      code: 'EVENT_TOO_LARGE',
+      message: 'an event of 107 bytes exceeds the limit of 50 bytes',
+      retryAt: undefined,
+    })
+    expect(source).toMatchObject({ readyState: source.CLOSED, lastEventId: '1' })
+    expect((await seen)[0]?.data).toBe('small')
+    await isClosed
+    expect(server.requests).toHaveLength(1)
+  })
+
   it('makes no further attempt when it is closed in the error handler', async () => {
     const server = await serve(BAD.openAndClose)
     const source = connect(server.url)
