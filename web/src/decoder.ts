@@ -113,13 +113,7 @@ export class EventStreamDecoder {
     if (start === end) this.#dispatch(events)
     else if (text.startsWith('data:', start)) this.#addData(text.slice(afterSpace(text, start + 5), end))
     else if (text.startsWith('id:', start)) this.#takeField('id', text.slice(afterSpace(text, start + 3), end))
-    else {
-      const line = text.slice(start, end)
-      const colon = line.indexOf(':')
-      if (colon === -1) this.#takeField(line, '')
-      // One that begins with a colon is a comment.
-      else if (colon > 0) this.#takeField(line.slice(0, colon), line.slice(afterSpace(line, colon + 1)))
-    }
+    else this.#takeField(...fieldOf(text.slice(start, end)))
   }
 
   #addData(value: string): void {
@@ -160,7 +154,7 @@ export class EventStreamDecoder {
   #count(line: string): void {
     if (line === '') this.#size = 0
     this.#size -= bytesOf(this.#line)
-    const [, name, value = ''] = /^([^:]*):? ?(.*)/s.exec(line) ?? []
+    const [name, value] = fieldOf(line)
     if (name === 'data') this.#grow(bytesOf(value) + (this.#data === undefined ? 0 : 1))
     else if (name === 'event') this.#grow(bytesOf(value) - bytesOf(this.#type))
     else if (name === 'id' && !value.includes('\0')) this.#grow(this.#idSize(value) - this.#idSize(this.#id))
@@ -183,6 +177,12 @@ export class EventStreamDecoder {
 /** Exactly one space before a value is dropped; a second one belongs to it. */
 function afterSpace(text: string, place: number): number {
   return text.charCodeAt(place) === 32 ? place + 1 : place
+}
+
+/** Returns the name and the value of a line. The name of a comment is empty. */
+function fieldOf(line: string): [name: string, value: string] {
+  const colon = line.indexOf(':')
+  return colon === -1 ? [line, ''] : [line.slice(0, colon), line.slice(afterSpace(line, colon + 1))]
 }
 
 /** Returns how many bytes a text has in UTF-8. */

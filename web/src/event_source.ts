@@ -201,7 +201,10 @@ export class CustomEventSource extends EventTarget implements EventSource {
       const headers = await this.#requestHeaders()
       if (signal.aborted) return
       const credentials = this.withCredentials ? 'include' : 'same-origin'
-      const response = await fetch(this.url, { method, body, headers, credentials, cache: 'no-store', signal })
+      const request: RequestInit = { method, body, headers, credentials, cache: 'no-store', signal }
+      const obstacle = obstacleTo(this.url, request)
+      if (obstacle !== undefined) return this.#fail({ message: obstacle })
+      const response = await fetch(this.url, request)
       if (signal.aborted) return
       if (response.status !== 200) return await this.#refused(response, signal)
       const type = response.headers.get('Content-Type') ?? 'no content type'
@@ -304,5 +307,24 @@ export class CustomEventSource extends EventTarget implements EventSource {
   #disconnect(): void {
     this.#connection.abort()
     this.#watchdog.stop()
+  }
+}
+
+/**
+ * Returns why a request cannot be made at any time, so that it is futile to try again.
+ *
+ * Source: WHATWG HTML, section 9.2.2, "The EventSource interface": a connection that can be known to be futile is failed.
+ */
+function obstacleTo(url: string, request: RequestInit): string | undefined {
+  const { protocol, username, password } = new URL(url)
+  // The page's own may be one that its application serves, as `app:` or `capacitor:`.
+  if (!['http:', 'https:', 'data:', 'blob:', globalThis.location?.protocol].includes(protocol))
+    return `an event stream cannot come from ${protocol} URLs`
+  if (username || password) return 'a URL with a user name or a password cannot be fetched'
+  try {
+    new Request(url, request)
+    return undefined
+  } catch (error) {
+    return `the request cannot be made (${error})`
   }
 }

@@ -324,6 +324,29 @@ describe('CustomEventSource', () => {
     expect(() => new CustomEventSource('http://[')).toThrow(expect.objectContaining({ name: 'SyntaxError' }))
   })
 
+  it.each<[string, CustomEventSourceInit, RegExp]>([
+    ['ftp://127.0.0.1/stream', {}, /^an event stream cannot come from ftp:/],
+    ['about:blank', {}, /about:/],
+    ['http://user:secret@127.0.0.1:1/', {}, /^a URL with a user name or a password cannot be fetched/],
+    ['http://127.0.0.1:1/', { method: 'TRACE' }, /TypeError/],
+    ['http://127.0.0.1:1/', { body: 'of a GET' }, /TypeError/],
+  ])('fails at once where no request can ever be made: %s %o', async (url, init, message) => {
+    const source = connect(url, init)
+    expect(source.readyState).toBe(source.CONNECTING)
+    const error = await first<SourceErrorEvent>(source, 'error')
+    expect(error.message).toMatch(message)
+    expect(error.message).not.toMatch('secret')
+    expect(error.retryAt).toBeUndefined()
+    expect(source.readyState).toBe(source.CLOSED)
+  })
+
+  it('reads what a page has made by itself', async () => {
+    const url = URL.createObjectURL(new Blob(['data: a\n\n'], { type: 'text/event-stream' }))
+    cleanups.push(() => URL.revokeObjectURL(url))
+    expect((await first(connect(url), 'message')).data).toBe('a')
+    expect((await first(connect('data:text/event-stream,data: b%0A%0A'), 'message')).data).toBe('b')
+  })
+
   it('runs the shared vectors over a real connection', async () => {
     const file = new URL('../../../tests/vectors/event_stream.json', import.meta.url)
     const vectors: { name: string; input: string; events: unknown[]; last_event_id: string }[] = JSON.parse(
