@@ -42,15 +42,16 @@ export class EventStreamDecoder {
   #type = ''
   #id: string
   readonly #limit: number
-  // What is kept of the event that is coming, in bytes: the most that it can be or, while #isCounting, just what it is. To count takes as
-  // long as to decode, so it is done only near the limit.
+  // The size of the event that is coming, in bytes: the most that it can be or, while #isCounting, just what it is. To count takes as long
+  // as to decode, so it is done only near the limit.
   #size = 0
   #isCounting = false
 
   /**
    * @param lastEventId - the id to go on from; later events without an id keep it, as in the browsers' own EventSource.
-   * @param maxEventSize - the most that may have to be kept for one event, in bytes of UTF-8: its data, its type, its id, and the line that
-   * has not ended. Comments cost nothing. Default 16 MiB.
+   * @param maxEventSize - the greatest size of an event: what has to be kept for it until its blank line comes, in bytes of UTF-8. That is
+   * the values of its data lines, with one byte for each line end between them, its type, its id unless that is the last event's, and the line
+   * being read. Comments cost nothing. Default 16 MiB.
    */
   constructor(lastEventId = '', maxEventSize = MAX_EVENT_SIZE) {
     this.lastEventId = lastEventId
@@ -80,7 +81,7 @@ export class EventStreamDecoder {
       const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr
       // Taken as soon as CR is seen: to wait for what follows it would hold an event back until the next one.
       if (this.#isInComment) this.#isInComment = false
-      else if (this.#line === '' && !isCounting) this.#takeLine(text, start, end, events)
+      else if (this.#line === '' && (!isCounting || text[start] === ':')) this.#takeLine(text, start, end, events)
       else {
         const line = this.#line + text.slice(start, end)
         if (isCounting) this.#count(line)
@@ -150,14 +151,15 @@ export class EventStreamDecoder {
     return this.#isCounting
   }
 
-  /** Counts what a line leaves, which has been counted up to the end of the chunk before. */
+  /** Counts a line, of which what came with earlier chunks is counted, and then only what it leaves. */
   #count(line: string): void {
-    if (line === '') this.#size = 0
-    this.#size -= bytesOf(this.#line)
+    this.#grow(bytesOf(line) - bytesOf(this.#line))
     const [name, value] = fieldOf(line)
-    if (name === 'data') this.#grow(bytesOf(value) + (this.#data === undefined ? 0 : 1))
-    else if (name === 'event') this.#grow(bytesOf(value) - bytesOf(this.#type))
-    else if (name === 'id' && !value.includes('\0')) this.#grow(this.#idSize(value) - this.#idSize(this.#id))
+    if (line === '') this.#size = 0
+    else if (name === 'data') this.#size += bytesOf(value) + (this.#data === undefined ? 0 : 1)
+    else if (name === 'event') this.#size += bytesOf(value) - bytesOf(this.#type)
+    else if (name === 'id' && !value.includes('\0')) this.#size += this.#idSize(value) - this.#idSize(this.#id)
+    this.#size -= bytesOf(line)
   }
 
   /** What an id takes that is not kept already. */

@@ -16,6 +16,19 @@ const VECTORS: Vector[] = JSON.parse(
   readFileSync(new URL('../../../tests/vectors/event_stream.json', import.meta.url), 'utf8'),
 )
 
+interface LimitVector {
+  name: string
+  limit: number
+  /** Each character is one byte. */
+  chunks: (string | { repeat: string; times: number })[]
+  events: { type: string; data: string; id: string }[]
+  too_large: boolean
+}
+
+const LIMITS: LimitVector[] = JSON.parse(
+  readFileSync(new URL('../../../tests/vectors/event_limits.json', import.meta.url), 'utf8'),
+)
+
 function decode(chunks: Iterable<Uint8Array>) {
   const decoder = new EventStreamDecoder()
   const events: DecodedEvent[] = []
@@ -116,34 +129,28 @@ describe('EventStreamDecoder', () => {
 })
 
 describe('the limit of an event', () => {
-  const feed = (text: string, limit: number, places: Iterable<number> = []) => {
-    const decoder = new EventStreamDecoder('', limit)
-    const bytes = new TextEncoder().encode(text)
-    const events = [...cut(bytes, places)].flatMap((chunk) => decoder.feed(chunk))
-    return { events: events.map(({ data }) => data), code: decoder.problem?.code }
-  }
-  const everywhere = (text: string) => new TextEncoder().encode(text).keys()
-
-  it.each([
-    ['data', 'data: 12345678\n\n'],
-    ['data in lines', 'data:123\ndata\ndata:567\n\n'],
-    ['characters of two and three bytes', 'data:é€12\ndata:\n\n'],
-    ['a character of four bytes', 'data:😀1234\n\n'],
-    ['a type', 'event:1234\nevent:123456\ndata:12\n\n'],
-    ['an id', 'id:1234\nid:123456\ndata:12\n\n'],
-    ['an id again', 'id:12345678\n\nid:12345678\ndata:12345678\n\n'],
-    ['a comment that is longer', 'data:1234\n:123456789012345678901234567890\ndata:678\n\n'],
-  ])('counts %s', (_, text) => {
-    const size = 8
-    expect(feed(text, size).code).toBeUndefined()
-    expect(feed(text, size).events).toHaveLength(1)
-    expect(feed(text, size - 1)).toEqual({ events: [], code: 'EVENT_TOO_LARGE' })
-    // Cut in lines, so that none is unfinished.
-    const lines = [...everywhere(text)].filter((place) =>
-      '\r\n'.includes(Buffer.from(text).toString('latin1')[place - 1] ?? 'x'),
+  describe.each(LIMITS)('$name', ({ limit, chunks, events, too_large }) => {
+    const bytes = chunks.map((chunk) =>
+      Buffer.from(typeof chunk === 'string' ? chunk : chunk.repeat.repeat(chunk.times), 'latin1'),
     )
-    expect(feed(text, size, lines).events).toHaveLength(1)
-    expect(feed(text, size - 1, lines).code).toBe('EVENT_TOO_LARGE')
+    const whole = Buffer.concat(bytes)
+    const expected = {
+      events: events.map(({ type, data, id }) => ({ type, data, lastEventId: id })),
+      code: too_large ? 'EVENT_TOO_LARGE' : undefined,
+    }
+
+    it.each<[string, Iterable<Uint8Array>]>([
+      ['as it is cut', bytes],
+      ['in one piece', [whole]],
+      ['byte by byte', cut(whole, whole.keys())],
+    ])('%s', (_, pieces) => {
+      expect(decodeWithin(limit, pieces)).toEqual(expected)
+    })
+
+    it('cut at every single place', () => {
+      for (let place = 0; place < Math.min(whole.length, 200); place += 1)
+        expect(decodeWithin(limit, cut(whole, [place])), `cut at ${place}`).toEqual(expected)
+    })
   })
 
   it('agrees with one that counts everything, however a stream is cut', () => {
@@ -172,26 +179,25 @@ describe('the limit of an event', () => {
       const chunks = Array.from({ length: 1 + next(12) }, () =>
         Array.from({ length: next(8) }, () => pieces[next(pieces.length)]).join(''),
       )
-      const decoder = new EventStreamDecoder('', limit)
-      const events = chunks.flatMap((chunk) => decoder.feed(new TextEncoder().encode(chunk)))
-      const expected = countEverything(chunks, limit)
-      expect({ events, code: decoder.problem?.code }, JSON.stringify([limit, chunks])).toEqual(expected)
+      const encoded = chunks.map((chunk) => new TextEncoder().encode(chunk))
+      const expected = countEverything(chunks.join(''), limit)
+      expect(decodeWithin(limit, encoded), JSON.stringify([limit, chunks])).toEqual(expected)
       outcomes.add(expected.code)
     }
     expect(outcomes.size).toBe(2)
   })
 
   it('is 16 MiB by default', { timeout: 60_000 }, () => {
-    const start = 'data:'.length
-    const bytes = new Uint8Array(start + 2 ** 24 + 3).fill(120)
+    const limit = 2 ** 24
+    const bytes = new Uint8Array(limit + 2).fill(120)
     bytes.set(new TextEncoder().encode('data:'))
-    bytes.fill(10, start + 2 ** 24, start + 2 ** 24 + 2)
-    expect(decode([bytes.subarray(0, -1)]).events).toHaveLength(1)
+    bytes.fill(10, limit)
+    expect(decode([bytes]).events).toHaveLength(1)
     const decoder = new EventStreamDecoder()
-    expect(decoder.feed(bytes.fill(120, start))).toEqual([])
+    expect(decoder.feed(bytes.fill(120, limit))).toEqual([])
     expect(decoder.problem).toEqual({
       code: 'EVENT_TOO_LARGE',
-      message: 'an event of 16777224 bytes exceeds the limit of 16777216 bytes',
+      message: 'an event of 16777218 bytes exceeds the limit of 16777216 bytes',
     })
     expect(decoder.feed(new TextEncoder().encode('\n\ndata: a\n\n'))).toEqual([])
   })
@@ -203,41 +209,40 @@ describe('the limit of an event', () => {
     decoder.feed(text.encode(`data: ${'x'.repeat(90)}\n:`))
     for (let count = 0; count < 10_000; count += 1) decoder.feed(comment)
     expect(decoder.feed(text.encode('\n\n'))).toHaveLength(1)
-    const event = text.encode(`data: ${'y'.repeat(99)}\n\n`)
+    const event = text.encode(`data: ${'y'.repeat(94)}\n\n`)
     for (let count = 0; count < 1000; count += 1) expect(decoder.feed(event)).toHaveLength(1)
     expect(decoder.problem).toBeUndefined()
   })
 })
 
-/** Decodes streams of fields with a colon and of lines that end with LF, and counts all that is kept after each line and chunk. */
-function countEverything(chunks: readonly string[], limit: number) {
+function decodeWithin(limit: number, chunks: Iterable<Uint8Array>) {
+  const decoder = new EventStreamDecoder('', limit)
+  const events = [...chunks].flatMap((chunk) => decoder.feed(chunk))
+  return { events, code: decoder.problem?.code }
+}
+
+/** Decodes a stream whose lines end with LF, and counts all that is kept after each character. */
+function countEverything(text: string, limit: number) {
   const events: DecodedEvent[] = []
   let [data, type, id, lastEventId, line]: [string[], string, string, string, string] = [[], '', '', '', '']
-  const isTooLarge = () => {
-    const newId = id === lastEventId ? '' : id
-    return Buffer.byteLength(data.join('\n') + type + newId + (line.startsWith(':') ? '' : line)) > limit
-  }
-  for (const chunk of chunks) {
-    for (const character of chunk) {
-      if (character !== '\n') {
-        line += character
-        continue
-      }
-      const [, name, value = ''] = /^(data|event|id)?:? ?(.*)$/.exec(line) ?? []
-      line.startsWith(':') || line === '' || (name === 'data' && /^data(:|$)/.test(line) && data.push(value))
-      if (/^event(:|$)/.test(line)) type = value
-      if (/^id(:|$)/.test(line)) id = value
-      const isEnd = line === ''
-      line = ''
-      if (isEnd) {
-        lastEventId = id
-        if (data.length > 0) events.push({ type: type || 'message', data: data.join('\n'), lastEventId })
-        data = []
-        type = ''
-      }
-      if (isTooLarge()) return { events, code: 'EVENT_TOO_LARGE' }
+  for (const character of text) {
+    if (character !== '\n') {
+      line += character
+      const kept = data.join('\n') + type + (id === lastEventId ? '' : id) + line
+      if (line[0] !== ':' && Buffer.byteLength(kept) > limit) return { events, code: 'EVENT_TOO_LARGE' }
+      continue
     }
-    if (isTooLarge()) return { events, code: 'EVENT_TOO_LARGE' }
+    const [, name, value = ''] = /^(data|event|id)(?:: ?(.*))?$/.exec(line) ?? []
+    if (name === 'data') data.push(value)
+    if (name === 'event') type = value
+    if (name === 'id') id = value
+    if (line === '') {
+      lastEventId = id
+      if (data.length > 0) events.push({ type: type || 'message', data: data.join('\n'), lastEventId })
+      data = []
+      type = ''
+    }
+    line = ''
   }
   return { events, code: undefined }
 }
