@@ -279,6 +279,44 @@ def test_it_has_the_interface(engine: Engine, stage: Stage, report: Callable[[st
     assert engine.evaluate("describe(CustomEventSource)") == standard
 
 
+NEVER = [
+    "about:blank",
+    "about:srcdoc",
+    "ftp://127.0.0.1/stream",
+    "javascript:void 0",
+    "mailto:a@example.com",
+    "no-such-scheme:stream",
+    "tel:1",
+    "ws://127.0.0.1:1/stream",
+    "http://user:password@127.0.0.1:1/stream",
+]
+"""Addresses that no event stream can come from: asking again would change nothing."""
+
+TRY = """window.attempt = (Kind, url) => new Promise(resolve => {
+  const source = new Kind(url)
+  const seen = [source.readyState]
+  source.onerror = ({ message }) => {
+    seen.push(source.readyState, message)
+    // Another attempt would follow within these.
+    setTimeout(() => { source.close(); resolve(seen) }, source.readyState === 2 ? 0 : 50)
+  }
+  setTimeout(() => { source.close(); resolve(seen) }, 1000)
+})"""
+
+
+def test_it_fails_at_once_where_no_stream_can_come_from(engine: Engine, stage: Stage, report: Callable[[str, object], None]) -> None:
+    engine.open(stage.url)
+    engine.evaluate(f"({{ done: (() => {{ {TRY} }})() }})")
+    for url in NEVER:
+        custom = engine.evaluate(f"attempt(CustomEventSource, {json.dumps(url)})")
+        assert custom[:2] == [0, 2], url
+        assert len(custom) == 3, url
+        assert "user" in custom[2] if "user" in url else url.partition(":")[0] in custom[2]
+        assert "password@" not in custom[2]
+        if (own := engine.evaluate(f"attempt(EventSource, {json.dumps(url)})"))[:2] != [0, 2]:
+            report(f"its own EventSource of {url.partition(':')[0]}:", own)
+
+
 def seen_of(url: str, name: str, events: Sequence[Dispatched]) -> list[list[Any]]:
     """Return what `observe` sees when a source of this address dispatches these events."""
     seen: list[list[Any]] = [[url, 0, False, "null"]]
