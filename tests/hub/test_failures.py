@@ -231,11 +231,13 @@ class FailingPlay(Play):
             coder.crc, coder.size = group.coder.crc, group.coder.size  # type: ignore[attr-defined]
         group.coder = coder
         self.publish(group.topics[0].name, None)
-        for _ in range(5):
+        # The time between flushes is measured by a clock that the test does not move.
+        for _ in range(10_000):
             await advance(0.1)
-        for each in doomed:
-            assert isinstance(each, Recorder)
-            assert each.ended or each.aborted
+            if all(isinstance(each, Recorder) and (each.ended or each.aborted) for each in doomed):
+                break
+        else:
+            pytest.fail("the streams of a group whose coder fails go on")
         self.streams = [each for each in self.streams if each not in doomed]
 
     def check(self, stream: Failing) -> None:
