@@ -5,10 +5,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
-PIN    := $(BIN)/pip-compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# For the oldest Python that we promise, and with markers where a newer Python or another system needs another version.
+PIN    := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.0 --custom-compile-command "make pins"
 
-.PHONY: fuzz soak
-.PHONY: run test test-python test-web bench lint format docs pins clean
+# npm keeps what it fetched in the home directory, which not every account can write to.
+ifeq ($(shell test -w "$$HOME" || echo no),no)
+export npm_config_cache := $(CURDIR)/.npm-cache
+endif
+
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak lint format docs pins clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
@@ -16,11 +21,16 @@ run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127
 
 test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
 
-test-python: $(VENV)/dev $(PAGE) web/dist/pricewire.js .system-packages
+test-python: prepare
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 test-web: web/node_modules/.package-lock.json
 	$(NPM) test
+
+prepare: $(VENV)/dev $(PAGE) web/dist/pricewire.js .system-packages  ## install and build what the tests need
+
+matrix:  ## run `make run` and `make test` on every kind of machine that this one can show; some of them by ARGS="user random"
+	$(PYTHON) tests/matrix.py $(ARGS)
 
 bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
 	$(BIN)/python -m bench $(ARGS)
@@ -45,20 +55,20 @@ format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into 
 docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-pins: export CUSTOM_COMPILE_COMMAND = make pins
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(PIN) -o requirements.txt pyproject.toml
 	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 	$(PIN) --extra fuzz -c requirements.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
+	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it by PYTHON=…"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || tests/install-system-packages "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+	$(PYTHON) -m venv --clear $(VENV)
 
 # The first line of each recipe removes a stamp that an interrupted installation might leave behind.
 $(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python

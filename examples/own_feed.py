@@ -12,7 +12,7 @@ from pricewire.protocol.messages import Instrument, Tick
 class CoinFeed:
     """A coin is thrown ten times a second, and moves the price up or down."""
 
-    coin = Instrument(id="COIN", display_name="Thrown coin", categories=["own"], pip_size=2)
+    coin = Instrument(id="COIN", display_name="Thrown coin", categories=["Synthetic Index", "Coins"], pip_size=2)
     instruments = (coin,)
 
     async def __aiter__(self) -> AsyncIterator[Tick]:

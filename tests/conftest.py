@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +24,45 @@ from pricewire.trading.store.database import Database
 from pricewire.trading.store.migrate import migrate
 from serving import Serving
 
+# A background shell, and many a CI runner, starts programs with these signals ignored, and their children inherit that: no test could
+# interrupt one. A handler is not inherited, so children begin with the defaults.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
+# The tests' servers are on this machine, which no proxy reaches; and what the user has set for a server of their own is not for these.
+for name in list(os.environ):
+    if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") or name.startswith("PRICEWIRE_"):
+        del os.environ[name]
+
+# Browsers do not start without a home directory that they can write to.
+if not os.access(Path.home(), os.W_OK):
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="pricewire-home-")
+    atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
+
 # The machines that run this are busy: how long an example takes says nothing.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+REMARK = "remark"
+
+
+@pytest.fixture
+def remark(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Put a sentence into the summary of the run, for what is good to know and no failure."""
+    return partial(record_property, REMARK)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have remarked, in whatever process they ran."""
+    # A key of "" holds the reports of setting up and tearing down, which repeat the properties.
+    reports = [report for key, all in terminalreporter.stats.items() if key for report in all if isinstance(report, pytest.TestReport)]
+    remarks = [(report.nodeid, text) for report in reports for name, text in report.user_properties if name == REMARK]
+    if remarks:
+        terminalreporter.section("remarks")
+        for test, text in remarks:
+            terminalreporter.line(f"{test}: {text}")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pricewire.market.feed import make_tick
 from pricewire.protocol.messages import Instrument, Tick
 
-GOLD = Instrument(id="GOLD", display_name="Gold", categories=["metals"], pip_size=2)
+GOLD = Instrument(id="GOLD", display_name="Gold", categories=["Commodities", "Metals"], pip_size=2)
 
 
 class HandFeed:

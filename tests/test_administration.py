@@ -36,7 +36,18 @@ def test_accounts_are_opened_listed_and_changed(run: Run) -> None:
     assert run("account", "list").splitlines()[1] == f"alice\t{uuid}\treal\tdefault\tactive\t12.50\tUSD"
     run("account", "status", "alice", "suspended")
     assert "\tsuspended\t" in run("account", "list")
+    with pytest.raises(PricewireError, match="suspended"):
+        run("token", "alice")
     assert run("account", "password", "alice", typed="another horse\n") == ""
+
+
+def test_an_account_may_have_a_given_uuid(run: Run) -> None:
+    uuid = "7D444840-9dc0-11d1-b245-5ffdce74fad2"
+    assert run("account", "add", "alice", "--uuid", uuid, typed="correct horse\n") == f"{uuid}\n"
+    assert f"alice\t{uuid}\t" in run("account", "list")
+    with pytest.raises(PricewireError, match=f"the account 'alice' has the uuid {uuid} already"):
+        run("account", "add", "bob", "--uuid", uuid, typed="correct horse\n")
+    assert "bob" not in run("account", "list")
 
 
 def test_a_token_is_printed(run: Run) -> None:
@@ -54,10 +65,13 @@ def test_a_token_is_printed(run: Run) -> None:
     [
         (["account", "add", "alice"], "correct horse\n", "there is an account 'alice' already"),
         (["account", "add", "no blanks"], "correct horse\n", "an id is 1 to 64"),
+        (["account", "add", "bob", "--uuid", "a17fa681"], "correct horse\n", "uuid 'a17fa681' is not of the form '7d444840-"),
+        (["account", "add", "bob", "--uuid", "{7d444840-9dc0-11d1-b245-5ffdce74fad2}"], "correct horse\n", "is not of the form"),
         (["account", "add", "bob"], "short\n", "a password of 5 characters is too short"),
         (["account", "password", "bob"], "correct horse\n", "there is no account 'bob'"),
         (["account", "status", "bob", "active"], "", "there is no account 'bob'"),
         (["token", "bob"], "", "there is no account 'bob'"),
+        *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
         (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),
         (["account", "list", "--database", "postgresql://me:secret@127.0.0.1:1/x"], "", "cannot be opened"),
     ],
@@ -89,6 +103,7 @@ def test_the_demo_account_is_for_this_machine_alone(
     store = Store(tmp_path, None if database is None else str(tmp_path / database))
     setup = store.setup(host, asked, {"touch": 0.02}, 2.0)
     assert setup.demo_account == is_there
+    assert store.setup(host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
     assert (setup.products.terms("touch").commission, setup.keep_ticks_s) == (0.02, 7200)
 
 

@@ -40,7 +40,7 @@ FOREIGN = {
 
 PURE = {
     "hub": {"event.py", "log.py"},
-    "market": {"backoff.py", "brownian.py", "candles.py", "history.py", "pips.py"},
+    "market": {"backoff.py", "brownian.py", "candles.py", "history.py", "markets.py", "pips.py"},
     "trading": {
         "bodies.py",
         "book.py",

@@ -65,7 +65,7 @@ def instrument_name(number: int) -> str:
 
 def _instrument(number: int, interval_ms: int) -> SimulatedInstrument:
     name = instrument_name(number)
-    described = Instrument(id=name, display_name=f"Instrument {name}", categories=["synthetic"], pip_size=2)
+    described = Instrument(id=name, display_name=f"Instrument {name}", categories=["Synthetic Index"], pip_size=2)
     return SimulatedInstrument(described, interval_ms, start_price=1000.0 + 10 * number, volatility=1.0)
 
 

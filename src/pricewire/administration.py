@@ -23,7 +23,7 @@ from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
 from pricewire.server.auth.passwords import hash_password
-from pricewire.server.auth.tokens import READ, TRADE, TokenRules, Tokens
+from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, TokenRules, Tokens
 from pricewire.server.house import TradingSetup
 from pricewire.trading.accounts import Accounts, AccountStatus
 from pricewire.trading.products import Products
@@ -121,6 +121,8 @@ class Store:
         demo_account: bool | None = None,
         commissions: Mapping[str, float] | None = None,
         keep_ticks_hours: float = KEEP_TICKS_HOURS,
+        *,
+        is_proxied: bool = False,
     ) -> TradingSetup:
         """
         Return what a server needs of it, once the database can be opened.
@@ -130,6 +132,7 @@ class Store:
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
             commissions: of the products that have another than the usual one.
             keep_ticks_hours: how long recorded ticks are kept.
+            is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
 
         Raises:
             PricewireError: the database, the keys or the commissions cannot be used.
@@ -137,7 +140,7 @@ class Store:
         products = Products(commissions)
         asyncio.run(check(self.address))
         if demo_account is None:
-            demo_account = self.database is None and is_loopback(host)
+            demo_account = self.database is None and is_loopback(host) and not is_proxied
         return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600)
 
 
@@ -156,6 +159,7 @@ def add(
     currency: str = "USD",
     type: str = "real",
     group: str = "default",
+    uuid: str | None = None,
     store: Store = STORE,
 ) -> None:
     """
@@ -167,6 +171,7 @@ def add(
         currency: of all its money.
         type: `real` or `demo`.
         group: for your own use.
+        uuid: what topics and requests call it, for a front end that has one built in; by default one is drawn.
         store: where accounts are.
     """
     if re.fullmatch(ACCOUNT_ID, account_id) is None:
@@ -174,7 +179,9 @@ def add(
     password = hash_password(ask_password())
 
     async def work(accounts: Accounts) -> None:
-        account = await accounts.add(account_id, password_hash=password, currency=currency, balance=balance, type=type, group=group)
+        account = await accounts.add(
+            account_id, password_hash=password, currency=currency, balance=balance, type=type, group=group, account_uuid=uuid
+        )
         sys.stdout.write(f"{account.uuid}\n")
 
     run(store, work)
@@ -202,7 +209,7 @@ def list_accounts(*, store: Store = STORE) -> None:
 @accounts.command
 def password(account_id: str, /, *, store: Store = STORE) -> None:
     """
-    Change an account's password, which is asked for, or read from standard input where that is no terminal.
+    Change an account's password, which is asked for, or read from standard input where that is no terminal; its tokens and streams end.
 
     Args:
         account_id: the account's name.
@@ -215,7 +222,7 @@ def password(account_id: str, /, *, store: Store = STORE) -> None:
 @accounts.command
 def status(account_id: str, status: AccountStatus, /, *, store: Store = STORE) -> None:
     """
-    Suspend an account, which can neither log in nor buy then, or make it active again.
+    Suspend an account, which can do nothing then - its tokens and streams end -, or make it active again.
 
     Args:
         account_id: the account's name.
@@ -233,17 +240,22 @@ def token(
 
     Args:
         account_id: the account's name.
-        hours: how long it is good.
+        hours: how long it is good, 8760 at most.
         read_only: whether it is for looking only, and not for buying and selling.
         store: where accounts are, and what tokens are signed with.
     """
+    if not 0 < hours <= MAX_HOURS:
+        raise PricewireError(f"--hours {hours:g}: a token is good for more than 0 and at most {MAX_HOURS:g} hours")
 
     async def work(accounts: Accounts) -> None:
         account = await accounts.find(account_id)
         if account is None:
             raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+        if account.status != "active":
+            raise AccountError(f"the account {account_id!r} is suspended, and no token of it is good")
         scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
-        sys.stdout.write(Tokens(store.keys(), store.rules).issue(account.uuid, scopes, lifetime=hours * 3600) + "\n")
+        issued = Tokens(store.keys(), store.rules).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
+        sys.stdout.write(f"{issued}\n")
 
     run(store, work)
 

@@ -20,6 +20,7 @@ from pricewire.administration import GROUP as TRADING
 from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, token
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
+from pricewire.market.markets import Market
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.recorder.record import record as record_ticks
@@ -71,6 +72,7 @@ def serve(
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
     timezone: Annotated[str | None, Parameter(group=REPLAY)] = None,
+    market: Annotated[Market | None, Parameter(group=REPLAY)] = None,
     seed: Annotated[int | None, Parameter(group=SIMULATION)] = None,
     rate: Annotated[float, Parameter(group=SIMULATION)] = 1.0,
     tls_cert: Annotated[Path | None, Parameter(group=TLS)] = None,
@@ -78,6 +80,9 @@ def serve(
     max_streams: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams,
     max_streams_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams_per_address,
     new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
+    max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
+    max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
+    max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
@@ -101,6 +106,7 @@ def serve(
         loop: whether a recording begins again at its end.
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
+        market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
         seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
         rate: multiplies the number of simulated ticks, for load.
         tls_cert: the server's certificate chain, in PEM.
@@ -108,11 +114,14 @@ def serve(
         max_streams: open streams in all.
         max_streams_per_address: open streams from one client address.
         new_streams_per_second: streams that may start; after a quiet time two seconds' worth at once.
+        max_quotes: distinct proposals and contract prices that have streams.
+        max_quotes_per_address: those with streams from one client address.
+        max_open_contracts: open contracts of one account.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
-            in the data directory and a `host` that only this machine reaches.
+            in the data directory, a `host` that only this machine reaches, and no `trusted_proxy`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
         keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
@@ -120,7 +129,14 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
-    limits = Limits(streams=max_streams, streams_per_address=max_streams_per_address, new_streams_per_second=new_streams_per_second)
+    limits = Limits(
+        streams=max_streams,
+        streams_per_address=max_streams_per_address,
+        new_streams_per_second=new_streams_per_second,
+        quotes=max_quotes,
+        quotes_per_address=max_quotes_per_address,
+        open_contracts_per_account=max_open_contracts,
+    )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
     feeds: list[Feed] = []
@@ -130,7 +146,8 @@ def serve(
             feeds.append(simulated)
             announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
         elif name.startswith("replay:"):
-            replay = replay_of(name.removeprefix("replay:"), speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+            path = name.removeprefix("replay:")
+            replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
             feeds.append(replay)
             names = ", ".join(instrument.id for instrument in replay.instruments)
             announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
@@ -138,7 +155,7 @@ def serve(
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = store.setup(host, demo_account, commission, keep_ticks_hours)
+    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies))
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading)
@@ -226,7 +243,7 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
     app(tokens)
 
 
-def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None) -> ReplayFeed:
+def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None, market: Market | None) -> ReplayFeed:
     """
     Return the feed that plays a recording.
 
@@ -236,12 +253,15 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
         loop: whether it begins again at its end.
         keep_times: whether ticks have the times of the recording.
         timezone: where times without a zone were taken.
+        market: of its instruments; None for what their names say.
 
     Raises:
         FeedError: the recording cannot be used.
     """
     path, _, instrument_id = text.rpartition("=") if "=" in text and not Path(text).exists() else (text, "", "")
-    return ReplayFeed(Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
+    return ReplayFeed(
+        Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

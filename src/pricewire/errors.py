@@ -8,13 +8,14 @@ The errors of Pricewire, all below one base class.
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
     ├── UnknownInstrumentError    no feed brings this instrument
-    ├── StreamRefusedError        a new stream would exceed a limit of the server
+    ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
     ├── TradeRefusedError         a purchase or sale cannot be made
     │   ├── InsufficientBalanceError   the account has less than the price
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
+    │   ├── TooManyContractsError      the account has as many open contracts as it may have
     │   ├── ContractNotSellableError   the contract is not open any more
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
@@ -39,9 +40,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+QUOTED = 100
+"""How many characters of what a user sent an error quotes: the longest topic of sense."""
+
 
 class PricewireError(Exception):
     """The base of every error that Pricewire raises."""
+
+
+def quoted(value: object, most: int = QUOTED) -> str:
+    """
+    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
+
+    Args:
+        value: what a user sent.
+        most: how many characters of it are shown.
+    """
+    text = value if isinstance(value, str) else str(value)
+    return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
 
 
 class ProtocolError(PricewireError):
@@ -84,16 +100,16 @@ class UnknownInstrumentError(PricewireError):
     """
 
     def __init__(self, instrument_id: str) -> None:
-        super().__init__(f"there is no instrument {instrument_id!r}; GET /v1/market/instruments lists those there are")
+        super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
         self.instrument_id = instrument_id
 
 
 class StreamRefusedError(PricewireError):
     """
-    A new stream would exceed a limit of the server.
+    A new stream, or what is asked of an open one or by a request, would exceed a limit of the server.
 
     Attributes:
-        reason: which limit: `address`, `process` or `rate`.
+        reason: which limit, as the metric `pricewire_refusals_total` has it: `address`, `process` or `rate`, for instance.
         retry_after: when to try again, in whole seconds.
     """
 
@@ -167,6 +183,19 @@ class IdempotencyConflictError(TradeRefusedError):
         self.key = key
 
 
+class TooManyContractsError(TradeRefusedError):
+    """
+    The account has as many open contracts as it may have.
+
+    Attributes:
+        limit: how many these are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
+        self.limit = limit
+
+
 class ContractNotSellableError(TradeRefusedError):
     """
     The contract cannot be sold.
@@ -210,7 +239,7 @@ class UnknownContractError(PricewireError):
     """
 
     def __init__(self, contract_id: str) -> None:
-        super().__init__(f"the account has no contract {contract_id!r}")
+        super().__init__(f"the account has no contract {quoted(contract_id)}")
         self.contract_id = contract_id
 
 

@@ -12,6 +12,7 @@ import pytest
 from house import PASSWORD, TOKENS, add_account, bearer, open_house
 from pricewire.client import prolongation
 from pricewire.client.connect import connect
+from pricewire.client.event_source import EventSource
 from pricewire.client.login import log_in
 from pricewire.client.tokens import Token
 from pricewire.errors import ClientError, HTTPStatusError, StreamError
@@ -97,6 +98,25 @@ async def test_a_stream_is_prolonged_or_resumed_without_gap_or_doubling(scene: S
     assert {error.code for error in resumed.errors if isinstance(error, StreamError)} == {"TOKEN_EXPIRED"}
     assert [error for error in resumed.errors if not isinstance(error, StreamError)] == []
     assert resumed.starts == {"snapshot", "resumed"}
+
+
+async def test_a_stream_that_is_closed_without_a_word_is_resumed_with_the_next_token(scene: Scene) -> None:
+    requests: list[str] = []
+
+    async def note(response: httpx2.Response) -> None:
+        requests.append(f"{response.status_code} {response.headers.get('pricewire-start', '')}".strip())
+
+    url = f"{scene.server.url}/v1/market/instruments/ticks/stream?instrument_id=1HZ100V"
+    async with (
+        asyncio.timeout(3 * PATIENCE),
+        httpx2.AsyncClient(event_hooks={"response": [note]}) as client,
+        EventSource(url, token=scene.tokens_of(1.0), reconnect=FOREVER, http_client=client) as source,
+    ):
+        async for event in source:
+            assert event.type == "message"
+            if requests.count("200 resumed") == 2:
+                break
+    assert {*requests} - {"401"} == {"200 snapshot", "200 resumed"}
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -42,11 +44,19 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Path]]:
+    """A server that trades, and its database."""
     database = tmp_path_factory.mktemp("trades") / "pricewire.db"
-    alice = add_account(database, "alice")
     with open_house(database) as server:
-        yield Scene(server, alice, TOKENS.issue(alice.uuid))
+        yield server, database
+
+
+@pytest.fixture
+def scene(trading: tuple[Serving, Path]) -> Scene:
+    """An account that nobody has traded with."""
+    server, database = trading
+    alice = add_account(database, f"alice-{secrets.token_hex(4)}")
+    return Scene(server, alice, TOKENS.issue(alice.uuid))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from pricewire.hub.event import Form, envelope
 from pricewire.hub.hub import Hub, Outcome
 from pricewire.hub.streams import Stream, Subscription
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
@@ -26,6 +27,7 @@ class Recorder(Stream):
         interval: float = 0.0,
         control: bool = True,
         compress: bool = False,
+        form: Form = envelope,
         last_event_id: str = "",
     ) -> None:
         super().__init__(str(next(numbers)))
@@ -44,7 +46,7 @@ class Recorder(Stream):
         self.changes: list[frozenset[str]] = []
         self.wrote = asyncio.Event()
         self.start = hub.start(topics, last_event_id)
-        hub.join(self, Subscription(tuple(sorted(topics)), interval=interval, compress=compress, control=control), self.start)
+        hub.join(self, Subscription(tuple(sorted(topics)), form, interval, compress, control), self.start)
         # The newest of each key, which need not be the topic's last events: counting begins after them.
         self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
 
@@ -65,7 +67,8 @@ class Recorder(Stream):
             self.hub.pause(self)
 
     def end(self, data: bytes) -> None:
-        self.write(data)
+        if data:
+            self.write(data)
         self.ended = True
         assert self.inflater is None or self.inflater.eof, "checksum and size are right"
 

@@ -28,6 +28,21 @@ async def test_streams_end_with_a_reason_and_a_time(seconds: float) -> None:
         assert len({stream.decoder.retry for stream in streams}) > 10, "they do not come back together"
 
 
+@pytest.mark.parametrize("compress", [False, True])
+async def test_who_takes_every_event_for_data_gets_no_other(compress: bool) -> None:
+    hub = Hub()
+    streams = [Recorder(hub, "a", control=False, compress=compress) for _ in range(3)]
+    hub.publish("a", "promised")
+    hub.notify("a", "stale", {})
+    await drain(hub, 0.1, lambda: False)
+    late = Recorder(hub, "a", control=False, compress=compress)
+    for stream in [*streams, late]:
+        assert stream.ended
+        assert [event.type for event in stream.events] == ["message"] * (stream is not late)
+    assert all(stream.decoder.retry is not None for stream in streams)
+    assert all(compress or stream.bytes.rpartition(b"\n\n")[2].startswith(b"retry: ") for stream in streams), "a line, and no event"
+
+
 async def test_streams_end_one_after_another_and_publishing_goes_on() -> None:
     hub = Hub()
     streams = [Recorder(hub, "a") for _ in range(20)]

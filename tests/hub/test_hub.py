@@ -8,7 +8,6 @@ import json
 import pytest
 
 from hub.recorder import Recorder
-from pricewire.hub import hub as hub_module
 from pricewire.hub.event import Event, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub, Outcome, Start
@@ -235,15 +234,15 @@ async def test_silence_is_broken_by_a_comment_on_a_line_of_its_own() -> None:
     hub.close()
 
 
-async def test_publishers_learn_of_the_first_stream_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "TOPIC_LINGER", 0.05)
+async def test_publishers_learn_of_the_first_stream_and_the_last() -> None:
     opened, closed = [], asyncio.Queue[str]()
 
     def on_first_stream(topic: str) -> None:
         opened.append(topic)
         hub.publish(topic, "first", key="k")
 
-    hub = Hub(on_first_stream=on_first_stream, on_last_stream=closed.put_nowait, heartbeat=0.02)
+    limits = LogLimits(linger=0.05)
+    hub = Hub(limits=limits, on_first_stream=on_first_stream, on_last_stream=closed.put_nowait, heartbeat=0.02)
     first = Recorder(hub, "a")
     assert first.messages == ["first"]
     second = Recorder(hub, "a")
@@ -258,6 +257,47 @@ async def test_publishers_learn_of_the_first_stream_and_the_last(monkeypatch: py
     assert opened == ["a", "a"]
     hub.leave(fourth)
     hub.leave(fourth)
+    hub.close()
+
+
+async def test_a_topic_that_does_not_linger_ends_with_its_last_stream() -> None:
+    ended: list[str] = []
+
+    def on_last_stream(topic: str) -> None:
+        ended.append(topic)
+        hub.forget(topic)
+
+    hub = Hub(limits=lambda topic: LogLimits(count=2, linger=0.0 if topic == "dear" else 60.0), on_last_stream=on_last_stream)
+    first, second, third = Recorder(hub, "dear", "a"), Recorder(hub, "dear"), Recorder(hub, "a")
+    hub.publish("dear", 1, key="k")
+    hub.publish("a", 2, key="k")
+    await turn()
+    hub.leave(second)
+    assert ended == []
+    hub.leave(first)
+    assert ended == ["dear"]
+    assert hub.topics == ["a"]
+    again = Recorder(hub, "dear")
+    hub.publish("dear", 3, key="k")
+    await turn()
+    assert (first.messages, again.messages, third.messages) == ([1, 2], [3], [2])
+    hub.close()
+
+
+async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags() -> None:
+    hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=lambda topic: hub.forget(topic))
+    stream = Recorder(hub, "dear", "a")
+    hub.publish("dear", 1, key="k")
+    await turn()
+    hub.pause(stream)
+    for number, topics in enumerate([("a",), ("a", "dear")]):
+        hub.change(stream, Subscription(topics), json.dumps(topics).encode())
+        hub.publish("a", 10 + number, key="k")
+        hub.publish("dear", 20 + number, key="k")
+    hub.resume(stream)
+    await turn()
+    assert not stream.ended
+    assert stream.messages == [1, 10, 20, 11, 21]
     hub.close()
 
 

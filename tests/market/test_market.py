@@ -17,8 +17,8 @@ from pricewire.market.simulated import SimulatedFeed
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic
 
-X = Instrument(id="X", display_name="X", categories=[], pip_size=1)
-Y = Instrument(id="Y", display_name="Y", categories=[], pip_size=1)
+X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=1)
+Y = Instrument(id="Y", display_name="Y", categories=["Forex"], pip_size=1)
 NOW_MS = 1_700_000_000_000
 BROKEN = ConnectionError("lost")
 
@@ -156,7 +156,7 @@ async def test_a_failed_feed_closes_its_instruments_until_they_tick_again() -> N
         await clock.advance(1)
         await settle()
         assert [instrument.is_market_open for instrument in market.instruments()] == [False, False]
-        assert market.instrument("X") == Instrument("X", "X", [], 1, is_market_open=False)
+        assert market.instrument("X") == Instrument("X", "X", ["Forex"], 1, is_market_open=False)
         await clock.advance(2)
         await settle()
         assert published.topics() == ["ticks:X", "ticks:Y", "ticks:X"]
@@ -244,10 +244,15 @@ async def test_what_publishing_raises_ends_the_market() -> None:
     [
         ([[X], [Y, X]], "instrument X is brought twice"),
         ([[X, X]], "instrument X is brought twice"),
-        ([[Instrument(id="EUR/USD", display_name="", categories=[], pip_size=5)]], "instrument id 'EUR/USD'"),
-        ([[Instrument(id="", display_name="", categories=[], pip_size=5)]], "instrument id ''"),
-        ([[Instrument(id="X", display_name="", categories=[], pip_size=13)]], "pip_size 13"),
-        ([[Instrument(id="X", display_name="", categories=[], pip_size=-1)]], "pip_size -1"),
+        ([[Instrument(id="EUR/USD", display_name="", categories=["Forex"], pip_size=5)]], "instrument id 'EUR/USD'"),
+        ([[Instrument(id="", display_name="", categories=["Forex"], pip_size=5)]], "instrument id ''"),
+        ([[Instrument(id="X", display_name="", categories=["Forex"], pip_size=13)]], "pip_size 13"),
+        ([[Instrument(id="X", display_name="", categories=["Forex"], pip_size=-1)]], "pip_size -1"),
+        (
+            [[Instrument(id="X", display_name="", categories=[], pip_size=1)]],
+            "begin with one of Synthetic Index, .* empty",
+        ),
+        ([[Instrument(id="X", display_name="", categories=["forex"], pip_size=1)]], "Forex, .* not with 'forex'"),
     ],
 )
 def test_instruments_that_cannot_be_used_are_refused(feeds: list[list[Instrument]], message: str) -> None:

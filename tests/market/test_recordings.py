@@ -32,6 +32,16 @@ def test_a_recording_is_in_pips(tmp_path: Path) -> None:
     assert it.ticks.price.tolist() == [1150, 1124]  # 1123.5 to the even pip
 
 
+def test_the_name_says_the_market(tmp_path: Path) -> None:
+    rows = "timestamp,symbol,bid,ask\n" + "".join(f"1700000000,{symbol},1,2\n" for symbol in ("BTC/USDT", "EUR/USD", "AAPL"))
+    found = {each.instrument.id: each.instrument.categories for each in read_recordings(write(tmp_path, rows))}
+    assert found == {"AAPL": ["Stocks", "Recording"], "BTCUSDT": ["Cryptocurrency", "Recording"], "EURUSD": ["Forex", "Recording"]}
+    (named,) = read_recordings(write(tmp_path, HEAD + "1700000000,1,2\n", "gold.csv"), market="Commodities")
+    assert named.instrument.categories[0] == "Commodities"
+    (renamed,) = read_recordings(write(tmp_path, HEAD + "1700000000,1,2\n", "quotes.csv"), instrument_id="USDJPY")
+    assert renamed.instrument.categories[0] == "Forex"
+
+
 def test_decimal_prices_become_exactly_their_pips(tmp_path: Path) -> None:
     # 1.15 times 100 is a little less than 115, for a float.
     rows = "".join(f"{1_700_000_000 + pips},{pips // 100}.{pips % 100:02}\n" for pips in range(1, 3000))

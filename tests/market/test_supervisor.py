@@ -13,7 +13,7 @@ from pricewire.market.feed import Feed
 from pricewire.market.supervisor import Supervisor
 from pricewire.protocol.messages import Instrument, Tick
 
-X = Instrument(id="X", display_name="X", categories=[], pip_size=0)
+X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=0)
 BROKEN = ConnectionError("refused")
 
 

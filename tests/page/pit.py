@@ -35,7 +35,7 @@ _numbers = itertools.count()
 PLACE = "#R_100/1m"
 """Where in the page the instrument's chart is."""
 
-INSTRUMENT = Instrument(id="R_100", display_name="Volatility 100 Index", categories=["synthetic"], pip_size=2)
+INSTRUMENT = Instrument(id="R_100", display_name="Volatility 100 Index", categories=["Synthetic Index"], pip_size=2)
 """An instrument whose volatility the server knows by its name: so a contract has a price from the first tick on."""
 
 

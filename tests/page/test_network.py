@@ -70,7 +70,7 @@ def test_a_server_that_comes_back_with_other_instruments(page: Page, tmp_path: P
         page.goto(pit.url)
         wait_for_state(page, "live")
     wait_for_state(page, "reconnecting")
-    gold = Instrument(id="GOLD", display_name="Gold", categories=["metals"], pip_size=2)
+    gold = Instrument(id="GOLD", display_name="Gold", categories=["Commodities"], pip_size=2)
     with open_pit(tmp_path / "other.db", instrument=gold, port=port) as pit:
         expect(page.get_by_text("This server has no instrument “R_100”. Shown instead: Gold.")).to_be_visible()
         expect(page.locator("[data-instrument]")).to_have_count(1)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pricewire.errors import EventTooLargeError
 from pricewire.protocol.decoder import MAX_RETRY, EventStreamDecoder, ServerSentEvent
 
+LIMITS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_limits.json").read_text())
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_stream.json").read_text())
 
 Outcome = tuple[list[ServerSentEvent], str, int | None]
@@ -106,11 +107,72 @@ def test_a_stream_that_is_mostly_plain(stream: bytes, size: int) -> None:
     assert decode(stream[start : start + size] for start in range(0, len(stream), size)) == by_the_book(stream)
 
 
-def test_the_beginning_of_an_event_that_is_kept_counts_towards_the_limit() -> None:
-    decoder = EventStreamDecoder(max_event_size=100)
-    decoder.feed(b"id: 1\ndata: " + b"a" * 80)
-    with pytest.raises(EventTooLargeError):
-        decoder.feed(b"a" * 10)
+def decode_within(limit: int, chunks: Iterable[bytes]) -> tuple[list[ServerSentEvent], bool]:
+    """Return the events before the first that is too large, and whether there is one."""
+    decoder = EventStreamDecoder(max_event_size=limit)
+    events: list[ServerSentEvent] = []
+    try:
+        for chunk in chunks:
+            events += decoder.feed(chunk)
+        decoder.feed(b"")
+    except EventTooLargeError as error:
+        assert error.size > error.limit == limit
+        assert decoder.has_failed
+        return events, True
+    assert not decoder.has_failed
+    return events, False
+
+
+def limited_by_the_book(limit: int, stream: bytes) -> tuple[list[ServerSentEvent], bool]:
+    """Follow the rule of `EventStreamDecoder` for sizes line by line, slowly."""
+    stream = b"" if b"\xef\xbb\xbf".startswith(stream) else stream.removeprefix(b"\xef\xbb\xbf")
+    *lines, last = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    fields: list[bytes] = []
+    done = b""
+    for line in [*lines, last]:
+        data, event_type, last_event_id = [], "", by_the_book(done)[1]
+        for name, _, value in (field.decode("utf-8", "replace").partition(":") for field in fields):
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif name == "event":
+                event_type = value
+            elif name == "id" and "\0" not in value:
+                last_event_id = value
+        own_id = "" if last_event_id == by_the_book(done)[1] else last_event_id
+        if not line.startswith(b":") and len("\n".join(data).encode() + (event_type + own_id).encode() + line) > limit:
+            return by_the_book(done)[0], True
+        fields.append(line)
+        if not line:
+            done += b"\n".join(fields) + b"\n"
+            fields.clear()
+    return by_the_book(done)[0], False
+
+
+@pytest.mark.parametrize("vector", LIMITS, ids=lambda vector: vector["name"])
+def test_the_limit_of_an_event_whole_byte_by_byte_and_cut_in_two(vector: dict[str, Any]) -> None:
+    """As in event_stream.json each character of a chunk stands for one byte."""
+    limit = vector["limit"]
+    chunks = [chunk if isinstance(chunk, str) else chunk["repeat"] * chunk["times"] for chunk in vector["chunks"]]
+    chunks = [chunk.encode("latin-1") for chunk in chunks]
+    expected = ([ServerSentEvent(event["type"], event["data"], event["id"]) for event in vector["events"]], vector["too_large"])
+    assert decode_within(limit, chunks) == expected
+    stream = b"".join(chunks)
+    assert decode_within(limit, [stream]) == expected
+    assert decode_within(limit, (bytes([byte]) for byte in stream)) == expected
+    for place in range(min(len(stream), 200)):
+        assert decode_within(limit, [stream[:place], stream[place:]]) == expected, place
+
+
+@given(
+    st.lists(st.sampled_from([*FRAGMENTS, b"data: ", b"event: ", b"id: 7\ndata: x\n\n"]), max_size=30).map(b"".join),
+    st.integers(0, 30),
+    st.lists(st.integers(min_value=0)),
+)
+def test_the_limit_is_that_of_the_rule_whatever_the_cuts(stream: bytes, limit: int, places: list[int]) -> None:
+    expected = limited_by_the_book(limit, stream)
+    assert decode_within(limit, [stream]) == expected
+    assert decode_within(limit, cut(stream, places)) == expected
 
 
 def test_the_last_event_id_of_earlier_connections_is_kept() -> None:

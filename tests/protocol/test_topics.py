@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.errors import InvalidTopicError
+from pricewire.protocol.numbers import shortest
 from pricewire.protocol.topics import (
     ACCOUNT_UUID,
     CURRENCY,
@@ -25,7 +26,6 @@ from pricewire.protocol.topics import (
     TicksTopic,
     Topic,
     parse_topic,
-    shortest,
 )
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, TradeType
 

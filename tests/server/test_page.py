@@ -43,7 +43,9 @@ def test_a_file_is_compressed_for_whoever_takes_that(script: str, accepts: str, 
     assert "immutable" in answer.headers["cache-control"]
 
 
-@pytest.mark.parametrize("name", ["none.js", "%2e%2e", "%2e%2e%2findex.html", "..%5cindex.html", "%00"])
+@pytest.mark.parametrize(
+    "name", ["none.js", "%2e%2e", "%2e%2e%2findex.html", "..%5cindex.html", "%00", "a" * 300, "a" * 252, "%ff", "." * 255]
+)
 def test_what_is_no_file_of_the_page_is_not_found(server: Serving, name: str) -> None:
     answer = httpx2.get(f"{server.url}/assets/{name}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -35,7 +35,7 @@ def test_instruments(server: Serving) -> None:
     assert instruments["GOLD"] == {
         "id": "GOLD",
         "display_name": "Gold",
-        "categories": ["metals"],
+        "categories": ["Commodities", "Metals"],
         "pip_size": 2,
         "is_market_open": instruments["GOLD"]["is_market_open"],
         "opens_at": None,

@@ -54,9 +54,7 @@ def test_a_stream_ends_with_its_token(scene: Scene) -> None:
 
 
 def test_a_public_stream_with_a_token_ends_with_it_too(scene: Scene) -> None:
-    with Events(
-        scene.server, "/v1/market/instruments/ticks/stream?instrument_id=R_10", TOKENS.issue(scene.alice.uuid, lifetime=0.5)
-    ) as stream:
+    with Events(scene.server, "/sse?topic=ticks:R_10", TOKENS.issue(scene.alice.uuid, lifetime=0.5)) as stream:
         assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
 
 
@@ -104,7 +102,9 @@ def test_a_ticket_opens_a_stream_that_lives_as_long_as_its_token(scene: Scene) -
     ticket = answer.json()["data"]["ticket"]
     with Events(scene.server, f"/v1/accounting/balance/stream?ticket={ticket}") as stream:
         assert stream.status == 200
-        assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
+        assert stream.read_to_end().endswith(b"0\r\n\r\n")
+    with Events(scene.server, f"/v1/accounting/balance/stream?ticket={ticket}") as again:
+        assert again.status == 401
 
 
 def test_an_account_has_so_many_streams_from_wherever(scene: Scene) -> None:
@@ -188,6 +188,35 @@ def test_the_price_of_a_contract(scene: Scene) -> None:
 )
 def test_what_is_not_offered_is_refused_before_the_stream(scene: Scene, path: str, message: str) -> None:
     assert message in refused(scene.get(path), 400, "INVALID_PARAMETERS")
+
+
+def test_the_price_of_a_payout_at_a_touch(scene: Scene) -> None:
+    query = "/sse?action=contract_price&duration=5m&instrument=R_100&currency=USD&payout=20&strike=%2B1.5"
+    shown = {}
+    for trade_type in ("TOUCH", "NOTOUCH"):
+        with Events(scene.server, f"{query}&trade_type={trade_type}") as stream:
+            name, shown[trade_type] = stream.next()
+            assert (name, shown[trade_type]["trade_type"]) == ("message", trade_type)
+    assert 0 < float(shown["NOTOUCH"]["price"]) < float(shown["TOUCH"]["price"]) < 20.24
+
+
+def test_the_balance_is_what_its_stream_begins_with(scene: Scene) -> None:
+    scene.buy("for-the-balance")
+    path = "/v1/accounting/balance"
+    for query in ("", f"?account_uuid={scene.alice.uuid}"):
+        answer = scene.get(path + query, headers=bearer(scene.alice))
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        with Events(scene.server, f"{path}/stream{query}", scene.alice) as stream:
+            streamed = stream.next()[1]["data"]
+        shown = answer.json()["data"]
+        assert isinstance(shown.pop("timestamp"), int)
+        assert isinstance(streamed.pop("timestamp"), int)
+        assert shown == streamed
+        assert set(shown) == {"balance", "currency", "change"}
+    refused(scene.get(path), 401, "UNAUTHORIZED")
+    refused(scene.get(f"{path}?account_uuid=another", headers=bearer(scene.alice)), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue(scene.alice.uuid, frozenset({"trade"})))), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue("nobody"))), 404, "NOT_FOUND")
 
 
 def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:

@@ -121,5 +121,5 @@ async def open_account(floor: Floor, balance: str = "100.00", name: str = "holde
 
 def order(key: str = "key", product_id: str = "rise_fall", **details: Any) -> PurchaseRequest:
     """Return a request for a contract on GOLD; by default on rising within 15 seconds, for 10.00."""
-    chosen = {"instrument_id": GOLD.id, "duration": 15, "duration_unit": "seconds", "stake": Decimal(10), "variant": "rise", **details}
+    chosen = {"instrument_id": GOLD.id, "duration": 15, "duration_unit": "seconds", "stake": "10", "variant": "rise", **details}
     return PurchaseRequest(idempotency_key=key, product_id=product_id, proposal_details=PurchaseDetails(**chosen))  # type: ignore[arg-type]

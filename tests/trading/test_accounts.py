@@ -39,6 +39,15 @@ async def test_a_name_is_given_once(database: Database) -> None:
     assert [account.balance for account in await accounts.list()] == [0]
 
 
+async def test_a_uuid_is_given_once(database: Database) -> None:
+    accounts, uuid = Accounts(database), "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+    alice = await accounts.add("alice", account_uuid=uuid)
+    assert await accounts.find_uuid(uuid) == alice
+    with pytest.raises(AccountError, match=f"the account 'alice' has the uuid {uuid} already"):
+        await accounts.add("bob", account_uuid=uuid)
+    assert [account.id for account in await accounts.list()] == ["alice"]
+
+
 @pytest.mark.parametrize(("currency", "balance"), [("USD", "-1"), ("USD", "0.001"), ("JPY", "0.5"), ("USD", "NaN"), ("XXX", "1")])
 async def test_an_account_cannot_begin_with_what_is_no_amount(database: Database, currency: str, balance: str) -> None:
     with pytest.raises(AccountError):

@@ -9,11 +9,13 @@ import pytest
 
 from feeds import GOLD
 from pricewire.errors import InvalidProposalError
-from pricewire.protocol.topics import ContractPriceTopic, parse_topic
+from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
+from pricewire.protocol.trading_messages import ProposalBody
 from pricewire.trading.book import Book
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer, parse_duration
 from pricewire.trading.pricing import YEAR_MS, above_probability
 from pricewire.trading.products import Products
+from pricewire.trading.proposals import make_offer
 from trading.contract_maker import BUY_TIME, tick
 from trading.test_proposals import SPOT
 
@@ -58,6 +60,22 @@ def test_call_and_put_cost_the_payout_the_commissions_and_no_equality() -> None:
     assert call["strike"] == put["strike"] == "100.00"
     equal = float(above_probability(10_000, 9999.5, 0.5, 1 / 365) - above_probability(10_000, 10_000.5, 0.5, 1 / 365))
     assert float(call["price"]) + float(put["price"]) == pytest.approx(1000 * (1 + 2 * 0.012 - equal), abs=0.02)
+
+
+@pytest.mark.parametrize("strike", ["100.25", "-0.5", None])
+def test_touches_cost_what_the_product_says(strike: str | None) -> None:
+    end = "" if strike is None else f":{strike}"
+    topic = parse_topic(f"proposal:touch:GOLD:5:minutes:10:true{end}")
+    assert isinstance(topic, ProposalTopic)
+    book = Book(GOLD, 0.5)
+    book.remember(tick(0))
+    proposal = book.quote(make_offer(topic, Products(), GOLD, SPOT))
+    assert isinstance(proposal, ProposalBody)
+    for trade_type, variant in zip(("TOUCH", "NOTOUCH"), proposal.variants, strict=True):
+        quoted = price(f"{trade_type}:GOLD:5:minutes:USD:1000{end}")
+        assert quoted["trade_type"] == trade_type
+        assert quoted["strike"] == str(variant.contract_details.barrier)
+        assert quoted["price"] == f"{1000 * (variant.contract_details.probability + 0.012):.2f}"
 
 
 def test_another_currency_and_an_offset() -> None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from pricewire.errors import (
     UnknownContractError,
     UnknownInstrumentError,
 )
-from pricewire.protocol.topics import parse_topic
+from pricewire.protocol.topics import OpenContractsTopic, parse_topic
 from pricewire.trading.contracts import Contract
 from pricewire.trading.ledger import Bought, Closed, Ledger, Purchase
 from pricewire.trading.settlement import RETRY_S
@@ -64,7 +65,7 @@ async def test_a_contract_lives_from_its_purchase_to_its_payout(floor: Floor) ->
     assert (details["entry_spot"], details["barrier"], details["exit_spot"]) == ("100.20", "100.20", "100.30")
     assert (details["entry_tick_time"], details["exit_tick_time"]) == (START_MS + 2000, START_MS + 15_000)
     assert (details["exit_time"], details["contract_expiry_time"]) == (START_MS + 15_000, START_MS + 15_000)
-    assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:f}")
+    assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:+f}")
     assert [each["price"] for each in details["tick_stream"]] == ["100.20", "100.50", "100.30"]
     assert (details["is_expired"], details["is_sold"], details["is_valid_to_sell"]) == (True, False, False)
     await floor.until(lambda: len(floor.events("balance")) == 3)
@@ -93,11 +94,17 @@ async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_
     shown = floor.events("contract_updated")[-1].data["contract_details"]
     assert shown["is_valid_to_sell"]
     assert [each["price"] for each in shown["tick_stream"]] == ["100.90"]
-    listed = floor.events("contracts")[-1].data["contracts"][0]["contract_details"]
-    assert listed["bid_price"] == shown["bid_price"]
-    assert [each["price"] for each in listed["tick_stream"]] == ["100.20", "100.90"]
+
+    def listed() -> Any:
+        return floor.events("contracts")[-1].data["contracts"][0]["contract_details"]
+
+    await floor.until(lambda: listed()["bid_price"] == shown["bid_price"])
+    assert [each["price"] for each in listed()["tick_stream"]] == ["100.90"], "a list has the newest tick of each"
+    chosen = floor.desk.chosen_contract(OpenContractsTopic(account.uuid), bought.contract_id).contracts[0].contract_details
+    assert [str(each.price) for each in chosen.tick_stream] == ["100.20", "100.90"]
     bought_back = await floor.desk.sell(account.uuid, bought.contract_id)
-    assert (bought_back.sell_price, bought_back.buy_price, bought_back.profit) == (shown["bid_price"], "10.00", shown["profit_loss"])
+    assert (bought_back.sell_price, bought_back.buy_price) == (shown["bid_price"], "10.00")
+    assert bought_back.contract_details.profit_loss == shown["profit_loss"] == f"{Decimal(bought_back.profit):+f}"
     assert bought_back.contract_details.is_sold
     assert not bought_back.contract_details.is_valid_to_sell
     assert (await floor.desk.balance(account.uuid)).balance == f"{90 + Decimal(bought_back.sell_price):f}"
@@ -178,10 +185,10 @@ async def test_what_cannot_be_bought(floor: Floor) -> None:
     account = await open_account(floor)
     for request, error in [
         (order(duration=5), InvalidProposalError),
-        (order(payout=Decimal(100)), InvalidProposalError),
+        (order(payout="100"), InvalidProposalError),
         (order(product_id="touch"), InvalidProposalError),
         (order(instrument_id="SILVER"), UnknownInstrumentError),
-        (order(stake=Decimal("100.01")), InsufficientBalanceError),
+        (order(stake="100.01"), InsufficientBalanceError),
     ]:
         with pytest.raises(error):
             await floor.desk.buy(account.uuid, request)

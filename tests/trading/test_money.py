@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.errors import InvalidProposalError
-from pricewire.trading.money import DECIMALS, checked_amount, from_units, to_amount, to_text, to_units, units_text
+from pricewire.trading.money import (
+    DECIMALS,
+    checked_amount,
+    from_units,
+    signed_units_text,
+    to_amount,
+    to_signed_text,
+    to_text,
+    to_units,
+    units_text,
+)
 
 CURRENCY = st.sampled_from(sorted(DECIMALS))
 UNITS = st.integers(-(10**15), 10**15)
@@ -21,12 +31,19 @@ def test_zero_shows_the_currency_s_decimals() -> None:
     assert to_text(to_amount(0, "JPY")) == units_text(0, "JPY") == "0"
 
 
+def test_a_profit_always_has_its_sign() -> None:
+    shown = [to_signed_text(Decimal(text)) for text in ("12.57", "-3.00", "0.00", "-0.30", "0")]
+    assert shown == ["+12.57", "-3.00", "+0.00", "-0.30", "+0"]
+
+
 @given(UNITS, CURRENCY)
 def test_units_and_amounts_are_the_same(units: int, currency: str) -> None:
     amount = from_units(units, currency)
     assert to_units(amount, currency) == units
     assert units_text(units, currency) == to_text(amount)
     assert Decimal(units_text(units, currency)) == amount
+    assert signed_units_text(units, currency) == to_signed_text(amount)
+    assert Decimal(to_signed_text(amount)) == amount
     assert to_amount(amount, currency) == amount
 
 
@@ -47,9 +64,10 @@ def test_halves_go_to_the_even_cent(value: str, text: str) -> None:
         ("10", "XXX", "currency 'XXX' is none of USD, EUR"),
         ("10.001", "USD", "stake 10.001 has more decimals than USD, which has 2"),
         ("1.5", "JPY", "has more decimals than JPY"),
-        ("NaN", "USD", "stake NaN is not an amount"),
+        ("NaN", "USD", "stake 'NaN' is not an amount"),
         ("Infinity", "USD", "is not an amount"),
         ("1e400", "USD", "is not an amount"),
+        ("1e-100000000", "USD", "is not an amount"),
     ],
 )
 def test_what_is_no_amount_is_refused(value: str, currency: str, message: str) -> None:

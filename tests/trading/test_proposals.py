@@ -147,7 +147,7 @@ def test_a_payout_is_the_stake_over_probability_and_commission(stake: Decimal, m
 
 
 def test_a_purchase_names_its_proposal() -> None:
-    details = PurchaseDetails(instrument_id="GOLD", duration=5, duration_unit="minutes", stake=Decimal("10.0"), variant="touch")
+    details = PurchaseDetails(instrument_id="GOLD", duration=5, duration_unit="minutes", stake="10.0", variant="touch")
     request = PurchaseRequest(idempotency_key="k", product_id="touch", proposal_details=details)
     topic, variant = requested(request, PRODUCTS)
     assert (str(topic), variant) == ("proposal:touch:GOLD:5:minutes:10:false", "touch")

@@ -89,17 +89,18 @@ def test_a_stake_in_bitcoin_has_eight_decimals() -> None:
 
 @pytest.mark.parametrize("seen", [None, "19.00", "20.50", "1"])
 def test_a_payout_near_what_the_buyer_saw_or_above_is_taken(seen: str | None) -> None:
-    check_slippage(None if seen is None else Decimal(seen), Decimal("19.53"), "USD")
+    check_slippage(seen, Decimal("19.53"), "USD")
 
 
-@pytest.mark.parametrize("seen", ["20.57", "100", "NaN"])
+@pytest.mark.parametrize("seen", ["20.57", "100"])
 def test_a_payout_far_below_what_the_buyer_saw_is_refused(seen: str) -> None:
     with pytest.raises(InvalidProposalError, match=r"the payout is 19.53 USD now, more than 5 % below"):
-        check_slippage(Decimal(seen), Decimal("19.53"), "USD")
+        check_slippage(seen, Decimal("19.53"), "USD")
 
 
 def test_a_digest_tells_requests_apart() -> None:
-    details = PurchaseDetails(instrument_id="GOLD", duration=5, duration_unit="minutes", stake=Decimal(10), variant="rise")
+    details = PurchaseDetails(instrument_id="GOLD", duration=5, duration_unit="minutes", stake="10", variant="rise")
     request = PurchaseRequest(idempotency_key="k", product_id="rise_fall", proposal_details=details)
     other = msgspec.structs.replace(request, proposal_details=msgspec.structs.replace(details, variant="fall"))
-    assert digest(request) == digest(msgspec.convert(msgspec.to_builtins(request), PurchaseRequest)) != digest(other)
+    same = msgspec.structs.replace(request, proposal_details=msgspec.structs.replace(details, stake=10.0))
+    assert digest(same) == digest(request) == digest(msgspec.convert(msgspec.to_builtins(request), PurchaseRequest)) != digest(other)

@@ -49,7 +49,8 @@ export function formatMoney(amount: string | number, currency?: string): string 
 
 /** Returns a gain or a loss with its sign. */
 export function formatProfit(amount: string | number): string {
-  return Number(amount) > 0 ? `+${formatMoney(amount)}` : formatMoney(amount)
+  const text = formatMoney(String(amount).replace('+', ''))
+  return Number(amount) > 0 ? `+${text}` : text
 }
 
 /** Returns which way a gain or a loss points. */

@@ -69,7 +69,7 @@ export interface ServerOptions {
 /** What {@link createSSEConnection} is told. */
 export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
   extends ServerOptions,
-    Pick<CustomEventSourceInit, 'headers' | 'lastEventId' | 'withCredentials'> {
+    Pick<CustomEventSourceInit, 'headers' | 'lastEventId' | 'maxEventSize' | 'withCredentials'> {
   readonly params: P
   /** Is given each message, and the event that brought it. */
   readonly onMessage: (message: MessageOf<P>, event: MessageEvent<string>) => void
@@ -134,6 +134,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
       lastEventId: cursor,
       fetch: (_, init) => (fetch ?? globalThis.fetch)(url(), init),
       withCredentials: options.withCredentials,
+      maxEventSize: options.maxEventSize,
       retryStatuses: true,
       idleTimeout: IDLE_TIMEOUT,
       reconnect: {

@@ -32,6 +32,11 @@ export interface CustomEventSourceInit {
    * take to begin. By default any, as by the standard.
    */
   readonly idleTimeout?: number | undefined
+  /**
+   * The most that one event may take, in bytes of UTF-8: its data, its type and its id. A larger one ends the source at once, with the code
+   * `EVENT_TOO_LARGE`. Default 16 MiB.
+   */
+  readonly maxEventSize?: number | undefined
 }
 
 /** The `error` event: the stream was lost. `readyState` says whether it is being opened again (CONNECTING) or not (CLOSED). */
@@ -196,7 +201,10 @@ export class CustomEventSource extends EventTarget implements EventSource {
       const headers = await this.#requestHeaders()
       if (signal.aborted) return
       const credentials = this.withCredentials ? 'include' : 'same-origin'
-      const response = await fetch(this.url, { method, body, headers, credentials, cache: 'no-store', signal })
+      const request: RequestInit = { method, body, headers, credentials, cache: 'no-store', signal }
+      const obstacle = obstacleTo(this.url, request)
+      if (obstacle !== undefined) return this.#fail({ message: obstacle })
+      const response = await fetch(this.url, request)
       if (signal.aborted) return
       if (response.status !== 200) return await this.#refused(response, signal)
       const type = response.headers.get('Content-Type') ?? 'no content type'
@@ -235,7 +243,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   }
 
   async #read(response: Response, signal: AbortSignal): Promise<void> {
-    const decoder = new EventStreamDecoder(this.#lastEventId)
+    const decoder = new EventStreamDecoder(this.#lastEventId, this.#init.maxEventSize)
     const origin = new URL(response.url || this.url).origin
     const reader = response.body?.getReader()
     for (;;) {
@@ -252,7 +260,10 @@ export class CustomEventSource extends EventTarget implements EventSource {
         else if (init.data.includes('"TOKEN_EXPIRED"')) this.#isExpired = this.#credentials?.provider !== undefined
         this.dispatchEvent(new MessageEvent(type, { ...init, origin }))
       }
-      if (!signal.aborted) this.#lastEventId = decoder.lastEventId
+      if (signal.aborted) return
+      this.#lastEventId = decoder.lastEventId
+      // The server would send it again.
+      if (decoder.problem) return this.#fail(decoder.problem)
     }
   }
 
@@ -296,5 +307,24 @@ export class CustomEventSource extends EventTarget implements EventSource {
   #disconnect(): void {
     this.#connection.abort()
     this.#watchdog.stop()
+  }
+}
+
+/**
+ * Returns why a request cannot be made at any time, so that it is futile to try again.
+ *
+ * Source: WHATWG HTML, section 9.2.2, "The EventSource interface": a connection that can be known to be futile is failed.
+ */
+function obstacleTo(url: string, request: RequestInit): string | undefined {
+  const { protocol, username, password } = new URL(url)
+  // The page's own may be one that its application serves, as `app:` or `capacitor:`.
+  if (!['http:', 'https:', 'data:', 'blob:', globalThis.location?.protocol].includes(protocol))
+    return `an event stream cannot come from ${protocol} URLs`
+  if (username || password) return 'a URL with a user name or a password cannot be fetched'
+  try {
+    new Request(url, request)
+    return undefined
+  } catch (error) {
+    return `the request cannot be made (${error})`
   }
 }

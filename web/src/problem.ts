@@ -14,7 +14,7 @@ export interface Problem {
 export class SSEError extends Error implements Problem {
   override readonly name = 'SSEError'
   declare readonly status: number | undefined
-  /** The server's code, or `INVALID_MESSAGE` for a message that is not JSON. */
+  /** The server's code; or `INVALID_MESSAGE` for a message that is not JSON, `EVENT_TOO_LARGE` for an event beyond the limit. */
   declare readonly code: string | undefined
 
   constructor({ message, status, code }: Problem) {

@@ -88,7 +88,7 @@ export interface ContractParams {
   /** A number and its unit, days to seconds or ticks: `5m`, `10t`. */
   readonly duration: `${number}${'d' | 'h' | 'm' | 's' | 't'}`
   readonly instrument: string
-  readonly trade_type: 'CALL' | 'PUT'
+  readonly trade_type: 'CALL' | 'PUT' | 'TOUCH' | 'NOTOUCH'
   readonly currency: string
   readonly payout: string
   readonly strike?: string | undefined

@@ -52,7 +52,9 @@ export interface CandlesBody {
 export interface CandlesHistoryRequest {
   readonly instrument_id: string
   readonly granularity?: number
+  /** milliseconds since 1970 in UTC */
   readonly from_epoch_ms?: number | null
+  /** milliseconds since 1970 in UTC */
   readonly to_epoch_ms?: number | null
   readonly count?: number
 }
@@ -105,7 +107,7 @@ export interface ContractPrice {
   /** a price in decimal notation, as a string */
   readonly strike: string
   readonly price: string
-  readonly trade_type: 'CALL' | 'PUT'
+  readonly trade_type: 'CALL' | 'PUT' | 'TOUCH' | 'NOTOUCH'
   readonly instrument: string
   readonly currency: string
   readonly payout: string
@@ -170,6 +172,8 @@ export interface LoginRequest {
   /** the name to log in with */
   readonly account_id: string
   readonly password: string
+  /** how long the token is to be good: a day at most */
+  readonly lifetime_seconds?: number
 }
 
 export interface Pagination {
@@ -244,10 +248,10 @@ export interface PurchaseDetails {
   readonly duration_unit: 'ticks' | 'seconds' | 'minutes' | 'hours' | 'days'
   readonly allow_equals?: boolean
   /** an amount of money in decimal notation, as a string or a number */
-  readonly stake: string
+  readonly stake: string | number
   readonly variant: 'rise' | 'fall' | 'higher' | 'lower' | 'touch' | 'no_touch'
   /** an amount of money in decimal notation, as a string or a number */
-  readonly payout?: string | null
+  readonly payout?: string | number | null
   /** a price (`1250.00`), or an offset from the spot with its sign (`+0.57`) */
   readonly barrier?: string | null
 }
@@ -323,7 +327,9 @@ export interface TicksBody {
 
 export interface TicksHistoryRequest {
   readonly instrument_id: string
+  /** milliseconds since 1970 in UTC */
   readonly from_epoch_ms?: number | null
+  /** milliseconds since 1970 in UTC */
   readonly to_epoch_ms?: number | null
   readonly granularity?: number | null
   readonly count?: number

@@ -17,6 +17,7 @@ from pricewire.client.reconnect import ReconnectPolicy, may_retry
 from pricewire.client.request import retry_after
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, TradeUncertainError
 from pricewire.protocol.messages import Data
+from pricewire.protocol.numbers import shortest
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import Purchased, PurchaseDetails, PurchaseRequest, Sold, Variant
 
@@ -68,9 +69,9 @@ class Trader:
             duration=contract.duration,
             duration_unit=contract.duration_unit,
             allow_equals=contract.allow_equals,
-            stake=contract.stake,
+            stake=shortest(contract.stake),
             variant=variant,
-            payout=payout,
+            payout=None if payout is None else shortest(payout),
             barrier=contract.barrier,
         )
         request = PurchaseRequest(idempotency_key=key, product_id=contract.product_id, proposal_details=details)

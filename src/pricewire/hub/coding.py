@@ -96,9 +96,15 @@ class GzipGroup(PlainGroup):
         if self._state is None:
             window, memory = WIDE if streams >= MANY else NARROW
             self._state = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, memory)
+        try:
+            block = self._state.compress(data) + self._state.flush(zlib.Z_SYNC_FLUSH)
+        except Exception:
+            # Nobody gets what it has taken, so later blocks must not refer to that.
+            self._state = None
+            raise
         self.crc = zlib.crc32(data, self.crc)
         self.size += len(data)
-        return self._state.compress(data) + self._state.flush(zlib.Z_SYNC_FLUSH)
+        return block
 
     def require_key(self) -> None:
         """Have the next block refer to nothing, by forgetting what came before it: blocks end at whole bytes."""

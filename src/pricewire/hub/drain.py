@@ -20,7 +20,8 @@ async def drain(hub: Hub, seconds: float, hurry: Callable[[], bool]) -> None:
     """
     Refuse new streams, end the open ones over a span of time, and close the hub.
 
-    Each learns by an event `error` why it ends, and by `retry:` when to come back, at a time of its own within the same span.
+    Each learns by `retry:` when to come back, at a time of its own within the same span; and why it ends by an event `error`, where it
+    carries named events.
 
     Args:
         hub: the hub.

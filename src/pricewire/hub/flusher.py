@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pricewire.hub.counters import Counters
-from pricewire.hub.farewell import encode_error
+from pricewire.hub.farewell import Farewell, encode_error
 from pricewire.hub.paced import PacedGroup, Round
 from pricewire.hub.pacer import Pacer
 from pricewire.hub.slow_lane import SlowLane
@@ -51,8 +51,11 @@ class Streams(Protocol):
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
 
-    def end_group(self, group: Group, farewell: bytes) -> None:
+    def end_group(self, group: Group, farewell: Farewell) -> None:
         """End all streams of a group."""
+
+    def fail(self, stream: Stream) -> None:
+        """End a stream at once, whose exception is being handled."""
 
     def end_idle_topics(self) -> bool:
         """Tell the publisher of topics that nobody has listened to for a while; return whether there will be more."""
@@ -154,21 +157,23 @@ class Flusher:
         """Write what is pending in the groups of so many turns, of which the last was due at a time in seconds."""
         began = time.perf_counter()
         position, now, counters = self._hub.position, self.now(), self._hub.counters
-        for number in range(self._next, self._next + count):
-            turn = self._turns[number % TURNS]
-            groups = turn.copy()
-            turn.clear()
-            for group in groups:
-                try:
-                    group.flush(position, now, counters)
-                except Exception:
-                    self._end_group(group)
-        self._next = (self._next + count) % TURNS
-        # What was spent beyond the share is made up for by waiting: so the cycle grows until the share is kept, or the bound is reached.
-        spent = time.perf_counter() - began
-        waited = due_at - self._turned_at
-        self._cycle = min(max(self._cycle - waited, 0.0) + spent / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
-        self._turned_at = due_at
+        try:
+            for number in range(self._next, self._next + count):
+                turn = self._turns[number % TURNS]
+                groups = turn.copy()
+                turn.clear()
+                for group in groups:
+                    try:
+                        group.flush(position, now, counters)
+                    except Exception:
+                        self._end_group(group)
+        finally:
+            self._next = (self._next + count) % TURNS
+            # What was spent beyond the share is made up for by waiting: the cycle grows until the share is kept, or the bound is reached.
+            spent = time.perf_counter() - began
+            waited = due_at - self._turned_at
+            self._cycle = min(max(self._cycle - waited, 0.0) + spent / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
+            self._turned_at = due_at
 
     def _flush_paced(self, groups: list[PacedGroup]) -> None:
         """Write what is new to groups whose time has come."""
@@ -180,17 +185,25 @@ class Flusher:
                 self._end_group(group)
 
     def _end_group(self, group: Group) -> None:
-        """End the streams of a group whose form failed: it is the user's. Those of other groups must not notice."""
-        logger.exception("the form %r failed; its %d streams are ended", group.subscription.form, len(group.members))
+        """End the streams of a group whose form, which is the user's, or whose coder failed. Those of other groups must not notice."""
+        streams = len(group.members) + len(group.lagging)
+        logger.exception("events could not be encoded by %r; its %d streams are ended", group.subscription.form, streams)
         self._hub.end_group(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
 
     def _sweep(self) -> None:
         assert self._loop is not None, "it is the loop that calls this"  # noqa: S101
         now = self.now()
         groups = list(self._hub.groups)
-        for group in groups:
-            if now - group.written_at >= self._hub.heartbeat:
-                group.write(HEARTBEAT, now)
-        self._slow.look(groups, self._loop)
-        more = self._hub.end_idle_topics() or bool(groups)
-        self._sweep_handle = self._loop.call_later(min(SWEEP_INTERVAL, self._hub.heartbeat), self._sweep) if more else None
+        more = True
+        try:
+            for group in groups:
+                if now - group.written_at >= self._hub.heartbeat:
+                    try:
+                        group.write(HEARTBEAT, now)
+                    except Exception:
+                        self._end_group(group)
+            self._slow.look(groups, self._loop)
+            more = self._hub.end_idle_topics() or bool(groups)
+        finally:
+            # Whatever happened: without the next sweep there would be no heartbeat any more.
+            self._sweep_handle = self._loop.call_later(min(SWEEP_INTERVAL, self._hub.heartbeat), self._sweep) if more else None

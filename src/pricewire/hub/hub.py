@@ -15,7 +15,7 @@ import msgspec
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Notice
-from pricewire.hub.farewell import encode_error
+from pricewire.hub.farewell import Farewell, encode_error
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.paced import PacedGroup
@@ -23,9 +23,6 @@ from pricewire.hub.streams import Frame, Group, Lag, Stream, Subscription, Topic
 from pricewire.protocol.encoder import encode_event
 
 logger = logging.getLogger(__name__)
-
-TOPIC_LINGER = 60.0
-"""How long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can resume."""
 
 EVENT_ID = re.compile(r"([0-9a-f]+)-([0-9]{1,18})")
 
@@ -68,17 +65,17 @@ class Hub:
         is_draining: whether new streams are refused because the process is about to stop.
 
     Args:
-        limits: how far the topics' logs reach back.
+        limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         heartbeat: see above.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
-        on_last_stream: called with a topic's name a minute after its last stream has left: whoever publishes can stop, and should then
-            `forget` the topic.
+        on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
+            can stop, and should then `forget` the topic.
     """
 
     def __init__(
         self,
         *,
-        limits: LogLimits | None = None,
+        limits: LogLimits | Callable[[str], LogLimits] | None = None,
         heartbeat: float = 15.0,
         on_first_stream: Callable[[str], None] | None = None,
         on_last_stream: Callable[[str], None] | None = None,
@@ -87,7 +84,8 @@ class Hub:
         self.counters = Counters()
         self.heartbeat = heartbeat
         self.is_draining = False
-        self._limits = limits or LogLimits()
+        fixed = limits if isinstance(limits, LogLimits) else LogLimits()
+        self._limits_of = limits if callable(limits) else lambda _: fixed
         self._on_first_stream = on_first_stream
         self._on_last_stream = on_last_stream
         self._boot = secrets.token_hex(4)
@@ -226,13 +224,25 @@ class Hub:
         Give a stream its first events, then every update; between the two nothing is lost or doubled.
 
         Args:
-            stream: where to write.
+            stream: where to write; aborted where that raises, or where its first events cannot be encoded.
             subscription: what it is to carry.
             start: how it starts, as `start` said for the same topics.
             prelude: encoded events to write before the first ones of a stream that does not resume.
         """
+        try:
+            self._join(stream, subscription, start, prelude)
+        except Exception:
+            self.fail(stream)
+
+    def _join(self, stream: Stream, subscription: Subscription, start: Start, prelude: bytes) -> None:
         self._flusher.begin()
-        group = self._enter_topics(subscription, stream.frame)
+        self._enter_topics(subscription)
+        group = self._group(subscription, stream.frame)
+        if not self.is_draining and group.needs_flush(start.position):
+            # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
+            self._flusher.flush_group(group)
+            # Its form may have failed, and it has ended.
+            group = self._group(subscription, stream.frame)
         stream.coding = group.new_coding()
         stream.group = group
         self._streams[stream.id] = stream
@@ -240,9 +250,6 @@ class Hub:
             self._finish(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect"), head=stream.coding.begin())
             return
         self.counters.streams_opened += 1
-        if group.needs_flush(start.position):
-            # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
-            self._flusher.flush_group(group)
         until = group.given(self.position)
         if start.outcome is Outcome.RESUMED:
             self.counters.resumed += 1
@@ -272,6 +279,17 @@ class Hub:
         self._leave_topics(stream, group)
         stream.closed()
 
+    def fail(self, stream: Stream) -> None:
+        """End a stream at once whose exception is being handled: the others must not notice. Raises nothing."""
+        logger.exception("a stream failed, and is ended")
+        self.leave(stream)
+        try:
+            stream.abort()
+        except Exception:
+            logger.exception("a stream could not be aborted")
+        # One that has failed before it joined has not left.
+        stream.closed()
+
     def find(self, stream_id: str) -> tuple[Stream, Subscription] | None:
         """Return a stream and what it carries by its id; None where there is none."""
         stream = self._streams.get(stream_id)
@@ -293,14 +311,17 @@ class Hub:
         if group is None:
             return
         keeps_up = stream.lag is None
-        if keeps_up:
-            self._stop(stream, group)
-        lag = stream.lag or group.lag(group.given(self.position))
-        lag.confirmations.append(confirmation)
-        if subscription != group.subscription:
-            group = self._move(stream, lag, group, subscription)
-        if keeps_up:
-            self._catch_up(stream, group, exact=True)
+        try:
+            if keeps_up:
+                self._stop(stream, group)
+            lag = stream.lag or group.lag(group.given(self.position))
+            lag.confirmations.append(confirmation)
+            if subscription != group.subscription:
+                group = self._move(stream, lag, group, subscription)
+            if keeps_up:
+                self._catch_up(stream, group, exact=True)
+        except Exception:
+            self.fail(stream)
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`: its reader is slower than its events."""
@@ -314,35 +335,47 @@ class Hub:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
         group = stream.group
         if group is not None and stream.lag is not None:
-            self._catch_up(stream, group)
+            try:
+                self._catch_up(stream, group)
+            except Exception:
+                self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events it was spared."""
         group = stream.group
-        return self._catch_up(stream, group, stay=True) if group is not None else 0
+        if group is None:
+            return 0
+        try:
+            return self._catch_up(stream, group, stay=True)
+        except Exception:
+            self.fail(stream)
+            return 0
 
-    def end(self, stream: Stream, farewell: bytes) -> None:
+    def end(self, stream: Stream, farewell: Farewell) -> None:
         """
         End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
 
         Args:
             stream: the stream.
-            farewell: an encoded event that says why.
+            farewell: why.
         """
         group = stream.group
         if group is None:
             return
-        if stream.lag is None:
-            self._flusher.flush_group(group)
-        elif stream.unsent() == 0:
-            self._catch_up(stream, group, stay=True)
-        if stream.lag is not None and stream.unsent() > 0:
-            self.leave(stream)
-            stream.abort()
-        else:
-            self._finish(stream, farewell)
+        try:
+            if stream.lag is None:
+                self._flusher.flush_group(group)
+            elif stream.unsent() == 0:
+                self._catch_up(stream, group, stay=True)
+            if stream.lag is not None and stream.unsent() > 0:
+                self.leave(stream)
+                stream.abort()
+            else:
+                self._finish(stream, farewell)
+        except Exception:
+            self.fail(stream)
 
-    def end_group(self, group: Group, farewell: bytes) -> None:
+    def end_group(self, group: Group, farewell: Farewell) -> None:
         """End all streams of a group."""
         for stream in [*group.members, *group.lagging]:
             self.end(stream, farewell)
@@ -366,26 +399,55 @@ class Hub:
         """Tell the publisher of topics that nobody has listened to for a while; return whether there will be more."""
         now = time.monotonic()
         for name, deadline in list(self._idle.items()):
-            if deadline > now:
-                continue
-            del self._idle[name]
-            if self._topics[name].log.seq == 0:
-                del self._topics[name]
-            if self._on_last_stream is not None:
-                self._on_last_stream(name)
+            if deadline <= now:
+                del self._idle[name]
+                self._end_topic(name)
         return bool(self._idle)
 
     def _begin(self, name: str) -> Topic:
-        topic = self._topics[name] = Topic(name, TopicLog(self._limits, self._forgotten))
+        topic = self._topics[name] = Topic(name, TopicLog(self._limits_of(name), self._forgotten))
         return topic
 
-    def _enter_topics(self, subscription: Subscription, frame: Frame) -> Group:
-        """Count one more stream of the topics, and return its group."""
-        for name in subscription.topics:
-            topic = self._topics.get(name) or self._begin(name)
-            topic.streams += 1
-            if topic.streams == 1 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
-                self._on_first_stream(name)
+    def _end_topic(self, name: str) -> None:
+        """Tell the publisher of a topic that nobody listens to it any more."""
+        if self._topics[name].log.seq == 0:
+            del self._topics[name]
+        if self._on_last_stream is not None:
+            try:
+                self._on_last_stream(name)
+            except Exception:
+                logger.exception("the publisher of %r could not stop", name)
+
+    def _enter_topics(self, subscription: Subscription) -> None:
+        """Count one more stream of the topics; none of them where the publisher of one cannot begin."""
+        entered: list[Topic] = []
+        try:
+            for name in subscription.topics:
+                topic = self._topics.get(name) or self._begin(name)
+                if topic.streams == 0 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
+                    self._on_first_stream(name)
+                topic.streams += 1
+                entered.append(topic)
+        except Exception:
+            for name in self._count_out(entered):
+                self._end_topic(name)
+            raise
+
+    def _count_out(self, topics: Iterable[Topic]) -> list[str]:
+        """Count one stream less of some topics; return those that end at once as nobody listens to them any more."""
+        ended = []
+        for topic in topics:
+            topic.streams -= 1
+            if topic.streams > 0:
+                continue
+            if topic.log.limits.linger > 0:
+                self._idle[topic.name] = time.monotonic() + topic.log.limits.linger
+            else:
+                ended.append(topic.name)
+        return ended
+
+    def _group(self, subscription: Subscription, frame: Frame) -> Group:
+        """Return the group of a stream whose topics are entered."""
         group = self._groups.get((subscription, frame))
         if group is None:
             group = self._new_group(subscription, frame)
@@ -398,29 +460,33 @@ class Hub:
         # With the topics' own names: those of a request are as many more texts.
         subscription = replace(subscription, topics=tuple([topic.name for topic in topics]))
         if subscription.interval:
-            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now())
-        return Group(subscription, topics, frame, flusher.turn(), flusher.now())
+            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now(), self.fail)
+        return Group(subscription, topics, frame, flusher.turn(), flusher.now(), self.fail)
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
-        for topic in group.topics:
-            topic.streams -= 1
-            if topic.streams == 0:
-                self._idle[topic.name] = time.monotonic() + TOPIC_LINGER
+        ended = self._count_out(group.topics)
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.subscription, group.frame]
         group.leave()
+        for name in ended:
+            self._end_topic(name)
 
     def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
         """Have a lagging stream lag in another group."""
-        new = self._enter_topics(subscription, stream.frame)
+        self._enter_topics(subscription)
         # The stream may have seen events that the other group still has to write.
-        self._flusher.flush_group(new)
+        self._flusher.flush_group(self._group(subscription, stream.frame))
+        # The form of that may have failed, and it has ended.
+        new = self._group(subscription, stream.frame)
         new.hold(stream)
         stream.group = new
         self._leave_topics(stream, old)
+        for name in [name for name in lag.seqs if name not in self._topics]:
+            # It has ended: added again, it is another, whose log knows nothing of this one's events.
+            del lag.seqs[name]
         # One that was removed and added again, with nothing written in between, has stayed.
         lag.added = set(subscription.topics) - lag.seqs.keys()
         return new
@@ -451,6 +517,9 @@ class Hub:
             return 0
         if group.needs_flush(lag.position):
             self._flusher.flush_group(group)
+            if stream.group is None:
+                # The group's form has failed, and its streams were ended.
+                return 0
         until = group.given(self.position)
         events = self._missed(group, lag, until, exact)
         if events is None:
@@ -489,12 +558,15 @@ class Hub:
         farewell = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
         self._finish(stream, farewell, head=head)
 
-    def _finish(self, stream: Stream, farewell: bytes, *, head: bytes = b"") -> None:
-        """Write the last event; before it the head, where nothing has been written."""
+    def _finish(self, stream: Stream, farewell: Farewell, *, head: bytes = b"") -> None:
+        """Write the last bytes; before them the head, where nothing has been written."""
         group = stream.group
         if group is None:
             return
         if stream.lag is None and stream in group.members:
             stream.coding.leave(group.coder)
         self.leave(stream)
-        stream.end(stream.frame(head + stream.coding.encode(farewell) + stream.coding.finish()))
+        last = farewell.named if group.subscription.control else farewell.bare
+        data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
+        # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
+        stream.end(stream.frame(data) if data else b"")

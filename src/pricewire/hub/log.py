@@ -11,16 +11,19 @@ from pricewire.hub.event import Event
 @dataclass(frozen=True, slots=True)
 class LogLimits:
     """
-    How far a topic's log reaches back; whichever is less.
+    How far a topic's log reaches back, whichever is less, and how long it is kept going without streams.
 
     Attributes:
         count: how many events it holds at most, and for readers that lag how many without a key. A process with 10,000 topics of ticks
             holds some 2 GB at this default.
         age: how old they are at most, in seconds: longer than a phone's tunnel or a restart of a proxy.
+        linger: how long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can
+            resume; 0 for a topic whose events are dear to make: its publisher is told at once.
     """
 
     count: int = 1000
     age: float = 300.0
+    linger: float = 60.0
 
 
 class TopicLog:
@@ -30,17 +33,18 @@ class TopicLog:
     It knows no clock: times come in as arguments, in seconds.
 
     Attributes:
+        limits: how far it reaches back.
         seq: the number of the newest event of the topic.
         floor: the position up to which nothing is known of the topic but the newest event of each key.
 
     Args:
-        limits: how far it reaches back.
+        limits: see above.
         floor: see above, at its beginning.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:
         self.seq = 0
-        self._limits = limits
+        self.limits = limits
         self._events: deque[Event] = deque()
         self._times: deque[float] = deque()
         # Those that nothing supersedes, with their times: a flood of others must not push them out for a reader that lags.
@@ -61,9 +65,9 @@ class TopicLog:
             # Inserted anew, so that the order is that of the newest of each key.
             self._latest.pop(event.key, None)
             self._latest[event.key] = event
-        if len(self._events) > self._limits.count:
+        if len(self._events) > self.limits.count:
             self._drop_oldest()
-        if len(self._unkeyed) > self._limits.count:
+        if len(self._unkeyed) > self.limits.count:
             self._drop_oldest_unkeyed()
         self.expire(now)
 
@@ -73,7 +77,7 @@ class TopicLog:
 
     def expire(self, now: float) -> None:
         """Let go of what is too old."""
-        oldest = now - self._limits.age
+        oldest = now - self.limits.age
         while self._times and self._times[0] < oldest:
             self._drop_oldest()
         while self._unkeyed and self._unkeyed[0][1] < oldest:

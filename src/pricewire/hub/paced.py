@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Form, Notice
-from pricewire.hub.streams import Frame, Group, Lag, Subscription, Topic, in_order
+from pricewire.hub.streams import Fail, Frame, Group, Lag, Subscription, Topic, in_order
 
 RESTING = -1
 """The `time` of a group that waits for nothing but its topics' next event."""
@@ -61,9 +61,16 @@ class PacedGroup(Group):
     __slots__ = ("_timetable", "interval", "position", "seqs", "step", "steps", "time")
 
     def __init__(
-        self, subscription: Subscription, topics: tuple[Topic, ...], frame: Frame, timetable: Timetable, position: int, now: float
+        self,
+        subscription: Subscription,
+        topics: tuple[Topic, ...],
+        frame: Frame,
+        timetable: Timetable,
+        position: int,
+        now: float,
+        fail: Fail,
     ) -> None:
-        super().__init__(subscription, topics, frame, [], now)
+        super().__init__(subscription, topics, frame, [], now, fail)
         self._timetable = timetable
         self.interval = max(round(subscription.interval * 1000), 1)
         self.steps = max(STEPS, -(-self.interval // LONGEST_STEP))

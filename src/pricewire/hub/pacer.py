@@ -83,6 +83,9 @@ class Pacer:
             if not groups:
                 del self._groups[time]
                 heapq.heappop(self._times)
-        self._flush(due)
-        if self._times:
-            self._wait()
+        try:
+            self._flush(due)
+        finally:
+            # Whatever happened: without a timer all groups would stand still.
+            if self._times:
+                self._wait()

@@ -38,6 +38,9 @@ class Lanes(Protocol):
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
 
+    def fail(self, stream: Stream) -> None:
+        """End a stream at once, whose exception is being handled."""
+
 
 class SlowLane:
     """
@@ -65,7 +68,14 @@ class SlowLane:
             self._turn = iter([(group, stream) for group in fresh for stream in group.members])
             batch = list(islice(self._turn, CHECKS))
         for group, stream in batch:
-            if stream in group.members and stream.piles_up(group.written):
+            if stream not in group.members:
+                continue
+            try:
+                piles_up = stream.piles_up(group.written)
+            except Exception:
+                self._hub.fail(stream)
+                continue
+            if piles_up:
                 self._hub.pause(stream)
                 self._slow[stream] = loop.time()
         if self._slow and self._handle is None:
@@ -84,9 +94,15 @@ class SlowLane:
             if stream.lag is None:
                 # It has left, or its transport was full and is empty again.
                 del self._slow[stream]
-            elif stream.queues():
                 continue
-            elif self._hub.refresh(stream):
+            try:
+                queues = stream.queues()
+            except Exception:
+                self._hub.fail(stream)
+                continue
+            if queues:
+                continue
+            if self._hub.refresh(stream):
                 self._slow[stream] = now
             elif now - spared_at > PROOF:
                 del self._slow[stream]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -10,8 +11,13 @@ from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Form, Notice, envelope
 from pricewire.hub.log import TopicLog
 
+logger = logging.getLogger(__name__)
+
 Frame = Callable[[bytes], bytes]
 """Wraps what is written at once, as the transport below wants it: as a chunk of HTTP/1.1, for instance."""
+
+Fail = Callable[["Stream"], None]
+"""Ends one stream at once, whose exception is being handled; never raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Subscription:
         form: how it shows events.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         compress: whether what it carries is compressed, as one gzip stream.
-        control: whether it carries named events beside the data (`reset`, `stale`); clients that know nothing of them want none.
+        control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
+            take every event for data.
     """
 
     topics: tuple[str, ...]
@@ -103,7 +110,7 @@ class Stream:
         return data
 
     def end(self, data: bytes) -> None:
-        """Take the last framed bytes, then end the response in an orderly way."""
+        """Take the last framed bytes, if any, then end the response in an orderly way."""
         raise NotImplementedError
 
     def abort(self) -> None:
@@ -127,10 +134,13 @@ class Stream:
         return self.under_way() > 0
 
     def closed(self) -> None:
-        """Call `on_close`, once."""
+        """Call `on_close`, once; what it raises is logged."""
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
-            on_close()
+            try:
+                on_close()
+            except Exception:
+                logger.exception("what was to be done at the end of a stream failed")
 
 
 class Lag:
@@ -172,9 +182,11 @@ class Group:
     Args:
         turn: see above.
         now: the time of the loop's clock, in seconds.
+        fail: called where a write to a stream raises: the others must not notice.
     """
 
     __slots__ = (
+        "_fail",
         "_lagging",
         "_snapshot",
         "coder",
@@ -189,7 +201,10 @@ class Group:
         "written_at",
     )
 
-    def __init__(self, subscription: Subscription, topics: tuple[Topic, ...], frame: Frame, turn: list[Group], now: float) -> None:
+    def __init__(
+        self, subscription: Subscription, topics: tuple[Topic, ...], frame: Frame, turn: list[Group], now: float, fail: Fail
+    ) -> None:
+        self._fail = fail
         self.subscription = subscription
         self.topics = topics
         self.frame = frame
@@ -287,7 +302,12 @@ class Group:
         counters.bytes_written += size * streams
 
     def write(self, data: bytes, now: float) -> tuple[int, int]:
-        """Write to all members; return how many they are, and how many bytes each got."""
+        """
+        Write to all members; return how many they are, and how many bytes each got.
+
+        Raises:
+            Exception: of the coder or the frame, before anything is written. One of a member's ends that member alone.
+        """
         # A copy, as a write may move the stream to the lagging ones.
         writes = list(self.members.values())
         framed = self.frame(self.coder.encode(data, len(writes)))
@@ -295,8 +315,18 @@ class Group:
         self.written = len(framed)
         self.is_fresh = True
         for write in writes:
-            write(framed)
+            try:
+                write(framed)
+            except Exception:
+                self._failed(write)
         return len(writes), len(framed)
+
+    def _failed(self, write: Callable[[bytes], object]) -> None:
+        """End the stream whose write has raised, unless it has left; it may be among the lagging ones meanwhile."""
+        for stream in [*self.members, *self.lagging]:
+            if stream.write == write:
+                self._fail(stream)
+                return
 
     def enter(self, stream: Stream) -> None:
         """Have a stream written to from the next flush on."""

@@ -38,7 +38,7 @@ def volatility_index(percent: int, *, interval_ms: int, start_price: float, pip_
     instrument = Instrument(
         id=f"1HZ{percent}V" if fast else f"R_{percent}",
         display_name=f"Volatility {percent} (1s) Index" if fast else f"Volatility {percent} Index",
-        categories=["synthetic", "volatility"],
+        categories=["Synthetic Index", "Volatility"],
         pip_size=pip_size,
     )
     return SimulatedInstrument(instrument, interval_ms, start_price, percent / 100)

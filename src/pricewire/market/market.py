@@ -12,6 +12,7 @@ from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
 from pricewire.market.history import put_in
+from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
 from pricewire.market.quotes import Quotes
 from pricewire.market.supervisor import Supervisor
@@ -56,7 +57,7 @@ class Market:
             clock: the time to run by; by default the system's.
 
         Raises:
-            FeedError: two feeds bring the same instrument, or an instrument's id or `pip_size` cannot be used.
+            FeedError: two feeds bring the same instrument, or an instrument's id, `pip_size` or market cannot be used.
         """
         self._feeds = list(feeds)
         self._publish = publish
@@ -264,10 +265,13 @@ def checked(instrument: Instrument) -> Instrument:
     Return an instrument that can be used.
 
     Raises:
-        FeedError: its id would break a topic, or its `pip_size` is out of bounds.
+        FeedError: its id would break a topic, its `pip_size` is out of bounds, or its categories do not begin with a market.
     """
     if INSTRUMENT_ID.fullmatch(instrument.id) is None:
         raise FeedError(f"instrument id {instrument.id!r} is not 1 to 64 letters, digits, '_', '.' and '-'")
     if not 0 <= instrument.pip_size <= MAX_PIP_SIZE:
         raise FeedError(f"instrument {instrument.id}: pip_size {instrument.pip_size} is not 0 to {MAX_PIP_SIZE} decimals")
+    if not instrument.categories or instrument.categories[0] not in MARKETS:
+        begins = f"not with {instrument.categories[0]!r}" if instrument.categories else "and are empty"
+        raise FeedError(f"instrument {instrument.id}: its categories have to begin with one of {', '.join(MARKETS)}, {begins}")
     return instrument

@@ -11,6 +11,7 @@ import numpy as np
 
 from pricewire.errors import FeedError
 from pricewire.market.feed import PastTicks
+from pricewire.market.markets import Market, market_of_pair
 from pricewire.market.pips import MOST_PIPS, Floats, middles
 from pricewire.market.recording_csv import read_csv
 from pricewire.market.recording_parquet import read_parquet
@@ -46,7 +47,9 @@ class Recording:
     ticks: PastTicks
 
 
-def read_recordings(path: Path, *, instrument_id: str | None = None, timezone: str | None = None) -> list[Recording]:
+def read_recordings(
+    path: Path, *, instrument_id: str | None = None, timezone: str | None = None, market: Market | None = None
+) -> list[Recording]:
     """
     Read a file. Malformed rows are logged and skipped; rows out of order are put in order.
 
@@ -55,6 +58,7 @@ def read_recordings(path: Path, *, instrument_id: str | None = None, timezone: s
         instrument_id: the instrument; by default what the file's symbol column or else its name says.
         timezone: of times that name none: of the IANA database, or an offset such as `-05:00`; by default UTC, and New York without
             daylight saving for HistData's compact form.
+        market: of all instruments; by default what their names say, and `Stocks` where they do not name a pair.
 
     Raises:
         FeedError: the file cannot be read, has no usable row, or names several instruments although one is given.
@@ -76,10 +80,10 @@ def read_recordings(path: Path, *, instrument_id: str | None = None, timezone: s
     disorder = int(np.count_nonzero(np.diff(cleaned.epoch_ms) < 0))
     if disorder:
         logger.warning("%s: %d rows were older than the one before; put in order", path.name, disorder)
-    return [recording(cleaned, symbol, instrument_id or id_of(symbol, path)) for symbol in symbols]
+    return [recording(cleaned, symbol, instrument_id or id_of(symbol, path), market) for symbol in symbols]
 
 
-def recording(rows: CleanRows, symbol: str, instrument_id: str) -> Recording:
+def recording(rows: CleanRows, symbol: str, instrument_id: str, market: Market | None) -> Recording:
     """Return what was recorded under a symbol."""
     chosen = np.array([each == symbol for each in rows.symbol])
     order = np.argsort(rows.epoch_ms[chosen], kind="stable")
@@ -88,7 +92,8 @@ def recording(rows: CleanRows, symbol: str, instrument_id: str) -> Recording:
     pip_size = decimals_of(np.concatenate([bid, ask]))
     # A price with no more than these decimals becomes exactly its pips: the product is wrong by far less than half a pip.
     bids, asks = (np.rint(prices * 10.0**pip_size).astype(np.int64) for prices in (bid, ask))
-    instrument = Instrument(id=instrument_id, display_name=symbol or instrument_id, categories=["recording"], pip_size=pip_size)
+    market = market or market_of_pair(symbol) or market_of_pair(instrument_id) or "Stocks"
+    instrument = Instrument(id=instrument_id, display_name=symbol or instrument_id, categories=[market, "Recording"], pip_size=pip_size)
     return Recording(instrument, PastTicks(instrument_id, epoch_ms, middles(bids, asks), asks, bids))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pricewire.errors import FeedError
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
+from pricewire.market.markets import Market
 from pricewire.market.pips import Integers, quantum_of
 from pricewire.market.recordings import Recording, read_recordings
 from pricewire.protocol.messages import Instrument, Tick
@@ -38,6 +39,7 @@ class ReplayFeed:
         loop: bool = False,
         keep_times: bool = False,
         timezone: str | None = None,
+        market: Market | None = None,
         clock: Clock | None = None,
     ) -> None:
         """
@@ -51,6 +53,7 @@ class ReplayFeed:
             keep_times: whether ticks keep the times of their recording, instead of getting those of their replay. In a loop the times of
                 a later round follow on those of the one before, so that time never goes back.
             timezone: of times that name none; by default UTC, and New York without daylight saving for HistData's compact form.
+            market: of its instruments; by default what their names say, and `Stocks` where they do not name a pair.
             clock: the time to run by; by default the system's.
 
         Raises:
@@ -58,7 +61,7 @@ class ReplayFeed:
         """
         if not (math.isfinite(speed) and speed > 0):
             raise FeedError(f"speed {speed} is not a positive number")
-        recordings = read_recordings(Path(path), instrument_id=instrument_id, timezone=timezone)
+        recordings = read_recordings(Path(path), instrument_id=instrument_id, timezone=timezone, market=market)
         self.instruments: tuple[Instrument, ...] = tuple(each.instrument for each in recordings)
         self._quanta = [quantum_of(instrument.pip_size) for instrument in self.instruments]
         self._rows = joined(recordings)

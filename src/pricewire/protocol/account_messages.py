@@ -19,10 +19,12 @@ class LoginRequest(msgspec.Struct, frozen=True):
     Attributes:
         account_id: the account's name.
         password: its password.
+        lifetime_seconds: how long the token is to be good; an hour where it is left out.
     """
 
     account_id: AccountId
     password: Annotated[str, msgspec.Meta(max_length=1024)]
+    lifetime_seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400, description="how long the token is to be good: a day at most")] = 3600
 
     def __repr__(self) -> str:
         """Show the request without the password."""
@@ -57,7 +59,7 @@ class AccountBody(msgspec.Struct, frozen=True):
         uuid: its name in topics and requests.
         type: `demo` or `real`.
         group: for the operator's use.
-        status: `active`; or `suspended`: no login and no purchase.
+        status: `active`; or `suspended`: no login, and no token is good.
         currency: of all its money.
         balance: what it has, a JSON number.
     """

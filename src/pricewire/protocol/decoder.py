@@ -49,6 +49,11 @@ class EventStreamDecoder:
     The cuts between chunks never matter. What is left when the connection ends belongs to an event without its blank line, and is
     discarded with the decoder, as the standard says.
 
+    The size of an event is what has to be kept for it until its blank line comes, in bytes of UTF-8: the values of its data lines, with one
+    byte for each line end between them; its type; its id, unless that is still the last event's; and the line being read, as it came,
+    without its line end. An event is too large as soon as this exceeds the limit at any moment, wherever the chunks are cut. Comments cost
+    nothing, however long and many they are, and neither do blank lines, nor other fields once their line has ended.
+
     Attributes:
         last_event_id: the id to resume from: that of the last event dispatched, also of one that had no data and was not delivered.
         retry: the newest reconnection time that the stream asked for, in milliseconds; None where it did not.
@@ -56,7 +61,7 @@ class EventStreamDecoder:
     Args:
         last_event_id: the id that earlier connections ended with.
         origin: what the events name as their origin.
-        max_event_size: the most that an unfinished event may hold, in bytes; looked at after each chunk.
+        max_event_size: the greatest size of an event, in bytes.
     """
 
     def __init__(self, *, last_event_id: str = "", origin: str = "", max_event_size: int = MAX_EVENT_SIZE) -> None:
@@ -67,14 +72,18 @@ class EventStreamDecoder:
         # The stream's beginning: bytes that may still turn out to be a BOM; None once that is decided.
         self._beginning: bytes | None = b""
         self._after_carriage_return = False
-        # The line that is still coming; a bytearray grows in linear time.
+        # The line that is still coming; a bytearray grows in linear time. Of a comment nothing is kept.
         self._line = bytearray()
+        self._in_comment = False
         # The standard's buffers: what the lines of the event that is still coming have said.
         self._data: list[str] = []
         self._type = ""
         self._id = last_event_id
-        # What that event and its unfinished line hold so far, in bytes.
+        # The size of that event without its unfinished line, in bytes; how many of its data lines are counted, and their part in it.
         self._size = 0
+        self._counted = 0
+        self._data_size = 0
+        self._failure: EventTooLargeError | None = None
         # The beginning of an event that is read once it is whole; then all of the above is empty.
         self._held = b""
         self._held_limit = min(HELD, max_event_size)
@@ -84,32 +93,49 @@ class EventStreamDecoder:
         Take the next bytes and return the events that they complete, oldest first.
 
         Raises:
-            EventTooLargeError: the event that is coming exceeds the limit. The decoder is of no use afterwards.
+            EventTooLargeError: an event exceeds the limit. Where the same bytes completed events before it, these are returned first, and
+                the next call raises, also one with no bytes. Nothing can be decoded afterwards.
         """
+        events: list[ServerSentEvent] = []
+        if self._failure is None:
+            self._feed(chunk, events)
+        if self._failure is not None and not events:
+            raise self._failure
+        return events
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the next call of `feed` raises, whatever it is given."""
+        return self._failure is not None
+
+    def _feed(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         if self._beginning is not None:
             chunk = self._strip_bom(chunk)
         if self._after_carriage_return or b"\r" in chunk:
             chunk = self._fold_line_breaks(chunk)
+        if self._in_comment:
+            _, line_end, chunk = chunk.partition(b"\n")
+            self._in_comment = not line_end
         if self._held:
             chunk, self._held = self._held + chunk, b""
-        events: list[ServerSentEvent] = []
         if self._line or self._data or self._type or self._id != self.last_event_id:
             end = chunk.find(b"\n\n") + 2
             self._take(chunk if end == 1 else chunk[:end], events)
-            if end == 1:
-                return events
+            if end == 1 or self._failure is not None:
+                return
             chunk = chunk[end:]
         # From here on a whole event is the next thing to come: the way of nearly all bytes.
         end = chunk.rfind(b"\n\n") + 2
         if end > 1:
-            if not self._take_plain(chunk[:end], events):
+            if end > self._max_event_size or not self._take_plain(chunk[:end], events):
                 self._take(chunk[:end], events)
+                if self._failure is not None:
+                    return
             chunk = chunk[end:]
         if chunk[:4] == b"id: " and len(chunk) <= self._held_limit and chunk.count(b"\n") <= 1:
             self._held = chunk
         elif chunk:
             self._take(chunk, events)
-        return events
 
     def _take_plain(self, chunk: bytes, events: list[ServerSentEvent]) -> bool:
         """
@@ -139,25 +165,47 @@ class EventStreamDecoder:
     def _take(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         """Take the next bytes by the general rule, line by line."""
         end = chunk.rfind(b"\n") + 1
-        if end == 0:
+        if end:
+            # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
+            lines = self._line + chunk[:end] if self._line else chunk[:end]
+            self._line.clear()
+            if self._size + len(lines) <= self._max_event_size:
+                self._measure(self._interpret(lines.decode("utf-8", "replace"), events))
+            else:
+                self._take_one_by_one(lines, events)
+            chunk = chunk[end:]
+        if not self._line and chunk[:1] == b":":
+            self._in_comment = True
+        elif chunk:
             self._line += chunk
-            self._grow(len(chunk))
-            return
-        # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
-        text = (self._line + chunk[:end] if self._line else chunk[:end]).decode("utf-8", "replace")
-        self._line = bytearray(chunk[end:])
-        if self._interpret(text, events):
-            self._size = sum(map(len, self._data))
-            self._grow(len(chunk) - end)
-        elif self._data or self._line:
-            self._grow(len(chunk))
-        else:
-            self._size = 0
+            self._check(len(self._line))
 
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._max_event_size:
-            raise EventTooLargeError(self._size, self._max_event_size)
+    def _take_one_by_one(self, lines: bytes, events: list[ServerSentEvent]) -> None:
+        """Take whole lines, one of which may make its event too large."""
+        for line in lines.split(b"\n")[:-1]:
+            if line[:1] == b":":
+                continue
+            self._check(len(line))
+            if self._failure is not None:
+                return
+            self._measure(self._interpret(line.decode("utf-8", "replace") + "\n", events))
+
+    def _check(self, line_size: int) -> None:
+        """Fail where the event is too large with a line of so many bytes."""
+        if self._failure is None and self._size + line_size > self._max_event_size:
+            self._failure = EventTooLargeError(self._size + line_size, self._max_event_size)
+
+    def _measure(self, dispatched: bool) -> None:
+        """Bring the size of the event that is coming up to date, at a cost that grows with its new lines only."""
+        if dispatched:
+            self._counted = self._data_size = 0
+        count = len(self._data)
+        if count > self._counted:
+            self._data_size += sum(map(_utf8_size, self._data[self._counted :])) + count - max(self._counted, 1)
+            self._counted = count
+        self._size = self._data_size + _utf8_size(self._type)
+        if self._id != self.last_event_id:
+            self._size += _utf8_size(self._id)
 
     def _strip_bom(self, chunk: bytes) -> bytes:
         """Leave out one byte order mark at the very beginning (section 9.2.5: the stream is decoded by "UTF-8 decode")."""
@@ -226,3 +274,7 @@ class EventStreamDecoder:
             # Any longer wait is as good as for ever, and int() refuses thousands of digits.
             digits = value.lstrip("0") or "0"
             self.retry = int(digits) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY
+
+
+def _utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -16,6 +16,8 @@ Body = TypeVar("Body")
 
 EpochMs = Annotated[str, msgspec.Meta(pattern="^[0-9]+$", description="milliseconds since 1970 in UTC, as digits")]
 Price = Annotated[Decimal, msgspec.Meta(description="a price in decimal notation, as a string")]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="milliseconds since 1970 in UTC")]
+"""A time that a request names: a number that JavaScript has too."""
 InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["R_100", "EURUSD"])]
 
 
@@ -129,7 +131,9 @@ class Instrument(msgspec.Struct, frozen=True):
     Attributes:
         id: the name in topics and requests.
         display_name: the name for people.
-        categories: where a list of markets shows it, from the general to the special.
+        categories: where a list of markets shows it, from the general to the special. The first is its market: `Synthetic Index`,
+            `Basket Index`, `Forex`, `Indices`, `Stocks`, `Cryptocurrency` or `Commodities`; the second a part of that, `Volatility` for
+            instance.
         pip_size: how many decimals its prices have.
         is_market_open: whether prices are coming.
         opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
@@ -207,6 +211,15 @@ class ErrorBody(msgspec.Struct, frozen=True):
     error: ErrorDetail
 
 
+MAX_MESSAGE = 500
+"""How many characters the message of an error has at most: it may name what a request holds, and must not become as large as that."""
+
+
+def error_body(code: str, message: str) -> ErrorBody:
+    """Return the body of an error, as every one is made; a message that is too long is cut."""
+    return ErrorBody(ErrorDetail(code, message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 1]}…"))
+
+
 class TicksHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
     Which recent ticks are wanted.
@@ -215,14 +228,14 @@ class TicksHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
         instrument_id: whose ticks.
         from_epoch_ms: the first time of interest, in milliseconds since 1970.
         to_epoch_ms: the last time of interest, in milliseconds since 1970; by default now.
-        granularity: at most one tick, the last, per so many seconds; by default all.
+        granularity: at most one tick, the last, per so many seconds, a day at most; by default all.
         count: at most so many, the newest.
     """
 
     instrument_id: str
-    from_epoch_ms: int | None = None
-    to_epoch_ms: int | None = None
-    granularity: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    from_epoch_ms: Milliseconds | None = None
+    to_epoch_ms: Milliseconds | None = None
+    granularity: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
 
 
@@ -240,8 +253,8 @@ class CandlesHistoryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     instrument_id: str
     granularity: int = 60
-    from_epoch_ms: int | None = None
-    to_epoch_ms: int | None = None
+    from_epoch_ms: Milliseconds | None = None
+    to_epoch_ms: Milliseconds | None = None
     count: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1000
 
 

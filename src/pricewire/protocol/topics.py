@@ -9,7 +9,8 @@ from typing import TypeVar, get_args
 
 import msgspec
 
-from pricewire.errors import InvalidTopicError
+from pricewire.errors import InvalidTopicError, quoted
+from pricewire.protocol.numbers import read_barrier, read_number, shortest, shortest_barrier
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, TradeType
 
 Choice = TypeVar("Choice")
@@ -20,9 +21,6 @@ GRANULARITIES = (60, 120, 180, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86
 INSTRUMENT_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 ACCOUNT_UUID = re.compile(r"[A-Za-z0-9\-]{1,64}")
-
-NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
-"""A stake or a barrier, without its sign."""
 
 DURATION = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -88,7 +86,7 @@ class ContractPriceTopic(msgspec.Struct, frozen=True):
     What a contract with a given payout would cost, as `contract_price:CALL:R_100:5:minutes:USD:20:1250`.
 
     Attributes:
-        trade_type: `CALL` wins above the strike, `PUT` below.
+        trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
         instrument_id: on whose price.
         duration: how long it would last, in units.
         duration_unit: the unit.
@@ -162,7 +160,7 @@ FORMS = (
     "ticks:<instrument>",
     "candles:<instrument>:<seconds>",
     "proposal:<product>:<instrument>:<duration>:<unit>:<stake>:<true|false>[:<barrier>]",
-    "contract_price:<CALL|PUT>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
+    "contract_price:<CALL|PUT|TOUCH|NOTOUCH>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
     "contracts:<account>",
     "open_contracts:<account>",
     "closed_contracts:<account>",
@@ -175,6 +173,11 @@ ACCOUNT_TOPICS: dict[str, type[AccountTopic]] = {
     "closed_contracts": ClosedContractsTopic,
     "balance": BalanceTopic,
 }
+
+
+def is_quote(name: str) -> bool:
+    """Return whether a topic, by its text, is a quote."""
+    return name.startswith(("proposal:", "contract_price:"))
 
 
 def parse_topic(text: str) -> Topic:
@@ -199,9 +202,9 @@ def parse_topic(text: str) -> Topic:
         return parse_contract_price(rest, text)
     if kind in ACCOUNT_TOPICS:
         if ACCOUNT_UUID.fullmatch(rest) is None:
-            raise InvalidTopicError(f"topic {text!r}: account {rest!r} is not 1 to 64 letters, digits and '-'")
+            raise InvalidTopicError(f"topic {quoted(text)}: account {quoted(rest)} is not 1 to 64 letters, digits and '-'")
         return ACCOUNT_TOPICS[kind](rest)
-    raise InvalidTopicError(f"topic {text!r} is none of {', '.join(map(repr, FORMS))}")
+    raise InvalidTopicError(f"topic {quoted(text)} is none of {', '.join(map(repr, FORMS))}")
 
 
 def parse_proposal(rest: str, topic: str) -> ProposalTopic:
@@ -213,7 +216,7 @@ def parse_proposal(rest: str, topic: str) -> ProposalTopic:
     """
     parts = rest.split(":")
     if len(parts) not in (6, 7):
-        raise InvalidTopicError(f"topic {topic!r} is not of the form {FORMS[2]!r}")
+        raise InvalidTopicError(f"topic {quoted(topic)} is not of the form {FORMS[2]!r}")
     product_id, instrument_id, duration, unit, stake, allow_equals = parts[:6]
     return ProposalTopic(
         parse_choice(product_id, PRODUCT_IDS, "product", topic),
@@ -235,10 +238,10 @@ def parse_contract_price(rest: str, topic: str) -> ContractPriceTopic:
     """
     parts = rest.split(":")
     if len(parts) not in (6, 7):
-        raise InvalidTopicError(f"topic {topic!r} is not of the form {FORMS[3]!r}")
+        raise InvalidTopicError(f"topic {quoted(topic)} is not of the form {FORMS[3]!r}")
     trade_type, instrument_id, duration, unit, currency, payout = parts[:6]
     if CURRENCY.fullmatch(currency) is None:
-        raise InvalidTopicError(f"topic {topic!r}: currency {currency!r} is not a code of 3 to 5 capital letters")
+        raise InvalidTopicError(f"topic {quoted(topic)}: currency {quoted(currency)} is not a code of 3 to 5 capital letters")
     return ContractPriceTopic(
         parse_choice(trade_type, TRADE_TYPES, "trade type", topic),
         parse_instrument_id(instrument_id, topic),
@@ -258,7 +261,7 @@ def parse_choice(text: str, choices: Mapping[str, Choice], name: str, topic: str
         InvalidTopicError: it is none of the choices.
     """
     if text not in choices:
-        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is none of {', '.join(choices)}")
+        raise InvalidTopicError(f"topic {quoted(topic)}: {name} {quoted(text)} is none of {', '.join(choices)}")
     return choices[text]
 
 
@@ -270,7 +273,7 @@ def parse_duration(text: str, topic: str) -> int:
         InvalidTopicError: the text is not a whole number above 0.
     """
     if DURATION.fullmatch(text) is None:
-        raise InvalidTopicError(f"topic {topic!r}: duration {text!r} is not a whole number above 0 of at most 9 digits")
+        raise InvalidTopicError(f"topic {quoted(topic)}: duration {quoted(text)} is not a whole number above 0 of at most 9 digits")
     return int(text)
 
 
@@ -281,9 +284,10 @@ def parse_number(text: str, name: str, topic: str) -> Decimal:
     Raises:
         InvalidTopicError: the text is not a number in decimal notation, without a sign.
     """
-    if NUMBER.fullmatch(text) is None:
-        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is not a number in decimal notation of at most 12 digits")
-    return Decimal(shortest(Decimal(text)))
+    number = read_number(text)
+    if number is None:
+        raise InvalidTopicError(f"topic {quoted(topic)}: {name} {quoted(text)} is not a number in decimal notation of at most 12 digits")
+    return Decimal(shortest(number))
 
 
 def parse_barrier(text: str, name: str, topic: str) -> str:
@@ -293,21 +297,10 @@ def parse_barrier(text: str, name: str, topic: str) -> str:
     Raises:
         InvalidTopicError: the text is not a number in decimal notation, with or without a sign.
     """
-    if NUMBER.fullmatch(text[1:] if text[:1] in ("+", "-") else text) is None:
-        raise InvalidTopicError(f"topic {topic!r}: {name} {text!r} is neither a price nor an offset with its sign")
-    return shortest_barrier(text)
-
-
-def shortest(number: Decimal) -> str:
-    """Return a number in decimal notation without zeros that say nothing."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def shortest_barrier(barrier: str) -> str:
-    """Return a barrier with its sign, where it has one, and without zeros that say nothing."""
-    sign = barrier[0] if barrier[0] in "+-" else ""
-    return sign + shortest(Decimal(barrier[len(sign) :]))
+    barrier = read_barrier(text)
+    if barrier is None:
+        raise InvalidTopicError(f"topic {quoted(topic)}: {name} {quoted(text)} is neither a price nor an offset with its sign")
+    return barrier
 
 
 def parse_instrument_id(text: str, topic: str) -> str:
@@ -318,7 +311,7 @@ def parse_instrument_id(text: str, topic: str) -> str:
         InvalidTopicError: the text is not 1 to 64 letters, digits, `_`, `.` and `-`.
     """
     if INSTRUMENT_ID.fullmatch(text) is None:
-        raise InvalidTopicError(f"topic {topic!r}: instrument {text!r} is not 1 to 64 letters, digits, '_', '.' and '-'")
+        raise InvalidTopicError(f"topic {quoted(topic)}: instrument {quoted(text)} is not 1 to 64 letters, digits, '_', '.' and '-'")
     return text
 
 
@@ -332,4 +325,4 @@ def parse_granularity(text: str) -> int:
     for granularity in GRANULARITIES:
         if text == str(granularity):
             return granularity
-    raise InvalidTopicError(f"granularity {text!r} is none of {', '.join(map(str, GRANULARITIES))} seconds")
+    raise InvalidTopicError(f"granularity {quoted(text)} is none of {', '.join(map(str, GRANULARITIES))} seconds")

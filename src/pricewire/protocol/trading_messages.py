@@ -8,7 +8,6 @@ parameter: the server writes texts (`Amount`), because `Decimal("0E-8")` would n
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
@@ -17,14 +16,17 @@ from pricewire.protocol.messages import InstrumentId, Price
 
 Money = TypeVar("Money")
 
-Amount = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="an amount of money in decimal notation")]
-Stake = Annotated[Decimal, msgspec.Meta(description="an amount of money in decimal notation, as a string or a number")]
-Barrier = Annotated[str, msgspec.Meta(description="a price (`1250.00`), or an offset from the spot with its sign (`+0.57`)")]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^[+\-]?[0-9]+(\.[0-9]+)?$", description="an amount of money in decimal notation")]
+Stake = Annotated[
+    Annotated[str, msgspec.Meta(max_length=64)] | float,
+    msgspec.Meta(description="an amount of money in decimal notation, as a string or a number"),
+]
+Barrier = Annotated[str, msgspec.Meta(max_length=64, description="a price (`1250.00`), or an offset from the spot with its sign (`+0.57`)")]
 
 ProductId = Literal["rise_fall", "high_low", "touch"]
 Variant = Literal["rise", "fall", "higher", "lower", "touch", "no_touch"]
 DurationUnit = Literal["ticks", "seconds", "minutes", "hours", "days"]
-TradeType = Literal["CALL", "PUT"]
+TradeType = Literal["CALL", "PUT", "TOUCH", "NOTOUCH"]
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -182,11 +184,12 @@ class ContractDetails(msgspec.Struct, Generic[Money], frozen=True, gc=False, kw_
         is_sold: whether it was sold before.
         is_valid_to_sell: whether it can be sold now.
         potential_payout: what it pays if it wins.
-        profit_loss: `bid_price` less the stake.
+        profit_loss: `bid_price` less the stake, always with its sign: `+12.57`, `-3.00`, `+0.00`.
         reference_id: the contract's name for people and receipts.
         stake: what was paid for it.
         variant: which side of the product.
-        tick_stream: the ticks of its life, the newest 100, oldest first; in an event `contract_updated` only the newest.
+        tick_stream: the ticks of its life, the newest 100, oldest first; in an event
+            `contract_updated` and in a list of open contracts only the newest, in a list of closed ones none.
     """
 
     allow_equals: bool
@@ -355,7 +358,7 @@ class ContractPrice(msgspec.Struct, Generic[Money], frozen=True):
         spot: the price of the instrument.
         strike: the barrier.
         price: what the contract costs.
-        trade_type: `CALL` wins above the strike, `PUT` below.
+        trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
         instrument: on whose price.
         currency: of the amounts.
         payout: what the contract would pay.

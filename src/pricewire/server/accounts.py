@@ -29,7 +29,7 @@ async def log_in(
     request: AnyRequest, authority: NamedDependency[Authority], admission: NamedDependency[Admission], data: JSONBody[LoginRequest]
 ) -> LoginBody:
     """
-    Log in, and get a token that is good for an hour.
+    Log in, and get a token that is good for an hour, or as long as the request says.
 
     A wrong password and an unknown account are the same from outside, also in the time that they take. The body is not wrapped in `data`.
     """
@@ -41,7 +41,8 @@ async def log_in(
         raise unauthorized("there is no account with this name and password")
     if account.status != "active":
         raise ForbiddenError("the account is suspended")
-    return LoginBody(authority.tokens.issue(account.uuid))
+    # The generation of the row that had the password: where it has been changed meanwhile, this token is dead already.
+    return LoginBody(authority.tokens.issue(account.uuid, lifetime=data.lifetime_seconds, generation=account.generation))
 
 
 @post("/v1/logout", status_code=200, responses={**PROTECTED, **UNAVAILABLE}, security=SECURITY)

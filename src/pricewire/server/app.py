@@ -34,7 +34,7 @@ from pricewire.server.problems import EXCEPTION_HANDLERS, is_refusal
 from pricewire.server.requests import candles_history, list_instruments, ticks_history
 from pricewire.server.selection import provide_selection
 from pricewire.server.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
-from pricewire.server.trading import buy, list_products, sell, show_product
+from pricewire.server.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.trading.desk import Desk
 
@@ -49,6 +49,7 @@ TRADING_ROUTES = (
     give_ticket,
     list_products,
     show_product,
+    show_balance,
     buy,
     sell,
     stream_protected_topics,
@@ -84,8 +85,8 @@ def create_app(
         FeedError: two feeds bring the same instrument.
     """
     prices = Prices(feeds, heartbeat=heartbeat)
-    house = House(prices, trading)
     admission = Admission(limits, trusted_proxies)
+    house = House(prices, trading, open_contracts=admission.limits.open_contracts_per_account)
     metrics = Metrics(prices.hub, admission)
 
     def losses() -> dict[str, int]:

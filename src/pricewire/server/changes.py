@@ -10,21 +10,23 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
+from pricewire.errors import quoted
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, Visitor, unauthorized
+from pricewire.server.auth.guard import FORBIDDEN, UNAUTHORIZED, AnyRequest, Visitor, confirm, require_topics, unauthorized
 from pricewire.server.auth.tokens import Token
 from pricewire.server.entrance import Entrance
 from pricewire.server.prices import Prices
-from pricewire.server.problems import INVALID, ForbiddenError, InvalidParametersError, UnknownError
+from pricewire.server.problems import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
 
-@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM})
+@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
 async def change_stream(
+    request: AnyRequest,
     prices: NamedDependency[Prices],
     entrance: NamedDependency[Entrance],
     authority: NamedDependency[Authority | None],
@@ -41,19 +43,27 @@ async def change_stream(
     """
     found = prices.hub.find(stream_id)
     if found is None:
-        raise UnknownError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
+        raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
     stream, subscription = found
     token = owner(stream_id, authority, visitor)
     if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
     strangers = sorted(set(data.remove).difference(subscription.topics))
     if strangers:
-        raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
-    added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
+        raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(quoted, strangers))}")
+    # A stream that lives by no token would outlive this one.
+    owned = visitor if token is not None else Visitor(None)
+    require_topics(map(parse_topic, subscription.topics), owned.token)
+    asked = [parse_topic(text) for text in data.add]
+    entrance.charge(request, asked, carried=len(subscription.topics))
+    added = await entrance.check(asked, owned)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
+    if authority is not None and visitor.token is not None:
+        confirm(authority, visitor.token)
+    entrance.carry(stream_id, topics)
     if token is not None and authority is not None and visitor.token is not None:
         token = authority.lives.prolong(stream_id, visitor.token)
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from pricewire.hub.event import Form
-from pricewire.protocol.topics import AccountTopic, CandlesTopic, TicksTopic, Topic
+from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import AnyRequest, Visitor, unauthorized
+from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics
 from pricewire.server.event_stream import EventStream
 from pricewire.server.limits import Admission
 from pricewire.server.logs import logged
 from pricewire.server.prices import Prices
-from pricewire.server.problems import ForbiddenError, InvalidParametersError
+from pricewire.server.problems import InvalidParametersError
 
 
 class Entrance:
@@ -40,10 +40,12 @@ class Entrance:
             UnknownInstrumentError: no feed brings the instrument of one.
             MarketClosedError: the instrument of one has no price yet.
             UnauthorizedError: one is an account's, and the visitor shows no token.
-            ForbiddenError: one is another account's.
+            ForbiddenError: one is another account's, or the visitor's token is not for reading.
         """
         self.count(topics)
-        return [await self._check(topic, visitor) for topic in topics]
+        if self._authority is not None:
+            require_topics(topics, visitor.token)
+        return [await self._check(topic) for topic in topics]
 
     def count(self, topics: Collection[object]) -> None:
         """
@@ -55,6 +57,33 @@ class Entrance:
         limit = self._admission.limits.topics_per_stream
         if len(topics) > limit:
             raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
+
+    def charge(self, request: AnyRequest, topics: Collection[Topic], *, carried: int | None = None) -> None:
+        """
+        Refuse a request for more than its address may ask for, before anything is done for it.
+
+        Args:
+            request: the request.
+            topics: what it asks for.
+            carried: how many topics the stream has that it changes; None for a new stream.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        self.count(topics)
+        quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
+        self._admission.ask_for_topics(self._admission.client(request.scope), len(topics), quotes, carried=carried)
+
+    def carry(self, stream_id: str, topics: Collection[str]) -> None:
+        """
+        Have an open stream carry topics, instead of what it has.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit of quotes.
+        """
+        place = self._admission.place(stream_id)
+        if place is not None:
+            place.carry(topics)
 
     async def open(
         self,
@@ -83,12 +112,17 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
+            UnauthorizedError: the token has ended meanwhile.
         """
+        self.charge(request, topics)
         names = await self.check(topics, visitor)
         with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
+            place.carry(names)
             stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
+            place.name(stream.stream_id)
             stream.on_close = place.give_back
             if visitor.token is not None and self._authority is not None:
+                confirm(self._authority, visitor.token)
                 lives = self._authority.lives
                 lives.begin(stream.stream_id, visitor.token)
 
@@ -99,15 +133,10 @@ class Entrance:
                 stream.on_close = close
             return logged(stream, endpoint=endpoint, topics=len(names))
 
-    async def _check(self, topic: Topic, visitor: Visitor) -> str:
+    async def _check(self, topic: Topic) -> str:
         if isinstance(topic, TicksTopic | CandlesTopic):
             return self._prices.check(topic)
         desk = self._prices.desk
         if desk is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
-        if isinstance(topic, AccountTopic):
-            if visitor.token is None:
-                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and show its token")
-            if visitor.token.account != topic.account_uuid:
-                raise ForbiddenError(f"topic {str(topic)!r} is another account's")
         return str(await desk.prepare(topic))

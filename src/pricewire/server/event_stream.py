@@ -14,7 +14,7 @@ import msgspec
 from pricewire.hub.event import Form, envelope
 from pricewire.hub.hub import Hub, Outcome
 from pricewire.hub.streams import Stream, Subscription
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import error_body
 from pricewire.server.fallback import FallbackStream
 from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.types import Receive, Scope, Send
@@ -52,7 +52,7 @@ class EventStream(ResponseBase):
         topics: what to stream.
         form: how events are shown; `pricewire.envelope` says which topic each belongs to, `pricewire.plain` sends the message alone.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
-        control: whether a stream that could not resume says so by an event `reset`.
+        control: whether named events come beside the data: `reset` where it could not resume, `stale`, `error` before its end.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
         on_close: called once when the stream has ended, however it ended.
 
@@ -138,7 +138,7 @@ class EventStream(ResponseBase):
 
 
 async def _refuse(send: Send) -> None:
-    body = msgspec.json.encode(ErrorBody(ErrorDetail("SERVER_DRAINING", "the server is stopping; reconnect")))
+    body = msgspec.json.encode(error_body("SERVER_DRAINING", "the server is stopping; reconnect"))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

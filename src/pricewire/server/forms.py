@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -9,7 +11,9 @@ import msgspec
 
 from pricewire.hub.event import Event, Form
 from pricewire.protocol.messages import InstrumentPrice, TickBody
-from pricewire.protocol.trading_messages import ClosedContractsBody, ContractsBody, Pagination
+from pricewire.protocol.topics import ClosedContractsTopic, OpenContractsTopic
+
+ContractListTopic = OpenContractsTopic | ClosedContractsTopic
 
 
 def data_form(event: Event, merged: int) -> bytes:
@@ -17,26 +21,23 @@ def data_form(event: Event, merged: int) -> bytes:
     return b'{"data":%b}' % event.json
 
 
-@lru_cache(maxsize=1024)
-def contract_form(contract_id: str) -> Form:
+@dataclass(frozen=True)
+class ContractForm:
     """
-    Return a form that shows one contract of a list of contracts.
+    Shows one contract of a list of contracts, with the ticks of its life, which the list has not.
 
-    Args:
+    Attributes:
+        topic: the list.
         contract_id: which one.
+        choose: returns the list with that contract alone.
     """
 
-    def show(event: Event, merged: int) -> bytes:
-        body = event.message
-        if not isinstance(body, ContractsBody | ClosedContractsBody):
-            raise TypeError(f"a contract is chosen from a list of contracts, not from {type(body).__name__}")
-        chosen = [contract for contract in body.contracts if contract.contract_id == contract_id]
-        body = msgspec.structs.replace(body, contracts=chosen)
-        if isinstance(body, ClosedContractsBody):
-            body = msgspec.structs.replace(body, pagination=Pagination(1, body.pagination.limit, len(chosen), len(chosen)))
-        return b'{"data":%b}' % msgspec.json.encode(body)
+    topic: ContractListTopic
+    contract_id: str
+    choose: Callable[[ContractListTopic, str], object]
 
-    return show
+    def __call__(self, event: Event, merged: int) -> bytes:
+        return b'{"data":%b}' % msgspec.json.encode(self.choose(self.topic, self.contract_id))
 
 
 def ticks_form(event: Event, merged: int) -> bytes:

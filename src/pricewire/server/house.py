@@ -15,7 +15,7 @@ from pricewire.errors import AccountError
 from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
 from pricewire.server.auth.authority import Authority
 from pricewire.server.auth.keys import KeySource
-from pricewire.server.auth.passwords import DEMO, hash_password
+from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.tokens import TokenRules
 from pricewire.server.prices import Prices
 from pricewire.trading.accounts import Accounts
@@ -65,12 +65,14 @@ class House:
     Args:
         prices: see above.
         setup: what trading needs; None for a house without.
+        open_contracts: how many an account may have at once.
     """
 
-    def __init__(self, prices: Prices, setup: TradingSetup | None) -> None:
+    def __init__(self, prices: Prices, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
         self.prices = prices
         self.authority: Authority | None = None
         self._setup = setup
+        self._open_contracts = open_contracts
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -96,12 +98,22 @@ class House:
             stack.push_async_callback(database.close)
             if setup.demo_account:
                 await add_demo_account(Accounts(database))
+            else:
+                await close_demo_account(Accounts(database))
             self.authority = Authority(database, setup.keys, setup.rules, self.prices.hub, demo_account=setup.demo_account)
             stack.push_async_callback(self.authority.aclose)
+            await self.authority.load()
             await stack.enter_async_context(running(self.authority.run()))
             ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
             ledger = Ledger(database, ticks)
-            desk = Desk(self.prices.market, ledger, self.authority.accounts, self.prices.hub.publish, products=setup.products)
+            desk = Desk(
+                self.prices.market,
+                ledger,
+                self.authority.accounts,
+                self.prices.hub.publish,
+                products=setup.products,
+                open_contracts=self._open_contracts,
+            )
             now_ms = time.time_ns() // 1_000_000
             await desk.restore(await recover(ledger, ticks, now_ms), ticks)
             for instrument in self.prices.market.instruments():
@@ -118,6 +130,17 @@ async def add_demo_account(accounts: Accounts) -> None:
         # Two processes may start at once.
         with contextlib.suppress(AccountError):
             await accounts.add(DEMO, password_hash=hash_password(DEMO), balance=DEMO_BALANCE)
+
+
+async def close_demo_account(accounts: Accounts) -> None:
+    """
+    End the tokens that the demo account has from a time when nobody else reached the server; its password opens nothing without it, either.
+
+    It is left alone where it has a password of its own by now.
+    """
+    account = await accounts.find(DEMO)
+    if account is not None and account.password_hash is not None and await asyncio.to_thread(matches, DEMO, account.password_hash):
+        await accounts.end_tokens(DEMO)
 
 
 @contextlib.asynccontextmanager

@@ -6,13 +6,15 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any
 
 from pricewire.errors import PricewireError, StreamRefusedError
+from pricewire.protocol.topics import is_quote
 from pricewire.server.addresses import Address, Network, client_address, household
+from pricewire.server.rates import AddressRates, LiveQuotes
 
 if sys.platform != "win32":
     import resource
@@ -22,6 +24,15 @@ MAX_RETRY_AFTER = 30.0
 
 PLACE_RETRY_AFTER = 5.0
 """How long to wait where a stream has to end first, in seconds. When one will, nobody knows."""
+
+QUOTE_COST = 20
+"""What it costs to begin a quote, as a multiple of a topic of ticks: measured, 0.2 ms and 0.01 ms."""
+
+CHANGE_COST = 20
+"""What it costs to change a stream besides its topics, likewise."""
+
+HISTORY_COST = 250
+"""What a request for a history costs besides its rows, in rows: candles are merged from all minutes of the time that is asked for."""
 
 SPARE_FILES = 200
 """Open files of a process besides its streams: requests that are no streams, connections kept alive, recordings."""
@@ -39,6 +50,18 @@ class Limits:
             is a stream for each of its machines.
         streams_per_account: open streams of one account, from wherever: 64 are a dozen of pages and programs with several streams each.
         topics_per_stream: topics of one stream: more than a page shows, and within the length of a request line that servers accept.
+        quotes: distinct proposals and contract prices with streams. Each takes some 60 microseconds of a core with every tick, so 2,000 on
+            instruments with a tick a second are an eighth of a core; and each stream that has one takes a write with every tick besides.
+        quotes_per_address: those of the streams of one address, so that eight addresses are needed to have them all.
+        quotes_per_stream: those of one stream. One that begins takes some 0.2 ms, so a request for all 50 holds the loop for 10 ms.
+        topics_per_second: topics that one address may ask for, by opening streams and by changing them. A quote counts as 20, and so does a
+            change besides what the stream has then; so all of it is a twentieth of a core.
+        history_rows_per_second: ticks and candles that one address may ask for. A request counts as 250 besides. 10,000 are some
+            5 % of a core.
+        address_burst_seconds: how many seconds' worth of the last two an address may have at once after a quiet time: an office of 256
+            pages that reconnect, each with 100 topics.
+        open_contracts_per_account: how many contracts an account may have open. The stream of their list has all of them with every tick:
+            300 kB for 500.
         new_streams_per_second: how many streams may start. Starting one takes some 0.2 ms of a core, so 1,000 are a fifth of it, and prices
             go on flowing to those that are in.
         burst_seconds: how many seconds' worth of new streams a quiet server lets in at once: of 5,000 that were cut, 2,000 are back at
@@ -56,6 +79,13 @@ class Limits:
     streams_per_address: int = 256
     streams_per_account: int = 64
     topics_per_stream: int = 250
+    quotes: int = 2000
+    quotes_per_address: int = 250
+    quotes_per_stream: int = 50
+    topics_per_second: float = 5000.0
+    history_rows_per_second: float = 10_000.0
+    address_burst_seconds: float = 10.0
+    open_contracts_per_account: int = 500
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192
@@ -131,6 +161,7 @@ class Admission:
     Attributes:
         limits: what is let in.
         open: open streams of each endpoint.
+        quotes: the quotes that these have.
         refusals: how many requests were refused, for each reason.
 
     Args:
@@ -156,6 +187,11 @@ class Admission:
         self._jitter = jitter
         self._addresses = Tally()
         self._accounts = Tally()
+        burst = self.limits.address_burst_seconds
+        self._topic_rates = AddressRates(self.limits.topics_per_second, self.limits.topics_per_second * burst)
+        self._history_rates = AddressRates(self.limits.history_rows_per_second, self.limits.history_rows_per_second * burst)
+        self._places: dict[str, Place] = {}
+        self.quotes = LiveQuotes(self.limits.quotes_per_stream, self.limits.quotes_per_address, self.limits.quotes)
         self._bucket = TokenBucket(self.limits.new_streams_per_second, self.limits.new_streams_per_second * self.limits.burst_seconds)
 
     def client(self, scope: Mapping[str, Any]) -> Address | None:
@@ -198,13 +234,72 @@ class Admission:
             self._accounts.add(account)
         return Place(self, endpoint, key, account)
 
-    def leave(self, endpoint: str, key: Hashable, account: str | None) -> None:
+    def ask_for_topics(self, client: Address | None, topics: int, quotes: Collection[str], *, carried: int | None = None) -> None:
+        """
+        Let a request ask for topics, before they are looked at: to look at a quote costs as much as twenty others.
+
+        Args:
+            client: the address that it comes from.
+            topics: how many it asks for.
+            quotes: those of them that are quotes, each once.
+            carried: how many topics the open stream has that is to be changed; None for a new stream.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        if (refusal := self.quotes.refusal(None, (), quotes)) is not None:
+            raise self._refused(*refusal, PLACE_RETRY_AFTER)
+        cost = topics + QUOTE_COST * len(quotes) + (0 if carried is None else CHANGE_COST + carried)
+        what = f"this address may ask for {self.limits.topics_per_second:g} topics per second, its limit: ask less often, or for fewer"
+        self._charge(self._topic_rates, "topics", client, cost, what)
+
+    def ask_for_history(self, client: Address | None, rows: int) -> None:
+        """
+        Let a request ask for a history.
+
+        Args:
+            client: the address that it comes from.
+            rows: how many ticks or candles it asks for at most.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        limit = self.limits.history_rows_per_second
+        what = f"this address may ask for {limit:g} rows of history per second, its limit: ask less often, or for fewer"
+        self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
+
+    def place(self, stream_id: str) -> Place | None:
+        """Return the place of an open stream; None where there is none."""
+        return self._places.get(stream_id)
+
+    def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
+        """
+        Count a stream's distinct quotes; its `Place` calls this.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        if (refusal := self.quotes.refusal(key, old, new)) is not None:
+            raise self._refused(*refusal, PLACE_RETRY_AFTER)
+        self.quotes.change(key, old, new)
+
+    def name(self, stream_id: str, place: Place) -> None:
+        """Have a stream's place found by its id; the place calls this."""
+        self._places[stream_id] = place
+
+    def leave(self, endpoint: str, key: Hashable, account: str | None, stream_id: str | None) -> None:
         """Count a stream as ended; its `Place` calls this."""
+        if stream_id is not None:
+            del self._places[stream_id]
         self.open[endpoint] -= 1
         if key is not None:
             self._addresses.remove(key)
         if account is not None:
             self._accounts.remove(account)
+
+    def _charge(self, rates: AddressRates, reason: str, client: Address | None, cost: float, message: str) -> None:
+        if client is not None and (wait := rates.take(household(client), cost, self._clock())) > 0:
+            raise self._refused(reason, message, wait)
 
     def _refused(self, reason: str, message: str, wait: float) -> StreamRefusedError:
         self.refusals[reason] += 1
@@ -222,13 +317,36 @@ class Place:
             return EventStream(hub, topics, on_close=place.give_back)
     """
 
-    __slots__ = ("_account", "_admission", "_endpoint", "_key")
+    __slots__ = ("_account", "_admission", "_endpoint", "_key", "_quotes", "_stream_id")
 
     def __init__(self, admission: Admission, endpoint: str, key: Hashable, account: str | None) -> None:
         self._account = account
         self._admission: Admission | None = admission
         self._endpoint = endpoint
         self._key = key
+        self._quotes: frozenset[str] = frozenset()
+        self._stream_id: str | None = None
+
+    def name(self, stream_id: str) -> None:
+        """Have the stream found by its id, to be changed."""
+        if self._admission is not None:
+            self._stream_id = stream_id
+            self._admission.name(stream_id, self)
+
+    def carry(self, topics: Iterable[str]) -> None:
+        """
+        Have the stream carry topics, instead of what it has.
+
+        Args:
+            topics: their names in canonical form.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit of quotes.
+        """
+        quotes = frozenset(filter(is_quote, topics))
+        if self._admission is not None and quotes != self._quotes:
+            self._admission.carry(self._key, self._quotes, quotes)
+            self._quotes = quotes
 
     def __enter__(self) -> Place:
         return self
@@ -239,9 +357,11 @@ class Place:
 
     def give_back(self) -> None:
         """Make room for another; harmless where it was given back already."""
-        admission, self._admission = self._admission, None
+        admission = self._admission
         if admission is not None:
-            admission.leave(self._endpoint, self._key, self._account)
+            self.carry(())
+            self._admission = None
+            admission.leave(self._endpoint, self._key, self._account, self._stream_id)
 
 
 def allow_open_files(streams: int) -> int | None:

@@ -3,19 +3,22 @@ Logs: lines for people on a terminal, JSON for programs everywhere else.
 
 What is logged holds no token, no query (where tickets stand), no header and no client's address: whoever reads logs is to learn what
 the server does, not whom it serves.
+
+What comes from a request may stand in a message or in the text of an exception, and hold anything: line breaks, to feign lines, and escape
+sequences, to take over the terminal. So only printable characters are written as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
-
-import msgspec
 
 from pricewire.server.event_stream import EventStream
 
@@ -56,7 +59,9 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        text = json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
+        # JSON itself asks only for some of them: the rest would come to whoever looks at the file on a terminal.
+        return text if text.isprintable() else "".join(each if each.isprintable() else json_escape(each) for each in text)
 
 
 class PlainFormatter(logging.Formatter):
@@ -67,15 +72,29 @@ class PlainFormatter(logging.Formatter):
         parts = [self.formatTime(record, "%H:%M:%S")]
         if record.levelno != logging.INFO:
             parts.append(record.levelname)
-        parts += [record.getMessage(), *(f"{name}={value}" for name, value in extras(record).items())]
+        parts += [record.getMessage().rstrip(), *(f"{name}={value}" for name, value in extras(record).items())]
+        line = escaped(" ".join(parts))
         if record.exc_info:
-            parts.append("\n" + self.formatException(record.exc_info))
-        return " ".join(parts)
+            # Indented, so that no line of an exception's text looks like one of the log.
+            trace = "\n".join(escaped(line) for line in self.formatException(record.exc_info).split("\n"))
+            return f"{line}\n{textwrap.indent(trace, '    ', lambda _: True)}"
+        return line
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
     """Return what came into a record by `extra=`."""
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
+
+
+def escaped(text: str) -> str:
+    r"""Return a text with every character that is not printable as Python writes it: `\x1b`, `\n`, `\u202e`."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def json_escape(character: str) -> str:
+    """Return a character as a string of JSON may have any: in UTF-16. Source: RFC 8259, section 7."""
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
 def logged(stream: EventStream, *, endpoint: str, topics: int, clock: Callable[[], float] = time.monotonic) -> EventStream:

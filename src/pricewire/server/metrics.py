@@ -22,7 +22,7 @@ from pricewire.server.types import Scope
 ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
 
-REASONS = ("account", "address", "process", "rate", "parameters", "request_too_large")
+REASONS = ("account", "address", "process", "rate", "quotes", "topics", "history", "parameters", "request_too_large")
 """Why requests are refused."""
 
 DELAY_INTERVAL = 0.1
@@ -97,6 +97,7 @@ class ServerCollector(Collector):
         yield streams
         yield GaugeMetricFamily("pricewire_streams_lagging", "Open streams that cannot be written to at the moment.", hub.lagging)
         yield GaugeMetricFamily("pricewire_topics", "Topics that have streams or events.", len(hub.topics))
+        yield GaugeMetricFamily("pricewire_quotes", "Distinct proposals and contract prices with streams.", len(self._admission.quotes))
         started = CounterMetricFamily("pricewire_streams_started", "Streams, by how they started.", labels=["outcome"])
         started.add_metric(["snapshot"], counters.streams_opened - counters.resumed - counters.reset)
         started.add_metric(["resumed"], counters.resumed)

@@ -13,6 +13,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
+from pricewire.errors import quoted
+
 PAGE = Path(__file__).parent / "page"
 
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
@@ -46,12 +48,14 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
 def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return a file that the page is made of, as the build has compressed it where the reader takes that: a quarter of the bytes."""
-    path = PAGE / "assets" / name
+    # By what there is: a path that a request makes up may be one that the system refuses to look at.
+    files = {path.name: path for path in (PAGE / "assets").iterdir() if path.is_file()}
     headers = {"cache-control": FOREVER, "vary": "Accept-Encoding"}
-    packed = path.with_name(f"{name}.gz")
-    if GZIP.search(request.headers.get("accept-encoding", "").lower()) and packed.is_file():
+    path = files.get(name)
+    packed = files.get(f"{name}.gz")
+    if packed is not None and GZIP.search(request.headers.get("accept-encoding", "").lower()):
         path = packed
         headers["content-encoding"] = "gzip"
-    elif not path.is_file():
-        raise NotFoundException(f"the page has no file {name!r}")
+    if path is None:
+        raise NotFoundException(f"the page has no file {quoted(name)}")
     return Response(path.read_bytes(), media_type=guess_type(name)[0] or "application/octet-stream", headers=headers)

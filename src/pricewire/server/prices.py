@@ -16,6 +16,15 @@ from pricewire.trading.store.ticks import RecordedTicks
 
 logger = logging.getLogger(__name__)
 
+QUOTE_LOG = LogLimits(count=16, linger=0.0)
+"""Of a quote: it costs something with each tick, so it ends with its last stream; and one of 2,000 with a log of 1,000 events is 2 MB."""
+
+LIST_LOG = LogLimits(count=16)
+"""Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
+
+LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
+"""How far the logs of topics reach back, by their kinds; of the others as `Prices` is told."""
+
 
 class Prices:
     """
@@ -38,7 +47,8 @@ class Prices:
         self.recorder: RecordedTicks | None = None
         self._building: dict[str, CandleBody] = {}
         self.market = Market(feeds, self._publish, on_stale=self._stale)
-        self.hub = Hub(limits=limits, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
+        self._limits = limits or LogLimits()
+        self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
 
     def check(self, topic: TicksTopic | CandlesTopic) -> str:
         """
@@ -49,6 +59,9 @@ class Prices:
         """
         self.market.instrument(topic.instrument_id)
         return str(topic)
+
+    def _limits_of(self, name: str) -> LogLimits:
+        return LOGS.get(name.partition(":")[0], self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         if isinstance(message, Tick):

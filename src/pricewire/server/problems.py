@@ -23,11 +23,12 @@ from pricewire.errors import (
     PricewireError,
     StreamRefusedError,
     TooManyAttemptsError,
+    TooManyContractsError,
     TradeRefusedError,
     UnknownContractError,
     UnknownInstrumentError,
 )
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ CODES = {
 CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
+    TooManyContractsError: "TOO_MANY_CONTRACTS",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
     MarketClosedError: "MARKET_CLOSED",
 }
@@ -103,7 +105,7 @@ class UnknownError(HTTPException):
 
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
     """Return an error response."""
-    body = ErrorBody(ErrorDetail(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message))
+    body = error_body(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message)
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.protocol.messages import error_body
 from pricewire.server.limits import Limits
 
 LINGER = 1.0
@@ -150,7 +150,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         status, message = self._refusal or (400, "this is no HTTP request that can be read")
-        body = msgspec.json.encode(ErrorBody(ErrorDetail(CODES[status], message)))
+        body = msgspec.json.encode(error_body(CODES[status], message))
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),

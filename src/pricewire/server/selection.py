@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from litestar.params import QueryParameter
 
+from pricewire.errors import quoted
 from pricewire.hub.event import Form, envelope, plain
 from pricewire.protocol.messages import CandleBody, TickBody
 from pricewire.protocol.topics import (
@@ -75,7 +76,7 @@ async def provide_selection(
     instrument_id: Annotated[list[str] | None, QueryParameter(description="With `instrument_price`: whose; may be repeated.")] = None,
     duration: Annotated[str | None, QueryParameter(description="With `contract_price`: how long, `5m` for instance.")] = None,
     instrument: Annotated[str | None, QueryParameter(description="With `contract_price`: on whose price.")] = None,
-    trade_type: Annotated[str | None, QueryParameter(description="With `contract_price`: `CALL` or `PUT`.")] = None,
+    trade_type: Annotated[str | None, QueryParameter(description="With `contract_price`: `CALL`, `PUT`, `TOUCH` or `NOTOUCH`.")] = None,
     currency: Annotated[str | None, QueryParameter(description="With `contract_price`: of the payout.")] = None,
     payout: Annotated[str | None, QueryParameter(description="With `contract_price`: what it would pay.")] = None,
     strike: Annotated[str | None, QueryParameter(description="With `contract_price`: a price, or an offset with its sign.")] = None,
@@ -97,7 +98,7 @@ async def provide_selection(
             raise InvalidParametersError("action=instrument_price needs instrument_id=…")
         return Selection([TicksTopic(each) for each in instrument_id], instrument_price_form, control=False, interval_ms=interval_ms)
     if action != "contract_price":
-        raise InvalidParametersError(f"action {action!r} is neither instrument_price nor contract_price")
+        raise InvalidParametersError(f"action {quoted(action)} is neither instrument_price nor contract_price")
     asked = {"duration": duration, "instrument": instrument, "trade_type": trade_type, "currency": currency, "payout": payout}
     missing = [name for name, value in asked.items() if value is None]
     if missing or duration is None:
@@ -131,5 +132,5 @@ def narrowed(form: Form, fields: str | None, topics: Sequence[Topic]) -> Form:
     chosen = frozenset(fields.split(","))
     strangers = sorted(chosen - known)
     if strangers:
-        raise InvalidParametersError(f"fields: {', '.join(map(repr, strangers))} is none of {', '.join(sorted(known))}")
+        raise InvalidParametersError(f"fields: {', '.join(map(quoted, strangers))} is none of {', '.join(sorted(known))}")
     return narrow_form(form, chosen)

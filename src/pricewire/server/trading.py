@@ -9,7 +9,16 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from pricewire.protocol.messages import Data
-from pricewire.protocol.trading_messages import Amount, ProductConfig, ProductId, ProductsBody, Purchased, PurchaseRequest, Sold
+from pricewire.protocol.trading_messages import (
+    Amount,
+    BalanceBody,
+    ProductConfig,
+    ProductId,
+    ProductsBody,
+    Purchased,
+    PurchaseRequest,
+    Sold,
+)
 from pricewire.server.accounts import NO_STORE, PROTECTED
 from pricewire.server.auth.guard import SECURITY, UNAUTHORIZED, Holder, Visitor
 from pricewire.server.prices import Prices
@@ -41,6 +50,14 @@ async def show_product(
     if instrument_id is not None:
         prices.market.instrument(instrument_id)
     return Data(desk.products.config(product_id))
+
+
+@get("/v1/accounting/balance", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)
+async def show_balance(
+    desk: NamedDependency[Desk], holder: NamedDependency[Holder], account_uuid: AccountUuid = None
+) -> Data[BalanceBody[Amount]]:
+    """Return an account's balance, as the stream of it begins with."""
+    return Data(await desk.balance(holder.own(account_uuid)))
 
 
 @post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)

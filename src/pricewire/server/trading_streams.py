@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 
 from pricewire.hub.event import Form
 from pricewire.protocol.messages import Data
-from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
+from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -23,7 +23,7 @@ from pricewire.protocol.trading_messages import (
 from pricewire.server.auth.guard import FORBIDDEN, SECURITY, AnyRequest, Holder, Visitor
 from pricewire.server.entrance import Entrance
 from pricewire.server.event_stream import EventStream
-from pricewire.server.forms import contract_form, data_form
+from pricewire.server.forms import ContractForm, ContractListTopic, data_form
 from pricewire.server.problems import CONFLICT
 from pricewire.server.selection import IntervalMs, with_sign
 from pricewire.server.streams import events_of
@@ -125,7 +125,7 @@ async def stream_balance(
     return await entrance.open("balance", request, account_listener, [topic], data_form)
 
 
-async def form_of(desk: Desk, topic: AccountTopic, contract_id: str | None) -> Form:
+async def form_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Form:
     """
     Return the form of a list of contracts, of which one may be chosen.
 
@@ -135,4 +135,4 @@ async def form_of(desk: Desk, topic: AccountTopic, contract_id: str | None) -> F
     if contract_id is None:
         return data_form
     await desk.check_contract(topic.account_uuid, contract_id)
-    return contract_form(contract_id)
+    return ContractForm(topic, contract_id, desk.chosen_contract)

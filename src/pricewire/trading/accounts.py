@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.errors import AccountError
+from pricewire.protocol.numbers import is_bounded
 from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
 from pricewire.trading.store import tables
 from pricewire.trading.store.database import Database
 
+UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
+
 AccountStatus = Literal["active", "suspended"]
+
+GENERATION_LOCK = 7_205_759_404
+"""The number of the PostgreSQL advisory lock, in its database, that is held while an account's generation changes."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +39,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         uuid: the account's name in topics and requests.
         type: `demo` or `real`.
         group: for the operator's use.
-        status: `active`; or `suspended`: no login and no purchase.
+        status: `active`; or `suspended`: no login, no token, and no purchase.
         currency: of all its money.
         balance: the sum of its transactions.
         password_hash: of its password; None where it cannot log in with one.
+        generation: which of its tokens are good: those that say this number. It grows with each change of password or status.
     """
 
     id: str
@@ -43,10 +54,29 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     balance: Decimal
     password_hash: str | None
+    generation: int = 0
 
     def __repr__(self) -> str:
         """Show the account without its password's hash, as logs and tracebacks do."""
         return f"Account(id={self.id!r}, uuid={self.uuid!r}, status={self.status!r}, currency={self.currency!r}, balance={self.balance})"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Which tokens of an account are good.
+
+    Attributes:
+        account_uuid: the account's.
+        generation: what a token of this server has to say.
+        not_before_ms: since when a token of another issuer has to be, in milliseconds since 1970.
+        is_suspended: whether none is good.
+    """
+
+    account_uuid: str
+    generation: int
+    not_before_ms: int
+    is_suspended: bool
 
 
 class Accounts:
@@ -70,6 +100,7 @@ class Accounts:
         balance: Decimal = Decimal(0),
         type: str = "demo",
         group: str = "default",
+        account_uuid: str | None = None,
     ) -> Account:
         """
         Open an account, and return it.
@@ -81,16 +112,19 @@ class Accounts:
             balance: what it begins with: its first transaction, a deposit.
             type: `demo` or `real`.
             group: for the operator's use.
+            account_uuid: what topics and requests call it; by default one is drawn.
 
         Raises:
-            AccountError: there is an account with this name, or the balance is negative or has too many decimals.
+            AccountError: there is an account with this name or uuid, the uuid is none, or the balance is negative or has too many decimals.
         """
         if currency not in DECIMALS:
             raise AccountError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
-        if not balance.is_finite() or balance < 0 or to_amount(balance, currency) != balance:
+        if not is_bounded(balance) or balance < 0 or to_amount(balance, currency) != balance:
             raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
+        if account_uuid is not None and UUID.fullmatch(account_uuid) is None:
+            raise AccountError(f"uuid {account_uuid!r} is not of the form '7d444840-9dc0-11d1-b245-5ffdce74fad2'")
         row = {
-            "uuid": str(uuid.uuid4()),
+            "uuid": account_uuid or str(uuid.uuid4()),
             "id": account_id,
             "type": type,
             "group": group,
@@ -98,9 +132,14 @@ class Accounts:
             "currency": currency,
             "password_hash": password_hash,
             "balance": to_units(balance, currency),
+            "generation": 0,
+            "not_before_ms": 0,
         }
 
         async def work(connection: AsyncConnection) -> None:
+            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == row["uuid"]))).scalar()
+            if holder is not None:
+                raise AccountError(f"the account {holder!r} has the uuid {row['uuid']} already; choose another")
             try:
                 await connection.execute(insert(tables.accounts).values(row))
             except IntegrityError:
@@ -135,7 +174,7 @@ class Accounts:
 
     async def set_password_hash(self, account_id: str, password_hash: str) -> None:
         """
-        Change an account's password.
+        Change an account's password; its tokens end with that.
 
         Raises:
             AccountError: there is no such account.
@@ -144,12 +183,34 @@ class Accounts:
 
     async def set_status(self, account_id: str, status: AccountStatus) -> None:
         """
-        Suspend an account or let it trade again.
+        Suspend an account or let it trade again; its tokens end with that. Nothing changes where it has that status already.
 
         Raises:
             AccountError: there is no such account.
         """
         await self._change(account_id, status=status)
+
+    async def end_tokens(self, account_id: str) -> None:
+        """
+        End an account's tokens.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        await self._change(account_id)
+
+    async def standings(self, generation: int | None = None) -> Sequence[Standing]:
+        """
+        Return which tokens are good, of each account that has ended any or is suspended.
+
+        Args:
+            generation: only of accounts whose own is above; they come in its order.
+        """
+        columns = tables.accounts.c
+        wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation
+        statement = select(columns.uuid, columns.generation, columns.not_before_ms, columns.status != "active").where(wanted)
+        async with self._database.read() as connection:
+            return [Standing(*row) for row in await connection.execute(statement.order_by(columns.generation))]
 
     async def _one(self, condition: ColumnElement[bool]) -> Account | None:
         async with self._database.read() as connection:
@@ -157,14 +218,25 @@ class Accounts:
         return None if row is None else _account(row)
 
     async def _change(self, account_id: str, **values: str) -> None:
+        columns = tables.accounts.c
+
         async def work(connection: AsyncConnection) -> None:
-            changed = await connection.execute(update(tables.accounts).where(tables.accounts.c.id == account_id).values(values))
-            if changed.rowcount == 0:
+            if connection.dialect.name == "postgresql":
+                # One at a time: else a generation could be committed after a higher one has been seen, and be missed.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": GENERATION_LOCK})
+            found = (await connection.execute(select(tables.accounts).where(columns.id == account_id).with_for_update())).one_or_none()
+            if found is None:
                 raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+            if values.get("status") == found.status:
+                return
+            newest = (await connection.execute(select(func.coalesce(func.max(columns.generation), 0)))).scalar_one()
+            ended = {"generation": newest + 1, "not_before_ms": time.time_ns() // 1_000_000}
+            await connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
 
         await self._database.write(work)
 
 
 def _account(row: Row[tuple[object, ...]]) -> Account:
     values = dict(row._mapping)
+    del values["not_before_ms"]
     return Account(**{**values, "balance": from_units(values["balance"], values["currency"])})

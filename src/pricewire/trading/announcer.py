@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import msgspec
+
 from pricewire.market.clock import Clock
 from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
 from pricewire.protocol.trading_messages import (
@@ -71,10 +73,7 @@ class Announcer:
             contract: the contract as it is now.
             newest: the newest tick as JSON, or nothing.
         """
-        template = held.template
-        if template is None or template.contract is not contract:
-            template = held.template = UpdateTemplate(contract, held.book.instrument.display_name)
-        self._publish(held.topic, template.message(held.bid, newest), key=contract.contract_id, event="contract_updated")
+        self._publish(held.topic, self._message(held, contract, newest), key=contract.contract_id, event="contract_updated")
 
     def closed(self, contract: Contract) -> None:
         """Tell of a sale, a settlement or a refund."""
@@ -87,25 +86,34 @@ class Announcer:
         self._publish(topic, self.balance_body(holder), key=topic, event="balance")
 
     def open_list(self, holder: Holder) -> None:
-        """Tell all open contracts of an account at once."""
+        """Tell all open contracts of an account at once, each with no more than its newest tick."""
         topic = str(OpenContractsTopic(holder.account_uuid))
-        self._publish(topic, self.open_body(holder), key=topic, event="contracts")
+        messages = []
+        for contract_id, held in holder.open.items():
+            contract = held.book.positions.contracts.get(contract_id)
+            # One that has just ended is neither open nor closed until its settlement is durable.
+            if contract is not None:
+                newest = b"" if contract.entry_tick_time is None else held.book.newest_point()
+                messages.append(bytes(self._message(held, contract, newest)))
+        self._publish(topic, msgspec.Raw(b'{"contracts":[%b]}' % b",".join(messages)), key=topic, event="contracts")
 
     def closed_list(self, holder: Holder, page: ClosedPage) -> None:
-        """Tell the newest closed contracts of an account at once."""
+        """Tell the newest closed contracts of an account at once, without the ticks of their lives."""
         topic = str(ClosedContractsTopic(holder.account_uuid))
-        self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT), key=topic, event="contracts")
+        self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT, with_ticks=False), key=topic, event="contracts")
 
-    def body(self, contract: Contract, bid: int) -> ContractBody[Amount]:
+    def body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
         """
-        Return a contract as the wire has it, with the ticks of its life.
+        Return a contract as the wire has it.
 
         Args:
             contract: open or closed.
             bid: what an open one is worth, in the currency's smallest unit.
+            with_ticks: whether it has the ticks of its life.
         """
         name = self._books.name(contract.instrument_id)
-        return contract_body(contract, name, from_units(bid, contract.currency), self._books.life(contract))
+        ticks = self._books.life(contract) if with_ticks else ()
+        return contract_body(contract, name, from_units(bid, contract.currency), ticks)
 
     def balance_body(self, holder: Holder) -> BalanceBody[Amount]:
         """Return what an account has, as the wire has it."""
@@ -113,7 +121,7 @@ class Announcer:
         return BalanceBody(to_text(holder.balance), holder.currency, now_ms, to_text(holder.change))
 
     def open_body(self, holder: Holder, contract_ids: Iterable[str] | None = None) -> ContractsBody[Amount]:
-        """Return open contracts of an account, as the wire has them; by default all."""
+        """Return open contracts of an account, as the wire has them, with the ticks of their lives; by default all."""
         bodies = []
         for contract_id in list(holder.open) if contract_ids is None else contract_ids:
             held = holder.open[contract_id]
@@ -123,7 +131,7 @@ class Announcer:
                 bodies.append(self.body(contract, held.bid))
         return ContractsBody(bodies)
 
-    def closed_body(self, page: ClosedPage, number: int, limit: int) -> ClosedContractsBody[Amount]:
+    def closed_body(self, page: ClosedPage, number: int, limit: int, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
         """
         Return closed contracts of an account, as the wire has them.
 
@@ -131,7 +139,16 @@ class Announcer:
             page: some of them.
             number: which page it is, from 1.
             limit: how many a page has.
+            with_ticks: whether they have the ticks of their lives.
         """
         pages = -(-page.total_items // limit)
-        bodies = [self.body(contract, 0) for contract in page.contracts]
+        bodies = [self.body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
         return ClosedContractsBody(bodies, Pagination(number, limit, page.total_items, pages))
+
+    @staticmethod
+    def _message(held: Held, contract: Contract, newest: bytes) -> msgspec.Raw:
+        """Return an open contract as the wire has it, encoded, with its newest tick alone."""
+        template = held.template
+        if template is None or template.contract is not contract:
+            template = held.template = UpdateTemplate(contract, held.book.instrument.display_name)
+        return template.message(held.bid, newest)

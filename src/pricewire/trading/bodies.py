@@ -10,7 +10,7 @@ import msgspec
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.trading_messages import Amount, ContractBody, ContractDetails, Purchased, Sold, TickPoint
 from pricewire.trading.contracts import Contract
-from pricewire.trading.money import from_units, to_text, to_units, units_text
+from pricewire.trading.money import from_units, signed_units_text, to_signed_text, to_text, to_units, units_text
 
 GAP = "@pricewire@"
 """Stands in a template where an amount is to come."""
@@ -59,7 +59,7 @@ def contract_body(contract: Contract, instrument_name: str, bid: Decimal, ticks:
             is_sold=contract.status == "sold",
             is_valid_to_sell=is_open and contract.entry_tick_time is not None and worth > 0,
             potential_payout=to_text(contract.payout),
-            profit_loss=to_text(worth - contract.stake),
+            profit_loss=to_signed_text(worth - contract.stake),
             reference_id=contract.reference_id,
             stake=to_text(contract.stake),
             variant=contract.variant,
@@ -114,7 +114,7 @@ class UpdateTemplate:
                 self._head,
                 units_text(bid, currency).encode(),
                 self._middle[bid > 0],
-                units_text(bid - self._stake, currency).encode(),
+                signed_units_text(bid - self._stake, currency).encode(),
                 self._tail,
                 newest,
             )

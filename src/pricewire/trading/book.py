@@ -35,7 +35,7 @@ class Book:
         points: the newest ticks, as contracts show them, oldest first.
     """
 
-    __slots__ = ("_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
+    __slots__ = ("_next_quote", "_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
 
     def __init__(self, instrument: Instrument, volatility: float | None) -> None:
         """
@@ -54,6 +54,7 @@ class Book:
         self.points: deque[TickPoint] = deque(maxlen=TICK_STREAM + 1)
         self._offers: dict[str, Offer | PayoutOffer] = {}
         self._quotes: Columns[str] = Columns(QUOTE_COLUMNS)
+        self._next_quote = 0
 
     @property
     def interval_ms(self) -> int:
@@ -83,14 +84,30 @@ class Book:
         self._offers.pop(name, None)
         self._quotes.remove(name)
 
+    @property
+    def has_quotes(self) -> bool:
+        """Whether there are live quotes."""
+        return bool(self._offers)
+
     def quotes(self) -> Iterator[tuple[str, QuoteBody]]:
-        """Yield the topic and the message of every live quote at the newest tick; none while there is no price."""
-        volatility = self.volatility.annual
-        if not self._offers or self.tick is None or volatility is None:
+        """
+        Yield the topic and the message of every live quote at the newest tick; none while there is no price.
+
+        All are priced at the first one. Others may come and go before the last: one that has gone is left out. Where an earlier iteration
+        was not gone through, this one begins with the quote that it stopped before.
+        """
+        tick, volatility = self.tick, self.volatility.annual
+        if not self._offers or tick is None or volatility is None:
             return
         priced = price_quotes(self._quotes, self.pips, volatility, self.interval_ms)
-        for row, name in enumerate(self._quotes.items):
-            yield name, self._body(self._offers[name], priced, row, self.tick, volatility)
+        names = list(self._quotes.items)
+        first = self._next_quote
+        for number in range(len(names)):
+            row = (first + number) % len(names)
+            self._next_quote = row + 1
+            offer = self._offers.get(names[row])
+            if offer is not None:
+                yield names[row], self._body(offer, priced, row, tick, volatility)
 
     def quote(self, offer: Offer | PayoutOffer) -> QuoteBody | None:
         """Return the message of one quote at the newest tick; None while there is no price."""

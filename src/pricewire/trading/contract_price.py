@@ -8,14 +8,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Instrument, Tick
-from pricewire.protocol.topics import ContractPriceTopic, shortest, shortest_barrier
-from pricewire.protocol.trading_messages import Amount, ContractPrice, DurationUnit, PricingParameters
+from pricewire.protocol.numbers import shortest, shortest_barrier
+from pricewire.protocol.topics import ContractPriceTopic
+from pricewire.protocol.trading_messages import Amount, ContractPrice, DurationUnit, PricingParameters, TradeType
 from pricewire.trading.money import to_text, to_units, units_text
 from pricewire.trading.pricing import YEAR_MS, price_units
 from pricewire.trading.products import Products, ProductTerms, check_duration, checked_barrier, checked_payout
 from pricewire.trading.quotes import Priced, Quote, make_quote
+
+TOUCHES: frozenset[TradeType] = frozenset({"TOUCH", "NOTOUCH"})
+
+FIRST_SIDES: frozenset[TradeType] = frozenset({"CALL", "TOUCH"})
+"""The trade types that are the first side of their product."""
 
 UNITS: dict[str, DurationUnit] = {"t": "ticks", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -28,7 +34,7 @@ class PayoutOffer(NamedTuple):
 
     Attributes:
         topic: in canonical form: the same for all who ask for the same.
-        terms: of the product that it is: `high_low`.
+        terms: of the product that it is: `high_low` or `touch`.
         quote: its terms as numbers.
         payout: with the currency's decimals.
     """
@@ -48,7 +54,7 @@ def parse_duration(text: str) -> tuple[int, DurationUnit]:
     """
     match = DURATION.fullmatch(text)
     if match is None:
-        raise InvalidProposalError(f"duration {text!r} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
+        raise InvalidProposalError(f"duration {quoted(text)} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
     return int(match[1]), UNITS[match[2]]
 
 
@@ -65,7 +71,7 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
     Raises:
         InvalidProposalError: it is not offered.
     """
-    terms = products.terms("high_low")
+    terms = products.terms("touch" if topic.trade_type in TOUCHES else "high_low")
     check_duration(topic.duration, topic.duration_unit)
     payout = checked_payout(topic.payout, topic.currency)
     strike = checked_barrier(topic.strike, terms, instrument.pip_size, spot)
@@ -78,9 +84,9 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
         barrier=strike,
         allow_equals=False,
         pip_size=instrument.pip_size,
-        # Without a strike it is the spot.
-        has_barrier=False,
-        is_touch=False,
+        # Without a strike it is the spot; which is touched already, so there it is the product's own barrier.
+        has_barrier=terms.is_touch,
+        is_touch=terms.is_touch,
     )
     return PayoutOffer(canonical, terms, quote, payout)
 
@@ -99,7 +105,7 @@ def contract_price(offer: PayoutOffer, priced: Priced, row: int, tick: Tick, qua
     """
     topic, commission = offer.topic, offer.terms.commission
     duration_ms = float(priced.duration_ms[row])
-    probability = float((priced.first if topic.trade_type == "CALL" else priced.second)[row])
+    probability = float((priced.first if topic.trade_type in FIRST_SIDES else priced.second)[row])
     payout = to_units(offer.payout, topic.currency)
     return ContractPrice(
         date_start=tick.epoch_ms // 1000,

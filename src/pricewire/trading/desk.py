@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from pricewire.errors import ContractNotSellableError, InvalidProposalError
+from pricewire.errors import ContractNotSellableError, InvalidProposalError, TooManyContractsError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
@@ -38,11 +38,12 @@ from pricewire.trading.books import PAST_TICKS, Books
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer
 from pricewire.trading.contracts import Contract, sell
 from pricewire.trading.holders import Held, Holder, Holders
-from pricewire.trading.ledger import Ledger, Purchase
+from pricewire.trading.ledger import ClosedPage, Ledger, Purchase
 from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_units
 from pricewire.trading.products import Products
 from pricewire.trading.proposals import Offer, make_offer, requested
 from pricewire.trading.purchase import check_slippage, digest, make_contract
+from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
 from pricewire.trading.settlement import Settlement
 from pricewire.trading.store.ticks import RecordedTicks
@@ -88,6 +89,7 @@ class Desk:
         *,
         products: Products | None = None,
         clock: Clock | None = None,
+        open_contracts: int | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -99,16 +101,19 @@ class Desk:
             publish: what carries messages to those who listen.
             products: what is offered; by default all products at the usual commission.
             clock: the time to run by; by default the system's.
+            open_contracts: how many an account may have at once; by default any number.
         """
         self.products = products or Products()
         self._ledger = ledger
+        self._open_contracts = open_contracts
         self._clock = clock or SystemClock()
         self._books = Books(market, self._clock)
         self._holders = Holders(accounts)
         self._announcer = Announcer(publish, self._books, self._clock)
-        self._publish = publish
+        self._quoting = Quoting(publish)
         self._held: dict[str, Held] = {}
         self._heard: set[Holder] = set()
+        self._listed: set[Holder] = set()
         self._settlement = Settlement(ledger, self._holders, self._held, self._announcer, self._clock)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -147,8 +152,7 @@ class Desk:
         happened = book.on_tick(tick)
         if happened is None:
             return
-        for name, body in book.quotes():
-            self._publish(name, body, key=name, event="proposal" if name.startswith("proposal") else "contract_price")
+        self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
         if self._heard and len(book.positions.table):
             self._update(book, tick)
@@ -231,6 +235,7 @@ class Desk:
             UnknownInstrumentError: no feed brings the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
+            TooManyContractsError: the account has as many open contracts as it may have.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account.
             IdempotencyConflictError: the request's key was used for another purchase.
@@ -293,6 +298,23 @@ class Desk:
         """
         return self._announcer.balance_body(await self._holders.find(account_uuid))
 
+    def chosen_contract(
+        self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
+    ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
+        """
+        Return the list of a topic that somebody listens to with one contract alone, which has the ticks of its life.
+
+        Args:
+            topic: of an account that has been prepared.
+            contract_id: which contract; the list is empty where it has none.
+        """
+        holder = self._holders[topic.account_uuid]
+        if isinstance(topic, OpenContractsTopic):
+            return self._announcer.open_body(holder, [contract_id] if contract_id in holder.open else [])
+        known = holder.closed.contracts if holder.closed is not None else []
+        contracts = [contract for contract in known if contract.contract_id == contract_id]
+        return self._announcer.closed_body(ClosedPage(contracts, len(contracts)), 1, CLOSED_LIMIT)
+
     async def check_contract(self, account_uuid: str, contract_id: str) -> None:
         """
         Check that a contract is the account's.
@@ -311,6 +333,8 @@ class Desk:
         topic, variant = requested(request, self.products)
         holder = await self._holders.find(account_uuid)
         async with holder.lock:
+            if self._open_contracts is not None and len(holder.open) >= self._open_contracts:
+                raise TooManyContractsError(self._open_contracts)
             book, offer = self._offer(topic, holder.currency)
             tick, volatility = self._books.tradable(book)
             priced = book.price(offer)
@@ -397,7 +421,7 @@ class Desk:
         book.add_quote(name, offer)
         body = book.quote(offer)
         if body is not None:
-            self._publish(name, body, key=name, event="proposal" if isinstance(topic, ProposalTopic) else "contract_price")
+            self._quoting.publish(name, body)
 
     def _listen(self, holder: Holder) -> None:
         self._heard.add(holder)
@@ -428,8 +452,16 @@ class Desk:
                 announcer.updated(held, positions.contracts[contract_id], newest)
             if holder.is_listed:
                 listed.add(holder)
+        if listed and not self._listed:
+            # The ticks of several instruments that come at once make one list.
+            asyncio.get_running_loop().call_soon(self._tell_lists)
+        self._listed |= listed
+
+    def _tell_lists(self) -> None:
+        listed, self._listed = self._listed, set()
         for holder in listed:
-            announcer.open_list(holder)
+            if holder.is_listed:
+                self._announcer.open_list(holder)
 
     async def _watch(self) -> None:
         """End contracts whose life is over without a tick that says so."""

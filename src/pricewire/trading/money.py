@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
+from pricewire.protocol.numbers import is_bounded
 
 DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8, "ETH": 8}
 """How many decimals an amount of a currency has."""
@@ -49,6 +50,16 @@ def units_text(units: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{decimals}d}"
 
 
+def to_signed_text(amount: Decimal) -> str:
+    """Return a gain or a loss in decimal notation, always with its sign: `+12.57`, `-3.00`, `+0.00`."""
+    return f"{amount:+f}"
+
+
+def signed_units_text(units: int, currency: str) -> str:
+    """Return so many of the currency's smallest unit as `to_signed_text` does."""
+    return units_text(units, currency) if units < 0 else "+" + units_text(units, currency)
+
+
 def checked_amount(value: Decimal, currency: str, name: str) -> Decimal:
     """
     Return an amount as given, with all decimals of its currency.
@@ -62,9 +73,9 @@ def checked_amount(value: Decimal, currency: str, name: str) -> Decimal:
         InvalidProposalError: there is no such currency, or the amount is not a number or has more decimals than the currency.
     """
     if currency not in DECIMALS:
-        raise InvalidProposalError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
-    if not (value.is_finite() and abs(value) < 10**12):
-        raise InvalidProposalError(f"{name} {value} is not an amount of money")
+        raise InvalidProposalError(f"currency {quoted(currency)} is none of {', '.join(DECIMALS)}")
+    if not is_bounded(value):
+        raise InvalidProposalError(f"{name} {quoted(value)} is not an amount of money of at most 12 digits and 12 decimals")
     amount = to_amount(value, currency)
     if amount != value:
         raise InvalidProposalError(f"{name} {to_text(value)} has more decimals than {currency}, which has {DECIMALS[currency]}")

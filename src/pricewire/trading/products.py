@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.trading_messages import (
     AmountBounds,
     DurationBounds,
@@ -112,7 +112,7 @@ class Products:
         """
         terms = self._terms.get(product_id)
         if terms is None:
-            raise InvalidProposalError(f"product {product_id!r} is none of {', '.join(self._terms)}")
+            raise InvalidProposalError(f"product {quoted(product_id)} is none of {', '.join(self._terms)}")
         return terms
 
     def config(self, product_id: str, currency: str = DEFAULT_CURRENCY) -> ProductConfig:
@@ -141,7 +141,7 @@ def bounds(currency: str) -> tuple[AmountBounds, AmountBounds]:
         InvalidProposalError: there is no such currency.
     """
     if currency not in STAKES:
-        raise InvalidProposalError(f"currency {currency!r} is none of {', '.join(STAKES)}")
+        raise InvalidProposalError(f"currency {quoted(currency)} is none of {', '.join(STAKES)}")
     least, most = (to_amount(Decimal(text), currency) for text in STAKES[currency])
     return AmountBounds(to_text(least), to_text(most)), AmountBounds(to_text(least), to_text(most * MOST_PAYOUT))
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Instrument, Tick
-from pricewire.protocol.topics import ProposalTopic, shortest, shortest_barrier
+from pricewire.protocol.numbers import read_barrier, read_number, shortest, shortest_barrier
+from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import Amount, ProposalBody, ProposalDetails, ProposalVariant, PurchaseRequest, Variant
 from pricewire.trading.money import DEFAULT_CURRENCY, to_text, to_units, units_text
 from pricewire.trading.pricing import payout_units
@@ -79,20 +80,26 @@ def requested(request: PurchaseRequest, products: Products) -> tuple[ProposalTop
     Return what a purchase asks for, as the topic of its proposal and the side.
 
     Raises:
-        InvalidProposalError: the product has no such side, or the barrier or the duration cannot be read.
+        InvalidProposalError: the product has no such side, or the stake or the barrier cannot be read.
     """
     details = request.proposal_details
     terms = products.terms(request.product_id)
     if details.variant not in terms.variants:
         raise InvalidProposalError(f"variant {details.variant!r} is none of {', '.join(terms.variants)}, which {request.product_id} has")
+    stake = read_number(details.stake)
+    if stake is None:
+        raise InvalidProposalError(f"stake {quoted(details.stake)} is not an amount of money in decimal notation of at most 12 digits")
+    barrier = None if details.barrier is None else read_barrier(details.barrier)
+    if barrier is None and details.barrier is not None:
+        raise InvalidProposalError(f"barrier {quoted(details.barrier)} is neither a price nor an offset with its sign")
     topic = ProposalTopic(
         product_id=request.product_id,
         instrument_id=details.instrument_id,
         duration=details.duration,
         duration_unit=details.duration_unit,
-        stake=details.stake,
+        stake=stake,
         allow_equals=details.allow_equals,
-        barrier=details.barrier,
+        barrier=barrier,
     )
     return topic, details.variant
 

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import msgspec
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Tick
+from pricewire.protocol.numbers import read_number, shortest
 from pricewire.protocol.trading_messages import PurchaseRequest, Variant
 from pricewire.trading.contracts import Contract
 from pricewire.trading.money import from_units, to_text, to_units
@@ -22,8 +23,15 @@ MOST_SLIPPAGE = Decimal("0.05")
 
 
 def digest(request: PurchaseRequest) -> str:
-    """Return what tells one request from another: the same for the same content."""
-    return hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+    """Return what tells one request from another: the same for the same content, whether an amount is a text or a number."""
+    details = request.proposal_details
+    details = msgspec.structs.replace(details, stake=_same(details.stake), payout=None if details.payout is None else _same(details.payout))
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(request, proposal_details=details))).hexdigest()
+
+
+def _same(amount: str | float) -> str:
+    number = read_number(amount)
+    return str(amount) if number is None else shortest(number)
 
 
 def make_contract(
@@ -96,7 +104,7 @@ def bought_barrier(offer: Offer, priced: Priced, tick: Tick, quantum: Decimal) -
     return f"{int(priced.barrier[0]) * quantum - tick.price:+f}"
 
 
-def check_slippage(seen: Decimal | None, payout: Decimal, currency: str) -> None:
+def check_slippage(seen: str | float | None, payout: Decimal, currency: str) -> None:
     """
     Check that a buyer gets about what they saw.
 
@@ -106,9 +114,14 @@ def check_slippage(seen: Decimal | None, payout: Decimal, currency: str) -> None
         currency: of both.
 
     Raises:
-        InvalidProposalError: the payout is much lower than it was.
+        InvalidProposalError: the payout is much lower than it was, or what they saw is no amount.
     """
-    if seen is not None and not (seen.is_finite() and seen * (1 - MOST_SLIPPAGE) <= payout):
+    if seen is None:
+        return
+    number = read_number(seen)
+    if number is None:
+        raise InvalidProposalError(f"payout {quoted(seen)} is not an amount of money in decimal notation of at most 12 digits")
+    if number * (1 - MOST_SLIPPAGE) > payout:
         raise InvalidProposalError(
-            f"the payout is {to_text(payout)} {currency} now, more than 5 % below the {seen} asked for; look at the proposal again"
+            f"the payout is {to_text(payout)} {currency} now, more than 5 % below the {number} asked for; look at the proposal again"
         )

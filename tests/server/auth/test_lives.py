@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from hub.recorder import Recorder
+from hub.recorder import Recorder, numbers
 from pricewire.hub.hub import Hub
 from pricewire.server.auth.lives import SLACK, Lives
 from pricewire.server.auth.tokens import Token
@@ -120,3 +120,32 @@ async def test_streams_are_ended_by_themselves(house: House) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_stream_that_is_revoked_while_its_head_is_on_the_way_is_told_so_once_it_is_there(house: House) -> None:
+    coming = str(next(numbers) + 1)
+    house.lives.begin(coming, token("one", 5000))
+    house.lives.revoke("one")
+    house.at(1001)
+    late = Recorder(house.hub, "topic")
+    assert late.id == coming
+    house.at(1002)
+    assert late.ended
+    assert "TOKEN_REVOKED" in late.events[-1].data
+    assert len(house.lives) == 0
+
+
+async def test_streams_end_where_their_tokens_have_ended(house: House) -> None:
+    mine, other = house.stream(token("one", 5000, "a")), house.stream(token("two", 5000, "b"))
+    house.lives.revoke_where(lambda each: each.account == "a")
+    assert mine.ended
+    assert "TOKEN_REVOKED" in mine.events[-1].data
+    assert not other.ended
+
+
+async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlier(house: House) -> None:
+    stream = house.stream(Token("a", frozenset({"trade"}), "one", 2000))
+    assert house.lives.prolong(stream.id, Token("a", frozenset({"trade"}), "two", 1900)).id == "one"
+    assert house.lives.prolong(stream.id, token("three", 1010)).id == "three"
+    house.at(1010)
+    assert stream.ended

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pricewire.server.auth import revocation
+from pricewire.server.auth import polling
 from pricewire.server.auth.revocation import Revoked
 from pricewire.server.auth.tokens import Token
 from pricewire.trading.store.database import Database
@@ -20,7 +20,7 @@ from pricewire.trading.store.revocations import Revocations
 async def test_another_process_learns_of_it_soon_and_a_new_one_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(revocation, "POLL_S", 0.01)
+    monkeypatch.setattr(polling, "POLL_S", 0.01)
     database, other = [await Database.open(tmp_path / "pricewire.db") for _ in range(2)]
     here: list[str] = []
     there: asyncio.Queue[str] = asyncio.Queue()

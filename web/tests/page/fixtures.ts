@@ -34,7 +34,7 @@ export const ACCOUNT: Account = {
 export const R_100: Instrument = {
   id: 'R_100',
   display_name: 'Volatility 100 Index',
-  categories: ['synthetic'],
+  categories: ['Synthetic Index'],
   pip_size: 2,
   is_market_open: true,
   opens_at: null,

@@ -44,7 +44,7 @@ it.each([
 })
 
 it('makes a heading of categories', () => {
-  expect(formatCategories(['synthetic', 'volatility'])).toBe('Synthetic · Volatility')
+  expect(formatCategories(['Synthetic Index', 'Volatility'])).toBe('Synthetic Index · Volatility')
   expect(formatCategories([])).toBe('Other')
 })
 
@@ -61,6 +61,8 @@ it.each([
 
 it.each([
   ['2.50', '+2.50', 'up'],
+  ['+1234.57', '+1,234.57', 'up'],
+  ['+0.00', '0.00', ''],
   ['-2.50', '−2.50', 'down'],
   ['0.00', '0.00', ''],
 ])('a profit of %s is %s', (amount, text, direction) => {

@@ -12,9 +12,21 @@ declare global {
 globalThis.IS_REACT_ACT_ENVIRONMENT = true
 
 const INSTRUMENTS = [
-  { id: 'R_100', display_name: 'Volatility 100 Index', categories: ['synthetic'], pip_size: 2, is_market_open: true },
-  { id: 'R_50', display_name: 'Volatility 50 Index', categories: ['synthetic'], pip_size: 4, is_market_open: true },
-  { id: 'EURUSD', display_name: 'EUR/USD', categories: ['forex'], pip_size: 5, is_market_open: false },
+  {
+    id: 'R_100',
+    display_name: 'Volatility 100 Index',
+    categories: ['Synthetic Index', 'Volatility'],
+    pip_size: 2,
+    is_market_open: true,
+  },
+  {
+    id: 'R_50',
+    display_name: 'Volatility 50 Index',
+    categories: ['Synthetic Index', 'Volatility'],
+    pip_size: 4,
+    is_market_open: true,
+  },
+  { id: 'EURUSD', display_name: 'EUR/USD', categories: ['Forex'], pip_size: 5, is_market_open: false },
 ].map((instrument) => ({ ...instrument, opens_at: null, closes_at: null }))
 
 let root: Root
@@ -58,7 +70,10 @@ it('groups by category, searches names, ids and categories, and is used with the
   await act(() =>
     vi.waitFor(() => expect(element.querySelectorAll('[data-price="price"]')[2]?.textContent).toBe('price 2.00000')),
   )
-  expect([...element.querySelectorAll('h2')].map(({ textContent }) => textContent)).toEqual(['Synthetic 2', 'Forex 1'])
+  expect([...element.querySelectorAll('h2')].map(({ textContent }) => textContent)).toEqual([
+    'Synthetic Index · Volatility 2',
+    'Forex 1',
+  ])
   expect(rows()).toEqual(['R_100', 'R_50', 'EURUSD'])
   expect(element.querySelector('[aria-current="true"]')?.textContent).toContain('Volatility 50 Index')
   expect(element.querySelector('[data-instrument="EURUSD"]')?.textContent).toContain('closed')

@@ -212,6 +212,28 @@ describe('CustomEventSource', () => {
     expect(source.lastEventId).toBe('')
   })
 
+  it('ends at once at an event beyond the limit, and does not ask for it again', async () => {
+    let closed: (() => void) | undefined
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve
+    })
+    const server = await serve((_, response) => {
+      open(response, `id: 1\ndata: small\n\nid: 2\ndata: ${'x'.repeat(100)}`)
+      response.on('close', () => closed?.())
+    })
+    const source = connect(server.url, { maxEventSize: 50, retryStatuses: true })
+    const seen = events(source, 'message', 1)
+    expect(await first<SourceErrorEvent>(source, 'error')).toMatchObject({
+      code: 'EVENT_TOO_LARGE',
+      message: 'an event of 107 bytes exceeds the limit of 50 bytes',
+      retryAt: undefined,
+    })
+    expect(source).toMatchObject({ readyState: source.CLOSED, lastEventId: '1' })
+    expect((await seen)[0]?.data).toBe('small')
+    await isClosed
+    expect(server.requests).toHaveLength(1)
+  })
+
   it('makes no further attempt when it is closed in the error handler', async () => {
     const server = await serve(BAD.openAndClose)
     const source = connect(server.url)
@@ -300,6 +322,29 @@ describe('CustomEventSource', () => {
 
   it('refuses what is no URL', () => {
     expect(() => new CustomEventSource('http://[')).toThrow(expect.objectContaining({ name: 'SyntaxError' }))
+  })
+
+  it.each<[string, CustomEventSourceInit, RegExp]>([
+    ['ftp://127.0.0.1/stream', {}, /^an event stream cannot come from ftp:/],
+    ['about:blank', {}, /about:/],
+    ['http://user:secret@127.0.0.1:1/', {}, /^a URL with a user name or a password cannot be fetched/],
+    ['http://127.0.0.1:1/', { method: 'TRACE' }, /TypeError/],
+    ['http://127.0.0.1:1/', { body: 'of a GET' }, /TypeError/],
+  ])('fails at once where no request can ever be made: %s %o', async (url, init, message) => {
+    const source = connect(url, init)
+    expect(source.readyState).toBe(source.CONNECTING)
+    const error = await first<SourceErrorEvent>(source, 'error')
+    expect(error.message).toMatch(message)
+    expect(error.message).not.toMatch('secret')
+    expect(error.retryAt).toBeUndefined()
+    expect(source.readyState).toBe(source.CLOSED)
+  })
+
+  it('reads what a page has made by itself', async () => {
+    const url = URL.createObjectURL(new Blob(['data: a\n\n'], { type: 'text/event-stream' }))
+    cleanups.push(() => URL.revokeObjectURL(url))
+    expect((await first(connect(url), 'message')).data).toBe('a')
+    expect((await first(connect('data:text/event-stream,data: b%0A%0A'), 'message')).data).toBe('b')
   })
 
   it('runs the shared vectors over a real connection', async () => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Hashable
 
 from pricewire.errors import InvalidTokenError
@@ -12,6 +13,7 @@ from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.lives import Lives
 from pricewire.server.auth.passwords import DEMO, Passwords
 from pricewire.server.auth.revocation import Revoked
+from pricewire.server.auth.standings import Standings
 from pricewire.server.auth.tickets import Tickets
 from pricewire.server.auth.tokens import Token, TokenRules, Tokens
 from pricewire.trading.accounts import Account, Accounts
@@ -42,6 +44,7 @@ class Authority:
         self.lives = Lives(hub)
         self._keys = keys
         self._revoked = Revoked(Revocations(database), self.lives.revoke)
+        self._standings = Standings(self.accounts, self._end_streams)
         self._tickets = Tickets()
         self._passwords = Passwords()
         self._attempts = Attempts()
@@ -80,7 +83,7 @@ class Authority:
         Raises:
             InvalidTokenError: it is not to be believed, or was revoked.
         """
-        return self._unrevoked(await self.tokens.check(text))
+        return self._good(await self.tokens.check(text))
 
     def give_ticket(self, token: Token) -> tuple[str, float]:
         """Return a ticket for one stream, and until when it is good, in seconds since 1970."""
@@ -93,21 +96,42 @@ class Authority:
         Raises:
             InvalidTokenError: it is not good, or its token was revoked.
         """
-        return self._unrevoked(self._tickets.take(ticket))
+        return self._good(self._tickets.take(ticket))
+
+    def confirm(self, token: Token) -> None:
+        """
+        Check once more a token that was checked before something was awaited.
+
+        From here to the stream's entry in `lives`, which learns of what ends a token, nothing may be awaited.
+
+        Raises:
+            InvalidTokenError: it has been revoked meanwhile, or has expired.
+        """
+        if self._good(token).expires_at <= time.time():
+            raise InvalidTokenError("the token has expired")
+
+    async def load(self) -> None:
+        """Learn which tokens have ended already; no token may be checked before."""
+        await self._revoked.load()
+        await self._standings.load()
 
     async def run(self) -> None:
         """End streams with their tokens, until cancelled."""
-        await self._revoked.load()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.lives.run(), name="token expiry")
             tasks.create_task(self._revoked.run(), name="token revocation")
+            tasks.create_task(self._standings.run(), name="ended tokens")
 
     async def aclose(self) -> None:
         """End the threads and connections."""
         self._passwords.close()
         await self._keys.aclose()
 
-    def _unrevoked(self, token: Token) -> Token:
-        if token.id in self._revoked:
-            raise InvalidTokenError("the token was revoked; log in again")
+    def _good(self, token: Token) -> Token:
+        fault = "the token was revoked; log in again" if token.id in self._revoked else self._standings.fault(token)
+        if fault is not None:
+            raise InvalidTokenError(fault)
         return token
+
+    def _end_streams(self) -> None:
+        self.lives.revoke_where(lambda token: self._standings.fault(token) is not None)

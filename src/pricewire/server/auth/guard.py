@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +15,7 @@ from litestar.params import QueryParameter
 
 from pricewire.errors import InvalidTokenError
 from pricewire.protocol.messages import ErrorBody
+from pricewire.protocol.topics import AccountTopic, Topic
 from pricewire.server.auth.authority import Authority
 from pricewire.server.auth.tokens import READ, TRADE, Token
 from pricewire.server.problems import ForbiddenError, InvalidParametersError, UnauthorizedError
@@ -65,9 +66,7 @@ class Holder(Visitor):
 
     def __init__(self, token: Token, scope: str = READ) -> None:
         super().__init__(token)
-        if scope not in token.scopes:
-            header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scope}"'
-            raise ForbiddenError(f"the token is not for this: it lacks the scope {scope!r}", headers={"www-authenticate": header})
+        require_scope(token, scope)
 
     def own(self, account_uuid: str | None) -> str:
         """
@@ -79,6 +78,48 @@ class Holder(Visitor):
         if account_uuid not in (None, self.token.account):
             raise ForbiddenError("the token is for another account")
         return self.token.account
+
+
+def confirm(authority: Authority, token: Token) -> None:
+    """
+    Check once more a token that was checked before something was awaited, right before a stream is bound to it.
+
+    Raises:
+        UnauthorizedError: it has ended meanwhile.
+    """
+    try:
+        authority.confirm(token)
+    except InvalidTokenError as error:
+        raise unauthorized(str(error), is_invalid=True) from None
+
+
+def require_scope(token: Token, scope: str) -> None:
+    """
+    Refuse a token that is not for something.
+
+    Raises:
+        ForbiddenError: it lacks the scope. Source: RFC 6750, section 3.1.
+    """
+    if scope not in token.scopes:
+        header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scope}"'
+        raise ForbiddenError(f"the token is not for this: it lacks the scope {scope!r}", headers={"www-authenticate": header})
+
+
+def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
+    """
+    Refuse topics that a token does not let read: the one place where that is decided, whether a stream is opened, changed or prolonged.
+
+    Raises:
+        UnauthorizedError: a topic is an account's, and there is no token.
+        ForbiddenError: a topic is another account's, or the token is not for reading.
+    """
+    for topic in topics:
+        if isinstance(topic, AccountTopic):
+            if token is None:
+                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and show its token")
+            if token.account != topic.account_uuid:
+                raise ForbiddenError(f"topic {str(topic)!r} is another account's")
+            require_scope(token, READ)
 
 
 def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
 
-from pricewire.errors import DatabaseError
+from pricewire.server.auth.polling import poll
 from pricewire.server.auth.tokens import Token
 from pricewire.trading.store.revocations import Revocations
-
-logger = logging.getLogger(__name__)
-
-POLL_S = 1.0
-"""How often what other processes revoked is asked for, in seconds."""
 
 PRUNE_S = 3600.0
 """How often tokens that have expired are forgotten, in seconds."""
@@ -55,22 +48,14 @@ class Revoked:
 
     async def run(self) -> None:
         """Learn what other processes revoke, until cancelled."""
-        is_away = False
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await self.load()
-                if (now := time.time()) - self._pruned_at >= PRUNE_S:
-                    self._pruned_at = now
-                    self._known = {name: until for name, until in self._known.items() if until > now}
-                    await self._store.prune(int(now))
-            except DatabaseError as error:
-                # Once, not every second.
-                if not is_away:
-                    logger.warning("revoked tokens cannot be asked for: %s", error)
-                is_away = True
-            else:
-                is_away = False
+        await poll(self._refresh, "revoked tokens")
+
+    async def _refresh(self) -> None:
+        await self.load()
+        if (now := time.time()) - self._pruned_at >= PRUNE_S:
+            self._pruned_at = now
+            self._known = {name: until for name, until in self._known.items() if until > now}
+            await self._store.prune(int(now))
 
     def _learn(self, token_id: str, until: float) -> None:
         if token_id not in self._known:

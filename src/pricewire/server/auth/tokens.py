@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
@@ -22,8 +23,30 @@ TRADE = "trade"
 MAX_SIZE = 8192
 """The longest token, in bytes: an issuer's with many claims has 2,000, and a request's headers have 16 KiB in all."""
 
+GENERATION = "pricewire_generation"
+"""
+The claim of this server's own tokens that says which generation of the account's they are.
+
+A time would not do: a login that has read the old password may end after the change, and clocks differ.
+"""
+
+ACCOUNT = re.compile(r"[!-~]{1,64}")
+"""How an account may be named in a token."""
+
+LAST = 253_402_300_799
+"""The last second that has a date, in seconds since 1970: the end of the year 9999."""
+
 LIFETIME_S = 3600.0
-"""How long a token is good that a login gives, in seconds; `PATCH /v1/streams/{id}` with a newer one has a stream live on."""
+"""
+How long a token is good that a login gives which asks for nothing else, in seconds; `PATCH /v1/streams/{id}` with a newer one has a stream
+live on.
+"""
+
+MAX_LOGIN_S = 86_400
+"""The longest that a login may ask for, in seconds: a day, as whoever finds such a token has the account for as long."""
+
+MAX_HOURS = 8760.0
+"""The longest that the operator may issue one for, in hours: a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +59,16 @@ class Token:
         scopes: what it is for, `read` and `trade` among them.
         id: what it is revoked by.
         expires_at: until when it is good, in seconds since 1970.
+        generation: the account's when this server issued it; None for a token of another issuer.
+        issued_at: when it was issued, in seconds since 1970; None where it does not say.
     """
 
     account: str
     scopes: frozenset[str]
     id: str
     expires_at: float
+    generation: int | None = None
+    issued_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +117,14 @@ class Tokens:
         """Whether the key is the server's own."""
         return isinstance(self._keys, SigningKey)
 
-    def issue(self, account: str, scopes: frozenset[str] = frozenset({READ, TRADE}), *, lifetime: float = LIFETIME_S) -> str:
+    def issue(
+        self,
+        account: str,
+        scopes: frozenset[str] = frozenset({READ, TRADE}),
+        *,
+        lifetime: float = LIFETIME_S,
+        generation: int | None = None,
+    ) -> str:
         """
         Return a token for an account.
 
@@ -98,6 +132,8 @@ class Tokens:
             account: the account's `uuid`.
             scopes: what it is for.
             lifetime: how long it is good, in seconds.
+            generation: the account's, read no later than its password: the token ends with the next one. Without it the token ends as
+                one of another issuer does, by the second in which it was issued.
 
         Raises:
             InvalidTokenError: the keys are those of another issuer, who alone can make tokens.
@@ -107,6 +143,8 @@ class Tokens:
         now = time.time()
         claims: dict[str, Any] = {"account": account, "scope": " ".join(sorted(scopes)), "jti": secrets.token_hex(16)}
         claims |= {"iat": int(now), "nbf": int(now), "exp": now + lifetime}
+        if generation is not None:
+            claims[GENERATION] = generation
         if self._rules.issuer is not None:
             claims["iss"] = self._rules.issuer
         if self._rules.audience is not None:
@@ -139,7 +177,9 @@ class Tokens:
                 leeway=self._rules.leeway,
                 options={"require": self._required()},
             )
-            return self._read(claims, text)
+            token = self._read(claims, text)
+            # What the claim means to another issuer, nobody here knows.
+            return replace(token, generation=generation_of(claims)) if self.can_issue else token
         except jwt.PyJWTError as error:
             fault = next((fault for kind, fault in FAULTS.items() if isinstance(error, kind)), "the token cannot be read")
         except (ValueError, TypeError, OverflowError, RecursionError):
@@ -154,11 +194,39 @@ class Tokens:
     @staticmethod
     def _read(claims: dict[str, Any], text: str) -> Token:
         account, scope = claims.get("account"), claims.get("scope", "")
-        if not isinstance(account, str) or not account:
-            raise InvalidTokenError("the token names no account: it lacks the claim 'account'")
+        if not isinstance(account, str) or ACCOUNT.fullmatch(account) is None:
+            raise InvalidTokenError("the token names no account: its claim 'account' is missing or none")
+        times = {name: seconds_of(claims[name]) for name in ("exp", "nbf", "iat") if name in claims}
+        if not isinstance(scope, str | list):
+            raise ValueError(scope)
         scopes = scope.split() if isinstance(scope, str) else [each for each in scope if isinstance(each, str)]
         name = claims.get("jti")
         if not isinstance(name, str) or not 0 < len(name) <= 128:
             # Of what is signed, not of the signature, which may be written in more than one way.
             name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
-        return Token(account, frozenset(scopes), name, float(claims["exp"]))
+        return Token(account, frozenset(scopes), name, times["exp"], issued_at=times.get("iat"))
+
+
+def generation_of(claims: dict[str, Any]) -> int | None:
+    """
+    Return the account's generation that a token of this server is of; None where it does not say.
+
+    Raises:
+        ValueError: it says something else.
+    """
+    generation = claims.get(GENERATION)
+    if generation is not None and (not isinstance(generation, int) or isinstance(generation, bool)):
+        raise ValueError(generation)
+    return generation
+
+
+def seconds_of(value: object) -> float:
+    """
+    Return the time that a claim is, in seconds since 1970.
+
+    Raises:
+        ValueError: it is no number, or has no date. Source: RFC 7519, section 2, "NumericDate".
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LAST:
+        raise ValueError(value)
+    return float(value)

@@ -22,8 +22,15 @@ accounts = Table(
     Column("currency", Text),
     Column("password_hash", Text),
     Column("balance", BigInteger),
+    Column("generation", BigInteger),
+    Column("not_before_ms", BigInteger),
 )
-"""Who trades. The balance is the sum of the account's transactions: both change in one database transaction."""
+"""
+Who trades. The balance is the sum of the account's transactions: both change in one database transaction.
+
+`generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are dead,
+and who asks for what is above the highest that it knows misses no change. `not_before_ms` is when that was.
+"""
 
 transactions = Table(
     "transactions",

@@ -1,0 +1,36 @@
+"""How a process learns what others have written to the database that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from pricewire.errors import DatabaseError
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+"""How often is asked, in seconds."""
+
+
+async def poll(load: Callable[[], Awaitable[None]], what: str) -> None:
+    """
+    Ask for what is new again and again, until cancelled, also when the database has been away.
+
+    Args:
+        load: asks for it.
+        what: what is asked for, for the log.
+    """
+    is_away = False
+    while True:
+        await asyncio.sleep(POLL_S)
+        try:
+            await load()
+        except DatabaseError as error:
+            # Once, not every second.
+            if not is_away:
+                logger.warning("%s cannot be asked for: %s", what, error)
+            is_away = True
+        else:
+            is_away = False

@@ -1,0 +1,225 @@
+"""What a cheap request may cost: everything dear is counted, and refused with 429 before it hurts anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from house import Events, add_account, bearer, open_house
+from pricewire.server.limits import Limits
+from pricewire.trading.accounts import Account
+from serving import Reader, Serving
+
+OpenServer = Callable[..., Any]
+
+
+def proposal(seconds: int) -> str:
+    return f"proposal:rise_fall:1HZ100V:{seconds}:seconds:10:false"
+
+
+def proposals(first: int, count: int) -> list[str]:
+    return [proposal(seconds) for seconds in range(first, first + count)]
+
+
+def stream_of(topics: list[str]) -> str:
+    return "/sse?" + "&".join(f"topic={topic}" for topic in topics)
+
+
+@pytest.fixture
+def serving(tmp_path: Path, http: type[asyncio.Protocol]) -> OpenServer:
+    @contextmanager
+    def opened(**limits: Any) -> Iterator[Serving]:
+        with open_house(tmp_path / "pricewire.db", http=http, limits=Limits(**limits)) as server:
+            yield server
+
+    return opened
+
+
+def limited(answer: httpx2.Response) -> str:
+    assert answer.status_code == 429, answer.text
+    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    error = answer.json()["error"]
+    assert error["code"] == "RATE_LIMIT_EXCEEDED"
+    return str(error["message"])
+
+
+def refused(server: Serving, path: str) -> str:
+    return limited(httpx2.get(server.url + path))
+
+
+def opened(stack: ExitStack, server: Serving, topics: list[str]) -> Events:
+    stream = stack.enter_context(Events(server, stream_of(topics)))
+    assert stream.status == 200
+    return stream
+
+
+def change(server: Serving, stream: Events, **body: Any) -> httpx2.Response:
+    return httpx2.patch(f"{server.url}/v1/streams/{stream.head['pricewire-stream']}", json=body)
+
+
+def gauge(server: Serving, name: str) -> int:
+    text = httpx2.get(f"{server.url}/metrics").text
+    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+    return int(float(line.split()[1]))
+
+
+def count_of_quotes(server: Serving) -> int:
+    return gauge(server, "pricewire_quotes")
+
+
+def wait_for_quotes(server: Serving, expected: int) -> None:
+    """Wait until so many quotes are live. What takes ten thousand questions never comes."""
+    for _ in range(10_000):
+        if count_of_quotes(server) == expected:
+            return
+    raise AssertionError(f"there are {count_of_quotes(server)} quotes instead of {expected}")
+
+
+def test_a_stream_has_so_many_quotes(serving: OpenServer) -> None:
+    with serving(quotes_per_stream=3) as server, ExitStack() as stack:
+        assert "4 quotes exceed the limit of 3 for one stream" in refused(server, stream_of(proposals(20, 4)))
+        stream = opened(stack, server, ["ticks:R_100", *proposals(20, 2)])
+        assert "the limit of 3" in limited(change(server, stream, add=proposals(30, 4)))
+        assert "the limit of 3" in limited(change(server, stream, add=proposals(30, 2)))
+        assert change(server, stream, add=proposals(30, 1)).status_code == 200
+        assert change(server, stream, add=proposals(40, 3), remove=[proposal(20), proposal(21), proposal(30)]).status_code == 200
+        # The same in other words is the same.
+        same = [f"proposal:rise_fall:1HZ100V:40:seconds:10.{'0' * zeros}:false" for zeros in range(1, 9)]
+        assert change(server, stream, add=same).status_code == 200
+        assert count_of_quotes(server) == 3
+
+
+def test_an_address_and_the_process_have_so_many_quotes(serving: OpenServer) -> None:
+    with serving(quotes_per_address=5) as server, ExitStack() as stack:
+        stream = opened(stack, server, proposals(20, 3))
+        assert "this address has 3 live quotes, and its limit is 5" in refused(server, stream_of(proposals(30, 3)))
+        # What is there already costs nothing more.
+        opened(stack, server, proposals(20, 3))
+        assert "its limit is 5" in limited(change(server, stream, add=proposals(30, 3)))
+        price = "/v1/trading/proposal/stream?product_id=rise_fall&instrument_id=R_100&duration_unit=minutes&stake=10&duration="
+        for duration in (1, 2):
+            reader = stack.enter_context(Reader(server.url, f"{price}{duration}"))
+            assert reader.read_head()[0] == 200
+        assert "its limit is 5" in refused(server, f"{price}3")
+        contract = "/sse?action=contract_price&duration=5m&instrument=R_100&trade_type=CALL&currency=USD&payout=20"
+        assert "its limit is 5" in refused(server, contract)
+    with serving(quotes=2) as server, ExitStack() as stack:
+        opened(stack, server, proposals(20, 2))
+        assert "the server has 2 live quotes, and its limit is 2" in refused(server, stream_of([proposal(30)]))
+
+
+def test_quotes_end_with_their_last_stream(serving: OpenServer) -> None:
+    with serving(quotes_per_address=5) as server, ExitStack() as stack:
+        ten = [f"ticks:{name}" for volatility in (10, 25, 50, 75, 100) for name in (f"R_{volatility}", f"1HZ{volatility}V")]
+        everything = opened(stack, server, ten)
+        assert {everything.next()[1]["subscription_id"] for _ in ten} == set(ten)
+        topics = gauge(server, "pricewire_topics")
+        first, second = opened(stack, server, proposals(20, 3)), opened(stack, server, proposals(21, 3))
+        assert count_of_quotes(server) == 4
+        first.socket.close()
+        wait_for_quotes(server, 3)
+        assert change(server, second, remove=[proposal(21)]).status_code == 200
+        assert count_of_quotes(server) == 2
+        second.socket.close()
+        wait_for_quotes(server, 0)
+        assert gauge(server, "pricewire_topics") == topics, "nothing is computed for nobody"
+        # A stream that is refused holds none either.
+        assert httpx2.get(server.url + stream_of([*proposals(20, 5), "ticks:NONE"])).status_code == 404
+        assert count_of_quotes(server) == 0
+        opened(stack, server, proposals(60, 5)).next()
+
+
+def test_an_address_changes_streams_so_often(serving: OpenServer) -> None:
+    with serving(topics_per_second=0.5, address_burst_seconds=400) as server, ExitStack() as stack:
+        # 200 at once: a stream of 2 topics, and changes that cost 20 besides the topics that the stream has.
+        stream = opened(stack, server, ["ticks:R_100", "ticks:R_50"])
+        answers = [change(server, stream, interval_ms=number) for number in range(20)]
+        statuses = [answer.status_code for answer in answers]
+        assert statuses == [200] * 9 + [429] * 11
+        assert "this address may ask for 0.5 topics per second" in limited(answers[-1])
+        assert "topics per second" in refused(server, stream_of([proposal(20)]))
+        assert httpx2.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
+    with serving() as server, ExitStack() as stack, httpx2.Client() as client:
+        stream = opened(stack, server, ["ticks:1HZ100V"])
+        url = f"{server.url}/v1/streams/{stream.head['pricewire-stream']}"
+        for number in range(40):
+            durations = range(100 + number * 249, 100 + (number + 1) * 249)
+            limited(client.patch(url, json={"add": [proposal(seconds) for seconds in durations]}))
+        assert count_of_quotes(server) == 0
+        # By fifty at a time, each of a new stream, an address has 250 of them and no more.
+        statuses = [opened_status(stack, server, proposals(100 + 50 * number, 50)) for number in range(8)]
+        assert statuses == [200] * 5 + [429] * 3
+        assert count_of_quotes(server) == 250
+        stream.until(lambda data: data.get("event") == "tick")
+
+
+def buy(server: Serving, account: Account, key: str) -> httpx2.Response:
+    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "hours", "stake": "10", "variant": "rise"}
+    body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+    return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=30)
+
+
+def test_an_account_has_so_many_open_contracts_however_many_are_bought_at_once(serving: OpenServer, tmp_path: Path) -> None:
+    alice, bob = [add_account(tmp_path / "pricewire.db", name) for name in ("alice", "bob")]
+    with serving(open_contracts_per_account=5) as server, ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda number: buy(server, alice, f"key-{number}"), range(12)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 5 + [409] * 7
+        message = next(answer for answer in answers if answer.status_code == 409).json()["error"]
+        assert message["code"] == "TOO_MANY_CONTRACTS"
+        assert "the account has 5 open contracts, its limit" in message["message"]
+        bought = next(number for number, answer in enumerate(answers) if answer.status_code == 200)
+        assert buy(server, alice, f"key-{bought}").status_code == 200, "a purchase that is repeated gets its answer"
+        assert buy(server, bob, "other").status_code == 200
+        with Events(server, "/protected/sse?topic=balance:" + alice.uuid, alice) as stream:
+            assert stream.next()[1]["data"]["balance"] == "9950.00"
+        contract_id = answers[bought].json()["data"]["contract_id"]
+        with Events(server, f"/v1/trading/contracts/open/stream?contract_id={contract_id}", alice) as stream:
+            stream.until(lambda data: data["data"]["contracts"][0]["contract_details"]["is_valid_to_sell"])
+        sale = httpx2.post(f"{server.url}/v1/trading/contracts/sell?contract_id={contract_id}", headers=bearer(alice))
+        assert sale.status_code == 200, sale.text
+        assert buy(server, alice, "one more").status_code == 400, "a key is printable"
+        assert buy(server, alice, "one-more").status_code == 200
+
+
+def test_a_list_has_no_more_than_the_newest_tick_of_each_contract(serving: OpenServer, tmp_path: Path) -> None:
+    alice = add_account(tmp_path / "pricewire.db", "alice")
+    with serving() as server:
+        contract_ids = [buy(server, alice, f"key-{number}").json()["data"]["contract_id"] for number in range(20)]
+        path = "/v1/trading/contracts/open/stream"
+        with Events(server, f"{path}?contract_id={contract_ids[7]}", alice) as one, Events(server, path, alice) as all_of_them:
+            life = one.until(lambda data: len(data["data"]["contracts"][0]["contract_details"]["tick_stream"]) > 20)["data"]["contracts"]
+            assert [each["contract_id"] for each in life] == [contract_ids[7]]
+            listed = all_of_them.until(lambda data: all(each["contract_details"]["tick_stream"] for each in data["data"]["contracts"]))
+            contracts = listed["data"]["contracts"]
+            assert [each["contract_id"] for each in contracts] == contract_ids
+            assert {len(each["contract_details"]["tick_stream"]) for each in contracts} == {1}
+            assert contracts[0]["contract_details"].keys() == life[0]["contract_details"].keys(), "no member is missing"
+            assert len(json.dumps(listed)) < 20 * 1000
+        for contract_id in contract_ids[:2]:
+            sale = httpx2.post(f"{server.url}/v1/trading/contracts/sell?contract_id={contract_id}", headers=bearer(alice))
+            assert sale.status_code == 200, sale.text
+        path = "/v1/trading/contracts/close/stream"
+        with Events(server, f"{path}?contract_id={contract_ids[0]}", alice) as one, Events(server, path, alice) as all_of_them:
+            closed = one.next()[1]["data"]
+            assert closed["pagination"] == {"current_page": 1, "limit": 50, "total_items": 1, "total_pages": 1}
+            assert len(closed["contracts"][0]["contract_details"]["tick_stream"]) > 20
+            listed = all_of_them.next()[1]["data"]["contracts"]
+            assert [(each["contract_id"], each["contract_details"]["tick_stream"]) for each in listed] == [
+                (contract_ids[1], []),
+                (contract_ids[0], []),
+            ]
+
+
+def opened_status(stack: ExitStack, server: Serving, topics: list[str]) -> int:
+    return stack.enter_context(Events(server, stream_of(topics))).status

@@ -1,0 +1,139 @@
+"""Bad numbers, in every place that takes one: only documented errors come out, short ones, and nothing is traded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pytest
+
+from house import add_account, bearer, open_house
+from pricewire.protocol.messages import MAX_MESSAGE
+from pricewire.trading.accounts import Account
+from serving import Reader, Serving
+
+BUY = "/v1/trading/contracts/buy"
+
+JSON = {"Content-Type": "application/json"}
+
+TEXTS = ["", "abc", "--1", "+-1", "+", "-", ".", "1.", "1.5.5", "Infinity", "-Infinity", "NaN", "sNaN", "1e999999", "1e-100000000", "1e5"]
+TEXTS += ["1_250", "1250 ", "1250\n", "١٢٥٠", "１２５０", "²", "٫5", "1,250", "0x10", "true", "9" * 300, "9" * 5000, "1.0000000000001"]
+"""None of them is a number in plain decimal notation of bounded length."""
+
+VALUES: list[Any] = [*TEXTS, " 1250", 10**17, 2**63, -(2**63) - 1, 10**400, 1e308, 1e-308, -1, -1.5, True, [], {}]
+
+STREAMS = [
+    "/sse?topic=ticks:R_100&interval_ms={}",
+    "/sse?topic=candles:R_100:{}",
+    "/sse?topic=proposal:high_low:R_100:{}:minutes:10:false",
+    "/sse?topic=proposal:high_low:R_100:5:minutes:{}:false",
+    "/sse?topic=proposal:high_low:R_100:5:minutes:10:false:{}",
+    "/sse?topic=contract_price:CALL:R_100:5:minutes:USD:{}",
+    "/sse?topic=contract_price:CALL:R_100:5:minutes:USD:20:{}",
+    "/sse?action=contract_price&duration={}m&instrument=R_100&trade_type=CALL&currency=USD&payout=20",
+    "/sse?action=contract_price&duration=5m&instrument=R_100&trade_type=CALL&currency=USD&payout={}",
+    "/sse?action=contract_price&duration=5m&instrument=R_100&trade_type=CALL&currency=USD&payout=20&strike={}",
+    "/v1/trading/proposal/stream?product_id=high_low&instrument_id=R_100&duration={}&duration_unit=minutes&stake=10",
+    "/v1/trading/proposal/stream?product_id=high_low&instrument_id=R_100&duration=5&duration_unit=minutes&stake={}",
+    "/v1/trading/proposal/stream?product_id=high_low&instrument_id=R_100&duration=5&duration_unit=minutes&stake=10&barrier={}",
+    "/v1/market/instruments/candles/stream?instrument_id=R_100&granularity={}",
+    "/v1/market/instruments/candles/stream?instrument_id=R_100&granularity=60&start_epoch_ms={}",
+]
+
+
+@dataclass
+class Scene:
+    server: Serving
+    alice: Account
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
+    database = tmp_path_factory.mktemp("numbers") / "pricewire.db"
+    alice = add_account(database, "alice")
+    with open_house(database, http=http) as server:
+        yield Scene(server, alice)
+
+
+def checked(status: int, body: bytes, *allowed: int) -> None:
+    assert status in allowed, (status, body[:300])
+    error = json.loads(body)["error"]
+    assert error["code"] == {400: "INVALID_PARAMETERS", 404: "NOT_FOUND"}[status]
+    assert 0 < len(error["message"]) <= MAX_MESSAGE
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_a_bad_number_opens_no_stream(scene: Scene, path: str) -> None:
+    # A whole number may be written with an exponent, and a barrier with the space that a `+` has become: neither is a bad one there.
+    lenient = {"1e5", "1e-100000000", "9" * 300} if "start_epoch_ms=" in path or "interval_ms=" in path else set()
+    for text in [text for text in TEXTS if text not in lenient]:
+        with Reader(scene.server.url, path.format(quote(text)), headers={"Connection": "close"}) as reader:
+            status, _ = reader.read_head()
+            checked(status, reader.read_to_end(), 400)
+
+
+@pytest.mark.parametrize("member", ["stake", "payout", "barrier", "duration"])
+def test_a_bad_number_buys_nothing(scene: Scene, member: str) -> None:
+    for value in VALUES:
+        details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "higher", member: value}
+        body = {"idempotency_key": secrets.token_hex(8), "product_id": "high_low", "proposal_details": details}
+        answer = httpx2.post(scene.server.url + BUY, content=json.dumps(body), headers={**bearer(scene.alice), **JSON}, timeout=30)
+        checked(answer.status_code, answer.content, 400)
+
+
+@pytest.mark.parametrize("kind", ["ticks", "candles"])
+@pytest.mark.parametrize("member", ["from_epoch_ms", "to_epoch_ms", "granularity", "count"])
+def test_a_bad_number_has_no_history(scene: Scene, kind: str, member: str) -> None:
+    # A whole number may be a text of digits, with or without an exponent, as in a query.
+    times = {"1e5", "1e-100000000"} if member.endswith("_ms") else {"1e5"} if (kind, member) == ("ticks", "granularity") else set()
+    for value in [value for value in VALUES if not (isinstance(value, str) and value in times)]:
+        body = json.dumps({"instrument_id": "R_100", member: value})
+        answer = httpx2.post(f"{scene.server.url}/v1/market/instruments/{kind}/history", content=body, headers=JSON)
+        checked(answer.status_code, answer.content, 400)
+
+
+@pytest.mark.parametrize("stake", [10, 10.0, "10", "10.00"])
+def test_a_good_number_buys_however_it_is_written(scene: Scene, stake: Any) -> None:
+    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": stake, "payout": 1.5, "variant": "rise"}
+    body = {"idempotency_key": "the-same", "product_id": "rise_fall", "proposal_details": details}
+    answer = httpx2.post(scene.server.url + BUY, json=body, headers=bearer(scene.alice))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["buy_price"] == "10.00"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "\x00", "é" * 300, "R_100\n"])
+def test_a_bad_name_finds_no_instrument(scene: Scene, name: str) -> None:
+    url, path = scene.server.url, quote(name)
+    for answer in (
+        httpx2.get(f"{url}/sse?topic=ticks:{path}"),
+        httpx2.get(f"{url}/v1/market/instruments/ticks/stream?instrument_id={path}"),
+        httpx2.get(f"{url}/v1/market/products/config?product_id=touch&instrument_id={path}"),
+        httpx2.post(f"{url}/v1/market/instruments/ticks/history", json={"instrument_id": name}),
+        httpx2.post(f"{url}/v1/market/instruments/candles/history", json={"instrument_id": name}),
+        httpx2.patch(f"{url}/v1/streams/{path}", json={}),
+    ):
+        checked(answer.status_code, answer.content, 400, 404)
+
+
+def test_the_message_of_an_error_is_short(scene: Scene) -> None:
+    url = scene.server.url
+    topics = [f"ticks:R_{number}" for number in range(2000)]
+    with Reader(url, "/sse?topic=ticks:R_100") as reader:
+        stream = f"{url}/v1/streams/{reader.read_head()[1]['pricewire-stream']}"
+        for answer in (
+            httpx2.patch(stream, json={"remove": topics}),
+            httpx2.patch(stream, json={"add": ["x" * 50_000]}),
+            httpx2.patch(stream, json={"interval_ms": "9" * 4000}),
+            httpx2.get(f"{url}/{'x' * 5000}"),
+            httpx2.get(f"{url}/sse?topic=ticks:R_100&fields={','.join(map(str, range(1000)))}"),
+            httpx2.post(
+                url + BUY, json={"idempotency_key": "x", "product_id": "x" * 5000, "proposal_details": {}}, headers=bearer(scene.alice)
+            ),
+        ):
+            checked(answer.status_code, answer.content, 400, 404)
