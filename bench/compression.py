@@ -18,7 +18,7 @@ from itertools import islice
 from typing import cast
 
 from bench import memory
-from bench.fanout import Contestant, calibrate, faults, measure
+from bench.fanout import Contestant, faults, take_turn, warm_up
 from bench.machine import Placement, raise_file_limit
 from bench.readers.pool import Readers
 from bench.report import Progress, Report, Table, ratio_of, thousands, verdict
@@ -197,11 +197,11 @@ def _cpu(
             peer = contestant.peer
             progress(f"{peer.label}: opening {streams} streams")
             readers.open(peer.name, peer.port, peer.path, streams, _coding(kind))
-            contestant.flushes[1] = calibrate(contestant, readers, streams, 1, settings.cpu)
+            warm_up(contestant, readers, streams, 1, settings.cpu)
         for number in range(settings.rounds):
             for contestant in contestants:
                 progress(f"round {number + 1} of {settings.rounds}: {contestant.peer.label}")
-                contestant.turns[1].append(measure(contestant, readers, streams, 1, contestant.flushes[1]))
+                take_turn(contestant, readers, streams, 1)
         notes += [fault for contestant in contestants for fault in faults(contestant)]
         return contestants
 
@@ -222,6 +222,8 @@ def _judge(sizes: dict[str, dict[str, float]], rates: dict[str, float]) -> list[
         for title in rest
         if "at once" in title
     ]
+    if not rates[HandoverGzip.name]:
+        return notes
     more = rates[Handover.name] / rates[HandoverGzip.name]
     notes.append(f"at most {MORE_CPU:g} times the CPU of plain expected of shared gzip; {verdict(more, MORE_CPU)}")
     return notes

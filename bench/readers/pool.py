@@ -69,9 +69,10 @@ class Readers:
         """
         return Counts(**self._ask({"do": "open", "group": group, "port": port, "path": path, "streams": streams, "coding": coding}))
 
-    def wait(self, group: str, events: int) -> Counts:
-        """Return the counts of a group once each stream has got `events` since it was opened; or too few, where no more come."""
-        return Counts(**self._ask({"do": "wait", "group": group, "events": events, "timeout": DELIVERY_TIMEOUT}))
+    def wait(self, group: str, events: int, timeout: float | None = None) -> Counts:
+        """Return the counts of a group once each stream has got `events` since it was opened; or too few, where the time is over."""
+        seconds = DELIVERY_TIMEOUT if timeout is None else timeout
+        return Counts(**self._ask({"do": "wait", "group": group, "events": events, "timeout": seconds}))
 
     def close(self, group: str) -> None:
         """Close the streams of a group."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,35 @@ def test_a_shortfall_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         peer.publish(2, 1)
         counts = readers.wait("streams", 3)
     assert (counts.least, counts.most) == (2, 2)
+
+
+def test_what_lagging_streams_were_spared_is_not_waited_for() -> None:
+    with Handover(Placement(None, None)) as peer, Readers() as readers:
+        readers.open(peer.name, peer.port, peer.path, 3)
+        contestant = bench.fanout.Contestant(peer)
+        os.kill(readers._process.pid, signal.SIGSTOP)
+        try:
+            # Some 10 MB for each stream: more than the sockets' buffers hold.
+            for _ in range(100):
+                peer.publish(1, 500)
+                contestant.sent += 500
+        finally:
+            os.kill(readers._process.pid, signal.SIGCONT)
+        bench.fanout.wait(contestant, readers, 3)
+        assert contestant.merged() > 0
+
+
+def test_a_server_that_does_not_deliver_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.fanout, "PATIENCE", 0.2)
+    monkeypatch.setattr(bench.fanout, "LOOK", 0.05)
+    with Handover(Placement(None, None)) as peer, Readers() as readers:
+        readers.open(peer.name, peer.port, peer.path, 3)
+        contestant = bench.fanout.Contestant(peer, sent=1)
+        bench.fanout.warm_up(contestant, readers, 3, 1, 0.0)
+        for _ in range(3):
+            bench.fanout.take_turn(contestant, readers, 3, 1)
+        assert contestant.turns[1] == []
+        assert bench.fanout.faults(contestant)[0].startswith("Pricewire, hand-over FAILED: 3 of 3 deliveries did not come")
 
 
 @pytest.mark.parametrize(("per_flush", "chunks"), [(1, 4), (20, 2)])
