@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
+from pricewire.hub.streams import Stream, Subscription
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
@@ -39,10 +40,7 @@ async def change_stream(
     answer, at the place where the change took effect: behind the current values of the topics that were added. A stream that was opened
     with a token is changed with one of the same account.
     """
-    found = prices.hub.find(stream_id)
-    if found is None:
-        raise UnknownError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
-    stream, subscription = found
+    stream, subscription = opened(prices, stream_id)
     token = owner(stream_id, authority, visitor)
     if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
@@ -50,6 +48,9 @@ async def change_stream(
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(repr, strangers))}")
     added = await entrance.check([parse_topic(text) for text in data.add], visitor if token is not None else Visitor(None))
+    # It may have ended meanwhile, or another change come before this one.
+    stream, subscription = opened(prices, stream_id)
+    token = owner(stream_id, authority, visitor)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
@@ -61,6 +62,19 @@ async def change_stream(
     if subscription.control:
         prices.hub.change(stream, replace(subscription, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
     return Data(state)
+
+
+def opened(prices: Prices, stream_id: str) -> tuple[Stream, Subscription]:
+    """
+    Return an open stream, and what it carries.
+
+    Raises:
+        UnknownError: there is none.
+    """
+    found = prices.hub.find(stream_id)
+    if found is None:
+        raise UnknownError(f"there is no open stream {stream_id!r}; its id is the header Pricewire-Stream of its response")
+    return found
 
 
 def owner(stream_id: str, authority: Authority | None, visitor: Visitor) -> Token | None:
