@@ -83,6 +83,9 @@ def serve(
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
+    max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
+    max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
@@ -117,6 +120,9 @@ def serve(
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
+        max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
+        max_connections_per_address: the same of one client address.
+        max_body_bytes: the size of a request's body.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
@@ -136,6 +142,9 @@ def serve(
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,
+        connections=max_connections,
+        connections_per_address=max_connections_per_address,
+        request_body=max_body_bytes,
     )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
@@ -153,7 +162,7 @@ def serve(
             announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
         else:
             feeds.append(load_feed(name))
-    if (files := allow_open_files(max_streams)) is not None:
+    if (files := allow_open_files(max_streams, max_connections)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
     trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies))
     if trading.demo_account:
@@ -169,6 +178,7 @@ def serve(
         ssl_certfile=tls_cert and str(tls_cert),
         ssl_keyfile=tls_key and str(tls_key),
         limits=limits,
+        trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
         proxy_headers=False,
         log_config=None,

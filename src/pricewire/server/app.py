@@ -155,6 +155,7 @@ def create_app(
         },
         guards=[refuse_token_in_address],
         lifespan=[run_house],
+        request_max_body_size=admission.limits.request_body,
         # Whoever runs the application decides about logging.
         logging_config=None,
         exception_handlers=EXCEPTION_HANDLERS,
