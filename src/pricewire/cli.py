@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from pricewire.administration import GROUP as TRADING
-from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, token
+from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, is_loopback, token
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
@@ -66,6 +66,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
     drain_seconds: float = DRAIN_SECONDS,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
@@ -96,6 +97,9 @@ def serve(
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
+        host_name: a name that the server is reached by, `prices.example.com` for instance; `*` for any. Requests for another host are
+            refused, but for addresses, `localhost` and the hosts of `origin`. Where neither is given, they are at a `host` that only this
+            machine reaches. May be repeated.
         drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
@@ -112,7 +116,7 @@ def serve(
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
-            in the data directory, a `host` that only this machine reaches, and no `trusted_proxy`.
+            in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
         keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
@@ -138,10 +142,12 @@ def serve(
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies))
+    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name))
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading)
+    # On this machine a page of any site could reach the server by a name of its own.
+    reached_by = host_name or ([] if is_loopback(host) else None)
+    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
     make_server(
         application,
