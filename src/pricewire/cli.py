@@ -22,6 +22,7 @@ from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
+from pricewire.options import check_file, check_port, check_span, check_tls
 from pricewire.recorder.record import record as record_ticks
 from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
@@ -64,10 +65,10 @@ def serve(
     *,
     feed: Annotated[list[str] | None, Parameter(negative=())] = None,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: Annotated[int, Parameter(validator=check_port)] = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
-    drain_seconds: float = DRAIN_SECONDS,
+    drain_seconds: Annotated[float, Parameter(validator=check_span)] = DRAIN_SECONDS,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
@@ -83,7 +84,7 @@ def serve(
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
-    keep_ticks_hours: Annotated[float, Parameter(group=TRADING)] = KEEP_TICKS_HOURS,
+    keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     store: Store = STORE,
 ) -> None:
     """
@@ -124,6 +125,8 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
+    if tls_cert is not None and tls_key is not None:
+        check_tls(tls_cert, tls_key)
     limits = Limits(streams=max_streams, streams_per_address=max_streams_per_address, new_streams_per_second=new_streams_per_second)
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
@@ -137,7 +140,7 @@ def serve(
             replay = replay_of(name.removeprefix("replay:"), speed=speed, loop=loop, keep_times=keep_times, timezone=timezone)
             feeds.append(replay)
             names = ", ".join(instrument.id for instrument in replay.instruments)
-            announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
+            announce(f"Replaying {escape(name.removeprefix('replay:'))} as {names}, {speed:g} times its pace.")
         else:
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams)) is not None:
@@ -170,7 +173,7 @@ def serve(
 def announce(message: str) -> None:
     """Tell what the server does: in plain words on a terminal, as a line of the log elsewhere."""
     if sys.stderr.isatty():
-        Console(stderr=True, highlight=False, soft_wrap=True).print(message)
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(message)
     else:
         logger.info(Text.from_markup(message).plain)
 
@@ -226,8 +229,8 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
         tokens: the command and its options.
         config: a TOML file with options; `pricewire.toml` in the working directory where none is given.
     """
-    if config is not None and not config.is_file():
-        raise PricewireError(f"--config {config}: there is no such file")
+    if config is not None or CONFIG.exists():
+        check_file(config or CONFIG, app)
     app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
     app(tokens)
 
@@ -257,8 +260,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what stands after the program's name; by default what this process was given.
     """
+    # That of an earlier call in this process would be read before `launch` has looked through it.
+    app.config = ()
     try:
         app.meta(arguments)
     except PricewireError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]pricewire:[/] {escape(str(error))}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(
+            f"[bold red]pricewire:[/] {escape(str(error))}", markup=True
+        )
         sys.exit(1)

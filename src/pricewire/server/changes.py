@@ -53,12 +53,13 @@ async def change_stream(
     owned = visitor if token is not None else Visitor(None)
     require_topics(map(parse_topic, subscription.topics), owned.token)
     added = await entrance.check([parse_topic(text) for text in data.add], owned)
+    if owned.token is not None and authority is not None:
+        confirm(authority, owned.token)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
     if token is not None and authority is not None and visitor.token is not None:
-        confirm(authority, visitor.token)
         token = authority.lives.prolong(stream_id, visitor.token)
     interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000
     state = StreamState(sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at))
