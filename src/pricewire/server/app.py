@@ -24,6 +24,7 @@ from pricewire.server.changes import change_stream
 from pricewire.server.entrance import Entrance
 from pricewire.server.event_stream import EXPOSED_HEADERS
 from pricewire.server.health import liveness, readiness
+from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.house import House, TradingSetup
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
@@ -69,6 +70,7 @@ def create_app(
     limits: Limits | None = None,
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
+    host_names: Sequence[str] | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -80,10 +82,14 @@ def create_app(
         limits: how much is let in; the defaults of `Limits` where none are given.
         trusted_proxies: the networks of the proxies that are believed about who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
+        host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
+            are refused. `*` for any. None for any where `origins` is any, too.
 
     Raises:
+        PricewireError: an origin or a host name cannot be one.
         FeedError: two feeds bring the same instrument.
     """
+    names = accepted_names(host_names, origins)
     prices = Prices(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
     house = House(prices, trading, open_contracts=admission.limits.open_contracts_per_account)
@@ -128,7 +134,7 @@ def create_app(
         if is_refusal(error):
             admission.refusals["parameters"] += 1
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             stream_ticks,
             stream_candles,
@@ -175,3 +181,6 @@ def create_app(
             render_plugins=[JsonRenderPlugin(path="/")],
         ),
     )
+    # Before routing, so that it holds for every path.
+    app.asgi_handler = HostNames(app.asgi_handler, names)
+    return app

@@ -55,15 +55,15 @@ async def change_stream(
     asked = [parse_topic(text) for text in data.add]
     entrance.charge(request, asked, carried=len(subscription.topics))
     added = await entrance.check(asked, owned)
-    # It may have ended meanwhile, or another change come before this one.
+    # It may have ended meanwhile, or another change come before this one; and so may the token.
     stream, subscription = opened(prices, stream_id)
     token = owner(stream_id, authority, visitor)
+    if owned.token is not None and authority is not None:
+        confirm(authority, owned.token)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
-    if authority is not None and visitor.token is not None:
-        confirm(authority, visitor.token)
     entrance.carry(stream_id, topics)
     if token is not None and authority is not None and visitor.token is not None:
         token = authority.lives.prolong(stream_id, visitor.token)
