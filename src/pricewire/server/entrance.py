@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 
 from pricewire.hub.event import Form
@@ -83,7 +84,11 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
+            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted.
         """
+        if visitor.token is not None and visitor.token.expires_at <= time.time():
+            # It would end at once, and its reader come back at once, for as long as clocks may differ.
+            raise unauthorized("the token has expired", is_invalid=True)
         names = await self.check(topics, visitor)
         with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
             stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
