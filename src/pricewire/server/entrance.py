@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pricewire.hub.event import Form
 from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics
+from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics, unauthorized
 from pricewire.server.event_stream import EventStream
 from pricewire.server.limits import Admission
 from pricewire.server.logs import logged
@@ -113,7 +113,7 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
-            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted; or it
+            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted, or
                 has ended meanwhile.
         """
         self.charge(request, topics)

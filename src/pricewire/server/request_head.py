@@ -143,7 +143,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Have the response go on."""
         super().resume_writing()
-        self._write_timer = cancelled(self._write_timer)
+        cancel(self._write_timer)
+        self._write_timer = None
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -173,7 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to serve the request."""
         self._unparsed = self._body_size = 0
-        self._head_timer = cancelled(self._head_timer)
+        cancel(self._head_timer)
+        self._head_timer = None
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RequestTooLargeError
         super().on_headers_complete()
@@ -190,7 +192,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._in_body = False
         if self._body_timer is not None:
-            self._body_timer = cancelled(self._body_timer)
+            cancel(self._body_timer)
+            self._body_timer = None
             self.cycle.keep_alive = self._keep_alive
         super().on_message_complete()
         self._bounds.open_connections.serve(self)
@@ -251,8 +254,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._in_body = False
         self._unset_keepalive_if_required()
-        self._head_timer = cancelled(self._head_timer)
-        self._body_timer = cancelled(self._body_timer)
+        cancel(self._head_timer)
+        self._head_timer = None
+        cancel(self._body_timer)
+        self._body_timer = None
         self._bounds.open_connections.wait(self)
         self.flow.resume_reading()
         if self.transport.can_write_eof():
@@ -263,9 +268,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Have nothing wait any more, and take no place among the connections."""
         self._refused = True
         self._unset_keepalive_if_required()
-        self._head_timer = cancelled(self._head_timer)
-        self._body_timer = cancelled(self._body_timer)
-        self._write_timer = cancelled(self._write_timer)
+        cancel(self._head_timer)
+        self._head_timer = None
+        cancel(self._body_timer)
+        self._body_timer = None
+        cancel(self._write_timer)
+        self._write_timer = None
         self._bounds.open_connections.leave(self)
 
     def _await_head(self) -> None:
@@ -320,7 +328,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 431, f"the headers of the request exceed the limit of {self._bounds.limits.request_headers} bytes"
 
 
-def cancelled(timer: asyncio.TimerHandle | None) -> None:
+def cancel(timer: asyncio.TimerHandle | None) -> None:
     """Cancel a timer, where there is one."""
     if timer is not None:
         timer.cancel()
