@@ -29,7 +29,7 @@ from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import configure_logging
-from pricewire.server.run import DRAIN_SECONDS, make_server
+from pricewire.server.run import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.watch import watch as watch_prices
 
 CONFIG = Path("pricewire.toml")
@@ -178,10 +178,15 @@ def serve(
     reached_by = host_name or ([] if is_loopback(host) else None)
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+
+    def started(port: int) -> None:
+        keep_from_collector()
+        announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops.")
+
     make_server(
         application,
         drain_seconds=drain_seconds,
-        on_started=lambda port: announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
+        on_started=started,
         host=host,
         port=port,
         ssl_certfile=tls_cert and str(tls_cert),

@@ -287,5 +287,16 @@ def test_histories_and_streams_of_candles_meet(serving: OpenServer) -> None:
             assert opens == list(range(opens[0], opens[-1] + 1, 60_000))
 
 
+def test_all_quotes_of_an_instrument_go_on_where_a_tick_has_more_than_a_slice(serving: OpenServer) -> None:
+    with serving() as server, ExitStack() as stack:
+        streams = [opened(stack, server, proposals(100 + 50 * number, 50)) for number in range(4)]
+        for number, stream in enumerate(streams):
+            waited_for = set(proposals(100 + 50 * number, 50))
+            while waited_for:
+                data = stream.next()[1]
+                if data["seq"] >= 3:
+                    waited_for.discard(data["subscription_id"])
+
+
 def opened_status(stack: ExitStack, server: Serving, topics: list[str]) -> int:
     return stack.enter_context(Events(server, stream_of(topics))).status

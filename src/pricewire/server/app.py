@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -60,6 +61,18 @@ TRADING_ROUTES = (
     stream_balance,
 )
 """What is there where trading is."""
+
+
+class SchemaPlugin(JsonRenderPlugin):
+    """Renders the schema once: to encode its 70 KB for each request takes as long as the rest of the request."""
+
+    _rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the schema as JSON."""
+        if self._rendered is None:
+            self._rendered = super().render(request, openapi_schema)
+        return self._rendered
 
 
 def create_app(
@@ -178,7 +191,7 @@ def create_app(
             description="Live trading data over Server-Sent Events.",
             path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
-            render_plugins=[JsonRenderPlugin(path="/")],
+            render_plugins=[SchemaPlugin(path="/")],
         ),
     )
     # Before routing, so that it holds for every path.
