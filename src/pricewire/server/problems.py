@@ -141,7 +141,7 @@ def on_body_too_large(request: Request[Any, Any, Any]) -> Response[ErrorBody]:
     """Answer 413 to a body that is not read to its end."""
     limit = request.route_handler.resolve_request_max_body_size()
     # Our own protocol closes the connection so that the answer arrives; others would read the rest for as long as it comes.
-    headers = None if EXTENSION in request.scope.get("extensions", {}) else {"connection": "close"}
+    headers = None if EXTENSION in (request.scope.get("extensions") or {}) else {"connection": "close"}
     return problem(413, f"the body of the request exceeds the limit of {limit} bytes", headers=headers)
 
 

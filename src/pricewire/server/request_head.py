@@ -320,7 +320,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 431, f"the headers of the request exceed the limit of {self._bounds.limits.request_headers} bytes"
 
 
-def cancelled(timer: asyncio.TimerHandle | None) -> None:
-    """Cancel a timer, where there is one."""
+def cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Cancel a timer, where there is one; return what takes its place: none."""
     if timer is not None:
         timer.cancel()
+    return None
