@@ -29,7 +29,7 @@ from pricewire.server.run import Server
 from serving import Reader, Serving
 
 NOON = 1_800_014_400_000
-LIMITS = Limits(request_seconds=0.3, connections_per_address=20)
+LIMITS = Limits(request_seconds=0.3, streams_per_address=20, connections_per_address=20)
 STREAM = b"GET /sse?topic=ticks:GOLD HTTP/1.1\r\nHost: x\r\n\r\n"
 
 

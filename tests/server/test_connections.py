@@ -10,7 +10,7 @@ from pricewire.server.addresses import parse_network
 from pricewire.server.connections import LEAST, RESERVED_FILES, WARNING_INTERVAL, Excess, OpenConnections
 from pricewire.server.limits import Limits
 
-LIMITS = Limits(connections=5, connections_per_address=3)
+LIMITS = Limits(streams=5, streams_per_address=3, connections=5, connections_per_address=3)
 
 
 class Visit:
@@ -38,6 +38,12 @@ def test_the_one_that_has_waited_longest_makes_room() -> None:
     assert len(connections) == 3
 
 
+def test_as_many_may_come_back_at_once_as_there_may_be_streams() -> None:
+    connections = OpenConnections()
+    limits = Limits(streams=50, streams_per_address=20, connections=5, connections_per_address=3)
+    assert all(each.is_open for each in [Visit(connections, limits=limits) for _ in range(20)])
+
+
 def test_who_is_being_answered_is_not_closed() -> None:
     connections = OpenConnections()
     served = [Visit(connections) for _ in range(3)]
@@ -52,7 +58,7 @@ def test_who_is_being_answered_is_not_closed() -> None:
 
 
 def test_the_process_has_a_limit_of_its_own() -> None:
-    limits = Limits(connections=10, connections_per_address=3)
+    limits = Limits(streams=10, streams_per_address=3, connections=10, connections_per_address=3)
     connections = OpenConnections()
     visits = [Visit(connections, f"192.0.2.{number}", limits) for number in range(11)]
     assert [each.is_open for each in visits] == [False, *[True] * 10]
@@ -78,7 +84,7 @@ def test_the_files_of_the_process_are_a_limit() -> None:
 def test_a_proxy_is_many_clients_and_so_is_a_socket_without_addresses() -> None:
     connections = OpenConnections()
     connections.trusted = [parse_network("10.0.0.0/8")]
-    limits = Limits(connections_per_address=3)
+    limits = Limits(streams_per_address=3, connections_per_address=3)
     visits = [Visit(connections, peer, limits) for peer in ("10.1.2.3", None, "::ffff:10.0.0.1") for _ in range(10)]
     assert all(each.is_open for each in visits)
     network = [Visit(connections, f"2001:db8::{number}", limits) for number in range(4)]
