@@ -304,6 +304,31 @@ def test_a_second_signal_ends_at_once() -> None:
         reader.socket.close()
 
 
+@pytest.mark.parametrize("ignored", [None, signal.SIGHUP, signal.SIGINT], ids=["hangup", "ignored hangup", "ignored interrupt"])
+def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignored: signal.Signals | None) -> None:
+    code = "import signal, sys; from pricewire.cli import main; "
+    if ignored is not None:
+        # As `nohup` does, and a shell for what it starts in the background.
+        code += f"signal.signal({ignored.value}, signal.SIG_IGN); "
+    command = [sys.executable, "-c", f"{code}main(['serve', '--port', '0', '--drain-seconds', '0.5'])"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, "/sse?topic=ticks:R_100") as reader:
+        reader.read_until(b"\n\n")
+        ending = signal.SIGINT if ignored == signal.SIGINT else signal.SIGHUP
+        # A terminal that closes may send it twice.
+        process.send_signal(ending)
+        if ignored == signal.SIGHUP:
+            reader.read_until(b"\n\n")
+            assert httpx2.get(f"{url}/readyz").status_code == 200
+            process.send_signal(signal.SIGTERM)
+        elif ignored is None:
+            process.send_signal(ending)
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+    process.communicate(timeout=20)
+
+
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = pricewire("serve", "--port", str(taken.getsockname()[1]))

@@ -96,9 +96,11 @@ class OpenConnections:
         """
         key = self._key(peer)
         excess = None
-        if key is not None and self._addresses[key] >= limits.connections_per_address:
-            excess = self._exceeded(Excess.ADDRESS, limits.connections_per_address, self._waiting_of.get(key, {}))
-        most = int(max(min(limits.connections, self._files() - RESERVED_FILES - self._streams()), LEAST))
+        # As many as there may be streams: these come back all at once after a cut, before the first of their requests is read.
+        most = max(limits.connections_per_address, limits.streams_per_address)
+        if key is not None and self._addresses[key] >= most:
+            excess = self._exceeded(Excess.ADDRESS, most, self._waiting_of.get(key, {}))
+        most = int(max(min(max(limits.connections, limits.streams), self._files() - RESERVED_FILES - self._streams()), LEAST))
         if excess is None and len(self) >= most:
             excess = self._exceeded(Excess.PROCESS, most, self._waiting)
         if excess is None:

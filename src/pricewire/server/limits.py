@@ -73,10 +73,10 @@ class Limits:
             `bytes_per_second` of it.
         request_body: the body of a request, in bytes: the largest that the HTTP surface has is a change of a stream's 250 topics.
         bytes_per_second: how fast a body comes and a response is taken at least: a tenth of the slowest mobile network.
-        connections: connections of the process that are no streams: coming, being answered, or kept alive for the next request. As many as
-            streams, since a storm of readers comes back at once. Fewer where the system lets the process open fewer files.
+        connections: connections of the process that are no streams: coming, being answered, or kept alive for the next request. At least as
+            many as streams, since these come back at once after a cut. Fewer where the system lets the process open fewer files.
         connections_per_address: those from one IPv4 address or one /64 of IPv6: one for each machine of an office. Where there are more,
-            the one that has waited longest for a request is closed. Trusted proxies may have any number.
+            the one that has waited longest for a request is closed. At least as many as streams, too. Trusted proxies may have any number.
 
     Raises:
         PricewireError: a limit is not above 0.

@@ -143,8 +143,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Have the response go on."""
         super().resume_writing()
-        cancel(self._write_timer)
-        self._write_timer = None
+        self._write_timer = cancelled(self._write_timer)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -174,8 +173,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to serve the request."""
         self._unparsed = self._body_size = 0
-        cancel(self._head_timer)
-        self._head_timer = None
+        self._head_timer = cancelled(self._head_timer)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RequestTooLargeError
         super().on_headers_complete()
@@ -192,8 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._in_body = False
         if self._body_timer is not None:
-            cancel(self._body_timer)
-            self._body_timer = None
+            self._body_timer = cancelled(self._body_timer)
             self.cycle.keep_alive = self._keep_alive
         super().on_message_complete()
         self._bounds.open_connections.serve(self)
@@ -254,10 +251,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._in_body = False
         self._unset_keepalive_if_required()
-        cancel(self._head_timer)
-        self._head_timer = None
-        cancel(self._body_timer)
-        self._body_timer = None
+        self._head_timer = cancelled(self._head_timer)
+        self._body_timer = cancelled(self._body_timer)
         self._bounds.open_connections.wait(self)
         self.flow.resume_reading()
         if self.transport.can_write_eof():
@@ -268,12 +263,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Have nothing wait any more, and take no place among the connections."""
         self._refused = True
         self._unset_keepalive_if_required()
-        cancel(self._head_timer)
-        self._head_timer = None
-        cancel(self._body_timer)
-        self._body_timer = None
-        cancel(self._write_timer)
-        self._write_timer = None
+        self._head_timer = cancelled(self._head_timer)
+        self._body_timer = cancelled(self._body_timer)
+        self._write_timer = cancelled(self._write_timer)
         self._bounds.open_connections.leave(self)
 
     def _await_head(self) -> None:
@@ -328,7 +320,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 431, f"the headers of the request exceed the limit of {self._bounds.limits.request_headers} bytes"
 
 
-def cancel(timer: asyncio.TimerHandle | None) -> None:
-    """Cancel a timer, where there is one."""
+def cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Cancel a timer, where there is one; return what takes its place: none."""
     if timer is not None:
         timer.cancel()
+    return None
