@@ -311,6 +311,21 @@ async def test_a_loop_that_ends_right_after_a_break_leaves_nothing(script: Scrip
         await server.left()
 
 
+async def test_a_source_that_another_thread_lets_go_of_leaves_no_socket() -> None:
+    async with RawServer(hold(b"data: a\n\n")) as server:
+        held = [pricewire.EventSource(server.url)]
+        await anext(held[0])
+        await asyncio.to_thread(held.clear)
+        await server.left()
+
+
+async def test_a_client_of_the_users_stays_open_when_a_source_is_abandoned() -> None:
+    async with RawServer(hold(b"data: a\n\n"), status("204 No Content")) as server, httpx2.AsyncClient() as client:
+        await anext(pricewire.EventSource(server.url, http_client=client))
+        await server.requests(1)
+        assert (await client.get(server.url)).status_code == 204
+
+
 async def test_a_loop_that_ends_with_an_open_source_leaves_nothing() -> None:
     async def read(url: str) -> pricewire.EventSource:
         source = pricewire.EventSource(url)

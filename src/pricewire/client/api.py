@@ -89,7 +89,7 @@ class Api:
 
     async def _authorized(self, client: httpx2.AsyncClient, method: str, url: str, content: bytes, within: float) -> bytes:
         # Shorter than the whole: so it shows that nothing was sent.
-        timeout = httpx2.Timeout(None, connect=within / 2)
+        timeout = httpx2.Timeout(None, connect=within / 2, pool=within / 2)
 
         def build(authorization: Headers) -> httpx2.Request:
             return client.build_request(method, url, headers=self._headers + authorization, content=content, timeout=timeout)

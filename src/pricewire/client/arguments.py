@@ -6,8 +6,6 @@ import inspect
 import math
 from collections.abc import Mapping
 
-import httpx2
-
 
 def check_type(name: str, value: object, expected: type | tuple[type, ...], what: str) -> None:
     """
@@ -55,16 +53,6 @@ def check_headers(headers: object) -> None:
         for name, value in headers.items():
             check_type("a name in headers", name, str, "a string")
             check_type(f"headers[{name!r}]", value, str, "a string")
-
-
-def check_http_client(client: object) -> None:
-    """
-    Let a client pass that can be awaited, and None.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    check_type("http_client", client, (httpx2.AsyncClient, type(None)), "an httpx2.AsyncClient, or None")
 
 
 def check_callbacks(**callbacks: object) -> None:

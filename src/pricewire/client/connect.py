@@ -12,8 +12,9 @@ import httpx2
 
 from pricewire.client.addresses import check_url, public_url
 from pricewire.client.api import Api
-from pricewire.client.arguments import check_headers, check_http_client, check_seconds, check_type
+from pricewire.client.arguments import check_headers, check_seconds, check_type
 from pricewire.client.changes import Changer
+from pricewire.client.http_client import check_http_client
 from pricewire.client.inbox import Inbox, Overflow
 from pricewire.client.login import Login
 from pricewire.client.reconnect import ConnectionState, ReconnectPolicy

@@ -19,11 +19,11 @@ from pricewire.client.addresses import check_url, public_url
 from pricewire.client.arguments import (
     check_callbacks,
     check_headers,
-    check_http_client,
     check_last_event_id,
     check_seconds,
     check_type,
 )
+from pricewire.client.http_client import check_http_client
 from pricewire.client.link import Link, abandon
 from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
 from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter

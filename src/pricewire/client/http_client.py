@@ -10,6 +10,7 @@ import threading
 import httpx2
 
 from pricewire.client.addresses import public_url
+from pricewire.client.arguments import check_type
 from pricewire.client.request import TIMEOUTS
 from pricewire.errors import ConnectError
 
@@ -17,6 +18,16 @@ certificates: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
 """What was loaded, by the environment variables that say what to load."""
 
 loading = threading.Lock()
+
+
+def check_http_client(client: object) -> None:
+    """
+    Let a client pass that can be awaited, and None.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    check_type("http_client", client, (httpx2.AsyncClient, type(None)), "an httpx2.AsyncClient, or None")
 
 
 async def new_client(url: str, *, keep_alive: bool = True) -> httpx2.AsyncClient:

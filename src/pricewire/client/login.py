@@ -6,8 +6,8 @@ import httpx2
 
 from pricewire.client.addresses import check_url
 from pricewire.client.api import Api
-from pricewire.client.arguments import check_http_client, check_type
-from pricewire.client.http_client import new_client
+from pricewire.client.arguments import check_type
+from pricewire.client.http_client import check_http_client, new_client
 from pricewire.client.request import build_headers
 from pricewire.client.tokens import account_of
 from pricewire.protocol.account_messages import LoginBody, LoginRequest
