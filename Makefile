@@ -13,7 +13,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench lint format docs pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak lint format docs pins clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
@@ -35,6 +35,12 @@ matrix:  ## run `make run` and `make test` on every kind of machine that this on
 bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
 	$(BIN)/python -m bench $(ARGS)
 
+fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that reads any, a minute each; options by ARGS="http --runs 1000000"
+	$(BIN)/python -m fuzz $(ARGS)
+
+soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorter by ARGS="--minutes 2"
+	$(BIN)/python -m soak $(ARGS)
+
 lint: $(VENV)/dev web/node_modules/.package-lock.json  ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -52,9 +58,10 @@ docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(PIN) -o requirements.txt pyproject.toml
 	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(PIN) --extra fuzz -c requirements.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results
+	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -73,6 +80,11 @@ $(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python
 $(VENV)/dev: requirements-dev.txt $(VENV)/run
 	@rm -f $@
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/fuzz: requirements-fuzz.txt $(VENV)/dev
+	@rm -f $@
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json

@@ -1,7 +1,7 @@
 """
 Trades without an end and is killed, again and again, on the same database; then prints what was answered, one JSON array per answer.
 
-Run as a program with a database's address, an account's uuid, how often to kill at least, and a seed. Each life is a fork of this process,
+Run as a program with a database's address, an account's uuid, how often to kill, and a seed. Each life is a fork of this process,
 so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
 """
 
@@ -114,8 +114,8 @@ async def live(address: str, account_uuid: str, output: int, seed: int, unanswer
     await Life(await Database.open(address), account_uuid, output, seed).run(unanswered)
 
 
-def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: list[str]) -> list[list[str]]:
-    """Have one life begin and end; return what was answered in it."""
+def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: list[str], awaited: set[str]) -> list[list[str]]:
+    """Have one life begin and end, not before all kinds of answers came in it that are awaited; return what was answered in it."""
     chance = random.Random(seed)
     reading, writing = os.pipe()
     child = os.fork()
@@ -124,12 +124,15 @@ def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: li
         os._exit(1)
     os.close(writing)
     with os.fdopen(reading, "rb") as output:
-        lines = []
-        for _ in range(chance.choice([0, 0, *range(1, 80)])):
+        lines: list[bytes] = []
+        least = chance.choice([0, 0, *range(1, 80)])
+        missing = set(awaited)
+        while len(lines) < least or missing:
             line = output.readline()
             if not line:
                 raise RuntimeError("a life has ended by itself")
             lines.append(line)
+            missing.discard(json.loads(line)[0])
         time.sleep(chance.uniform(0, 0.02))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -141,11 +144,10 @@ def main() -> None:
     address, account_uuid, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     unanswered: list[str] = []
     happened: set[str] = set()
-    for number in range(10 * kills):
-        if number >= kills and {"sold", "settled"} <= happened:
-            # On a busy machine it may take more lives until everything has happened.
-            break
-        answers = live_until_killed(address, account_uuid, seed + number, unanswered)
+    for number in range(kills):
+        # The last life goes on until everything has happened: on a busy machine the others may have been too short for it.
+        awaited = {"sold", "settled"} - happened if number == kills - 1 else set[str]()
+        answers = live_until_killed(address, account_uuid, seed + number, unanswered, awaited)
         happened.update(kind for kind, *_ in answers)
         for kind, key, *_ in answers:
             if kind == "asked" and key not in unanswered:

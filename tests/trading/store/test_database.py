@@ -71,10 +71,8 @@ async def test_a_file_and_its_directory_are_the_owners_alone(tmp_path: Path) -> 
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.parametrize("database_address", ["sqlite"], indirect=True)
 async def test_a_commit_waits_for_the_disk(database: Database) -> None:
-    if not database.is_embedded:
-        pytest.skip("PostgreSQL's defaults are right")
-
     async def pragmas(connection: AsyncConnection) -> list[object]:
         return [(await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys")]
 
