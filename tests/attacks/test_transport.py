@@ -19,6 +19,7 @@ import uvicorn
 
 from feeds import HandFeed
 from house import Events, add_account, bearer, open_house, refused
+from pricewire.hub.farewell import encode_error
 from pricewire.protocol.topics import Topic
 from pricewire.server.app import create_app
 from pricewire.server.auth.guard import Visitor
@@ -217,7 +218,7 @@ def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
     async def end_meanwhile(self: Entrance, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
         names = await check(self, topics, visitor)
         for stream in list(self._prices.hub._streams.values()):
-            self._prices.hub.end(stream, b"")
+            self._prices.hub.end(stream, encode_error("X", "ended by the test"))
         return names
 
     account = add_account(tmp_path / "pricewire.db", "alice")
