@@ -19,6 +19,7 @@ from bench import (
     positions,
     pricing,
     purchases,
+    quotes,
     slow_link,
     slow_readers,
     storm,
@@ -62,6 +63,7 @@ BENCHMARKS: dict[str, Run] = {
     "purchases": lambda placement, progress, options: purchases.run(
         placement, purchases.QUICK if options.quick else purchases.Settings(), progress
     ),
+    "quotes": lambda placement, progress, options: quotes.run(placement, quotes.QUICK if options.quick else quotes.Settings(), progress),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }
 

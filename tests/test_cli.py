@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from pricewire.cli import main
 from serving import Reader
@@ -195,6 +196,24 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--rate", "-1"], "rate"),
         (["serve", "--tls-cert", "chain.pem"], "--tls-cert and --tls-key go together"),
         (["serve", "--port", "x"], 'unable to convert "x" into int'),
+        *((["serve", f"--port={port}"], "a port is 0 to 65535") for port in ("80000", "-1", "65536")),
+        (["serve", "--origin", "example.com"], "origin 'example.com' is none: give scheme, host"),
+        (["serve", "--host-name", "https://a"], "host name 'https://a' is none"),
+        *((["serve", f"--drain-seconds={value}"], "not below 0") for value in ("-1", "nan", "inf")),
+        *((["serve", f"--keep-ticks-hours={value}"], "not below 0") for value in ("-1", "nan", "inf")),
+        *((["serve", f"--rate={value}"], "is not a positive number") for value in ("0", "nan", "inf")),
+        (["serve", "--feed", "a:b:c"], "feed 'a:b:c'"),
+        (["serve", "--feed", "nonsense"], "'module:Class'"),
+        (["serve", "--trusted-proxy", "x"], "neither an address nor a network"),
+        (["serve", "--max-streams", "0"], "limit streams is 0"),
+        (["serve", "--tls-cert", "none.pem", "--tls-key", "none.pem"], "--tls-cert none.pem: No such file or directory"),
+        (["serve", "--jwt-secret-file", "/"], "--jwt-secret-file /: Is a directory"),
+        *((["serve", "--jwks-url", url], f"keys cannot be fetched from '{url}'") for url in ("", "http://[", "https://", "https://a:b/")),
+        (["serve", "--database", "/"], "the database /"),
+        (["serve", "--database", "postgresql://u:secret@h:x/y"], "the database's address cannot be read"),
+        (["account", "add", "alice", "--balance", "x"], "balance"),
+        (["token", "alice", "--hours", "1e9"], "a token is good for"),
+        (["serve", "--config", "/"], "/: Is a directory"),
         (["serve", "--nonsense", "x"], "--nonsense"),
         (["serve", "--config", "none.toml"], "none.toml"),
         (["serve", "--jwks-url", "http://issuer.example/keys"], "https"),
@@ -209,6 +228,60 @@ def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, here
     assert status in (1, 2)
     assert message in printed
     assert "Traceback" not in printed
+
+
+OPTION_FILES = {
+    "[server]\nport = 9000": "there is no command for the table [server]; [serve] is meant",
+    "[nonsense]": "there is no command for the table [nonsense]; there are [account], [record]",
+    "port = 9000": "the option port stands outside of a command's table; put it under [serve]",
+    "seed = 1\n[serve]\nport = 0": "the option seed stands outside of a command's table; put it under [serve]",
+    "url = 'x'": "put it under [record] or [watch]",
+    "serve = 1": "serve is a command; write its options under [serve]",
+    "[account]\nbalance = 1": "the option account.balance stands outside of a command's table; put it under [account.add]",
+    "[account.remove]": "there is no command for the table [account.remove]",
+    "[serve\n": "at line 1, column 7",
+    "[serve]\n[serve]": "at line 2",
+    "\xff": "it is no UTF-8, from byte 0 on",
+    "[serve]\nport = 80000": "a port is 0 to 65535",
+    "[serve]\nport = 'x'": "unable to convert",
+    "[serve]\nprot = 1": "prot",
+    "[serve]\norigin = 'example.com'": "origin 'example.com' is none",
+}
+
+
+@pytest.mark.parametrize("text", OPTION_FILES)
+@pytest.mark.parametrize("name", ["pricewire.toml", "own.toml"])
+def test_a_mistake_in_a_file_with_options_is_one_clear_message(text: str, name: str, here: Here, folder: Path) -> None:
+    (folder / name).write_bytes(text.encode("latin-1"))
+    status, printed = here(*(() if name == "pricewire.toml" else ("--config", name)), "serve")
+    assert status in (1, 2)
+    assert OPTION_FILES[text] in printed
+    assert name in printed or "origin" in text
+    assert "Traceback" not in printed
+
+
+def test_what_tls_lacks_is_said(here: Here, folder: Path) -> None:
+    authority = trustme.CA()
+    one, other = [authority.issue_cert("127.0.0.1") for _ in range(2)]
+    one.cert_chain_pems[0].write_to_path(folder / "chain.pem")
+    one.private_key_pem.write_to_path(folder / "key.pem")
+    other.private_key_pem.write_to_path(folder / "other.pem")
+    (folder / "empty.pem").touch()
+    key = serialization.load_pem_private_key(one.private_key_pem.bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"password")
+    (folder / "locked.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    for certificate, private, message in [
+        ("chain.pem", "none.pem", "--tls-key none.pem: No such file or directory"),
+        (".", "key.pem", "--tls-cert .: Is a directory"),
+        ("empty.pem", "key.pem", "--tls-cert empty.pem holds no certificate"),
+        ("key.pem", "chain.pem", "--tls-cert key.pem holds no certificate"),
+        ("chain.pem", "empty.pem", "--tls-key empty.pem holds no private key"),
+        ("chain.pem", "locked.pem", "--tls-key locked.pem holds no private key in PEM that can be read without a password"),
+        ("chain.pem", "other.pem", "--tls-key other.pem is not the key of --tls-cert chain.pem"),
+    ]:
+        status, printed = here("serve", "--tls-cert", certificate, "--tls-key", private)
+        assert status == 1
+        assert printed.startswith(f"pricewire: {message}")
 
 
 def test_a_second_signal_ends_at_once() -> None:
@@ -227,6 +300,31 @@ def test_a_second_signal_ends_at_once() -> None:
     for reader in readers:
         assert b"SERVER_DRAINING" in reader.read_to_end()
         reader.socket.close()
+
+
+@pytest.mark.parametrize("ignored", [None, signal.SIGHUP, signal.SIGINT], ids=["hangup", "ignored hangup", "ignored interrupt"])
+def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignored: signal.Signals | None) -> None:
+    code = "import signal, sys; from pricewire.cli import main; "
+    if ignored is not None:
+        # As `nohup` does, and a shell for what it starts in the background.
+        code += f"signal.signal({ignored.value}, signal.SIG_IGN); "
+    command = [sys.executable, "-c", f"{code}main(['serve', '--port', '0', '--drain-seconds', '0.5'])"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, "/sse?topic=ticks:R_100") as reader:
+        reader.read_until(b"\n\n")
+        ending = signal.SIGINT if ignored == signal.SIGINT else signal.SIGHUP
+        # A terminal that closes may send it twice.
+        process.send_signal(ending)
+        if ignored == signal.SIGHUP:
+            reader.read_until(b"\n\n")
+            assert httpx2.get(f"{url}/readyz").status_code == 200
+            process.send_signal(signal.SIGTERM)
+        elif ignored is None:
+            process.send_signal(ending)
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+    process.communicate(timeout=20)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

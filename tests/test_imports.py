@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "table": {"errors", "protocol"},
     "sync": {"client"},
     "recorder": {"errors", "protocol", "client", "table"},
-    "administration": {"errors", "protocol", "server", "trading"},
-    "cli": {"errors", "protocol", "market", "server", "administration", "watch", "recorder"},
+    "options": {"errors"},
+    "administration": {"errors", "options", "protocol", "server", "trading"},
+    "cli": {"errors", "options", "protocol", "market", "server", "administration", "watch", "recorder"},
     "__main__": {"cli"},
     "__init__": {"errors", "protocol", "hub", "server", "client", "sync"},
 }

@@ -137,11 +137,11 @@ def interval_of(scope: Scope) -> float:
     return int(parse_qs(scope["query_string"].decode()).get("interval_ms", ["0"])[0]) / 1000
 
 
-def serve(make_server: Callable[..., uvicorn.Server], application: Application) -> None:
-    """Run an application on a free port, and say on the standard output which it is."""
+def serve(make_server: Callable[..., uvicorn.Server], application: Application, *, lifespan: str = "off") -> None:
+    """Run an application on a free port, and say on the standard output which it is; with its lifespan `on` or `off`."""
     listener = socket.create_server((os.environ[HOST], 0), backlog=2048)
     print(listener.getsockname()[1], flush=True)
-    make_server(application, log_level="warning", access_log=False, lifespan="off").run(sockets=[listener])
+    make_server(application, log_level="warning", access_log=False, lifespan=lifespan).run(sockets=[listener])
 
 
 def plain_server(application: Application, **options: object) -> uvicorn.Server:

@@ -19,6 +19,7 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from pricewire.errors import AccountError, PricewireError
+from pricewire.options import to_decimal
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -155,7 +156,7 @@ def add(
     account_id: str,
     /,
     *,
-    balance: Decimal = Decimal(0),
+    balance: Annotated[Decimal, Parameter(converter=lambda _, tokens: to_decimal(tokens[0].value))] = Decimal(0),
     currency: str = "USD",
     type: str = "real",
     group: str = "default",

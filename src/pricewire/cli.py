@@ -17,18 +17,19 @@ from rich.markup import escape
 from rich.text import Text
 
 from pricewire.administration import GROUP as TRADING
-from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, token
+from pricewire.administration import KEEP_TICKS_HOURS, STORE, Store, accounts, is_loopback, token
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.markets import Market
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
+from pricewire.options import check_file, check_port, check_span, check_tls
 from pricewire.recorder.record import record as record_ticks
 from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import configure_logging
-from pricewire.server.run import DRAIN_SECONDS, make_server
+from pricewire.server.run import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.watch import watch as watch_prices
 
 CONFIG = Path("pricewire.toml")
@@ -65,9 +66,10 @@ def serve(
     *,
     feed: Annotated[list[str] | None, Parameter(negative=())] = None,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: Annotated[int, Parameter(validator=check_port)] = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
-    drain_seconds: float = DRAIN_SECONDS,
+    host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
+    drain_seconds: Annotated[float, Parameter(validator=check_span)] = DRAIN_SECONDS,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
@@ -83,11 +85,14 @@ def serve(
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
+    max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
+    max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
-    keep_ticks_hours: Annotated[float, Parameter(group=TRADING)] = KEEP_TICKS_HOURS,
+    keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     store: Store = STORE,
 ) -> None:
     """
@@ -101,6 +106,9 @@ def serve(
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
+        host_name: a name that the server is reached by, `prices.example.com` for instance; `*` for any. Requests for another host are
+            refused, but for addresses, `localhost` and the hosts of `origin`. Where neither is given, they are at a `host` that only this
+            machine reaches. May be repeated.
         drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
@@ -117,11 +125,14 @@ def serve(
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
+        max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
+        max_connections_per_address: the same of one client address.
+        max_body_bytes: the size of a request's body.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are believed about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
-            in the data directory, a `host` that only this machine reaches, and no `trusted_proxy`.
+            in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
         keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
@@ -129,6 +140,8 @@ def serve(
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
+    if tls_cert is not None and tls_key is not None:
+        check_tls(tls_cert, tls_key)
     limits = Limits(
         streams=max_streams,
         streams_per_address=max_streams_per_address,
@@ -136,6 +149,9 @@ def serve(
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,
+        connections=max_connections,
+        connections_per_address=max_connections_per_address,
+        request_body=max_body_bytes,
     )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
@@ -150,25 +166,33 @@ def serve(
             replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
             feeds.append(replay)
             names = ", ".join(instrument.id for instrument in replay.instruments)
-            announce(f"Replaying {name.removeprefix('replay:')} as {names}, {speed:g} times its pace.")
+            announce(f"Replaying {escape(name.removeprefix('replay:'))} as {names}, {speed:g} times its pace.")
         else:
             feeds.append(load_feed(name))
-    if (files := allow_open_files(max_streams)) is not None:
+    if (files := allow_open_files(max_streams, max_connections)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies))
+    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name))
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading)
+    # On this machine a page of any site could reach the server by a name of its own.
+    reached_by = host_name or ([] if is_loopback(host) else None)
+    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+
+    def started(port: int) -> None:
+        keep_from_collector()
+        announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops.")
+
     make_server(
         application,
         drain_seconds=drain_seconds,
-        on_started=lambda port: announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops."),
+        on_started=started,
         host=host,
         port=port,
         ssl_certfile=tls_cert and str(tls_cert),
         ssl_keyfile=tls_key and str(tls_key),
         limits=limits,
+        trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
         proxy_headers=False,
         log_config=None,
@@ -181,7 +205,7 @@ def serve(
 def announce(message: str) -> None:
     """Tell what the server does: in plain words on a terminal, as a line of the log elsewhere."""
     if sys.stderr.isatty():
-        Console(stderr=True, highlight=False, soft_wrap=True).print(message)
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(message)
     else:
         logger.info(Text.from_markup(message).plain)
 
@@ -237,8 +261,8 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
         tokens: the command and its options.
         config: a TOML file with options; `pricewire.toml` in the working directory where none is given.
     """
-    if config is not None and not config.is_file():
-        raise PricewireError(f"--config {config}: there is no such file")
+    if config is not None or CONFIG.exists():
+        check_file(config or CONFIG, app)
     app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
     app(tokens)
 
@@ -271,8 +295,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what stands after the program's name; by default what this process was given.
     """
+    # That of an earlier call in this process would be read before `launch` has looked through it.
+    app.config = ()
     try:
         app.meta(arguments)
     except PricewireError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]pricewire:[/] {escape(str(error))}", markup=True)
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(
+            f"[bold red]pricewire:[/] {escape(str(error))}", markup=True
+        )
         sys.exit(1)

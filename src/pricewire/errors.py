@@ -3,7 +3,7 @@ The errors of Pricewire, all below one base class.
 
     PricewireError
     ├── ProtocolError             what was read or is to be written does not fit the event stream format
-    │   └── EventTooLargeError    an event exceeds the decoder's limit
+    │   └── EventTooLargeError    an event exceeds the decoder's limit; also a ClientError
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
@@ -62,21 +62,6 @@ def quoted(value: object, most: int = QUOTED) -> str:
 
 class ProtocolError(PricewireError):
     """What was read or is to be written does not fit the event stream format."""
-
-
-class EventTooLargeError(ProtocolError):
-    """
-    An event exceeds the decoder's limit.
-
-    Attributes:
-        size: how much of the event had arrived, in bytes.
-        limit: the most that the decoder accepts, in bytes.
-    """
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"event of at least {size} bytes exceeds the limit of {limit} bytes")
-        self.size = size
-        self.limit = limit
 
 
 class InvalidTopicError(PricewireError):
@@ -249,6 +234,21 @@ class ClientError(PricewireError):
 
     No text of these errors holds a request's headers or the query of its address, where tokens and tickets would stand.
     """
+
+
+class EventTooLargeError(ProtocolError, ClientError):
+    """
+    An event exceeds the decoder's limit. Where a client reads it, the stream ends at once: the next connection would bring the same event.
+
+    Attributes:
+        size: how much of the event had arrived, in bytes.
+        limit: the most that the decoder accepts, in bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"event of at least {size} bytes exceeds the limit of {limit} bytes")
+        self.size = size
+        self.limit = limit
 
 
 class ConnectError(ClientError):

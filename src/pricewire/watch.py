@@ -90,8 +90,7 @@ async def watch(url: str, instruments: Sequence[str], console: Console, errors: 
                 async for tick in ticks:
                     console.out(line(tick), highlight=False)
     except (ClientError, InvalidTopicError, ValueError) as error:
-        if on_terminal or not isinstance(error, ClientError):
-            errors.print(f"pricewire: {explain(error)}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"pricewire: {explain(error)}", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 

@@ -17,7 +17,7 @@ import pytest
 
 from house import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
 from pricewire.market.simulated import SimulatedFeed
-from pricewire.protocol.topics import Topic
+from pricewire.protocol.topics import AccountTopic, QuoteTopic
 from pricewire.server.app import create_app
 from pricewire.server.auth.passwords import Passwords, hash_password
 from pricewire.server.auth.tokens import READ, TRADE
@@ -25,6 +25,8 @@ from pricewire.server.house import TradingSetup
 from pricewire.trading.accounts import Account
 from pricewire.trading.desk import Desk
 from serving import Serving
+
+DeskTopic = QuoteTopic | AccountTopic
 
 KINDS = ("balance", "contracts", "open_contracts", "closed_contracts")
 
@@ -195,7 +197,7 @@ def test_a_stream_whose_token_ends_while_it_is_opened_does_not_begin(
     prepare = Desk.prepare
     begun, go_on = threading.Event(), threading.Event()
 
-    async def prepare_slowly(self: Desk, topic: Topic) -> Topic:
+    async def prepare_slowly(self: Desk, topic: DeskTopic) -> DeskTopic:
         begun.set()
         await asyncio.to_thread(go_on.wait, 30)
         return await prepare(self, topic)
@@ -229,28 +231,22 @@ def test_a_login_says_how_long_its_token_is_good(scene: Scene) -> None:
     assert 86_390 < claims["exp"] - claims["iat"] < 86_410
 
 
-ODD: dict[str, dict[str, Any]] = {
-    **{
-        f"{name} {value!r}": {name: value}
-        for name in ("exp", "nbf", "iat")
-        for value in ("1", "", True, [1], {}, float("nan"), float("inf"), 1e300, 10**400, -1)
-    },
-    **{f"aud {value!r}": {"aud": value} for value in ([], [1], ["other"], {"tests": 1}, 7, True, "")},
-    **{f"account {value!r}"[:40]: {"account": value} for value in (7, True, ["x"], {}, "", " ", "a\0b", "\ud800", "x" * 65, "../x", "ä")},
-    **{f"scope {value!r}": {"scope": value} for value in (7, True, {"read": 1})},
-    **{f"generation {value!r}": {"pricewire_generation": value} for value in ("1", True, 1.5, [], {})},
-    "jti 7": {"jti": 7},
-    "sub 7": {"sub": 7},
+ODD_VALUES: dict[str, list[Any]] = {
+    **{name: ["1", "", True, [1], {}, float("nan"), float("inf"), 1e300, 10**400, -1] for name in ("exp", "nbf", "iat")},
+    "aud": [[], [1], ["other"], {"tests": 1}, 7, True, ""],
+    "account": [7, True, ["x"], {}, "", " ", "a\0b", "\ud800", "x" * 65, "ä"],
+    "scope": [7, True, {"read": 1}],
+    "pricewire_generation": ["1", True, 1.5, [], {}],
+    "jti": [7],
+    "sub": [7],
 }
+ODD = {f"{name} {value!r}"[:40]: {name: value} for name, values in ODD_VALUES.items() for value in values}
 
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_token_with_odd_claims_is_refused(scene: Scene, name: str) -> None:
     said = {"account": scene.alice.uuid, "scope": "read trade", "exp": time.time() + 60, "iss": "pricewire", "aud": "tests", **ODD[name]}
     odd = KEY.sign(said)
-    if name == "account '../x'":
-        assert scene.get("/v1/accounts", odd).status_code == 404
-        return
     refused(scene.get("/v1/accounts", odd), 401, "UNAUTHORIZED")
     refused(scene.post("/v1/logout", odd), 401, "UNAUTHORIZED")
     refused(scene.get("/sse?topic=ticks:R_100", odd), 401, "UNAUTHORIZED")

@@ -11,7 +11,7 @@ if sys.platform != "linux":
 
 from bench.machine import Placement
 
-from bench import positions, pricing, purchases
+from bench import positions, pricing, purchases, quotes
 
 
 def test_pricing_makes_a_report() -> None:
@@ -23,6 +23,12 @@ def test_pricing_makes_a_report() -> None:
 def test_positions_reach_every_stream() -> None:
     settings = positions.Settings(accounts=5, each=3, ticks=2, judge=False)
     report = positions.run(Placement(None, None), settings, lambda step: None)
+    assert report.notes == []
+
+
+def test_quotes_are_measured_and_more_of_them_refused() -> None:
+    report = quotes.run(Placement(None, None), quotes.QUICK, lambda step: None)
+    assert [row[0] for row in report.tables[0].rows] == ["none", "250", "opening", "refusing"]
     assert report.notes == []
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -75,9 +77,9 @@ class Site:
         requests: the headers of the requests for streams that a browser has sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat: float = 3600) -> None:
         # Without heartbeats: a block that was kept back must not come with the next one.
-        self.hub = Hub(heartbeat=3600)
+        self.hub = Hub(heartbeat=heartbeat)
         self.requests: list[dict[str, str]] = []
         self.app = Starlette(routes=[Route("/", self._page), Route("/sse", self._stream)])
 
@@ -250,3 +252,33 @@ def test_fetch_reads_every_event_at_once_and_to_the_end(engine: Engine, server: 
         server.call(site.hub.close)
         assert "SERVER_DRAINING" in read_event()
         assert engine.evaluate("next()") == {"type": "end", "data": None}
+
+
+def test_fetch_gets_large_events_with_the_next_heartbeat_at_the_latest(engine: Engine, remark: Callable[[str], None]) -> None:
+    """Some versions of WebKit keep the end of an event back until more comes. Which, and when, is reported."""
+    heartbeat = 2.0
+    site = Site(heartbeat)
+    with Serving(site.app, **SERVERS["handover"]) as server:
+        last = ""
+
+        def publish(size: int) -> None:
+            nonlocal last
+            last = secrets.token_hex(size // 2)  # which compression can halve at most
+            site.hub.publish("ticks:GOLD", {"text": last}, key="newest")
+
+        server.call(publish, 20_000)
+        engine.open(server.url)
+        engine.evaluate(f"void read('{STREAM}').catch(error => see({{ type: 'failure', data: String(error) }}))")
+        assert engine.evaluate("next()") == {"type": "open"}
+        for size in (20_000, 50, 2000, 8000, 9000, 20_000, 70_000, 50):
+            text = ""
+            started = time.monotonic()
+            while last not in text or not text.endswith(("\n\n", ":\n")):
+                piece = engine.evaluate("next()")
+                assert piece["type"] == "text", piece
+                text += piece["data"]
+            if (waited := time.monotonic() - started) > heartbeat / 2:
+                agent = engine.evaluate("navigator.userAgent")
+                remark(f"{agent}: fetch brought an event of {len(last)} bytes after {waited:.1f} s; a heartbeat comes every {heartbeat} s")
+            server.call(publish, size)
+        server.call(site.hub.close)

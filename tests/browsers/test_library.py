@@ -28,6 +28,7 @@ STREAM = {"Content-Type": "text/event-stream", "Pricewire-Heartbeat": "0.2"}
 CASES = {
     "cut": [Answer([b"id: 1\ndata: a\n\nid: 2\ndata: b"], end="cut"), Answer([b"id: 2\ndata: b\n\n"], end="hold")],
     "silent": [Answer([b"data: a\n\n:\n"], headers=STREAM, end="hold")],
+    "flood": [Answer([b"id: 1\ndata: small\n\nid: 2\ndata: ", *[b"x" * 65_536] * 32], end="hold")],
     "three": [Answer([b"data: 1\n\ndata: 2\n\ndata: 3\n\n"], end="hold")],
 }
 
@@ -135,6 +136,17 @@ def test_nothing_comes_after_close(page: Engine) -> None:
     })""")
     assert page.evaluate("until(() => seen.length > 0)") == [["1"]]
     assert page.evaluate("new Promise(resolve => setTimeout(() => resolve(seen), 50))") == [["1"]]
+
+
+def test_an_event_without_an_end_ends_the_source(page: Engine, stage: Stage) -> None:
+    path = f"/case/{type(page).__name__}/flood"
+    page.evaluate(f"""void [window.source = new CustomEventSource('{path}', {{ maxEventSize: 2 ** 20 }})].forEach(source => {{
+      source.addEventListener('message', ({{ data }}) => see(data))
+      source.addEventListener('error', ({{ code, retryAt = null }}) => see(code, retryAt))
+    }})""")
+    assert page.evaluate("until(() => source.readyState === 2)") == [["small"], ["EVENT_TOO_LARGE", None]]
+    assert page.evaluate("source.lastEventId") == "1"
+    assert len(stage.requests[path]) == 1
 
 
 def test_a_connection_tells_its_states_and_why(page: Engine, server: Serving) -> None:

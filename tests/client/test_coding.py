@@ -49,15 +49,15 @@ async def test_a_bomb_costs_bounded_memory() -> None:
     events: list[object] = []
     errors: list[ClientError] = []
     bomb = gzip.compress(b"x" * 200_000_000, compresslevel=1)
-    async with RawServer(stream(bomb, content_encoding="gzip"), NO_CONTENT) as server:
-        source = EventSource(server.url, reconnect=QUICK, max_event_size=1_000_000, on_error=errors.append)
+    async with RawServer(stream(bomb, content_encoding="gzip")) as server:
+        source = EventSource(server.url, reconnect=QUICK, max_event_size=1_000_000, on_error=errors.append, on_message=events.append)
         tracemalloc.start()
-        async with source:
-            events += [event async for event in source]
+        with pytest.raises(EventTooLargeError):
+            await source.run()
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert isinstance(errors[0].__cause__, EventTooLargeError)
-    assert events == []
+    assert events == errors == []
+    assert len(server.connections) == 1
     assert peak < 10_000_000
 
 

@@ -71,7 +71,8 @@ async def test_another_content_type_fails_for_good(headers: bytes, content_type:
         with pytest.raises(ContentTypeError) as raised:
             await drain(source)
     assert raised.value.content_type == content_type
-    assert errors == [raised.value]
+    # What the iteration raises is not reported as well.
+    assert errors == []
     assert len(server.connections) == 1
     assert source.state == ConnectionState(state=State.CLOSED, reason=raised.value)
 

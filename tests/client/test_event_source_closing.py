@@ -53,8 +53,8 @@ async def test_close_in_on_open_and_in_on_error() -> None:
     async with RawServer(stream(b"data: a\n\n")) as server:
         source = EventSource(server.url, on_open=lambda: source.close())
         assert await drain(source) == []
-    async with RawServer(status("404 Not Found")) as server:
-        failing = EventSource(server.url, on_error=lambda _: failing.close())
+    async with RawServer(status("500 Oops")) as server:
+        failing = EventSource(server.url, retry_statuses=True, on_error=lambda _: failing.close())
         assert await drain(failing) == []
 
 

@@ -5,15 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricewire.client.request import (
-    FIELD_VALUE,
-    authorization_header,
-    build_headers,
-    check_url,
-    last_event_id_header,
-    origin_of,
-    public_url,
-)
+from pricewire.client.addresses import check_url, origin_of, public_url
+from pricewire.client.request import FIELD_VALUE, authorization_header, build_headers, last_event_id_header
 
 
 def test_the_users_headers_win() -> None:

@@ -175,11 +175,14 @@ async def test_a_stream_paused_by_a_flush_misses_nothing_of_it() -> None:
 
 async def test_a_stream_that_the_log_has_left_behind_is_ended_and_can_resume_no_more() -> None:
     hub = Hub(limits=LogLimits(count=3))
-    stream = Recorder(hub, "a")
+    stream, bare = Recorder(hub, "a"), Recorder(hub, "a", control=False)
     hub.pause(stream)
+    hub.pause(bare)
     for number in range(4):
         hub.publish("a", number)
     hub.resume(stream)
+    hub.resume(bare)
+    assert (bare.ended, bare.bytes) == (True, b"")
     assert stream.ended
     assert stream.events[-1].type == "error"
     assert json.loads(stream.events[-1].data)["error"]["code"] == "SLOW_CONSUMER"

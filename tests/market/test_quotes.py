@@ -113,7 +113,7 @@ def test_a_late_tick_changes_its_candle_which_is_told_only_while_it_is_the_newes
     assert changed == [("candles:X:300", candle(300, BASE_MS, "1.50", "1.90", "1.50", "1.51"))]
     assert it.candle(60) == candle(60, BASE_MS + MINUTE_MS, "1.51", "1.51", "1.51", "1.51")
     rows = it.candles.rows(60, None, None, 9)
-    assert it.candles_of(rows, 60)[0] == candle(60, BASE_MS, "1.50", "1.90", "1.50", "1.90")
+    assert it.select_candles(rows, 60).candles()[0] == candle(60, BASE_MS, "1.50", "1.90", "1.50", "1.90")
 
 
 def past(epochs: list[int], prices: list[int]) -> PastTicks:

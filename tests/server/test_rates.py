@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricewire.server.rates import AddressRates, LiveQuotes, whole_seconds
+from pricewire.server.rates import AddressRates, LiveQuotes
 
 
 def test_an_address_has_its_burst_then_its_rate() -> None:
@@ -71,7 +71,3 @@ def test_quotes_are_counted_once_however_many_streams_have_them(changes: list[tu
     for number, names in streams.items():
         quotes.change(number % 2, names, frozenset())
     assert len(quotes) == 0
-
-
-def test_a_wait_is_said_in_whole_seconds() -> None:
-    assert [whole_seconds(wait) for wait in (0.001, 1.0, 1.2)] == [1, 1, 2]

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from pricewire.server.limits import Limits
-from pricewire.server.request_head import BoundedState
+from pricewire.server.request_head import MAX_PIPELINED, BoundedState
 from pricewire.server.run import Server, make_server
 from serving import Reader, Serving
 
@@ -20,11 +20,18 @@ HASTY = Limits(request_seconds=0.05)
 
 
 async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """Answer with how long the body was; at `/slow` only after a second request has come."""
+    """Answer with how long the body was; at `/slow` when the client has gone, at `/early` at once, and at `/large` with 10 MB."""
     size = 0
+    if scope["path"] in ("/early", "/large"):
+        body = b"early" if scope["path"] == "/early" else b"x" * 10_000_000
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+        return
     while True:
         message = await receive()
         size += len(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            return
         if not message.get("more_body"):
             break
     if scope["path"] == "/slow":
@@ -216,16 +223,66 @@ def test_a_head_that_does_not_end_is_refused(hasty: Serving, begun: bytes) -> No
             assert refusal(reader) == TOO_SLOW, "as the second request of a connection too"
 
 
-def test_a_body_and_an_answer_may_take_longer_than_a_head(hasty: Serving) -> None:
-    with connect(hasty) as slow, connect(hasty) as awaited, connect(hasty) as silent:
-        slow.socket.sendall(request(body=b"xx")[:-1])
+def test_an_answer_may_take_longer_than_a_head(hasty: Serving) -> None:
+    with connect(hasty) as awaited, connect(hasty) as silent:
         awaited.socket.sendall(request("/slow"))
-        assert refusal(silent) == TOO_SLOW, "so the time is over for the others as well"
-        slow.socket.sendall(b"x")
-        assert slow.read_head()[0] == 200
+        assert refusal(silent) == TOO_SLOW, "so the time is over for the other as well"
         awaited.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             awaited.socket.recv(1)
+
+
+BODY_TOO_SLOW = (408, "REQUEST_TIMEOUT", "the body of the request comes too slowly: less than 1000 bytes a second after 0.05 seconds")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_stops_is_refused_and_its_application_told(hasty: Serving, chunked: bool) -> None:
+    start = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nxx" if chunked else request(body=b"xx")[:-1]
+    with connect(hasty) as reader:
+        reader.socket.sendall(start)
+        assert refusal(reader) == BODY_TOO_SLOW
+    while tasks := hasty.call(lambda: list(hasty._server.server_state.tasks)):
+        assert len(tasks) == 1
+
+
+def test_a_body_that_comes_fast_enough_may_take_its_time(hasty: Serving) -> None:
+    with connect(hasty) as reader, connect(hasty) as silent:
+        # A second's worth, at 1,000 bytes a second.
+        reader.socket.sendall(request(body=b"x" * 1001)[:-1])
+        assert refusal(silent) == TOO_SLOW, "so the time of a body that had not begun is over"
+        reader.socket.sendall(b"x")
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"1001")
+        reader.socket.sendall(request(body=b"xx"))
+        assert reader.read_head()[0] == 200, "the connection is kept"
+
+
+def test_an_answer_before_the_end_of_a_body_arrives_and_closes_the_connection(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(b"POST /early HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 100_000)
+        assert reader.read_head()[0] == 200
+        # None of that is read by the application, and all of it before the connection closes.
+        reader.socket.sendall(b"x" * 1_000_000)
+        assert reader.read_to_end() == b"early"
+
+
+def test_a_reader_that_takes_no_answers_is_given_up(hasty: Serving) -> None:
+    with connect(hasty) as reader:
+        reader.socket.sendall(request("/large") * 20)
+        while hasty.call(lambda: len(hasty._server.server_state.connections)):
+            pass
+    while hasty.call(lambda: len(hasty._server.server_state.tasks)):
+        pass
+
+
+def test_only_so_many_requests_wait_behind_another(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request("/slow") + request() * 2 * MAX_PIPELINED)
+        assert reader.read_to_end() == b""
+    with connect(server) as reader:
+        reader.socket.sendall(request() * MAX_PIPELINED)
+        for _ in range(MAX_PIPELINED):
+            reader.read_until(b"\r\n\r\n0")
 
 
 def test_make_server_takes_limits() -> None:

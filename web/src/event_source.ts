@@ -237,7 +237,8 @@ export class CustomEventSource extends EventTarget implements EventSource {
     }
     if (this.#lastEventId !== '') {
       // The id goes out as UTF-8, but fetch takes one character for one byte and refuses those beyond.
-      result.set('Last-Event-ID', String.fromCharCode(...new TextEncoder().encode(this.#lastEventId)))
+      const bytes = new TextEncoder().encode(this.#lastEventId)
+      result.set('Last-Event-ID', Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
     }
     return result
   }
@@ -319,8 +320,8 @@ function obstacleTo(url: string, request: RequestInit): string | undefined {
   const { protocol, username, password } = new URL(url)
   // The page's own may be one that its application serves, as `app:` or `capacitor:`.
   if (!['http:', 'https:', 'data:', 'blob:', globalThis.location?.protocol].includes(protocol))
-    return `an event stream cannot come from ${protocol} URLs`
-  if (username || password) return 'a URL with a user name or a password cannot be fetched'
+    return `an event stream cannot come from ${protocol}`
+  if (username || password) return 'a URL with a user name or password cannot be fetched'
   try {
     new Request(url, request)
     return undefined

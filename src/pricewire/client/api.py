@@ -9,8 +9,10 @@ from typing import TypeVar
 import httpx2
 import msgspec
 
+from pricewire.client.addresses import public_url
 from pricewire.client.coding import plain_chunks
-from pricewire.client.request import Headers, authorization_header, public_url, read_status_error
+from pricewire.client.redaction import redacted
+from pricewire.client.request import Headers, authorization_header, read_status_error
 from pricewire.client.tokens import Credentials
 from pricewire.client.typed import all_finite
 from pricewire.errors import ConnectError, HTTPStatusError
@@ -28,6 +30,9 @@ class Api:
     """
     Sends requests to a server.
 
+    Attributes:
+        base_url: the server's address, without a slash at its end.
+
     Args:
         base_url: the server's address.
         headers: of every request, without the token's.
@@ -35,7 +40,7 @@ class Api:
     """
 
     def __init__(self, base_url: str, headers: Headers, credentials: Credentials | None) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         own = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
         self._headers = [*(header for header in headers if header[0] not in (b"content-type", b"accept")), *own]
         self._credentials = credentials
@@ -66,7 +71,7 @@ class Api:
             ConnectError: there was no answer, or one that cannot be read; its cause says which. Without a cause nothing can be sent.
             TokenError: the token's provider failed.
         """
-        url = self._base_url + path
+        url = self.base_url + path
         content = b"" if body is None else msgspec.json.encode(body)
         try:
             async with asyncio.timeout(within):
@@ -84,7 +89,7 @@ class Api:
 
     async def _authorized(self, client: httpx2.AsyncClient, method: str, url: str, content: bytes, within: float) -> bytes:
         # Shorter than the whole: so it shows that nothing was sent.
-        timeout = httpx2.Timeout(None, connect=within / 2)
+        timeout = httpx2.Timeout(None, connect=within / 2, pool=within / 2)
 
         def build(authorization: Headers) -> httpx2.Request:
             return client.build_request(method, url, headers=self._headers + authorization, content=content, timeout=timeout)
@@ -104,7 +109,8 @@ class Api:
 async def _request(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:
     """Send a request and return the body of its answer."""
     # A client's own `auth` would take the token's place. A redirect is refused like any other status than 200.
-    response = await client.send(request, stream=True, follow_redirects=False, auth=None)
+    with redacted():
+        response = await client.send(request, stream=True, follow_redirects=False, auth=None)
     try:
         if response.status_code != 200:
             raise await read_status_error(public_url(str(request.url)), response)

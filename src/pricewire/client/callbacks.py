@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from pricewire.client.addresses import check_url
+from pricewire.client.arguments import check_callbacks, check_type
 from pricewire.client.connect import stream_url
 from pricewire.client.event_source import EventSource
 from pricewire.client.reconnect import ConnectionState
-from pricewire.client.report import OnError, OnOpen, OnState, Reporter, refuse_coroutine_functions
+from pricewire.client.report import OnError, OnOpen, OnState, Reporter
 from pricewire.client.tokens import Token
 from pricewire.client.typed import EnvelopeDecoder, TypedDecoder
 from pricewire.errors import ClientError, DecodeError
@@ -30,9 +32,11 @@ class SSEConnection:
 
     Args:
         source: what is read.
+        reporter: told of the error that ends it, which nobody awaits.
     """
 
-    def __init__(self, source: EventSource) -> None:
+    def __init__(self, source: EventSource, reporter: Reporter) -> None:
+        self._reporter = reporter
         self._source = source
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: {source!r}")
         running.add(self._task)
@@ -67,9 +71,8 @@ class SSEConnection:
         async with self._source:
             try:
                 await self._source.run()
-            except ClientError:
-                # on_error has heard of it, and nobody awaits this task.
-                return
+            except ClientError as error:
+                self._reporter.error(error)
 
 
 def create_sse_connection(
@@ -102,7 +105,8 @@ def create_sse_connection(
         token: who asks, or an asynchronous function that returns that; with it the protected stream is used.
         on_message: called with each message: an `InstrumentPrice` for the action `instrument_price`, an `Envelope` of a `Tick` or a
             `Candle` for topics, and plain data for all else.
-        on_error: called with each error, also where the stream goes on; by default errors are logged.
+        on_error: called with each error, once, also with the one that ends the stream; by default they are logged, ordinary reconnections
+            at INFO.
         on_open: called when a connection is open, also after a reconnection.
         on_state: called with each change of the connection's state.
         reconnect_attempts: how many attempts in a row; None: for ever.
@@ -110,10 +114,14 @@ def create_sse_connection(
 
     Raises:
         ValueError: the address is none of `http` or `https`, or a header or the token cannot be sent.
-        TypeError: a callback is a coroutine function.
+        TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
         RuntimeError: no event loop is running.
     """
-    refuse_coroutine_functions(on_message=on_message)
+    check_url(base_url)
+    check_type("params", params, Mapping, "a mapping of names to values")
+    if on_message is None:
+        raise TypeError("on_message is None; it is a function")
+    check_callbacks(on_message=on_message)
     reporter = Reporter(on_error=on_error)
     decode = _decoder_for(params)
 
@@ -137,7 +145,7 @@ def create_sse_connection(
         on_error=on_error,
         on_state=on_state,
     )
-    return SSEConnection(source)
+    return SSEConnection(source, reporter)
 
 
 def _decoder_for(params: Parameters) -> Callable[[str], Any]:

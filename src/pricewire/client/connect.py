@@ -10,13 +10,16 @@ from typing import Self, TypedDict, Unpack, get_args
 
 import httpx2
 
+from pricewire.client.addresses import check_url, public_url
 from pricewire.client.api import Api
+from pricewire.client.arguments import check_headers, check_seconds, check_type
 from pricewire.client.changes import Changer
+from pricewire.client.http_client import check_http_client
 from pricewire.client.inbox import Inbox, Overflow
 from pricewire.client.login import Login
 from pricewire.client.reconnect import ConnectionState, ReconnectPolicy
 from pricewire.client.report import OnError, OnState
-from pricewire.client.request import authorization_header, build_headers, check_url, public_url
+from pricewire.client.request import authorization_header, build_headers
 from pricewire.client.subscription import M, Subscription
 from pricewire.client.switchboard import Switchboard
 from pricewire.client.tokens import Credentials, Token, account_of
@@ -59,14 +62,19 @@ def connect(
         reconnect: when to try again; by default for ever.
         idle_timeout: how much silence, in seconds, makes a connection dead where the server announces no heartbeat; None: any.
         http_client: sends the requests, and stays open afterwards; by default one of the wire's own.
-        on_error: called with each error, also where the messages go on; by default errors are logged.
+        on_error: called with each error after which the messages go on; by default these are logged, ordinary reconnections at INFO. The
+            one that ends a subscription is raised by its iteration, and is not reported as well.
         on_state: called with each change of the connection's state.
 
     Raises:
         ValueError: the address is none of `http` or `https`, or a header or the token cannot be sent.
-        TypeError: a callback is a coroutine function, or the token is neither text nor a function.
+        TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
     """
     check_url(url)
+    check_headers(headers)
+    check_type("reconnect", reconnect, ReconnectPolicy, "a ReconnectPolicy")
+    check_seconds("idle_timeout", idle_timeout)
+    check_http_client(http_client)
     if isinstance(token, str):
         # What cannot be sent shows here, not with the first request.
         authorization_header(token)
@@ -330,10 +338,15 @@ class Wire:
         buffer: int = BUFFER,
         overflow: Overflow = "latest",
     ) -> Subscription[M]:
+        for name in topics:
+            check_type("the name of a topic", name, str, "a string")
         # A topic is subscribed to once, however often it is named.
         names = list(dict.fromkeys(topics))
         if not names or not all(names):
             raise ValueError("no instrument or topic is named")
+        check_type("buffer", buffer, int, "a whole number of messages")
+        check_type("interval", interval, (int, float), "a number of seconds")
+        check_type("debounce", debounce, (int, float), "a number of seconds")
         if buffer < len(names):
             raise ValueError(f"buffer is {buffer}; it has room for a message of each of the {len(names)} topics at least")
         if not (0 <= interval < math.inf and 0 <= debounce < math.inf):

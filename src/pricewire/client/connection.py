@@ -7,9 +7,11 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx2
 
+from pricewire.client.addresses import origin_of, public_url
 from pricewire.client.coding import plain_chunks
 from pricewire.client.http2 import close_connection, give_up, reset_stream
 from pricewire.client.prolongation import Prolongation
+from pricewire.client.redaction import redacted
 from pricewire.client.request import (
     Headers,
     Target,
@@ -17,8 +19,6 @@ from pricewire.client.request import (
     check_content_type,
     last_event_id_header,
     open_response,
-    origin_of,
-    public_url,
     read_status_error,
     status_error,
 )
@@ -64,9 +64,13 @@ class Connection:
             httpx2.HTTPError: the connection broke.
             EventTooLargeError: an event exceeds the limit.
         """
+        if self.decoder.has_failed:
+            # The events before the one that is too large were given out.
+            return self.decoder.feed(b"")
         self.watchdog.read()
         try:
-            chunk = await anext(self._chunks)
+            with redacted():
+                chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._has_ended = True
             return None

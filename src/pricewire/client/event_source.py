@@ -6,6 +6,8 @@ Source: WHATWG HTML, section 9.2, "Server-sent events".
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,10 +15,19 @@ from typing import Self
 
 import httpx2
 
-from pricewire.client.link import Link
+from pricewire.client.addresses import check_url, public_url
+from pricewire.client.arguments import (
+    check_callbacks,
+    check_headers,
+    check_last_event_id,
+    check_seconds,
+    check_type,
+)
+from pricewire.client.http_client import check_http_client
+from pricewire.client.link import Link, abandon
 from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
-from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter, refuse_coroutine_functions
-from pricewire.client.request import Target, authorization_header, build_headers, check_url, public_url
+from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter
+from pricewire.client.request import Target, authorization_header, build_headers
 from pricewire.client.tokens import Credentials, Token
 from pricewire.client.typed import read_error
 from pricewire.client.watchdog import IDLE_TIMEOUT
@@ -40,7 +51,8 @@ class EventSource:
                 print(event.type, event.data)
 
     Iterating is what connects, reads and reconnects; there is no task behind it, so a slow reader slows the server down, and nothing is
-    left when the block ends. The iteration ends when the server says so (204) or after `close()`, and raises where it cannot go on.
+    left when the block ends. Without a block the connection is freed soon after nobody holds the source any more. The iteration ends when
+    the server says so (204) or after `close()`, and raises where it cannot go on.
     Cancelling a pending `anext()` ends the connection; the next one resumes after the last event.
 
     Callbacks are plain functions, called while the stream is iterated. What they raise is reported to `on_error`.
@@ -61,12 +73,14 @@ class EventSource:
         http_client: sends the requests, and stays open afterwards; by default one of its own.
         on_open: called when a connection is open, also after a reconnection.
         on_message: called with each event of the type `message`, before the iterator gives it out.
-        on_error: called with each error, also where the stream goes on; by default errors are logged.
+        on_error: called with each error after which the stream goes on; by default these are logged, ordinary reconnections at INFO. The
+            one that ends the stream is raised by the iteration, and is not reported as well.
         on_state: called with each change of the connection's state.
 
     Raises:
-        ValueError: the address is none of `http` or `https`, a header or the token cannot be sent, or a time is not above 0.
-        TypeError: a callback is a coroutine function, or the token is none.
+        ValueError: the address is none of `http` or `https`, a header or the token cannot be sent, the id of the last event holds NUL or a
+            line break, or a number is out of bounds.
+        TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
     """
 
     def __init__(
@@ -88,10 +102,17 @@ class EventSource:
         on_error: OnError | None = None,
         on_state: OnState | None = None,
     ) -> None:
-        if idle_timeout is not None and not idle_timeout > 0:
-            raise ValueError(f"idle_timeout is {idle_timeout} s; it is above 0, or None for any silence")
-        refuse_coroutine_functions(on_open=on_open, on_message=on_message)
         check_url(url)
+        check_headers(headers)
+        check_type("reconnect", reconnect, (ReconnectPolicy, type(None)), "a ReconnectPolicy, or None")
+        check_last_event_id(last_event_id)
+        check_seconds("idle_timeout", idle_timeout)
+        check_type("retry_statuses", retry_statuses, bool, "True or False")
+        check_type("max_event_size", max_event_size, int, "a whole number of bytes")
+        if max_event_size < 1:
+            raise ValueError(f"max_event_size is {max_event_size} bytes; it is 1 or more")
+        check_http_client(http_client)
+        check_callbacks(on_open=on_open, on_message=on_message)
         target = Target(
             url=url,
             headers=build_headers(headers),
@@ -105,6 +126,8 @@ class EventSource:
         self._on_message = on_message
         self._reporter = Reporter(on_error=on_error, on_state=on_state)
         self._link = Link(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
+        # A source that nobody holds any more, after a `break` for instance, frees its connection too.
+        weakref.finalize(self, abandon, self._link).atexit = False
         self._events: deque[ServerSentEvent] = deque()
         # By the type; the keys tell two registrations of the same callback apart.
         self._listeners: dict[str, dict[object, OnMessage]] = {}
@@ -154,6 +177,7 @@ class EventSource:
             HTTPStatusError: the server refused for good.
             ContentTypeError: it is no event stream.
             ConnectError: the address cannot be requested.
+            EventTooLargeError: an event exceeds `max_event_size`.
             ReconnectExhausted: all attempts failed.
         """
         link, events = self._link, self._events
@@ -205,7 +229,8 @@ class EventSource:
         Raises:
             TypeError: the callback is a coroutine function.
         """
-        refuse_coroutine_functions(callback=callback)
+        check_type("event_type", event_type, str, "a string")
+        check_callbacks(callback=callback)
         key = object()
         listeners = self._listeners.setdefault(event_type, {})
         listeners[key] = callback
@@ -224,9 +249,11 @@ class EventSource:
             last_event_id: where to resume there; None: after the last event.
 
         Raises:
-            ValueError: the address is none of `http` or `https`.
+            ValueError: the address is none of `http` or `https`, or the id holds NUL or a line break.
+            TypeError: one of them is no string.
         """
         check_url(url)
+        check_last_event_id(last_event_id)
         self._url = url
         self._link.retarget(url)
         if last_event_id is not None:
@@ -257,7 +284,7 @@ class EventSource:
         if event.type == "error" and (detail := read_error(event.data)) is not None:
             # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
             self._link.farewell = StreamError(detail.code, detail.message)
-            self._reporter.error(self._link.farewell)
+            self._reporter.error(self._link.farewell, level=logging.INFO)
         else:
             self._link.reconnection.received()
         if event.type == "message" and self._on_message is not None:

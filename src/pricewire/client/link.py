@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 
 import httpx2
 import msgspec
 
+from pricewire.client.addresses import public_url
 from pricewire.client.connection import Connection, connect
+from pricewire.client.http_client import new_client
 from pricewire.client.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
 from pricewire.client.report import OnOpen, Reporter
-from pricewire.client.request import FINAL_FAILURES, TIMEOUTS, Target, public_url, retry_after
+from pricewire.client.request import FINAL_FAILURES, Target, retry_after
 from pricewire.errors import (
     ClientError,
     ConnectError,
@@ -29,6 +33,10 @@ TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
 
 HEALTHY_LIFE = 1.0
 """How long a stream that ended with its token must have been open to count as a healthy one, in seconds, with or without events."""
+
+
+freeing: set[asyncio.Task[None]] = set()
+"""The tasks that free abandoned links: the event loop itself keeps no hold of them."""
 
 
 class Link:
@@ -75,6 +83,8 @@ class Link:
         self._due = 0.0
         # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
         self._scope: asyncio.Timeout | None = None
+        # Where it was read last; None before that.
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
@@ -82,6 +92,11 @@ class Link:
     def decoded_id(self) -> str:
         """The id of the last event that was decoded; that of an event without data, too."""
         return self.cursor if self._connection is None else self._connection.decoder.last_event_id
+
+    @property
+    def held_by(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop in which there is something to free; None where there is nothing."""
+        return None if self._connection is None and self._own_client is None else self._loop
 
     def retarget(self, url: str) -> None:
         """Have the next connection go to another address."""
@@ -92,7 +107,8 @@ class Link:
         """
         Take one step - wait, connect, or read - and return the events that it brought.
 
-        What fails is judged and reported here; when there is no way on, the link is closed afterwards and has a `failure`.
+        What fails is judged here, and reported where the stream goes on; when there is no way on, the link is closed afterwards and has a
+        `failure`.
 
         Raises:
             RuntimeError: another task is in here.
@@ -100,6 +116,7 @@ class Link:
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
         self._at_rest.clear()
+        self._loop = asyncio.get_running_loop()
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -116,12 +133,18 @@ class Link:
             self._lost(error, final=not (self._target.retry_statuses and may_retry(error.status)))
         except ContentTypeError as error:
             self._lost(error, final=True)
+        except (ConnectError, EventTooLargeError) as error:
+            # No client can be made here, or the next connection would bring the same event.
+            self._lost(error, final=True)
         except TokenError as error:
             self._lost(error)
+        except httpx2.PoolTimeout as error:
+            detail = "all connections of the http_client are in use; give it limits=httpx2.Limits(max_connections=None)"
+            self._lost(self._connect_error(detail, error))
         except httpx2.LocalProtocolError:
             # Its text repeats the header that cannot be sent, which may be a token.
             self._lost(ConnectError(self._public_url, "the request cannot be sent, a header of it is illegal"), final=True)
-        except (httpx2.HTTPError, httpx2.InvalidURL, EventTooLargeError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
         except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
@@ -153,8 +176,9 @@ class Link:
         try:
             await self._drop()
         finally:
-            if self._own_client is not None:
-                await self._own_client.aclose()
+            client, self._own_client = self._own_client, None
+            if client is not None:
+                await client.aclose()
 
     async def _step(self, scope: asyncio.Timeout) -> list[ServerSentEvent]:
         if self.state.state is State.WAITING:
@@ -164,7 +188,7 @@ class Link:
         elif self._connection is None:
             if self._client is None:
                 # Before the time-out begins: it loads the certificates.
-                self._client = self._own_client = httpx2.AsyncClient(timeout=TIMEOUTS)
+                self._client = self._own_client = await new_client(self._target.url)
             if self._target.idle_timeout is not None:
                 scope.reschedule(asyncio.get_running_loop().time() + self._target.idle_timeout)
             await self._connect(self._client, scope)
@@ -218,37 +242,33 @@ class Link:
         return events
 
     def _lost(self, error: ClientError, *, final: bool = False) -> None:
-        """Note that the connection is lost, decide what follows, and tell the user."""
+        """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""
         if self.is_closed:
             return
-        if self.farewell is not None:
-            self.farewell.__cause__ = error
-            # The user has heard of it when it came.
-            reason: ClientError = self.farewell
-        else:
-            reason = error
-        wait = None
-        if not final:
-            at_once = self._renewed()
-            wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
-            if wait is not None:
-                wait = 0.0 if at_once else wait
-                # The wait counts from the disconnection, however long the callbacks take now.
-                self._due = asyncio.get_running_loop().time() + wait
-                self._move(State.WAITING, wait=wait, reason=reason)
-        if reason is not self.farewell and not self.is_closed:
-            self._reporter.error(reason)
-        self.farewell = None
-        if wait is not None or self.is_closed:
+        farewell, self.farewell = self.farewell, None
+        if final:
+            self.close(error)
             return
-        if not final:
+        if farewell is not None:
+            farewell.__cause__ = error
+        reason: ClientError = farewell or error
+        at_once = self._renewed(farewell)
+        wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
+        if wait is None:
             causes = self.reconnection.causes
-            reason = ReconnectExhausted(causes)
-            reason.__cause__ = causes[-1]
-            self._reporter.error(reason)
-        self.close(reason)
+            exhausted = ReconnectExhausted(causes)
+            exhausted.__cause__ = causes[-1]
+            self.close(exhausted)
+            return
+        wait = 0.0 if at_once else wait
+        # The wait counts from the disconnection, however long the callbacks take now.
+        self._due = asyncio.get_running_loop().time() + wait
+        self._move(State.WAITING, wait=wait, reason=reason)
+        # Of a farewell the user has heard when it came.
+        if farewell is None and not self.is_closed:
+            self._reporter.error(error, level=logging.INFO)
 
-    def _renewed(self) -> bool:
+    def _renewed(self, farewell: StreamError | None) -> bool:
         """
         Whether the stream ended because of its token alone, so that it can be resumed at once with another one.
 
@@ -257,7 +277,7 @@ class Link:
         """
         credentials = self._target.credentials
         token = None if self._connection is None else self._connection.token
-        if self.farewell is None or self.farewell.code != TOKEN_EXPIRED or credentials is None or token is None:
+        if farewell is None or farewell.code != TOKEN_EXPIRED or credentials is None or token is None:
             return False
         credentials.reject(token)
         if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:
@@ -299,3 +319,22 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
+
+
+def abandon(link: Link) -> None:
+    """Free a link that nobody reads any more. The collector may call this in any thread, and after the loop's end."""
+    loop = link.held_by
+    if loop is None or loop.is_closed():
+        return
+
+    def free() -> None:
+        task = loop.create_task(link.aclose(), name="pricewire: free a stream")
+        freeing.add(task)
+        task.add_done_callback(freeing.discard)
+
+    # At once where that can be: a loop that is about to end takes no more calls, and cancels the tasks it has.
+    if asyncio._get_running_loop() is loop:
+        free()
+    else:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(free)

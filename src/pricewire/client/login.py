@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import httpx2
 
+from pricewire.client.addresses import check_url
 from pricewire.client.api import Api
-from pricewire.client.request import TIMEOUTS, build_headers, check_url
+from pricewire.client.arguments import check_type
+from pricewire.client.http_client import check_http_client, new_client
+from pricewire.client.request import build_headers
 from pricewire.client.tokens import account_of
 from pricewire.protocol.account_messages import LoginBody, LoginRequest
 
@@ -68,6 +71,9 @@ async def log_in(url: str, account_id: str, password: str, *, http_client: httpx
         ConnectError: there was no answer, or one that cannot be read.
     """
     check_url(url)
+    check_type("account_id", account_id, str, "a string")
+    check_type("password", password, str, "a string")
+    check_http_client(http_client)
     api, request = Api(url, build_headers(None), None), LoginRequest(account_id, password)
     return Login(api, request, http_client, await request_token(api, request, http_client))
 
@@ -82,5 +88,5 @@ async def request_token(api: Api, request: LoginRequest, http_client: httpx2.Asy
     """
     if http_client is not None:
         return (await api.send(http_client, "POST", "/login", LoginBody, body=request)).token
-    async with httpx2.AsyncClient(timeout=TIMEOUTS) as client:
+    async with await new_client(api.base_url) as client:
         return (await api.send(client, "POST", "/login", LoginBody, body=request)).token

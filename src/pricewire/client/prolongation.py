@@ -14,8 +14,10 @@ from urllib.parse import quote
 
 import httpx2
 
+from pricewire.client.addresses import public_url
 from pricewire.client.http2 import give_up
-from pricewire.client.request import TIMEOUTS, authorization_header, public_url
+from pricewire.client.redaction import redacted
+from pricewire.client.request import TIMEOUTS, authorization_header
 from pricewire.client.tokens import Credentials, expiry_of
 from pricewire.errors import TokenError
 
@@ -95,7 +97,8 @@ class Prolongation:
         headers = [(b"content-type", b"application/json"), *authorization_header(token)]
         request = self._client.build_request("PATCH", self._url, headers=headers, content=b"{}", timeout=TIMEOUTS)
         # The client's own `auth` would take the header's place.
-        response = await self._client.send(request, stream=True, follow_redirects=False, auth=None)
+        with redacted():
+            response = await self._client.send(request, stream=True, follow_redirects=False, auth=None)
         # The status says enough; the stream confirms with an event of its own.
         await give_up(response)
         return response.status_code

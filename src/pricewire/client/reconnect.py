@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from pricewire.client.arguments import check_type
 from pricewire.errors import ClientError
 
 CEILING = 30.0
@@ -86,6 +87,7 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
         floor: the least wait, in seconds, whatever the server asks for: at `retry: 0` a client would reconnect thousands of times a second.
 
     Raises:
+        TypeError: a value is no number.
         ValueError: a number is negative or not finite, or the ceiling is below the floor.
     """
 
@@ -95,9 +97,11 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
     floor: float = 0.1
 
     def __post_init__(self) -> None:
+        check_type("attempts", self.attempts, (int, type(None)), "a whole number, or None for ever")
         if self.attempts is not None and self.attempts < 0:
             raise ValueError(f"attempts is {self.attempts}; it is 0 or more, or None for ever")
         for name, seconds in (("interval", self.interval), ("ceiling", self.ceiling), ("floor", self.floor)):
+            check_type(name, seconds, (int, float), "a number of seconds")
             if not (math.isfinite(seconds) and seconds >= 0):
                 raise ValueError(f"{name} is {seconds} s; it is a finite number of seconds, 0 or more")
         if self.ceiling < self.floor:
@@ -106,6 +110,9 @@ class ReconnectPolicy(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, attempts: int | None, interval: float) -> ReconnectPolicy:
         """Return a policy of so many attempts and this interval, in seconds, above the usual ceiling too."""
+        # Named as the users of this know them.
+        check_type("reconnect_attempts", attempts, (int, type(None)), "a whole number, or None for ever")
+        check_type("reconnect_interval", interval, (int, float), "a number of seconds")
         return cls(attempts=attempts, interval=interval, ceiling=max(CEILING, interval))
 
     def wait(self, attempt: int, chance: float, *, retry: float | None = None, retry_after: float | None = None) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
 
+from pricewire.client.arguments import check_callbacks
 from pricewire.client.reconnect import ConnectionState, State
 from pricewire.errors import CallbackError, ClientError
 from pricewire.protocol.decoder import ServerSentEvent
@@ -18,18 +18,6 @@ OnError = Callable[[ClientError], object]
 OnState = Callable[[ConnectionState], object]
 
 
-def refuse_coroutine_functions(**callbacks: Callable[..., object] | None) -> None:
-    """
-    Let plain functions pass.
-
-    Raises:
-        TypeError: a callback is a coroutine function. Nothing would await it; what awaits is written as an `async for`.
-    """
-    for name, callback in callbacks.items():
-        if inspect.iscoroutinefunction(callback):
-            raise TypeError(f"{name} is a coroutine function; callbacks are plain functions, and `async for` is there to await")
-
-
 class Reporter:
     """
     Calls the user's callbacks; what they raise is reported, and stops nothing.
@@ -40,7 +28,7 @@ class Reporter:
     """
 
     def __init__(self, *, on_error: OnError | None, on_state: OnState | None = None) -> None:
-        refuse_coroutine_functions(on_error=on_error, on_state=on_state)
+        check_callbacks(on_error=on_error, on_state=on_state)
         self.on_error = on_error
         self.on_state = on_state
 
@@ -53,10 +41,10 @@ class Reporter:
             error.__cause__ = raised
             self.error(error)
 
-    def error(self, error: ClientError) -> None:
-        """Report an error: to `on_error`, or to the log where there is none."""
+    def error(self, error: ClientError, *, level: int = logging.WARNING) -> None:
+        """Report an error: to `on_error`, or to the log where there is none, with a level of `logging`."""
         if self.on_error is None:
-            logger.warning("%s", error, exc_info=error if isinstance(error, CallbackError) else None)
+            logger.log(level, "%s", error, exc_info=error if isinstance(error, CallbackError) else None)
             return
         try:
             self.on_error(error)

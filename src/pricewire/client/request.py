@@ -10,9 +10,11 @@ from collections.abc import Mapping
 import httpx2
 import msgspec
 
+from pricewire.client.addresses import origin_of
 from pricewire.client.coding import ACCEPTED, plain_chunks
 from pricewire.client.http2 import give_up
 from pricewire.client.reconnect import ReconnectPolicy, parse_retry_after
+from pricewire.client.redaction import redacted
 from pricewire.client.tokens import Credentials
 from pricewire.client.typed import read_error
 from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
@@ -26,7 +28,7 @@ MAX_REDIRECTS = 20
 MAX_ERROR_BODY = 65536
 """How much of an error's body is read, in bytes."""
 
-TIMEOUTS = httpx2.Timeout(None, connect=CONNECT_TIMEOUT)
+TIMEOUTS = httpx2.Timeout(None, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
 """No time-out of the library's on reads: silence on a stream is judged by the heartbeat that the server announced."""
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,8 +39,13 @@ FIELD_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 FIELD_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 """What the header field's value can hold on the wire (RFC 9110, section 5.5)."""
 
-CREDENTIALS = re.compile("authorization|cookie|token|secret|password|api-?key")
-"""Names of request headers, in lower case, that are for the eyes of one origin only."""
+HARMLESS_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "cache-control", "connection", "host", "last-event-id", "pragma", "user-agent"}
+)
+"""
+The request headers, in lower case, that a redirect takes to another origin: what every browser would send there as well. Any other may be
+meant for the eyes of one origin only, whatever its name. The id of the last event goes along as in browsers: it says where to resume.
+"""
 
 FINAL_FAILURES = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)
 """Failures that the next attempt would only repeat."""
@@ -123,24 +130,26 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
     Send the request and follow redirects; return the response with its body unread. The caller closes it.
 
     The library would follow redirects as well, but read their bodies, which need not end, and send `Authorization` from `http` to
-    `https`, which is another origin, and the user's other credentials anywhere.
+    `https`, which is another origin, and the user's other headers anywhere. A header left out does not come back with a later redirect.
 
     Raises:
         httpx2.HTTPError: no response came about.
         httpx2.InvalidURL: the address is none.
     """
     request = client.build_request("GET", url, headers=headers, timeout=TIMEOUTS)
-    response = await client.send(request, stream=True, follow_redirects=False)
+    with redacted():
+        response = await client.send(request, stream=True, follow_redirects=False)
     for _ in range(MAX_REDIRECTS):
         following = response.next_request
         if response.status_code not in REDIRECTS or following is None:
             return response
         await give_up(response)
         if origin_of(following.url) != origin_of(response.request.url):
-            for name in [name for name in following.headers if CREDENTIALS.search(name)]:
+            for name in set(following.headers) - HARMLESS_HEADERS:
                 del following.headers[name]
         # An `auth` of the client's own was already turned into a header, which may or may not go along.
-        response = await client.send(following, stream=True, follow_redirects=False, auth=None)
+        with redacted():
+            response = await client.send(following, stream=True, follow_redirects=False, auth=None)
     if response.status_code in REDIRECTS:
         await give_up(response)
         raise httpx2.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects in a row", request=request)
@@ -194,37 +203,3 @@ def retry_after(error: ClientError) -> float | None:
     """Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one."""
     value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
     return None if value is None else parse_retry_after(value, time.time())
-
-
-def origin_of(url: httpx2.URL) -> str:
-    """
-    Return the origin of an address, serialised: `https://example.com`, with the port only where it is not the scheme's own.
-
-    Source: WHATWG HTML, section 7.1.1, "serialization of an origin".
-    """
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{url.scheme}://{host}" if url.port is None else f"{url.scheme}://{host}:{url.port}"
-
-
-def public_url(url: str) -> str:
-    """Return an address for logs and errors: without user, password, query and fragment, where secrets stand."""
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return "an invalid address"
-    return origin_of(parsed) + parsed.path
-
-
-def check_url(url: str) -> None:
-    """
-    Let an absolute address of `http` or `https` pass.
-
-    Raises:
-        ValueError: it is something else. The text does not repeat it: an address can hold a password or a ticket.
-    """
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        raise ValueError(f"the stream's address is invalid: {error}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError("the stream's address does not begin with http:// or https:// and a host")

@@ -15,12 +15,12 @@ from pricewire.client.adjuster import Adjuster
 from pricewire.client.changes import Changer, is_refusal
 from pricewire.client.conflation import Arrival, Lane, read_head
 from pricewire.client.event_source import EventSource
+from pricewire.client.http_client import new_client
 from pricewire.client.inbox import Inbox, Start
 from pricewire.client.lanes import Lanes
 from pricewire.client.lineup import Lineup
 from pricewire.client.reconnect import ConnectionState, ReconnectPolicy, State
 from pricewire.client.report import OnError, OnState, Reporter
-from pricewire.client.request import TIMEOUTS
 from pricewire.client.routes import Route, pace_of
 from pricewire.client.tasks import finish
 from pricewire.client.tokens import Credentials
@@ -120,16 +120,17 @@ class Switchboard:
         # Of a copy, since a blocking client looks from another thread.
         return frozenset(topic for topic, route in list(self._routes.items()) if route.is_stale)
 
-    def client(self) -> httpx2.AsyncClient:
+    async def client(self) -> httpx2.AsyncClient:
         """
         Return what sends the requests.
 
         Raises:
             RuntimeError: the switchboard is closed.
+            ConnectError: there can be none.
         """
         if self._is_closed:
             raise RuntimeError("this wire is closed")
-        return self._get_client()
+        return await self._get_client()
 
     def join(self, inbox: Inbox) -> None:
         """
@@ -192,12 +193,20 @@ class Switchboard:
                 del self._lineup.wanted[topic]
         self._settle_soon()
 
-    def _get_client(self) -> httpx2.AsyncClient:
-        if self._client is None:
+    async def _get_client(self) -> httpx2.AsyncClient:
+        client = self._client
+        if client is None:
             # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-            self._client = self._own_client = httpx2.AsyncClient(timeout=TIMEOUTS, limits=limits)
-        return self._client
+            made = await new_client(self._stream_url, keep_alive=False)
+            client = self._client
+            if client is None and not self._is_closed:
+                client = self._client = self._own_client = made
+            else:
+                # Another task was quicker, or the wire is closed by now.
+                await made.aclose()
+        if client is None:
+            raise RuntimeError("this wire is closed")
+        return client
 
     def _settle_soon(self) -> None:
         if not self._will_settle:
@@ -252,7 +261,9 @@ class Switchboard:
 
     async def _read_stream(self) -> bool:
         """Read an `EventSource` to its end; return whether to go on with another one."""
-        client = self._get_client()
+        client = await self._get_client()
+        if self._is_idle:
+            return False
         source = EventSource(
             self._stream_url,
             headers=self._headers,

@@ -48,7 +48,7 @@ class Trader:
         client: returns what sends them; raises where the wire is closed.
     """
 
-    def __init__(self, api: Api, client: Callable[[], httpx2.AsyncClient]) -> None:
+    def __init__(self, api: Api, client: Callable[[], Awaitable[httpx2.AsyncClient]]) -> None:
         self._api = api
         self._client = client
 
@@ -78,7 +78,7 @@ class Trader:
         path = _path("/v1/trading/contracts/buy", account_uuid=account_uuid)
 
         async def send(limit: float) -> Purchased[Decimal]:
-            return (await self._api.send(self._client(), "POST", path, Data[Purchased[Decimal]], body=request, within=limit)).data
+            return (await self._api.send(await self._client(), "POST", path, Data[Purchased[Decimal]], body=request, within=limit)).data
 
         # The server looks for the key first: what it refuses otherwise was not bought before. Without a good token it does not look.
         return await _repeat(send, within, is_answer=lambda error: error.status not in (401, 403), what="purchase", key=key)
@@ -88,7 +88,7 @@ class Trader:
         path = _path("/v1/trading/contracts/sell", contract_id=contract_id, account_uuid=account_uuid)
 
         async def send(limit: float) -> Sold[Decimal]:
-            return (await self._api.send(self._client(), "POST", path, Data[Sold[Decimal]], within=limit)).data
+            return (await self._api.send(await self._client(), "POST", path, Data[Sold[Decimal]], within=limit)).data
 
         # A contract that cannot be sold may be one that the lost request has sold.
         return await _repeat(send, within, is_answer=lambda _: False, what=f"sale of contract {contract_id}", key=None)

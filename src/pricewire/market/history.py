@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,31 @@ MAX_AGE_MS = 86_400_000
 
 MAX_TICKS = 100_000
 """How many ticks are kept at most, of an instrument: a day of one per second, in 3 to 6 MB."""
+
+
+class SelectedTicks(NamedTuple):
+    """
+    Some ticks of an instrument, as columns of their own.
+
+    Attributes:
+        instrument_id: whose ticks.
+        quantum: one pip as a price.
+        epoch_ms: their times, in order.
+        price: in pips, and so on.
+    """
+
+    instrument_id: str
+    quantum: Decimal
+    epoch_ms: Integers
+    price: Integers
+    ask: Integers
+    bid: Integers
+
+    def ticks(self) -> list[Tick]:
+        """Return the ticks, oldest first."""
+        one = self.quantum
+        columns = (column.tolist() for column in (self.epoch_ms, self.price, self.ask, self.bid))
+        return [Tick(self.instrument_id, epoch, price * one, ask * one, bid * one) for epoch, price, ask, bid in zip(*columns, strict=True)]
 
 
 class TickHistory:
@@ -88,8 +114,12 @@ class TickHistory:
         self._end = end + 1
 
     def query(self, from_ms: int | None, to_ms: int | None, granularity_s: int | None, count: int) -> list[Tick]:
+        """Return the ticks that `select` selects, oldest first."""
+        return self.select(from_ms, to_ms, granularity_s, count).ticks()
+
+    def select(self, from_ms: int | None, to_ms: int | None, granularity_s: int | None, count: int) -> SelectedTicks:
         """
-        Return ticks, oldest first.
+        Select ticks: a copy of their columns, which a thread may make ticks of.
 
         Args:
             from_ms: the first time of interest, in milliseconds since 1970.
@@ -106,14 +136,8 @@ class TickHistory:
         else:
             spans = epochs[begin:end] // (granularity_s * 1000)
             chosen = begin + np.flatnonzero(np.diff(spans, append=-1))[-count:]
-        return self._ticks(chosen + first)
-
-    def _ticks(self, places: Integers) -> list[Tick]:
-        one: Decimal = self._quantum
-        columns = (column[places].tolist() for column in (self._epoch, self._price, self._ask, self._bid))
-        return [
-            Tick(self._instrument_id, epoch, price * one, ask * one, bid * one) for epoch, price, ask, bid in zip(*columns, strict=True)
-        ]
+        epoch, price, ask, bid = (column[chosen + first] for column in (self._epoch, self._price, self._ask, self._bid))
+        return SelectedTicks(self._instrument_id, self._quantum, epoch, price, ask, bid)
 
     def _oldest_kept(self) -> int:
         """Return the place of the oldest tick that is neither too old nor one too many."""

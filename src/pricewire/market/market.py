@@ -11,10 +11,10 @@ import msgspec
 from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
-from pricewire.market.history import put_in
+from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
-from pricewire.market.quotes import Quotes
+from pricewire.market.quotes import Quotes, SelectedCandles
 from pricewire.market.supervisor import Supervisor
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity
@@ -172,8 +172,17 @@ class Market:
         Raises:
             UnknownInstrumentError: no feed brings the instrument.
         """
+        return self.select_ticks(request).ticks()
+
+    def select_ticks(self, request: TicksHistoryRequest) -> SelectedTicks:
+        """
+        Select recent ticks; a thread may make ticks of them.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+        """
         history = self._of(request.instrument_id).history
-        return history.query(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
+        return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
 
     def candles(self, request: CandlesHistoryRequest) -> list[Candle]:
         """
@@ -183,10 +192,21 @@ class Market:
             UnknownInstrumentError: no feed brings the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
+        return self.select_candles(request).candles()
+
+    def select_candles(self, request: CandlesHistoryRequest) -> SelectedCandles:
+        """
+        Select recent candles, with the one being built; a thread may make candles of them.
+
+        Raises:
+            UnknownInstrumentError: no feed brings the instrument.
+            InvalidTopicError: the granularity is none of `GRANULARITIES`.
+        """
         quotes = self._of(request.instrument_id)
         granularity = parse_granularity(str(request.granularity))
         rows = quotes.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
-        return quotes.candles_of(rows, granularity)
+        # Where the minutes are the rows, they are those of the series, which a late tick changes.
+        return quotes.select_candles(rows.copy(), granularity)
 
     def _of(self, instrument_id: str) -> Quotes:
         quotes = self._quotes.get(instrument_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from pricewire.errors import FeedError
 from pricewire.market.candles import BuildingCandle, CandleSeries
@@ -12,6 +13,31 @@ from pricewire.market.pace import Pace
 from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
 from pricewire.protocol.messages import Candle, Instrument, Tick
 from pricewire.protocol.topics import CandlesTopic, TicksTopic
+
+
+class SelectedCandles(NamedTuple):
+    """
+    Some candles of an instrument, as rows of their own.
+
+    Attributes:
+        instrument_id: whose candles.
+        quantum: one pip as a price.
+        granularity: the span of a candle, in seconds.
+        rows: the candles, oldest first.
+    """
+
+    instrument_id: str
+    quantum: Decimal
+    granularity: int
+    rows: Integers
+
+    def candles(self) -> list[Candle]:
+        """Return the candles, oldest first."""
+        one, span_ms = self.quantum, self.granularity * 1000
+        return [
+            Candle(self.instrument_id, self.granularity, start, open_ * one, high * one, low * one, close * one, start + span_ms)
+            for start, open_, high, low, close, _, _ in self.rows.tolist()
+        ]
 
 
 class Quotes:
@@ -113,13 +139,9 @@ class Quotes:
         building = self.candles.current(granularity)
         return None if building is None else self._message(granularity, building)
 
-    def candles_of(self, rows: Integers, granularity: int) -> list[Candle]:
-        """Return rows of the candle series as messages."""
-        one, instrument_id, span_ms = self._quantum, self.instrument.id, granularity * 1000
-        return [
-            Candle(instrument_id, granularity, start, open_ * one, high * one, low * one, close * one, start + span_ms)
-            for start, open_, high, low, close, _, _ in rows.tolist()
-        ]
+    def select_candles(self, rows: Integers, granularity: int) -> SelectedCandles:
+        """Return rows of the candle series with what candles are made by."""
+        return SelectedCandles(self.instrument.id, self._quantum, granularity, rows)
 
     def _changed(self, epoch_ms: int, price: int) -> list[tuple[str, Candle]]:
         changed = []

@@ -167,7 +167,7 @@ class EventStreamDecoder:
         end = chunk.rfind(b"\n") + 1
         if end:
             # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
-            lines = self._line + chunk[:end] if self._line else chunk[:end]
+            lines = bytes(self._line) + chunk[:end] if self._line else chunk[:end]
             self._line.clear()
             if self._size + len(lines) <= self._max_event_size:
                 self._measure(self._interpret(lines.decode("utf-8", "replace"), events))

@@ -184,10 +184,7 @@ async def record(
         except asyncio.CancelledError:
             # Ctrl-C is how a recording ends.
             pass
-        except ClientError:
-            # It has been heard of.
-            code = 1
-        except RecordingError as error:
+        except (ClientError, RecordingError) as error:
             tell(error)
             code = 1
         finally:

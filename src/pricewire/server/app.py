@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -24,6 +25,7 @@ from pricewire.server.changes import change_stream
 from pricewire.server.entrance import Entrance
 from pricewire.server.event_stream import EXPOSED_HEADERS
 from pricewire.server.health import liveness, readiness
+from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.house import House, TradingSetup
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
@@ -61,6 +63,18 @@ TRADING_ROUTES = (
 """What is there where trading is."""
 
 
+class SchemaPlugin(JsonRenderPlugin):
+    """Renders the schema once: to encode its 70 KB for each request takes as long as the rest of the request."""
+
+    _rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the schema as JSON."""
+        if self._rendered is None:
+            self._rendered = super().render(request, openapi_schema)
+        return self._rendered
+
+
 def create_app(
     feeds: Sequence[Feed],
     *,
@@ -69,6 +83,7 @@ def create_app(
     limits: Limits | None = None,
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
+    host_names: Sequence[str] | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -80,10 +95,14 @@ def create_app(
         limits: how much is let in; the defaults of `Limits` where none are given.
         trusted_proxies: the networks of the proxies that are believed about who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
+        host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
+            are refused. `*` for any. None for any where `origins` is any, too.
 
     Raises:
+        PricewireError: an origin or a host name cannot be one.
         FeedError: two feeds bring the same instrument.
     """
+    names = accepted_names(host_names, origins)
     prices = Prices(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
     house = House(prices, trading, open_contracts=admission.limits.open_contracts_per_account)
@@ -128,7 +147,7 @@ def create_app(
         if is_refusal(error):
             admission.refusals["parameters"] += 1
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             stream_ticks,
             stream_candles,
@@ -155,6 +174,7 @@ def create_app(
         },
         guards=[refuse_token_in_address],
         lifespan=[run_house],
+        request_max_body_size=admission.limits.request_body,
         # Whoever runs the application decides about logging.
         logging_config=None,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -171,6 +191,9 @@ def create_app(
             description="Live trading data over Server-Sent Events.",
             path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
-            render_plugins=[JsonRenderPlugin(path="/")],
+            render_plugins=[SchemaPlugin(path="/")],
         ),
     )
+    # Before routing, so that it holds for every path.
+    app.asgi_handler = HostNames(app.asgi_handler, names)
+    return app

@@ -11,6 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from pricewire.errors import quoted
+from pricewire.hub.streams import Stream, Subscription
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
 from pricewire.server.accounts import timestamp
@@ -41,10 +42,7 @@ async def change_stream(
     answer, at the place where the change took effect: behind the current values of the topics that were added. A stream that was opened
     with a token is changed with one of the same account.
     """
-    found = prices.hub.find(stream_id)
-    if found is None:
-        raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
-    stream, subscription = found
+    stream, subscription = opened(prices, stream_id)
     token = owner(stream_id, authority, visitor)
     if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
@@ -57,12 +55,15 @@ async def change_stream(
     asked = [parse_topic(text) for text in data.add]
     entrance.charge(request, asked, carried=len(subscription.topics))
     added = await entrance.check(asked, owned)
+    # It may have ended meanwhile, or another change come before this one; and so may the token.
+    stream, subscription = opened(prices, stream_id)
+    token = owner(stream_id, authority, visitor)
+    if owned.token is not None and authority is not None:
+        confirm(authority, owned.token)
     topics = set(subscription.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     entrance.count(topics)
-    if authority is not None and visitor.token is not None:
-        confirm(authority, visitor.token)
     entrance.carry(stream_id, topics)
     if token is not None and authority is not None and visitor.token is not None:
         token = authority.lives.prolong(stream_id, visitor.token)
@@ -71,6 +72,19 @@ async def change_stream(
     if subscription.control:
         prices.hub.change(stream, replace(subscription, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
     return Data(state)
+
+
+def opened(prices: Prices, stream_id: str) -> tuple[Stream, Subscription]:
+    """
+    Return an open stream, and what it carries.
+
+    Raises:
+        UnknownError: there is none.
+    """
+    found = prices.hub.find(stream_id)
+    if found is None:
+        raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
+    return found
 
 
 def owner(stream_id: str, authority: Authority | None, visitor: Visitor) -> Token | None:

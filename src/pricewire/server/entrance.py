@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 
 from pricewire.hub.event import Form
 from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics
+from pricewire.server.auth.guard import AnyRequest, Visitor, confirm, require_topics, unauthorized
 from pricewire.server.event_stream import EventStream
 from pricewire.server.limits import Admission
 from pricewire.server.logs import logged
@@ -112,9 +113,13 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
-            UnauthorizedError: the token has ended meanwhile.
+            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted, or
+                has ended meanwhile.
         """
         self.charge(request, topics)
+        if visitor.token is not None and visitor.token.expires_at <= time.time():
+            # It would end at once, and its reader come back at once, for as long as clocks may differ.
+            raise unauthorized("the token has expired", is_invalid=True)
         names = await self.check(topics, visitor)
         with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
             place.carry(names)

@@ -103,7 +103,7 @@ class EventStream(ResponseBase):
         if hub.is_draining:
             await _refuse(send)
             return None
-        subscription = replace(self._subscription, compress=_accepts_gzip(scope))
+        subscription = replace(self._subscription, compress=accepts_gzip(scope))
         start = hub.start(subscription.topics, _last_event_id(scope))
         self.outcome = start.outcome
         headers = [
@@ -158,7 +158,7 @@ def _last_event_id(scope: Scope) -> str | None:
     return values[-1] if values else None
 
 
-def _accepts_gzip(scope: Scope) -> bool:
+def accepts_gzip(scope: Scope) -> bool:
     """Return whether the reader takes gzip, and likes it no less than what is not compressed. Source: RFC 9110, section 12.5.3."""
     weights: dict[str, float] = {}
     for name, value in scope["headers"]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
 from pricewire.server.types import Receive, Send
+
+logger = logging.getLogger(__name__)
 
 HIGH_WATER = 64 * 1024
 """How much waits for `send` before the stream counts as lagging, in bytes: what asyncio's transports allow."""
@@ -59,7 +62,7 @@ class FallbackStream(Stream):
         return self._size
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Send what is written until the stream ends or its reader has gone."""
+        """Send what is written until the stream ends, its reader has gone, or `send` raises, which says the same."""
         gone = asyncio.ensure_future(self._disconnected(receive))
         gone.add_done_callback(lambda _: self._wake.set())
         try:
@@ -78,6 +81,9 @@ class FallbackStream(Stream):
                 else:
                     self._wake.clear()
                     await self._wake.wait()
+        except Exception:
+            # By ASGI an OSError, where the server cannot tell of the end by `receive`; under uvloop also a RuntimeError.
+            logger.debug("a stream's connection has gone", exc_info=True)
         finally:
             self._hub.leave(self)
             gone.cancel()

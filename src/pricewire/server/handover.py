@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
+from pricewire.server.connections import OpenConnections
 from pricewire.server.request_head import BoundedProtocol, BoundedState
 
 EXTENSION = "pricewire.handover"
@@ -60,6 +61,7 @@ class Handovers(BoundedState):
     def __init__(self) -> None:
         super().__init__()
         self.hubs: set[Hub] = set()
+        self.open_connections = OpenConnections(streams=lambda: sum(hub.streams for hub in self.hubs))
 
 
 class Handover:
@@ -100,7 +102,8 @@ class Handover:
 
         Returns:
             the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
-            middleware holds the head back, the request's body is still coming, another request waits behind it, or the peer has gone.
+            middleware holds the head back, the request's body is still coming, or the peer has gone. Requests that wait behind this one
+            are never answered: its response says that it is the connection's last.
         """
         protocol, cycle = self._protocol, self._cycle
         if (
@@ -110,7 +113,6 @@ class Handover:
             or cycle.response_complete
             or cycle.disconnected
             or cycle.more_body
-            or protocol.cycle is not cycle
             or protocol.transport.is_closing()
         ):
             return None
@@ -137,12 +139,10 @@ class HandoverProtocol(BoundedProtocol):
 
     def let_go(self) -> None:
         """Forget the connection: no time-out, no place among the server's connections, and nothing that refers back to this."""
-        self._unset_keepalive_if_required()
-        self._stop_waiting()
+        self._stop()
         self.connections.discard(self)
         self.flow.resume_reading()
-        self._unanswered.clear()
-        self.parser = self.cycle = self.scope = self.pipeline = None  # type: ignore[assignment]
+        self.parser = self.cycle = self.scope = self.pipeline = self._serving = None  # type: ignore[assignment]
 
 
 class HandoverStream(asyncio.Protocol, Stream):

@@ -69,7 +69,14 @@ class Limits:
         request_target: the address in the request line, in bytes. Source: RFC 9112, section 3, asks for 8,000 at least; 8 KiB is the usual.
         request_headers: all headers of a request, in bytes: what Node accepts, and room for a token and a few cookies.
         request_seconds: how long a connection may take to send the head of a request, in seconds: a phone's lost packets are sent again by
-            then, and who sends it byte by byte takes no place for longer.
+            then, and who sends it byte by byte takes no place for longer. As long again for the body, and a second more for each
+            `bytes_per_second` of it.
+        request_body: the body of a request, in bytes: the largest that the HTTP surface has is a change of a stream's 250 topics.
+        bytes_per_second: how fast a body comes and a response is taken at least: a tenth of the slowest mobile network.
+        connections: connections of the process that are no streams: coming, being answered, or kept alive for the next request. At least as
+            many as streams, since these come back at once after a cut. Fewer where the system lets the process open fewer files.
+        connections_per_address: those from one IPv4 address or one /64 of IPv6: one for each machine of an office. Where there are more,
+            the one that has waited longest for a request is closed. At least as many as streams, too. Trusted proxies may have any number.
 
     Raises:
         PricewireError: a limit is not above 0.
@@ -91,6 +98,10 @@ class Limits:
     request_target: int = 8192
     request_headers: int = 16_384
     request_seconds: float = 20.0
+    request_body: int = 65_536
+    bytes_per_second: float = 1000.0
+    connections: int = 10_000
+    connections_per_address: int = 256
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -364,19 +375,23 @@ class Place:
             admission.leave(self._endpoint, self._key, self._account, self._stream_id)
 
 
-def allow_open_files(streams: int) -> int | None:
+def allow_open_files(streams: int, connections: int = 0) -> int | None:
     """
     Let the process open as many files as its streams need, as far as the system lets it: each stream is one, and 1,024 a usual beginning.
+
+    Args:
+        streams: how many there may be.
+        connections: how many others there may be; where these are too many files, fewer are let in.
 
     Returns:
         how many it may open, where that is not enough for the streams; None where it is.
     """
     if sys.platform == "win32":
         return None
-    needed = streams + SPARE_FILES
+    needed, wanted = streams + SPARE_FILES, streams + SPARE_FILES + connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         return None
-    soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft if soft < needed else None

@@ -16,10 +16,13 @@ from pricewire.trading.store.ticks import RecordedTicks
 
 logger = logging.getLogger(__name__)
 
-QUOTE_LOG = LogLimits(count=16, linger=0.0)
-"""Of a quote: it costs something with each tick, so it ends with its last stream; and one of 2,000 with a log of 1,000 events is 2 MB."""
+QUOTE_LOG = LogLimits(count=4, linger=0.0)
+"""
+Of a quote: it costs something with each tick, so it ends with its last stream. A log of 1,000 events is 2 MB for each of 2,000 quotes, and
+the garbage collector goes through all of it.
+"""
 
-LIST_LOG = LogLimits(count=16)
+LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
 LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}

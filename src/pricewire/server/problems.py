@@ -30,6 +30,7 @@ from pricewire.errors import (
 )
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
+from pricewire.server.handover import EXTENSION
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,17 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     message = error.detail
     if error.status_code == 404 and message == "Not Found":
         message = f"there is no {request.url.path}; GET /schema lists what there is"
+    if error.status_code == 413:
+        return on_body_too_large(request)
     return problem(error.status_code, message, headers=error.headers)
+
+
+def on_body_too_large(request: Request[Any, Any, Any]) -> Response[ErrorBody]:
+    """Answer 413 to a body that is not read to its end."""
+    limit = request.route_handler.resolve_request_max_body_size()
+    # Our own protocol closes the connection so that the answer arrives; others would read the rest for as long as it comes.
+    headers = None if EXTENSION in (request.scope.get("extensions") or {}) else {"connection": "close"}
+    return problem(413, f"the body of the request exceeds the limit of {limit} bytes", headers=headers)
 
 
 def on_unknown(request: Request[Any, Any, Any], error: PricewireError) -> Response[ErrorBody]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Hashable
 
 MOST_ADDRESSES = 10_000
@@ -119,8 +118,3 @@ class LiveQuotes:
         added = sum(name not in counts for name in kept)
         removed = sum(counts.get(name) == 1 for name in old if name not in kept)
         return len(counts) + added - removed
-
-
-def whole_seconds(wait: float) -> int:
-    """Return a wait as `Retry-After` says it, in whole seconds, at least 1."""
-    return max(1, math.ceil(wait))

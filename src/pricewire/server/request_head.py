@@ -1,5 +1,5 @@
 """
-Bounds for what a request may send before it is served.
+Bounds for what a connection may send before it is served, and for how long it may take to.
 
 The parser of uvicorn's `httptools` protocol takes a request line and headers of any length, and keeps them. Here what is too long is
 answered with 414 or 431, what does not come to an end with 408, and what is no HTTP with 400, all in the form of the HTTP surface's errors.
@@ -8,6 +8,7 @@ answered with 414 or 431, what does not come to an end with 408, and what is no 
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pricewire.protocol.messages import error_body
+from pricewire.server.connections import Excess, OpenConnections
 from pricewire.server.limits import Limits
 
 LINGER = 1.0
@@ -25,8 +27,23 @@ with a reset, which makes the peer lose the refusal. Source: RFC 9112, section 9
 """
 
 
-CODES = {400: "INVALID_PARAMETERS", 408: "REQUEST_TIMEOUT", 414: "REQUEST_TOO_LARGE", 431: "REQUEST_TOO_LARGE"}
+CODES = {
+    400: "INVALID_PARAMETERS",
+    408: "REQUEST_TIMEOUT",
+    414: "REQUEST_TOO_LARGE",
+    429: "RATE_LIMIT_EXCEEDED",
+    431: "REQUEST_TOO_LARGE",
+    503: "UNAVAILABLE",
+}
 """The codes of the refusals, by their status."""
+
+EXCESS_STATUS = {Excess.ADDRESS: 429, Excess.PROCESS: 503}
+
+MAX_PIPELINED = 100
+"""
+Requests that may wait behind the one that is being answered: the smallest are 18 bytes that become some 4 KB, and what comes in one go is
+parsed in one go.
+"""
 
 SLACK = 256
 """What may stand around a header before the parser calls, in bytes: the end of the request line, spaces, the empty line."""
@@ -37,13 +54,15 @@ class BoundedState(ServerState):
     uvicorn's state of one server, with its bounds.
 
     Attributes:
-        limits: of a request's target and headers.
+        limits: of a request and its connection.
+        open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.limits = Limits()
+        self.open_connections = OpenConnections()
         self.requests_too_large = 0
 
 
@@ -58,28 +77,50 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds = server_state if isinstance(server_state, BoundedState) else BoundedState()
         self._refusal: tuple[int, str] | None = None
+        # Whatever still comes is dropped.
         self._refused = False
         self._head_size = 0
         # Runs while a head is awaited that has begun, or is the connection's first. Before the others the time-out of uvicorn does.
         self._head_timer: asyncio.TimerHandle | None = None
         # The bytes that came since the parser last called: those of a header that has not ended, which the parser keeps.
         self._unparsed = 0
-        # The requests that have not been answered whole: one that is being answered, and those that came behind it.
-        self._unanswered: list[RequestResponseCycle] = []
+        self._in_body = False
+        self._body_size = 0
+        self._body_began = 0.0
+        self._body_timer: asyncio.TimerHandle | None = None
+        # Whether the connection would be kept by the request whose body is awaited.
+        self._keep_alive = True
+        # The request that is being answered; others may wait behind it.
+        self._serving: RequestResponseCycle | None = None
+        # Runs while the peer does not take what is written, and how much that was when it began.
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Wait for the first request, or refuse the connection."""
         super().connection_made(transport)
-        self._await_head()
+        excess = self._bounds.open_connections.enter(self, self.client[0] if self.client else None, self._bounds.limits)
+        if excess is None:
+            self._await_head()
+            return
+        self._refused = True
+        whose = "this address" if excess is Excess.ADDRESS else "the server"
+        transport.write(self._response(EXCESS_STATUS[excess], f"{whose} has as many connections as it may; try again later"))
+        transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more, and tell every request that its reader has gone: uvicorn tells only the newest one."""
-        self._stop_waiting()
+        """Wait for nothing more."""
+        self._stop()
+        # uvicorn tells the last request only; one that is being answered before it would go on for ever.
+        if self._serving is not None and not self._serving.response_complete:
+            self._serving.disconnected = True
+            self._serving.message_event.set()
         super().connection_lost(exc)
-        for cycle in self._unanswered:
-            cycle.disconnected = not cycle.response_complete
-            cycle.message_event.set()
-        self._unanswered.clear()
+
+    def make_room(self) -> None:
+        """Close at once: others wait for the place of this connection."""
+        self._refused = True
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
@@ -90,6 +131,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed > self._bounds.limits.request_headers + SLACK and not self._refused:
             self._refuse_headers()
             self.send_400_response("")
+        if self._in_body and self._body_timer is None and not self._refused:
+            self._await_body()
+
+    def pause_writing(self) -> None:
+        """Have the response wait, and the peer take what is written."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._await_reader()
+
+    def resume_writing(self) -> None:
+        """Have the response go on."""
+        super().resume_writing()
+        self._write_timer = cancelled(self._write_timer)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -118,22 +172,42 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start to serve the request."""
-        self._unparsed = 0
-        self._stop_waiting()
+        self._unparsed = self._body_size = 0
+        self._head_timer = cancelled(self._head_timer)
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise RequestTooLargeError
         super().on_headers_complete()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None:
-            self._unanswered = [each for each in self._unanswered if each is not cycle and not each.response_complete] + [cycle]
+        self._in_body = True
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the request's body, for which the application has a limit."""
+        """Take a part of the request's body, for whose size the application has a limit."""
         self._unparsed = 0
+        self._body_size += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
         self._unparsed = 0
+        self._in_body = False
+        if self._body_timer is not None:
+            self._body_timer = cancelled(self._body_timer)
+            self.cycle.keep_alive = self._keep_alive
         super().on_message_complete()
+        self._bounds.open_connections.serve(self)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request; or close the connection where the rest of this one is still coming, which nobody reads."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and self.cycle.response_complete:
+            if self._in_body:
+                self._close_gently()
+            else:
+                self._bounds.open_connections.wait(self)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Let another protocol have the connection."""
+        self._stop()
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
         """
@@ -143,13 +217,22 @@ class BoundedProtocol(HttpToolsProtocol):
             msg: what uvicorn would say.
         """
         self._refused = True
-        self._stop_waiting()
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is not None and not cycle.response_complete:
             # An earlier request is still being answered: its reader would take this for a part of the answer.
             self.transport.close()
             return
-        status, message = self._refusal or (400, "this is no HTTP request that can be read")
+        self._refuse(*(self._refusal or (400, "this is no HTTP request that can be read")))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _refuse(self, status: int, message: str) -> None:
+        self.transport.write(self._response(status, message))
+        self._close_gently()
+
+    def _response(self, status: int, message: str) -> bytes:
         body = msgspec.json.encode(error_body(CODES[status], message))
         headers = [
             *self.server_state.default_headers,
@@ -157,26 +240,88 @@ class BoundedProtocol(HttpToolsProtocol):
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
+        if status in (429, 503):
+            # At a time of its own, so that those who are refused do not come back together.
+            headers.append((b"retry-after", b"%d" % random.randint(5, 15)))  # noqa: S311 - spreads load, no secret
         lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], lines, body))
+        return b"%b%b\r\n%b" % (STATUS_LINE[status], lines, body)
+
+    def _close_gently(self) -> None:
+        """Close the connection a little later, so that the peer can read the answer, and drop what it sends until then."""
+        self._refused = True
+        self._in_body = False
+        self._unset_keepalive_if_required()
+        self._head_timer = cancelled(self._head_timer)
+        self._body_timer = cancelled(self._body_timer)
+        self._bounds.open_connections.wait(self)
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
 
+    def _stop(self) -> None:
+        """Have nothing wait any more, and take no place among the connections."""
+        self._refused = True
+        self._unset_keepalive_if_required()
+        self._head_timer = cancelled(self._head_timer)
+        self._body_timer = cancelled(self._body_timer)
+        self._write_timer = cancelled(self._write_timer)
+        self._bounds.open_connections.leave(self)
+
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._refuse_slowness)
+        self._head_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._refuse_slow_head)
 
-    def _stop_waiting(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _refuse_slowness(self) -> None:
+    def _refuse_slow_head(self) -> None:
         self._head_timer = None
         seconds = self._bounds.limits.request_seconds
         self._refusal = 408, f"the head of the request took more than {seconds:g} seconds: send it at once"
         self.send_400_response("")
 
+    def _await_body(self) -> None:
+        """Have the rest of the body come in time."""
+        self._body_began = self.loop.time()
+        self._body_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._check_body)
+        # Where the answer comes before the end of the body, the connection is closed gently: uvicorn would not.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, True
+
+    def _check_body(self) -> None:
+        limits = self._bounds.limits
+        # Where reading is paused, it is the application that takes its time.
+        left = limits.request_seconds
+        if not self.flow.read_paused:
+            left += self._body_size / limits.bytes_per_second - (self.loop.time() - self._body_began)
+        # Timers know milliseconds.
+        if left > 0.001:
+            self._body_timer = self.loop.call_later(left, self._check_body)
+            return
+        cycle = self.cycle
+        if cycle is not self._serving or cycle.response_started:
+            self.transport.abort()
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        rate = f"{limits.bytes_per_second:g} bytes a second after {limits.request_seconds:g} seconds"
+        self._refuse(408, f"the body of the request comes too slowly: less than {rate}")
+
+    def _await_reader(self) -> None:
+        """Have the peer take what is written in time."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self._write_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._check_reader)
+
+    def _check_reader(self) -> None:
+        limits = self._bounds.limits
+        if self._unsent - self.transport.get_write_buffer_size() < limits.bytes_per_second * limits.request_seconds:
+            self.transport.abort()
+        else:
+            self._await_reader()
+
     def _refuse_headers(self) -> None:
         self._bounds.requests_too_large += 1
         self._refusal = 431, f"the headers of the request exceed the limit of {self._bounds.limits.request_headers} bytes"
+
+
+def cancelled(timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle | None:
+    """Cancel a timer, where there is one; return what takes its place: none."""
+    if timer is not None:
+        timer.cancel()
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
@@ -20,9 +20,11 @@ from pricewire.protocol.messages import (
 )
 from pricewire.protocol.topics import GRANULARITIES
 from pricewire.protocol.trading_messages import ProductId
-from pricewire.server.auth.guard import UNAUTHORIZED, Visitor
+from pricewire.server.auth.guard import UNAUTHORIZED, AnyRequest, Visitor
+from pricewire.server.large_answers import answer
+from pricewire.server.limits import Admission
 from pricewire.server.prices import Prices
-from pricewire.server.problems import INVALID, UNKNOWN, InvalidParametersError
+from pricewire.server.problems import INVALID, REFUSED, UNKNOWN, InvalidParametersError
 
 
 @get("/v1/market/instruments", responses={**INVALID, **UNAUTHORIZED})
@@ -35,19 +37,31 @@ async def list_instruments(
     return Data(InstrumentsBody(prices.market.instruments()))
 
 
-@post("/v1/market/instruments/ticks/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN})
+@post("/v1/market/instruments/ticks/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN, **REFUSED})
 async def ticks_history(
-    prices: NamedDependency[Prices], visitor: NamedDependency[Visitor], data: JSONBody[TicksHistoryRequest]
-) -> Data[TicksBody]:
+    request: AnyRequest,
+    prices: NamedDependency[Prices],
+    admission: NamedDependency[Admission],
+    visitor: NamedDependency[Visitor],
+    data: JSONBody[TicksHistoryRequest],
+) -> Response[Data[TicksBody]]:
     """Return recent ticks, oldest first."""
-    return Data(TicksBody([TickBody.of(tick) for tick in prices.market.ticks(data)]))
+    admission.ask_for_history(admission.client(request.scope), data.count)
+    selected = prices.market.select_ticks(data)
+    return await answer(request, lambda: Data(TicksBody(list(map(TickBody.of, selected.ticks())))), len(selected.epoch_ms))
 
 
-@post("/v1/market/instruments/candles/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN})
+@post("/v1/market/instruments/candles/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN, **REFUSED})
 async def candles_history(
-    prices: NamedDependency[Prices], visitor: NamedDependency[Visitor], data: JSONBody[CandlesHistoryRequest]
-) -> Data[CandlesBody]:
+    request: AnyRequest,
+    prices: NamedDependency[Prices],
+    admission: NamedDependency[Admission],
+    visitor: NamedDependency[Visitor],
+    data: JSONBody[CandlesHistoryRequest],
+) -> Response[Data[CandlesBody]]:
     """Return candles, oldest first; the last is the one that is being built."""
     if data.granularity not in GRANULARITIES:
         raise InvalidParametersError(f"granularity {data.granularity} is none of {', '.join(map(str, GRANULARITIES))} seconds")
-    return Data(CandlesBody([CandleBody.of(candle) for candle in prices.market.candles(data)]))
+    admission.ask_for_history(admission.client(request.scope), data.count)
+    selected = prices.market.select_candles(data)
+    return await answer(request, lambda: Data(CandlesBody(list(map(CandleBody.of, selected.candles())))), len(selected.rows))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from pricewire.hub.drain import drain
+from pricewire.server.addresses import Network
 from pricewire.server.handover import HandoverProtocol, Handovers
 from pricewire.server.limits import Limits
 
@@ -38,10 +42,24 @@ class Server(uvicorn.Server):
         self._on_started = on_started
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; at the second signal, whichever it is, end at once."""
-        if self.should_exit:
+        """Begin to stop; at the second signal, whichever it is, end at once. Closing a terminal may well bring two of its own."""
+        if self.should_exit and sig != getattr(signal, "SIGHUP", None):
             self.force_exit = True
         super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have SIGHUP begin to stop the server as SIGINT and SIGTERM do, unless it is ignored, as by `nohup`."""
+        with super().capture_signals():
+            hangup = getattr(signal, "SIGHUP", None)
+            if hangup is None or threading.current_thread() is not threading.main_thread() or signal.getsignal(hangup) == signal.SIG_IGN:
+                yield
+                return
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
@@ -55,12 +73,23 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def keep_from_collector() -> None:
+    """
+    Have the garbage collector leave alone what there is now; called once, when a process that does nothing but serve has started.
+
+    What is there from the beginning is no garbage, and to go through it holds the loop for some 30 ms.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def make_server(
     app: Any,
     *,
     drain_seconds: float = DRAIN_SECONDS,
     on_started: Callable[[int], None] | None = None,
     limits: Limits | None = None,
+    trusted_proxies: Sequence[Network] = (),
     **options: Any,
 ) -> Server:
     """
@@ -70,7 +99,8 @@ def make_server(
         app: the application, or where to import it from, as `module:attribute`.
         drain_seconds: how long the streams may take to end when the server stops.
         on_started: called with the port once connections are accepted.
-        limits: how long a request's target and headers may be.
+        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 
     Raises:
@@ -82,6 +112,7 @@ def make_server(
     config = uvicorn.Config(app, **{"http": HandoverProtocol, "backlog": 8192, **options})
     server = Server(config, drain_seconds=drain_seconds, on_started=on_started)
     server.server_state.limits = limits or Limits()
+    server.server_state.open_connections.trusted = trusted_proxies
     return server
 
 

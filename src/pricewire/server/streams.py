@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -10,8 +12,10 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
+from pricewire.market.quotes import SelectedCandles
 from pricewire.protocol.encoder import encode_event
 from pricewire.protocol.messages import (
+    Candle,
     CandleBody,
     CandlesBody,
     CandlesHistoryRequest,
@@ -35,9 +39,14 @@ from pricewire.server.auth.guard import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRe
 from pricewire.server.entrance import Entrance
 from pricewire.server.event_stream import MEDIA_TYPE, EventStream
 from pricewire.server.forms import candles_form, ticks_form
+from pricewire.server.large_answers import make
+from pricewire.server.limits import Admission
 from pricewire.server.prices import Prices
 from pricewire.server.problems import CONFLICT, INVALID, REFUSED, UNAVAILABLE, UNKNOWN, InvalidParametersError
 from pricewire.server.selection import Fields, IntervalMs, Selection, narrowed
+
+MOST_CANDLES = 5000
+"""How many closed candles a stream of candles may begin with, as many as a request for their history gets."""
 
 InstrumentIds = Annotated[list[str], QueryParameter(description="Whose prices; may be repeated.")]
 
@@ -88,11 +97,12 @@ async def stream_ticks(
 async def stream_candles(
     request: AnyRequest,
     prices: NamedDependency[Prices],
+    admission: NamedDependency[Admission],
     entrance: NamedDependency[Entrance],
     listener: NamedDependency[Visitor],
     instrument_id: FromQuery[str],
     granularity: Annotated[int, QueryParameter(description="The span of a candle, in seconds.")],
-    start_epoch_ms: Annotated[int | None, QueryParameter(ge=0, description="Send the candles since then first.")] = None,
+    start_epoch_ms: Annotated[int | None, QueryParameter(ge=0, le=2**53 - 1, description="Send the candles since then first.")] = None,
     fields: Fields = None,
 ) -> EventStream:
     """Stream the candles of an instrument."""
@@ -100,16 +110,30 @@ async def stream_candles(
         raise InvalidParametersError(f"granularity {granularity} is none of {', '.join(map(str, GRANULARITIES))} seconds")
     topics = [CandlesTopic(instrument_id, granularity)]
     form = narrowed(candles_form, fields, topics)
-    prelude = b"" if start_epoch_ms is None else closed_candles(prices, instrument_id, granularity, start_epoch_ms)
+    prelude = b""
+    if start_epoch_ms is not None:
+        rows = min(MOST_CANDLES, max(0, time.time_ns() // 1_000_000 - start_epoch_ms) // (granularity * 1000))
+        admission.ask_for_history(admission.client(request.scope), rows)
+        prelude = await closed_candles(prices, instrument_id, granularity, start_epoch_ms)
     return await entrance.open("candles", request, listener, topics, form, prelude=prelude)
 
 
-def closed_candles(prices: Prices, instrument_id: str, granularity: int, start_epoch_ms: int) -> bytes:
+async def closed_candles(prices: Prices, instrument_id: str, granularity: int, start_epoch_ms: int) -> bytes:
     """Return the event with the candles that are closed since a time; nothing where there are none."""
-    request = CandlesHistoryRequest(instrument_id=instrument_id, granularity=granularity, from_epoch_ms=start_epoch_ms, count=5000)
-    current = prices.market.candle(instrument_id, granularity)
-    # The candle that is being built follows as the stream's first value, with an id to resume from.
-    closed = [CandleBody.of(candle) for candle in prices.market.candles(request) if candle != current]
+    request = CandlesHistoryRequest(instrument_id=instrument_id, granularity=granularity, from_epoch_ms=start_epoch_ms, count=MOST_CANDLES)
+    while True:
+        current = prices.market.candle(instrument_id, granularity)
+        selected = prices.market.select_candles(request)
+        encoded = await make(partial(encode_closed, selected, current), len(selected.rows))
+        # The candle that is being built follows as the stream's first value, with an id to resume from. Meanwhile another may have begun.
+        newest = prices.market.candle(instrument_id, granularity)
+        if newest is None or current is None or newest.open_epoch_ms == current.open_epoch_ms:
+            return encoded
+
+
+def encode_closed(selected: SelectedCandles, current: Candle | None) -> bytes:
+    """Return the event with some candles without the one that is being built; nothing where there are none."""
+    closed = [CandleBody.of(candle) for candle in selected.candles() if candle != current]
     return encode_event(msgspec.json.encode(Data(CandlesBody(closed)))) if closed else b""
 
 

@@ -69,6 +69,12 @@ describe('CustomEventSource', () => {
     })
   })
 
+  it('sends an id of any length, and leaves it to the server to refuse it', async () => {
+    const server = await serve((_, response) => open(response, 'data: x\n\n'))
+    const source = connect(server.url, { lastEventId: 'x'.repeat(200_000) })
+    expect(await first<SourceErrorEvent>(source, 'error')).toMatchObject({ status: 431, retryAt: undefined })
+  })
+
   it('asks for its headers at every connection', async () => {
     const server = await serve(BAD.cutMidEvent)
     let asked = 0
@@ -327,7 +333,7 @@ describe('CustomEventSource', () => {
   it.each<[string, CustomEventSourceInit, RegExp]>([
     ['ftp://127.0.0.1/stream', {}, /^an event stream cannot come from ftp:/],
     ['about:blank', {}, /about:/],
-    ['http://user:secret@127.0.0.1:1/', {}, /^a URL with a user name or a password cannot be fetched/],
+    ['http://user:secret@127.0.0.1:1/', {}, /^a URL with a user name or password cannot be fetched/],
     ['http://127.0.0.1:1/', { method: 'TRACE' }, /TypeError/],
     ['http://127.0.0.1:1/', { body: 'of a GET' }, /TypeError/],
   ])('fails at once where no request can ever be made: %s %o', async (url, init, message) => {

@@ -51,7 +51,12 @@ class IssuerKeys:
     algorithms: tuple[str, ...] = ALGORITHMS
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            if not parts.hostname or parts.port == 0:
+                raise ValueError
+        except ValueError:
+            raise PricewireError(f"keys cannot be fetched from {url!r}: give an https address") from None
         if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in ("localhost", "127.0.0.1", "::1")):
             raise PricewireError(f"keys from {url!r} could be anybody's: give an https address")
         self._url = url

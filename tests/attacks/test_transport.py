@@ -1,0 +1,254 @@
+"""What attackers do with connections: the others get every event, the server goes on answering, and nothing of it stays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+
+from feeds import HandFeed
+from house import Events, add_account, bearer, open_house, refused
+from pricewire.hub.farewell import encode_error
+from pricewire.protocol.topics import Topic
+from pricewire.server.app import create_app
+from pricewire.server.auth.guard import Visitor
+from pricewire.server.entrance import Entrance
+from pricewire.server.handover import HandoverProtocol
+from pricewire.server.limits import Limits
+from pricewire.server.run import Server
+from serving import Reader, Serving
+
+NOON = 1_800_014_400_000
+LIMITS = Limits(request_seconds=0.3, streams_per_address=20, connections_per_address=20)
+STREAM = b"GET /sse?topic=ticks:GOLD HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class LimitedServer(Server):
+    """A server that gives little time, and few connections."""
+
+    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.server_state.limits = LIMITS
+
+
+@pytest.fixture
+def gold(http: type[asyncio.Protocol], feed: HandFeed) -> Iterator[Serving]:
+    with Serving(create_app([feed], heartbeat=0.2, limits=LIMITS), server_class=LimitedServer, http=http) as server:
+        yield server
+
+
+@pytest.fixture
+def is_bounded(http: type[asyncio.Protocol]) -> bool:
+    """Whether connections have bounds: those of other servers are theirs."""
+    return issubclass(http, HandoverProtocol)
+
+
+class Raw(Reader):
+    """A connection on which anything can be sent."""
+
+    def __init__(self, server: Serving, data: bytes = b"") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        self.received = b""
+        self.socket.sendall(data)
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def is_closed(self) -> bool:
+        """Read until the connection ends."""
+        with contextlib.suppress(ConnectionResetError):
+            self.read_to_end()
+        return True
+
+
+def streams(server: Serving) -> float:
+    text = httpx2.get(f"{server.url}/metrics").text
+    return float(text.partition('pricewire_streams{endpoint="sse"} ')[2].partition("\n")[0])
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = threading.Event()
+    timer = threading.Timer(20, deadline.set)
+    timer.start()
+    while not is_so():
+        assert not deadline.is_set(), "it never came to that"
+    timer.cancel()
+
+
+AFTER = {
+    "a byte": b"G",
+    "half a head": b"GET / HTTP/1.1\r\nA: ",
+    "a request": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a stream": STREAM,
+    "a body": b"PATCH /v1/streams/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nxx",
+    "many requests": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 50,
+    "a header without end": b"GET / HTTP/1.1\r\nA: " + b"x" * 10_000,
+}
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_what_comes_with_a_stream_s_request_harms_nobody(gold: Serving, feed: HandFeed, is_bounded: bool, what: str) -> None:
+    with Raw(gold, STREAM + AFTER[what]) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
+        assert attacker.read_head()[0] == 200
+        if is_bounded:
+            with Raw(gold) as silent:
+                assert silent.read_head()[0] == 408, "so the time for heads is over"
+        for number in range(1, 6):
+            gold.call(feed.give, number, number + 1, NOON + number)
+            assert other.until(lambda data: "seq" in data)["seq"] == number
+        read = attacker.read_until(b'"seq":5,')
+        assert b"HTTP/1.1" not in read
+        assert read.count(b'"seq":') == 5
+
+
+@pytest.mark.parametrize("what", AFTER)
+def test_a_stream_with_requests_behind_it_ends_with_its_connection(
+    gold: Serving, feed: HandFeed, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    for how in ("before", "after", "reset"):
+        with Raw(gold, STREAM + AFTER[what]) as attacker:
+            if how != "before":
+                attacker.read_head()
+            if how == "reset":
+                attacker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        gold.call(feed.give, 1, 2, NOON)
+    wait_until(lambda: streams(gold) == 0)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def unfinished(server: Serving) -> Raw:
+    return Raw(server, b"POST /v1/market/instruments/ticks/history HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+
+
+def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFeed, is_bounded: bool, caplog: Any) -> None:
+    if not is_bounded:
+        pytest.skip("the connections of other servers are theirs")
+    gold.call(feed.give, 1, 2, NOON)
+    with Events(gold, "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        attackers = [unfinished(gold) for _ in range(100)]
+        assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"
+        gold.call(feed.give, 2, 3, NOON + 1)
+        assert stream.next()[1]["seq"] == 2, "who is in stays in"
+        for attacker in attackers:
+            with attacker:
+                assert attacker.is_closed()
+    warnings = [record.getMessage() for record in caplog.records if record.name == "pricewire.server.connections"]
+    assert len(warnings) == 1
+    assert "one address has 20 connections" in warnings[0]
+
+
+@pytest.mark.parametrize("start", [b"", b"GET", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "head", "kept alive"])
+def test_connections_that_wait_for_a_request_make_room(gold: Serving, is_bounded: bool, start: bytes) -> None:
+    if not is_bounded:
+        pytest.skip("the connections of other servers are theirs")
+    waiting = [Raw(gold, start) for _ in range(50)]
+    for _ in range(30):
+        assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"
+    for each in waiting:
+        with each:
+            assert each.is_closed()
+
+
+BIG = json.dumps({"add": [f"ticks:X{number}" for number in range(700_000)]}).encode()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["PATCH /v1/streams/x", "POST /v1/market/instruments/ticks/history"])
+def test_a_body_is_bounded_before_it_is_parsed(gold: Serving, path: str, chunked: bool) -> None:
+    head = f"{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+    length = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Content-Length: %d\r\n\r\n" % len(BIG)
+    with Raw(gold, head + length) as attacker:
+        try:
+            for start in range(0, len(BIG), 65_536):
+                piece = BIG[start : start + 65_536]
+                attacker.socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        else:
+            status, headers = attacker.read_head()
+            error = json.loads(attacker.read_to_end())["error"]
+            assert (status, error["code"]) == (413, "REQUEST_TOO_LARGE")
+            assert error["message"] == "the body of the request exceeds the limit of 65536 bytes"
+            assert headers["content-type"] == "application/json"
+        assert attacker.is_closed(), "the rest is not read"
+    assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"
+
+
+def test_a_body_at_the_bound_is_read(gold: Serving, feed: HandFeed) -> None:
+    gold.call(feed.give, 1, 2, NOON)
+    body = b'{"instrument_id":"GOLD","count":1}'.ljust(65_536)
+    answer = httpx2.post(f"{gold.url}/v1/market/instruments/ticks/history", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert answer.json()["data"]["ticks"]
+    answer = httpx2.post(f"{gold.url}/v1/market/instruments/ticks/history", content=body + b" ")
+    assert answer.status_code == 413
+
+
+def test_changes_of_a_stream_that_closes_are_answered(gold: Serving, feed: HandFeed, caplog: pytest.LogCaptureFixture) -> None:
+    gold.call(feed.give, 1, 2, NOON)
+    with httpx2.Client() as client:
+        for _ in range(30):
+            with Raw(gold, STREAM) as stream:
+                url = f"{gold.url}/v1/streams/{stream.read_head()[1]['pricewire-stream']}"
+                closing = threading.Thread(target=stream.socket.close)
+                closing.start()
+                answer = client.patch(url, json={"interval_ms": 100})
+                closing.join()
+            assert answer.status_code in (200, 404), answer.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
+    http: type[asyncio.Protocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Entrance.check
+
+    async def end_meanwhile(self: Entrance, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
+        names = await check(self, topics, visitor)
+        for stream in list(self._prices.hub._streams.values()):
+            self._prices.hub.end(stream, encode_error("X", "ended by the test"))
+        return names
+
+    account = add_account(tmp_path / "pricewire.db", "alice")
+    with open_house(tmp_path / "pricewire.db", http=http) as server, Events(server, "/sse?topic=ticks:R_100", account) as stream:
+        monkeypatch.setattr(Entrance, "check", end_meanwhile)
+        url = f"{server.url}/v1/streams/{stream.head['pricewire-stream']}"
+        refused(httpx2.patch(url, json={"add": ["ticks:R_50"]}, headers=bearer(account)), 404, "NOT_FOUND")
+
+
+def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Entrance.check
+
+    async def change_meanwhile(self: Entrance, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
+        names = await check(self, topics, visitor)
+        hub = self._prices.hub
+        for stream, subscription in filter(None, map(hub.find, list(hub._streams))):
+            hub.change(stream, replace(subscription, topics=tuple(sorted({*subscription.topics, "candles:GOLD:60"}))), b"{}")
+        return names
+
+    gold.call(feed.give, 1, 2, NOON)
+    with Events(gold, "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        monkeypatch.setattr(Entrance, "check", change_meanwhile)
+        answer = httpx2.patch(f"{gold.url}/v1/streams/{stream.head['pricewire-stream']}", json={"add": ["candles:GOLD:300"]})
+        assert answer.json()["data"]["topics"] == ["candles:GOLD:300", "candles:GOLD:60", "ticks:GOLD"]
+
+
+def test_a_stream_whose_reader_takes_nothing_costs_no_memory(gold: Serving, feed: HandFeed) -> None:
+    """Answers that are not taken fill the connection before the stream begins on it."""
+    with Raw(gold, b"GET /schema HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + STREAM), Events(gold, "/sse?topic=ticks:GOLD") as other:
+        for number in range(1, 101):
+            gold.call(feed.give, number, number + 1, NOON + number)
+            assert other.until(lambda data: "seq" in data)["seq"] == number
