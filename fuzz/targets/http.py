@@ -24,7 +24,7 @@ from pricewire.server.app import create_app
 from pricewire.server.handover import HandoverProtocol, Handovers
 from pricewire.server.limits import Limits
 
-GOLD = Instrument(id="GOLD", display_name="Gold", categories=["metals"], pip_size=2)
+GOLD = Instrument(id="GOLD", display_name="Gold", categories=["Commodities"], pip_size=2)
 
 EVENTS = re.compile(rb"([\xf8-\xff])")
 """Bytes that no text has are what happens; all others are sent."""
