@@ -16,6 +16,9 @@ from pricewire.server.run import Server
 
 Result = TypeVar("Result")
 
+PATIENCE = 60.0
+"""How long a server or an answer may take on a busy machine, in seconds; what is awaited comes at once on an idle one."""
+
 
 class Serving:
     """
@@ -55,7 +58,7 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self._thread.start()
-        if not self._started.wait(10):
+        if not self._started.wait(PATIENCE):
             raise TimeoutError("the server did not start")
         return self
 
@@ -69,7 +72,7 @@ class Serving:
             return function(*args, **kwargs)
 
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(PATIENCE)
 
     def begin_to_stop(self) -> None:
         """Have the server stop in an orderly way."""
@@ -78,7 +81,7 @@ class Serving:
     def stop(self) -> None:
         """Stop the server in an orderly way and wait for its end."""
         self.begin_to_stop()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         if self._thread.is_alive():
             raise TimeoutError("the server did not stop")
 
@@ -127,7 +130,7 @@ class Reader:
         self.socket = socket.socket()
         if buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect((host, int(port)))
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname=host)

@@ -131,7 +131,7 @@ class Screen(io.StringIO):
 async def until_cancelled(work: Callable[[], Awaitable[int]], screen: Screen) -> None:
     """Run it until what is awaited is on the screen, then end it as Ctrl-C does."""
     task = asyncio.ensure_future(work())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await screen.come.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

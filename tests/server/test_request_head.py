@@ -76,7 +76,7 @@ def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
 def connect(server: Serving) -> Reader:
     """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
     reader = Reader.__new__(Reader)
-    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
     reader.received = b""
     return reader
 
