@@ -140,7 +140,7 @@ async def buy(port: int, token: str, number: int, until: float, prefix: str) -> 
     answers: list[tuple[int, float]] = []
     while (began := time.monotonic()) < until:
         body = purchase(f"{prefix}-{len(answers)}", INSTRUMENTS[number % len(INSTRUMENTS)])
-        head = f"POST {PATH} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         await reader.readexactly(int(answer.split("content-length:")[1].split("\r\n")[0]))

@@ -57,21 +57,24 @@ async def stall(port: int, dice: random.Random) -> None:
 async def change(port: int, dice: random.Random) -> None:
     """Open a stream and change it many times over another connection, also to what there is not."""
     reader, writer = await connect(port)
-    other_reader, other = await connect(port)
     try:
         writer.write(request("GET", stream_path(dice)))
         stream_id = (await read_head(reader))[1].get("pricewire-stream", "none")
-        for _ in range(dice.randint(1, 40)):
-            body = {"add": topics(dice), "remove": topics(dice), "interval_ms": dice.choice([0, 100, 250, -1, None, "x"])}
-            other.write(request("PATCH", f"/v1/streams/{stream_id}", json.dumps(body).encode()))
-            _, headers = await read_head(other_reader)
-            await other_reader.readexactly(int(headers.get("content-length", 0)))
-            if headers.get("connection") == "close":
-                return
-            async with asyncio.timeout(DEED_S):
-                await reader.read(65536)
+        other_reader, other = await connect(port)
+        try:
+            for _ in range(dice.randint(1, 40)):
+                body = {"add": topics(dice), "remove": topics(dice), "interval_ms": dice.choice([0, 100, 250, -1, None, "x"])}
+                other.write(request("PATCH", f"/v1/streams/{stream_id}", json.dumps(body).encode()))
+                _, headers = await read_head(other_reader)
+                await other_reader.readexactly(int(headers.get("content-length", 0)))
+                if headers.get("connection") == "close":
+                    return
+                async with asyncio.timeout(DEED_S):
+                    await reader.read(65536)
+        finally:
+            await close(other)
     finally:
-        await asyncio.gather(close(writer), close(other))
+        await close(writer)
 
 
 async def send_and_wait(port: int, dice: random.Random, *parts: bytes) -> None:

@@ -47,9 +47,8 @@ def read_answers(written: bytes, methods: Sequence[str]) -> list[int]:
         elif headers.get(b"transfer-encoding") == b"chunked":
             rest = after_chunks(body)
         elif b"content-length" in headers:
-            size = int(headers[b"content-length"])
-            expect(len(body) >= size, f"the body is whole: {size} bytes of {body!r}")
-            rest = body[size:]
+            # The last one may have been cut: what is no HTTP behind its request closes the connection at once.
+            rest = body[int(headers[b"content-length"]) :]
         else:
             # It ends with the connection.
             rest = b""

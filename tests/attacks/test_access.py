@@ -138,8 +138,12 @@ def test_an_account_that_is_changed_ends_what_was_there_before(scene: Scene, cha
     old = [logged_in, foreign, undated]
     ticket = scene.post("/v1/tickets", logged_in).json()["data"]["ticket"]
     streams = [Events(scene.server, f"/sse?topic=balance:{account.uuid}", each) for each in old]
-    streams += [Events(scene.server, "/v1/accounting/balance/stream", logged_in), Events(scene.server, "/sse?topic=ticks:R_100", logged_in)]
+    streams.append(Events(scene.server, "/sse?topic=ticks:R_100", logged_in))
+    plain = Events(scene.server, "/v1/accounting/balance/stream", logged_in)
     change_account(scene, account, changed)
+    with plain:
+        # It has no named events, and is just closed.
+        assert b"event:" not in plain.read_to_end()
     for stream in streams:
         with stream:
             assert stream.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
@@ -204,7 +208,7 @@ def test_a_stream_whose_token_ends_while_it_is_opened_does_not_begin(
 
     path = f"/protected/sse?topic=balance:{account.uuid}"
     ticket = scene.post("/v1/tickets", mine).json()["data"]["ticket"]
-    known = Events(scene.server, "/v1/accounting/balance/stream", mine)
+    known = Events(scene.server, path, mine)
     monkeypatch.setattr(Desk, "prepare", prepare_slowly)
     with known, ThreadPoolExecutor(1) as threads:
         opening = threads.submit(scene.get, f"{path}&ticket={ticket}" if way == "ticket" else path, None if way == "ticket" else mine)

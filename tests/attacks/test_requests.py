@@ -218,7 +218,7 @@ BODIES: dict[str, bytes] = {
     "no UTF-8": b'{"account_id": "\xff\xfe", "password": "x"}',
     "a list": b"[]",
     "wrong types": b'{"account_id": 1, "password": {"$ne": ""}}',
-    "nested deeply": b'{"account_id":' * 5000,
+    "nested deeply": b'{"account_id":' * 4500,
     "a lone surrogate": b'{"account_id": "alice", "password": "\\ud800"}',
     "a NUL": b'{"account_id": "al\\u0000ice", "password": "x"}',
     "too long a password": b'{"account_id": "alice", "password": "%b"}' % (b"x" * 2000),

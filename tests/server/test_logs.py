@@ -188,7 +188,7 @@ def ask(port: int, target: str, token: str, method: str = "GET") -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(SECRETS["peer"], 0)) as connection:
         connection.sendall(
             (
-                f"{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nCookie: {SECRETS['cookie']}\r\n"
+                f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nCookie: {SECRETS['cookie']}\r\n"
                 f"X-Forwarded-For: {SECRETS['client']}\r\nConnection: close\r\n\r\n"
             ).encode()
         )
@@ -248,7 +248,7 @@ def test_no_secret_and_no_address_is_in_logs_or_metrics(tmp_path: Path) -> None:
         answer = httpx2.post(f"http://127.0.0.1:{port}/login", json={"account_id": "demo", "password": SECRETS["password"]})
         assert answer.status_code == 401
         with socket.create_connection(("127.0.0.1", port)) as first:
-            first.sendall(f"GET {used} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {SECRETS['client']}\r\n\r\n".encode())
+            first.sendall(f"GET {used} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {SECRETS['client']}\r\n\r\n".encode())
             assert b" 200 " in first.recv(65536)
             assert b" 429 " in ask(port, stream(), token)
         metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
