@@ -57,16 +57,38 @@ class Report:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the tables and the notes."""
+    """Print the tables and the notes; a table that is too wide for the terminal in parts, each with its first column."""
     for table in report.tables:
-        drawn = rich.table.Table(title=table.title, title_justify="left")
-        for number, column in enumerate(table.columns):
-            drawn.add_column(column, justify="right" if number else "left")
-        for number, row in enumerate(table.rows, 1):
-            drawn.add_row(*row, end_section=number in table.sections)
-        console.print(drawn)
+        for part, columns in enumerate(parts(table, console.width)):
+            drawn = rich.table.Table(title=table.title if part == 0 else f"{table.title}, continued", title_justify="left")
+            for number in columns:
+                drawn.add_column(table.columns[number], justify="right" if number else "left")
+            for number, row in enumerate(table.rows, 1):
+                drawn.add_row(*(row[column] for column in columns), end_section=number in table.sections)
+            console.print(drawn)
     for note in report.notes:
         console.print(f"- {note}", highlight=False)
+
+
+def parts(table: Table, width: int) -> list[list[int]]:
+    """
+    Return which columns of a table stand beside each other in so many characters: the first in each part, and every other one in one.
+
+    A name of several words may be broken between them; a cell is never.
+    """
+    widths = [
+        3 + max([max(map(len, name.split()), default=0), *(len(row[number]) for row in table.rows)])
+        for number, name in enumerate(table.columns)
+    ]
+    result: list[list[int]] = []
+    left = 0
+    for number in range(1, len(widths)):
+        if not result or widths[number] > left:
+            result.append([0])
+            left = width - 1 - widths[0]
+        result[-1].append(number)
+        left -= widths[number]
+    return result or [[0]]
 
 
 def save(report: Report, placement: Placement, *, quick: bool, directory: Path = RESULTS) -> Path:
