@@ -82,7 +82,7 @@ class Events(Reader):
 
     def __init__(self, server: Serving, path: str, account: str | Account | None = None, buffer: int | None = None, **headers: str) -> None:
         super().__init__(server.url, path, headers={**headers, **({} if account is None else bearer(account))}, buffer=buffer)
-        self.socket.settimeout(30)
+        self.socket.settimeout(60)
         self.status, self.head = self.read_head()
         self.last_id = ""
 

@@ -43,7 +43,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pricewire", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd, env=environment(**more), check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(**more), check=False)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tu
             pytest.fail(f"it did not start: {said}")
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=20)[1]
+        rest = process.communicate(timeout=120)[1]
     assert "Traceback" not in rest, rest
     # As a program that Ctrl-C ended should: the shell is to know of it.
     assert process.returncode == 128 + signal.SIGINT
@@ -296,7 +296,7 @@ def test_a_second_signal_ends_at_once() -> None:
     while httpx2.get(f"{url}/readyz").status_code == 200:
         pass
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     for reader in readers:
         assert b"SERVER_DRAINING" in reader.read_to_end()
         reader.socket.close()
@@ -324,7 +324,7 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
         elif ignored is None:
             process.send_signal(ending)
         assert b"SERVER_DRAINING" in reader.read_to_end()
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

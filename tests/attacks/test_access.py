@@ -46,7 +46,7 @@ class Scene:
 
     def post(self, path: str, token: str | None = None, **options: Any) -> httpx2.Response:
         headers = {} if token is None else bearer(token)
-        return httpx2.post(self.server.url + path, headers=headers, timeout=30, **options)
+        return httpx2.post(self.server.url + path, headers=headers, timeout=60, **options)
 
     def change(self, stream: Events, token: str, **change: Any) -> httpx2.Response:
         return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))
@@ -212,7 +212,7 @@ def test_a_stream_whose_token_ends_while_it_is_opened_does_not_begin(
     monkeypatch.setattr(Desk, "prepare", prepare_slowly)
     with known, ThreadPoolExecutor(1) as threads:
         opening = threads.submit(scene.get, f"{path}&ticket={ticket}" if way == "ticket" else path, None if way == "ticket" else mine)
-        assert begun.wait(30)
+        assert begun.wait(60)
         if end == "logout":
             assert scene.post("/v1/logout", mine).status_code == 200
         elif end == "password":
@@ -220,7 +220,7 @@ def test_a_stream_whose_token_ends_while_it_is_opened_does_not_begin(
         # The one that was open has ended, so this process knows.
         assert known.wait_for("error")["error"]["code"] == ("TOKEN_EXPIRED" if end == "expiry" else "TOKEN_REVOKED")
         go_on.set()
-        refused(opening.result(30), 401, "UNAUTHORIZED")
+        refused(opening.result(60), 401, "UNAUTHORIZED")
 
 
 @pytest.mark.parametrize("lifetime", [0, -1, 86_401, 1e300, 1.5, "x", True, [60]], ids=str)

@@ -168,7 +168,7 @@ def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
 def buy(server: Serving, account: Account, key: str) -> httpx2.Response:
     details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "hours", "stake": "10", "variant": "rise"}
     body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
-    return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=30)
+    return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=60)
 
 
 def test_an_account_has_so_many_open_contracts_however_many_are_bought_at_once(serving: OpenServer, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_list_has_no_more_than_the_newest_tick_of_each_contract(serving: OpenS
 
 def history(server: Serving, kind: str = "ticks", headers: dict[str, str] | None = None, **body: Any) -> httpx2.Response:
     body = {"instrument_id": "1HZ100V", **body}
-    return httpx2.post(f"{server.url}/v1/market/instruments/{kind}/history", json=body, headers=headers, timeout=30)
+    return httpx2.post(f"{server.url}/v1/market/instruments/{kind}/history", json=body, headers=headers, timeout=60)
 
 
 def test_an_address_gets_so_many_rows_of_history(serving: OpenServer) -> None:

@@ -82,7 +82,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]
 
 def send(server: Serving, head: str, body: bytes = b"") -> bytes:
     """Send a request as it is written, and return all that comes back within the first bytes of an answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         lines = f"{head}\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         connection.sendall(lines.encode("latin-1") + body)
         return connection.recv(65536)
@@ -166,7 +166,7 @@ def test_a_server_at_a_terminal_keeps_its_terminal(tmp_path: Path) -> None:
             read_until(b"http://127.0.0.1:")
             port = int(re.match(rb"\d+", read_until(b"stops."))[0])  # type: ignore[index]
             read_until(b"\n")
-            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                 head = f"PATCH /v1/streams/{quote(EVIL, safe='')} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
                 connection.sendall(f"{head}Content-Length: {len(NESTED)}\r\n\r\n".encode() + NESTED)
                 assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")

@@ -52,7 +52,7 @@ def server(http: type[asyncio.Protocol]) -> Iterator[Serving]:
 
 def ask(server: Serving, path: str, *lines: str, method: str = "GET", version: str = "1.1") -> tuple[int, dict[str, Any]]:
     """Make a request of these header lines and no others; return the status, and the body where it is an error."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall("\r\n".join([f"{method} {path} HTTP/{version}", *lines, "", ""]).encode("latin-1"))
         received = b""
         while b"\r\n\r\n" not in received:

@@ -26,7 +26,7 @@ APPLICATION = "http://127.0.0.1:8000"
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 """Where commands are looked for: first where this Pricewire is installed."""
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """How long a program may take to print its next line, in seconds."""
 
 FENCE = re.compile(r"^```(?P<language>[a-z]*)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -164,7 +164,7 @@ def test_account(block: Block, place: Place) -> None:
     def run(line: str) -> None:
         # Each command reads a password of its own where it wants one.
         result = subprocess.run(
-            line, shell=True, cwd=folder, env=environment, input="correct horse\n", text=True, capture_output=True, timeout=30
+            line, shell=True, cwd=folder, env=environment, input="correct horse\n", text=True, capture_output=True, timeout=120
         )
         assert result.returncode == 0, f"{line}: {result.stderr}"
 

@@ -70,7 +70,7 @@ def test_fastapi(name: str) -> None:
 
 def test_threads(server: Serving) -> None:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / "threads.py"), server.url], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, str(EXAMPLES / "threads.py"), server.url], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["R_10", "R_50", "R_100"]
@@ -84,7 +84,7 @@ def test_trading_bot(tmp_path: Path) -> None:
             [sys.executable, "-W", "error", str(EXAMPLES / "trading_bot.py"), server.url],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")

@@ -26,7 +26,7 @@ from pricewire.recorder.file import RecordingFile
 from pricewire.recorder.record import Recorder, record
 from serving import Serving
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 START = 1_796_000_000_000
 
 

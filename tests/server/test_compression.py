@@ -38,7 +38,7 @@ from pricewire.server.handover import HandoverProtocol
 from pricewire.server.run import Server
 from serving import Reader, Serving, unchunk
 
-PATIENCE = 20
+PATIENCE = 60.0
 """How long a client may wait for anything, in seconds; the machines that run this are slow."""
 
 SERVERS: dict[str, dict[str, Any]] = {

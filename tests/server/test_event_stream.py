@@ -334,7 +334,7 @@ def test_hypercorn(hub: Hub) -> None:
         loop.call_soon_threadsafe(hub.close)
         assert b"SERVER_DRAINING" in reader.read_to_end()
     loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 

@@ -79,7 +79,7 @@ def test_a_stream_of_a_contract_gets_nothing_of_one_that_has_ended(tmp_path: Pat
         with Events(server, topics, alice) as stream:
             details = {"instrument_id": "1HZ100V", "duration": 1, "duration_unit": "ticks", "stake": "10", "variant": "rise"}
             body = {"idempotency_key": "one", "product_id": "rise_fall", "proposal_details": details}
-            answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice), timeout=30)
+            answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice), timeout=60)
             assert answer.status_code == 200
             stream.until(lambda data: data["event"] == "contract_settled")
         with Events(server, topics, alice) as stream:

@@ -255,7 +255,7 @@ def test_no_secret_and_no_address_is_in_logs_or_metrics(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
-        thread.join(20)
+        thread.join(60)
         process.stderr.close()
     logs = "".join(lines)
     kinds = {json.loads(line)["message"] for line in lines}

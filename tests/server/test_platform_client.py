@@ -145,7 +145,7 @@ def colour(profit_loss: str) -> str:
 def refusal(server: Serving, path: str, token: str | None = None) -> tuple[int, str, dict[str, str]]:
     """Ask for a stream that is refused; return status, code and head."""
     with Stream(server, path, token) as stream:
-        stream.socket.settimeout(10)
+        stream.socket.settimeout(60)
         body = json.loads(stream.read_until(b"}}"))
         return stream.status, body["error"]["code"], stream.head
 
@@ -173,7 +173,7 @@ def http(request: pytest.FixtureRequest) -> type[asyncio.Protocol]:
 
 
 def test_a_session(tmp_path: Path, http: type[asyncio.Protocol]) -> None:
-    with platform(tmp_path / "pricewire.db", http) as server, httpx2.Client(base_url=server.url, timeout=30) as client:
+    with platform(tmp_path / "pricewire.db", http) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
         token = client.post("/login", json={"account_id": "alice", "password": PASSWORD}).json()["token"]
         own = {"Authorization": f"Bearer {token}"}
         (account,) = client.get("/v1/accounts", headers=own).json()["data"]["accounts"]

@@ -53,7 +53,7 @@ def ask(scene: Scene, case: schemathesis.Case[Any], *, with_token: bool) -> None
         request["headers"] |= bearer(TOKENS.issue(scene.alice.uuid))
     if isinstance(described.get("data"), str | bytes):
         request["content"] = described["data"]
-    with httpx2.Client(timeout=30) as client, client.stream(**request) as response:
+    with httpx2.Client(timeout=60) as client, client.stream(**request) as response:
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             assert "text/event-stream" in case.operation.definition.raw["responses"]["200"]["content"]
             return

@@ -22,7 +22,7 @@ def purchase(key: str, duration: int, unit: str, variant: str = "rise") -> dict[
 
 def test_a_session(database_address: str) -> None:
     add_account(database_address, "alice", "100.00")
-    with open_house(database_address) as server, httpx2.Client(base_url=server.url, timeout=30) as client:
+    with open_house(database_address) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
         token = log_in(server, "alice")
         client.headers["Authorization"] = f"Bearer {token}"
         account = client.get("/v1/accounts").json()["data"]["accounts"][0]

@@ -221,7 +221,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     alice = add_account(database, "alice")
     with (
         open_house(database, SimulatedFeed(seed=1, rate=20), HandFeed()) as server,
-        httpx2.Client(base_url=server.url, timeout=30) as client,
+        httpx2.Client(base_url=server.url, timeout=60) as client,
     ):
         yield Scene(server, alice, client)
 

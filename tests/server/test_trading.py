@@ -31,7 +31,7 @@ class Scene:
     def buy(self, key: str, **details: Any) -> dict[str, Any]:
         proposal = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
         body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": proposal}
-        answer = httpx2.post(f"{self.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(self.alice), timeout=30)
+        answer = httpx2.post(f"{self.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(self.alice), timeout=60)
         assert answer.status_code == 200, answer.text
         data: dict[str, Any] = answer.json()["data"]
         return data

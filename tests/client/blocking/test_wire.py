@@ -17,7 +17,7 @@ from pricewire.client.reconnect import ReconnectPolicy, State
 from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted
 from serving import Serving
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 START = 1_796_000_000_000
 
 

@@ -33,7 +33,7 @@ class Issuer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.requests += 1
-                issuer.may_answer.wait(10)
+                issuer.may_answer.wait(60)
                 self.send_response(issuer.status)
                 self.send_header("content-length", str(len(issuer.body)))
                 self.end_headers()

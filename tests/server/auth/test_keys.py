@@ -31,7 +31,7 @@ def test_processes_that_start_together_have_one_key(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from pricewire.server.auth.keys import *; local_key(Path(sys.argv[1]))"
     command = [sys.executable, "-c", code + "; print((Path(sys.argv[1]) / KEY_FILE).read_text())", str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert len({process.communicate(timeout=30)[0] for process in processes}) == 1
+    assert len({process.communicate(timeout=120)[0] for process in processes}) == 1
     assert all(process.returncode == 0 for process in processes)
 
 

@@ -45,7 +45,7 @@ async def test_few_are_checked_at_once_and_not_too_many_wait(monkeypatch: pytest
         with lock:
             at_once += 1
             most = max(most, at_once)
-        may_go.wait(10)
+        may_go.wait(60)
         with lock:
             at_once -= 1
         return True
