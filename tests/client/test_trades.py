@@ -214,7 +214,7 @@ async def test_a_purchase_is_repeated_letter_by_letter() -> None:
         "stake": "10",
         "variant": "rise",
     }
-    assert bodies[0]["proposal_details"] == {**details, "payout": "19.50", "barrier": None}
+    assert bodies[0]["proposal_details"] == {**details, "payout": "19.5", "barrier": None}
     assert len(bodies[0]["idempotency_key"]) == 32
 
 
