@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import gc
 import logging
+import ssl
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import trustme
 
 import pricewire
 import pricewire.sync
@@ -101,6 +104,15 @@ async def test_a_pool_of_the_users_that_is_exhausted_says_so(monkeypatch: pytest
             await drain(pricewire.EventSource(server.url, http_client=client, reconnect=ReconnectPolicy(attempts=0)))
 
 
+async def test_a_client_of_the_users_without_that_limit_carries_150_streams() -> None:
+    client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
+    async with RawServer(hold(b"data: a\n\n")) as server, client, contextlib.AsyncExitStack() as stack:
+        sources = [await stack.enter_async_context(pricewire.EventSource(server.url, http_client=client)) for _ in range(150)]
+        async with asyncio.timeout(3 * PATIENCE):
+            assert len(await asyncio.gather(*map(anext, sources))) == 150
+        assert server.live == 150
+
+
 async def test_the_certificates_are_loaded_once_and_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def load() -> Any:
         threads.append(threading.current_thread())
@@ -168,6 +180,51 @@ async def test_a_proxy_that_cannot_be_used_fails_at_once(proxy: str, what: str, 
     with pytest.raises(ConnectError, match=what):
         await pricewire.log_in("http://127.0.0.1:1", "a", "b")
     assert "hushpass" not in shown
+
+
+async def test_a_proxy_with_tls_is_trusted_by_the_certificates_that_were_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: a\n\n")
+        await reader.read()
+        writer.close()
+
+    def load(context: ssl.SSLContext, *args: Any, **options: Any) -> None:
+        threads.append(threading.current_thread())
+        original(context, *args, **options)
+
+    def load_default(context: ssl.SSLContext, *args: Any) -> None:
+        threads.append(threading.current_thread())
+        original_default(context, *args)
+
+    threads: list[threading.Thread] = []
+    original, original_default = ssl.SSLContext.load_verify_locations, ssl.SSLContext.load_default_certs
+    requests: list[bytes] = []
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    monkeypatch.setenv("http_proxy", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load_default)
+    async with server, pricewire.EventSource("http://pricewire.example/", reconnect=ReconnectPolicy(attempts=0)) as source:
+        assert (await anext(source)).data == "a"
+    assert requests[0].startswith(b"GET http://pricewire.example/ HTTP/1.1")
+    assert threads
+    assert threading.current_thread() not in threads
+
+
+@pytest.mark.parametrize("host", ["a b", "%20x", "ex..ample", "x:99999", "x:0", "a" * 64 + ".example"])
+async def test_a_redirect_to_an_address_that_cannot_be_is_not_followed_again_and_again(host: str) -> None:
+    async with RawServer(status("302 Away", f"Location: http://{host}/?ticket=hush\r\n".encode())) as server:
+        with pytest.raises(ConnectError, match="redirected") as raised:
+            await drain(pricewire.EventSource(server.url, reconnect=FOREVER))
+    assert len(server.connections) == 1
+    assert "hush" not in str(raised.value)
 
 
 async def test_certificates_that_cannot_be_loaded_fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

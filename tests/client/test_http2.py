@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -162,3 +164,30 @@ async def test_subscriptions_changes_and_all_go_over_one_connection(server: Serv
         while await open_streams(server) > 0:
             pass
     assert len(proxy.connections) == 1
+
+
+async def test_no_log_of_the_libraries_shows_a_token_or_a_ticket(
+    server: Serving, feed: HandFeed, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    errors: list[ClientError] = []
+    server.call(feed.give, 1.0, 1.2, NOON)
+    async with asyncio.timeout(3 * PATIENCE), proxy.client() as client:
+        url = URL + "&ticket=hush-ticket"
+        for source in (
+            EventSource(url, token="hush-token", http_client=client, reconnect=QUICK, on_error=errors.append),
+            EventSource(url, headers={"X-Session": "hush-session"}, http_client=client, reconnect=QUICK, on_error=errors.append),
+        ):
+            async with source:
+                with contextlib.suppress(ClientError):
+                    await anext(source)
+        async with connect("https://localhost", http_client=client, token="hush-token") as wire:
+            with contextlib.suppress(ClientError):
+                await anext(wire.ticks("GOLD"))
+            with contextlib.suppress(ClientError):
+                await wire.sell("contract", within=1.0)
+    assert len(proxy.connections) == 1
+    # Of what carries no secret the libraries say as much as ever.
+    assert {record.name for record in caplog.records} >= {"httpcore2.http2", "httpx2"}
+    shown = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+    assert [secret for secret in ("hush-token", "hush-session", "hush-ticket") if secret in shown] == []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.errors import EventTooLargeError
-from pricewire.protocol.decoder import MAX_RETRY, EventStreamDecoder, ServerSentEvent
+from pricewire.protocol.decoder import BOM, MAX_RETRY, EventStreamDecoder, ServerSentEvent
 
 LIMITS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_limits.json").read_text())
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_stream.json").read_text())
@@ -132,8 +132,10 @@ def limited_by_the_book(limit: int, stream: bytes) -> tuple[list[ServerSentEvent
     *lines, last = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     fields: list[bytes] = []
     done = b""
-    for line in [*lines, last]:
-        data, event_type, last_event_id = [], "", by_the_book(done)[1]
+    # What is no UTF-8 counts as the character that stands for it, once its line has ended.
+    ended = [line.decode("utf-8", "replace").encode() for line in lines]
+    for number, line in enumerate([*ended, last]):
+        data, event_type, last_event_id = [], "", by_the_book(BOM + done)[1]
         for name, _, value in (field.decode("utf-8", "replace").partition(":") for field in fields):
             value = value.removeprefix(" ")
             if name == "data":
@@ -142,14 +144,14 @@ def limited_by_the_book(limit: int, stream: bytes) -> tuple[list[ServerSentEvent
                 event_type = value
             elif name == "id" and "\0" not in value:
                 last_event_id = value
-        own_id = "" if last_event_id == by_the_book(done)[1] else last_event_id
+        own_id = "" if last_event_id == by_the_book(BOM + done)[1] else last_event_id
         if not line.startswith(b":") and len("\n".join(data).encode() + (event_type + own_id).encode() + line) > limit:
-            return by_the_book(done)[0], True
+            return by_the_book(BOM + done)[0], True
         fields.append(line)
-        if not line:
+        if not line and number < len(ended):
             done += b"\n".join(fields) + b"\n"
             fields.clear()
-    return by_the_book(done)[0], False
+    return by_the_book(BOM + done)[0], False
 
 
 @pytest.mark.parametrize("vector", LIMITS, ids=lambda vector: vector["name"])

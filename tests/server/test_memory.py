@@ -25,7 +25,7 @@ def kernel_memory() -> int:
 
 def metric(url: str, name: str) -> float:
     """Return what a metric says, all its labels together."""
-    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics").text)
+    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=60).text)
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
@@ -52,7 +52,7 @@ def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path
             # Some 140 bytes for each event and reader would be 1 GB by now.
             assert metric(url, "process_resident_memory_bytes") - before < 20_000_000
             assert kernel_memory() - kernel < READERS * 100_000
-            assert httpx2.get(f"{url}/readyz").status_code == 200
+            assert httpx2.get(f"{url}/readyz", timeout=60).status_code == 200
     finally:
         for reader in readers:
             reader.socket.close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 import threading
+import urllib.request
 
 import httpx2
 
@@ -55,7 +56,13 @@ async def new_client(url: str, *, keep_alive: bool = True) -> httpx2.AsyncClient
     try:
         # Streams are many and stay open: a limit would have the last ones wait for ever.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None if keep_alive else 0)
-        return httpx2.AsyncClient(timeout=TIMEOUTS, verify=trusted, limits=limits)
+        # For a proxy that is spoken to by TLS the library would load others, with each connection, on the loop.
+        mounts = {
+            f"{scheme}://": httpx2.AsyncHTTPTransport(verify=trusted, limits=limits, proxy=httpx2.Proxy(proxy, ssl_context=trusted))
+            for scheme, proxy in urllib.request.getproxies().items()
+            if scheme in ("http", "https", "all") and proxy.lower().startswith("https://")
+        }
+        return httpx2.AsyncClient(timeout=TIMEOUTS, verify=trusted, limits=limits, mounts=mounts)
     except ImportError:
         raise ConnectError(
             public_url(url), "the environment names a SOCKS proxy, which needs another package: pip install 'httpx2[socks]'"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import httpx2
 import msgspec
 
-from pricewire.client.addresses import origin_of
+from pricewire.client.addresses import check_url, origin_of
 from pricewire.client.coding import ACCEPTED, plain_chunks
 from pricewire.client.http2 import give_up
 from pricewire.client.reconnect import ReconnectPolicy, parse_retry_after
@@ -134,7 +134,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
 
     Raises:
         httpx2.HTTPError: no response came about.
-        httpx2.InvalidURL: the address is none.
+        httpx2.InvalidURL: the address is none, or a redirect's.
     """
     request = client.build_request("GET", url, headers=headers, timeout=TIMEOUTS)
     with redacted():
@@ -144,6 +144,10 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
         if response.status_code not in REDIRECTS or following is None:
             return response
         await give_up(response)
+        try:
+            check_url(str(following.url))
+        except ValueError as error:
+            raise httpx2.InvalidURL(f"redirected, but {error}") from None
         if origin_of(following.url) != origin_of(response.request.url):
             for name in set(following.headers) - HARMLESS_HEADERS:
                 del following.headers[name]

@@ -21,6 +21,9 @@ MAX_RETRY = 10**12
 HELD = 4096
 """How much of a beginning event may be kept as it came, in bytes: it is copied with each chunk that does not complete it."""
 
+REPLACEMENT = 3
+"""How many bytes the character has that stands for a byte that is no UTF-8: what comes can grow to so many times its size."""
+
 BOM = b"\xef\xbb\xbf"
 DIGITS = re.compile("[0-9]+")
 
@@ -50,9 +53,10 @@ class EventStreamDecoder:
     discarded with the decoder, as the standard says.
 
     The size of an event is what has to be kept for it until its blank line comes, in bytes of UTF-8: the values of its data lines, with one
-    byte for each line end between them; its type; its id, unless that is still the last event's; and the line being read, as it came,
-    without its line end. An event is too large as soon as this exceeds the limit at any moment, wherever the chunks are cut. Comments cost
-    nothing, however long and many they are, and neither do blank lines, nor other fields once their line has ended.
+    byte for each line end between them; its type; its id, unless that is still the last event's; and the line being read, without its line
+    end. What is no UTF-8 counts as the U+FFFD that stands for it, 3 bytes, at the latest when its line has ended. An event is too large as
+    soon as this exceeds the limit at any moment, wherever the chunks are cut. Comments cost nothing, however long and many they are, and
+    neither do blank lines, nor other fields once their line has ended.
 
     Attributes:
         last_event_id: the id to resume from: that of the last event dispatched, also of one that had no data and was not delivered.
@@ -79,10 +83,12 @@ class EventStreamDecoder:
         self._data: list[str] = []
         self._type = ""
         self._id = last_event_id
-        # The size of that event without its unfinished line, in bytes; how many of its data lines are counted, and their part in it.
+        # The size of that event without its unfinished line, in bytes: the most that it can be, or just what it is once it is measured. To
+        # measure takes as long as to decode, so it is done only near the limit; what has been measured is kept.
         self._size = 0
         self._counted = 0
         self._data_size = 0
+        self._measured: dict[str, tuple[str, int]] = {}
         self._failure: EventTooLargeError | None = None
         # The beginning of an event that is read once it is whole; then all of the above is empty.
         self._held = b""
@@ -96,19 +102,8 @@ class EventStreamDecoder:
             EventTooLargeError: an event exceeds the limit. Where the same bytes completed events before it, these are returned first, and
                 the next call raises, also one with no bytes. Nothing can be decoded afterwards.
         """
-        events: list[ServerSentEvent] = []
-        if self._failure is None:
-            self._feed(chunk, events)
-        if self._failure is not None and not events:
+        if self._failure is not None:
             raise self._failure
-        return events
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the next call of `feed` raises, whatever it is given."""
-        return self._failure is not None
-
-    def _feed(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         if self._beginning is not None:
             chunk = self._strip_bom(chunk)
         if self._after_carriage_return or b"\r" in chunk:
@@ -118,24 +113,35 @@ class EventStreamDecoder:
             self._in_comment = not line_end
         if self._held:
             chunk, self._held = self._held + chunk, b""
+        events: list[ServerSentEvent] = []
         if self._line or self._data or self._type or self._id != self.last_event_id:
             end = chunk.find(b"\n\n") + 2
-            self._take(chunk if end == 1 else chunk[:end], events)
-            if end == 1 or self._failure is not None:
-                return
+            if not self._take(chunk if end == 1 else chunk[:end], events) or end == 1:
+                return events or self._nothing()
             chunk = chunk[end:]
         # From here on a whole event is the next thing to come: the way of nearly all bytes.
         end = chunk.rfind(b"\n\n") + 2
         if end > 1:
-            if end > self._max_event_size or not self._take_plain(chunk[:end], events):
-                self._take(chunk[:end], events)
-                if self._failure is not None:
-                    return
+            is_near_limit = REPLACEMENT * end > self._max_event_size
+            if (is_near_limit or not self._take_plain(chunk[:end], events)) and not self._take(chunk[:end], events):
+                return events or self._nothing()
             chunk = chunk[end:]
         if chunk[:4] == b"id: " and len(chunk) <= self._held_limit and chunk.count(b"\n") <= 1:
             self._held = chunk
         elif chunk:
             self._take(chunk, events)
+        return events or self._nothing()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the next call of `feed` raises, whatever it is given."""
+        return self._failure is not None
+
+    def _nothing(self) -> list[ServerSentEvent]:
+        """Return no events; raise where the next one is too large."""
+        if self._failure is not None:
+            raise self._failure
+        return []
 
     def _take_plain(self, chunk: bytes, events: list[ServerSentEvent]) -> bool:
         """
@@ -162,50 +168,77 @@ class EventStreamDecoder:
         self.last_event_id = self._id = plain[-1].last_event_id
         return True
 
-    def _take(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
-        """Take the next bytes by the general rule, line by line."""
+    def _take(self, chunk: bytes, events: list[ServerSentEvent]) -> bool:
+        """Take the next bytes by the general rule, line by line; return whether no event was too large."""
         end = chunk.rfind(b"\n") + 1
         if end:
             # The lines are whole, so no character is cut in two: the bytes of a longer one never contain an LF.
-            lines = bytes(self._line) + chunk[:end] if self._line else chunk[:end]
-            self._line.clear()
-            if self._size + len(lines) <= self._max_event_size:
-                self._measure(self._interpret(lines.decode("utf-8", "replace"), events))
-            else:
-                self._take_one_by_one(lines, events)
+            lines = chunk[:end]
+            if self._line:
+                lines = bytes(self._line) + lines
+                self._line.clear()
             chunk = chunk[end:]
-        if not self._line and chunk[:1] == b":":
-            self._in_comment = True
-        elif chunk:
-            self._line += chunk
-            self._check(len(self._line))
+            most = REPLACEMENT * len(lines)
+            if self._size + most <= self._max_event_size or self._has_room(most):
+                self._take_lines(lines.decode("utf-8", "replace"), most, events)
+            elif not self._take_one_by_one(lines, events):
+                return False
+        if chunk:
+            if not self._line and chunk[:1] == b":":
+                self._in_comment = True
+            else:
+                line = self._line
+                line += chunk
+                if self._size + len(line) > self._max_event_size and not self._has_room(len(line)):
+                    return self._fail(len(line))
+        return True
 
-    def _take_one_by_one(self, lines: bytes, events: list[ServerSentEvent]) -> None:
-        """Take whole lines, one of which may make its event too large."""
+    def _take_one_by_one(self, lines: bytes, events: list[ServerSentEvent]) -> bool:
+        """Take whole lines, one of which may make its event too large; return whether none did."""
         for line in lines.split(b"\n")[:-1]:
             if line[:1] == b":":
                 continue
-            self._check(len(line))
-            if self._failure is not None:
-                return
-            self._measure(self._interpret(line.decode("utf-8", "replace") + "\n", events))
+            text = line.decode("utf-8", "replace")
+            size = _utf8_size(text)
+            if self._size + size > self._max_event_size and not self._has_room(size):
+                return self._fail(size)
+            self._take_lines(text + "\n", size, events)
+        return True
 
-    def _check(self, line_size: int) -> None:
-        """Fail where the event is too large with a line of so many bytes."""
-        if self._failure is None and self._size + line_size > self._max_event_size:
-            self._failure = EventTooLargeError(self._size + line_size, self._max_event_size)
-
-    def _measure(self, dispatched: bool) -> None:
-        """Bring the size of the event that is coming up to date, at a cost that grows with its new lines only."""
-        if dispatched:
+    def _take_lines(self, text: str, most: int, events: list[ServerSentEvent]) -> None:
+        """Take whole lines, which add so many bytes to the event at most."""
+        if self._interpret(text, events):
+            self._size = most
             self._counted = self._data_size = 0
+        else:
+            self._size += most
+
+    def _has_room(self, size: int) -> bool:
+        """Measure the event, and return whether it can have so many more bytes."""
+        self._measure()
+        return self._size + size <= self._max_event_size
+
+    def _fail(self, size: int) -> bool:
+        self._failure = EventTooLargeError(self._size + size, self._max_event_size)
+        return False
+
+    def _measure(self) -> None:
+        """Make the size of the event exact, at a cost that grows with what is new in it only."""
         count = len(self._data)
         if count > self._counted:
             self._data_size += sum(map(_utf8_size, self._data[self._counted :])) + count - max(self._counted, 1)
             self._counted = count
-        self._size = self._data_size + _utf8_size(self._type)
+        self._size = self._data_size + self._size_of("event", self._type)
         if self._id != self.last_event_id:
-            self._size += _utf8_size(self._id)
+            self._size += self._size_of("id", self._id)
+
+    def _size_of(self, name: str, value: str) -> int:
+        """Return the size of a field's value, which stays the same for many lines."""
+        measured, size = self._measured.get(name, ("", 0))
+        if measured is not value:
+            size = _utf8_size(value)
+            self._measured[name] = value, size
+        return size
 
     def _strip_bom(self, chunk: bytes) -> bytes:
         """Leave out one byte order mark at the very beginning (section 9.2.5: the stream is decoded by "UTF-8 decode")."""
