@@ -154,7 +154,6 @@ async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlie
 def test_a_stream_that_has_gone_is_not_prolonged() -> None:
     house = House()
     stream = house.stream(token("first", 2000.0))
-    house.hub.end(stream, b"")
     house.lives.forget(stream.id)
     newer = token("second", 3000.0)
     assert house.lives.prolong(stream.id, newer) is newer
