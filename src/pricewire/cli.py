@@ -195,6 +195,8 @@ def serve(
         trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
         proxy_headers=False,
+        # There are no WebSockets here, and a connection that became one would leave every bound behind.
+        ws="none",
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -246,9 +246,36 @@ def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monk
         assert answer.json()["data"]["topics"] == ["candles:GOLD:300", "candles:GOLD:60", "ticks:GOLD"]
 
 
-def test_a_stream_whose_reader_takes_nothing_costs_no_memory(gold: Serving, feed: HandFeed) -> None:
+def test_a_stream_whose_reader_takes_nothing_delays_nobody(gold: Serving, feed: HandFeed) -> None:
     """Answers that are not taken fill the connection before the stream begins on it."""
     with Raw(gold, b"GET /schema HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + STREAM), Events(gold, "/sse?topic=ticks:GOLD") as other:
         for number in range(1, 101):
             gold.call(feed.give, number, number + 1, NOON + number)
             assert other.until(lambda data: "seq" in data)["seq"] == number
+
+
+def test_a_reader_that_floods_its_stream_is_cut_off(gold: Serving, feed: HandFeed, is_bounded: bool) -> None:
+    with Raw(gold, STREAM) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
+        assert attacker.read_head()[0] == 200
+        attacker.socket.sendall(b"x" * 30_000)
+        gold.call(feed.give, 1, 2, NOON)
+        if is_bounded:
+            attacker.read_until(b'"seq":1,')
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000 if is_bounded else 10):
+                attacker.socket.sendall(b"x" * 100_000)
+        if is_bounded:
+            wait_until(lambda: streams(gold) == 1)
+        gold.call(feed.give, 2, 3, NOON + 1)
+        for number in (1, 2):
+            assert other.until(lambda data: "seq" in data)["seq"] == number
+
+
+def test_what_cannot_be_read_is_logged_seldom(gold: Serving, is_bounded: bool, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20 if is_bounded else 1):
+        for data in (b"\x16\x03\x01 nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n"):
+            with Raw(gold, data) as attacker:
+                assert attacker.read_to_end().startswith(b"HTTP/1.1 ")
+    texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert texts.count("Invalid HTTP request received.") == 1
+    assert len(texts) <= 3

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-ACCOUNT_ID = r"^[A-Za-z0-9_.@+\-]{1,64}$"
+ACCOUNT_ID = r"^[A-Za-z0-9_.@+\-]{1,64}$(?!\n)"
 """What an account can be called."""
 
 AccountId = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID, examples=["demo"], description="the name to log in with")]

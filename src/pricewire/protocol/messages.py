@@ -14,11 +14,11 @@ import msgspec
 
 Body = TypeVar("Body")
 
-EpochMs = Annotated[str, msgspec.Meta(pattern="^[0-9]+$", description="milliseconds since 1970 in UTC, as digits")]
+EpochMs = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$(?!\n)", description="milliseconds since 1970 in UTC, as digits")]
 Price = Annotated[Decimal, msgspec.Meta(description="a price in decimal notation, as a string")]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="milliseconds since 1970 in UTC")]
 """A time that a request names: a number that JavaScript has too."""
-InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["R_100", "EURUSD"])]
+InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$(?!\n)", examples=["R_100", "EURUSD"])]
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from pricewire.protocol.messages import InstrumentId, Price
 
 Money = TypeVar("Money")
 
-Amount = Annotated[str, msgspec.Meta(pattern=r"^[+\-]?[0-9]+(\.[0-9]+)?$", description="an amount of money in decimal notation")]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^[+\-]?[0-9]+(\.[0-9]+)?$(?!\n)", description="an amount of money in decimal notation")]
 Stake = Annotated[
     Annotated[str, msgspec.Meta(max_length=64)] | float,
     msgspec.Meta(description="an amount of money in decimal notation, as a string or a number"),
@@ -300,7 +300,7 @@ class PurchaseRequest(msgspec.Struct, frozen=True, kw_only=True):
         proposal_details: the contract.
     """
 
-    idempotency_key: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,128}$")]
+    idempotency_key: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,128}$(?!\n)")]
     product_id: ProductId
     proposal_details: PurchaseDetails
 

@@ -36,6 +36,7 @@ from pricewire.server.problems import EXCEPTION_HANDLERS, is_refusal
 from pricewire.server.requests import candles_history, list_instruments, ticks_history
 from pricewire.server.selection import provide_selection
 from pricewire.server.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.strict_request import StrictRequest
 from pricewire.server.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.trading.desk import Desk
@@ -174,6 +175,7 @@ def create_app(
         },
         guards=[refuse_token_in_address],
         lifespan=[run_house],
+        request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,
         # Whoever runs the application decides about logging.
         logging_config=None,

@@ -46,6 +46,12 @@ UNSENT_LIMIT = 16 * 1024
 PEER_TIMEOUT = 30
 """After so many seconds a peer that acknowledges nothing is dead."""
 
+SURPLUS = 64 * 1024
+"""
+How many bytes a reader may send behind its request. It has nothing to say, and to read a flood costs half a core; not to read at all would
+leave its going unnoticed.
+"""
+
 LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body. Source: RFC 9112, section 7.1."""
 
@@ -155,7 +161,7 @@ class HandoverStream(asyncio.Protocol, Stream):
         stream_id: the stream's id.
     """
 
-    __slots__ = ("_hub", "_shortest", "_socket", "_transport", "write")
+    __slots__ = ("_hub", "_shortest", "_socket", "_surplus", "_transport", "write")
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, stream_id: str) -> None:
         super().__init__(stream_id)
@@ -164,6 +170,8 @@ class HandoverStream(asyncio.Protocol, Stream):
         self._socket = look_after(transport)
         # In microseconds; that of TCP forgets after some minutes, and then has the queue in it. 0 until it is asked for.
         self._shortest = 0
+        # In bytes; what has come behind the request.
+        self._surplus = 0
         # The transport's own method, so that a write of the hub costs no call of ours.
         self.write = transport.write
 
@@ -230,7 +238,14 @@ class HandoverStream(asyncio.Protocol, Stream):
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Ignore what the reader sends after its request: HTTP/1.1 has nothing to say to it before the response ends."""
+        """
+        Ignore what the reader sends after its request: HTTP/1.1 has nothing to say to it before the response ends.
+
+        One that sends more than `SURPLUS` is cut off.
+        """
+        self._surplus += len(data)
+        if self._surplus > SURPLUS:
+            self._transport.abort()
 
     def eof_received(self) -> bool:
         """Close, as the reader has gone."""

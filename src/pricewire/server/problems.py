@@ -119,6 +119,8 @@ def on_validation_error(request: Request[Any, Any, Any], error: ValidationExcept
 def described(fault: dict[str, Any]) -> str:
     """Return what is wrong with a parameter, and what it may be where that is one of a few."""
     key, message = str(fault.get("key", "body")), str(fault.get("message", "is invalid"))
+    if key == "data" and message == "'data'":
+        return "the request has no body: send one in JSON"
     # In a body the member's path stands at the end of the message.
     name = re.findall(r"\w+", message if "$" in message else key)[-1:]
     choices = CHOICES.get("".join(name)) if "enum" in message else None

@@ -8,6 +8,7 @@ answered with 414 or 431, what does not come to an end with 408, and what is no 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from typing import Any
 
@@ -19,6 +20,7 @@ from uvicorn.server import ServerState
 from pricewire.protocol.messages import error_body
 from pricewire.server.connections import Excess, OpenConnections
 from pricewire.server.limits import Limits
+from pricewire.server.seldom import SeldomLogger
 
 LINGER = 1.0
 """
@@ -57,6 +59,7 @@ class BoundedState(ServerState):
         limits: of a request and its connection.
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
+        logger: what connections warn by: of requests that cannot be read there may be thousands a second.
     """
 
     def __init__(self) -> None:
@@ -64,6 +67,7 @@ class BoundedState(ServerState):
         self.limits = Limits()
         self.open_connections = OpenConnections()
         self.requests_too_large = 0
+        self.logger = SeldomLogger(logging.getLogger("uvicorn.error"))
 
 
 class RequestTooLargeError(Exception):
@@ -76,6 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._bounds = server_state if isinstance(server_state, BoundedState) else BoundedState()
+        self.logger = self._bounds.logger  # type: ignore[assignment]
         self._refusal: tuple[int, str] | None = None
         # Whatever still comes is dropped.
         self._refused = False

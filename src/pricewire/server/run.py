@@ -7,6 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -17,6 +18,7 @@ import uvicorn
 from pricewire.hub.drain import drain
 from pricewire.server.addresses import Network
 from pricewire.server.handover import HandoverProtocol, Handovers
+from pricewire.server.handshake import Handshake
 from pricewire.server.limits import Limits
 
 DRAIN_SECONDS = 5.0
@@ -40,6 +42,8 @@ class Server(uvicorn.Server):
         self.server_state: Handovers = Handovers()
         self._drain_seconds = drain_seconds
         self._on_started = on_started
+        self._tls: ssl.SSLContext | None = None
+        self._handshakes: set[Handshake] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; at the second signal, whichever it is, end at once. Closing a terminal may well bring two of its own."""
@@ -63,13 +67,32 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
+        self._tls = self.config.ssl
+        # uvloop's `start_tls` now and then never reads the first bytes: there the loop does the handshakes, for a minute at most each.
+        if self._tls is not None and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+            self._count_handshakes(self._tls)
         await super().startup(sockets)
         if self.started and self._on_started is not None:
             self._on_started(self.servers[0].sockets[0].getsockname()[1])
 
+    def _count_handshakes(self, context: ssl.SSLContext) -> None:
+        """Have uvicorn listen without TLS, with a protocol that begins it and then becomes uvicorn's."""
+        state, inner = self.server_state, self.config.http_protocol_class
+
+        def begin(**options: Any) -> Handshake:
+            return Handshake(context, lambda: inner(**options), state.open_connections, state.limits, self._handshakes)
+
+        self.config.ssl, self.config.http_protocol_class = None, begin  # type: ignore[assignment]
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        self.config.ssl = self._tls
+        super()._log_started_message(listeners)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: first the streams, then what uvicorn knows of."""
         await asyncio.gather(*(drain(hub, self._drain_seconds, lambda: self.force_exit) for hub in self.server_state.hubs))
+        for handshake in list(self._handshakes):
+            handshake.make_room()
         await super().shutdown(sockets)
 
 

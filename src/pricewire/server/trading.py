@@ -29,7 +29,7 @@ TRADES = {**PROTECTED, **UNKNOWN, **CONFLICT, **UNAVAILABLE}
 """How a trade may be refused."""
 
 AccountUuid = Annotated[str | None, QueryParameter(max_length=64, description="The token's account, which is meant without it, too.")]
-ContractId = Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$", description="Which contract.")]
+ContractId = Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Which contract.")]
 
 
 @get("/v1/market/products", responses={**INVALID, **UNAUTHORIZED})

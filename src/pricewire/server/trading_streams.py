@@ -31,7 +31,7 @@ from pricewire.server.trading import AccountUuid
 from pricewire.trading.desk import Desk
 
 ChosenContract = Annotated[
-    str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$", description="Only this contract; all where it is left out.")
+    str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract; all where it is left out.")
 ]
 
 

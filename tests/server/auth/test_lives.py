@@ -149,3 +149,12 @@ async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlie
     assert house.lives.prolong(stream.id, token("three", 1010)).id == "three"
     house.at(1010)
     assert stream.ended
+
+
+def test_a_stream_that_has_gone_is_not_prolonged() -> None:
+    house = House()
+    stream = house.stream(token("first", 2000.0))
+    house.lives.forget(stream.id)
+    newer = token("second", 3000.0)
+    assert house.lives.prolong(stream.id, newer) is newer
+    assert len(house.lives) == 0

@@ -83,9 +83,12 @@ class Lives:
         Have a stream live by another token of the same account, and return the one that it lives by.
 
         It stays with the one that it has where the other ends earlier; but not where only the other is for reading, as the stream may
-        carry the account's topics now.
+        carry the account's topics now. For a stream that has gone nothing begins.
         """
-        before = self._lives[stream_id].token
+        life = self._lives.get(stream_id)
+        if life is None:
+            return token
+        before = life.token
         if token.expires_at <= before.expires_at and (READ in before.scopes or READ not in token.scopes):
             return before
         self.forget(stream_id)
