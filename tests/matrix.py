@@ -465,7 +465,10 @@ def main() -> int:
     )
     parser.add_argument("--pytest", default="", help="options for pytest, such as a path: to try the matrix itself")
     parser.add_argument(
-        "--cache", type=Path, default=Path("/var/tmp/pricewire-matrix"), help="where other systems are set up; kept for the next time"
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir(), "pricewire-matrix"),
+        help="where other systems are set up; kept for the next time",
     )
     options = parser.parse_args()
     names = {each.name for each in SCENARIOS}
