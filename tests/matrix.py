@@ -45,8 +45,17 @@ CONDITIONS = {
 
 PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
 
-DEBIAN_PACKAGES = "python3,python3-venv,make,git,ca-certificates,nodejs,npm"
-"""What a machine is expected to have before the first command."""
+DEBIAN_PACKAGES = ("ca-certificates", "git", "make", "nodejs", "npm", "python3")
+"""What a Debian is expected to have before the first command."""
+
+DEBIAN_ENVIRONMENT = {
+    "HOME": "/root",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "TMPDIR": "/tmp",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+"""What commands see there, beside this process's own environment."""
 
 HIDDEN = frozenset({"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"})
 """Variables of this process that the commands do not see: those of the environment and the `make` that it runs in."""
@@ -316,10 +325,16 @@ def debian(release: str, directory: Path) -> Path:
     root = directory / release
     if not (root / "complete").exists():
         shutil.rmtree(root, ignore_errors=True)
-        command = ["debootstrap", "--variant=minbase", f"--include={DEBIAN_PACKAGES}", release, str(root), mirror[1]]
+        steps = (
+            ("debootstrap", "--variant=minbase", release, str(root), mirror[1]),
+            (*inside(root), "apt-get", "update"),
+            (*inside(root), "apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES),
+        )
         with (directory / f"{release}.log").open("wb") as log:
-            if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode != 0:
-                raise MissingError(f"debootstrap cannot set {release} up; see {log.name}")
+            for step in steps:
+                environment = {**os.environ, **DEBIAN_ENVIRONMENT}
+                if subprocess.run(step, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode != 0:
+                    raise MissingError(f"{release} cannot be set up; see {log.name}")
         # The settings of this machine's package clients, without which they may reach nothing.
         for path in (Path("/etc/pip.conf"), Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/resolv.conf"), Path("/etc/hosts")):
             if path.exists():
@@ -330,6 +345,12 @@ def debian(release: str, directory: Path) -> Path:
                 shutil.copy(path, root / "root" / path.relative_to(Path.home()))
         (root / "complete").touch()
     return root
+
+
+def inside(root: Path) -> tuple[str, ...]:
+    """Return what a command begins with that is to see a directory as its whole system; what it mounts goes with it."""
+    script = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, str(root))
 
 
 def clone(folder: Path, shared: bool) -> None:
@@ -363,14 +384,8 @@ def settle(scenario: Scenario, directory: Path, cache: Path, log: Path) -> Place
         folder = root / "srv" / name
         shutil.rmtree(folder.parent, ignore_errors=True)
         clone(folder, shared=False)
-        script = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-        prefix: tuple[str, ...] = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, str(root))
-        environment |= {
-            "HOME": "/root",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "TMPDIR": "/tmp",
-            "LC_ALL": "C.UTF-8",
-        }
+        prefix = inside(root)
+        environment |= DEBIAN_ENVIRONMENT
         return Place(folder, f"/srv/{name}", prefix, environment, "python3", terminal, log)
     python = find_python(scenario.python, user)
     folder = directory / name
