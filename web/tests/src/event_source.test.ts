@@ -186,10 +186,11 @@ describe('CustomEventSource', () => {
 
   it('takes a comment for a sign of life', async () => {
     const server = await serve((_, response) => {
-      open(response, '', { 'Pricewire-Heartbeat': '0.05' })
-      const timer = setInterval(() => response.write(':\n'), 20)
+      // Long enough for a busy machine to come to each comment in time.
+      open(response, '', { 'Pricewire-Heartbeat': '1' })
+      const timer = setInterval(() => response.write(':\n'), 200)
       response.on('close', () => clearInterval(timer))
-      setTimeout(() => response.write('data: done\n\n'), 300)
+      setTimeout(() => response.write('data: done\n\n'), 4000)
     })
     const source = connect(server.url)
     source.addEventListener('silence', () => expect.unreachable())
