@@ -108,3 +108,9 @@ def test_a_body_that_is_not_there_is_named(scene: tuple[Serving, Account]) -> No
         answer = httpx2.post(f"{server.url}/login", content=content, headers={"Content-Type": "application/json"})
         message = refused(answer, 400, "INVALID_PARAMETERS")
         assert "'data'" not in message
+
+
+def test_a_stranger_is_not_told_what_a_body_needs(scene: tuple[Serving, Account]) -> None:
+    server, _ = scene
+    for body in ({}, purchase(duration="1e1"), purchase()):
+        refused(httpx2.post(server.url + BUY, json=body), 401, "UNAUTHORIZED")

@@ -31,6 +31,7 @@ from pricewire.errors import (
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 from pricewire.server.handover import EXTENSION
+from pricewire.server.strict_request import FAULT
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +114,8 @@ def problem(status: int, message: str, code: str | None = None, headers: dict[st
 def on_validation_error(request: Request[Any, Any, Any], error: ValidationException) -> Response[ErrorBody]:
     """Say which parameters are wrong, and how."""
     extra = error.extra if isinstance(error.extra, list) else []
+    if (fault := request.scope["state"].get(FAULT)) is not None:
+        extra = [fault]
     return problem(400, "; ".join(described(fault) for fault in extra if isinstance(fault, dict)) or error.detail)
 
 

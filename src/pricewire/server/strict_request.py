@@ -9,10 +9,18 @@ from typing import Any
 import msgspec
 import msgspec.inspect
 from litestar import Request
-from litestar.exceptions import SerializationException, ValidationException
+from litestar.exceptions import SerializationException
 
 DIGITS = re.compile(r"[0-9]{1,16}")
 """A whole number as text: the times in our own messages are written so, and readers give them back as they got them."""
+
+
+FAULT = "pricewire.body_fault"
+"""Where the state of a request has what is wrong with its body."""
+
+
+class WrongBody:
+    """Stands for a body that is not of the handler's type: a stranger is told that a token is missing, not what a body needs."""
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -25,11 +33,10 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """
-        Return the body as the handler's type.
+        Return the body as the handler's type; or a `WrongBody`, which the framework refuses once it has asked who may.
 
         Raises:
             SerializationException: it is no JSON.
-            ValidationException: it is not of that type.
         """
         field = self.route_handler.parsed_data_field
         if field is None:
@@ -44,7 +51,8 @@ class StrictRequest(Request[Any, Any, Any]):
         except msgspec.ValidationError as error:
             message, _, path = str(error).partition(" - at `$.")
             key = f"data.{path.removesuffix('`')}" if path else "data"
-            raise ValidationException(extra=[{"key": key, "message": message}]) from error
+            self.scope["state"][FAULT] = {"key": key, "message": message}
+            return WrongBody()
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
 
