@@ -114,12 +114,17 @@ def wait_for_state(page: Page, state: str) -> None:
 
 def log_in(page: Page, account: Account, password: str = PASSWORD) -> None:
     """Log in by the dialog, and wait for the balance."""
+    send_login(page, account, password)
+    expect(page.locator(".balance")).to_contain_text(re.compile(r"\d"))
+
+
+def send_login(page: Page, account: Account, password: str = PASSWORD) -> None:
+    """Fill the dialog and send it."""
     page.locator(".bar").get_by_role("button", name="Log in").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Account").fill(account.id)
     dialog.get_by_label("Password").fill(password)
     dialog.get_by_role("button", name="Log in").click()
-    expect(page.locator(".balance")).to_contain_text(re.compile(r"\d"))
 
 
 def ask_for(page: Page, duration: int, unit: str) -> None:
