@@ -52,7 +52,7 @@ class Secure:
         return connection
 
 
-@pytest.fixture(params=["asyncio"])
+@pytest.fixture(params=["uvloop", "asyncio"])
 def secure(request: pytest.FixtureRequest, feed: HandFeed, tmp_path: Path) -> Any:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")

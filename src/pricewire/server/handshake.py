@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
 
 from pricewire.server.connections import OpenConnections
 from pricewire.server.limits import Limits
-
-
-class Early(asyncio.Protocol):
-    """Keeps what comes within the handshake's last turn of the loop; a failed handshake ends nobody else's protocol."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what has come."""
-        self.data += data
 
 
 class Handshake(asyncio.Protocol):
@@ -50,48 +41,64 @@ class Handshake(asyncio.Protocol):
         self._connections = connections
         self._limits = limits
         self._under_way = under_way
-        self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        # Until the task begins, which closes it in any case.
+        self._accepted: socket.socket | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place, and begin the handshake."""
-        self._transport = cast("asyncio.Transport", transport)
-        # What comes before the handshake's protocol is in place would be lost.
-        self._transport.pause_reading()
-        peer = transport.get_extra_info("peername")
+        accepted = cast("asyncio.Transport", transport)
+        peer = accepted.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
-        if self._connections.enter(self, address, self._limits) is not None:
-            self._transport.abort()
-            return
-        self._under_way.add(self)
-        self._task = asyncio.get_running_loop().create_task(self._run(self._transport))
+        if self._connections.enter(self, address, self._limits) is None:
+            # Nothing has been read yet: the loop takes the same connection a second time, now with TLS. Its `start_tls` would not do, as
+            # uvloop's now and then never reads the first bytes.
+            self._accepted = accepted.get_extra_info("socket").dup()
+            self._task = asyncio.get_running_loop().create_task(self._run(self._accepted))
+            self._under_way.add(self)
+        accepted.abort()
 
     def make_room(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self._task is not None:
+            self._task.cancel()
+        if self._accepted is not None:
+            self._accepted.close()
+        self._leave()
 
-    async def _run(self, transport: asyncio.Transport) -> None:
-        early = Early()
-        loop = asyncio.get_running_loop()
+    async def _run(self, accepted: socket.socket) -> None:
+        self._accepted = None
         try:
-            inside = await loop.start_tls(
-                transport,
-                early,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=self._limits.request_seconds,
-            )
-        except (OSError, ssl.SSLError):
-            inside = None
+            # What fails here is the client's; a cancelled handshake closes the connection too.
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: Secured(self._become), accepted, ssl=self._context, ssl_handshake_timeout=self._limits.request_seconds
+                )
         finally:
-            self._connections.leave(self)
-            self._under_way.discard(self)
-        if inside is None or inside.is_closing():
-            transport.abort()
-            return
-        protocol = cast("asyncio.Protocol", self._protocol())
-        inside.set_protocol(protocol)
-        protocol.connection_made(inside)
-        if early.data:
-            protocol.data_received(early.data)
+            self._leave()
+
+    def _become(self) -> asyncio.Protocol:
+        self._leave()
+        return cast("asyncio.Protocol", self._protocol())
+
+    def _leave(self) -> None:
+        self._connections.leave(self)
+        self._under_way.discard(self)
+
+
+class Secured(asyncio.Protocol):
+    """
+    What the handshake hands the connection to, which passes it on at once.
+
+    Args:
+        protocol: makes the protocol that speaks inside.
+    """
+
+    def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._make_protocol = protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Pass the connection on."""
+        protocol = self._make_protocol()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)

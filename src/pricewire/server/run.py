@@ -68,8 +68,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections."""
         self._tls = self.config.ssl
-        # uvloop's `start_tls` now and then never reads the first bytes: there the loop does the handshakes, for a minute at most each.
-        if self._tls is not None and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        if self._tls is not None:
             self._count_handshakes(self._tls)
         await super().startup(sockets)
         if self.started and self._on_started is not None:
