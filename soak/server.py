@@ -23,7 +23,7 @@ INTERVAL_MS = 250
 
 HEARTBEAT_S = 5.0
 
-LIMITS = Limits(streams_per_address=2000, new_streams_per_second=10_000.0)
+LIMITS = Limits(streams_per_address=2000, new_streams_per_second=10_000.0, requests_per_second=10_000.0)
 """All readers come from one address here, and hostile ones come back at once."""
 
 

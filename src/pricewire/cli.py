@@ -82,6 +82,7 @@ def serve(
     max_streams: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams,
     max_streams_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams_per_address,
     new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
+    requests_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.requests_per_second,
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
@@ -122,6 +123,7 @@ def serve(
         max_streams: open streams in all.
         max_streams_per_address: open streams from one client address.
         new_streams_per_second: streams that may start; after a quiet time two seconds' worth at once.
+        requests_per_second: requests of any kind that one client address may make; after a quiet time ten seconds' worth at once.
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
@@ -146,6 +148,7 @@ def serve(
         streams=max_streams,
         streams_per_address=max_streams_per_address,
         new_streams_per_second=new_streams_per_second,
+        requests_per_second=requests_per_second,
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,

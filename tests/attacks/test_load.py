@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +301,24 @@ def test_all_quotes_of_an_instrument_go_on_where_a_tick_has_more_than_a_slice(se
 
 def opened_status(stack: ExitStack, server: Serving, topics: list[str]) -> int:
     return stack.enter_context(Events(server, stream_of(topics))).status
+
+
+def test_an_address_may_make_so_many_requests(serving: OpenServer) -> None:
+    with serving(requests_per_second=0.001, address_burst_seconds=10_000, streams_per_address=1) as server:
+        answers = [httpx2.get(f"{server.url}{path}") for path in ("/healthz", "/schema", "/v1/market/instruments", "/nothing", "/") * 2]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 200] * 2
+        answer = httpx2.get(f"{server.url}/healthz")
+        assert "requests per second" in limited(answer)
+        assert answer.headers["connection"] == "close"
+
+
+def test_what_waits_behind_a_request_too_many_is_not_read(serving: OpenServer) -> None:
+    with serving(requests_per_second=0.001, address_burst_seconds=5000, streams_per_address=1) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
+            received = b""
+            with suppress(ConnectionError):
+                while data := connection.recv(65536):
+                    received += data
+        assert received.count(b"HTTP/1.1 200") == 5
+        assert received.count(b"HTTP/1.1 429") == 1

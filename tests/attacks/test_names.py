@@ -13,6 +13,7 @@ import pytest
 from pricewire.errors import PricewireError
 from pricewire.market.simulated import SimulatedFeed
 from pricewire.server.app import create_app
+from pricewire.server.handover import HandoverProtocol
 from pricewire.server.host_names import accepted_names
 from serving import Serving
 
@@ -70,6 +71,16 @@ def ask(server: Serving, path: str, *lines: str, method: str = "GET", version: s
 def test_what_is_ours_is_answered(server: Serving, host: str) -> None:
     for path in ("/healthz", "/sse?topic=ticks:R_100"):
         assert ask(server, path, f"Host: {host}", "Connection: close")[0] == 200
+
+
+def test_a_target_that_names_a_host_counts_instead_of_the_header(server: Serving, http: type[asyncio.Protocol]) -> None:
+    # Other servers pass neither on: there the header counts, which no browser sends otherwise than the target.
+    target_counts = http is HandoverProtocol
+    for port in ("", ":8080"):
+        ours, foreign = f"http://localhost{port}/healthz", f"http://attacker.example{port}/healthz"
+        assert ask(server, foreign, "Host: localhost", "Connection: close")[0] == (421 if target_counts else 200)
+        assert ask(server, ours, "Host: attacker.example", "Connection: close")[0] == (200 if target_counts else 421)
+        assert ask(server, ours)[0] == 400
 
 
 @pytest.mark.parametrize("host", FOREIGN)

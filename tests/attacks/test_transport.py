@@ -54,6 +54,10 @@ def is_bounded(http: type[asyncio.Protocol]) -> bool:
     return issubclass(http, HandoverProtocol)
 
 
+ours = pytest.mark.parametrize("http", [HandoverProtocol], ids=["handover"])
+"""For tests of our own connections: those of other servers are theirs."""
+
+
 class Raw(Reader):
     """A connection on which anything can be sent."""
 
@@ -131,9 +135,8 @@ def unfinished(server: Serving) -> Raw:
     return Raw(server, b"POST /v1/market/instruments/ticks/history HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 
 
-def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFeed, is_bounded: bool, caplog: Any) -> None:
-    if not is_bounded:
-        pytest.skip("the connections of other servers are theirs")
+@ours
+def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFeed, caplog: Any) -> None:
     gold.call(feed.give, 1, 2, NOON)
     with Events(gold, "/sse?topic=ticks:GOLD") as stream:
         stream.next()
@@ -149,10 +152,9 @@ def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFe
     assert "one address has 20 connections" in warnings[0]
 
 
+@ours
 @pytest.mark.parametrize("start", [b"", b"GET", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "head", "kept alive"])
-def test_connections_that_wait_for_a_request_make_room(gold: Serving, is_bounded: bool, start: bytes) -> None:
-    if not is_bounded:
-        pytest.skip("the connections of other servers are theirs")
+def test_connections_that_wait_for_a_request_make_room(gold: Serving, start: bytes) -> None:
     waiting = [Raw(gold, start) for _ in range(50)]
     for _ in range(30):
         assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"

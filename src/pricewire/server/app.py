@@ -33,6 +33,7 @@ from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.page import page_routes
 from pricewire.server.prices import Prices
 from pricewire.server.problems import EXCEPTION_HANDLERS, is_refusal
+from pricewire.server.request_rate import RequestRate
 from pricewire.server.requests import candles_history, list_instruments, ticks_history
 from pricewire.server.selection import provide_selection
 from pricewire.server.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
@@ -196,6 +197,6 @@ def create_app(
             render_plugins=[SchemaPlugin(path="/")],
         ),
     )
-    # Before routing, so that it holds for every path.
-    app.asgi_handler = HostNames(app.asgi_handler, names)
+    # Before routing, so that both hold for every path.
+    app.asgi_handler = HostNames(RequestRate(app.asgi_handler, admission), names)
     return app

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
-import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pricewire.errors import PricewireError
-from pricewire.protocol.messages import ErrorBody, ErrorDetail
+from pricewire.server.problems import send_problem
 
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]{1,255}))(?::[0-9]{0,5})?")
 """What `Host` can be. Source: RFC 9110, section 7.2."""
@@ -59,7 +58,8 @@ class HostNames:
             hosts = [value for name, value in scope["headers"] if name == b"host"]
             refusal = self._refusal(hosts[0]) if len(hosts) == 1 else not_one(len(hosts))
             if refusal is not None:
-                await refuse(send, *refusal)
+                # What follows on the connection is for another host too.
+                await send_problem(send, *refusal, {"connection": "close"})
                 return
         await self._app(scope, receive, send)
 
@@ -86,14 +86,6 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def refuse(send: Send, status: int, code: str, message: str) -> None:
-    """Send an error in the surface's form, and have the connection closed: what follows on it is for another host too."""
-    body = msgspec.json.encode(ErrorBody(ErrorDetail(code, message)))
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def accepted_names(host_names: Sequence[str] | None, origins: Sequence[str]) -> frozenset[str] | None:

@@ -31,6 +31,9 @@ QUOTE_COST = 20
 CHANGE_COST = 20
 """What it costs to change a stream besides its topics, likewise."""
 
+REQUESTS_OF_A_PAGE = 4
+"""What a page asks for when it comes back: its stream, a history, a change of topics, its account."""
+
 HISTORY_COST = 250
 """What a request for a history costs besides its rows, in rows: candles are merged from all minutes of the time that is asked for."""
 
@@ -56,9 +59,10 @@ class Limits:
         quotes_per_stream: those of one stream. One that begins takes some 0.2 ms, so a request for all 50 holds the loop for 10 ms.
         topics_per_second: topics that one address may ask for, by opening streams and by changing them. A quote counts as 20, and so does a
             change besides what the stream has then; so all of it is a twentieth of a core.
+        requests_per_second: requests of any kind that one address may make: the smallest takes some 0.3 ms of a core.
         history_rows_per_second: ticks and candles that one address may ask for. A request counts as 250 besides. 10,000 are some
             5 % of a core.
-        address_burst_seconds: how many seconds' worth of the last two an address may have at once after a quiet time: an office of 256
+        address_burst_seconds: how many seconds' worth of the last three an address may have at once after a quiet time: an office of 256
             pages that reconnect, each with 100 topics.
         open_contracts_per_account: how many contracts an account may have open. The stream of their list has all of them with every tick:
             300 kB for 500.
@@ -90,6 +94,7 @@ class Limits:
     quotes_per_address: int = 250
     quotes_per_stream: int = 50
     topics_per_second: float = 5000.0
+    requests_per_second: float = 100.0
     history_rows_per_second: float = 10_000.0
     address_burst_seconds: float = 10.0
     open_contracts_per_account: int = 500
@@ -199,6 +204,9 @@ class Admission:
         self._addresses = Tally()
         self._accounts = Tally()
         burst = self.limits.address_burst_seconds
+        # Each stream of an address may come back at once, with what its page asks for besides.
+        requests = max(self.limits.requests_per_second * burst, REQUESTS_OF_A_PAGE * self.limits.streams_per_address)
+        self._request_rates = AddressRates(self.limits.requests_per_second, requests)
         self._topic_rates = AddressRates(self.limits.topics_per_second, self.limits.topics_per_second * burst)
         self._history_rates = AddressRates(self.limits.history_rows_per_second, self.limits.history_rows_per_second * burst)
         self._places: dict[str, Place] = {}
@@ -244,6 +252,16 @@ class Admission:
         if account is not None:
             self._accounts.add(account)
         return Place(self, endpoint, key, account)
+
+    def ask(self, client: Address | None) -> None:
+        """
+        Let an address make a request.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        what = f"this address may make {self.limits.requests_per_second:g} requests per second, its limit: ask less often"
+        self._charge(self._request_rates, "requests", client, 1, what)
 
     def ask_for_topics(self, client: Address | None, topics: int, quotes: Collection[str], *, carried: int | None = None) -> None:
         """

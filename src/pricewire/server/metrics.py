@@ -22,7 +22,7 @@ from pricewire.server.types import Scope
 ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
 
-REASONS = ("account", "address", "process", "rate", "quotes", "topics", "history", "parameters", "request_too_large")
+REASONS = ("account", "address", "process", "rate", "requests", "quotes", "topics", "history", "parameters", "request_too_large")
 """Why requests are refused."""
 
 DELAY_INTERVAL = 0.1

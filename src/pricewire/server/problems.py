@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
+from litestar.types import Send
 
 from pricewire.errors import (
     AccountError,
@@ -109,6 +112,15 @@ def problem(status: int, message: str, code: str | None = None, headers: dict[st
     """Return an error response."""
     body = error_body(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message)
     return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+async def send_problem(send: Send, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
+    """Send an error response from where there is no framework yet."""
+    body = msgspec.json.encode(error_body(code, message))
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+    encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def on_validation_error(request: Request[Any, Any, Any], error: ValidationException) -> Response[ErrorBody]:

@@ -12,6 +12,7 @@ import logging
 import random
 from typing import Any
 
+import httptools
 import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -181,6 +182,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer = cancelled(self._head_timer)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RequestTooLargeError
+        if not self.url.startswith(b"/"):
+            self._take_host()
         super().on_headers_complete()
         self._in_body = True
 
@@ -228,6 +231,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._refuse(*(self._refusal or (400, "this is no HTTP request that can be read")))
+
+    def _take_host(self) -> None:
+        """Have a target that names a host say which host is asked, whatever `Host` says. Source: RFC 9112, section 3.2.2."""
+        target = httptools.parse_url(self.url)
+        if target.host:
+            host = target.host + (b":%d" % target.port if target.port else b"")
+            self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
