@@ -329,9 +329,18 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
 
 def test_a_port_that_is_taken_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        result = pricewire("serve", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        result = pricewire("serve", "--port", str(port))
     assert result.returncode != 0
-    assert "address already in use" in result.stderr
+    assert f"port {port} of 127.0.0.1 is taken: end what has it, or choose another by --port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_a_host_that_is_not_this_machine_is_said(host: str) -> None:
+    result = pricewire("serve", "--host", host, "--port", "0")
+    assert result.returncode != 0
+    assert f"--host {host}" in result.stderr
     assert "Traceback" not in result.stderr
 
 

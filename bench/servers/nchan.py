@@ -84,7 +84,13 @@ class Nchan(Peer):
         """Say so where nginx or the module is not installed."""
         if shutil.which("nginx") is None:
             return "nginx is not installed"
-        return None if _module().exists() else "nginx has no nchan module (Debian: libnginx-mod-nchan)"
+        if not _module().exists():
+            return "nginx has no nchan module (Debian: libnginx-mod-nchan)"
+        # With this module nginx insists on the folder that it was built with, whatever its configuration says.
+        bodies = _built_with("http-client-body-temp-path", "/var/lib/nginx/body")
+        if not bodies.exists() and not os.access(bodies.parent, os.W_OK):
+            return f"nginx has no {bodies}: `nginx -t`, once, as root, makes it"
+        return None
 
     def __init__(self, placement: Placement) -> None:
         super().__init__(placement)
@@ -191,6 +197,10 @@ class Nchan(Peer):
 
 
 def _module() -> Path:
+    return _built_with("modules-path", "/usr/lib/nginx/modules") / "ngx_nchan_module.so"
+
+
+def _built_with(option: str, default: str) -> Path:
     answer = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=True).stderr
-    match = re.search(r"--modules-path=(\S+)", answer)
-    return Path(match[1] if match else "/usr/lib/nginx/modules") / "ngx_nchan_module.so"
+    match = re.search(rf"--{option}=(\S+)", answer)
+    return Path(match[1] if match else default)

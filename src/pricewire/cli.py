@@ -23,7 +23,7 @@ from pricewire.market.feed import Feed, load_feed
 from pricewire.market.markets import Market
 from pricewire.market.replay import ReplayFeed
 from pricewire.market.simulated import SimulatedFeed
-from pricewire.options import check_file, check_port, check_span, check_tls
+from pricewire.options import check_address, check_file, check_port, check_span, check_tls
 from pricewire.recorder.record import record as record_ticks
 from pricewire.server.addresses import parse_network
 from pricewire.server.app import create_app
@@ -144,6 +144,7 @@ def serve(
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
     if tls_cert is not None and tls_key is not None:
         check_tls(tls_cert, tls_key)
+    check_address(host, port)
     limits = Limits(
         streams=max_streams,
         streams_per_address=max_streams_per_address,
