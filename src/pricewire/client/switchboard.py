@@ -20,6 +20,7 @@ from pricewire.client.inbox import Inbox, Start
 from pricewire.client.lanes import Lanes
 from pricewire.client.lineup import Lineup
 from pricewire.client.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.client.redaction import public_url
 from pricewire.client.report import OnError, OnState, Reporter
 from pricewire.client.routes import Route, pace_of
 from pricewire.client.tasks import finish
@@ -220,7 +221,7 @@ class Switchboard:
         if self._reader is None:
             if self._inboxes:
                 self._is_idle = False
-                self._reader = loop.create_task(self._run(), name=f"pricewire: read {self._stream_url}")
+                self._reader = loop.create_task(self._run(), name=f"pricewire: read {public_url(self._stream_url)}")
         elif not self._inboxes:
             self._is_idle = True
             if self._adjusting is not None:
@@ -228,7 +229,7 @@ class Switchboard:
             if self._source is not None:
                 self._source.close()
         elif self._adjusting is None and self._client is not None and self._adjuster.is_needed():
-            self._adjusting = loop.create_task(self._adjust(self._client), name=f"pricewire: change {self._stream_url}")
+            self._adjusting = loop.create_task(self._adjust(self._client), name=f"pricewire: change {public_url(self._stream_url)}")
 
     async def _run(self) -> None:
         """Read until nobody wants it any more, or there is no way on."""
