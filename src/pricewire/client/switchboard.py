@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx2
 import msgspec
 
+from pricewire.client.addresses import public_url
 from pricewire.client.adjuster import Adjuster
 from pricewire.client.changes import Changer, is_refusal
 from pricewire.client.conflation import Arrival, Lane, read_head
@@ -20,7 +21,6 @@ from pricewire.client.inbox import Inbox, Start
 from pricewire.client.lanes import Lanes
 from pricewire.client.lineup import Lineup
 from pricewire.client.reconnect import ConnectionState, ReconnectPolicy, State
-from pricewire.client.redaction import public_url
 from pricewire.client.report import OnError, OnState, Reporter
 from pricewire.client.routes import Route, pace_of
 from pricewire.client.tasks import finish
