@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from bench.decoder import read_httpx_sse, served_ticks
 from bench.machine import Placement
 from bench.report import Progress, Report, Table, ratio, thousands
-from pricewire.client.connect import connect
-from pricewire.client.reconnect import ReconnectPolicy
+from pricewire.client.stream.reconnect import ReconnectPolicy
+from pricewire.client.wire import connect
 from pricewire.errors import ReconnectExhausted
 
 SMALL = 100

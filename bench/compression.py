@@ -27,10 +27,10 @@ from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover, HandoverGzip
 from bench.servers.sse_starlette import SseStarlette, SseStarletteGzip
 from bench.workload import walks
-from pricewire.hub.coding import LEVEL, GzipGroup
+from pricewire.hub.compression import LEVEL, GzipGroup
 from pricewire.hub.event import Event, Form, envelope, plain
 from pricewire.protocol.messages import TickBody
-from pricewire.server.handover import ChunkedStream
+from pricewire.server.transport.handover import ChunkedStream
 
 KINDS: tuple[type[Peer], ...] = (Handover, HandoverGzip, SseStarlette, SseStarletteGzip, Nchan)
 

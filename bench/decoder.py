@@ -25,9 +25,9 @@ from bench.decoders.peers import DECODERS, Decode, objects_alone
 from bench.decoders.source import decoder_stream
 from bench.machine import ROOT, Placement
 from bench.report import Progress, Report, Table, ratio_of, thousands
-from pricewire.client.event_source import EventSource
-from pricewire.client.reconnect import ReconnectPolicy
-from pricewire.client.typed import TypedDecoder
+from pricewire.client.parsing import TypedDecoder
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.errors import ReconnectExhausted
 from pricewire.protocol.decoder import EventStreamDecoder
 from pricewire.protocol.messages import Envelope, Tick

@@ -16,11 +16,11 @@ from typing import Literal
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import shared_secret
-from pricewire.server.house import TradingSetup
-from pricewire.server.run import make_server
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.serve import make_server
 
 IMAGES = Path(__file__).with_name("images")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from pricewire.market.instruments import SimulatedInstrument
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.feeds.simulated.instruments import SimulatedInstrument
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
-from pricewire.server.run import make_server
+from pricewire.server.transport.serve import make_server
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from feeds import HandFeed
-from postgres import Postgres
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
-from pricewire.trading.store.address import parse_address
-from pricewire.trading.store.database import Database
-from pricewire.trading.store.migrate import migrate
-from serving import Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.store.address import parse_address
+from pricewire.store.database import Database
+from pricewire.store.migrate import migrate
+from support.feeds import HandFeed
+from support.postgres import Postgres
+from support.serving import Serving
 
 # A background shell, and many a CI runner, starts programs with these signals ignored, and their children inherit that: no test could
 # interrupt one. A handler is not inherited, so children begin with the defaults.

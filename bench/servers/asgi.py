@@ -18,7 +18,7 @@ import uvicorn
 
 from bench.servers.peer import Peer, PeerError
 from bench.workload import Load, topic_name
-from pricewire.server.types import Receive, Scope, Send
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
 
 HOST = "BENCH_HOST"
 """The environment variable that says which address to listen on."""

@@ -9,7 +9,7 @@ from bench.process import compile_c, no_compiler
 from bench.servers.peer import Peer, PeerError
 from bench.workload import TOPIC, ticks
 from pricewire.hub.event import Event, plain
-from pricewire.server.handover import ChunkedStream
+from pricewire.server.transport.handover import ChunkedStream
 
 SOURCE = Path(__file__).with_name("floor.c")
 

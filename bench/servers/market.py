@@ -9,12 +9,12 @@ from types import TracebackType
 
 from bench.machine import ROOT, Placement
 from bench.servers.peer import PeerError
-from pricewire.market.instruments import SimulatedInstrument
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.feeds.simulated.instruments import SimulatedInstrument
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
-from pricewire.server.run import make_server
+from pricewire.server.transport.serve import make_server
 
 LIMITS = Limits(topics_per_stream=1000)
 """Those of the server: a page shows more instruments here than one stream carries elsewhere."""

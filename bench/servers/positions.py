@@ -13,20 +13,20 @@ from urllib.parse import parse_qs
 from bench.machine import Placement
 from bench.servers.asgi import AsgiPeer, serve
 from pricewire.hub.hub import Hub
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.market import Market
-from pricewire.market.simulated import SimulatedFeed
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ContractsTopic, parse_topic
-from pricewire.server.event_stream import EventStream
-from pricewire.server.run import make_server
-from pricewire.server.types import Receive, Scope, Send
-from pricewire.trading.accounts import Accounts
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.serve import make_server
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
+from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
 from pricewire.trading.desk import Desk
-from pricewire.trading.ledger import Ledger
 from pricewire.trading.recovery import Recovered
-from pricewire.trading.store.database import Database
-from pricewire.trading.store.ticks import RecordedTicks
 
 INSTRUMENT = "R_100"
 

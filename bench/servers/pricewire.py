@@ -12,9 +12,9 @@ from bench.workload import TOPIC, ticks, timed_tick
 from pricewire.hub import flusher
 from pricewire.hub.event import plain
 from pricewire.hub.hub import Hub
-from pricewire.server.event_stream import EventStream
-from pricewire.server.run import make_server
-from pricewire.server.types import Receive, Scope, Send
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.serve import make_server
 
 
 class Handover(AsgiPeer):

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.servers.asgi import AsgiPeer, serve
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import shared_secret
-from pricewire.server.house import TradingSetup
-from pricewire.server.run import keep_from_collector, make_server
-from pricewire.server.types import Receive, Scope, Send
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.serve import keep_from_collector, make_server
 
 PROBE_S = 0.001
 

@@ -13,8 +13,8 @@ from sse_starlette.sse import EventSourceResponse
 
 from bench.servers.asgi import Application, AsgiPeer, plain_server, serve, topics_of
 from bench.workload import TOPIC, encoded_envelope, encoded_ticks
-from pricewire.hub.coding import LEVEL
-from pricewire.server.types import Message, Receive, Scope, Send
+from pricewire.hub.compression import LEVEL
+from pricewire.server.transport.asgi_types import Message, Receive, Scope, Send
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 

@@ -15,8 +15,8 @@ from bench.machine import ROOT, Placement
 from bench.servers.peer import PeerError
 from pricewire.server.auth.keys import local_key
 from pricewire.server.auth.tokens import Tokens
-from pricewire.trading.accounts import Accounts
-from pricewire.trading.store.database import Database
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
 
 SERVING = "Serving on http://127.0.0.1:"
 

@@ -6,7 +6,7 @@ from cyclopts import CycloptsError
 from cyclopts.config import Toml
 
 from fuzz.targets.files import as_file
-from pricewire.cli import app
+from pricewire.cli.main import app
 
 
 def check(data: bytes) -> None:

@@ -21,8 +21,8 @@ from fuzz.targets.answers import read_answers
 from pricewire.market.feed import make_tick
 from pricewire.protocol.messages import Instrument, Tick
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol, Handovers
 from pricewire.server.limits import Limits
+from pricewire.server.transport.handover import HandoverProtocol, Handovers
 
 GOLD = Instrument(id="GOLD", display_name="Gold", categories=["Commodities"], pip_size=2)
 

@@ -6,7 +6,7 @@ from fuzz.finding import expect
 from fuzz.source import Source
 from fuzz.targets.files import as_file
 from pricewire.errors import FeedError
-from pricewire.market.replay import ReplayFeed
+from pricewire.market.feeds.replay.feed import ReplayFeed
 
 ZONES = (None, "UTC", "-05:00", "Europe/Berlin")
 

@@ -13,13 +13,13 @@ Live trading data streamed over Server-Sent Events: the server and the Python cl
 """
 
 from pricewire import sync
+from pricewire.client.api.login import Login, log_in
+from pricewire.client.api.tokens import Credentials, Token
 from pricewire.client.callbacks import SSEConnection, create_sse_connection
-from pricewire.client.connect import Wire, connect
-from pricewire.client.event_source import EventSource
-from pricewire.client.login import Login, log_in
-from pricewire.client.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
-from pricewire.client.subscription import Subscription
-from pricewire.client.tokens import Credentials, Token
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.stream.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
+from pricewire.client.topics.subscription import Subscription
+from pricewire.client.wire import Wire, connect
 from pricewire.errors import (
     BufferOverflowError,
     CallbackError,
@@ -46,8 +46,8 @@ from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractDetails, ContractsBody, ProposalBody, Purchased, Sold
-from pricewire.server.event_stream import EventStream
-from pricewire.server.run import run
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.serve import run
 
 __all__ = [
     "BalanceBody",

@@ -1,5 +1,5 @@
 """`python -m pricewire` is `pricewire`."""
 
-from pricewire.cli import main
+from pricewire.cli.main import main
 
 main()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pricewire.server.handover import HandoverProtocol
+from pricewire.server.transport.handover import HandoverProtocol
 
 TRANSPORTS = {"handover": HandoverProtocol, "fallback": HttpToolsProtocol}
 

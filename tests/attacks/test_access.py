@@ -15,16 +15,16 @@ import httpx2
 import jwt
 import pytest
 
-from house import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.protocol.topics import AccountTopic, QuoteTopic
 from pricewire.server.app import create_app
 from pricewire.server.auth.passwords import Passwords, hash_password
 from pricewire.server.auth.tokens import READ, TRADE
-from pricewire.server.house import TradingSetup
-from pricewire.trading.accounts import Account
+from pricewire.server.services import TradingSetup
+from pricewire.store.accounts import Account
 from pricewire.trading.desk import Desk
-from serving import Serving
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
+from support.serving import Serving
 
 DeskTopic = QuoteTopic | AccountTopic
 

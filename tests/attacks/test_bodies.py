@@ -14,9 +14,9 @@ import pytest
 import pricewire.protocol.account_messages
 import pricewire.protocol.messages
 import pricewire.protocol.trading_messages
-from house import add_account, bearer, open_house, refused
-from pricewire.trading.accounts import Account
-from serving import Serving
+from pricewire.store.accounts import Account
+from support.app_server import add_account, bearer, open_house, refused
+from support.serving import Serving
 
 HISTORY = "/v1/market/instruments/ticks/history"
 BUY = "/v1/trading/contracts/buy"

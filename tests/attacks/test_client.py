@@ -19,10 +19,10 @@ import trustme
 
 import pricewire
 import pricewire.sync
-from client.raw_server import PATIENCE, RawConnection, RawServer, answer, hold, status, stream
-from client.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
-from pricewire.client.reconnect import ReconnectPolicy
+from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, ReconnectExhausted
+from support.raw_server import PATIENCE, RawConnection, RawServer, answer, hold, status, stream
+from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
 
 SECRETS = ("hushuser", "hushpass", "hushticket", "hushtoken", "hushcookie", "hushfragment")
 
@@ -102,7 +102,7 @@ async def test_streams_are_not_limited_to_the_size_of_a_pool() -> None:
 
 
 async def test_a_pool_of_the_users_that_is_exhausted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pricewire.client.request.TIMEOUTS", httpx2.Timeout(None, connect=PATIENCE, pool=0.05))
+    monkeypatch.setattr("pricewire.client.stream.request.TIMEOUTS", httpx2.Timeout(None, connect=PATIENCE, pool=0.05))
     client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1))
     async with RawServer(hold(b"data: a\n\n")) as server, client, pricewire.EventSource(server.url, http_client=client) as first:
         await anext(first)

@@ -14,12 +14,12 @@ import pytest
 import trustme
 import uvicorn
 
-from feeds import HandFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
 from pricewire.server.limits import Limits
-from pricewire.server.run import Server
-from serving import Reader, Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.serve import Server
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
 
 FEW = 20
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 50

@@ -15,10 +15,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from house import Events, add_account, bearer, open_house
 from pricewire.server.limits import Limits
-from pricewire.trading.accounts import Account
-from serving import Reader, Serving
+from pricewire.store.accounts import Account
+from support.app_server import Events, add_account, bearer, open_house
+from support.serving import Reader, Serving
 
 OpenServer = Callable[..., Any]
 

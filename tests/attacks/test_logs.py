@@ -23,13 +23,13 @@ import pytest
 from litestar import get
 from litestar.params import FromPath
 
-from house import KEY, RULES, add_account, bearer
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.house import TradingSetup
 from pricewire.server.logs import JSONFormatter, PlainFormatter
-from pricewire.trading.accounts import Account
-from serving import Serving
+from pricewire.server.services import TradingSetup
+from pricewire.store.accounts import Account
+from support.app_server import KEY, RULES, add_account, bearer
+from support.serving import Serving
 
 EVIL = "x\x1b]0;owned\x07\x1b[2J\r\n12:00:00 ERROR feigned\u2028\x9b31m\x7f\u202eend\x08"
 """Sets a terminal's title, clears it, begins a line, and has what follows run backwards."""

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pricewire.errors import PricewireError
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
 from pricewire.server.host_names import accepted_names
-from serving import Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from support.serving import Serving
 
 PATHS = ("/", "/healthz", "/metrics", "/schema", "/sse?topic=ticks:R_100", "/v1/market/instruments", "/no/such/path")
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from house import add_account, bearer, open_house
 from pricewire.protocol.messages import MAX_MESSAGE
-from pricewire.trading.accounts import Account
-from serving import Reader, Serving
+from pricewire.store.accounts import Account
+from support.app_server import add_account, bearer, open_house
+from support.serving import Reader, Serving
 
 BUY = "/v1/trading/contracts/buy"
 

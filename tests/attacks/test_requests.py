@@ -18,10 +18,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from house import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused
 from pricewire.server.auth.tokens import READ, TokenRules, Tokens
-from pricewire.trading.accounts import Account
-from serving import Reader, Serving
+from pricewire.store.accounts import Account
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused
+from support.serving import Reader, Serving
 
 BUY = "/v1/trading/contracts/buy"
 

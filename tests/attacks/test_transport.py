@@ -17,17 +17,17 @@ import httpx2
 import pytest
 import uvicorn
 
-from feeds import HandFeed
-from house import Events, add_account, bearer, open_house, refused
-from pricewire.hub.farewell import encode_error
+from pricewire.protocol.stream_end import encode_error
 from pricewire.protocol.topics import Topic
 from pricewire.server.app import create_app
-from pricewire.server.auth.guard import Visitor
-from pricewire.server.entrance import Entrance
-from pricewire.server.handover import HandoverProtocol
+from pricewire.server.auth.dependencies import Visitor
 from pricewire.server.limits import Limits
-from pricewire.server.run import Server
-from serving import Reader, Serving
+from pricewire.server.stream_opener import Entrance
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.serve import Server
+from support.app_server import Events, add_account, bearer, open_house, refused
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
 
 NOON = 1_800_014_400_000
 LIMITS = Limits(request_seconds=0.3, streams_per_address=20, connections_per_address=20)
@@ -147,7 +147,7 @@ def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFe
         for attacker in attackers:
             with attacker:
                 assert attacker.is_closed()
-    warnings = [record.getMessage() for record in caplog.records if record.name == "pricewire.server.connections"]
+    warnings = [record.getMessage() for record in caplog.records if record.name == "pricewire.server.transport.connections"]
     assert len(warnings) == 1
     assert "one address has 20 connections" in warnings[0]
 

@@ -25,8 +25,8 @@ from bench.servers.sse_starlette import SseStarlette
 from bench.workload import Load, choices
 
 from bench import compression, idle, slow_link, slow_readers, storm, trading_floor
-from pricewire.hub.coding import GzipGroup, GzipStream
-from pricewire.server.handover import ChunkedStream
+from pricewire.hub.compression import GzipGroup, GzipStream
+from pricewire.server.transport.handover import ChunkedStream
 
 ANYWHERE = Placement(None, None)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from browsers.engines import Chromium, Engine, Firefox, WebKit
+from support.engines import Chromium, Engine, Firefox, WebKit
 
 ENGINES: dict[str, type[Chromium | Firefox | WebKit]] = {"chromium": Chromium, "firefox": Firefox, "webkit": WebKit}
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from browsers.engines import Engine
-from browsers.stage import Answer, Stage
+from support.engines import Engine
+from support.script_server import Answer, Stage
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/event_stream.json").read_text())
 

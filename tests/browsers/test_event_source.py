@@ -18,13 +18,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from browsers.engines import Engine
-from pricewire.hub.farewell import encode_error
 from pricewire.hub.hub import Hub
-from pricewire.server.event_stream import EventStream
-from pricewire.server.handover import HandoverProtocol
-from pricewire.server.run import Server
-from serving import Reader, Serving, unchunk
+from pricewire.protocol.stream_end import encode_error
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.serve import Server
+from support.engines import Engine
+from support.serving import Reader, Serving, unchunk
 
 SERVERS: dict[str, dict[str, Any]] = {
     "handover": {"http": HandoverProtocol, "server_class": Server},

@@ -11,10 +11,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from browsers.engines import PATIENCE, find
-from browsers.stage import Stage
-from feeds import HandFeed
-from serving import Serving
+from support.engines import PATIENCE, find
+from support.feeds import HandFeed
+from support.script_server import Stage
+from support.serving import Serving
 
 WEB = Path(__file__).parents[2] / "web"
 

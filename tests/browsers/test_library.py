@@ -12,16 +12,16 @@ from typing import Any
 import jwt
 import pytest
 
-from browsers.engines import Engine
-from browsers.stage import Answer, Stage
-from browsers.wire import Wire
-from feeds import HandFeed
-from house import KEY, RULES, TOKENS, add_account
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
-from pricewire.server.house import TradingSetup
-from serving import Serving
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from support.app_server import KEY, RULES, TOKENS, add_account
+from support.cut_wire import Wire
+from support.engines import Engine
+from support.feeds import HandFeed
+from support.script_server import Answer, Stage
+from support.serving import Serving
 
 STREAM = {"Content-Type": "text/event-stream", "Pricewire-Heartbeat": "0.2"}
 

@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
+from client.test_wire import CANDLE_EVENT
+from client.topics.test_subscription import tick_event
 from pricewire.client.callbacks import create_sse_connection, running
-from pricewire.client.reconnect import State
+from pricewire.client.stream.reconnect import State
 from pricewire.errors import CallbackError, ClientError, DecodeError, HTTPStatusError, ReconnectExhausted
 from pricewire.protocol.messages import Candle, Envelope, InstrumentPrice, Tick
-from serving import Serving
-
-from .raw_server import PATIENCE, RawServer, hold, status, stream
-from .test_connect import CANDLE_EVENT
-from .test_subscription import tick_event
+from support.raw_server import PATIENCE, RawServer, hold, status, stream
+from support.serving import Serving
 
 PRICE = b'data: {"instrument_id":"R_100","bid":1.5,"ask":2,"timestamp":"2026-03-04T05:06:07Z"}\n\n'
 

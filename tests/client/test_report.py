@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from pricewire.client.reconnect import ConnectionState, State
 from pricewire.client.report import Reporter
+from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.errors import CallbackError, ClientError, ConnectError
 
 CAUSE = ConnectError("http://example.com/", "lost")

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pricewire.market.replay import ReplayFeed
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import local_key
-from pricewire.server.handover import HandoverProtocol
-from pricewire.server.house import TradingSetup
-from serving import Serving
-
-from .blocks import SERVER, Block, read
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from support.doc_blocks import SERVER, Block, read
+from support.serving import Serving
 
 Place = Callable[[Block], Path]
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pricewire.market.replay import ReplayFeed
-from serving import Reader, Serving
+from pricewire.market.feeds.replay.feed import ReplayFeed
+from support.doc_blocks import APPLICATION, BLOCKS, PATH, SERVER, Block, Program, blocks, read
+from support.serving import Reader, Serving
 
-from .blocks import APPLICATION, BLOCKS, PATH, SERVER, Block, Program, blocks, read
 from .conftest import Place
 
 ENOUGH = 3

@@ -15,9 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import pricewire
-from serving import Serving
-
-from .blocks import FENCE, PAGES, ROOT
+from support.doc_blocks import FENCE, PAGES, ROOT
+from support.serving import Serving
 
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from house import KEY, RULES
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.house import TradingSetup
-from serving import Serving
-
-from .blocks import ROOT, SERVER, Block, blocks
+from pricewire.server.services import TradingSetup
+from support.app_server import KEY, RULES
+from support.doc_blocks import ROOT, SERVER, Block, blocks
+from support.serving import Serving
 
 WEB = ROOT / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

@@ -14,13 +14,13 @@ import pytest
 import uvicorn
 
 from pricewire.hub.hub import Hub
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import local_key
-from pricewire.server.handover import ChunkedStream, HandoverProtocol
-from pricewire.server.house import TradingSetup
-from pricewire.server.run import Server
-from serving import Reader, Serving
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import ChunkedStream, HandoverProtocol
+from pricewire.server.transport.serve import Server
+from support.serving import Reader, Serving
 
 SERVERS: dict[str, dict[str, Any]] = {
     "handover": {"http": HandoverProtocol, "server_class": Server},

@@ -9,12 +9,12 @@ from unittest import mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.clock import advance, run
-from hub.recorder import Recorder
 from pricewire.hub import flusher
 from pricewire.hub.hub import Hub, Outcome
 from pricewire.hub.log import LogLimits
 from pricewire.protocol.decoder import ServerSentEvent
+from support.manual_loop import advance, run
+from support.recorder import Recorder
 
 TOPICS = ("a", "b", "c")
 PACES = (0.0, 0.1, 0.25)

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from hub.recorder import Recorder
 from pricewire.hub.drain import drain
 from pricewire.hub.hub import Hub
+from support.recorder import Recorder
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.3])

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.clock import advance, run
-from hub.recorder import Recorder
 from hub.test_accounts import CHOSEN, PACES, TOPICS, WANTED, Play
 from pricewire.hub import flusher
-from pricewire.hub.coding import GzipGroup, PlainGroup
+from pricewire.hub.compression import GzipGroup, PlainGroup
 from pricewire.hub.drain import drain
 from pricewire.hub.event import Event, envelope
-from pricewire.hub.farewell import encode_error
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream
+from pricewire.protocol.stream_end import encode_error
+from support.manual_loop import advance, run
+from support.recorder import Recorder
 
 CALLS = ("write", "end", "abort", "unsent", "under_way", "piles_up", "queues", "frame", "form", "on_close")
 """What a hub calls of a stream's, and what can raise."""

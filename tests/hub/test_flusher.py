@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from hub.clock import advance, run, running_loop
-from hub.recorder import Recorder
 from pricewire.hub import flusher
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL, TURNS
 from pricewire.hub.hub import Hub
+from support.manual_loop import advance, run, running_loop
+from support.recorder import Recorder
 
 STREAMS = 100
 

@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from hub.recorder import Recorder
 from pricewire.hub.event import Event, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub, Outcome, Start
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Subscription
+from support.recorder import Recorder
 
 
 async def turn() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from pricewire.errors import FeedError
 from pricewire.market.feed import FeedWithHistory, load_feed, make_tick
+from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.market import Market
-from pricewire.market.replay import ReplayFeed
-from pricewire.market.simulated import SimulatedFeed
 from pricewire.protocol.messages import Instrument, Tick
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from market.fakes import START_MS, START_NS, FakeClock, ScriptedFeed, Step, running, settle
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
 from pricewire.market.feed import PastTicks
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.market import Market
-from pricewire.market.simulated import SimulatedFeed
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic
+from support.fake_market import START_MS, START_NS, FakeClock, ScriptedFeed, Step, running, settle
 
 X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=1)
 Y = Instrument(id="Y", display_name="Y", categories=["Forex"], pip_size=1)

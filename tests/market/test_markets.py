@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pricewire.market.instruments import SIMULATED
+from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.markets import market_of_pair
 
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from market.fakes import FakeClock, ScriptedFeed, Step, settle
 from pricewire.market.clock import SystemClock
 from pricewire.market.feed import Feed
 from pricewire.market.supervisor import Supervisor
 from pricewire.protocol.messages import Instrument, Tick
+from support.fake_market import FakeClock, ScriptedFeed, Step, settle
 
 X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=0)
 BROKEN = ConnectionError("refused")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from page.pit import PATIENCE, Pit, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
+from support.page_server import PATIENCE, Pit, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 

@@ -9,10 +9,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from house import RULES, TOKENS
-from page.pit import INSTRUMENT, PLACE, Pit, ask_for, balance, buy, log_in, offer, open_pit, positions, send_login, wait_for_state
-from page.proxy import Proxy
 from pricewire.protocol.messages import Instrument
+from support.app_server import RULES, TOKENS
+from support.page_server import (
+    INSTRUMENT,
+    PLACE,
+    Pit,
+    ask_for,
+    balance,
+    buy,
+    log_in,
+    offer,
+    open_pit,
+    positions,
+    send_login,
+    wait_for_state,
+)
+from support.proxy import Proxy
 
 HEARTBEAT = 2.0
 """In seconds: after twice as much of silence the page takes the connection for lost."""

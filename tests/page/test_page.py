@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from page.pit import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
-from serving import Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from support.page_server import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
+from support.serving import Serving
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from page.pit import Pit, amount, ask_for, balance, buy, log_in, offer, positions, show_closed, wait_for_entry, wait_for_state
+from support.page_server import Pit, amount, ask_for, balance, buy, log_in, offer, positions, show_closed, wait_for_entry, wait_for_state
 
 
 def test_a_contract_from_log_in_to_settlement(pit: Pit, page: Page) -> None:

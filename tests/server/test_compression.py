@@ -28,15 +28,15 @@ from starlette.routing import Route
 
 import pricewire
 from pricewire.errors import ClientError
-from pricewire.hub.farewell import encode_error
 from pricewire.hub.hub import Hub
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 from pricewire.protocol.encoder import HEARTBEAT
 from pricewire.protocol.messages import TickBody
-from pricewire.server.event_stream import EventStream
-from pricewire.server.handover import HandoverProtocol
-from pricewire.server.run import Server
-from serving import Reader, Serving, unchunk
+from pricewire.protocol.stream_end import encode_error
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.serve import Server
+from support.serving import Reader, Serving, unchunk
 
 PATIENCE = 60.0
 """How long a client may wait for anything, in seconds; the machines that run this are slow."""

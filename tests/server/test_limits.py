@@ -18,15 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from feeds import HandFeed
 from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
-from pricewire.server.addresses import Network, parse_network
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
+from pricewire.server.client_address import Network, parse_network
 from pricewire.server.limits import MAX_RETRY_AFTER, Admission, Limits, Place, Tally, TokenBucket
-from serving import Reader, Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
 
 STREAM = "/sse?topic=ticks:GOLD"
 

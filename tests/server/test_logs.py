@@ -19,14 +19,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from feeds import HandFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import local_key
 from pricewire.server.auth.tokens import Tokens
-from pricewire.server.handover import HandoverProtocol
 from pricewire.server.limits import Limits
 from pricewire.server.logs import REPORT_INTERVAL, JSONFormatter, PlainFormatter, Report, configure_logging
-from serving import Reader, Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
 
 logger = logging.getLogger("pricewire.test")
 

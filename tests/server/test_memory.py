@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import Reader
-from test_cli import served
+from cli.test_main import served
+from support.serving import Reader
 
 READERS = 1000
 TOPICS = "&".join(f"topic=ticks:{name}" for name in ("R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V", "1HZ100V"))

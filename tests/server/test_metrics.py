@@ -13,12 +13,12 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from feeds import HandFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
 from pricewire.server.limits import Limits
 from pricewire.server.metrics import DELAY_INTERVAL, LoopDelay
-from serving import Reader, Serving
+from pricewire.server.transport.handover import HandoverProtocol
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NOON = 1_800_014_400_000

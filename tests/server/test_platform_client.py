@@ -22,12 +22,12 @@ import httpx2
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from house import HASH, KEY, PASSWORD, RULES, TOKENS, add_account, with_accounts
-from pricewire.market.simulated import SimulatedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.handover import HandoverProtocol
-from pricewire.server.house import TradingSetup
-from serving import Reader, Serving, unchunk
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from support.app_server import HASH, KEY, PASSWORD, RULES, TOKENS, add_account, with_accounts
+from support.serving import Reader, Serving, unchunk
 
 ACCOUNT = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 """What the front end was built with."""

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
-from house import TOKENS, add_account, bearer, open_house
-from pricewire.trading.accounts import Account
-from serving import Serving
+from pricewire.store.accounts import Account
+from support.app_server import TOKENS, add_account, bearer, open_house
+from support.serving import Serving
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

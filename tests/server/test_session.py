@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from house import Events, add_account, log_in, open_house
+from support.app_server import Events, add_account, log_in, open_house
 
 BUY = "/v1/trading/contracts/buy"
 SELL = "/v1/trading/contracts/sell"

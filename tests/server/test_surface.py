@@ -11,11 +11,11 @@ import httpx2
 import jwt
 import pytest
 
-from feeds import HandFeed
-from house import PASSWORD, TOKENS, Events, add_account, bearer, open_house, refused
-from pricewire.market.simulated import SimulatedFeed
-from pricewire.trading.accounts import Account
-from serving import Serving
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.store.accounts import Account
+from support.app_server import PASSWORD, TOKENS, Events, add_account, bearer, open_house, refused
+from support.feeds import HandFeed
+from support.serving import Serving
 
 Check = Callable[[Any], bool]
 Shape = Any

@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from feeds import GOLD
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody
 from pricewire.trading.book import Book
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer, parse_duration
+from pricewire.trading.offers import make_offer
 from pricewire.trading.pricing import YEAR_MS, above_probability
 from pricewire.trading.products import Products
-from pricewire.trading.proposals import make_offer
-from trading.contract_maker import BUY_TIME, tick
-from trading.test_proposals import SPOT
+from support.contract_maker import BUY_TIME, tick
+from support.feeds import GOLD
+from trading.test_offers import SPOT
 
 
 def offer(text: str) -> PayoutOffer:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pricewire.trading.accounts import Account
+from pricewire.store.accounts import Account
 from pricewire.trading.contracts import (
     TICKS_PATIENCE_MS,
     Contract,
@@ -23,7 +23,7 @@ from pricewire.trading.contracts import (
     settle,
     touch,
 )
-from trading.contract_maker import BUY_TIME, make_contract, tick
+from support.contract_maker import BUY_TIME, make_contract, tick
 
 ACCOUNT = Account(id="a", uuid="1", type="demo", group="default", status="active", currency="USD", balance=Decimal(0), password_hash=None)
 

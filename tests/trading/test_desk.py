@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from market.fakes import START_MS
 from pricewire.errors import (
     AccountError,
     ContractNotSellableError,
@@ -24,12 +23,13 @@ from pricewire.errors import (
     UnknownInstrumentError,
 )
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
+from pricewire.store.database import Database
+from pricewire.store.ledger import Bought, Closed, Ledger, Purchase
 from pricewire.trading.contracts import Contract
-from pricewire.trading.ledger import Bought, Closed, Ledger, Purchase
 from pricewire.trading.settlement import RETRY_S
-from pricewire.trading.store.database import Database
-from trading.books import check_books
-from trading.floor import Floor, open_account, order
+from support.fake_market import START_MS
+from support.ledger_rules import check_books
+from support.trading_env import Floor, open_account, order
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from pricewire.trading.accounts import Accounts
-from pricewire.trading.ledger import Ledger
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
+from pricewire.store.tables import idempotency_keys
+from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.recovery import recover
-from pricewire.trading.store.database import Database
-from pricewire.trading.store.tables import idempotency_keys
-from pricewire.trading.store.ticks import RecordedTicks
-from trading.books import check_books
+from support.ledger_rules import check_books
 
 SOURCES = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("trade_until_killed.py")
+SCRIPT = SOURCES / "tests/support/trade_until_killed.py"
 KILLS = {True: 25, False: 8}
 """How often, of an SQLite file and of a PostgreSQL server's client."""
 

@@ -16,7 +16,7 @@ from pricewire.trading.contracts import Contract
 from pricewire.trading.positions import Positions
 from pricewire.trading.pricing import YEAR_MS, above_probability, bid_units, touch_probability
 from pricewire.trading.recovery import decide
-from trading.contract_maker import BUY_TIME, make_contract, tick
+from support.contract_maker import BUY_TIME, make_contract, tick
 from trading.test_contracts import ACCOUNT
 
 SIDES = [

@@ -7,17 +7,17 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from feeds import GOLD
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody, PurchaseDetails, PurchaseRequest, Variant
 from pricewire.trading.book import Book
 from pricewire.trading.contracts import Contract, enter
+from pricewire.trading.offers import make_offer
 from pricewire.trading.products import Products
-from pricewire.trading.proposals import make_offer
 from pricewire.trading.purchase import check_slippage, digest, make_contract
-from trading.contract_maker import BUY_TIME, tick
+from support.contract_maker import BUY_TIME, tick
+from support.feeds import GOLD
 
 
 def buy(text: str, variant: Variant, *, spot: Tick | None = None, now_ms: int = BUY_TIME + 300, currency: str = "USD") -> Contract:

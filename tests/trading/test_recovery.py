@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricewire.protocol.messages import Tick
-from pricewire.trading.accounts import Account, Accounts
+from pricewire.store.accounts import Account, Accounts
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
+from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, is_entry, reaches, settle, touch
-from pricewire.trading.ledger import Ledger
 from pricewire.trading.recovery import decide, recover
-from pricewire.trading.store.database import Database
-from pricewire.trading.store.ticks import RecordedTicks
-from trading.books import check_books
-from trading.contract_maker import BUY_TIME, make_contract, make_purchase, tick
+from support.contract_maker import BUY_TIME, make_contract, make_purchase, tick
+from support.ledger_rules import check_books
 
 ACCOUNT = Account(
     id="alice", uuid="u", type="demo", group="default", status="active", currency="USD", balance=Decimal(0), password_hash=None

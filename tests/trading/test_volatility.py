@@ -9,7 +9,7 @@ import pytest
 
 from pricewire.protocol.messages import Tick
 from pricewire.trading.volatility import BOUNDS, LEAST_CHANGES, Volatility
-from trading.contract_maker import BUY_TIME
+from support.contract_maker import BUY_TIME
 
 
 def ticks(volatility: float, count: int, steps_ms: list[int]) -> list[Tick]:

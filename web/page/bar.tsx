@@ -1,10 +1,10 @@
+import { leaveSession, type Session, useSession } from './account/session.js'
 import { formatMoney } from './format.js'
 import type { Theme } from './hooks.js'
 import { Icon } from './icons.js'
+import { Meter } from './inspector/meter.js'
 import { useBalance } from './live.js'
-import { Meter } from './meter.js'
-import { Flashing } from './price.js'
-import { leaveSession, type Session, useSession } from './session.js'
+import { Flashing } from './markets/price.js'
 import { Status } from './status.js'
 
 interface BarProps {

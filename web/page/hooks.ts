@@ -3,7 +3,7 @@ import type { Instrument } from '../src/pricewire.js'
 import { fetchInstruments } from './api.js'
 import { RequestError } from './requests.js'
 import { useStore } from './server.js'
-import { fetchProducts, type Product } from './trading.js'
+import { fetchProducts, type Product } from './trade/trading.js'
 
 /** Returns the time in milliseconds, renewed every second while it is wanted. */
 export function useNow(isWanted: boolean): number {

@@ -1,11 +1,11 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react'
 import type { Balance, Contract, ProposalVariant } from '../src/pricewire.js'
 import { useBalanceSSE, usePositionsSSE, useProposalSSE } from '../src/react.js'
+import type { Session } from './account/session.js'
+import { sentence } from './error_text.js'
 import { useServer, useStore } from './server.js'
-import type { Session } from './session.js'
-import type { Terms } from './ticket_rules.js'
-import type { ClosedContracts } from './trading.js'
-import { sentence } from './words.js'
+import type { Terms } from './trade/ticket_rules.js'
+import type { ClosedContracts } from './trade/trading.js'
 
 /** The live price of what the ticket asks for. */
 export interface Proposal {

@@ -7,8 +7,8 @@ import {
   type TopicStore,
 } from '../src/pricewire.js'
 import { usePricewireState } from '../src/react.js'
-import { endSession, useSession } from './session.js'
-import { tap } from './wire_tap.js'
+import { endSession, useSession } from './account/session.js'
+import { tap } from './inspector/wire_tap.js'
 
 /**
  * The page is left open for days: it never gives up, and looks often enough that a restarted server is back within seconds. It has a connection

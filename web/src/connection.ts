@@ -3,7 +3,7 @@ import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { ContractPriceResponse, Envelope, ErrorBody, InstrumentPrice } from './messages.js'
 import { type NetworkInformation, networkInterval } from './pace.js'
 import { SSEError } from './problem.js'
-import { prolong } from './prolongation.js'
+import { prolong } from './renewal.js'
 import { call } from './report.js'
 import { type Token, toCredentials } from './tokens.js'
 

@@ -2,8 +2,8 @@ import { CLOSED } from './base_store.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
 import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { Envelope } from './messages.js'
+import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
 import { type Problem, SSEError } from './problem.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './shared.js'
 import { claimsOf, toCredentials } from './tokens.js'
 
 /** How often a leading tab shows that it is alive, in milliseconds. */

@@ -1,5 +1,5 @@
 import type { ServerOptions } from './connection.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './shared.js'
+import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
 
 /** Shares a connection with other tabs where the browser can; the code for that is fetched when the first topic is wanted. */
 export class LazyTabs implements TopicLink {

@@ -1,8 +1,8 @@
 import { addTo, BaseStore, emit } from './base_store.js'
 import type { ServerOptions } from './connection.js'
 import type { Envelope } from './messages.js'
+import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
 import type { SSEError } from './problem.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './shared.js'
 
 /** What is known of a topic. A new object with every change, so that two of them can be compared by identity. */
 export interface TopicState {

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from pricewire.client.addresses import check_url
+from pricewire.client.api.tokens import Token
 from pricewire.client.arguments import check_callbacks, check_type
-from pricewire.client.connect import stream_url
-from pricewire.client.event_source import EventSource
-from pricewire.client.reconnect import ConnectionState
+from pricewire.client.parsing import EnvelopeDecoder, TypedDecoder
 from pricewire.client.report import OnError, OnOpen, OnState, Reporter
-from pricewire.client.tokens import Token
-from pricewire.client.typed import EnvelopeDecoder, TypedDecoder
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.stream.reconnect import ConnectionState
+from pricewire.client.urls import check_url
+from pricewire.client.wire import stream_url
 from pricewire.errors import ClientError, DecodeError
 from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import InstrumentPrice

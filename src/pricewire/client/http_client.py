@@ -10,9 +10,9 @@ import urllib.request
 
 import httpx2
 
-from pricewire.client.addresses import public_url
 from pricewire.client.arguments import check_type
-from pricewire.client.request import TIMEOUTS
+from pricewire.client.stream.request import TIMEOUTS
+from pricewire.client.urls import public_url
 from pricewire.errors import ConnectError
 
 certificates: dict[tuple[str | None, str | None], ssl.SSLContext] = {}

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 
 import httpx2
 
-from pricewire.client.addresses import public_url
+from pricewire.client.urls import public_url
 
 _is_ours: ContextVar[bool] = ContextVar("pricewire_request", default=False)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from pricewire.client.arguments import check_callbacks
-from pricewire.client.reconnect import ConnectionState, State
+from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.errors import CallbackError, ClientError
 from pricewire.protocol.decoder import ServerSentEvent
 

@@ -6,8 +6,8 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from pricewire.hub.farewell import encode_error
 from pricewire.hub.hub import Hub
+from pricewire.protocol.stream_end import encode_error
 
 STEP = 0.05
 """How often streams are ended meanwhile, in seconds."""

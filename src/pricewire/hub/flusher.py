@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from pricewire.hub.congestion import SlowLane
 from pricewire.hub.counters import Counters
-from pricewire.hub.farewell import Farewell, encode_error
-from pricewire.hub.paced import PacedGroup, Round
+from pricewire.hub.paced_group import PacedGroup, Round
 from pricewire.hub.pacer import Pacer
-from pricewire.hub.slow_lane import SlowLane
 from pricewire.hub.streams import Group, Stream
 from pricewire.protocol.encoder import HEARTBEAT
+from pricewire.protocol.stream_end import Farewell, encode_error
 
 logger = logging.getLogger(__name__)
 

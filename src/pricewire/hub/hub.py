@@ -15,12 +15,12 @@ import msgspec
 
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Notice
-from pricewire.hub.farewell import Farewell, encode_error
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.log import LogLimits, TopicLog
-from pricewire.hub.paced import PacedGroup
+from pricewire.hub.paced_group import PacedGroup
 from pricewire.hub.streams import Frame, Group, Lag, Stream, Subscription, Topic, encode, in_order
 from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.stream_end import Farewell, encode_error
 
 logger = logging.getLogger(__name__)
 

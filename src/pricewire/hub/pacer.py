@@ -7,7 +7,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 
-from pricewire.hub.paced import PacedGroup
+from pricewire.hub.paced_group import PacedGroup
 
 CROWD = 300
 """From so many streams on, the other groups are flushed in the loop's next turn: these keep it for some milliseconds."""

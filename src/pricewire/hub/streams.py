@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from pricewire.hub.coding import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
+from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Form, Notice, envelope
 from pricewire.hub.log import TopicLog

@@ -12,9 +12,9 @@ from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
 from pricewire.market.history import SelectedTicks, put_in
+from pricewire.market.instrument_state import Quotes, SelectedCandles
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
-from pricewire.market.quotes import Quotes, SelectedCandles
 from pricewire.market.supervisor import Supervisor
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity

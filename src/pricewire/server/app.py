@@ -16,30 +16,30 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Scope
 
 from pricewire.market.feed import Feed
-from pricewire.server.accounts import give_ticket, list_accounts, log_in, log_out
-from pricewire.server.addresses import Network
-from pricewire.server.auth.authority import Authority
-from pricewire.server.auth.guard import VISITORS, refuse_token_in_address
+from pricewire.server.auth.dependencies import VISITORS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
-from pricewire.server.changes import change_stream
-from pricewire.server.entrance import Entrance
-from pricewire.server.event_stream import EXPOSED_HEADERS
-from pricewire.server.health import liveness, readiness
+from pricewire.server.auth.service import Authority
+from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
-from pricewire.server.house import House, TradingSetup
+from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
-from pricewire.server.page import page_routes
-from pricewire.server.prices import Prices
-from pricewire.server.problems import EXCEPTION_HANDLERS, is_refusal
+from pricewire.server.publisher import Prices
 from pricewire.server.request_rate import RequestRate
-from pricewire.server.requests import candles_history, list_instruments, ticks_history
-from pricewire.server.selection import provide_selection
-from pricewire.server.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
+from pricewire.server.routes.health import liveness, readiness
+from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
+from pricewire.server.routes.page import page_routes
+from pricewire.server.routes.stream_changes import change_stream
+from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
+from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
+from pricewire.server.services import House, TradingSetup
+from pricewire.server.stream_opener import Entrance
+from pricewire.server.stream_query import provide_selection
 from pricewire.server.strict_request import StrictRequest
-from pricewire.server.trading import buy, list_products, sell, show_balance, show_product
-from pricewire.server.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
+from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]

@@ -16,7 +16,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pricewire.errors import PricewireError
-from pricewire.server.problems import send_problem
+from pricewire.server.http_errors import send_problem
 
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9._-]{1,255}))(?::[0-9]{0,5})?")
 """What `Host` can be. Source: RFC 9110, section 7.2."""

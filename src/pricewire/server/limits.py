@@ -13,7 +13,7 @@ from typing import Any
 
 from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.protocol.topics import is_quote
-from pricewire.server.addresses import Address, Network, client_address, household
+from pricewire.server.client_address import Address, Network, client_address, household
 from pricewire.server.rates import AddressRates, LiveQuotes
 
 if sys.platform != "win32":

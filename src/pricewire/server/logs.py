@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from pricewire.server.event_stream import EventStream
+from pricewire.server.transport.event_stream import EventStream
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from pricewire.hub.hub import Hub
-from pricewire.server.handover import EXTENSION, Handover
 from pricewire.server.limits import Admission
-from pricewire.server.types import Scope
+from pricewire.server.transport.asgi_types import Scope
+from pricewire.server.transport.handover import EXTENSION, Handover
 
 ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""

@@ -6,8 +6,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pricewire.errors import StreamRefusedError
+from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Admission
-from pricewire.server.problems import send_problem
 
 
 class RequestRate:

@@ -10,12 +10,12 @@ import msgspec
 
 from pricewire.protocol.messages import Instrument, Tick
 from pricewire.protocol.trading_messages import Amount, ContractPrice, ProposalBody, TickPoint
-from pricewire.trading.bodies import TICK_STREAM, tick_point
 from pricewire.trading.columns import Columns
 from pricewire.trading.contract_price import PayoutOffer, contract_price
 from pricewire.trading.contracts import Contract
+from pricewire.trading.messages import TICK_STREAM, tick_point
+from pricewire.trading.offers import Offer, proposal_body
 from pricewire.trading.positions import Happened, Positions
-from pricewire.trading.proposals import Offer, proposal_body
 from pricewire.trading.quotes import QUOTE_COLUMNS, Priced, price_one, price_quotes
 from pricewire.trading.volatility import Volatility
 

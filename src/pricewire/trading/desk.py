@@ -30,23 +30,23 @@ from pricewire.protocol.trading_messages import (
     PurchaseRequest,
     Sold,
 )
-from pricewire.trading.accounts import Accounts
-from pricewire.trading.announcer import CLOSED_LIMIT, Announcer, Publish
-from pricewire.trading.bodies import first_bid, purchased, sold
+from pricewire.store.accounts import Accounts
+from pricewire.store.ledger import ClosedPage, Ledger, Purchase
+from pricewire.store.ticks import RecordedTicks
+from pricewire.trading.account_events import CLOSED_LIMIT, Announcer, Publish
+from pricewire.trading.account_state import Held, Holder, Holders
 from pricewire.trading.book import Book
-from pricewire.trading.books import PAST_TICKS, Books
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer
 from pricewire.trading.contracts import Contract, sell
-from pricewire.trading.holders import Held, Holder, Holders
-from pricewire.trading.ledger import ClosedPage, Ledger, Purchase
+from pricewire.trading.instrument_books import PAST_TICKS, Books
+from pricewire.trading.messages import first_bid, purchased, sold
 from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_units
+from pricewire.trading.offers import Offer, make_offer, requested
 from pricewire.trading.products import Products
-from pricewire.trading.proposals import Offer, make_offer, requested
 from pricewire.trading.purchase import check_slippage, digest, make_contract
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
 from pricewire.trading.settlement import Settlement
-from pricewire.trading.store.ticks import RecordedTicks
 
 Answer = TypeVar("Answer")
 

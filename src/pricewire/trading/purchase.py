@@ -13,9 +13,9 @@ from pricewire.protocol.numbers import read_number, shortest
 from pricewire.protocol.trading_messages import PurchaseRequest, Variant
 from pricewire.trading.contracts import Contract
 from pricewire.trading.money import from_units, to_text, to_units
+from pricewire.trading.offers import Offer
 from pricewire.trading.pricing import payout_units
 from pricewire.trading.products import bounds
-from pricewire.trading.proposals import Offer
 from pricewire.trading.quotes import Priced
 
 MOST_SLIPPAGE = Decimal("0.05")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from pricewire.trading.announcer import Publish
+from pricewire.trading.account_events import Publish
 from pricewire.trading.book import Book, QuoteBody
 
 SLICE = 64

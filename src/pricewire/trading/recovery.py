@@ -11,9 +11,9 @@ import msgspec
 
 from pricewire.market.feed import LATEST_MS
 from pricewire.protocol.messages import Tick
+from pricewire.store.ledger import Ledger
+from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, is_entry, reaches, refund, settle, touch
-from pricewire.trading.ledger import Ledger
-from pricewire.trading.store.ticks import RecordedTicks
 
 BATCH = 1000
 """How many contracts are written in one transaction."""

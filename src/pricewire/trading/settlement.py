@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 
 from pricewire.errors import DatabaseError
 from pricewire.market.clock import Clock
-from pricewire.trading.announcer import CLOSED_LIMIT, Announcer
+from pricewire.store.ledger import Closed, Ledger
+from pricewire.trading.account_events import CLOSED_LIMIT, Announcer
+from pricewire.trading.account_state import Held, Holder, Holders
 from pricewire.trading.book import Book
 from pricewire.trading.contracts import Contract
-from pricewire.trading.holders import Held, Holder, Holders
-from pricewire.trading.ledger import Closed, Ledger
 
 logger = logging.getLogger(__name__)
 

@@ -6,14 +6,13 @@ import threading
 
 import pytest
 
-from feeds import HandFeed
+from client.blocking.test_wire import PATIENCE, START, no_thread_is_left
 from pricewire import sync
-from pricewire.client.reconnect import ReadyState, State
+from pricewire.client.stream.reconnect import ReadyState, State
 from pricewire.errors import HTTPStatusError
 from pricewire.protocol.messages import InstrumentPrice
-from serving import Serving
-
-from .test_wire import PATIENCE, START, no_thread_is_left
+from support.feeds import HandFeed
+from support.serving import Serving
 
 __all__ = ["no_thread_is_left"]
 

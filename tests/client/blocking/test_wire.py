@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from feeds import HandFeed
 from pricewire import sync
-from pricewire.client.reconnect import ReconnectPolicy, State
+from pricewire.client.stream.reconnect import ReconnectPolicy, State
 from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted
-from serving import Serving
+from support.feeds import HandFeed
+from support.serving import Serving
 
 PATIENCE = 60.0
 START = 1_796_000_000_000

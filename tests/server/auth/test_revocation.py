@@ -13,8 +13,8 @@ import pytest
 from pricewire.server.auth import polling
 from pricewire.server.auth.revocation import Revoked
 from pricewire.server.auth.tokens import Token
-from pricewire.trading.store.database import Database
-from pricewire.trading.store.revocations import Revocations
+from pricewire.store.database import Database
+from pricewire.store.revocations import Revocations
 
 
 async def test_another_process_learns_of_it_soon_and_a_new_one_at_once(

@@ -11,8 +11,8 @@ import pytest
 from pricewire.server.auth import polling
 from pricewire.server.auth.standings import Standings
 from pricewire.server.auth.tokens import Token
-from pricewire.trading.accounts import Accounts
-from pricewire.trading.store.database import Database
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
 
 
 def own(account: str, generation: int) -> Token:

@@ -1,4 +1,4 @@
-import type { Account, ProductConfig } from '../../page/trading.js'
+import type { Account, ProductConfig } from '../../page/trade/trading.js'
 import type { Contract, Instrument } from '../../src/pricewire.js'
 
 export const CONFIG: ProductConfig = {

@@ -16,9 +16,9 @@ import httpx2
 from pricewire.client import callbacks
 from pricewire.client.blocking.portal import Portal, PortalClosedError
 from pricewire.client.blocking.wire import next_or
-from pricewire.client.event_source import EventSource as AsyncEventSource
-from pricewire.client.reconnect import ConnectionState, ReadyState
 from pricewire.client.report import OnMessage
+from pricewire.client.stream.event_source import EventSource as AsyncEventSource
+from pricewire.client.stream.reconnect import ConnectionState, ReadyState
 from pricewire.protocol.decoder import ServerSentEvent
 
 P = ParamSpec("P")

@@ -11,16 +11,16 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar, Unpack
 
+from pricewire.client.api.login import Login
+from pricewire.client.api.login import log_in as log_in_asynchronously
+from pricewire.client.api.trades import TRADE_TIMEOUT
 from pricewire.client.blocking.portal import Portal, PortalClosedError
-from pricewire.client.connect import Options
-from pricewire.client.connect import Wire as AsyncWire
-from pricewire.client.connect import connect as connect_asynchronously
-from pricewire.client.inbox import Start
-from pricewire.client.login import Login
-from pricewire.client.login import log_in as log_in_asynchronously
-from pricewire.client.reconnect import ConnectionState
-from pricewire.client.subscription import Subscription as AsyncSubscription
-from pricewire.client.trades import TRADE_TIMEOUT
+from pricewire.client.stream.reconnect import ConnectionState
+from pricewire.client.topics.message_queue import Start
+from pricewire.client.topics.subscription import Subscription as AsyncSubscription
+from pricewire.client.wire import Options
+from pricewire.client.wire import Wire as AsyncWire
+from pricewire.client.wire import connect as connect_asynchronously
 from pricewire.protocol.messages import Candle, Envelope, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant

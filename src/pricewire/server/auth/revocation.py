@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pricewire.server.auth.polling import poll
 from pricewire.server.auth.tokens import Token
-from pricewire.trading.store.revocations import Revocations
+from pricewire.store.revocations import Revocations
 
 PRUNE_S = 3600.0
 """How often tokens that have expired are forgotten, in seconds."""

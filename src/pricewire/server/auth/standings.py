@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pricewire.server.auth.polling import poll
 from pricewire.server.auth.tokens import Token
-from pricewire.trading.accounts import Accounts, Standing
+from pricewire.store.accounts import Accounts, Standing
 
 
 class Standings:

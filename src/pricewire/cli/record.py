@@ -1,0 +1,208 @@
+"""Recording: a stream's ticks, in order, without gap and without doubles, into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pricewire.cli.recording_file import RecordingFile, row_of
+from pricewire.client.api.tokens import Token
+from pricewire.client.parsing import TypedDecoder, all_finite
+from pricewire.client.report import OnError
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.tasks import finish
+from pricewire.client.wire import FOREVER, stream_url
+from pricewire.errors import ClientError, DecodeError, PricewireError, RecordingError
+from pricewire.protocol.messages import Envelope, Tick
+from pricewire.protocol.topics import TicksTopic, parse_topic
+
+FLUSH_INTERVAL = 10.0
+"""How often what was recorded is written, in seconds."""
+
+FLUSH_SHARE = 20.0
+"""A flush is followed by so many times its own duration without one: a long recording takes longer to write."""
+
+
+class Recorder:
+    """
+    Records until it is cancelled, or the server ends the stream.
+
+    Attributes:
+        received: how many ticks were recorded so far.
+        missed: how many the server left out or no longer had; of a reset stream, one, as it cannot know.
+
+    Args:
+        source: brings the events of ticks.
+        file: gets the ticks.
+        on_error: told of messages that do not fit.
+        count: how many ticks are enough; None: no end.
+    """
+
+    def __init__(self, source: EventSource, file: RecordingFile, on_error: OnError, count: int | None = None) -> None:
+        self.received = 0
+        self.missed = 0
+        self._source = source
+        self._file = file
+        self._on_error = on_error
+        self._count = count
+        self._decoder = TypedDecoder(Envelope[Tick])
+        self._waiting: list[Tick] = []
+        self._cursor = file.cursor
+        self._last = dict(file.last)
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """
+        Record. However it ends, all that was received is in the file then.
+
+        Raises:
+            ClientError: the stream cannot go on.
+            RecordingError: the file cannot be written.
+        """
+        flushing = asyncio.create_task(self._flush_again_and_again(), name="pricewire: flush the recording")
+        try:
+            async with self._source:
+                await self._read()
+        finally:
+            self._stopping.set()
+            try:
+                await finish([flushing])
+            finally:
+                if self._waiting or not self._file.rows:
+                    self._file.append(self._waiting, self._cursor)
+
+    async def _read(self) -> None:
+        async for event in self._source:
+            if event.type == "reset":
+                self.missed += 1
+            elif event.type == "message" and (tick := self._tick_of(event.data)) is not None:
+                self._waiting.append(tick)
+                self.received += 1
+            self._cursor = self._source.last_event_id
+            if self.received == self._count:
+                return
+
+    def _tick_of(self, data: str) -> Tick | None:
+        """Return the tick of an event; None where it cannot be read, or is in the recording already."""
+        try:
+            envelope = self._decoder.decode(data)
+        except DecodeError as error:
+            self._on_error(error)
+            return None
+        tick, row = envelope.data, row_of(envelope.data)
+        # A stream that begins anew begins with the current value, which may have been the last one before.
+        if not all_finite(tick) or self._last.get(tick.instrument_id) == row:
+            return None
+        self._last[tick.instrument_id] = row
+        self.missed += envelope.merged
+        return tick
+
+    async def _flush_again_and_again(self) -> None:
+        pause = FLUSH_INTERVAL
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                return
+            except TimeoutError:
+                begun = time.monotonic()
+            ticks, self._waiting = self._waiting, []
+            try:
+                await asyncio.to_thread(self._file.append, ticks, self._cursor)
+            except RecordingError:
+                # The last flush tries once more, and its failure is the recording's.
+                self._waiting = ticks + self._waiting
+                self._source.close()
+                return
+            pause = max(FLUSH_INTERVAL, FLUSH_SHARE * (time.monotonic() - begun))
+
+
+async def record(
+    url: str,
+    instruments: Sequence[str],
+    to: Path,
+    console: Console,
+    *,
+    token: Token | None = None,
+    count: int | None = None,
+    on_started: Callable[[Recorder], object] | None = None,
+) -> int:
+    """
+    Record ticks until Ctrl-C or `count`, and show how it goes; return the command's exit code.
+
+    Args:
+        url: the server's address.
+        instruments: whose ticks.
+        to: the Parquet file; one that is there is continued where it stopped.
+        console: where messages go.
+        token: who asks.
+        count: how many ticks are enough; None: no end.
+        on_started: called with the recorder.
+
+    Raises:
+        PricewireError: an instrument's name cannot be one, or the file cannot be continued.
+        ValueError: the address or the token cannot be used.
+    """
+    topics = [str(parse_topic(str(TicksTopic(instrument_id)))) for instrument_id in dict.fromkeys(instruments)]
+    file = RecordingFile(to)
+    before = file.rows
+
+    def tell(error: PricewireError) -> None:
+        console.print(f"pricewire: {error}", markup=False, highlight=False, soft_wrap=True)
+
+    query = urlencode([("topic", topic) for topic in topics], safe=":")
+    source = EventSource(
+        f"{stream_url(url, protected=token is not None)}?{query}",
+        token=token,
+        reconnect=FOREVER,
+        retry_statuses=True,
+        last_event_id=file.cursor,
+        on_error=tell,
+    )
+    recorder = Recorder(source, file, tell, count)
+    if on_started is not None:
+        on_started(recorder)
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):
+        loop.add_signal_handler(signal.SIGTERM, task.cancel if task is not None else source.close)
+    code = 0
+    progress = _progress(console, count)
+    with progress if console.is_interactive else contextlib.nullcontext():
+        line = progress.add_task(f"recording {', '.join(instruments)}", total=count, rows=file.rows)
+        showing = loop.create_task(_show(recorder, file, progress, line), name="pricewire: show the recording")
+        try:
+            await recorder.run()
+        except asyncio.CancelledError:
+            # Ctrl-C is how a recording ends.
+            pass
+        except (ClientError, RecordingError) as error:
+            tell(error)
+            code = 1
+        finally:
+            showing.cancel()
+    missed = f"; {recorder.missed} or more are missing" if recorder.missed else ""
+    console.print(f"{file.rows - before} ticks recorded, {file.rows} in {to}{missed}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _progress(console: Console, count: int | None) -> Progress:
+    """Return the line that shows how a recording goes, with a bar where it has an end; gone afterwards."""
+    counts = TextColumn("{task.completed:,} ticks, {task.fields[rows]:,} in the file; Ctrl-C ends it")
+    bar = [] if count is None else [BarColumn(), TimeRemainingColumn(compact=True)]
+    name = TextColumn("{task.description}", markup=False)
+    return Progress(SpinnerColumn(), name, *bar, TimeElapsedColumn(), counts, console=console, transient=True)
+
+
+async def _show(recorder: Recorder, file: RecordingFile, progress: Progress, line: TaskID) -> None:
+    while True:
+        progress.update(line, completed=recorder.received, rows=file.rows)
+        await asyncio.sleep(0.25)

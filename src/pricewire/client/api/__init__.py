@@ -1,0 +1,1 @@
+"""Requests beside the stream: log in, tokens and their renewal, trades."""

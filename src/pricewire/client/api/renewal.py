@@ -1,0 +1,126 @@
+"""
+Prolongation: before a stream's token expires, the server is given the next one, and the stream goes on.
+
+Where that fails, nothing is lost: the server ends the stream with `TOKEN_EXPIRED`, and the client resumes it with a fresh token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from urllib.parse import quote
+
+import httpx2
+
+from pricewire.client.api.tokens import Credentials, expiry_of
+from pricewire.client.redaction import redacted
+from pricewire.client.stream.http2 import give_up
+from pricewire.client.stream.request import TIMEOUTS, authorization_header
+from pricewire.client.urls import public_url
+from pricewire.errors import TokenError
+
+logger = logging.getLogger("pricewire.client")
+
+MARGIN = 30.0
+"""How long before its end a token is replaced, in seconds; half of its time where that is less than twice this."""
+
+LEAST_WAIT = 1.0
+"""The least time between two prolongations, in seconds: what expires sooner is left to expire."""
+
+PROLONGING_TIMEOUT = 10.0
+"""How long the server may take to answer, in seconds."""
+
+STREAM_PATH = re.compile("(/protected/sse|/sse|/v1/.*)$")
+"""What follows the server's own path in the addresses of streams."""
+
+
+class Prolongation:
+    """
+    A task that prolongs an open stream each time before its token expires; it ends by itself where there is nothing to prolong.
+
+    Attributes:
+        token: what the server knows the reader by.
+
+    Args:
+        client: sends the requests.
+        url: the address of the stream, after all redirects.
+        stream_id: the server's name for it, from the header `Pricewire-Stream`.
+        credentials: bring the next tokens.
+        token: the one that the stream was opened with.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, url: httpx2.URL, stream_id: str, credentials: Credentials, token: str) -> None:
+        self._client = client
+        self._url = stream_url(url, stream_id)
+        self._credentials = credentials
+        self.token = token
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: prolong {public_url(str(url))}")
+
+    def stop(self) -> None:
+        """End it; `wait_closed` says when it has."""
+        self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return when the task has ended, even when the caller is cancelled meanwhile: nothing may be left behind."""
+        cancelled: asyncio.CancelledError | None = None
+        while not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    async def _run(self) -> None:
+        while (wait := prolong_after(expiry_of(self.token), time.time())) is not None:
+            await asyncio.sleep(wait)
+            try:
+                fresh = await self._credentials.refresh(self.token)
+                async with asyncio.timeout(PROLONGING_TIMEOUT):
+                    status = await self._send(fresh)
+            except (TokenError, TypeError, ValueError, httpx2.HTTPError, TimeoutError) as error:
+                logger.info("%s is not prolonged: %s", public_url(self._url), type(error).__name__, extra={"url": public_url(self._url)})
+                return
+            logger.info(
+                "%s answers to a prolongation with status %d",
+                public_url(self._url),
+                status,
+                extra={"url": public_url(self._url), "status": status},
+            )
+            if status != 200 or fresh == self.token:
+                return
+            self.token = fresh
+
+    async def _send(self, token: str) -> int:
+        headers = [(b"content-type", b"application/json"), *authorization_header(token)]
+        request = self._client.build_request("PATCH", self._url, headers=headers, content=b"{}", timeout=TIMEOUTS)
+        # The client's own `auth` would take the header's place.
+        with redacted():
+            response = await self._client.send(request, stream=True, follow_redirects=False, auth=None)
+        # The status says enough; the stream confirms with an event of its own.
+        await give_up(response)
+        return response.status_code
+
+
+def prolong_after(expiry: float | None, now: float) -> float | None:
+    """
+    Return how long to wait before a stream is prolonged, in seconds; None where it cannot be, or need not.
+
+    Args:
+        expiry: when the token expires, in seconds since 1970; None: never.
+        now: the time, likewise.
+    """
+    if expiry is None:
+        return None
+    left = expiry - now
+    wait = max(left - MARGIN, left / 2)
+    # Less than nothing is left of a fresh token where the clocks differ: then the server says when it has expired.
+    return wait if wait >= LEAST_WAIT else None
+
+
+def stream_url(url: httpx2.URL, stream_id: str) -> str:
+    """Return where an open stream can be changed: on the server that it came from."""
+    path = STREAM_PATH.sub("", url.path)
+    return str(url.copy_with(path=f"{path.rstrip('/')}/v1/streams/{quote(stream_id, safe='')}", query=None, fragment=None))

@@ -1,0 +1,1 @@
+"""One event stream: its connections, reconnection and silence."""

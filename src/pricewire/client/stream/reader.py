@@ -1,0 +1,340 @@
+"""The link to a stream: one connection after another, and the state machine between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+
+import httpx2
+import msgspec
+
+from pricewire.client.http_client import new_client
+from pricewire.client.report import OnOpen, Reporter
+from pricewire.client.stream.connection import Connection, connect
+from pricewire.client.stream.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
+from pricewire.client.stream.request import FINAL_FAILURES, Target, retry_after
+from pricewire.client.urls import public_url
+from pricewire.errors import (
+    ClientError,
+    ConnectError,
+    ContentTypeError,
+    EventTooLargeError,
+    HTTPStatusError,
+    ReconnectExhausted,
+    StreamError,
+    TokenError,
+)
+from pricewire.protocol.decoder import ServerSentEvent
+
+TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
+"""What the server's last event names when the stream's token has expired."""
+
+HEALTHY_LIFE = 1.0
+"""How long a stream that ended with its token must have been open to count as a healthy one, in seconds, with or without events."""
+
+
+freeing: set[asyncio.Task[None]] = set()
+"""The tasks that free abandoned links: the event loop itself keeps no hold of them."""
+
+
+class Link:
+    """
+    Keeps a stream connected while someone calls `advance`.
+
+    Attributes:
+        state: the connection's state.
+        is_closed: nothing comes any more.
+        cursor: the id to resume after.
+        reconnection: counts the attempts; an event that shows the stream's health starts them again.
+        headers: the headers of the newest stream's response.
+        farewell: what the server said before it ends the stream: the reason for the disconnection that follows.
+        failure: why the link closed; None where that was no error.
+
+    Args:
+        target: what to connect to.
+        cursor: the id to begin after; empty: none.
+        client: sends the requests, and stays open; None: one of the link's own.
+        reporter: told of errors and states.
+        on_open: called when a connection is open.
+    """
+
+    def __init__(
+        self, target: Target, *, cursor: str, client: httpx2.AsyncClient | None, reporter: Reporter, on_open: OnOpen | None
+    ) -> None:
+        self.state = ConnectionState(state=State.CONNECTING)
+        self.is_closed = False
+        self.cursor = cursor
+        self.headers = httpx2.Headers()
+        self.farewell: StreamError | None = None
+        self.failure: ClientError | None = None
+        self._target = target
+        self._client = client
+        self._own_client: httpx2.AsyncClient | None = None
+        self._reporter = reporter
+        self._on_open = on_open
+        self._public_url = public_url(target.url)
+        self.reconnection = Reconnection(target.reconnect)
+        self._connection: Connection | None = None
+        self._begun = False
+        # When the newest stream was opened, and when the next attempt is due, on the loop's clock.
+        self._opened_at = 0.0
+        self._due = 0.0
+        # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
+        self._scope: asyncio.Timeout | None = None
+        # Where it was read last; None before that.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+
+    @property
+    def decoded_id(self) -> str:
+        """The id of the last event that was decoded; that of an event without data, too."""
+        return self.cursor if self._connection is None else self._connection.decoder.last_event_id
+
+    @property
+    def held_by(self) -> asyncio.AbstractEventLoop | None:
+        """The event loop in which there is something to free; None where there is nothing."""
+        return None if self._connection is None and self._own_client is None else self._loop
+
+    def retarget(self, url: str) -> None:
+        """Have the next connection go to another address."""
+        self._target = msgspec.structs.replace(self._target, url=url)
+        self._public_url = public_url(url)
+
+    async def advance(self) -> list[ServerSentEvent]:
+        """
+        Take one step - wait, connect, or read - and return the events that it brought.
+
+        What fails is judged here, and reported where the stream goes on; when there is no way on, the link is closed afterwards and has a
+        `failure`.
+
+        Raises:
+            RuntimeError: another task is in here.
+        """
+        if not self._at_rest.is_set():
+            raise RuntimeError("this stream is being read already; there can be one reader at a time")
+        self._at_rest.clear()
+        self._loop = asyncio.get_running_loop()
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scope = scope
+                try:
+                    return await self._step(scope)
+                finally:
+                    self._scope = None
+        except TimeoutError as error:
+            # Closing wakes the reader by the same time-out, and then nothing is lost.
+            if not self.is_closed:
+                self._lost(self._connect_error(self._describe_silence() if scope.expired() else "timed out", error))
+        except HTTPStatusError as error:
+            self._lost(error, final=not (self._target.retry_statuses and may_retry(error.status)))
+        except ContentTypeError as error:
+            self._lost(error, final=True)
+        except (ConnectError, EventTooLargeError) as error:
+            # No client can be made here, or the next connection would bring the same event.
+            self._lost(error, final=True)
+        except TokenError as error:
+            self._lost(error)
+        except httpx2.PoolTimeout as error:
+            detail = "all connections of the http_client are in use; give it limits=httpx2.Limits(max_connections=None)"
+            self._lost(self._connect_error(detail, error))
+        except httpx2.LocalProtocolError:
+            # Its text repeats the header that cannot be sent, which may be a token.
+            self._lost(ConnectError(self._public_url, "the request cannot be sent, a header of it is illegal"), final=True)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
+        except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
+            self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
+        except BaseException:
+            # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.
+            if self.state.state in (State.CONNECTING, State.OPEN):
+                self._due = 0.0
+                self._move(State.WAITING, wait=0.0)
+            raise
+        finally:
+            try:
+                if self.state.state is not State.OPEN:
+                    await self._drop()
+            finally:
+                self._at_rest.set()
+        return []
+
+    def close(self, failure: ClientError | None = None) -> None:
+        """Close the link; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
+        if not self.is_closed:
+            self.failure = failure
+            self._move(State.CLOSED, reason=failure)
+        self._interrupt()
+
+    async def aclose(self) -> None:
+        """Close the link and return when everything is freed."""
+        self.close()
+        await self._at_rest.wait()
+        try:
+            await self._drop()
+        finally:
+            client, self._own_client = self._own_client, None
+            if client is not None:
+                await client.aclose()
+
+    async def _step(self, scope: asyncio.Timeout) -> list[ServerSentEvent]:
+        if self.state.state is State.WAITING:
+            await asyncio.sleep(self._due - asyncio.get_running_loop().time())
+            if not self.is_closed:
+                self._move(State.CONNECTING)
+        elif self._connection is None:
+            if self._client is None:
+                # Before the time-out begins: it loads the certificates.
+                self._client = self._own_client = await new_client(self._target.url)
+            if self._target.idle_timeout is not None:
+                scope.reschedule(asyncio.get_running_loop().time() + self._target.idle_timeout)
+            await self._connect(self._client, scope)
+        else:
+            return await self._read(self._connection)
+        return []
+
+    async def _connect(self, client: httpx2.AsyncClient, scope: asyncio.Timeout) -> None:
+        if not self._begun:
+            self._begun = True
+            self._reporter.state(self._public_url, self.state)
+            if self.is_closed:
+                return
+        connection = await connect(
+            client,
+            self._target,
+            last_event_id=self.cursor,
+            on_stale=lambda: self._set_stale(True),
+            on_dead=self._give_up_as_dead,
+        )
+        # Closed by another task in the turn in which the response arrived: `advance` drops what has come.
+        self._connection = connection
+        if self.is_closed:
+            return
+        if connection is None:
+            self.close()
+            return
+        # Unless a callback closed the link meanwhile, the time-out has done its work.
+        scope.reschedule(None)
+        self.headers = connection.response.headers
+        self.farewell = None
+        self._opened_at = asyncio.get_running_loop().time()
+        self._move(State.OPEN)
+        if self._on_open is not None and not self.is_closed:
+            self._reporter.call("on_open", self._on_open)
+
+    async def _read(self, connection: Connection) -> list[ServerSentEvent]:
+        events = await connection.read()
+        if self.is_closed:
+            return []
+        if events is None:
+            # What is left in the decoder is an event without its blank line: discarded with it.
+            raise httpx2.RemoteProtocolError("the server ended the stream")
+        if connection.watchdog.heard():
+            self._set_stale(False)
+        if connection.decoder.retry is not None:
+            self.reconnection.retry = connection.decoder.retry / 1000
+        if not events:
+            # An event that has only an id is not given out, and moves the cursor all the same.
+            self.cursor = connection.decoder.last_event_id
+        return events
+
+    def _lost(self, error: ClientError, *, final: bool = False) -> None:
+        """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""
+        if self.is_closed:
+            return
+        farewell, self.farewell = self.farewell, None
+        if final:
+            self.close(error)
+            return
+        if farewell is not None:
+            farewell.__cause__ = error
+        reason: ClientError = farewell or error
+        at_once = self._renewed(farewell)
+        wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
+        if wait is None:
+            causes = self.reconnection.causes
+            exhausted = ReconnectExhausted(causes)
+            exhausted.__cause__ = causes[-1]
+            self.close(exhausted)
+            return
+        wait = 0.0 if at_once else wait
+        # The wait counts from the disconnection, however long the callbacks take now.
+        self._due = asyncio.get_running_loop().time() + wait
+        self._move(State.WAITING, wait=wait, reason=reason)
+        # Of a farewell the user has heard when it came.
+        if farewell is None and not self.is_closed:
+            self._reporter.error(error, level=logging.INFO)
+
+    def _renewed(self, farewell: StreamError | None) -> bool:
+        """
+        Whether the stream ended because of its token alone, so that it can be resumed at once with another one.
+
+        A server that takes no token for longer than a moment is not to be asked in a busy loop: one that ended the stream before any event
+        has that counted as a failure.
+        """
+        credentials = self._target.credentials
+        token = None if self._connection is None else self._connection.token
+        if farewell is None or farewell.code != TOKEN_EXPIRED or credentials is None or token is None:
+            return False
+        credentials.reject(token)
+        if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:
+            self.reconnection.received()
+        return credentials.can_refresh and self.reconnection.attempt == 0
+
+    def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
+        error = ConnectError(self._public_url, detail)
+        error.__cause__ = cause
+        return error
+
+    def _describe_silence(self) -> str:
+        if self._connection is None:
+            return f"no response within {self._target.idle_timeout} s"
+        return f"silent for {self._connection.watchdog.patience.dead} s, which counts as dead"
+
+    def _set_stale(self, is_stale: bool) -> None:
+        self.state = msgspec.structs.replace(self.state, is_stale=is_stale)
+        self._reporter.state(self._public_url, self.state)
+
+    def _move(self, state: State, *, wait: float | None = None, reason: ClientError | None = None) -> None:
+        if state not in TRANSITIONS[self.state.state]:
+            raise RuntimeError(f"a connection cannot become {state} when it is {self.state.state}")
+        self.is_closed = state is State.CLOSED
+        self.state = ConnectionState(state=state, attempt=self.reconnection.attempt, wait=wait, reason=reason)
+        self._reporter.state(self._public_url, self.state)
+
+    def _interrupt(self) -> None:
+        """Wake whoever is in `advance`."""
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def _give_up_as_dead(self) -> None:
+        if self._connection is not None:
+            self._connection.is_dead = True
+        self._interrupt()
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+def abandon(link: Link) -> None:
+    """Free a link that nobody reads any more. The collector may call this in any thread, and after the loop's end."""
+    loop = link.held_by
+    if loop is None or loop.is_closed():
+        return
+
+    def free() -> None:
+        task = loop.create_task(link.aclose(), name="pricewire: free a stream")
+        freeing.add(task)
+        task.add_done_callback(freeing.discard)
+
+    # At once where that can be: a loop that is about to end takes no more calls, and cancels the tasks it has.
+    if asyncio._get_running_loop() is loop:
+        free()
+    else:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(free)

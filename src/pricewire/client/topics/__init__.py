@@ -1,0 +1,1 @@
+"""Many subscriptions over one stream."""

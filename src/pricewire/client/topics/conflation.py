@@ -1,0 +1,164 @@
+"""Conflation: which messages supersede which, and leaving out those that are superseded before anybody reads them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+
+import msgspec
+
+from pricewire.client.parsing import FAILURES
+
+SINGLE = frozenset({"tick", "proposal", "contract_price", "balance", "contracts"})
+"""Events that supersede all earlier ones of their topic."""
+
+ENDINGS = frozenset({"contract_sold", "contract_settled"})
+"""Events after which there is no current value of their contract."""
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """
+    What has to be known of an envelope to pass it on unread.
+
+    Attributes:
+        event: what its data is.
+        topic: whose it is.
+        merged: how many older events it stands for.
+    """
+
+    event: str
+    topic: str = msgspec.field(name="subscription_id")
+    merged: int = 0
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """The members of an envelope's data that tell the messages of a topic apart, where they are more than one."""
+
+    contract_id: str = ""
+    open_epoch_ms: str | int = ""
+
+
+class Identified(msgspec.Struct, frozen=True, gc=False):
+    """An envelope of which only the identity is read."""
+
+    data: Identity
+
+
+class Arrival(msgspec.Struct, frozen=True, gc=False):
+    """
+    A message that has arrived and was not read yet.
+
+    Attributes:
+        event: what its data is: `tick`, for instance.
+        topic: whose it is.
+        text: the whole envelope, as it came.
+        merged: how many older messages it stands for.
+        at: when it arrived, in seconds on the monotonic clock.
+    """
+
+    event: str
+    topic: str
+    text: str
+    merged: int
+    at: float
+
+
+class Lane:
+    """
+    The messages of one topic and one event of which each supersedes all before it.
+
+    Attributes:
+        event: what their data is.
+        topic: whose they are.
+    """
+
+    def __init__(self, event: str, topic: str) -> None:
+        self.event = event
+        self.topic = topic
+
+
+Key = tuple[str, str]
+"""A topic, and what its messages supersede each other by."""
+
+read_head = msgspec.json.Decoder(Head).decode
+read_identity = msgspec.json.Decoder(Identified).decode
+
+
+def identity_of(arrival: Arrival) -> Identity:
+    """Return what tells a message from others of its topic; nothing where that cannot be read."""
+    try:
+        return read_identity(arrival.text).data
+    except FAILURES:
+        return Identity()
+
+
+def key_of(arrival: Arrival) -> Key | None:
+    """
+    Return what a message supersedes earlier ones by; None for one that is never left out.
+
+    A candle supersedes earlier states of itself, not the candle before it: how that one closed is never left out.
+    """
+    if arrival.event in SINGLE:
+        return arrival.topic, ""
+    if arrival.event == "candle":
+        return arrival.topic, str(identity_of(arrival).open_epoch_ms)
+    if arrival.event == "contract_updated":
+        return arrival.topic, identity_of(arrival).contract_id
+    return None
+
+
+def slot_of(arrival: Arrival) -> str:
+    """Return which current value of its topic a message changes: that of a contract, or the only one there is."""
+    return identity_of(arrival).contract_id if arrival.event.startswith("contract_") else ""
+
+
+def newest_of(run: Sequence[tuple[Lane, str]], at: float) -> list[Arrival]:
+    """
+    Return the newest message of each lane, which stands for the others.
+
+    Args:
+        run: the lane and the text of each message, oldest first.
+        at: when they arrived, in seconds on the monotonic clock.
+    """
+    newest = dict(run)
+    counts = Counter(map(itemgetter(0), run)) if len(newest) > 1 else dict.fromkeys(newest, len(run))
+    return [Arrival(lane.event, lane.topic, text, counts[lane] - 1, at) for lane, text in newest.items()]
+
+
+def conflate(arrivals: Iterable[Arrival]) -> list[Arrival]:
+    """
+    Return messages without those that later ones supersede, which are counted in these.
+
+    Within a topic the order stays. A survivor takes the place of what it supersedes, unless that would put it before a message of its topic
+    that is never left out: so a topic that changes often does not wait behind all others for ever.
+    """
+    kept: list[Arrival | None] = []
+    # How many older messages each of them stands for.
+    merged: list[int] = []
+    places: dict[Key, int] = {}
+    # The place of the newest message of a topic that is never left out.
+    fixed: dict[str, int] = {}
+    for arrival in arrivals:
+        key = key_of(arrival)
+        if key is None:
+            fixed[arrival.topic] = len(kept)
+        elif (place := places.get(key)) is not None:
+            count = merged[place] + 1 + arrival.merged
+            if place > fixed.get(arrival.topic, -1):
+                kept[place], merged[place] = arrival, count
+                continue
+            kept[place] = None
+            places[key] = len(kept)
+            kept.append(arrival)
+            merged.append(count)
+            continue
+        else:
+            places[key] = len(kept)
+        kept.append(arrival)
+        merged.append(arrival.merged)
+    return [
+        arrival if arrival.merged == count else Arrival(arrival.event, arrival.topic, arrival.text, count, arrival.at)
+        for arrival, count in zip(kept, merged, strict=True)
+        if arrival is not None
+    ]

@@ -1,0 +1,471 @@
+"""The switchboard: one connection for all subscriptions of a wire."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import urlencode
+
+import httpx2
+import msgspec
+
+from pricewire.client.api.tokens import Credentials
+from pricewire.client.http_client import new_client
+from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
+from pricewire.client.report import OnError, OnState, Reporter
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.client.tasks import finish
+from pricewire.client.topics.adjuster import Adjuster
+from pricewire.client.topics.changes import Changer, is_refusal
+from pricewire.client.topics.conflation import Arrival, Lane, read_head
+from pricewire.client.topics.lanes import Lanes
+from pricewire.client.topics.message_queue import Inbox, Start
+from pricewire.client.topics.routes import Route, pace_of
+from pricewire.client.topics.topic_set import Lineup
+from pricewire.client.urls import public_url
+from pricewire.errors import ClientError, HTTPStatusError
+from pricewire.protocol.decoder import ServerSentEvent
+
+STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
+
+
+class Switchboard:
+    """
+    Reads one stream for all subscriptions, passes its messages on, and has it carry what they want.
+
+    There is a connection while there are subscriptions, and two tasks: one reads, the other changes the stream while there is something to
+    change. What changes in one turn of the event loop is changed in one request.
+
+    Attributes:
+        reporter: told of errors that end nothing.
+        state: where the connection stands.
+
+    Args:
+        stream_url: where streams are.
+        changer: changes open streams.
+        headers: more headers for every request.
+        credentials: bring the token; None: there is none.
+        reconnect: when to try again.
+        idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
+        http_client: sends the requests, and stays open; None: one of the switchboard's own.
+        on_error: told of every error.
+        on_state: told of every change of the connection's state.
+    """
+
+    def __init__(
+        self,
+        stream_url: str,
+        changer: Changer,
+        *,
+        headers: Mapping[str, str] | None,
+        credentials: Credentials | None,
+        reconnect: ReconnectPolicy,
+        idle_timeout: float | None,
+        http_client: httpx2.AsyncClient | None,
+        on_error: OnError | None,
+        on_state: OnState | None,
+    ) -> None:
+        self.reporter = Reporter(on_error=on_error, on_state=on_state)
+        self.state = ConnectionState(state=State.CONNECTING)
+        self._stream_url = stream_url
+        self._headers = headers
+        self._credentials = credentials
+        self._reconnect = reconnect
+        self._idle_timeout = idle_timeout
+        self._client = http_client
+        self._own_client: httpx2.AsyncClient | None = None
+        self._is_closed = False
+        # Who wants what.
+        self._inboxes: set[Inbox] = set()
+        self._routes: dict[str, Route] = {}
+        self._lanes = Lanes()
+        self._lineup = Lineup()
+        self._adjuster = Adjuster(
+            changer,
+            self._lineup,
+            reconnect=reconnect,
+            reporter=self.reporter,
+            wanted_pace=lambda: pace_of(self._inboxes),
+            on_agreed=self._agreed,
+            on_refused=self._fail_topic,
+            on_rigid=self._connect_anew,
+        )
+        # The id to resume after, where the source has none.
+        self._cursor = ""
+        # The connection: none without a reader. A reader that is idle is about to end.
+        self._reader: asyncio.Task[None] | None = None
+        self._is_idle = False
+        self._source: EventSource | None = None
+        self._scope: asyncio.Timeout | None = None
+        # How the open stream began; and of the newest request, whether it leaves out what came since the last event, and its pace.
+        self._start: Start | None = None
+        self._has_gap = False
+        self._pace = 0
+        self._adjusting: asyncio.Task[None] | None = None
+        self._will_settle = False
+        # Inboxes that have no room for another message: reading goes on when they were given a chance.
+        self._full: list[Inbox] = []
+        self._events: deque[ServerSentEvent] = deque()
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._inboxes)
+
+    @property
+    def stale_topics(self) -> frozenset[str]:
+        """The topics whose feed has fallen silent, as the server says."""
+        # Of a copy, since a blocking client looks from another thread.
+        return frozenset(topic for topic, route in list(self._routes.items()) if route.is_stale)
+
+    async def client(self) -> httpx2.AsyncClient:
+        """
+        Return what sends the requests.
+
+        Raises:
+            RuntimeError: the switchboard is closed.
+            ConnectError: there can be none.
+        """
+        if self._is_closed:
+            raise RuntimeError("this wire is closed")
+        return await self._get_client()
+
+    def join(self, inbox: Inbox) -> None:
+        """
+        Pass messages on to an inbox, beginning with what is known of its topics already.
+
+        Raises:
+            RuntimeError: the switchboard is closed, or no event loop is running.
+        """
+        if self._is_closed:
+            raise RuntimeError("this wire is closed")
+        asyncio.get_running_loop()
+        self._inboxes.add(inbox)
+        known: list[Arrival] = []
+        for topic in inbox.topics:
+            route = self._routes.setdefault(topic, Route())
+            route.inboxes += (inbox,)
+            known += route.values.values()
+            self._lineup.wanted.setdefault(topic)
+        if self._lineup.carried.issuperset(inbox.topics):
+            inbox.start = "snapshot" if known else self._start
+        for arrival in known:
+            inbox.put(msgspec.structs.replace(arrival, merged=0))
+        self._settle_soon()
+
+    def leave(self, inbox: Inbox) -> None:
+        """End an inbox at once; harmless for one that has ended."""
+        inbox.close()
+        self._take_out(inbox)
+
+    async def rest(self) -> None:
+        """Return when the connection is freed, where nobody wants it any more."""
+        if not self._inboxes:
+            self._settle()
+            await finish([task for task in (self._reader, self._adjusting) if task is not None])
+
+    def close(self) -> None:
+        """End all inboxes at once, and the connection soon after."""
+        self._is_closed = True
+        for inbox in list(self._inboxes):
+            self.leave(inbox)
+
+    async def aclose(self) -> None:
+        """End all inboxes at once, and return when everything is freed."""
+        self.close()
+        try:
+            await self.rest()
+        finally:
+            if self._own_client is not None:
+                await self._own_client.aclose()
+
+    def _take_out(self, inbox: Inbox) -> None:
+        if inbox not in self._inboxes:
+            return
+        self._inboxes.remove(inbox)
+        for topic in inbox.topics:
+            route = self._routes[topic]
+            route.inboxes = tuple(other for other in route.inboxes if other is not inbox)
+            if not route.inboxes:
+                del self._routes[topic]
+                del self._lineup.wanted[topic]
+        self._settle_soon()
+
+    async def _get_client(self) -> httpx2.AsyncClient:
+        client = self._client
+        if client is None:
+            # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
+            made = await new_client(self._stream_url, keep_alive=False)
+            client = self._client
+            if client is None and not self._is_closed:
+                client = self._client = self._own_client = made
+            else:
+                # Another task was quicker, or the wire is closed by now.
+                await made.aclose()
+        if client is None:
+            raise RuntimeError("this wire is closed")
+        return client
+
+    def _settle_soon(self) -> None:
+        if not self._will_settle:
+            self._will_settle = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        """Bring the connection in line with what is wanted."""
+        self._will_settle = False
+        loop = asyncio.get_running_loop()
+        if self._reader is None:
+            if self._inboxes:
+                self._is_idle = False
+                self._reader = loop.create_task(self._run(), name=f"pricewire: read {public_url(self._stream_url)}")
+        elif not self._inboxes:
+            self._is_idle = True
+            if self._adjusting is not None:
+                self._adjusting.cancel()
+            if self._source is not None:
+                self._source.close()
+        elif self._adjusting is None and self._client is not None and self._adjuster.is_needed():
+            self._adjusting = loop.create_task(self._adjust(self._client), name=f"pricewire: change {public_url(self._stream_url)}")
+
+    async def _run(self) -> None:
+        """Read until nobody wants it any more, or there is no way on."""
+        failure: Exception | None = None
+        try:
+            while not self._is_idle and await self._read_stream():
+                pass
+        except Exception as error:  # whatever it is, the readers have to hear of it
+            failure = error
+        except asyncio.CancelledError:
+            # The event loop is about to end.
+            self.close()
+            raise
+        finally:
+            self._reader = self._source = self._scope = None
+            self._cursor, self._start = "", None
+            self._lineup.ended()
+            self._adjuster.lost()
+            self._full.clear()
+            self._events.clear()
+            if self._adjusting is not None:
+                self._adjusting.cancel()
+        if not self._is_idle:
+            for inbox in list(self._inboxes):
+                inbox.fail(failure)
+                self._take_out(inbox)
+        self._set_state(ConnectionState(state=State.CLOSED, reason=failure if isinstance(failure, ClientError) else None))
+        if self._inboxes:
+            self._settle_soon()
+
+    async def _read_stream(self) -> bool:
+        """Read an `EventSource` to its end; return whether to go on with another one."""
+        client = await self._get_client()
+        if self._is_idle:
+            return False
+        source = EventSource(
+            self._stream_url,
+            headers=self._headers,
+            token=self._credentials,
+            reconnect=self._reconnect,
+            last_event_id=self._cursor,
+            idle_timeout=self._idle_timeout,
+            retry_statuses=True,
+            http_client=client,
+            on_open=self._opened,
+            on_error=self._hear,
+            on_state=self._follow,
+        )
+        self._source = source
+        async with source:
+            while True:
+                self._scope = scope = asyncio.timeout(None)
+                try:
+                    async with scope:
+                        while True:
+                            # What was read stays to be passed on, should the wait for room be cut short.
+                            while self._events:
+                                self._take(self._events.popleft())
+                                if self._full:
+                                    await self._wait_for_room()
+                            events = await source.next_events()
+                            if all(inbox.overflow == "latest" for inbox in self._inboxes):
+                                self._take_all(events)
+                            else:
+                                self._events.extend(events)
+                except StopAsyncIteration:
+                    return False
+                except TimeoutError:
+                    # It was made to expire, to connect anew with other topics.
+                    if not scope.expired():
+                        raise
+                except HTTPStatusError as error:
+                    if not is_of_topics(error):
+                        raise
+                    culprit = self._lineup.refused()
+                    if culprit is not None:
+                        self._fail_topic(culprit, error)
+                    return bool(self._inboxes)
+
+    def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
+        """Take events that nobody has to have room for: those of one kind together, unread."""
+        place = 0
+        while place < len(events):
+            run = self._lanes.run(events, place)
+            place += len(run)
+            if run:
+                self._pass_run(run)
+            elif self._inboxes:
+                self._take(events[place])
+                place += 1
+            else:
+                return
+
+    def _pass_run(self, run: Sequence[tuple[Lane, str]]) -> None:
+        at = time.monotonic()
+        newest = dict(run)
+        # In the order in which they came, like any message: who subscribed first hears first.
+        inboxes: dict[Inbox, None] = {}
+        for lane, text in newest.items():
+            route = self._routes.get(lane.topic)
+            if route is not None:
+                route.note(Arrival(lane.event, lane.topic, text, 0, at))
+                inboxes.update(dict.fromkeys(route.inboxes))
+        topics = {lane.topic for lane in newest}
+        for inbox in inboxes:
+            wanted = topics.intersection(inbox.topics)
+            inbox.put_run(run if wanted == topics else [each for each in run if each[0].topic in wanted], at)
+            if inbox.is_ended:
+                self._take_out(inbox)
+
+    def _take(self, event: ServerSentEvent) -> None:
+        if event.type == "message":
+            self._pass_on(event.data)
+            return
+        match event.type:
+            case "changed":
+                topics = read_changed_topics(event.data)
+                if topics is not None:
+                    self._lineup.changed(topics)
+            case "stale":
+                route = self._routes.get(read_stale_topic(event.data) or "")
+                if route is not None:
+                    route.is_stale = True
+            case "reset":
+                self._mark_start("reset", self._lineup.carried)
+
+    def _pass_on(self, text: str) -> None:
+        try:
+            head = read_head(text)
+        except FAILURES as error:
+            self.reporter.error(decode_error(text, str(error)))
+            return
+        route = self._routes.get(head.topic)
+        if route is None:
+            # Nobody wants it any more, and the stream has not been changed yet.
+            return
+        route.take(Arrival(head.event, head.topic, text, head.merged, time.monotonic()))
+        for inbox in route.inboxes:
+            if inbox.is_ended:
+                self._take_out(inbox)
+            elif inbox.overflow != "latest" and inbox.is_full:
+                self._full.append(inbox)
+
+    async def _wait_for_room(self) -> None:
+        full, self._full = self._full, []
+        # A reader that keeps up gets the turn in which it can show that.
+        await asyncio.sleep(0)
+        for inbox in full:
+            if inbox.overflow == "block":
+                await inbox.room()
+
+    def _follow(self, state: ConnectionState) -> None:
+        """Follow the source's state; what it asks for is decided at the last moment."""
+        if state.state is State.CONNECTING:
+            self._aim()
+        if state.state is not State.OPEN:
+            self._adjuster.lost()
+        if state.state is not State.CLOSED:
+            # Another source may follow: `_run` says when it is over.
+            self._set_state(state)
+
+    def _aim(self) -> None:
+        """Say where the next connection goes."""
+        source = self._source
+        if source is None or not self._lineup.wanted:
+            # Everybody has just left, and it is about to be closed.
+            return
+        self._cursor = source.last_event_id or self._cursor
+        topics, resumes = self._lineup.next_request(has_cursor=bool(self._cursor))
+        self._has_gap = bool(self._cursor) and not resumes
+        self._pace = pace_of(self._inboxes)
+        parameters = [*(("topic", topic) for topic in topics), *([("interval_ms", str(self._pace))] if self._pace else [])]
+        source.retarget(f"{self._stream_url}?{urlencode(parameters, safe=':')}", last_event_id=self._cursor if resumes else "")
+
+    def _opened(self) -> None:
+        source, before = self._source, self._lineup.carried
+        if source is None:
+            return
+        self._lineup.opened()
+        self._adjuster.opened(source.headers.get("pricewire-stream"), self._pace)
+        self._mark_start(STARTS.get(source.headers.get("pricewire-start")), self._lineup.carried)
+        if self._has_gap:
+            # The server could not know that something went before.
+            self._mark_start("reset", before)
+            self._cursor = ""
+        self._agreed([])
+        self._settle_soon()
+
+    def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
+        self._start = start
+        for inbox in self._inboxes:
+            if not set(inbox.topics).isdisjoint(topics):
+                inbox.start = start
+
+    def _agreed(self, added: Sequence[str]) -> None:
+        """Note what the open stream is to bring: which of it is new, and how much of the pacing the server does."""
+        for inbox in self._inboxes:
+            if inbox.start is None and not set(inbox.topics).isdisjoint(added):
+                inbox.start = "snapshot"
+            inbox.take_pace(self._adjuster.pace)
+
+    def _connect_anew(self) -> None:
+        """Ask for everything by a new connection: the open stream cannot be changed."""
+        self._lineup.is_rigid = True
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def _adjust(self, client: httpx2.AsyncClient) -> None:
+        try:
+            await self._adjuster.run(client)
+        except Exception as error:  # of a token provider, for instance: the readers have to hear of it
+            for inbox in list(self._inboxes):
+                inbox.fail(error)
+                self._take_out(inbox)
+        finally:
+            self._adjusting = None
+            self._settle_soon()
+
+    def _fail_topic(self, topic: str, error: HTTPStatusError) -> None:
+        """End the subscriptions of a topic that the server refuses; others go on."""
+        route = self._routes.get(topic)
+        for inbox in route.inboxes if route is not None else ():
+            inbox.fail(error)
+            self._take_out(inbox)
+
+    def _hear(self, error: ClientError) -> None:
+        """Report an error of the source, unless the reason for it is still to be found out."""
+        if not (isinstance(error, HTTPStatusError) and is_of_topics(error) and len(self._lineup.listed) > 1):
+            self.reporter.error(error)
+
+    def _set_state(self, state: ConnectionState) -> None:
+        self.state = state
+        if self.reporter.on_state is not None:
+            self.reporter.call("on_state", self.reporter.on_state, state)
+
+
+def is_of_topics(error: HTTPStatusError) -> bool:
+    """Whether a refusal may be because of one topic, so that without it the others are taken."""
+    return is_refusal(error) and error.status != 401

@@ -1,0 +1,186 @@
+"""A subscription: the typed messages of some topics, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import weakref
+from asyncio import AbstractEventLoop, get_running_loop
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from pricewire.client.parsing import TypedDecoder, all_finite
+from pricewire.client.stream.reconnect import ConnectionState, State
+from pricewire.client.topics.conflation import Arrival
+from pricewire.client.topics.message_queue import Inbox, Start
+from pricewire.client.topics.multiplexer import Switchboard
+from pricewire.errors import DecodeError
+from pricewire.protocol.messages import Envelope
+
+M = TypeVar("M")
+
+
+class Subscription(Generic[M]):
+    """
+    The messages of some topics, as an asynchronous iterator.
+
+        async with wire.ticks("R_100", "EURUSD") as ticks:
+            async for tick in ticks:
+                print(tick.instrument_id, tick.price)
+
+    First comes the current value of each topic, then every update. After a lost connection the messages go on where they stopped; where
+    the server no longer has what was missed, its newest values come instead, and `start` says `reset`. A message that does not fit its
+    type is reported, and the next one follows. Cancelling a pending `anext()` loses nothing.
+
+    It ends with its block, by `close()`, with the wire, or when nobody holds it any more.
+
+    Attributes:
+        topics: what was subscribed to.
+        merged: how many updates were left out so far because newer ones had overtaken them, on the server or here.
+
+    Args:
+        inbox: where its messages wait; taken out of the switchboard at the end.
+        message_type: what the messages are: their data, or with an `Envelope[…]` all of them.
+        switchboard: the connection.
+    """
+
+    def __init__(self, inbox: Inbox, message_type: type[M], switchboard: Switchboard) -> None:
+        self.topics = inbox.topics
+        self.merged = 0
+        self._inbox = inbox
+        self._switchboard = switchboard
+        self._whole = getattr(message_type, "__origin__", message_type) is Envelope
+        # The type is made at run time.
+        self._decoder: TypedDecoder[Envelope[Any]] = TypedDecoder(message_type if self._whole else Envelope[message_type])  # type: ignore[arg-type, valid-type]
+        switchboard.join(inbox)
+        weakref.finalize(self, _abandon, get_running_loop(), switchboard, inbox).atexit = False
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands, and why it waits."""
+        if self._inbox.is_ended:
+            return ConnectionState(state=State.CLOSED, reason=self._inbox.reason)
+        state = self._switchboard.state
+        # An earlier connection was closed with its last subscription, and the next one comes with this.
+        return ConnectionState(state=State.CONNECTING) if state.state is State.CLOSED else state
+
+    @property
+    def stale_topics(self) -> frozenset[str]:
+        """The topics whose feed has fallen silent, as the server says."""
+        return self._switchboard.stale_topics.intersection(self.topics)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what was received may be old: nothing is connected, the server is silent, or a topic's feed is."""
+        return self.state.state is not State.OPEN or self.state.is_stale or bool(self.stale_topics)
+
+    @property
+    def age(self) -> float | None:
+        """How long ago the newest message came, in seconds; None before the first."""
+        received_at = self._inbox.received_at
+        return None if received_at is None else time.monotonic() - received_at
+
+    @property
+    def start(self) -> Start | None:
+        """
+        How its newest connection began: `snapshot` with the current values, `resumed` without a gap, `reset` with the current values
+        instead of what was missed. None before the first one, and where the server does not say.
+        """
+        return self._inbox.start
+
+    def __repr__(self) -> str:
+        return f"<Subscription {', '.join(self.topics)} {self.state.state}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> M:
+        """
+        Return the next message.
+
+        Raises:
+            HTTPStatusError: the server refused: status 404 where there is no such instrument.
+            ContentTypeError: it is no event stream.
+            ReconnectExhausted: all attempts to reconnect failed.
+            BufferOverflowError: the reader fell behind too far.
+        """
+        while True:
+            arrival = self._inbox.take() or await self._inbox.get()
+            self.merged += arrival.merged
+            message = self._read(arrival)
+            if message is not None:
+                return message
+
+    async def collect(self, count: int) -> list[M]:
+        """
+        Return the next messages; fewer where the subscription ends before.
+
+        Args:
+            count: how many.
+
+        Raises:
+            ClientError: as iterating does.
+        """
+        messages: list[M] = []
+        while len(messages) < count:
+            try:
+                messages.append(await anext(self))
+            except StopAsyncIteration:
+                break
+        return messages
+
+    async def snapshot(self, topic: str | None = None) -> M:
+        """
+        Return the newest message there is, and wait for one where none has come; the iteration still gets it.
+
+        Args:
+            topic: whose; None for the newest of all topics.
+
+        Raises:
+            ValueError: the topic is none of the subscription's, or it is one of contracts, which have a value each, and perhaps none.
+            RuntimeError: the subscription has ended.
+            ClientError: as iterating does.
+        """
+        if any(name.startswith("contracts:") for name in (self.topics if topic is None else (topic,))):
+            raise ValueError("each contract has a value of its own, so there is no newest one; see open_contracts()")
+        if topic is not None and topic not in self.topics:
+            raise ValueError(f"topic {topic!r} is none of {', '.join(self.topics)}")
+        seen = None
+        while True:
+            seen = await self._inbox.newest(self.topics if topic is None else (topic,), seen)
+            message = self._read(seen)
+            if message is not None:
+                return message
+
+    def close(self) -> None:
+        """End it at once: nothing is given out after this. Where it was the last, the connection is freed soon after."""
+        self._switchboard.leave(self._inbox)
+
+    async def aclose(self) -> None:
+        """End it at once, and return when the connection is freed, if it was the last."""
+        self.close()
+        await self._switchboard.rest()
+
+    def _read(self, arrival: Arrival) -> M | None:
+        """Return the message that an event holds; where it does not fit, report that and return None."""
+        try:
+            envelope = self._decoder.decode(arrival.text)
+            if not all_finite(envelope.data):
+                raise DecodeError(arrival.topic, arrival.text, "a price is not a finite number - at `$.data`")
+        except DecodeError as error:
+            self._switchboard.reporter.error(error)
+            return None
+        message: M = envelope if self._whole else envelope.data  # type: ignore[assignment] # the decoder made it of this type
+        return message
+
+
+def _abandon(loop: AbstractEventLoop, switchboard: Switchboard, inbox: Inbox) -> None:
+    """Take out what nobody reads any more. The collector may run in any thread, and after the loop's end."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(switchboard.leave, inbox)

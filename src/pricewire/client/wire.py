@@ -1,0 +1,371 @@
+"""`connect`: prices, contracts and balances as typed objects, over one connection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Self, TypedDict, Unpack, get_args
+
+import httpx2
+
+from pricewire.client.api.http import Api
+from pricewire.client.api.login import Login
+from pricewire.client.api.tokens import Credentials, Token, account_of
+from pricewire.client.api.trades import TRADE_TIMEOUT, Trader
+from pricewire.client.arguments import check_headers, check_seconds, check_type
+from pricewire.client.http_client import check_http_client
+from pricewire.client.report import OnError, OnState
+from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy
+from pricewire.client.stream.request import authorization_header, build_headers
+from pricewire.client.stream.watchdog import IDLE_TIMEOUT
+from pricewire.client.topics.changes import Changer
+from pricewire.client.topics.message_queue import Inbox, Overflow
+from pricewire.client.topics.multiplexer import Switchboard
+from pricewire.client.topics.subscription import M, Subscription
+from pricewire.client.urls import check_url, public_url
+from pricewire.protocol.messages import Candle, Envelope, Tick
+from pricewire.protocol.topics import BalanceTopic, ContractsTopic, OpenContractsTopic, ProposalTopic, parse_topic
+from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
+
+FOREVER = ReconnectPolicy(attempts=None)
+"""Tries again until it is told to stop."""
+
+BUFFER = 1024
+"""How many messages of a subscription may wait, where nothing is said: more than one read of the socket brings."""
+
+
+def connect(
+    url: str,
+    *,
+    token: Token | None = None,
+    headers: Mapping[str, str] | None = None,
+    reconnect: ReconnectPolicy = FOREVER,
+    idle_timeout: float | None = IDLE_TIMEOUT,
+    http_client: httpx2.AsyncClient | None = None,
+    on_error: OnError | None = None,
+    on_state: OnState | None = None,
+) -> Wire:
+    """
+    Return a wire to a Pricewire server, for an `async with` block; the connection comes with the first subscription.
+
+        async with pricewire.connect("http://127.0.0.1:8080") as wire:
+            async for tick in wire.ticks("R_100", "EURUSD"):
+                print(tick.instrument_id, tick.price)
+
+    Args:
+        url: the server's address; a path before its own ones may follow.
+        token: who asks, or an asynchronous function that returns that, such as `log_in` makes; with a token the protected stream is
+            used. It is sent to this server only, and is in no log or error.
+        headers: more headers for every request.
+        reconnect: when to try again; by default for ever.
+        idle_timeout: how much silence, in seconds, makes a connection dead where the server announces no heartbeat; None: any.
+        http_client: sends the requests, and stays open afterwards; by default one of the wire's own.
+        on_error: called with each error after which the messages go on; by default these are logged, ordinary reconnections at INFO. The
+            one that ends a subscription is raised by its iteration, and is not reported as well.
+        on_state: called with each change of the connection's state.
+
+    Raises:
+        ValueError: the address is none of `http` or `https`, or a header or the token cannot be sent.
+        TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
+    """
+    check_url(url)
+    check_headers(headers)
+    check_type("reconnect", reconnect, ReconnectPolicy, "a ReconnectPolicy")
+    check_seconds("idle_timeout", idle_timeout)
+    check_http_client(http_client)
+    if isinstance(token, str):
+        # What cannot be sent shows here, not with the first request.
+        authorization_header(token)
+    credentials = None if token is None else Credentials(token)
+    api = Api(url, build_headers(headers), credentials)
+    switchboard = Switchboard(
+        stream_url(url, protected=token is not None),
+        Changer(api),
+        headers=headers,
+        credentials=credentials,
+        reconnect=reconnect,
+        idle_timeout=idle_timeout,
+        http_client=http_client,
+        on_error=on_error,
+        on_state=on_state,
+    )
+    return Wire(url, switchboard, Trader(api, switchboard.client), account_of_token(token))
+
+
+class Options(TypedDict, total=False):
+    """
+    How a subscription's messages are wanted.
+
+    Attributes:
+        interval: at most one message of a topic in so many seconds, the newest. Where all subscriptions of the wire have one, the server
+            keeps the quickest of them.
+        debounce: a message only once its topic has been silent for so many seconds.
+        buffer: how many messages may wait to be read, 1024 by default.
+        overflow: what happens beyond that. `latest`, the default, leaves out what newer messages supersede, unread; those that nothing
+            supersedes, such as a contract's end, are never left out, and too many of them are an error. `error` ends the subscription with
+            a `BufferOverflowError`. `block` reads nothing until there is room: all subscriptions of the wire wait.
+    """
+
+    interval: float
+    debounce: float
+    buffer: int
+    overflow: Overflow
+
+
+class Wire:
+    """
+    A server's prices and trades, for one identity. Made by `connect`; all its subscriptions share one connection, which lasts as long as
+    there is one.
+
+    Leaving the block ends all of them.
+
+    Args:
+        url: the server's address.
+        switchboard: the connection.
+        trader: buys and sells.
+        account_uuid: whose contracts and balance are meant where none is named; None where that is not known.
+    """
+
+    def __init__(self, url: str, switchboard: Switchboard, trader: Trader, account_uuid: str | None) -> None:
+        self._url = url
+        self._trader = trader
+        self._account_uuid = account_uuid
+        self._switchboard = switchboard
+
+    def __repr__(self) -> str:
+        return f"<Wire {public_url(self._url)} with {self._switchboard.subscriptions} subscriptions>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self.aclose()
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands, and why it waits."""
+        return self._switchboard.state
+
+    def ticks(self, *instrument_ids: str, **options: Unpack[Options]) -> Subscription[Tick]:
+        """
+        Return the ticks of some instruments, beginning with the newest of each.
+
+        Args:
+            instrument_ids: whose.
+            options: see `Options`.
+
+        Raises:
+            ValueError: no instrument is named, or an option is out of bounds.
+            InvalidTopicError: an id cannot be one of an instrument.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._subscribe([f"ticks:{instrument_id}" for instrument_id in instrument_ids], Tick, options)
+
+    def candles(self, instrument_id: str, granularity: int = 60, **options: Unpack[Options]) -> Subscription[Candle]:
+        """
+        Return the candles of an instrument, beginning with the one that is being built; every update of it comes.
+
+        Args:
+            instrument_id: whose candles.
+            granularity: their span, in seconds.
+            options: see `Options`.
+
+        Raises:
+            ValueError: an option is out of bounds.
+            InvalidTopicError: the id cannot be one of an instrument, or there are no candles of this granularity.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._subscribe([f"candles:{instrument_id}:{granularity}"], Candle, options)
+
+    def proposal(self, contract: ProposalTopic, **options: Unpack[Options]) -> Subscription[ProposalBody[Decimal]]:
+        """
+        Return what a contract would cost and pay if it were bought now, for each variant of its product.
+
+        Args:
+            contract: which one.
+            options: see `Options`.
+
+        Raises:
+            ValueError: an option is out of bounds.
+            InvalidTopicError: a part of the contract is out of bounds.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._subscribe([str(contract)], ProposalBody[Decimal], options)
+
+    def contracts(self, account_uuid: str | None = None, **options: Unpack[Options]) -> Subscription[Envelope[ContractBody[Decimal]]]:
+        """
+        Return the contracts of an account as they are bought, change, and end, beginning with those that are open.
+
+        The `event` of each envelope says what happened: `contract_opened`, `contract_updated`, `contract_sold` or `contract_settled`. An
+        update may be left out for a newer one of the same contract; the others never are. There is no `snapshot()`, since each contract
+        has a value of its own: `open_contracts().snapshot()` has them all.
+
+        Args:
+            account_uuid: whose; by default those of the account that the token is for.
+            options: see `Options`.
+
+        Raises:
+            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
+            InvalidTopicError: the account's name cannot be one.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        topic = str(ContractsTopic(self._account(account_uuid)))
+        return self._subscribe([topic], Envelope[ContractBody[Decimal]], options)
+
+    def open_contracts(self, account_uuid: str | None = None, **options: Unpack[Options]) -> Subscription[ContractsBody[Decimal]]:
+        """
+        Return all open contracts of an account in one list, oldest first, at every change of one; the list may be empty.
+
+        Args:
+            account_uuid: whose; by default those of the account that the token is for.
+            options: see `Options`.
+
+        Raises:
+            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
+            InvalidTopicError: the account's name cannot be one.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._subscribe([str(OpenContractsTopic(self._account(account_uuid)))], ContractsBody[Decimal], options)
+
+    def balance(self, account_uuid: str | None = None, **options: Unpack[Options]) -> Subscription[BalanceBody[Decimal]]:
+        """
+        Return the balance of an account, beginning with what it is now.
+
+        Args:
+            account_uuid: whose; by default that of the account that the token is for.
+            options: see `Options`.
+
+        Raises:
+            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
+            InvalidTopicError: the account's name cannot be one.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._subscribe([str(BalanceTopic(self._account(account_uuid)))], BalanceBody[Decimal], options)
+
+    def topic(self, name: str, *, type: type[M], **options: Unpack[Options]) -> Subscription[M]:
+        """
+        Return the messages of any topic.
+
+        Args:
+            name: the topic's name on the server.
+            type: what the data of its messages is, as msgspec knows types: a struct, a dataclass, `dict`; or `Envelope[…]` of that, for the
+                name and the number of each event.
+            options: see `Options`.
+
+        Raises:
+            ValueError: the name is empty, or an option is out of bounds.
+            RuntimeError: the wire is closed, or no event loop is running.
+        """
+        return self._open([name], type, **options)
+
+    async def buy(
+        self,
+        contract: ProposalTopic,
+        variant: Variant,
+        *,
+        payout: Decimal | None = None,
+        idempotency_key: str | None = None,
+        account_uuid: str | None = None,
+        within: float = TRADE_TIMEOUT,
+    ) -> Purchased[Decimal]:
+        """
+        Buy a contract at the price of now, once, however often the request has to be sent until its answer arrives.
+
+        Args:
+            contract: which one, as for `proposal`.
+            variant: which side of its product: `rise`, for instance.
+            payout: what the buyer was shown; the purchase is refused where the price has moved far from it. None: any price.
+            idempotency_key: names the purchase: the same with the same key is bought once, also by another wire. None: a new one.
+            account_uuid: for whom; by default for the account that the token is for.
+            within: how long it may take with all repetitions, in seconds.
+
+        Raises:
+            HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `MARKET_CLOSED`, `INVALID_PARAMETERS`, ….
+            TradeUncertainError: a request may have arrived, and no answer came in time.
+            ConnectError: the server was not reached in time.
+            TokenError: the token's provider failed.
+            RuntimeError: the wire is closed.
+        """
+        return await self._trader.buy(
+            contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+        )
+
+    async def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:
+        """
+        Sell an open contract at what it is worth now.
+
+        Args:
+            contract_id: which one.
+            account_uuid: whose; by default that of the account that the token is for.
+            within: how long it may take with all repetitions, in seconds.
+
+        Raises:
+            HTTPStatusError: the server refused; the `code` says why: `CONTRACT_NOT_SELLABLE`, `NOT_FOUND`, ….
+            TradeUncertainError: a request may have arrived, and no answer came in time, or one that the contract cannot be sold any more.
+            ConnectError: the server was not reached in time.
+            TokenError: the token's provider failed.
+            RuntimeError: the wire is closed.
+        """
+        return await self._trader.sell(contract_id, account_uuid=account_uuid, within=within)
+
+    def close(self) -> None:
+        """End all subscriptions at once, and the connection soon after. Can be called from a callback."""
+        self._switchboard.close()
+
+    async def aclose(self) -> None:
+        """End all subscriptions, and return when the connection is freed."""
+        await self._switchboard.aclose()
+
+    def _account(self, account_uuid: str | None) -> str:
+        found = account_uuid or self._account_uuid
+        if found is None:
+            raise ValueError("no account is named, and the token does not say which it is for; give account_uuid")
+        return found
+
+    def _subscribe(self, topics: Sequence[str], message_type: type[M], options: Options) -> Subscription[M]:
+        # Each is read here, so that a mistake shows before any request, and in the one form that the server has for it.
+        return self._open([str(parse_topic(topic)) for topic in topics], message_type, **options)
+
+    def _open(
+        self,
+        topics: Sequence[str],
+        message_type: type[M],
+        *,
+        interval: float = 0.0,
+        debounce: float = 0.0,
+        buffer: int = BUFFER,
+        overflow: Overflow = "latest",
+    ) -> Subscription[M]:
+        for name in topics:
+            check_type("the name of a topic", name, str, "a string")
+        # A topic is subscribed to once, however often it is named.
+        names = list(dict.fromkeys(topics))
+        if not names or not all(names):
+            raise ValueError("no instrument or topic is named")
+        check_type("buffer", buffer, int, "a whole number of messages")
+        check_type("interval", interval, (int, float), "a number of seconds")
+        check_type("debounce", debounce, (int, float), "a number of seconds")
+        if buffer < len(names):
+            raise ValueError(f"buffer is {buffer}; it has room for a message of each of the {len(names)} topics at least")
+        if not (0 <= interval < math.inf and 0 <= debounce < math.inf):
+            raise ValueError(f"interval is {interval} s and debounce {debounce} s; they are finite and 0 or more")
+        if overflow not in get_args(Overflow):
+            raise ValueError(f"overflow is {overflow!r}; it is one of {', '.join(get_args(Overflow))}")
+        if (interval or debounce) and overflow != "latest":
+            raise ValueError(f"interval and debounce leave messages out, so overflow is 'latest' with them, not {overflow!r}")
+        inbox = Inbox(names, limit=buffer, overflow=overflow, interval=interval, debounce=debounce)
+        return Subscription(inbox, message_type, self._switchboard)
+
+
+def account_of_token(token: Token | None) -> str | None:
+    """Return the `uuid` of the account that a token is for; None where that is not known before it is asked for."""
+    if isinstance(token, Login):
+        return token.account_uuid
+    return account_of(token) if isinstance(token, str) else None
+
+
+def stream_url(base_url: str, *, protected: bool) -> str:
+    """Return the address of a server's stream: the protected one for who holds a token."""
+    return base_url.rstrip("/") + ("/protected/sse" if protected else "/sse")

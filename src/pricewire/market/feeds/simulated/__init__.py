@@ -1,0 +1,1 @@
+"""Random prices that move as real ones do."""

@@ -1,1 +1,0 @@
-"""`pricewire record`: ticks into a Parquet file."""

@@ -1,0 +1,143 @@
+"""The lives of protected streams: each ends with its token."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pricewire.hub.hub import Hub
+from pricewire.protocol.stream_end import encode_error
+from pricewire.server.auth.tokens import READ, Token
+
+STEP_S = 1.0
+"""How often is looked for streams whose time has come, in seconds."""
+
+EXPIRED = ("TOKEN_EXPIRED", "the token has expired; reconnect with a new one")
+REVOKED = ("TOKEN_REVOKED", "the token was revoked; log in again")
+"""Why streams end: a code for programs, a message for people."""
+
+RETRY_S = 0.1
+"""How often is looked for a stream that is to end while its response's head is on the way, in seconds."""
+
+SLACK = 1000
+"""How many entries may be left over of streams that have gone, besides as many as there are streams, before the heap is cleared of them."""
+
+
+@dataclass(slots=True)
+class Life:
+    """
+    What a stream lives by.
+
+    Attributes:
+        token: its token.
+        ends_at: when the stream ends, in seconds since 1970.
+        reason: why it will.
+    """
+
+    token: Token
+    ends_at: float
+    reason: tuple[str, str] = EXPIRED
+
+
+class Lives:
+    """
+    Knows each stream's token, and ends the stream when the token expires or is revoked.
+
+    One heap has all ends in order; the entry of a stream that was prolonged or has gone is passed over.
+
+    Args:
+        hub: whose streams.
+        clock: returns the time in seconds since 1970.
+    """
+
+    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._lives: dict[str, Life] = {}
+        self._streams: defaultdict[str, set[str]] = defaultdict(set)
+        self._ends: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def begin(self, stream_id: str, token: Token) -> None:
+        """Have a stream live as long as a token."""
+        if len(self._ends) > 2 * len(self._lives) + SLACK:
+            self._ends = [(each.ends_at, name) for name, each in self._lives.items()]
+            heapq.heapify(self._ends)
+        self._lives[stream_id] = Life(token, token.expires_at)
+        self._streams[token.id].add(stream_id)
+        heapq.heappush(self._ends, (token.expires_at, stream_id))
+
+    def token(self, stream_id: str) -> Token | None:
+        """Return the token that a stream lives by; None for one that needs none."""
+        life = self._lives.get(stream_id)
+        return None if life is None else life.token
+
+    def prolong(self, stream_id: str, token: Token) -> Token:
+        """
+        Have a stream live by another token of the same account, and return the one that it lives by.
+
+        It stays with the one that it has where the other ends earlier; but not where only the other is for reading, as the stream may
+        carry the account's topics now. For a stream that has gone nothing begins.
+        """
+        life = self._lives.get(stream_id)
+        if life is None:
+            return token
+        before = life.token
+        if token.expires_at <= before.expires_at and (READ in before.scopes or READ not in token.scopes):
+            return before
+        self.forget(stream_id)
+        self.begin(stream_id, token)
+        return token
+
+    def forget(self, stream_id: str) -> None:
+        """Forget a stream that has ended; harmless for one that is not known."""
+        life = self._lives.pop(stream_id, None)
+        if life is not None:
+            streams = self._streams[life.token.id]
+            streams.discard(stream_id)
+            if not streams:
+                del self._streams[life.token.id]
+
+    def revoke(self, token_id: str) -> None:
+        """End all streams of a token."""
+        for stream_id in list(self._streams.get(token_id, ())):
+            self._end(stream_id, REVOKED)
+
+    def revoke_where(self, has_ended: Callable[[Token], bool]) -> None:
+        """End all streams whose token has ended; called seldom, as it looks at all of them."""
+        for stream_id in [name for name, life in self._lives.items() if has_ended(life.token)]:
+            self._end(stream_id, REVOKED)
+
+    def end_expired(self) -> None:
+        """End the streams whose tokens have expired."""
+        now = self._clock()
+        while self._ends and self._ends[0][0] <= now:
+            ends_at, stream_id = heapq.heappop(self._ends)
+            life = self._lives.get(stream_id)
+            if life is not None and life.ends_at == ends_at:
+                self._end(stream_id, life.reason)
+
+    async def run(self) -> None:
+        """End streams when their time has come, until cancelled."""
+        while True:
+            wait = self._ends[0][0] - self._clock() if self._ends else STEP_S
+            # Not longer than a step, as a stream may begin meanwhile that ends before the others.
+            await asyncio.sleep(min(max(wait, 0.01), STEP_S))
+            self.end_expired()
+
+    def _end(self, stream_id: str, reason: tuple[str, str]) -> None:
+        found = self._hub.find(stream_id)
+        if found is None:
+            # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
+            life = self._lives[stream_id]
+            life.ends_at, life.reason = self._clock() + RETRY_S, reason
+            heapq.heappush(self._ends, (life.ends_at, stream_id))
+        else:
+            self._hub.end(found[0], encode_error(*reason))
+            self.forget(stream_id)

@@ -1,0 +1,122 @@
+"""Joins the market, and the desk where there is one, to the hub: what they bring is published, and they know who listens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from pricewire.hub.hub import Hub
+from pricewire.hub.log import LogLimits
+from pricewire.market.feed import Feed
+from pricewire.market.market import Market
+from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
+from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
+from pricewire.store.ticks import RecordedTicks
+from pricewire.trading.desk import Desk
+
+logger = logging.getLogger(__name__)
+
+QUOTE_LOG = LogLimits(count=4, linger=0.0)
+"""
+Of a quote: it costs something with each tick, so it ends with its last stream. A log of 1,000 events is 2 MB for each of 2,000 quotes, and
+the garbage collector goes through all of it.
+"""
+
+LIST_LOG = LogLimits(count=4)
+"""Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
+
+LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
+"""How far the logs of topics reach back, by their kinds; of the others as `Prices` is told."""
+
+
+class Prices:
+    """
+    The market and the hub that carries it.
+
+    Attributes:
+        market: instruments, history and the running feeds.
+        hub: the streams.
+        desk: what gets every tick, and publishes the topics that are not the market's; None without trading.
+        recorder: what records every tick before the desk gets it; None without trading.
+
+    Args:
+        feeds: where prices come from.
+        limits: how far the topics' logs reach back.
+        heartbeat: after so many seconds of silence a stream gets a comment.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
+        self.desk: Desk | None = None
+        self.recorder: RecordedTicks | None = None
+        self._building: dict[str, CandleBody] = {}
+        self.market = Market(feeds, self._publish, on_stale=self._stale)
+        self._limits = limits or LogLimits()
+        self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
+
+    def check(self, topic: TicksTopic | CandlesTopic) -> str:
+        """
+        Return a topic's name.
+
+        Raises:
+            UnknownInstrumentError: no feed brings its instrument.
+        """
+        self.market.instrument(topic.instrument_id)
+        return str(topic)
+
+    def _limits_of(self, name: str) -> LogLimits:
+        return LOGS.get(name.partition(":")[0], self._limits)
+
+    def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
+        if isinstance(message, Tick):
+            body: TickBody | CandleBody = TickBody.of(message)
+        else:
+            body = CandleBody.of(message)
+            before = self._building.get(topic, body)
+            self._building[topic] = body
+            if before.open_epoch_ms != body.open_epoch_ms:
+                # Without a key: the next candle must not supersede how this one closed, for a reader that lags or takes its time.
+                self.hub.publish(topic, before, event=event)
+        # One key: a reader that cannot keep up wants the newest price.
+        self.hub.publish(topic, body, key=topic, event=event)
+        if isinstance(message, Tick) and self.desk is not None and self.recorder is not None:
+            self.recorder.record(message)
+            try:
+                self.desk.on_tick(message)
+            except Exception:
+                # Prices go on: what the market's listener raises would end them.
+                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
+
+    def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
+        for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
+            self.hub.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
+
+    def _first_stream(self, name: str) -> None:
+        topic = parse_topic(name)
+        if not isinstance(topic, MarketTopic):
+            if self.desk is not None:
+                self.desk.first_stream(topic)
+            return
+        self.market.want(topic)
+        if isinstance(topic, CandlesTopic) and not self.hub.latest(name):
+            candle = self.market.candle(topic.instrument_id, topic.granularity)
+            if candle is not None:
+                self._publish(name, candle, "candle")
+        elif isinstance(topic, TicksTopic) and not self.hub.latest(name):
+            tick = self.market.tick(topic.instrument_id)
+            if tick is not None:
+                self._publish(name, tick, "tick")
+
+    def _last_stream(self, name: str) -> None:
+        topic = parse_topic(name)
+        if not isinstance(topic, MarketTopic):
+            if self.desk is not None:
+                self.desk.last_stream(topic)
+            if not isinstance(topic, ContractsTopic | BalanceTopic):
+                # What becomes of contracts and balances is published all the same; the others have a gap from here on.
+                self.hub.forget(name)
+            return
+        self.market.unwant(topic)
+        if isinstance(topic, CandlesTopic):
+            # Its candles are no longer published, so its log has a gap from here on.
+            self.hub.forget(name)
+            self._building.pop(name, None)

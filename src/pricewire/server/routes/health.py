@@ -1,0 +1,26 @@
+"""What operators ask for: liveness and readiness."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+
+from pricewire.protocol.messages import ErrorBody
+from pricewire.server.http_errors import problem
+from pricewire.server.publisher import Prices
+
+
+@get("/healthz", media_type="text/plain")
+async def liveness() -> str:
+    """Answer, which shows that the process lives."""
+    return "ok\n"
+
+
+@get("/readyz", media_type="text/plain")
+async def readiness(prices: NamedDependency[Prices]) -> Response[str] | Response[ErrorBody]:
+    """Answer 200 where prices are coming, 503 where none are or the server is stopping."""
+    if prices.hub.is_draining:
+        return problem(503, "the server is stopping", "SERVER_DRAINING")
+    if any(instrument.is_market_open for instrument in prices.market.instruments()):
+        return Response("ok\n", media_type="text/plain")
+    return problem(503, "no feed brings prices at the moment", "NOT_READY")

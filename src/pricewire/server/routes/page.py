@@ -1,0 +1,61 @@
+"""The trading page, as built from `web/`."""
+
+from __future__ import annotations
+
+import re
+from mimetypes import guess_type
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import CacheControlHeader
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from litestar.types import ControllerRouterHandler
+
+from pricewire.errors import quoted
+
+PAGE = Path(__file__).parents[1] / "page"
+
+DEMO_PLACE = b'<meta name="pricewire-demo" content="'
+"""Where the page looks for the account that anybody may log in with."""
+
+FOREVER = CacheControlHeader(max_age=31_536_000, immutable=True, public=True).to_header()
+
+GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
+"""That a reader takes gzip. Source: RFC 9110, section 12.5.3."""
+
+
+def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
+    """
+    Return the routes of the page, none where it is not built.
+
+    Args:
+        demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
+    """
+    if not (PAGE / "index.html").exists():
+        return []
+
+    @get("/", include_in_schema=False, media_type="text/html")
+    async def index() -> Response[bytes]:
+        """Return the page; its assets' names change with their content, its own does not."""
+        html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
+        return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
+
+    return [index, asset]
+
+
+@get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
+def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return a file that the page is made of, as the build has compressed it where the reader takes that: a quarter of the bytes."""
+    # By what there is: a path that a request makes up may be one that the system refuses to look at.
+    files = {path.name: path for path in (PAGE / "assets").iterdir() if path.is_file()}
+    headers = {"cache-control": FOREVER, "vary": "Accept-Encoding"}
+    path = files.get(name)
+    packed = files.get(f"{name}.gz")
+    if packed is not None and GZIP.search(request.headers.get("accept-encoding", "").lower()):
+        path = packed
+        headers["content-encoding"] = "gzip"
+    if path is None:
+        raise NotFoundException(f"the page has no file {quoted(name)}")
+    return Response(path.read_bytes(), media_type=guess_type(name)[0] or "application/octet-stream", headers=headers)

@@ -1,0 +1,138 @@
+"""The streams of trading: proposals for anybody; contracts and balance for the holder of an account."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from pricewire.hub.event import Form
+from pricewire.protocol.messages import Data
+from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
+from pricewire.protocol.trading_messages import (
+    Amount,
+    BalanceBody,
+    ClosedContractsBody,
+    ContractsBody,
+    DurationUnit,
+    ProductId,
+    ProposalBody,
+)
+from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, AnyRequest, Holder, Visitor
+from pricewire.server.formats import ContractForm, ContractListTopic, data_form
+from pricewire.server.http_errors import CONFLICT
+from pricewire.server.routes.streams import events_of
+from pricewire.server.routes.trading import AccountUuid
+from pricewire.server.stream_opener import Entrance
+from pricewire.server.stream_query import IntervalMs, with_sign
+from pricewire.server.transport.event_stream import EventStream
+from pricewire.trading.desk import Desk
+
+ChosenContract = Annotated[
+    str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract; all where it is left out.")
+]
+
+
+@get(
+    "/v1/trading/proposal/stream",
+    responses={
+        **events_of(Data[ProposalBody[Amount]], "A stream of events; the data of each is this JSON: the price now, then with every tick."),
+        **CONFLICT,
+    },
+)
+async def stream_proposal(
+    request: AnyRequest,
+    entrance: NamedDependency[Entrance],
+    listener: NamedDependency[Visitor],
+    product_id: Annotated[ProductId, QueryParameter(description="What kind of contract.")],
+    instrument_id: Annotated[str, QueryParameter(description="On whose price.")],
+    duration: Annotated[int, QueryParameter(ge=1, description="How long it would last, in units.")],
+    duration_unit: Annotated[DurationUnit, QueryParameter(description="The unit.")],
+    stake: Annotated[str, QueryParameter(description="What it would cost.")],
+    allow_equals: Annotated[bool, QueryParameter(description="Whether an exit spot equal to the barrier would win.")] = False,
+    barrier: Annotated[str | None, QueryParameter(description="A price, or an offset with its sign.")] = None,
+    interval_ms: IntervalMs = 0,
+) -> EventStream:
+    """Stream the price of a contract that could be bought."""
+    text = f"proposal:{product_id}:{instrument_id}:{duration}:{duration_unit}:{stake}:{'true' if allow_equals else 'false'}"
+    topic = parse_topic(text if barrier is None else f"{text}:{with_sign(barrier)}")
+    return await entrance.open("proposal", request, listener, [topic], data_form, interval_ms=interval_ms)
+
+
+@get(
+    "/v1/trading/contracts/open/stream",
+    responses={
+        **events_of(Data[ContractsBody[Amount]], "A stream of events; the data of each is this JSON: all open contracts."),
+        **FORBIDDEN,
+    },
+    security=SECURITY,
+)
+async def stream_open_contracts(
+    request: AnyRequest,
+    entrance: NamedDependency[Entrance],
+    desk: NamedDependency[Desk],
+    account_listener: NamedDependency[Holder],
+    account_uuid: AccountUuid = None,
+    contract_id: ChosenContract = None,
+    interval_ms: IntervalMs = 0,
+) -> EventStream:
+    """Stream an account's open contracts, all at every change of one."""
+    topic = OpenContractsTopic(account_listener.own(account_uuid))
+    form = await form_of(desk, topic, contract_id)
+    return await entrance.open("open_contracts", request, account_listener, [topic], form, interval_ms=interval_ms)
+
+
+@get(
+    "/v1/trading/contracts/close/stream",
+    responses={
+        **events_of(Data[ClosedContractsBody[Amount]], "A stream of events; the data of each is this JSON: the newest closed contracts."),
+        **FORBIDDEN,
+    },
+    security=SECURITY,
+)
+async def stream_closed_contracts(
+    request: AnyRequest,
+    entrance: NamedDependency[Entrance],
+    desk: NamedDependency[Desk],
+    account_listener: NamedDependency[Holder],
+    account_uuid: AccountUuid = None,
+    contract_id: ChosenContract = None,
+) -> EventStream:
+    """Stream an account's closed contracts, the newest first."""
+    topic = ClosedContractsTopic(account_listener.own(account_uuid))
+    form = await form_of(desk, topic, contract_id)
+    return await entrance.open("closed_contracts", request, account_listener, [topic], form)
+
+
+@get(
+    "/v1/accounting/balance/stream",
+    responses={
+        **events_of(Data[BalanceBody[Amount]], "A stream of events; the data of each is this JSON: the balance, at every change."),
+        **FORBIDDEN,
+    },
+    security=SECURITY,
+)
+async def stream_balance(
+    request: AnyRequest,
+    entrance: NamedDependency[Entrance],
+    account_listener: NamedDependency[Holder],
+    account_uuid: AccountUuid = None,
+) -> EventStream:
+    """Stream an account's balance."""
+    topic = BalanceTopic(account_listener.own(account_uuid))
+    return await entrance.open("balance", request, account_listener, [topic], data_form)
+
+
+async def form_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Form:
+    """
+    Return the form of a list of contracts, of which one may be chosen.
+
+    Raises:
+        UnknownContractError: it is not the account's.
+    """
+    if contract_id is None:
+        return data_form
+    await desk.check_contract(topic.account_uuid, contract_id)
+    return ContractForm(topic, contract_id, desk.chosen_contract)

@@ -1,0 +1,161 @@
+"""The house: the market, the hub that carries it, and the trading behind them, opened and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from pricewire.errors import AccountError
+from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
+from pricewire.server.auth.keys import KeySource
+from pricewire.server.auth.passwords import DEMO, hash_password, matches
+from pricewire.server.auth.service import Authority
+from pricewire.server.auth.tokens import TokenRules
+from pricewire.server.publisher import Prices
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
+from pricewire.store.ticks import KEEP_S, RecordedTicks
+from pricewire.trading.desk import Desk
+from pricewire.trading.products import Products
+from pricewire.trading.recovery import recover
+
+logger = logging.getLogger(__name__)
+
+DEMO_BALANCE = Decimal("10000.00")
+"""What the demo account begins with, in USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingSetup:
+    """
+    What trading needs.
+
+    Attributes:
+        database: the path of an SQLite file, or `postgresql://user:password@host/database`.
+        keys: what tokens are signed with.
+        rules: what tokens have to say.
+        demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
+        products: what is offered, at which commissions.
+        keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+    """
+
+    database: str | Path = field(repr=False)
+    keys: KeySource
+    rules: TokenRules = field(default_factory=TokenRules)
+    demo_account: bool = False
+    products: Products = field(default_factory=Products)
+    keep_ticks_s: float = KEEP_S
+
+
+class House:
+    """
+    The market, and trading where it is set up.
+
+    Attributes:
+        prices: the market and the hub.
+        authority: who knows accounts and tokens; None without trading, and before `open`.
+
+    Args:
+        prices: see above.
+        setup: what trading needs; None for a house without.
+        open_contracts: how many an account may have at once.
+    """
+
+    def __init__(self, prices: Prices, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
+        self.prices = prices
+        self.authority: Authority | None = None
+        self._setup = setup
+        self._open_contracts = open_contracts
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """
+        Run the market, and trading.
+
+        Raises:
+            DatabaseError: the database cannot be used.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            if self._setup is not None:
+                await stack.enter_async_context(self._trade(self._setup))
+            await stack.enter_async_context(running(self.prices.market.run()))
+            try:
+                yield
+            finally:
+                self.prices.hub.close()
+
+    @contextlib.asynccontextmanager
+    async def _trade(self, setup: TradingSetup) -> AsyncIterator[None]:
+        database = await Database.open(setup.database)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            if setup.demo_account:
+                await add_demo_account(Accounts(database))
+            else:
+                await close_demo_account(Accounts(database))
+            self.authority = Authority(database, setup.keys, setup.rules, self.prices.hub, demo_account=setup.demo_account)
+            stack.push_async_callback(self.authority.aclose)
+            await self.authority.load()
+            await stack.enter_async_context(running(self.authority.run()))
+            ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
+            ledger = Ledger(database, ticks)
+            desk = Desk(
+                self.prices.market,
+                ledger,
+                self.authority.accounts,
+                self.prices.hub.publish,
+                products=setup.products,
+                open_contracts=self._open_contracts,
+            )
+            now_ms = time.time_ns() // 1_000_000
+            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
+            for instrument in self.prices.market.instruments():
+                self.prices.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
+            await stack.enter_async_context(running(ticks.run()))
+            await stack.enter_async_context(running(desk.run()))
+            self.prices.desk, self.prices.recorder = desk, ticks
+            yield
+
+
+async def add_demo_account(accounts: Accounts) -> None:
+    """Open the demo account, where it is not there."""
+    if await accounts.find(DEMO) is None:
+        # Two processes may start at once.
+        with contextlib.suppress(AccountError):
+            await accounts.add(DEMO, password_hash=hash_password(DEMO), balance=DEMO_BALANCE)
+
+
+async def close_demo_account(accounts: Accounts) -> None:
+    """
+    End the tokens that the demo account has from a time when nobody else reached the server; its password opens nothing without it, either.
+
+    It is left alone where it has a password of its own by now.
+    """
+    account = await accounts.find(DEMO)
+    if account is not None and account.password_hash is not None and await asyncio.to_thread(matches, DEMO, account.password_hash):
+        await accounts.end_tokens(DEMO)
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Have work done beside the block, and end it with the block."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(report)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def report(task: asyncio.Task[None]) -> None:
+    """Log that something has ended which the house cannot be without."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("%s has failed; start the server again", task.get_coro(), exc_info=error)

@@ -1,0 +1,147 @@
+"""Where streams begin: their topics are checked, they are counted, and those of an account are bound to its token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+from pricewire.hub.event import Form
+from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
+from pricewire.server.auth.dependencies import AnyRequest, Visitor, confirm, require_topics, unauthorized
+from pricewire.server.auth.service import Authority
+from pricewire.server.http_errors import InvalidParametersError
+from pricewire.server.limits import Admission
+from pricewire.server.logs import logged
+from pricewire.server.publisher import Prices
+from pricewire.server.transport.event_stream import EventStream
+
+
+class Entrance:
+    """
+    Opens streams.
+
+    Args:
+        prices: where topics are, and the hub that carries them.
+        admission: who counts streams.
+        authority: who knows tokens; None where there are none.
+    """
+
+    def __init__(self, prices: Prices, admission: Admission, authority: Authority | None) -> None:
+        self._prices = prices
+        self._admission = admission
+        self._authority = authority
+
+    async def check(self, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
+        """
+        Return the topics' names in canonical form, or refuse the request before its stream starts.
+
+        Raises:
+            InvalidParametersError: there are too many.
+            InvalidProposalError: one asks for a contract that is not offered.
+            UnknownInstrumentError: no feed brings the instrument of one.
+            MarketClosedError: the instrument of one has no price yet.
+            UnauthorizedError: one is an account's, and the visitor shows no token.
+            ForbiddenError: one is another account's, or the visitor's token is not for reading.
+        """
+        self.count(topics)
+        if self._authority is not None:
+            require_topics(topics, visitor.token)
+        return [await self._check(topic) for topic in topics]
+
+    def count(self, topics: Collection[object]) -> None:
+        """
+        Refuse more topics than a stream may have.
+
+        Raises:
+            InvalidParametersError: there are too many.
+        """
+        limit = self._admission.limits.topics_per_stream
+        if len(topics) > limit:
+            raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
+
+    def charge(self, request: AnyRequest, topics: Collection[Topic], *, carried: int | None = None) -> None:
+        """
+        Refuse a request for more than its address may ask for, before anything is done for it.
+
+        Args:
+            request: the request.
+            topics: what it asks for.
+            carried: how many topics the stream has that it changes; None for a new stream.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+        """
+        self.count(topics)
+        quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
+        self._admission.ask_for_topics(self._admission.client(request.scope), len(topics), quotes, carried=carried)
+
+    def carry(self, stream_id: str, topics: Collection[str]) -> None:
+        """
+        Have an open stream carry topics, instead of what it has.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit of quotes.
+        """
+        place = self._admission.place(stream_id)
+        if place is not None:
+            place.carry(topics)
+
+    async def open(
+        self,
+        endpoint: str,
+        request: AnyRequest,
+        visitor: Visitor,
+        topics: Sequence[Topic],
+        form: Form,
+        *,
+        interval_ms: int = 0,
+        control: bool = False,
+        prelude: bytes = b"",
+    ) -> EventStream:
+        """
+        Return the response that streams topics, or refuse the request as `check` does.
+
+        Args:
+            endpoint: what the stream is counted as.
+            request: the request for it.
+            visitor: who makes it; the stream ends with its token, where it showed one.
+            topics: what to stream.
+            form: how events are shown.
+            interval_ms: at most one update per topic in so many milliseconds.
+            control: whether named events come beside the data.
+            prelude: encoded events that come first.
+
+        Raises:
+            StreamRefusedError: it would exceed a limit.
+            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted, or
+                has ended meanwhile.
+        """
+        self.charge(request, topics)
+        if visitor.token is not None and visitor.token.expires_at <= time.time():
+            # It would end at once, and its reader come back at once, for as long as clocks may differ.
+            raise unauthorized("the token has expired", is_invalid=True)
+        names = await self.check(topics, visitor)
+        with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
+            place.carry(names)
+            stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
+            place.name(stream.stream_id)
+            stream.on_close = place.give_back
+            if visitor.token is not None and self._authority is not None:
+                confirm(self._authority, visitor.token)
+                lives = self._authority.lives
+                lives.begin(stream.stream_id, visitor.token)
+
+                def close() -> None:
+                    lives.forget(stream.stream_id)
+                    place.give_back()
+
+                stream.on_close = close
+            return logged(stream, endpoint=endpoint, topics=len(names))
+
+    async def _check(self, topic: Topic) -> str:
+        if isinstance(topic, TicksTopic | CandlesTopic):
+            return self._prices.check(topic)
+        desk = self._prices.desk
+        if desk is None:
+            raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
+        return str(await desk.prepare(topic))

@@ -1,0 +1,136 @@
+"""What a stream of `/sse` is to carry, by the parameters of its address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar.params import QueryParameter
+
+from pricewire.errors import quoted
+from pricewire.hub.event import Form, envelope, plain
+from pricewire.protocol.messages import CandleBody, TickBody
+from pricewire.protocol.topics import (
+    BalanceTopic,
+    CandlesTopic,
+    ClosedContractsTopic,
+    ContractPriceTopic,
+    ContractsTopic,
+    OpenContractsTopic,
+    ProposalTopic,
+    TicksTopic,
+    Topic,
+    parse_topic,
+)
+from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody, ContractBody, ContractPrice, ContractsBody, ProposalBody
+from pricewire.server.formats import instrument_price_form, narrow_form
+from pricewire.server.http_errors import InvalidParametersError
+from pricewire.trading.contract_price import parse_duration
+
+MAX_INTERVAL_MS = 60_000
+
+IntervalMs = Annotated[int, QueryParameter(ge=0, le=MAX_INTERVAL_MS, description="At most one update per topic in so many milliseconds.")]
+
+Fields = Annotated[
+    str | None,
+    QueryParameter(description="Only these members of the data, separated by commas (`fields=price,epoch_ms`): fewer bytes for a phone."),
+]
+
+BODIES: dict[type[Topic], type[msgspec.Struct]] = {
+    TicksTopic: TickBody,
+    CandlesTopic: CandleBody,
+    ProposalTopic: ProposalBody,
+    ContractPriceTopic: ContractPrice,
+    ContractsTopic: ContractBody,
+    OpenContractsTopic: ContractsBody,
+    ClosedContractsTopic: ClosedContractsBody,
+    BalanceTopic: BalanceBody,
+}
+"""What the events of each kind of topic hold."""
+
+
+class Selection:
+    """
+    What a stream is to carry.
+
+    Attributes:
+        topics: as they were asked for.
+        form: how events are shown.
+        control: whether named events come beside the data.
+        interval_ms: at most one update per topic in so many milliseconds.
+    """
+
+    __slots__ = ("control", "form", "interval_ms", "topics")
+
+    def __init__(self, topics: Sequence[Topic], form: Form, *, control: bool, interval_ms: int) -> None:
+        self.topics = topics
+        self.form = form
+        self.control = control
+        self.interval_ms = interval_ms
+
+
+async def provide_selection(
+    action: Annotated[str | None, QueryParameter(description="`instrument_price` or `contract_price`; or give topics.")] = None,
+    topic: Annotated[list[str] | None, QueryParameter(description="`ticks:R_100`, for instance; may be repeated.")] = None,
+    instrument_id: Annotated[list[str] | None, QueryParameter(description="With `instrument_price`: whose; may be repeated.")] = None,
+    duration: Annotated[str | None, QueryParameter(description="With `contract_price`: how long, `5m` for instance.")] = None,
+    instrument: Annotated[str | None, QueryParameter(description="With `contract_price`: on whose price.")] = None,
+    trade_type: Annotated[str | None, QueryParameter(description="With `contract_price`: `CALL`, `PUT`, `TOUCH` or `NOTOUCH`.")] = None,
+    currency: Annotated[str | None, QueryParameter(description="With `contract_price`: of the payout.")] = None,
+    payout: Annotated[str | None, QueryParameter(description="With `contract_price`: what it would pay.")] = None,
+    strike: Annotated[str | None, QueryParameter(description="With `contract_price`: a price, or an offset with its sign.")] = None,
+    interval_ms: IntervalMs = 0,
+    fields: Fields = None,
+) -> Selection:
+    """Return what the parameters ask for."""
+    if action is None:
+        if not topic:
+            raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
+        topics = [parse_topic(with_sign(each)) for each in topic]
+        return Selection(topics, narrowed(envelope, fields, topics), control=True, interval_ms=interval_ms)
+    if topic:
+        raise InvalidParametersError("action and topic exclude each other")
+    if fields is not None:
+        raise InvalidParametersError("fields goes with topic, not with action")
+    if action == "instrument_price":
+        if not instrument_id:
+            raise InvalidParametersError("action=instrument_price needs instrument_id=…")
+        return Selection([TicksTopic(each) for each in instrument_id], instrument_price_form, control=False, interval_ms=interval_ms)
+    if action != "contract_price":
+        raise InvalidParametersError(f"action {quoted(action)} is neither instrument_price nor contract_price")
+    asked = {"duration": duration, "instrument": instrument, "trade_type": trade_type, "currency": currency, "payout": payout}
+    missing = [name for name, value in asked.items() if value is None]
+    if missing or duration is None:
+        raise InvalidParametersError(f"action=contract_price needs {', '.join(f'{name}=…' for name in missing)}")
+    number, unit = parse_duration(duration)
+    text = f"contract_price:{trade_type}:{instrument}:{number}:{unit}:{currency}:{payout}"
+    price = parse_topic(text if strike is None else f"{text}:{with_sign(strike)}")
+    return Selection([price], plain, control=False, interval_ms=interval_ms)
+
+
+def with_sign(text: str) -> str:
+    """Return a text in which a `+` may stand that was sent as it is: in a query that means a space, which no topic has."""
+    return text.replace(" ", "+")
+
+
+def narrowed(form: Form, fields: str | None, topics: Sequence[Topic]) -> Form:
+    """
+    Return the form that shows only some members of the data.
+
+    Args:
+        form: what the events look like otherwise.
+        fields: the members' names, separated by commas; None for all.
+        topics: whose data it is.
+
+    Raises:
+        InvalidParametersError: a name is none of the data's members.
+    """
+    if fields is None:
+        return form
+    known = {name for topic in topics for name in BODIES[type(topic)].__struct_fields__}
+    chosen = frozenset(fields.split(","))
+    strangers = sorted(chosen - known)
+    if strangers:
+        raise InvalidParametersError(f"fields: {', '.join(map(quoted, strangers))} is none of {', '.join(sorted(known))}")
+    return narrow_form(form, chosen)

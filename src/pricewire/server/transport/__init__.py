@@ -1,0 +1,1 @@
+"""Between the application and the socket: how streams are written, and what a connection may do."""

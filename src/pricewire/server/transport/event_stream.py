@@ -1,0 +1,171 @@
+"""The response that streams topics of a hub, in any ASGI application."""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+import msgspec
+
+from pricewire.hub.event import Form, envelope
+from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.streams import Stream, Subscription
+from pricewire.protocol.messages import error_body
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.fallback import FallbackStream
+from pricewire.server.transport.handover import EXTENSION, Handover
+
+try:
+    # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
+    from starlette.responses import Response as ResponseBase
+except ImportError:
+    ResponseBase = object  # type: ignore[assignment, misc]
+
+WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+
+MEDIA_TYPE = "text/event-stream"
+"""Source: WHATWG HTML, section 9.2.5."""
+
+EXPOSED_HEADERS = ("Pricewire-Start", "Pricewire-Stream", "Pricewire-Heartbeat")
+"""What a page of another origin may read of the response: how the stream starts, its id, and the seconds between heartbeats."""
+
+
+class EventStream(ResponseBase):
+    """
+    An ASGI response that sends the current values of topics - the newest message of each key -, then every update.
+
+    Return it from a route of FastAPI, Starlette or Litestar, or mount it where ASGI applications go. Under `pricewire.run` its
+    connection is handed over to the hub, and it costs no task; under any other server it is sent by ASGI.
+
+        @app.get("/news")
+        async def news() -> Response:
+            return EventStream(hub, ["news"])
+
+    A reader that comes back with `Last-Event-ID` (or, where it cannot set headers, the parameter `last_event_id`) gets what it missed.
+
+    Args:
+        hub: where the topics are published to.
+        topics: what to stream.
+        form: how events are shown; `pricewire.envelope` says which topic each belongs to, `pricewire.plain` sends the message alone.
+        interval: at most one update per topic in so many seconds, the newest; 0 for every update.
+        control: whether named events come beside the data: `reset` where it could not resume, `stale`, `error` before its end.
+        prelude: encoded events to send first, before the current values, where the stream does not resume.
+        on_close: called once when the stream has ended, however it ended.
+
+    Attributes:
+        stream_id: what its header `Pricewire-Stream` says.
+        outcome: how it has started; None before.
+        on_close: as above; may be set until the response is sent.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        topics: Iterable[str],
+        *,
+        form: Form = envelope,
+        interval: float = 0.0,
+        control: bool = True,
+        prelude: bytes = b"",
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
+        self.status_code = 200
+        self.media_type = MEDIA_TYPE
+        self.background = None
+        self.body = b""
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        self._hub = hub
+        self._subscription = Subscription(tuple(sorted(set(topics))), form, interval, control=control)
+        self._prelude = prelude
+        self.stream_id = secrets.token_hex(8)
+        self.outcome: Outcome | None = None
+        self.on_close = on_close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond, by the hand-over where the server offers it."""
+        stream: Stream | None = None
+        try:
+            stream = await self._open(scope, receive, send)
+        finally:
+            if stream is None and self.on_close is not None:
+                self.on_close()
+        if isinstance(stream, FallbackStream):
+            await stream.run(receive, send)
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
+        """Send the response's head and join the hub; return None where there is no body."""
+        hub = self._hub
+        if hub.is_draining:
+            await _refuse(send)
+            return None
+        subscription = replace(self._subscription, compress=accepts_gzip(scope))
+        start = hub.start(subscription.topics, _last_event_id(scope))
+        self.outcome = start.outcome
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"cache-control", b"no-store, no-transform"),
+            (b"x-accel-buffering", b"no"),
+            (b"pricewire-start", start.outcome.encode()),
+            (b"pricewire-stream", self.stream_id.encode()),
+            (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
+            (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
+            (b"vary", b"Accept-Encoding"),
+            *self.raw_headers,
+        ]
+        if subscription.compress:
+            headers.append((b"content-encoding", b"gzip"))
+        handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
+        if scope["method"] == "HEAD":
+            handover = None
+        elif handover is not None:
+            handover.register(hub)
+            handover.announce()
+            # So that nobody sends the next request over it, which would fail.
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return None
+        stream = (handover.take(hub, self.stream_id) if handover is not None else None) or FallbackStream(hub, self.stream_id)
+        stream.on_close = self.on_close
+        hub.join(stream, subscription, start, self._prelude)
+        return stream
+
+
+async def _refuse(send: Send) -> None:
+    body = msgspec.json.encode(error_body("SERVER_DRAINING", "the server is stopping; reconnect"))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        # At a time of its own, so that those who are refused do not come back together.
+        (b"retry-after", b"%d" % random.randint(1, 5)),  # noqa: S311 - spreads load, no secret
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _last_event_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"last-event-id":
+            return bytes(value).decode("utf-8", "replace")
+    query: bytes = scope.get("query_string", b"")
+    values = parse_qs(query.decode("latin-1")).get("last_event_id")
+    return values[-1] if values else None
+
+
+def accepts_gzip(scope: Scope) -> bool:
+    """Return whether the reader takes gzip, and likes it no less than what is not compressed. Source: RFC 9110, section 12.5.3."""
+    weights: dict[str, float] = {}
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            for item in bytes(value).decode("latin-1").lower().split(","):
+                coding, _, parameter = item.partition(";")
+                weight = parameter.strip().removeprefix("q=") or "1"
+                weights[coding.strip()] = float(weight) if WEIGHT.fullmatch(weight) else 0.0
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)

@@ -1,0 +1,151 @@
+"""uvicorn with the connection hand-over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from pricewire.hub.drain import drain
+from pricewire.server.client_address import Network
+from pricewire.server.limits import Limits
+from pricewire.server.transport.handover import HandoverProtocol, Handovers
+from pricewire.server.transport.handshake import Handshake
+
+DRAIN_SECONDS = 5.0
+"""How long streams may take to end, in seconds: enough to spread some thousands of returning readers."""
+
+
+class Server(uvicorn.Server):
+    """
+    uvicorn's server, which ends the streams in an orderly way before it stops to listen.
+
+    Args:
+        config: what to serve, and where.
+        drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
+        on_started: called with the port once connections are accepted.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, drain_seconds: float = DRAIN_SECONDS, on_started: Callable[[int], None] | None = None
+    ) -> None:
+        super().__init__(config)
+        self.server_state: Handovers = Handovers()
+        self._drain_seconds = drain_seconds
+        self._on_started = on_started
+        self._tls: ssl.SSLContext | None = None
+        self._handshakes: set[Handshake] = set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; at the second signal, whichever it is, end at once. Closing a terminal may well bring two of its own."""
+        if self.should_exit and sig != getattr(signal, "SIGHUP", None):
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have SIGHUP begin to stop the server as SIGINT and SIGTERM do, unless it is ignored, as by `nohup`."""
+        with super().capture_signals():
+            hangup = getattr(signal, "SIGHUP", None)
+            if hangup is None or threading.current_thread() is not threading.main_thread() or signal.getsignal(hangup) == signal.SIG_IGN:
+                yield
+                return
+            before = signal.signal(hangup, self.handle_exit)
+            try:
+                yield
+            finally:
+                signal.signal(hangup, before)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        self._tls = self.config.ssl
+        if self._tls is not None:
+            self._count_handshakes(self._tls)
+        await super().startup(sockets)
+        if self.started and self._on_started is not None:
+            self._on_started(self.servers[0].sockets[0].getsockname()[1])
+
+    def _count_handshakes(self, context: ssl.SSLContext) -> None:
+        """Have uvicorn listen without TLS, with a protocol that begins it and then becomes uvicorn's."""
+        state, inner = self.server_state, self.config.http_protocol_class
+
+        def begin(**options: Any) -> Handshake:
+            return Handshake(context, lambda: inner(**options), state.open_connections, state.limits, self._handshakes)
+
+        self.config.ssl, self.config.http_protocol_class = None, begin  # type: ignore[assignment]
+
+    def _log_started_message(self, listeners: Sequence[socket.SocketType]) -> None:
+        self.config.ssl = self._tls
+        super()._log_started_message(listeners)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: first the streams, then what uvicorn knows of."""
+        await asyncio.gather(*(drain(hub, self._drain_seconds, lambda: self.force_exit) for hub in self.server_state.hubs))
+        for handshake in list(self._handshakes):
+            handshake.make_room()
+        await super().shutdown(sockets)
+
+
+def keep_from_collector() -> None:
+    """
+    Have the garbage collector leave alone what there is now; called once, when a process that does nothing but serve has started.
+
+    What is there from the beginning is no garbage, and to go through it holds the loop for some 30 ms.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def make_server(
+    app: Any,
+    *,
+    drain_seconds: float = DRAIN_SECONDS,
+    on_started: Callable[[int], None] | None = None,
+    limits: Limits | None = None,
+    trusted_proxies: Sequence[Network] = (),
+    **options: Any,
+) -> Server:
+    """
+    Return a server for an ASGI application, with the hand-over, to be run by `await server.serve()` or `server.run()`.
+
+    Args:
+        app: the application, or where to import it from, as `module:attribute`.
+        drain_seconds: how long the streams may take to end when the server stops.
+        on_started: called with the port once connections are accepted.
+        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
+        options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
+
+    Raises:
+        ValueError: several processes or reloading are asked for, which this server does not do.
+    """
+    if options.get("workers") not in (None, 1) or options.get("reload"):
+        raise ValueError("workers and reload are not possible: streams live in the one process that is served from")
+    # Thousands of readers that were cut connect at once; what overflows uvicorn's own 2,048 tries again a second later or more.
+    config = uvicorn.Config(app, **{"http": HandoverProtocol, "backlog": 8192, **options})
+    server = Server(config, drain_seconds=drain_seconds, on_started=on_started)
+    server.server_state.limits = limits or Limits()
+    server.server_state.open_connections.trusted = trusted_proxies
+    return server
+
+
+def run(app: Any, **options: Any) -> None:
+    """
+    Serve an ASGI application until it is interrupted; its `EventStream`s cost no task.
+
+    Args:
+        app: the application, or where to import it from, as `module:attribute`.
+        options: what `make_server` and `uvicorn.Config` take: `drain_seconds`, `limits`, `host`, `port`, `ssl_certfile`, `log_level`, ….
+    """
+    # uvicorn raises it again once the server has stopped in an orderly way, which is what was asked for.
+    with contextlib.suppress(KeyboardInterrupt):
+        make_server(app, **options).run()

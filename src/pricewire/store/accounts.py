@@ -1,0 +1,242 @@
+"""Accounts: who trades, with which currency and balance."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pricewire.errors import AccountError
+from pricewire.protocol.numbers import is_bounded
+from pricewire.store import tables
+from pricewire.store.database import Database
+from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
+
+UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
+
+AccountStatus = Literal["active", "suspended"]
+
+GENERATION_LOCK = 7_205_759_404
+"""The number of the PostgreSQL advisory lock, in its database, that is held while an account's generation changes."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Who trades.
+
+    Attributes:
+        id: the name to log in with.
+        uuid: the account's name in topics and requests.
+        type: `demo` or `real`.
+        group: for the operator's use.
+        status: `active`; or `suspended`: no login, no token, and no purchase.
+        currency: of all its money.
+        balance: the sum of its transactions.
+        password_hash: of its password; None where it cannot log in with one.
+        generation: which of its tokens are good: those that say this number. It grows with each change of password or status.
+    """
+
+    id: str
+    uuid: str
+    type: str
+    group: str
+    status: AccountStatus
+    currency: str
+    balance: Decimal
+    password_hash: str | None
+    generation: int = 0
+
+    def __repr__(self) -> str:
+        """Show the account without its password's hash, as logs and tracebacks do."""
+        return f"Account(id={self.id!r}, uuid={self.uuid!r}, status={self.status!r}, currency={self.currency!r}, balance={self.balance})"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Which tokens of an account are good.
+
+    Attributes:
+        account_uuid: the account's.
+        generation: what a token of this server has to say.
+        not_before_ms: since when a token of another issuer has to be, in milliseconds since 1970.
+        is_suspended: whether none is good.
+    """
+
+    account_uuid: str
+    generation: int
+    not_before_ms: int
+    is_suspended: bool
+
+
+class Accounts:
+    """The accounts in a database."""
+
+    def __init__(self, database: Database) -> None:
+        """
+        Use a database.
+
+        Args:
+            database: an open one.
+        """
+        self._database = database
+
+    async def add(
+        self,
+        account_id: str,
+        *,
+        password_hash: str | None = None,
+        currency: str = "USD",
+        balance: Decimal = Decimal(0),
+        type: str = "demo",
+        group: str = "default",
+        account_uuid: str | None = None,
+    ) -> Account:
+        """
+        Open an account, and return it.
+
+        Args:
+            account_id: the name to log in with.
+            password_hash: of its password.
+            currency: of all its money.
+            balance: what it begins with: its first transaction, a deposit.
+            type: `demo` or `real`.
+            group: for the operator's use.
+            account_uuid: what topics and requests call it; by default one is drawn.
+
+        Raises:
+            AccountError: there is an account with this name or uuid, the uuid is none, or the balance is negative or has too many decimals.
+        """
+        if currency not in DECIMALS:
+            raise AccountError(f"currency {currency!r} is none of {', '.join(DECIMALS)}")
+        if not is_bounded(balance) or balance < 0 or to_amount(balance, currency) != balance:
+            raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
+        if account_uuid is not None and UUID.fullmatch(account_uuid) is None:
+            raise AccountError(f"uuid {account_uuid!r} is not of the form '7d444840-9dc0-11d1-b245-5ffdce74fad2'")
+        row = {
+            "uuid": account_uuid or str(uuid.uuid4()),
+            "id": account_id,
+            "type": type,
+            "group": group,
+            "status": "active",
+            "currency": currency,
+            "password_hash": password_hash,
+            "balance": to_units(balance, currency),
+            "generation": 0,
+            "not_before_ms": 0,
+        }
+
+        async def work(connection: AsyncConnection) -> None:
+            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == row["uuid"]))).scalar()
+            if holder is not None:
+                raise AccountError(f"the account {holder!r} has the uuid {row['uuid']} already; choose another")
+            try:
+                await connection.execute(insert(tables.accounts).values(row))
+            except IntegrityError:
+                raise AccountError(f"there is an account {account_id!r} already; choose another name") from None
+            if balance:
+                await connection.execute(
+                    insert(tables.transactions).values(
+                        account_uuid=row["uuid"],
+                        kind="deposit",
+                        amount=row["balance"],
+                        balance=row["balance"],
+                        epoch_ms=time.time_ns() // 1_000_000,
+                    )
+                )
+
+        await self._database.write(work)
+        return msgspec.convert({**row, "balance": from_units(to_units(balance, currency), currency)}, Account)
+
+    async def find(self, account_id: str) -> Account | None:
+        """Return the account with this name, or None."""
+        return await self._one(tables.accounts.c.id == account_id)
+
+    async def find_uuid(self, account_uuid: str) -> Account | None:
+        """Return the account with this uuid, or None."""
+        return await self._one(tables.accounts.c.uuid == account_uuid)
+
+    async def list(self) -> list[Account]:
+        """Return all accounts, in the order of their names."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.accounts).order_by(tables.accounts.c.id))
+            return [_account(row) for row in rows]
+
+    async def set_password_hash(self, account_id: str, password_hash: str) -> None:
+        """
+        Change an account's password; its tokens end with that.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        await self._change(account_id, password_hash=password_hash)
+
+    async def set_status(self, account_id: str, status: AccountStatus) -> None:
+        """
+        Suspend an account or let it trade again; its tokens end with that. Nothing changes where it has that status already.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        await self._change(account_id, status=status)
+
+    async def end_tokens(self, account_id: str) -> None:
+        """
+        End an account's tokens.
+
+        Raises:
+            AccountError: there is no such account.
+        """
+        await self._change(account_id)
+
+    async def standings(self, generation: int | None = None) -> Sequence[Standing]:
+        """
+        Return which tokens are good, of each account that has ended any or is suspended.
+
+        Args:
+            generation: only of accounts whose own is above; they come in its order.
+        """
+        columns = tables.accounts.c
+        wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation
+        statement = select(columns.uuid, columns.generation, columns.not_before_ms, columns.status != "active").where(wanted)
+        async with self._database.read() as connection:
+            return [Standing(*row) for row in await connection.execute(statement.order_by(columns.generation))]
+
+    async def _one(self, condition: ColumnElement[bool]) -> Account | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.accounts).where(condition))).one_or_none()
+        return None if row is None else _account(row)
+
+    async def _change(self, account_id: str, **values: str) -> None:
+        columns = tables.accounts.c
+
+        async def work(connection: AsyncConnection) -> None:
+            if connection.dialect.name == "postgresql":
+                # One at a time: else a generation could be committed after a higher one has been seen, and be missed.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": GENERATION_LOCK})
+            found = (await connection.execute(select(tables.accounts).where(columns.id == account_id).with_for_update())).one_or_none()
+            if found is None:
+                raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+            if values.get("status") == found.status:
+                return
+            newest = (await connection.execute(select(func.coalesce(func.max(columns.generation), 0)))).scalar_one()
+            ended = {"generation": newest + 1, "not_before_ms": time.time_ns() // 1_000_000}
+            await connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
+
+        await self._database.write(work)
+
+
+def _account(row: Row[tuple[object, ...]]) -> Account:
+    values = dict(row._mapping)
+    del values["not_before_ms"]
+    return Account(**{**values, "balance": from_units(values["balance"], values["currency"])})

@@ -1,0 +1,59 @@
+"""Brings a database's tables to the form that this version uses, one process at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, NullPool, create_engine, text
+
+from pricewire.errors import DatabaseError
+from pricewire.store.address import shown
+from pricewire.store.connections import prepare_engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+PROCESS_LOCK = threading.Lock()
+"""Alembic runs one migration at a time in a process: its operations find their connection in a global."""
+
+SERVER_LOCK = 7_205_759_403
+"""The number of the PostgreSQL advisory lock, in its database, that a migrating process holds."""
+
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def migrate(url: URL) -> None:
+    """
+    Apply the migrations that the database has not had, all of them or none; blocking.
+
+    Of several processes that start at once, one does it and the others wait.
+
+    Raises:
+        DatabaseError: the database was migrated by a newer version of Pricewire.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or refuses.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    prepare_engine(engine, writes=True)
+    with PROCESS_LOCK, engine.begin() as connection:
+        if url.get_backend_name() == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": SERVER_LOCK})
+        _upgrade(connection, url)
+
+
+def _upgrade(connection: Connection, url: URL) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise DatabaseError(
+            f"the database {shown(url)} is of a newer version of Pricewire (its tables have the form {current}); update Pricewire"
+        )
+    if current != scripts.get_current_head():
+        command.upgrade(config, "head")

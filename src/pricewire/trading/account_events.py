@@ -1,0 +1,154 @@
+"""Tells the holders of accounts what has become of their contracts and their balance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from pricewire.market.clock import Clock
+from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
+from pricewire.protocol.trading_messages import (
+    Amount,
+    BalanceBody,
+    ClosedContractsBody,
+    ContractBody,
+    ContractsBody,
+    Pagination,
+)
+from pricewire.store.ledger import ClosedPage
+from pricewire.trading.account_state import Held, Holder
+from pricewire.trading.contracts import Contract
+from pricewire.trading.instrument_books import Books
+from pricewire.trading.messages import UpdateTemplate, contract_body
+from pricewire.trading.money import from_units, to_text
+
+CLOSED_LIMIT = 50
+"""How many closed contracts their list shows."""
+
+
+class Publish(Protocol):
+    """What carries messages to those who listen."""
+
+    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+        """
+        Send a message to all who listen to a topic.
+
+        Args:
+            topic: the topic's text.
+            message: what msgspec encodes.
+            key: what it supersedes earlier messages by; without one it is never left out.
+            event: what it is.
+            ends: the key that it ends: a new listener gets nothing of that key any more.
+        """
+
+
+class Announcer:
+    """Publishes what is durable; the caller sees to that, and to the order."""
+
+    def __init__(self, publish: Publish, books: Books, clock: Clock) -> None:
+        """
+        Prepare to publish.
+
+        Args:
+            publish: what carries messages to those who listen.
+            books: where open contracts are.
+            clock: the time.
+        """
+        self._publish = publish
+        self._books = books
+        self._clock = clock
+
+    def opened(self, held: Held, contract: Contract) -> None:
+        """Tell of a purchase."""
+        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, held.bid), event="contract_opened")
+
+    def updated(self, held: Held, contract: Contract, newest: bytes) -> None:
+        """
+        Tell what an open contract is worth.
+
+        Args:
+            held: the contract's worth, and its holder.
+            contract: the contract as it is now.
+            newest: the newest tick as JSON, or nothing.
+        """
+        self._publish(held.topic, self._message(held, contract, newest), key=contract.contract_id, event="contract_updated")
+
+    def closed(self, contract: Contract) -> None:
+        """Tell of a sale, a settlement or a refund."""
+        event = "contract_sold" if contract.status == "sold" else "contract_settled"
+        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, 0), event=event, ends=contract.contract_id)
+
+    def balance(self, holder: Holder) -> None:
+        """Tell what an account has."""
+        topic = str(BalanceTopic(holder.account_uuid))
+        self._publish(topic, self.balance_body(holder), key=topic, event="balance")
+
+    def open_list(self, holder: Holder) -> None:
+        """Tell all open contracts of an account at once, each with no more than its newest tick."""
+        topic = str(OpenContractsTopic(holder.account_uuid))
+        messages = []
+        for contract_id, held in holder.open.items():
+            contract = held.book.positions.contracts.get(contract_id)
+            # One that has just ended is neither open nor closed until its settlement is durable.
+            if contract is not None:
+                newest = b"" if contract.entry_tick_time is None else held.book.newest_point()
+                messages.append(bytes(self._message(held, contract, newest)))
+        self._publish(topic, msgspec.Raw(b'{"contracts":[%b]}' % b",".join(messages)), key=topic, event="contracts")
+
+    def closed_list(self, holder: Holder, page: ClosedPage) -> None:
+        """Tell the newest closed contracts of an account at once, without the ticks of their lives."""
+        topic = str(ClosedContractsTopic(holder.account_uuid))
+        self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT, with_ticks=False), key=topic, event="contracts")
+
+    def body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
+        """
+        Return a contract as the wire has it.
+
+        Args:
+            contract: open or closed.
+            bid: what an open one is worth, in the currency's smallest unit.
+            with_ticks: whether it has the ticks of its life.
+        """
+        name = self._books.name(contract.instrument_id)
+        ticks = self._books.life(contract) if with_ticks else ()
+        return contract_body(contract, name, from_units(bid, contract.currency), ticks)
+
+    def balance_body(self, holder: Holder) -> BalanceBody[Amount]:
+        """Return what an account has, as the wire has it."""
+        now_ms = self._clock.now_ns() // 1_000_000
+        return BalanceBody(to_text(holder.balance), holder.currency, now_ms, to_text(holder.change))
+
+    def open_body(self, holder: Holder, contract_ids: Iterable[str] | None = None) -> ContractsBody[Amount]:
+        """Return open contracts of an account, as the wire has them, with the ticks of their lives; by default all."""
+        bodies = []
+        for contract_id in list(holder.open) if contract_ids is None else contract_ids:
+            held = holder.open[contract_id]
+            contract = held.book.positions.contracts.get(contract_id)
+            # One that has just ended is neither open nor closed until its settlement is durable.
+            if contract is not None:
+                bodies.append(self.body(contract, held.bid))
+        return ContractsBody(bodies)
+
+    def closed_body(self, page: ClosedPage, number: int, limit: int, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
+        """
+        Return closed contracts of an account, as the wire has them.
+
+        Args:
+            page: some of them.
+            number: which page it is, from 1.
+            limit: how many a page has.
+            with_ticks: whether they have the ticks of their lives.
+        """
+        pages = -(-page.total_items // limit)
+        bodies = [self.body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
+        return ClosedContractsBody(bodies, Pagination(number, limit, page.total_items, pages))
+
+    @staticmethod
+    def _message(held: Held, contract: Contract, newest: bytes) -> msgspec.Raw:
+        """Return an open contract as the wire has it, encoded, with its newest tick alone."""
+        template = held.template
+        if template is None or template.contract is not contract:
+            template = held.template = UpdateTemplate(contract, held.book.instrument.display_name)
+        return template.message(held.bid, newest)

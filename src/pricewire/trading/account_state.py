@@ -1,0 +1,113 @@
+"""The accounts that trade, as the desk knows them."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+from pricewire.errors import AccountError
+from pricewire.protocol.topics import ContractsTopic
+from pricewire.store.accounts import Accounts
+from pricewire.store.ledger import ClosedPage
+from pricewire.trading.book import Book
+from pricewire.trading.messages import UpdateTemplate
+
+
+class Holder:
+    """
+    An account and its open contracts.
+
+    Attributes:
+        account_uuid: the account.
+        currency: of all its money.
+        balance: what it has.
+        change: by how much its last transaction changed that.
+        lock: held from before a transaction until it is published, so that the account's events come in the order of its transactions.
+        open: its open contracts that are durable, by their ids, oldest first.
+        is_heard: whether somebody listens to each of its contracts.
+        is_listed: whether somebody listens to the list of its open contracts.
+        closed: the newest of its closed contracts, where somebody listens to their list, or is about to.
+    """
+
+    __slots__ = ("account_uuid", "balance", "change", "closed", "currency", "is_heard", "is_listed", "lock", "open")
+
+    def __init__(self, account_uuid: str, currency: str, balance: Decimal) -> None:
+        """
+        Begin without contracts.
+
+        Args:
+            account_uuid: the account.
+            currency: of all its money.
+            balance: what it has.
+        """
+        self.account_uuid = account_uuid
+        self.currency = currency
+        self.balance = balance
+        self.change = balance * 0
+        self.lock = asyncio.Lock()
+        self.open: dict[str, Held] = {}
+        self.is_heard = self.is_listed = False
+        self.closed: ClosedPage | None = None
+
+
+class Held:
+    """
+    An open contract of an account.
+
+    Attributes:
+        holder: the account.
+        book: where the contract itself is.
+        topic: of the account's contracts.
+        bid: what it was last worth, in the currency's smallest unit.
+        template: what its updates are made of; None before the first.
+        is_waiting: whether something has happened to it that is not durable yet, and must not be told before.
+    """
+
+    __slots__ = ("bid", "book", "holder", "is_waiting", "template", "topic")
+
+    def __init__(self, holder: Holder, book: Book, bid: int) -> None:
+        self.holder = holder
+        self.book = book
+        self.topic = str(ContractsTopic(holder.account_uuid))
+        self.bid = bid
+        self.template: UpdateTemplate | None = None
+        self.is_waiting = False
+
+
+class Holders:
+    """The accounts that have been asked for, each read from the database once: from then on the desk knows what changes."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        """
+        Begin with none.
+
+        Args:
+            accounts: in the database.
+        """
+        self._accounts = accounts
+        self._holders: dict[str, Holder] = {}
+
+    def __getitem__(self, account_uuid: str) -> Holder:
+        """Return an account that has been asked for before."""
+        return self._holders[account_uuid]
+
+    def get(self, account_uuid: str) -> Holder | None:
+        """Return an account that has been asked for before, or None."""
+        return self._holders.get(account_uuid)
+
+    async def find(self, account_uuid: str) -> Holder:
+        """
+        Return an account.
+
+        Raises:
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        holder = self._holders.get(account_uuid)
+        if holder is not None:
+            return holder
+        account = await self._accounts.find_uuid(account_uuid)
+        if account is None:
+            raise AccountError(f"there is no account {account_uuid!r}")
+        # Another request may have been quicker, and have changed the balance since.
+        return self._holders.setdefault(account_uuid, Holder(account_uuid, account.currency, account.balance))

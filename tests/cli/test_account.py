@@ -1,0 +1,123 @@
+"""The commands for accounts and tokens, and what a server is set up with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+
+from pricewire.cli.account import Store
+from pricewire.cli.main import app
+from pricewire.errors import PricewireError
+from pricewire.server.auth.jwks import IssuerKeys
+from pricewire.server.auth.keys import SigningKey
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in an empty directory; returns what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, typed: str = "") -> str:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        app(arguments, result_action="return_value")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_accounts_are_opened_listed_and_changed(run: Run) -> None:
+    uuid = run("account", "add", "alice", "--balance", "12.50", typed="correct horse\n").strip()
+    assert run("account", "list").splitlines()[1] == f"alice\t{uuid}\treal\tdefault\tactive\t12.50\tUSD"
+    run("account", "status", "alice", "suspended")
+    assert "\tsuspended\t" in run("account", "list")
+    with pytest.raises(PricewireError, match="suspended"):
+        run("token", "alice")
+    assert run("account", "password", "alice", typed="another horse\n") == ""
+
+
+def test_an_account_may_have_a_given_uuid(run: Run) -> None:
+    uuid = "7D444840-9dc0-11d1-b245-5ffdce74fad2"
+    assert run("account", "add", "alice", "--uuid", uuid, typed="correct horse\n") == f"{uuid}\n"
+    assert f"alice\t{uuid}\t" in run("account", "list")
+    with pytest.raises(PricewireError, match=f"the account 'alice' has the uuid {uuid} already"):
+        run("account", "add", "bob", "--uuid", uuid, typed="correct horse\n")
+    assert "bob" not in run("account", "list")
+
+
+def test_a_token_is_printed(run: Run) -> None:
+    uuid = run("account", "add", "alice", typed="correct horse\n").strip()
+    said = jwt.decode(run("token", "alice", "--read-only", "--hours", "0.5").strip(), options={"verify_signature": False})
+    assert said["account"] == uuid
+    assert said["scope"] == "read"
+    assert 1790 < said["exp"] - said["iat"] < 1802
+    said = jwt.decode(run("token", "alice", "--jwt-issuer", "me", "--jwt-audience", "you").strip(), options={"verify_signature": False})
+    assert (said["scope"], said["iss"], said["aud"]) == ("read trade", "me", "you")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "message"),
+    [
+        (["account", "add", "alice"], "correct horse\n", "there is an account 'alice' already"),
+        (["account", "add", "no blanks"], "correct horse\n", "an id is 1 to 64"),
+        (["account", "add", "bob", "--uuid", "a17fa681"], "correct horse\n", "uuid 'a17fa681' is not of the form '7d444840-"),
+        (["account", "add", "bob", "--uuid", "{7d444840-9dc0-11d1-b245-5ffdce74fad2}"], "correct horse\n", "is not of the form"),
+        (["account", "add", "bob"], "short\n", "a password of 5 characters is too short"),
+        (["account", "password", "bob"], "correct horse\n", "there is no account 'bob'"),
+        (["account", "status", "bob", "active"], "", "there is no account 'bob'"),
+        (["token", "bob"], "", "there is no account 'bob'"),
+        *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
+        (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),
+        (["account", "list", "--database", "postgresql://me:secret@127.0.0.1:1/x"], "", "cannot be opened"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(run: Run, arguments: list[str], typed: str, message: str) -> None:
+    run("account", "add", "alice", typed="correct horse\n")
+    with pytest.raises(PricewireError, match=message) as raised:
+        run(*arguments, typed=typed)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("database", "host", "asked", "is_there"),
+    [
+        (None, "127.0.0.1", None, True),
+        (None, "::1", None, True),
+        (None, "localhost", None, True),
+        (None, "0.0.0.0", None, False),
+        (None, "::", None, False),
+        (None, "pricewire.example", None, False),
+        (None, "127.0.0.1", False, False),
+        ("own.db", "127.0.0.1", None, False),
+        ("own.db", "0.0.0.0", True, True),
+    ],
+)
+def test_the_demo_account_is_for_this_machine_alone(
+    tmp_path: Path, database: str | None, host: str, asked: bool | None, is_there: bool
+) -> None:
+    store = Store(tmp_path, None if database is None else str(tmp_path / database))
+    setup = store.setup(host, asked, {"touch": 0.02}, 2.0)
+    assert setup.demo_account == is_there
+    assert store.setup(host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
+    assert (setup.products.terms("touch").commission, setup.keep_ticks_s) == (0.02, 7200)
+
+
+async def test_keys_are_of_one_source(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s" * 40 + b"\n")
+    ours = Store(tmp_path, jwt_secret_file=secret).keys()
+    assert isinstance(ours, SigningKey)
+    assert ours.algorithms == ("HS256",)
+    theirs = Store(tmp_path, jwks_url="https://issuer.example/keys").keys()
+    assert isinstance(theirs, IssuerKeys)
+    await theirs.aclose()
+    with pytest.raises(PricewireError, match="exclude each other"):
+        Store(tmp_path, jwt_secret_file=secret, jwks_url="https://issuer.example/keys").keys()
+    with pytest.raises(PricewireError, match="No such file"):
+        Store(tmp_path, jwt_secret_file=tmp_path / "nothing").keys()
+    assert not (tmp_path / "signing-key.pem").exists()

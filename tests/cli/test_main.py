@@ -1,0 +1,355 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from pricewire.cli.main import main
+from support.serving import Reader
+
+RECORDINGS = Path(__file__).parents[1] / "support" / "recordings"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, where the data directory is made."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PLACE = tempfile.TemporaryDirectory(prefix="pricewire-tests-")
+"""Where the data directory is that is used by default: not the developer's own."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    ours = {"NO_COLOR": "1", "PRICEWIRE_DATA_DIR": f"{PLACE.name}/data"}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, **ours, **more}
+
+
+def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pricewire", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(**more), check=False)
+
+
+@contextmanager
+def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tuple[str, str]]:
+    """Run `pricewire serve`; yield its address and what it said before."""
+    command = [sys.executable, "-m", "pricewire", "serve", *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment(**more))
+    assert process.stderr is not None
+    said = ""
+    try:
+        for line in process.stderr:
+            said += line
+            if match := re.search(r"Serving on (\S+) - Ctrl-C stops\.", line):
+                yield match[1], said
+                break
+        else:
+            pytest.fail(f"it did not start: {said}")
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=120)[1]
+    assert "Traceback" not in rest, rest
+    # As a program that Ctrl-C ended should: the shell is to know of it.
+    assert process.returncode == 128 + signal.SIGINT
+
+
+def first_tick(url: str, instrument_id: str, **connection: object) -> dict[str, str]:
+    with Reader(url, f"/sse?topic=ticks:{instrument_id}", **connection) as reader:  # type: ignore[arg-type]
+        assert reader.read_head()[0] == 200
+        line = reader.read_until(b"\n\n").partition(b"data: ")[2]
+        tick: dict[str, str] = json.loads(line)["data"]
+        return tick
+
+
+class Here:
+    """Runs the command line in this process, as a process of its own takes seconds to begin."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        """Return the exit status, and what was printed, as one line."""
+        status = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        printed = self._capsys.readouterr()
+        return status, " ".join((printed.err + printed.out).split())
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    for name in os.environ:
+        if name.startswith("PRICEWIRE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    # A feed's module is looked for in the working directory; and the log is the test runner's.
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("pricewire.cli.main.configure_logging", lambda stream, level: None)
+    return Here(capsys)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["serve", "--help"], ["watch", "--help"]], ids=" ".join)
+def test_help_teaches(arguments: list[str], here: Here) -> None:
+    status, printed = here(*arguments)
+    assert status == 0
+    assert "pricewire serve" in printed or "pricewire watch R_100 EURUSD" in printed
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", pricewire("--version").stdout)
+
+
+def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices() -> None:
+    def history() -> list[str]:
+        with served("--port", "0", "--seed", "7") as (url, said):
+            assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
+            body = {"instrument_id": "1HZ100V", "granularity": 3600}
+            candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
+            return [candles[0]["open"]]
+
+    assert history() == history()
+
+
+def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
+    def seed() -> str:
+        with served("--port", "0", "--data-dir", str(tmp_path / "data")) as (_, said):
+            found = re.search(r"--seed (\d+) gives", said)
+            assert found is not None
+            return found[1]
+
+    assert seed() == seed() == (tmp_path / "data" / "seed").read_text().strip()
+    (tmp_path / "data" / "seed").write_text("x")
+    said = pricewire("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert said.returncode == 1
+    assert "holds no seed but 'x'" in said.stderr
+
+
+def test_serve_replays_recordings() -> None:
+    feeds = ["--feed", f"replay:{RECORDINGS / 'eurusd-quotes.csv'}", "--feed", f"replay:{RECORDINGS / 'btcusdt-quotes.parquet'}=BTC"]
+    with served("--port", "0", "--speed", "50", *feeds) as (url, said):
+        assert "eurusd-quotes.csv as EURUSD, 50 times its pace." in said
+        assert re.fullmatch(r"1\.09\d{3}", first_tick(url, "EURUSD")["price"])
+        assert first_tick(url, "BTC")["instrument_id"] == "BTC"
+
+
+def test_serve_runs_a_feed_of_ones_own() -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    feed = re.search(r"^class (\w+)", (examples / "own_feed.py").read_text(), re.MULTILINE)
+    assert feed is not None
+    with served("--port", "0", "--feed", f"own_feed:{feed[1]}", cwd=examples) as (url, _):
+        instruments = httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]
+        assert first_tick(url, instruments[0]["id"])["instrument_id"] == instruments[0]["id"]
+
+
+def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "pricewire.toml").write_text("[serve]\nport = 1\nseed = 11\n")
+    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (_, said):
+        assert "--seed 11" in said
+    (tmp_path / "other.toml").write_text("[serve]\nport = 0\nseed = 12\n")
+    with served("--config", str(tmp_path / "other.toml")) as (_, said):
+        assert "--seed 12" in said
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    with served("--port", "0", "--tls-cert", str(tmp_path / "chain.pem"), "--tls-key", str(tmp_path / "key.pem")) as (url, _):
+        assert url.startswith("https://")
+        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(tmp_path / "authority.pem"), f"{url}/sse?topic=ticks:R_100"]
+        stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("id: ")
+        assert '"subscription_id":"ticks:R_100"' in stream.stdout.readline()
+        stream.kill()
+        stream.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serve", "--feed", "replay:none.csv"], "there is no such file"),
+        (["serve", "--feed", "none:Feed"], "there is no module 'none'"),
+        (["serve", "--feed", "json:loads"], "feed 'json:loads'"),
+        (["serve", "--feed", "simulated", "--feed", "simulated"], "brought twice"),
+        (["serve", "--rate", "-1"], "rate"),
+        (["serve", "--tls-cert", "chain.pem"], "--tls-cert and --tls-key go together"),
+        (["serve", "--port", "x"], 'unable to convert "x" into int'),
+        *((["serve", f"--port={port}"], "a port is 0 to 65535") for port in ("80000", "-1", "65536")),
+        (["serve", "--origin", "example.com"], "origin 'example.com' is none: give scheme, host"),
+        (["serve", "--host-name", "https://a"], "host name 'https://a' is none"),
+        *((["serve", f"--drain-seconds={value}"], "not below 0") for value in ("-1", "nan", "inf")),
+        *((["serve", f"--keep-ticks-hours={value}"], "not below 0") for value in ("-1", "nan", "inf")),
+        *((["serve", f"--rate={value}"], "is not a positive number") for value in ("0", "nan", "inf")),
+        (["serve", "--feed", "a:b:c"], "feed 'a:b:c'"),
+        (["serve", "--feed", "nonsense"], "'module:Class'"),
+        (["serve", "--trusted-proxy", "x"], "neither an address nor a network"),
+        (["serve", "--max-streams", "0"], "limit streams is 0"),
+        (["serve", "--tls-cert", "none.pem", "--tls-key", "none.pem"], "--tls-cert none.pem: No such file or directory"),
+        (["serve", "--jwt-secret-file", "/"], "--jwt-secret-file /: Is a directory"),
+        *((["serve", "--jwks-url", url], f"keys cannot be fetched from '{url}'") for url in ("", "http://[", "https://", "https://a:b/")),
+        (["serve", "--database", "/"], "the database /"),
+        (["serve", "--database", "postgresql://u:secret@h:x/y"], "the database's address cannot be read"),
+        (["account", "add", "alice", "--balance", "x"], "balance"),
+        (["token", "alice", "--hours", "1e9"], "a token is good for"),
+        (["serve", "--config", "/"], "/: Is a directory"),
+        (["serve", "--nonsense", "x"], "--nonsense"),
+        (["serve", "--config", "none.toml"], "none.toml"),
+        (["serve", "--jwks-url", "http://issuer.example/keys"], "https"),
+        (["serve", "--database", "mysql://x"], "cannot be read"),
+        (["serve", "--commission.lottery", "0.5"], "product 'lottery' is none of rise_fall, high_low, touch"),
+        (["watch"], "name the instruments to watch"),
+        (["watch", "R_100", "--url", "ftp://127.0.0.1"], "does not begin with http:// or https://"),
+    ],
+)
+def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, here: Here) -> None:
+    status, printed = here(*arguments)
+    assert status in (1, 2)
+    assert message in printed
+    assert "Traceback" not in printed
+
+
+OPTION_FILES = {
+    "[server]\nport = 9000": "there is no command for the table [server]; [serve] is meant",
+    "[nonsense]": "there is no command for the table [nonsense]; there are [account], [record]",
+    "port = 9000": "the option port stands outside of a command's table; put it under [serve]",
+    "seed = 1\n[serve]\nport = 0": "the option seed stands outside of a command's table; put it under [serve]",
+    "url = 'x'": "put it under [record] or [watch]",
+    "serve = 1": "serve is a command; write its options under [serve]",
+    "[account]\nbalance = 1": "the option account.balance stands outside of a command's table; put it under [account.add]",
+    "[account.remove]": "there is no command for the table [account.remove]",
+    "[serve\n": "at line 1, column 7",
+    "[serve]\n[serve]": "at line 2",
+    "\xff": "it is no UTF-8, from byte 0 on",
+    "[serve]\nport = 80000": "a port is 0 to 65535",
+    "[serve]\nport = 'x'": "unable to convert",
+    "[serve]\nprot = 1": "prot",
+    "[serve]\norigin = 'example.com'": "origin 'example.com' is none",
+}
+
+
+@pytest.mark.parametrize("text", OPTION_FILES)
+@pytest.mark.parametrize("name", ["pricewire.toml", "own.toml"])
+def test_a_mistake_in_a_file_with_options_is_one_clear_message(text: str, name: str, here: Here, folder: Path) -> None:
+    (folder / name).write_bytes(text.encode("latin-1"))
+    status, printed = here(*(() if name == "pricewire.toml" else ("--config", name)), "serve")
+    assert status in (1, 2)
+    assert OPTION_FILES[text] in printed
+    assert name in printed or "origin" in text
+    assert "Traceback" not in printed
+
+
+def test_what_tls_lacks_is_said(here: Here, folder: Path) -> None:
+    authority = trustme.CA()
+    one, other = [authority.issue_cert("127.0.0.1") for _ in range(2)]
+    one.cert_chain_pems[0].write_to_path(folder / "chain.pem")
+    one.private_key_pem.write_to_path(folder / "key.pem")
+    other.private_key_pem.write_to_path(folder / "other.pem")
+    (folder / "empty.pem").touch()
+    key = serialization.load_pem_private_key(one.private_key_pem.bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"password")
+    (folder / "locked.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
+    for certificate, private, message in [
+        ("chain.pem", "none.pem", "--tls-key none.pem: No such file or directory"),
+        (".", "key.pem", "--tls-cert .: Is a directory"),
+        ("empty.pem", "key.pem", "--tls-cert empty.pem holds no certificate"),
+        ("key.pem", "chain.pem", "--tls-cert key.pem holds no certificate"),
+        ("chain.pem", "empty.pem", "--tls-key empty.pem holds no private key"),
+        ("chain.pem", "locked.pem", "--tls-key locked.pem holds no private key in PEM that can be read without a password"),
+        ("chain.pem", "other.pem", "--tls-key other.pem is not the key of --tls-cert chain.pem"),
+    ]:
+        status, printed = here("serve", "--tls-cert", certificate, "--tls-key", private)
+        assert status == 1
+        assert printed.startswith(f"pricewire: {message}")
+
+
+def test_a_second_signal_ends_at_once() -> None:
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--drain-seconds", "1000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    readers = [Reader(url, "/sse?topic=ticks:R_100") for _ in range(5)]
+    for reader in readers:
+        reader.read_until(b"\n\n")
+    process.send_signal(signal.SIGTERM)
+    while httpx2.get(f"{url}/readyz").status_code == 200:
+        pass
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=120)
+    for reader in readers:
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+        reader.socket.close()
+
+
+@pytest.mark.parametrize("ignored", [None, signal.SIGHUP, signal.SIGINT], ids=["hangup", "ignored hangup", "ignored interrupt"])
+def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignored: signal.Signals | None) -> None:
+    code = "import signal, sys; from pricewire.cli.main import main; "
+    if ignored is not None:
+        # As `nohup` does, and a shell for what it starts in the background.
+        code += f"signal.signal({ignored.value}, signal.SIG_IGN); "
+    command = [sys.executable, "-c", f"{code}main(['serve', '--port', '0', '--drain-seconds', '0.5'])"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, "/sse?topic=ticks:R_100") as reader:
+        reader.read_until(b"\n\n")
+        ending = signal.SIGINT if ignored == signal.SIGINT else signal.SIGHUP
+        # A terminal that closes may send it twice.
+        process.send_signal(ending)
+        if ignored == signal.SIGHUP:
+            reader.read_until(b"\n\n")
+            assert httpx2.get(f"{url}/readyz").status_code == 200
+            process.send_signal(signal.SIGTERM)
+        elif ignored is None:
+            process.send_signal(ending)
+        assert b"SERVER_DRAINING" in reader.read_to_end()
+    process.communicate(timeout=120)
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = pricewire("serve", "--port", str(port))
+    assert result.returncode != 0
+    assert f"port {port} of 127.0.0.1 is taken: end what has it, or choose another by --port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_a_host_that_is_not_this_machine_is_said(host: str) -> None:
+    result = pricewire("serve", "--host", host, "--port", "0")
+    assert result.returncode != 0
+    assert f"--host {host}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_who_has_the_data_directory_can_log_in_and_issue_tokens() -> None:
+    token = ""
+    with served("--port", "0") as (url, said):
+        assert "Log in as demo with the password demo" in said
+        answer = httpx2.post(f"{url}/login", json={"account_id": "demo", "password": "demo"})
+        assert answer.status_code == 200
+        token = pricewire("token", "demo").stdout.strip()
+        answer = httpx2.get(f"{url}/v1/accounts", headers={"Authorization": f"Bearer {token}"})
+        assert answer.json()["data"]["accounts"][0]["balance"] == 10000.0

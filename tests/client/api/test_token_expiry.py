@@ -1,0 +1,167 @@
+"""Streams outlive their tokens: with a server that trades, and tokens of a second or two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+
+from pricewire.client.api import renewal as prolongation
+from pricewire.client.api.login import log_in
+from pricewire.client.api.tokens import Token
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.wire import connect
+from pricewire.errors import ClientError, HTTPStatusError, StreamError
+from pricewire.protocol.messages import Envelope, Tick
+from pricewire.store.accounts import Account
+from support.app_server import PASSWORD, TOKENS, add_account, bearer, open_house
+from support.raw_server import PATIENCE
+from support.serving import Serving
+from support.sources import FOREVER
+
+
+@dataclass
+class Scene:
+    server: Serving
+    alice: Account
+
+    def tokens_of(self, lifetime: float) -> Callable[[], Awaitable[str]]:
+        """Return a provider of tokens that are good for so many seconds."""
+
+        async def provide() -> str:
+            return TOKENS.issue(self.alice.uuid, lifetime=lifetime)
+
+        return provide
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    database = tmp_path_factory.mktemp("lives") / "pricewire.db"
+    alice = add_account(database, "alice")
+    with open_house(database) as server:
+        yield Scene(server, alice)
+
+
+@dataclass
+class Followed:
+    """What a stream brought, and how often it was asked for."""
+
+    numbers: list[int] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
+    errors: list[ClientError] = field(default_factory=list)
+    starts: set[str | None] = field(default_factory=set)
+
+    def check(self) -> None:
+        """Nothing is missing, and nothing came twice."""
+        assert self.numbers == list(range(self.numbers[0], self.numbers[0] + len(self.numbers)))
+
+    async def note(self, request: httpx2.Request) -> None:
+        self.methods.append(request.method)
+
+
+async def follow(url: str, token: Token, is_enough: Callable[[Followed], bool]) -> Followed:
+    """Read ticks until something holds of what happened."""
+    followed = Followed()
+    async with (
+        asyncio.timeout(3 * PATIENCE),
+        httpx2.AsyncClient(event_hooks={"request": [followed.note]}) as client,
+        connect(url, token=token, reconnect=FOREVER, http_client=client, on_error=followed.errors.append) as wire,
+    ):
+        ticks = wire.topic("ticks:1HZ100V", type=Envelope[Tick])
+        async for envelope in ticks:
+            followed.numbers.append(envelope.seq)
+            followed.starts.add(ticks.start)
+            if is_enough(followed):
+                break
+    return followed
+
+
+async def test_a_stream_is_prolonged_or_resumed_without_gap_or_doubling(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that a busy machine prolongs in time as well.
+    monkeypatch.setattr(prolongation, "LEAST_WAIT", 0.5)
+    prolonged, resumed = await asyncio.gather(
+        # Half of their time is left for the prolongation.
+        follow(scene.server.url, scene.tokens_of(2.1), lambda followed: followed.methods.count("PATCH") >= 2),
+        # What expires sooner is left to expire, and then resumed with the next token.
+        follow(scene.server.url, scene.tokens_of(0.6), lambda followed: followed.methods.count("GET") >= 4),
+    )
+    prolonged.check()
+    assert (prolonged.methods[0], set(prolonged.methods[1:])) == ("GET", {"PATCH"})
+    assert prolonged.errors == []
+    assert prolonged.starts == {"snapshot"}
+    resumed.check()
+    assert set(resumed.methods) == {"GET"}
+    assert {error.code for error in resumed.errors if isinstance(error, StreamError)} == {"TOKEN_EXPIRED"}
+    assert [error for error in resumed.errors if not isinstance(error, StreamError)] == []
+    assert resumed.starts == {"snapshot", "resumed"}
+
+
+async def test_a_stream_that_is_closed_without_a_word_is_resumed_with_the_next_token(scene: Scene) -> None:
+    requests: list[str] = []
+
+    async def note(response: httpx2.Response) -> None:
+        requests.append(f"{response.status_code} {response.headers.get('pricewire-start', '')}".strip())
+
+    url = f"{scene.server.url}/v1/market/instruments/ticks/stream?instrument_id=1HZ100V"
+    async with (
+        asyncio.timeout(3 * PATIENCE),
+        httpx2.AsyncClient(event_hooks={"response": [note]}) as client,
+        EventSource(url, token=scene.tokens_of(1.0), reconnect=FOREVER, http_client=client) as source,
+    ):
+        async for event in source:
+            assert event.type == "message"
+            if requests.count("200 resumed") == 2:
+                break
+    assert {*requests} - {"401"} == {"200 snapshot", "200 resumed"}
+
+
+@pytest.fixture
+async def revoked(scene: Scene) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
+    """Logs out, so that a token is good no longer."""
+    async with httpx2.AsyncClient() as client:
+
+        async def log_out(token: str) -> None:
+            assert (await client.post(f"{scene.server.url}/v1/logout", headers=bearer(token))).status_code == 200
+
+        yield log_out
+
+
+async def test_a_revoked_token_is_replaced_where_there_is_another(scene: Scene, revoked: Callable[[str], Awaitable[None]]) -> None:
+    login = await log_in(scene.server.url, "alice", PASSWORD)
+    given: list[str] = []
+
+    async def provide() -> str:
+        given.append(await login())
+        return given[-1]
+
+    async def revoke() -> None:
+        await has_begun.wait()
+        await revoked(given[0])
+
+    def is_enough(followed: Followed) -> bool:
+        has_begun.set()
+        return followed.methods.count("GET") >= 3
+
+    has_begun = asyncio.Event()
+    followed, _ = await asyncio.gather(follow(scene.server.url, provide, is_enough), revoke())
+    assert len(given) == 2
+    followed.check()
+    assert followed.methods == ["GET"] * 3
+    assert [error.code for error in followed.errors if isinstance(error, StreamError)] == ["TOKEN_REVOKED"]
+
+
+async def test_a_revoked_token_that_is_the_only_one_ends_the_stream(scene: Scene, revoked: Callable[[str], Awaitable[None]]) -> None:
+    token = await (await log_in(scene.server.url, "alice", PASSWORD))()
+    async with (
+        asyncio.timeout(PATIENCE),
+        connect(scene.server.url, token=token, reconnect=FOREVER, on_error=lambda _: None) as wire,
+        wire.balance() as balance,
+    ):
+        await anext(balance)
+        await revoked(token)
+        with pytest.raises(HTTPStatusError) as raised:
+            await anext(balance)
+        assert raised.value.status == 401

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricewire.client.api import tokens
+from pricewire.client.api.tokens import Credentials, expiry_of
+from pricewire.errors import TokenError
+
+
+def jwt(claims: object) -> str:
+    """Return a token whose signature nobody verifies."""
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{part}.c2ln"
+
+
+def provider_of(*answers: str) -> Callable[[], Awaitable[str]]:
+    """Return a provider that brings one token after another, each at the loop's next turn."""
+    coming = iter(answers)
+
+    async def provider() -> str:
+        await asyncio.sleep(0)
+        return next(coming)
+
+    return provider
+
+
+async def test_a_fixed_token_stays_as_it_is() -> None:
+    credentials = Credentials("secret")
+    assert (await credentials.get(), await credentials.refresh("secret")) == ("secret", "secret")
+    credentials.reject("secret")
+    assert await credentials.get() == "secret"
+    assert not credentials.can_refresh
+
+
+async def test_a_provider_is_asked_when_a_token_is_needed() -> None:
+    credentials = Credentials(provider_of("a", "b", "c"))
+    assert credentials.can_refresh
+    assert [await credentials.get(), await credentials.get()] == ["a", "a"]
+    assert await credentials.refresh("a") == "b"
+    # Rejected before, replaced meanwhile.
+    assert await credentials.refresh("a") == "b"
+    credentials.reject("a")
+    assert await credentials.get() == "b"
+    credentials.reject("b")
+    assert await credentials.get() == "c"
+
+
+async def test_many_that_wait_ask_once() -> None:
+    credentials = Credentials(provider_of("a", "b"))
+    assert await asyncio.gather(*(credentials.get() for _ in range(10))) == ["a"] * 10
+    assert await asyncio.gather(*(credentials.refresh("a") for _ in range(10))) == ["b"] * 10
+
+
+async def test_where_the_one_that_asks_is_cancelled_the_next_one_asks() -> None:
+    credentials = Credentials(provider_of("a", "b"))
+    waiting = [asyncio.create_task(credentials.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting[0]
+    assert await waiting[1] == await waiting[2]
+
+
+async def test_what_a_provider_raises_is_an_error_of_the_client_without_its_text() -> None:
+    async def fail() -> str:
+        raise OSError("secret")
+
+    with pytest.raises(TokenError, match="it raised OSError") as raised:
+        await Credentials(fail).get()
+    assert isinstance(raised.value.__cause__, OSError)
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_failed_refresh_leaves_the_old_token() -> None:
+    credentials = Credentials(provider_of("a"))
+    await credentials.get()
+    with pytest.raises(TokenError):
+        await credentials.refresh("a")
+    assert await credentials.get() == "a"
+
+
+async def test_a_provider_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setattr(tokens, "PROVIDER_TIMEOUT", 0.01)
+    with pytest.raises(TokenError, match="TimeoutError"):
+        await Credentials(never).get()
+
+
+@pytest.mark.parametrize("provider", [lambda: "secret", lambda: asyncio.sleep(0, 7)], ids=["a string", "a number"])
+async def test_a_provider_of_something_else(provider: Any) -> None:
+    if asyncio.iscoroutine(answer := provider()):
+        answer.close()
+        with pytest.raises(TypeError, match="returned int"):
+            await Credentials(provider).get()
+    else:
+        # A plain function does as well.
+        assert await Credentials(provider).get() == "secret"
+
+
+def test_what_is_no_token_is_refused_and_a_token_is_never_shown() -> None:
+    with pytest.raises(TypeError, match="token is a int"):
+        Credentials(7)  # type: ignore[arg-type] # that is the point
+    assert "secret" not in repr(Credentials("secret")) + str(Credentials("secret"))
+
+
+def test_when_a_token_expires() -> None:
+    assert expiry_of(jwt({"exp": 1_700_000_000})) == 1_700_000_000
+    assert expiry_of(jwt({"exp": 1_700_000_000.5, "sub": "ü?>"})) == 1_700_000_000.5
+    for strange in (jwt({}), jwt({"exp": "soon"}), jwt([]), "opaque", "a.b.c", "a.é.c", "", ".."):
+        assert expiry_of(strange) is None, strange
+
+
+@given(st.text())
+def test_no_token_breaks_the_client(payload: str) -> None:
+    expiry_of(f"a.{payload}.c")

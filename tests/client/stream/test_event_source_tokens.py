@@ -1,0 +1,177 @@
+"""Tokens of an event source: who gets them, and what follows when they are no longer taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+
+import pytest
+
+from client.api.test_tokens import provider_of
+from pricewire.client.api.tokens import Credentials
+from pricewire.client.stream.event_source import EventSource
+from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
+from support.raw_server import PATIENCE, RawServer, status, stream
+from support.sources import NO_CONTENT, QUICK, drain, quiet
+
+HOURS = ReconnectPolicy(attempts=3, interval=7200.0, ceiling=7200.0, floor=3600.0)
+UNAUTHORIZED = status("401 Unauthorized", b"WWW-Authenticate: Bearer\r\n", b'{"error":{"code":"UNAUTHORIZED","message":"no"}}')
+EXPIRED = b'event: error\ndata: {"error":{"code":"TOKEN_EXPIRED","message":"log in again"}}\n\n'
+
+
+def tokens_of(server: RawServer) -> list[str | None]:
+    values = [connection.headers.get(b"authorization") for connection in server.connections]
+    return [None if value is None else value.decode() for value in values]
+
+
+async def test_a_token_is_sent_and_a_fixed_one_is_not_replaced() -> None:
+    async with RawServer(UNAUTHORIZED) as server:
+        with pytest.raises(HTTPStatusError) as raised:
+            await drain(EventSource(server.url, token="a", reconnect=QUICK, retry_statuses=True, on_error=quiet))
+    assert tokens_of(server) == ["Bearer a"]
+    assert (raised.value.status, raised.value.code) == (401, "UNAUTHORIZED")
+
+
+async def test_401_asks_the_provider_once_and_at_once() -> None:
+    states: list[str] = []
+    async with RawServer(UNAUTHORIZED, stream(b"id: 7\ndata: a\n\n"), NO_CONTENT) as server:
+        source = EventSource(
+            server.url,
+            token=provider_of("a", "b"),
+            last_event_id="6",
+            reconnect=QUICK,
+            on_error=quiet,
+            on_state=lambda state: states.append(state.state),
+        )
+        assert [event.data for event in await drain(source)] == ["a"]
+    assert tokens_of(server) == ["Bearer a", "Bearer b", "Bearer b"]
+    assert [connection.headers[b"last-event-id"] for connection in server.connections] == [b"6", b"6", b"7"]
+    assert states[:2] == ["connecting", "open"]
+
+
+async def test_a_second_401_is_final() -> None:
+    async with RawServer(UNAUTHORIZED) as server:
+        with pytest.raises(HTTPStatusError):
+            await drain(EventSource(server.url, token=provider_of("a", "b", "c"), reconnect=QUICK, retry_statuses=True, on_error=quiet))
+    assert tokens_of(server) == ["Bearer a", "Bearer b"]
+
+
+async def test_a_later_401_refreshes_again() -> None:
+    async with RawServer(UNAUTHORIZED, stream(b"data: a\n\n"), UNAUTHORIZED, stream(b"data: b\n\n"), NO_CONTENT) as server:
+        source = EventSource(server.url, token=provider_of("a", "b", "c"), reconnect=QUICK, on_error=quiet)
+        assert [event.data for event in await drain(source)] == ["a", "b"]
+    assert tokens_of(server) == ["Bearer a", "Bearer b", "Bearer b", "Bearer c", "Bearer c"]
+
+
+async def test_token_expired_resumes_with_a_new_one_without_a_wait() -> None:
+    errors: list[ClientError] = []
+    states: list[ConnectionState] = []
+    async with RawServer(stream(b"id: 7\ndata: a\n\n" + EXPIRED), stream(b"id: 8\ndata: b\n\n"), NO_CONTENT) as server:
+        source = EventSource(server.url, token=provider_of("a", "b"), reconnect=HOURS, on_error=errors.append, on_state=states.append)
+        async with asyncio.timeout(PATIENCE), source:
+            assert [(await anext(source)).type for _ in range(3)] == ["message", "error", "message"]
+    assert tokens_of(server) == ["Bearer a", "Bearer b"]
+    assert server.connections[1].headers[b"last-event-id"] == b"7"
+    assert isinstance(errors[0], StreamError)
+    (waiting,) = [state for state in states if state.state is State.WAITING]
+    assert (waiting.wait, waiting.reason) == (0.0, errors[0])
+
+
+async def test_a_server_that_takes_no_token_is_not_asked_in_a_busy_loop() -> None:
+    waits: list[float] = []
+
+    def hear(state: ConnectionState) -> None:
+        if state.wait is not None:
+            waits.append(state.wait)
+
+    policy = ReconnectPolicy(attempts=3, interval=0.001, ceiling=0.01, floor=0.002)
+    async with RawServer(stream(EXPIRED)) as server:
+        with pytest.raises(ReconnectExhausted):
+            await drain(EventSource(server.url, token=provider_of("a", "b", "c", "d"), reconnect=policy, on_error=quiet, on_state=hear))
+    assert waits[0] == 0.0
+    assert all(wait >= 0.002 for wait in waits[1:])
+    assert len(server.connections) == 4
+
+
+async def test_a_fixed_token_that_expired_waits_like_any_failure() -> None:
+    async with RawServer(stream(b"data: a\n\n" + EXPIRED), NO_CONTENT) as server:
+        waits: list[float | None] = []
+        await drain(EventSource(server.url, token="a", reconnect=QUICK, on_error=quiet, on_state=lambda state: waits.append(state.wait)))
+    assert [wait for wait in waits if wait is not None] == [pytest.approx(0.001)]
+
+
+async def test_a_provider_that_fails_is_asked_again() -> None:
+    async def provider() -> str:
+        asked.append(None)
+        if len(asked) < 3:
+            raise OSError("down")
+        return "a"
+
+    asked: list[None] = []
+    errors: list[ClientError] = []
+    async with RawServer(NO_CONTENT) as server:
+        await drain(EventSource(server.url, token=provider, reconnect=QUICK, on_error=errors.append))
+    assert [type(error) for error in errors] == [TokenError, TokenError]
+    assert tokens_of(server) == ["Bearer a"]
+
+
+async def test_sources_share_credentials() -> None:
+    credentials = Credentials(provider_of("a", "b"))
+    async with RawServer(UNAUTHORIZED, UNAUTHORIZED, NO_CONTENT) as server:
+        await asyncio.gather(*(drain(EventSource(server.url, token=credentials)) for _ in range(2)))
+    assert sorted(map(str, tokens_of(server))) == ["Bearer a", "Bearer a", "Bearer b", "Bearer b"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_no_credentials_go_to_another_origin(code: int) -> None:
+    headers = {
+        "Cookie": "session=secret",
+        "Proxy-Authorization": "secret",
+        "X-Api-Key": "secret",
+        "X-Auth": "secret",
+        "X-Session": "secret",
+        "Accept-Language": "de",
+    }
+    async with RawServer(UNAUTHORIZED) as end:
+        away = status(f"{code} Away", b"Location: " + end.url.encode() + b"/\r\n")
+        async with RawServer(status(f"{code} Here", b"Location: /again\r\n"), away) as start:
+            with pytest.raises(HTTPStatusError):
+                await drain(EventSource(start.url, headers=headers, token=provider_of("secret", "other"), on_error=quiet))
+    assert tokens_of(start) == ["Bearer secret", "Bearer secret"]
+    assert start.connections[1].headers[b"x-api-key"] == b"secret"
+    # The other origin never saw the token: its 401 is no reason to ask for another one.
+    (connection,) = end.connections
+    assert connection.method == "GET"
+    assert connection.headers[b"accept-language"] == b"de"
+    assert connection.headers[b"accept"] == b"text/event-stream"
+    assert b"secret" not in b"".join(connection.headers.values())
+
+
+async def test_a_token_is_in_no_log_no_repr_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "pricewire")
+    errors: list[ClientError] = []
+    states: list[ConnectionState] = []
+    async with RawServer(UNAUTHORIZED, stream(EXPIRED), UNAUTHORIZED) as server:
+        source = EventSource(
+            server.url + "?ticket=hushhush",
+            token=provider_of("hushhush1", "hushhush2", "hushhush3", "hushhush4"),
+            reconnect=QUICK,
+            on_error=errors.append,
+            on_state=states.append,
+        )
+        with pytest.raises(HTTPStatusError) as raised:
+            await drain(source)
+    shown = [repr(source), repr(states), repr(errors), caplog.text, "".join(traceback.format_exception(raised.value))]
+    assert [type(error) for error in errors] == [StreamError]
+    assert all("hushhush" not in text for text in shown)
+    assert all("hushhush" not in repr(vars(record)) for record in caplog.records)
+
+
+async def test_a_token_beside_a_header_or_one_that_cannot_be_sent_is_refused() -> None:
+    with pytest.raises(ValueError, match="give one of them"):
+        EventSource("http://a/", headers={"authorization": "x"}, token="secret")
+    with pytest.raises(ValueError, match="character") as raised:
+        EventSource("http://a/", token="secret\n")
+    assert "secret" not in str(raised.value)

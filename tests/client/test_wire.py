@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from decimal import Decimal
+
+import httpx2
+import pytest
+
+from client.topics.test_subscription import tick_event
+from pricewire.client.stream.reconnect import ReconnectPolicy, State
+from pricewire.client.wire import connect
+from pricewire.errors import HTTPStatusError, InvalidTopicError
+from pricewire.protocol.messages import Candle, Tick
+from support.feeds import HandFeed
+from support.raw_server import PATIENCE, RawServer, hold
+from support.serving import Serving
+
+CANDLE_EVENT = (
+    b'data: {"event":"candle","subscription_id":"candles:R_100:60","seq":1,"data":{"open_epoch_ms":"60000","open":"1","high":"3",'
+    b'"low":"0.5","close":"2","close_epoch_ms":"120000","instrument_id":"R_100","granularity":60}}\n\n'
+)
+CANDLE = Candle("R_100", 60, 60000, Decimal(1), Decimal(3), Decimal("0.5"), Decimal(2), 120000)
+
+
+async def test_candles() -> None:
+    async with RawServer(hold(CANDLE_EVENT)) as server, connect(server.url + "/") as wire:
+        assert await anext(wire.candles("R_100")) == CANDLE
+    assert server.connections[0].target == "/sse?topic=candles:R_100:60"
+
+
+async def test_a_topic_is_asked_for_once() -> None:
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url) as wire:
+        await anext(wire.ticks("A", "B", "A"))
+    assert server.connections[0].target == "/sse?topic=ticks:A&topic=ticks:B"
+
+
+async def test_a_token_asks_for_the_protected_stream_and_shows_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url, token="secret") as wire:
+        ticks = wire.ticks("A")
+        await anext(ticks)
+        texts = repr(wire) + repr(ticks)
+    assert server.connections[0].target == "/protected/sse?topic=ticks:A"
+    assert server.connections[0].headers[b"authorization"] == b"Bearer secret"
+    assert "secret" not in texts + caplog.text
+
+
+async def test_leaving_the_block_ends_iterations_in_other_tasks() -> None:
+    async def read(wire_ticks: object) -> int:
+        return len([tick async for tick in wire_ticks])  # type: ignore[attr-defined]
+
+    async with RawServer(hold(tick_event(1, "A"))) as server, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        async with connect(server.url) as wire:
+            readers = [group.create_task(read(wire.ticks("A"))) for _ in range(5)]
+            await wire.ticks("A").snapshot()
+        with pytest.raises(RuntimeError, match="closed"):
+            wire.ticks("A")
+    assert all(reader.result() == 1 for reader in readers)
+    assert len(server.connections) == 1
+
+
+async def test_a_client_of_the_users_own_stays_open() -> None:
+    async with RawServer(hold(tick_event(1, "A"))) as server, httpx2.AsyncClient() as client:
+        async with connect(server.url, http_client=client) as wire:
+            await anext(wire.ticks("A"))
+        assert not client.is_closed
+
+
+async def test_mistakes_show_before_any_request() -> None:
+    async with connect("http://127.0.0.1:1") as wire:
+        with pytest.raises(InvalidTopicError):
+            wire.ticks("R 100")
+        with pytest.raises(InvalidTopicError):
+            wire.candles("R_100", 61)
+        with pytest.raises(ValueError, match="no instrument"):
+            wire.ticks()
+        with pytest.raises(ValueError, match="no instrument or topic"):
+            wire.topic("", type=dict)
+        with pytest.raises(ValueError, match="buffer is 1; it has room for a message of each of the 2 topics"):
+            wire.ticks("A", "B", buffer=1)
+        with pytest.raises(ValueError, match="interval is -1 s"):
+            wire.ticks("A", interval=-1)
+        with pytest.raises(ValueError, match="one of latest, error, block"):
+            wire.ticks("A", overflow="newest")  # type: ignore[arg-type] # that is what is tested
+        with pytest.raises(ValueError, match="overflow is 'latest' with them"):
+            wire.ticks("A", debounce=1, overflow="block")
+    with pytest.raises(ValueError, match="address"):
+        connect("127.0.0.1:8080")
+    with pytest.raises(ValueError, match="Authorization") as raised:
+        connect("http://127.0.0.1:1", token="sec\nret")
+    assert "sec" not in str(raised.value)
+
+
+async def test_ticks_of_a_real_server(server: Serving, feed: HandFeed) -> None:
+    server.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
+    async with asyncio.timeout(PATIENCE), connect(server.url) as wire:
+        ticks = wire.ticks("GOLD")
+        first = await anext(ticks)
+        assert (first.instrument_id, first.epoch_ms) == ("GOLD", 1_796_000_000_000)
+        assert first.bid < first.price < first.ask
+        assert ticks.start == "snapshot"
+        server.call(feed.give, 1.1, 1.3, 1_796_000_000_500)
+        assert (await anext(ticks)).epoch_ms == 1_796_000_000_500
+
+
+async def test_candles_of_a_real_server(server: Serving) -> None:
+    async with asyncio.timeout(PATIENCE), connect(server.url) as wire, wire.candles("R_100", 60) as candles:
+        for _ in range(3):
+            candle = await anext(candles)
+            assert candle.close_epoch_ms - candle.open_epoch_ms == 60_000
+            assert candle.low <= min(candle.open, candle.close) <= max(candle.open, candle.close) <= candle.high
+
+
+async def test_an_unknown_instrument_of_a_real_server(server: Serving) -> None:
+    async with connect(server.url, on_error=lambda _: None) as wire:
+        with pytest.raises(HTTPStatusError, match="NOPE") as raised:
+            await anext(wire.ticks("NOPE"))
+    assert (raised.value.status, raised.value.code) == (404, "NOT_FOUND")
+
+
+async def test_giving_up_a_message_keeps_the_connection_and_loses_none(server: Serving, feed: HandFeed) -> None:
+    server.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
+    async with asyncio.timeout(PATIENCE), connect(server.url) as wire:
+        ticks = wire.ticks("GOLD")
+        assert (await anext(ticks)).epoch_ms == 1_796_000_000_000
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(ticks), 0.05)
+        for moment in range(1, 4):
+            server.call(feed.give, 1.0, 1.2, 1_796_000_000_000 + moment)
+        assert [(await anext(ticks)).epoch_ms - 1_796_000_000_000 for _ in range(3)] == [1, 2, 3]
+        assert ticks.start == "snapshot"
+
+
+async def test_a_heartbeat_of_a_real_server_keeps_a_silent_stream_alive(server: Serving, feed: HandFeed) -> None:
+    server.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
+    async with asyncio.timeout(PATIENCE), connect(server.url, idle_timeout=None) as wire:
+        ticks = wire.ticks("GOLD")
+        await anext(ticks)
+        # Longer than the connection would live without the heartbeats that come every half second.
+        asyncio.get_running_loop().call_later(1.2, server.call, feed.give, 1.0, 1.3, 1_796_000_000_001)
+        assert (await anext(ticks)).epoch_ms == 1_796_000_000_001
+        assert (ticks.state.state, ticks.start) == (State.OPEN, "snapshot")
+
+
+async def test_a_real_server_that_restarts_is_found_again(feed: HandFeed) -> None:
+    from pricewire.server.app import create_app
+    from pricewire.server.transport.handover import HandoverProtocol
+
+    policy = ReconnectPolicy(attempts=None, interval=0.01, ceiling=0.05, floor=0.01)
+    with Serving(create_app([feed]), http=HandoverProtocol) as first:
+        first.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
+        async with asyncio.timeout(PATIENCE), connect(first.url, reconnect=policy, on_error=lambda _: None) as wire:
+            ticks = wire.ticks("GOLD")
+            before = await anext(ticks)
+            await asyncio.to_thread(first.stop)
+            other = HandFeed()
+            with Serving(create_app([other]), http=HandoverProtocol, port=first.port) as second:
+                second.call(other.give, 2.0, 2.2, 1_796_000_001_000)
+                after = await anext(ticks)
+                assert (before.epoch_ms, after.epoch_ms) == (1_796_000_000_000, 1_796_000_001_000)
+                assert ticks.start == "reset"
+                assert isinstance(after, Tick)
+                await ticks.aclose()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pricewire.client.parsing import FAILURES
+from pricewire.client.topics.conflation import Arrival, conflate, key_of, read_head, slot_of
+
+
+def arrival(event: str, topic: str, data: str = "{}", *, merged: int = 0, at: float = 0.0) -> Arrival:
+    text = f'{{"event":"{event}","subscription_id":"{topic}","seq":1,"data":{data}}}'
+    return Arrival(event, topic, text, merged, at)
+
+
+def test_the_head_of_an_envelope() -> None:
+    head = read_head('{"event":"tick","subscription_id":"ticks:A","seq":7,"merged":2,"data":{"price":"1","deep":[[{}]]}}')
+    assert (head.event, head.topic, head.merged) == ("tick", "ticks:A", 2)
+    for bad in ("", "[]", '{"event":"tick"}', "[" * 100_000):
+        with pytest.raises(FAILURES):
+            read_head(bad)
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "key", "slot"),
+    [
+        ("tick", "{}", "", ""),
+        ("balance", "{}", "", ""),
+        ("proposal", "{}", "", ""),
+        ("candle", '{"open_epoch_ms":"60000"}', "60000", ""),
+        ("contract_updated", '{"contract_id":"c1","contract_details":{}}', "c1", "c1"),
+        ("contract_opened", '{"contract_id":"c1"}', None, "c1"),
+        ("contract_settled", '{"contract_id":"c1"}', None, "c1"),
+        ("headline", "{}", None, ""),
+    ],
+)
+def test_what_supersedes_what(event: str, data: str, key: str | None, slot: str) -> None:
+    found = arrival(event, "t", data)
+    assert key_of(found) == (None if key is None else ("t", key))
+    assert slot_of(found) == slot
+
+
+def test_survivors_count_what_they_stand_for_and_keep_their_place() -> None:
+    events = [arrival("tick", "A"), arrival("tick", "B", merged=1), arrival("tick", "A", merged=2), arrival("tick", "A")]
+    assert [(event.topic, event.merged) for event in conflate(events)] == [("A", 4), ("B", 1)]
+
+
+def test_an_update_does_not_overtake_an_event_that_stays() -> None:
+    update, sold = arrival("contract_updated", "c", '{"contract_id":"1"}'), arrival("contract_sold", "c", '{"contract_id":"2"}')
+    assert [event.event for event in conflate([update, sold, update])] == ["contract_sold", "contract_updated"]
+
+
+def test_how_a_candle_closed_is_kept() -> None:
+    states = [
+        arrival("candle", "c", f'{{"open_epoch_ms":"{start}","close":"{close}"}}') for start, close in ((0, 1), (0, 2), (60, 3), (60, 4))
+    ]
+    assert conflate(states) == [
+        Arrival("candle", "c", states[1].text, 1, 0.0),
+        Arrival("candle", "c", states[3].text, 1, 0.0),
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(["tick", "contract_updated", "news"]), st.sampled_from("12"))))
+def test_nothing_is_lost_but_what_is_superseded(told: list[tuple[str, str, str]]) -> None:
+    events = [arrival(event, topic, f'{{"contract_id":"{which}"}}', at=at) for at, (topic, event, which) in enumerate(told)]
+    kept = conflate(events)
+    assert len(kept) + sum(event.merged for event in kept) == len(events)
+    newest = {key_of(event): event for event in events}
+    assert {event.at for event in kept} == {event.at for key, event in newest.items() if key} | {
+        event.at for event in events if not key_of(event)
+    }
+    # What stays in any case divides each topic's messages into the same parts as before.
+    for topic in "AB":
+        before, after = ([event for event in each if event.topic == topic] for each in (events, kept))
+        fixed = [event.at for event in before if key_of(event) is None]
+        assert [event.at for event in after if key_of(event) is None] == fixed
+        parts: dict[int, set[float]] = defaultdict(set)
+        part = 0
+        for event in after:
+            if key_of(event) is None:
+                part += 1
+            else:
+                assert sum(at < event.at for at in fixed) == part
+                parts[part].add(event.at)

@@ -1,0 +1,65 @@
+"""Which streams are looked at, on a clock that the test moves."""
+
+from __future__ import annotations
+
+from pricewire.hub.congestion import PROOF
+from pricewire.hub.flusher import SWEEP_INTERVAL
+from pricewire.hub.hub import Hub
+from support.manual_loop import advance, run
+from support.recorder import Recorder
+
+
+class Asked(Recorder):
+    """A stream that counts how often it is asked, and whose bytes pile up when the test says so."""
+
+    asked = 0
+    is_slow = False
+
+    def piles_up(self, size: int) -> bool:
+        self.asked += 1
+        return self.is_slow
+
+    def queues(self) -> bool:
+        return self.is_slow
+
+
+def test_only_streams_that_were_written_to_are_asked() -> None:
+    async def play() -> None:
+        hub = Hub(heartbeat=3600)
+        one, other, paced = Asked(hub, "a"), Asked(hub, "b"), Asked(hub, "a", interval=0.1)
+        await advance(SWEEP_INTERVAL)
+        assert [one.asked, other.asked, paced.asked] == [1, 1, 1], "for their snapshots"
+        for _ in range(3):
+            await advance(SWEEP_INTERVAL)
+        assert [one.asked, other.asked, paced.asked] == [1, 1, 1]
+        hub.publish("a", 1)
+        for _ in range(3):
+            await advance(SWEEP_INTERVAL)
+        assert [one.asked, other.asked, paced.asked] == [2, 1, 2]
+        hub.close()
+
+    run(play())
+
+
+def test_a_stream_whose_bytes_pile_up_gets_the_newest_until_it_has_proved_itself() -> None:
+    async def play() -> None:
+        hub = Hub(heartbeat=3600)
+        stream = Asked(hub, "a")
+        stream.is_slow = True
+        await advance(SWEEP_INTERVAL)
+        assert hub.lagging == 1
+        for number in range(5):
+            hub.publish("a", number, key="k")
+        await advance(0.02)
+        assert stream.messages == []
+        stream.is_slow = False
+        await advance(0.02)
+        assert stream.messages == [4]
+        assert stream.data[0]["merged"] == 4
+        assert hub.lagging == 1
+        for _ in range(int(PROOF / 0.02) + 2):
+            await advance(0.02)
+        assert hub.lagging == 0
+        hub.close()
+
+    run(play())

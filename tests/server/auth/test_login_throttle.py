@@ -1,0 +1,63 @@
+"""How many passwords may be tried."""
+
+from __future__ import annotations
+
+import pytest
+
+from pricewire.errors import TooManyAttemptsError
+from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_BOTH, Attempts
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def tries(attempts: Attempts, *who: tuple[str, object]) -> int:
+    """Return how many attempts are let pass before one is not."""
+    for count, (account, address) in enumerate(who):
+        try:
+            attempts.begin(account, address)
+        except TooManyAttemptsError:
+            return count
+    return len(who)
+
+
+def test_one_account_from_one_address() -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock)
+    assert tries(attempts, *[("a", 1)] * 100) == OF_BOTH.burst
+    with pytest.raises(TooManyAttemptsError) as raised:
+        attempts.begin("a", 1)
+    assert 1 <= raised.value.retry_after <= OF_BOTH.seconds + 1
+    assert tries(attempts, ("b", 1), ("a", 2)) == 2, "others are not concerned"
+    clock.now += raised.value.retry_after
+    assert tries(attempts, *[("a", 1)] * 100) == 1, "who comes when told is let pass, once"
+
+
+def test_many_accounts_from_one_address() -> None:
+    assert tries(Attempts(clock=Clock()), *[(f"account {number}", 1) for number in range(1000)]) == OF_ADDRESS.burst
+
+
+def test_one_account_from_many_addresses() -> None:
+    assert tries(Attempts(clock=Clock()), *[("a", number) for number in range(1000)]) == OF_ACCOUNT.burst
+
+
+def test_who_knows_the_password_is_not_counted() -> None:
+    attempts = Attempts(clock=Clock())
+    for _ in range(1000):
+        attempts.begin("a", 1)
+        attempts.succeeded("a", 1)
+    assert tries(attempts, *[("a", 1)] * 100) == OF_BOTH.burst
+
+
+def test_those_forgiven_are_forgotten() -> None:
+    clock = Clock()
+    attempts = Attempts(clock=clock)
+    for number in range(MAX_KEPT // 2):
+        attempts.begin(f"account {number}", number)
+        clock.now += 1
+    assert len(attempts._until) < MAX_KEPT + 3

@@ -1,0 +1,154 @@
+"""The public requests over real HTTP, and what operators ask for."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import httpx2
+import pytest
+
+from pricewire.server.app import create_app
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
+
+NOON = 1_800_014_400_000
+
+
+def post(server: Serving, path: str, body: Any) -> httpx2.Response:
+    return httpx2.post(server.url + path, json=body)
+
+
+def give(server: Serving, feed: HandFeed, *ticks: tuple[float, int]) -> None:
+    """Give ticks, and wait until they have been published."""
+    with Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
+        reader.read_head()
+        for price, epoch_ms in ticks:
+            server.call(feed.give, price - 1, price + 1, epoch_ms)
+            reader.read_until(f'"epoch_ms":"{epoch_ms}"'.encode())
+
+
+def test_instruments(server: Serving) -> None:
+    instruments = {each["id"]: each for each in httpx2.get(server.url + "/v1/market/instruments").json()["data"]["instruments"]}
+    assert set(instruments) >= {"GOLD", "R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V", "1HZ25V", "1HZ50V", "1HZ75V", "1HZ100V"}
+    assert instruments["GOLD"] == {
+        "id": "GOLD",
+        "display_name": "Gold",
+        "categories": ["Commodities", "Metals"],
+        "pip_size": 2,
+        "is_market_open": instruments["GOLD"]["is_market_open"],
+        "opens_at": None,
+        "closes_at": None,
+    }
+    assert instruments["R_100"]["is_market_open"] is True
+
+
+def test_ticks_history(server: Serving, feed: HandFeed) -> None:
+    give(server, feed, (10, NOON), (20, NOON + 1000), (30, NOON + 2000))
+    path = "/v1/market/instruments/ticks/history"
+    ticks = post(server, path, {"instrument_id": "GOLD"}).json()["data"]["ticks"]
+    assert [tick["price"] for tick in ticks] == ["10.00", "20.00", "30.00"]
+    assert ticks[0] == {"epoch_ms": str(NOON), "price": "10.00", "ask": "11.00", "bid": "9.00", "instrument_id": "GOLD"}
+    some = post(server, path, {"instrument_id": "GOLD", "from_epoch_ms": str(NOON + 1), "to_epoch_ms": NOON + 2000, "count": "1"})
+    assert [tick["price"] for tick in some.json()["data"]["ticks"]] == ["30.00"]
+
+
+def test_candles_history(server: Serving, feed: HandFeed) -> None:
+    give(server, feed, (10, NOON), (20, NOON + 59_999), (30, NOON + 60_000))
+    path = "/v1/market/instruments/candles/history"
+    candles = post(server, path, {"instrument_id": "GOLD", "granularity": 60}).json()["data"]["candles"]
+    assert [(candle["open"], candle["close"]) for candle in candles] == [("10.00", "20.00"), ("30.00", "30.00")]
+    day = post(server, path, {"instrument_id": "GOLD", "granularity": 86400}).json()["data"]["candles"]
+    assert [(candle["open"], candle["high"]) for candle in day] == [("10.00", "30.00")]
+
+
+def test_simulated_instruments_have_a_day_of_history(server: Serving) -> None:
+    candles = post(server, "/v1/market/instruments/candles/history", {"instrument_id": "R_100", "granularity": 60, "count": 5000})
+    found = [int(candle["open_epoch_ms"]) for candle in candles.json()["data"]["candles"]]
+    assert len(found) >= 1440
+    assert {later - earlier for earlier, later in pairwise(found)} == {60_000}
+
+
+@pytest.mark.parametrize("what", ["ticks", "candles"])
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({"instrument_id": "NONE"}, 404, "there is no instrument 'NONE'"),
+        ({}, 400, "instrument_id"),
+        ({"instrument_id": "GOLD", "count": 0}, 400, "count"),
+        ({"instrument_id": "GOLD", "count": 5001}, 400, "count"),
+        ({"instrument_id": "GOLD", "granularity": -60}, 400, "granularity"),
+        ([1], 400, ""),
+    ],
+)
+def test_a_history_that_cannot_be_served(server: Serving, what: str, body: Any, status: int, message: str) -> None:
+    response = post(server, f"/v1/market/instruments/{what}/history", body)
+    assert response.status_code == status
+    assert message in response.json()["error"]["message"]
+
+
+def test_a_body_that_is_no_json(server: Serving) -> None:
+    response = httpx2.post(server.url + "/v1/market/instruments/ticks/history", content=b"{")
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "INVALID_PARAMETERS"
+
+
+def test_what_is_not_there(server: Serving) -> None:
+    response = httpx2.get(server.url + "/v1/nothing")
+    assert response.status_code == 404
+    assert response.json() == {"error": {"code": "NOT_FOUND", "message": "there is no /v1/nothing; GET /schema lists what there is"}}
+    response = httpx2.put(server.url + "/sse")
+    assert response.status_code == 405
+    assert response.json()["error"]["code"] == "METHOD_NOT_ALLOWED"
+
+
+def test_liveness_and_readiness(server: Serving) -> None:
+    assert httpx2.get(server.url + "/healthz").text == "ok\n"
+    assert httpx2.get(server.url + "/readyz").status_code == 200
+
+
+def test_without_a_feed_the_server_lives_but_is_not_ready() -> None:
+    with Serving(create_app([])) as serving:
+        assert httpx2.get(serving.url + "/healthz").status_code == 200
+        response = httpx2.get(serving.url + "/readyz")
+        assert response.status_code == 503
+        assert response.json()["error"]["code"] == "NOT_READY"
+
+
+def test_the_schema_describes_every_streams_event(server: Serving) -> None:
+    schema = httpx2.get(server.url + "/schema").json()
+    assert schema["openapi"].startswith("3.1")
+    text = json.dumps(schema)
+    for path in ("/v1/market/instruments/ticks/stream", "/v1/market/instruments/candles/stream", "/sse"):
+        stream = schema["paths"][path]["get"]["responses"]
+        assert set(stream) >= {"200", "400", "401", "404", "429", "503"}
+        assert "text/event-stream" in stream["200"]["content"]
+        assert stream["200"]["content"]["text/event-stream"]["schema"]
+        assert "application/json" in stream["400"]["content"]
+    for name in ("TickBody", "CandleBody", "InstrumentPrice", "ErrorBody", "TicksHistoryRequest", "subscription_id"):
+        assert name in text, name
+
+
+def test_pages_of_other_origins_may_use_it(server: Serving) -> None:
+    headers = {
+        "Origin": "https://page.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,last-event-id,cache-control,content-type",
+    }
+    preflight = httpx2.options(server.url + "/sse", headers=headers)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    assert all(name in allowed for name in ("authorization", "last-event-id", "cache-control", "content-type"))
+    with Reader(server.url, "/sse?topic=ticks:GOLD", headers={"Origin": "https://page.example"}) as reader:
+        found = reader.read_head()[1]
+        assert found["access-control-allow-origin"] == "*"
+        assert "Pricewire-Start" in found["access-control-expose-headers"]
+
+
+def test_only_configured_origins_may_where_some_are() -> None:
+    with Serving(create_app([], origins=["https://page.example"])) as serving:
+        for origin, allowed in (("https://page.example", True), ("https://other.example", False)):
+            response = httpx2.get(serving.url + "/healthz", headers={"Origin": origin})
+            assert (response.headers.get("access-control-allow-origin") == origin) is allowed

@@ -1,0 +1,58 @@
+"""The page's files: whole, cached for ever, compressed for whoever takes that."""
+
+from __future__ import annotations
+
+import re
+
+import httpx2
+import pytest
+
+from pricewire.server.routes.page import page_routes
+from support.serving import Serving
+
+
+@pytest.fixture
+def script(server: Serving) -> str:
+    """The address of the page's script."""
+    found = re.search(r'src="\.?(/assets/[\w.-]+\.js)"', httpx2.get(server.url).text)
+    assert found is not None
+    return server.url + found[1]
+
+
+@pytest.mark.parametrize(
+    ("accepts", "is_packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip, deflate, br, zstd", True),
+        ("gzip;q=0, identity", False),
+        ("gzip; q=0.000", False),
+        ("notgzip, br", False),
+        ("identity", False),
+    ],
+)
+def test_a_file_is_compressed_for_whoever_takes_that(script: str, accepts: str, is_packed: bool) -> None:
+    whole = httpx2.get(script, headers={"accept-encoding": "identity"})
+    answer = httpx2.get(script, headers={"accept-encoding": accepts})
+    assert answer.status_code == 200
+    assert answer.headers.get("content-encoding") == ("gzip" if is_packed else None)
+    assert answer.content == whole.content
+    assert (int(answer.headers["content-length"]) < len(whole.content) / 2) == is_packed
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    "name", ["none.js", "%2e%2e", "%2e%2e%2findex.html", "..%5cindex.html", "%00", "a" * 300, "a" * 252, "%ff", "." * 255]
+)
+def test_what_is_no_file_of_the_page_is_not_found(server: Serving, name: str) -> None:
+    answer = httpx2.get(f"{server.url}/assets/{name}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_page_itself_is_looked_for_anew_each_time(server: Serving) -> None:
+    answer = httpx2.get(server.url)
+    assert answer.headers["cache-control"] == "no-cache"
+    assert 'name="pricewire-demo" content=""' in answer.text
+    assert len(page_routes(demo_account="demo/demo")) == 2

@@ -1,0 +1,346 @@
+"""The surface of trading, beside the session: quotes, lists, tokens that end in a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from pricewire.server.app import create_app
+from pricewire.server.limits import Limits
+from pricewire.store.accounts import Account
+from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
+from support.feeds import HandFeed
+from support.serving import Serving
+
+
+@dataclass
+class Scene:
+    server: Serving
+    database: Path
+    alice: Account
+
+    def get(self, path: str, **options: Any) -> httpx2.Response:
+        return httpx2.get(self.server.url + path, **options)
+
+    def buy(self, key: str, **details: Any) -> dict[str, Any]:
+        proposal = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
+        body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": proposal}
+        answer = httpx2.post(f"{self.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(self.alice), timeout=60)
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    database = tmp_path_factory.mktemp("trading") / "pricewire.db"
+    alice = add_account(database, "alice")
+    with open_house(database, limits=Limits(streams_per_account=8)) as server:
+        yield Scene(server, database, alice)
+
+
+def test_a_stream_ends_with_its_token(scene: Scene) -> None:
+    token = TOKENS.issue(scene.alice.uuid, lifetime=1.0)
+    with Events(scene.server, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream:
+        assert stream.next()[1]["event"] == "balance"
+        assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
+        assert stream.read_to_end().endswith(b"0\r\n\r\n")
+
+
+def test_a_public_stream_with_a_token_ends_with_it_too(scene: Scene) -> None:
+    with Events(scene.server, "/sse?topic=ticks:R_10", TOKENS.issue(scene.alice.uuid, lifetime=0.5)) as stream:
+        assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
+
+
+def test_a_stream_is_prolonged_by_a_fresh_token(scene: Scene) -> None:
+    with Events(scene.server, "/protected/sse?topic=ticks:R_10", TOKENS.issue(scene.alice.uuid, lifetime=2.0)) as stream:
+        url = f"{scene.server.url}/v1/streams/{stream.head['pricewire-stream']}"
+        shorter = httpx2.patch(url, json={}, headers=bearer(TOKENS.issue(scene.alice.uuid, lifetime=1.0))).json()["data"]
+        longer = httpx2.patch(url, json={}, headers=bearer(scene.alice)).json()["data"]
+        assert shorter["topics"] == longer["topics"] == ["ticks:R_10"]
+        assert shorter["expires_at"] < longer["expires_at"]
+        assert stream.wait_for("changed") == shorter
+        assert stream.wait_for("changed") == longer
+        until = time.time() + 2.5
+        assert stream.until(lambda data: int(data["data"]["epoch_ms"]) > until * 1000)
+
+
+def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -> None:
+    token = log_in(scene.server, "alice")
+    path = f"/protected/sse?topic=balance:{scene.alice.uuid}"
+    with Events(scene.server, path, token) as mine, Events(scene.server, path, scene.alice) as other:
+        ticket = httpx2.post(f"{scene.server.url}/v1/tickets", headers=bearer(token)).json()["data"]["ticket"]
+        assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).json() == {"data": {}}
+        assert mine.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+        refused(scene.get("/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
+        refused(scene.get(f"{path}&ticket={ticket}"), 401, "UNAUTHORIZED")
+        scene.buy("after-logout")
+        assert other.until(lambda data: data["data"]["change"] == "-10.00")
+
+
+def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene) -> None:
+    token = TOKENS.issue(scene.alice.uuid)
+    with (
+        open_house(scene.database, HandFeed()) as other,
+        Events(other, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream,
+    ):
+        assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).status_code == 200
+        assert stream.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+        refused(httpx2.get(f"{other.url}/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
+
+
+def test_a_ticket_opens_a_stream_that_lives_as_long_as_its_token(scene: Scene) -> None:
+    token = TOKENS.issue(scene.alice.uuid, lifetime=1.0)
+    answer = httpx2.post(f"{scene.server.url}/v1/tickets", headers=bearer(token))
+    assert answer.headers["cache-control"] == "no-store"
+    ticket = answer.json()["data"]["ticket"]
+    with Events(scene.server, f"/v1/accounting/balance/stream?ticket={ticket}") as stream:
+        assert stream.status == 200
+        assert stream.read_to_end().endswith(b"0\r\n\r\n")
+    with Events(scene.server, f"/v1/accounting/balance/stream?ticket={ticket}") as again:
+        assert again.status == 401
+
+
+def test_an_account_has_so_many_streams_from_wherever(scene: Scene) -> None:
+    streams = [Events(scene.server, "/protected/sse?topic=ticks:R_10", scene.alice) for _ in range(9)]
+    assert [stream.status for stream in streams] == [200] * 8 + [429]
+    assert "this account has 8 streams" in str(streams[8].received)
+    for stream in streams:
+        stream.socket.close()
+
+
+def test_products_and_what_a_form_may_hold(scene: Scene) -> None:
+    products = scene.get("/v1/market/products").json()["data"]["products"]
+    assert [product["id"] for product in products] == ["rise_fall", "high_low", "touch"]
+    config = scene.get("/v1/market/products/config?product_id=touch&instrument_id=R_100").json()["data"]
+    assert config["defaults"]["variants"] == ["touch", "no_touch"]
+    assert set(config["validations"]) == {"durations", "stake", "payout"}
+    assert isinstance(config["validations"]["stake"]["min"], str)
+    refused(scene.get("/v1/market/products/config?product_id=none"), 400, "INVALID_PARAMETERS")
+    refused(scene.get("/v1/market/products/config?product_id=touch&instrument_id=NONE"), 404, "NOT_FOUND")
+    assert len(scene.get("/v1/market/instruments?product_id=touch").json()["data"]["instruments"]) == 10
+    refused(scene.get("/v1/market/instruments?product_id=none"), 400, "INVALID_PARAMETERS")
+
+
+def test_all_who_ask_for_the_same_contract_share_its_topic(scene: Scene) -> None:
+    paths = ["proposal:high_low:R_100:5:minutes:10.00:false:+0.50", "proposal:high_low:R_100:5:minutes:10:false:%2B0.5"]
+    topics = []
+    for path in paths:
+        with Events(scene.server, f"/sse?topic={path}") as stream:
+            first = stream.next()[1]
+            topics.append(first["subscription_id"])
+            assert first["event"] == "proposal"
+            assert [each["variant"] for each in first["data"]["variants"]] == ["higher", "lower"]
+    assert topics[0] == topics[1]
+
+
+def test_a_quote_comes_with_every_tick_and_is_computed_for_nobody_no_more(scene: Scene) -> None:
+    query = "product_id=touch&instrument_id=1HZ100V&duration=10&duration_unit=minutes&stake=20&barrier=%2B5"
+    with Events(scene.server, f"/v1/trading/proposal/stream?{query}") as stream:
+        spots = [stream.next()[1]["data"]["variants"][0]["contract_details"]["pricing_spot"] for _ in range(5)]
+        assert len(set(spots)) > 1
+
+
+def test_the_price_of_a_contract(scene: Scene) -> None:
+    query = "action=contract_price&duration=5m&instrument=R_100&trade_type=CALL&currency=USD&payout=20"
+    with Events(scene.server, f"/sse?{query}") as stream:
+        price = stream.next()[1]
+        assert {"date_start", "date_expiry", "spot", "strike", "price", "trade_type", "instrument", "currency", "payout"} < set(price)
+        assert set(price["pricing_parameters"]) == {
+            "commission_percent",
+            "commission_amount",
+            "volatility",
+            "spot_price",
+            "duration_in_years",
+        }
+        assert price["date_expiry"] - price["date_start"] == 300
+    with Events(scene.server, f"/protected/sse?{query}&strike=%2B1", scene.alice) as stream:
+        assert float(stream.next()[1]["price"]) < float(price["price"])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/sse?action=contract_price&duration=5m", "needs instrument=…, trade_type=…, currency=…, payout=…"),
+        ("/sse?action=contract_price&duration=5x&instrument=R_100&trade_type=CALL&currency=USD&payout=20", "duration '5x'"),
+        ("/sse?action=contract_price&duration=5m&instrument=R_100&trade_type=BUY&currency=USD&payout=20", "none of CALL, PUT"),
+        ("/sse?action=contract_price&duration=5m&instrument=R_100&trade_type=CALL&currency=XYZ&payout=20", "none of USD"),
+        ("/sse?action=none", "neither instrument_price nor contract_price"),
+        ("/sse?topic=proposal:touch:R_100:5:minutes:10:true&fields=price", "'price' is none of variants"),
+        ("/sse?topic=proposal:rise_fall:R_100:5:minutes:10:false:%2B1", "has none"),
+        ("/v1/trading/proposal/stream?product_id=rise_fall&instrument_id=R_100&duration=11&duration_unit=ticks&stake=10", "1 to 10 ticks"),
+        (
+            "/v1/trading/proposal/stream?product_id=rise_fall&instrument_id=R_100&duration=5&duration_unit=minutes&stake=0.5",
+            "1.00 to 50000.00",
+        ),
+        (
+            "/v1/trading/proposal/stream?product_id=rise_fall&instrument_id=R_100&duration=5&duration_unit=years&stake=10",
+            "ticks, seconds, minutes, hours, days",
+        ),
+        ("/v1/trading/proposal/stream?product_id=rise_fall&instrument_id=R_100&duration=5&duration_unit=minutes", "stake"),
+    ],
+)
+def test_what_is_not_offered_is_refused_before_the_stream(scene: Scene, path: str, message: str) -> None:
+    assert message in refused(scene.get(path), 400, "INVALID_PARAMETERS")
+
+
+def test_the_price_of_a_payout_at_a_touch(scene: Scene) -> None:
+    query = "/sse?action=contract_price&duration=5m&instrument=R_100&currency=USD&payout=20&strike=%2B1.5"
+    shown = {}
+    for trade_type in ("TOUCH", "NOTOUCH"):
+        with Events(scene.server, f"{query}&trade_type={trade_type}") as stream:
+            name, shown[trade_type] = stream.next()
+            assert (name, shown[trade_type]["trade_type"]) == ("message", trade_type)
+    assert 0 < float(shown["NOTOUCH"]["price"]) < float(shown["TOUCH"]["price"]) < 20.24
+
+
+def test_the_balance_is_what_its_stream_begins_with(scene: Scene) -> None:
+    scene.buy("for-the-balance")
+    path = "/v1/accounting/balance"
+    for query in ("", f"?account_uuid={scene.alice.uuid}"):
+        answer = scene.get(path + query, headers=bearer(scene.alice))
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        with Events(scene.server, f"{path}/stream{query}", scene.alice) as stream:
+            streamed = stream.next()[1]["data"]
+        shown = answer.json()["data"]
+        assert isinstance(shown.pop("timestamp"), int)
+        assert isinstance(streamed.pop("timestamp"), int)
+        assert shown == streamed
+        assert set(shown) == {"balance", "currency", "change"}
+    refused(scene.get(path), 401, "UNAUTHORIZED")
+    refused(scene.get(f"{path}?account_uuid=another", headers=bearer(scene.alice)), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue(scene.alice.uuid, frozenset({"trade"})))), 403, "FORBIDDEN")
+    refused(scene.get(path, headers=bearer(TOKENS.issue("nobody"))), 404, "NOT_FOUND")
+
+
+def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
+    first, second = scene.buy("first"), scene.buy("second", duration=2, duration_unit="ticks")
+    for contract, count in ((first, 1), (second, 1)):
+        contract_id = contract["contract_id"]
+        with Events(scene.server, f"/v1/trading/contracts/close/stream?contract_id={contract_id}", scene.alice) as stream:
+            if contract is first:
+                assert stream.next()[1]["data"]["contracts"] == []
+                continue
+            data = stream.until(lambda data: data["data"]["contracts"])["data"]
+            assert [each["contract_id"] for each in data["contracts"]] == [contract_id]
+            assert data["pagination"]["total_items"] == count
+    with Events(scene.server, f"/v1/trading/contracts/open/stream?contract_id={first['contract_id']}", scene.alice) as stream:
+        assert [each["contract_id"] for each in stream.next()[1]["data"]["contracts"]] == [first["contract_id"]]
+
+
+def test_no_opening_sale_or_settlement_is_missed_by_a_stream_that_resumes(scene: Scene) -> None:
+    path = f"/protected/sse?topic=contracts:{scene.alice.uuid}&topic=balance:{scene.alice.uuid}"
+    with Events(scene.server, path, scene.alice) as stream:
+        stream.until(lambda data: data["event"] == "balance")
+        last_id = stream.last_id
+    bought = scene.buy("while-away", duration=1, duration_unit="ticks")
+    with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as closed:
+        closed.until(lambda data: bought["contract_id"] in [each["contract_id"] for each in data["data"]["contracts"]])
+    with Events(scene.server, f"{path}&last_event_id={last_id}", scene.alice) as stream:
+        assert stream.head["pricewire-start"] == "resumed"
+        seen = []
+        while "contract_settled" not in seen:
+            data = stream.next()[1]
+            if data["data"].get("contract_id") == bought["contract_id"] and data["event"] != "contract_updated":
+                seen.append(data["event"])
+        assert seen == ["contract_opened", "contract_settled"]
+
+
+def test_no_opening_or_settlement_is_missed_by_a_stream_that_lags(scene: Scene) -> None:
+    carol = add_account(scene.database, "carol")
+    buyer = Scene(scene.server, scene.database, carol)
+    path = f"/protected/sse?topic=contracts:{carol.uuid}"
+    with Events(scene.server, path, carol, buffer=4096) as slow, Events(scene.server, path, carol) as quick:
+        bought = [buyer.buy(f"long-{number}")["contract_id"] for number in range(30)]
+        bought += [buyer.buy(f"short-{number}", duration=1, duration_unit="ticks")["contract_id"] for number in range(3)]
+        quick_told, slow_told = list[tuple[str, str]](), list[tuple[str, str]]()
+
+        def hear(stream: Events, told: list[tuple[str, str]]) -> None:
+            event = stream.next()[1]
+            if event["event"] != "contract_updated":
+                told.append((event["event"], event["data"]["contract_id"]))
+
+        # Long enough that updates are left out for the slow one.
+        until = time.time() + 2
+        while len(quick_told) < 33 + 3 or time.time() < until:
+            hear(quick, quick_told)
+        while len(slow_told) < len(quick_told):
+            hear(slow, slow_told)
+    assert slow_told == quick_told
+    assert [contract_id for event, contract_id in slow_told if event == "contract_opened"] == bought
+    assert "pricewire_streams_lagged_total 0" not in scene.get("/metrics").text
+
+
+def test_a_suspended_account_neither_logs_in_nor_buys(scene: Scene) -> None:
+    bob = add_account(scene.database, "bob")
+    with_accounts(scene.database, lambda accounts: accounts.set_status("bob", "suspended"))
+    answer = httpx2.post(f"{scene.server.url}/login", json={"account_id": "bob", "password": "correct horse"})
+    refused(answer, 403, "FORBIDDEN")
+    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+    body = {"idempotency_key": "x", "product_id": "rise_fall", "proposal_details": details}
+    answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(bob))
+    # The server looks at the accounts every now and then, and believes no token of such a one from then on.
+    assert answer.status_code in (401, 403)
+    assert "the account is suspended" in answer.json()["error"]["message"]
+    body = {**body, "proposal_details": {**details, "stake": "10001"}, "idempotency_key": "y"}
+    answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice))
+    refused(answer, 409, "INSUFFICIENT_BALANCE")
+
+
+def test_pages_of_other_origins_may_read_why_they_were_refused(scene: Scene) -> None:
+    answer = scene.get("/v1/accounts", headers={"Origin": "https://page.example"})
+    exposed = answer.headers["access-control-expose-headers"].lower()
+    assert "www-authenticate" in exposed
+    assert "retry-after" in exposed
+    assert "pricewire-stream" in exposed
+
+
+def test_an_instrument_without_a_price_is_not_traded(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    alice = add_account(database, "alice")
+    with open_house(database, HandFeed()) as server:
+        answer = httpx2.get(f"{server.url}/sse?topic=proposal:rise_fall:GOLD:5:minutes:10:false")
+        refused(answer, 409, "MARKET_CLOSED")
+        details = {"instrument_id": "GOLD", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+        body = {"idempotency_key": "x", "product_id": "rise_fall", "proposal_details": details}
+        answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice))
+        refused(answer, 409, "MARKET_CLOSED")
+
+
+def test_a_server_without_trading_has_none() -> None:
+    with Serving(create_app([HandFeed()])) as server:
+        refused(httpx2.get(f"{server.url}/sse?topic=balance:x"), 400, "INVALID_PARAMETERS")
+        refused(httpx2.post(f"{server.url}/login", json={}), 404, "NOT_FOUND")
+        assert httpx2.get(f"{server.url}/v1/market/instruments", headers={"Authorization": "Bearer x"}).status_code == 200
+
+
+def history(server: Serving, *span: str) -> Any:
+    """Return the ticks of a span of time."""
+    asked = {"instrument_id": "1HZ100V", "from_epoch_ms": int(span[0]), "to_epoch_ms": int(span[1])}
+    return httpx2.post(f"{server.url}/v1/market/instruments/ticks/history", json=asked).json()["data"]["ticks"]
+
+
+def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    alice = add_account(database, "alice")
+    with open_house(database) as server:
+        token = log_in(server, "alice")
+        Scene(server, database, alice).buy("before")
+        httpx2.post(f"{server.url}/v1/logout", headers=bearer(token))
+        with Events(server, "/sse?topic=ticks:1HZ100V") as stream:
+            _, first_tick, *_, last_tick = (stream.next()[1]["data"]["epoch_ms"] for _ in range(12))
+        ticks = history(server, first_tick, last_tick)
+        assert len(ticks) > 10
+    with open_house(database) as server:
+        assert history(server, first_tick, last_tick) == ticks
+        refused(httpx2.get(f"{server.url}/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
+        with Events(server, f"/protected/sse?topic=open_contracts:{alice.uuid}&topic=balance:{alice.uuid}", alice) as stream:
+            first = {data["event"]: data["data"] for data in (stream.next()[1] for _ in range(2))}
+            assert len(first["contracts"]["contracts"]) == 1
+            assert first["balance"]["balance"] == "9990.00"

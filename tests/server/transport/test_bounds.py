@@ -1,0 +1,290 @@
+"""What is too long, or no HTTP, is refused in the surface's form before it is served."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from pricewire.server.limits import Limits
+from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedState
+from pricewire.server.transport.serve import Server, make_server
+from support.serving import Reader, Serving
+
+LIMITS = Limits(request_target=100, request_headers=1000)
+HASTY = Limits(request_seconds=0.05)
+
+
+async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    """Answer with how long the body was; at `/slow` when the client has gone, at `/early` at once, and at `/large` with 10 MB."""
+    size = 0
+    if scope["path"] in ("/early", "/large"):
+        body = b"early" if scope["path"] == "/early" else b"x" * 10_000_000
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+        return
+    while True:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            return
+        if not message.get("more_body"):
+            break
+    if scope["path"] == "/slow":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    body = b"%d" % size
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class BoundedServer(Server):
+    """A server with small limits."""
+
+    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.server_state.limits = LIMITS
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    options = make_server(application).config.http
+    with Serving(application, server_class=BoundedServer, http=options, loop=request.param, lifespan="off") as serving:
+        yield serving
+
+
+class HastyServer(Server):
+    """A server that waits for a head for a moment only."""
+
+    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.server_state.limits = HASTY
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    options = make_server(application).config.http
+    with Serving(application, server_class=HastyServer, http=options, loop=request.param, lifespan="off") as serving:
+        yield serving
+
+
+def connect(server: Serving) -> Reader:
+    """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
+    reader = Reader.__new__(Reader)
+    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+    reader.received = b""
+    return reader
+
+
+def too_large(server: Serving) -> int:
+    state = server._server.server_state
+    assert isinstance(state, BoundedState)
+    return state.requests_too_large
+
+
+def refusal(reader: Reader) -> tuple[int, str, str]:
+    status, headers = reader.read_head()
+    assert headers["content-type"] == "application/json"
+    assert headers["connection"] == "close"
+    body = reader.read_to_end()
+    assert len(body) == int(headers["content-length"]), "nothing follows, and the connection is closed"
+    error = json.loads(body)["error"]
+    return status, error["code"], error["message"]
+
+
+def request(target: str = "/", headers: bytes = b"", body: bytes = b"") -> bytes:
+    method = b"POST" if body else b"GET"
+    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method, target.encode(), headers, length, body)
+
+
+TARGET = (414, "REQUEST_TOO_LARGE", "the address of the request exceeds the limit of 100 bytes: ask for less in one request")
+TOO_SLOW = (408, "REQUEST_TIMEOUT", "the head of the request took more than 0.05 seconds: send it at once")
+HEADERS = (431, "REQUEST_TOO_LARGE", "the headers of the request exceed the limit of 1000 bytes")
+
+
+def field(size: int) -> bytes:
+    """Return a header that takes so many bytes."""
+    return b"A: " + b"x" * (size - 5) + b"\r\n"
+
+
+CASES: dict[str, tuple[bytes, tuple[int, str, str] | None]] = {
+    "target at the limit": (request("/" + "x" * 99), None),
+    "target beyond": (request("/" + "x" * 100), TARGET),
+    "query beyond": (request("/?" + "x" * 99), TARGET),
+    "one header at the limit": (request(headers=field(1000)), None),
+    "one header beyond": (request(headers=field(1001)), HEADERS),
+    "two headers at the limit": (request(headers=field(500) * 2), None),
+    "many headers beyond": (request(headers=field(50) * 20 + field(6)), HEADERS),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "in pieces"])
+@pytest.mark.parametrize("case", CASES)
+def test_a_head_has_bounds(server: Serving, case: str, whole: bool) -> None:
+    data, expected = CASES[case]
+    with connect(server) as reader:
+        reader.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in [data] if whole else [data[start : start + 7] for start in range(0, len(data), 7)]:
+            reader.socket.sendall(piece)
+        if expected is None:
+            assert reader.read_head()[0] == 200
+            # The bounds begin anew with each request of the connection.
+            reader.read_until(b"0")
+            reader.socket.sendall(data)
+            assert reader.read_head()[0] == 200
+            assert server.call(too_large, server) == 0
+        else:
+            assert refusal(reader) == expected
+            assert server.call(too_large, server) == 1
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"GET / HTTP/1.1\r\nA: ",
+        b"GET / HTTP/1.1\r\nA",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ",
+    ],
+    ids=["value", "name", "trailer"],
+)
+def test_a_header_that_never_ends_is_not_kept(server: Serving, endless: bytes) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(endless)
+        sent = 0
+        while not server.call(too_large, server):
+            reader.socket.sendall(b"x" * 100)
+            sent += 100
+            assert sent < 10_000
+        if b"chunked" in endless:
+            assert reader.read_to_end() == b"", "its request is being served"
+        else:
+            # It goes on sending, and still learns why it was refused. Much of that: none must be left unread when the connection closes.
+            reader.socket.sendall(b"x" * 1_000_000)
+            assert refusal(reader) == HEADERS
+
+
+def test_a_body_is_no_head(server: Serving) -> None:
+    with connect(server) as reader:
+        for size in (200_000, 5, 200_000):
+            reader.socket.sendall(request(body=b"x" * size))
+            assert reader.read_head()[0] == 200
+            reader.read_until(b"%d" % size)
+        chunks = b"5\r\nxxxxx\r\n" * 20_000
+        reader.socket.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"100000")
+        assert server.call(too_large, server) == 0
+
+
+def test_what_is_no_http(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(b"HELLO\r\n\r\n")
+        assert refusal(reader) == (400, "INVALID_PARAMETERS", "this is no HTTP request that can be read")
+    with connect(server) as reader:
+        reader.socket.sendall(request() + b"HELLO\r\n\r\n")
+        reader.socket.shutdown(socket.SHUT_WR)
+        assert b"this is no HTTP" not in reader.read_to_end(), "it would be taken for a part of the answer before"
+    assert server.call(too_large, server) == 0
+
+
+def test_no_refusal_is_written_into_the_answer_of_an_earlier_request(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request("/slow") + request("/" + "x" * 200))
+        assert reader.read_to_end() == b""
+        assert server.call(too_large, server) == 1
+
+
+def test_a_refusal_follows_an_answer_that_is_complete(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request())
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"0")
+        reader.socket.sendall(request("/" + "x" * 200))
+        assert refusal(reader) == TARGET
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nA: b\r\n"], ids=["nothing", "a byte", "a header"])
+def test_a_head_that_does_not_end_is_refused(hasty: Serving, begun: bytes) -> None:
+    with connect(hasty) as reader:
+        reader.socket.sendall(begun)
+        assert refusal(reader) == TOO_SLOW
+    with connect(hasty) as reader:
+        reader.socket.sendall(request())
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"0")
+        if begun:
+            reader.socket.sendall(begun)
+            assert refusal(reader) == TOO_SLOW, "as the second request of a connection too"
+
+
+def test_an_answer_may_take_longer_than_a_head(hasty: Serving) -> None:
+    with connect(hasty) as awaited, connect(hasty) as silent:
+        awaited.socket.sendall(request("/slow"))
+        assert refusal(silent) == TOO_SLOW, "so the time is over for the other as well"
+        awaited.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            awaited.socket.recv(1)
+
+
+BODY_TOO_SLOW = (408, "REQUEST_TIMEOUT", "the body of the request comes too slowly: less than 1000 bytes a second after 0.05 seconds")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_stops_is_refused_and_its_application_told(hasty: Serving, chunked: bool) -> None:
+    start = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nxx" if chunked else request(body=b"xx")[:-1]
+    with connect(hasty) as reader:
+        reader.socket.sendall(start)
+        assert refusal(reader) == BODY_TOO_SLOW
+    while tasks := hasty.call(lambda: list(hasty._server.server_state.tasks)):
+        assert len(tasks) == 1
+
+
+def test_a_body_that_comes_fast_enough_may_take_its_time(hasty: Serving) -> None:
+    with connect(hasty) as reader, connect(hasty) as silent:
+        # A second's worth, at 1,000 bytes a second.
+        reader.socket.sendall(request(body=b"x" * 1001)[:-1])
+        assert refusal(silent) == TOO_SLOW, "so the time of a body that had not begun is over"
+        reader.socket.sendall(b"x")
+        assert reader.read_head()[0] == 200
+        reader.read_until(b"1001")
+        reader.socket.sendall(request(body=b"xx"))
+        assert reader.read_head()[0] == 200, "the connection is kept"
+
+
+def test_an_answer_before_the_end_of_a_body_arrives_and_closes_the_connection(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(b"POST /early HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 100_000)
+        assert reader.read_head()[0] == 200
+        # None of that is read by the application, and all of it before the connection closes.
+        reader.socket.sendall(b"x" * 1_000_000)
+        assert reader.read_to_end() == b"early"
+
+
+def test_a_reader_that_takes_no_answers_is_given_up(hasty: Serving) -> None:
+    with connect(hasty) as reader:
+        reader.socket.sendall(request("/large") * 20)
+        while hasty.call(lambda: len(hasty._server.server_state.connections)):
+            pass
+    while hasty.call(lambda: len(hasty._server.server_state.tasks)):
+        pass
+
+
+def test_only_so_many_requests_wait_behind_another(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request("/slow") + request() * 2 * MAX_PIPELINED)
+        assert reader.read_to_end() == b""
+    with connect(server) as reader:
+        reader.socket.sendall(request() * MAX_PIPELINED)
+        for _ in range(MAX_PIPELINED):
+            reader.read_until(b"\r\n\r\n0")
+
+
+def test_make_server_takes_limits() -> None:
+    assert make_server(application, limits=LIMITS).server_state.limits is LIMITS
+    assert make_server(application).server_state.limits == Limits()

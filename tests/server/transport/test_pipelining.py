@@ -1,0 +1,41 @@
+"""A stream with another request behind it ends with its connection, whichever way it is served."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import httpx2
+import pytest
+
+from pricewire.server.app import create_app
+from pricewire.server.transport.handover import HandoverProtocol
+from support.feeds import HandFeed
+from support.serving import Reader, Serving
+
+STREAM = "/sse?topic=ticks:GOLD"
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_stream_before_another_request_ends_with_its_connection(feed: HandFeed, loop: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    app = create_app([feed], heartbeat=0.05)
+    with Serving(app, http=HandoverProtocol, loop=loop, log_config=None) as server:
+        with Reader(server.url, STREAM, headers={"X": "the first\r\n\r\nGET /readyz HTTP/1.1\r\nHost: 127.0.0.1"}) as reader:
+            assert reader.read_head()[0] == 200
+            reader.read_until(b":\n")
+            assert streams(server) == 1
+        deadline = time.monotonic() + 60
+        # Where nothing is read while a request waits, it is noticed at a heartbeat that the peer has gone.
+        while streams(server) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert streams(server) == 0
+    assert caplog.records == []
+
+
+def streams(server: Serving) -> int:
+    """Return how many streams the server counts."""
+    (line,) = [
+        line for line in httpx2.get(f"{server.url}/metrics").text.splitlines() if line.startswith('pricewire_streams{endpoint="sse"}')
+    ]
+    return int(float(line.split()[-1]))

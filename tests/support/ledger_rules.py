@@ -1,0 +1,34 @@
+"""The rules that the books keep at any time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import select
+
+from pricewire.store.database import Database
+from pricewire.store.tables import accounts, contracts, transactions
+
+ENDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
+
+
+async def check_books(database: Database) -> None:
+    """Assert that every balance is the sum of its transactions and not below zero, and that every contract was paid for and closed once."""
+    async with database.read() as connection:
+        account_rows = (await connection.execute(select(accounts))).all()
+        contract_rows = {row.contract_id: row for row in await connection.execute(select(contracts))}
+        booked = (await connection.execute(select(transactions).order_by(transactions.c.number))).all()
+    for account in account_rows:
+        balance = 0
+        for row in booked:
+            if row.account_uuid == account.uuid:
+                balance += row.amount
+                assert row.balance == balance >= 0, f"{row.kind} of {row.amount}"
+        assert account.balance == balance
+    kinds = Counter((row.contract_id, row.kind) for row in booked if row.contract_id is not None)
+    assert all(times == 1 for times in kinds.values())
+    purchases = {row.contract_id: -row.amount for row in booked if row.kind == "purchase"}
+    assert purchases == {row.contract_id: row.stake for row in contract_rows.values()}
+    ends = {row.contract_id: (row.kind, row.amount) for row in booked if row.kind in ENDS.values()}
+    assert ends == {row.contract_id: (ENDS[row.status], row.proceeds) for row in contract_rows.values() if row.proceeds}
+    assert all((row.proceeds is None) == (row.status == "open") for row in contract_rows.values())

@@ -1,0 +1,177 @@
+"""What the tests of the trading page do on it, and on the server behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, TimeoutError, expect
+
+from pricewire.market.feed import make_tick
+from pricewire.protocol.messages import Instrument, Tick
+from pricewire.server.app import create_app
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.store.accounts import Account
+from support.app_server import KEY, PASSWORD, RULES, add_account
+from support.serving import Serving
+
+PATIENCE = 10_000
+"""How long the page may take for anything, in milliseconds; the machines that run this are slow."""
+
+expect.set_options(timeout=PATIENCE)
+
+_numbers = itertools.count()
+
+
+PLACE = "#R_100/1m"
+"""Where in the page the instrument's chart is."""
+
+INSTRUMENT = Instrument(id="R_100", display_name="Volatility 100 Index", categories=["Synthetic Index"], pip_size=2)
+"""An instrument whose volatility the server knows by its name: so a contract has a price from the first tick on."""
+
+
+class PitFeed:
+    """Brings one instrument; `give` is called on the server's loop."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instruments = [instrument]
+        self._ticks = asyncio.Queue[Tick]()
+
+    def give(self, price: float, epoch_ms: int) -> None:
+        [instrument] = self.instruments
+        self._ticks.put_nowait(make_tick(instrument, bid=price - 0.05, ask=price + 0.05, epoch_ms=epoch_ms))
+
+    async def __aiter__(self) -> AsyncIterator[Tick]:
+        while True:
+            yield await self._ticks.get()
+
+
+@dataclass
+class Pit:
+    """
+    A server where one instrument is traded at the prices that the test gives.
+
+    Attributes:
+        serving: the server.
+        feed: what brings the prices.
+        database: where the accounts are.
+    """
+
+    serving: Serving
+    feed: PitFeed
+    database: Path
+    _newest: int = field(default=0)
+
+    @property
+    def url(self) -> str:
+        """The page, with the instrument's chart."""
+        return f"{self.serving.url}/{PLACE}"
+
+    def move(self, price: float) -> None:
+        """Bring the next price."""
+        self._newest = max(self._newest + 1, int(time.time() * 1000))
+        self.serving.call(self.feed.give, price, self._newest)
+
+    def account(self, balance: str = "10000.00") -> Account:
+        """Open an account."""
+        # In a thread, as Playwright has a loop running in this one.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(add_account, self.database, f"trader-{next(_numbers)}", balance).result()
+
+
+@contextlib.contextmanager
+def open_pit(database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0) -> Iterator[Pit]:
+    """
+    Serve an instrument and trading, with a first price.
+
+    Args:
+        database: the path of the SQLite file.
+        instrument: what is traded.
+        port: the port; by default a free one.
+        heartbeat: after how long a silence streams show that they live, in seconds.
+    """
+    feed = PitFeed(instrument)
+    app = create_app([feed], heartbeat=heartbeat, trading=TradingSetup(database, KEY, RULES, demo_account=True))
+    with Serving(app, port=port, http=HandoverProtocol) as serving:
+        pit = Pit(serving, feed, database)
+        pit.move(1900)
+        yield pit
+
+
+def wait_for_state(page: Page, state: str) -> None:
+    """Wait until the connection is in a state, `live` for instance."""
+    page.wait_for_selector(f".status[data-state={state}]")
+
+
+def log_in(page: Page, account: Account, password: str = PASSWORD) -> None:
+    """Log in by the dialog, and wait for the balance."""
+    send_login(page, account, password)
+    expect(page.locator(".balance")).to_contain_text(re.compile(r"\d"))
+
+
+def send_login(page: Page, account: Account, password: str = PASSWORD) -> None:
+    """Fill the dialog and send it."""
+    page.locator(".bar").get_by_role("button", name="Log in").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Account").fill(account.id)
+    dialog.get_by_label("Password").fill(password)
+    dialog.get_by_role("button", name="Log in").click()
+
+
+def ask_for(page: Page, duration: int, unit: str) -> None:
+    """Fill the duration into the ticket."""
+    page.get_by_label("Unit of the duration").select_option(unit)
+    page.get_by_label("Duration", exact=True).fill(str(duration))
+
+
+def offer(page: Page, variant: str) -> Locator:
+    """Return the button that buys a variant, once it can be pressed."""
+    return page.locator(f"[data-variant={variant}][aria-disabled=false]")
+
+
+def buy(pit: Pit, page: Page, variant: str) -> None:
+    """Press the button that buys a variant, at a price that has just come: the server does not trade at an old one."""
+    pit.move(1900)
+    offer(page, variant).click()
+
+
+def wait_for_entry(pit: Pit, page: Page, price: float) -> Locator:
+    """Bring prices until the one contract is entered and can be sold; return the button that sells it."""
+    button = page.locator(".sell button[aria-disabled=false]")
+    for _ in range(PATIENCE // 500):
+        pit.move(price)
+        with contextlib.suppress(TimeoutError):
+            button.wait_for(timeout=500)
+            return button
+    raise AssertionError("the contract was not entered")
+
+
+def amount(locator: Locator) -> Decimal:
+    """Return the amount that stands in an element."""
+    found = re.search(r"[−-]?[\d,]+\.\d+", locator.inner_text())
+    assert found is not None, locator.inner_text()
+    return Decimal(found[0].replace(",", "").replace("−", "-"))
+
+
+def balance(page: Page) -> Locator:
+    """Return the element with the balance."""
+    return page.locator(".balance [data-price=balance]")
+
+
+def positions(page: Page) -> Locator:
+    """Return the contracts that are shown."""
+    return page.locator("li.position")
+
+
+def show_closed(page: Page) -> None:
+    """Show the closed contracts."""
+    page.get_by_role("radio", name="Closed").check(force=True)

@@ -1,0 +1,162 @@
+"""
+Trades without an end and is killed, again and again, on the same database; then prints what was answered, one JSON array per answer.
+
+Run as a program with a database's address, an account's uuid, how often to kill, and a seed. Each life is a fork of this process,
+so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+from decimal import Decimal
+from itertools import count
+
+from pricewire.errors import ContractNotSellableError
+from pricewire.protocol.messages import Tick
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger, Purchase
+from pricewire.store.ticks import RecordedTicks
+from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.recovery import decide, recover
+from support.contract_maker import make_open
+
+TRADERS = 6
+TICK_S = 0.005
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Life:
+    """One life of a trading process: ticks, traders, and what the desk does with each tick."""
+
+    def __init__(self, database: Database, account_uuid: str, output: int, seed: int) -> None:
+        self.ticks = RecordedTicks(database)
+        self.ledger = Ledger(database, self.ticks)
+        self.account_uuid = account_uuid
+        self.output = output
+        self.random = random.Random(seed)
+        self.seen: list[Tick] = []
+        self.open = dict[str, Contract]()
+
+    def say(self, *answer: object) -> None:
+        os.write(self.output, json.dumps(answer, default=str).encode() + b"\n")
+
+    async def run(self, unanswered: list[str]) -> None:
+        for each in await recover(self.ledger, self.ticks, now_ms()):
+            self.open[each.contract.contract_id] = each.contract
+        if self.open:
+            self.seen = await self.ticks.between("GOLD", min(contract.buy_time for contract in self.open.values()), now_ms())
+        for key in unanswered:
+            await self.buy(key)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.market())
+            group.create_task(self.ticks.run())
+            for number in range(TRADERS):
+                group.create_task(self.trade(f"{os.getpid()}-{number}"))
+
+    async def buy(self, key: str) -> Contract:
+        contract = make_open(self.account_uuid, now_ms(), self.random.randint(10, 150))
+        self.say("asked", key)
+        bought = await self.ledger.buy(Purchase(contract, key, "digest"))
+        self.say("bought", key, bought.contract.contract_id)
+        if not bought.is_repeated:
+            self.open[bought.contract.contract_id] = bought.contract
+        return bought.contract
+
+    async def trade(self, name: str) -> None:
+        for number in count():
+            contract = await self.buy(f"{name}-{number}")
+            if self.random.random() < 0.5:
+                await asyncio.sleep(self.random.uniform(0, 0.05))
+                await self.sell(contract.contract_id)
+
+    async def sell(self, contract_id: str) -> None:
+        contract = self.open.get(contract_id)
+        if contract is None or contract.entry_tick_time is None:
+            return
+        sold = sell(contract, Decimal(self.random.randint(1, 1900)).scaleb(-2), self.seen[-1], now_ms())
+        try:
+            closed = await self.ledger.sell(sold)
+        except ContractNotSellableError:
+            return
+        self.open.pop(contract_id, None)
+        self.say("sold", contract_id, closed.change)
+
+    async def market(self) -> None:
+        while True:
+            spot = Decimal(self.random.randint(9_990, 10_010)).scaleb(-2)
+            tick = Tick("GOLD", now_ms(), spot, spot, spot)
+            self.seen.append(tick)
+            self.ticks.record(tick)
+            decided = {name: decide(contract, self.seen, now_ms()).contract for name, contract in self.open.items()}
+            await self.ledger.enter(
+                [contract for name, contract in decided.items() if contract.status == "open" and contract != self.open.get(name)]
+            )
+            for closed in await self.ledger.settle([contract for contract in decided.values() if contract.status != "open"]):
+                self.say(closed.contract.status, closed.contract.contract_id, closed.change)
+            for name in decided.keys() & self.open.keys():
+                if decided[name].status == "open":
+                    self.open[name] = decided[name]
+                else:
+                    del self.open[name]
+            await asyncio.sleep(TICK_S)
+
+
+async def live(address: str, account_uuid: str, output: int, seed: int, unanswered: list[str]) -> None:
+    await Life(await Database.open(address), account_uuid, output, seed).run(unanswered)
+
+
+def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: list[str], awaited: set[str]) -> list[list[str]]:
+    """Have one life begin and end, not before all kinds of answers came in it that are awaited; return what was answered in it."""
+    chance = random.Random(seed)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        asyncio.run(live(address, account_uuid, writing, seed, unanswered))
+        os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as output:
+        lines: list[bytes] = []
+        least = chance.choice([0, 0, *range(1, 80)])
+        missing = set(awaited)
+        while len(lines) < least or missing:
+            line = output.readline()
+            if not line:
+                raise RuntimeError("a life has ended by itself")
+            lines.append(line)
+            missing.discard(json.loads(line)[0])
+        time.sleep(chance.uniform(0, 0.02))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        lines += output.readlines()
+    return [json.loads(line) for line in lines]
+
+
+def main() -> None:
+    address, account_uuid, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    unanswered: list[str] = []
+    happened: set[str] = set()
+    for number in range(kills):
+        # The last life goes on until everything has happened: on a busy machine the others may have been too short for it.
+        awaited = {"sold", "settled"} - happened if number == kills - 1 else set[str]()
+        answers = live_until_killed(address, account_uuid, seed + number, unanswered, awaited)
+        happened.update(kind for kind, *_ in answers)
+        for kind, key, *_ in answers:
+            if kind == "asked" and key not in unanswered:
+                unanswered.append(key)
+            elif kind == "bought":
+                unanswered.remove(key)
+        for answer in answers:
+            sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

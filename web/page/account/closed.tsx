@@ -1,0 +1,92 @@
+import { useState } from 'react'
+import type { Contract } from '../../src/pricewire.js'
+import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
+import { useClosed } from '../live.js'
+import { serverTime } from '../markets/price.js'
+import { outcomeOf } from './contracts.js'
+import { ContractName, Value } from './positions.js'
+import type { Session } from './session.js'
+
+interface ClosedProps {
+  readonly session: Session
+  readonly onChoose: (instrumentId: string) => void
+}
+
+/** So many contracts are on a page. */
+const PER_PAGE = 10
+
+/** The newest closed contracts, a page at a time. */
+export function Closed({ session, onChoose }: ClosedProps) {
+  const [wanted, setWanted] = useState(1)
+  const closed = useClosed(session)
+  if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
+  if (closed.contracts.length === 0)
+    return <p className="empty">No closed contract yet. What ends or is sold comes here.</p>
+  const { contracts, pagination } = closed
+  const total = Math.ceil(contracts.length / PER_PAGE)
+  const page = Math.min(wanted, total)
+  return (
+    <>
+      <div className="position columns closed" aria-hidden="true">
+        <span>Contract</span>
+        <span>Stake</span>
+        <span>Entry</span>
+        <span>Exit</span>
+        <span>Closed, UTC</span>
+        <span>Result</span>
+        <span>Got</span>
+        <span>Profit</span>
+      </div>
+      <ul className="list">
+        {contracts.slice(PER_PAGE * (page - 1), PER_PAGE * page).map((contract) => (
+          <ClosedContract key={contract.contract_id} contract={contract} onChoose={onChoose} />
+        ))}
+      </ul>
+      {total > 1 && (
+        <nav className="pages" aria-label="Pages of closed contracts">
+          <button
+            type="button"
+            className="button"
+            aria-disabled={page <= 1}
+            onClick={() => page > 1 && setWanted(page - 1)}
+          >
+            Newer
+          </button>
+          <span>
+            {page} of {total}
+            {contracts.length < pagination.total_items &&
+              ` · the newest ${contracts.length} of ${pagination.total_items}`}
+          </span>
+          <button
+            type="button"
+            className="button"
+            aria-disabled={page >= total}
+            onClick={() => page < total && setWanted(page + 1)}
+          >
+            Older
+          </button>
+        </nav>
+      )}
+    </>
+  )
+}
+
+function ClosedContract({ contract, onChoose }: { contract: Contract; onChoose: (instrumentId: string) => void }) {
+  const { contract_id, contract_details: details } = contract
+  return (
+    <li className="position closed" data-contract={contract_id}>
+      <ContractName contract={contract} onChoose={onChoose} />
+      <Value label="Stake">{formatMoney(details.stake)}</Value>
+      <Value label="Entry">{details.entry_spot ?? '–'}</Value>
+      <Value label="Exit">{details.exit_spot ?? '–'}</Value>
+      <Value label="Closed">
+        {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()))}
+      </Value>
+      <Value label="Result">{outcomeOf(contract)}</Value>
+      <Value label="Got">{formatMoney(details.bid_price)}</Value>
+      <span className={`profit ${profitDirection(details.profit_loss)}`}>
+        <span className="caption">Profit</span> {formatProfit(details.profit_loss)}
+      </span>
+    </li>
+  )
+}

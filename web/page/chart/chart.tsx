@@ -1,0 +1,251 @@
+import {
+  AreaSeries,
+  type AutoscaleInfo,
+  CandlestickSeries,
+  type CreatePriceLineOptions,
+  CrosshairMode,
+  createChart,
+  type DeepPartial,
+  type IChartApi,
+  type ISeriesApi,
+  LineStyle,
+  type MouseEventParams,
+  type SeriesPartialOptionsMap,
+  type UTCTimestamp,
+} from 'lightweight-charts'
+import { useEffect, useRef, useState } from 'react'
+import type { Candle, Instrument, Tick } from '../../src/pricewire.js'
+import type { PriceLine } from '../account/contracts.js'
+import { fetchCandles, fetchTicks } from '../api.js'
+import { type Theme, TIMEFRAMES, type Timeframe } from '../hooks.js'
+import { useStore } from '../server.js'
+import { Seam } from './live_series.js'
+import { widen } from './scale.js'
+
+/** How candles are drawn; single ticks are always a line. */
+export type ChartStyle = 'candles' | 'line'
+
+/** A candle, or a tick as a candle whose prices are all the same. */
+interface Bar {
+  readonly time: UTCTimestamp
+  readonly open: number
+  readonly high: number
+  readonly low: number
+  readonly close: number
+}
+
+type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Area'>
+
+/** How much history is asked for. */
+const CANDLES = 500
+const TICKS = 600
+
+interface ChartProps {
+  readonly instrument: Instrument
+  readonly timeframe: Timeframe
+  readonly style: ChartStyle
+  readonly theme: Theme
+  /** The prices that matter: entries and barriers. */
+  readonly lines: readonly PriceLine[]
+}
+
+/** The live chart of an instrument: its history, and then the stream. */
+export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps) {
+  const store = useStore()
+  const { id, pip_size, display_name } = instrument
+  const box = useRef<HTMLDivElement>(null)
+  const legend = useRef<HTMLDivElement>(null)
+  const chart = useRef<IChartApi>(null)
+  const series = useRef<Series>(null)
+  const [note, setNote] = useState<string>()
+
+  useEffect(() => {
+    if (box.current === null) return
+    const made = createChart(box.current, {
+      autoSize: true,
+      crosshair: { mode: CrosshairMode.Normal },
+      layout: { attributionLogo: false },
+      rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
+      timeScale: { borderVisible: false, timeVisible: true, rightOffset: 6 },
+    })
+    chart.current = made
+    return () => {
+      chart.current = null
+      made.remove()
+    }
+  }, [])
+
+  useEffect(() => {
+    const { current: on } = chart
+    if (on === null) return
+    setNote('Loading the history …')
+    const granularity = TIMEFRAMES[timeframe]
+    const isLine = granularity === 0 || style === 'line'
+    const priceFormat = { type: 'price', precision: pip_size, minMove: 10 ** -pip_size } as const
+    const made: Series = isLine
+      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2 })
+      : on.addSeries(CandlestickSeries, { priceFormat })
+    series.current = made
+    paint(on, made)
+    on.timeScale().applyOptions({ secondsVisible: granularity === 0, barSpacing: granularity === 0 ? 4 : 9 })
+    // After somebody has dragged it, the scale would stay where another instrument's prices were.
+    on.priceScale('right').applyOptions({ autoScale: true })
+    const draw = (bar: Bar) => (isLine ? { time: bar.time, value: bar.close } : bar)
+    let isFirst = true
+    let hovered: Bar | undefined
+    const describe = () => {
+      if (legend.current === null) return
+      const bar = hovered ?? seam.last
+      const prices =
+        granularity === 0 || bar === undefined
+          ? []
+          : Object.entries({ O: bar.open, H: bar.high, L: bar.low, C: bar.close })
+      legend.current.dataset['direction'] = bar === undefined ? '' : bar.close >= bar.open ? 'up' : 'down'
+      legend.current.textContent = prices.map(([name, price]) => `${name} ${price.toFixed(pip_size)}`).join('  ')
+    }
+    const seam = new Seam<Bar>({
+      load: async (signal) =>
+        granularity === 0
+          ? (await fetchTicks(id, TICKS, signal)).map(barOfTick)
+          : (await fetchCandles(id, granularity, CANDLES, signal)).map(barOfCandle),
+      show: (bars) => {
+        made.setData(bars.map(draw))
+        setNote(bars.length === 0 ? 'No price yet: the chart begins with the first.' : undefined)
+        if (isFirst) on.timeScale().scrollToRealTime()
+        isFirst = false
+        describe()
+      },
+      append: (bar) => {
+        made.update(draw(bar))
+        setNote(undefined)
+        describe()
+      },
+      fail: ({ message }) => setNote(`The history could not be loaded: ${message}. Trying again …`),
+    })
+    const topic = granularity === 0 ? `ticks:${id}` : `candles:${id}:${granularity}`
+    const end = store.subscribe(topic, ({ envelope, isStale }) => {
+      if (isStale || (envelope?.event !== 'tick' && envelope?.event !== 'candle')) return
+      const bar = envelope.event === 'tick' ? barOfTick(envelope.data) : barOfCandle(envelope.data)
+      // Where candles were left out, the last state of one that is complete by now may be among them.
+      const merged = bar.time === seam.last?.time || granularity === 0 ? envelope.merged : 0
+      seam.push(bar, envelope.seq, merged)
+    })
+    const endStates = store.onState(({ status }) => {
+      if (status !== 'open') seam.lost()
+    })
+    const hover = ({ seriesData }: MouseEventParams) => {
+      hovered = seriesData.get(made) as Bar | undefined
+      if (hovered !== undefined && !('open' in hovered)) hovered = undefined
+      describe()
+    }
+    on.subscribeCrosshairMove(hover)
+    return () => {
+      end()
+      endStates()
+      seam.stop()
+      on.unsubscribeCrosshairMove(hover)
+      // When the whole component goes, the chart went before its series.
+      if (chart.current !== null) on.removeSeries(made)
+      series.current = null
+    }
+  }, [store, id, pip_size, timeframe, style])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, which the theme has changed.
+  useEffect(() => {
+    if (chart.current !== null && series.current !== null) paint(chart.current, series.current)
+  }, [theme])
+
+  // By their text: they are made anew with every price.
+  const lined = JSON.stringify(lines)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each of these the series is another one, or the colours are.
+  useEffect(() => {
+    const { current: on } = series
+    if (on === null) return
+    const lines = JSON.parse(lined) as PriceLine[]
+    const made = lines.map((line) => on.createPriceLine(drawn(line)))
+    on.applyOptions({
+      autoscaleInfoProvider: (own: () => AutoscaleInfo | null) => {
+        const info = own()
+        if (info?.priceRange == null) return info
+        const prices = lines.map(({ price }) => price)
+        return { ...info, priceRange: widen(info.priceRange, prices) }
+      },
+    })
+    return () => {
+      if (series.current === on) for (const line of made) on.removePriceLine(line)
+    }
+  }, [lined, store, id, pip_size, timeframe, style, theme])
+
+  return (
+    <div className="chart">
+      <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
+      <div className="legend" ref={legend} aria-hidden="true" />
+      {note !== undefined && <p className="note">{note}</p>}
+      {/* In place of the library's own, which would be a link inside of an image. */}
+      <a className="credit" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">
+        Chart by TradingView
+      </a>
+    </div>
+  )
+}
+
+function barOfCandle({ open_epoch_ms, open, high, low, close }: Candle): Bar {
+  const time = (Number(open_epoch_ms) / 1000) as UTCTimestamp
+  return { time, open: Number(open), high: Number(high), low: Number(low), close: Number(close) }
+}
+
+function barOfTick({ epoch_ms, price }: Tick): Bar {
+  const value = Number(price)
+  return { time: (Number(epoch_ms) / 1000) as UTCTimestamp, open: value, high: value, low: value, close: value }
+}
+
+function drawn({ price, title, kind, direction }: PriceLine): CreatePriceLineOptions {
+  const color = pageColor(direction || 'muted')
+  const lineStyle = kind === 'entry' ? LineStyle.Dotted : LineStyle.Dashed
+  return {
+    price,
+    title,
+    color,
+    lineStyle,
+    lineWidth: 1,
+    axisLabelVisible: true,
+    axisLabelColor: color,
+    axisLabelTextColor: pageColor('surface'),
+  }
+}
+
+function pageColor(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
+}
+
+/** Gives a chart the page's colours. */
+function paint(chart: IChartApi, series: Series): void {
+  const color = pageColor
+  chart.applyOptions({
+    layout: {
+      background: { color: 'transparent' },
+      textColor: color('muted'),
+      fontFamily: getComputedStyle(document.body).fontFamily,
+      fontSize: 11,
+    },
+    grid: { vertLines: { color: color('grid') }, horzLines: { color: color('grid') } },
+    crosshair: {
+      vertLine: { color: color('muted'), labelBackgroundColor: color('ink-soft') },
+      horzLine: { color: color('muted'), labelBackgroundColor: color('ink-soft') },
+    },
+  })
+  const up = color('up')
+  const down = color('down')
+  const accent = color('accent')
+  const options: DeepPartial<SeriesPartialOptionsMap['Candlestick'] & SeriesPartialOptionsMap['Area']> = {
+    upColor: up,
+    downColor: down,
+    wickUpColor: up,
+    wickDownColor: down,
+    borderVisible: false,
+    lineColor: accent,
+    topColor: `${accent}40`,
+    bottomColor: `${accent}00`,
+  }
+  series.applyOptions(options)
+}

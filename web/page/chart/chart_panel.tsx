@@ -1,0 +1,54 @@
+import { lazy, Suspense, useState } from 'react'
+import type { Instrument } from '../../src/pricewire.js'
+import type { PriceLine } from '../account/contracts.js'
+import { type Theme, TIMEFRAMES, type Timeframe } from '../hooks.js'
+import { Icon } from '../icons.js'
+import type { ChartStyle } from './chart.js'
+
+/** Loaded by itself: it is larger than all the rest, and prices are there before it. */
+const Chart = lazy(async () => ({ default: (await import('./chart.js')).Chart }))
+
+interface ChartPanelProps {
+  readonly instrument: Instrument
+  readonly timeframe: Timeframe
+  readonly theme: Theme
+  readonly lines: readonly PriceLine[]
+  readonly onTimeframe: (timeframe: Timeframe) => void
+}
+
+/** The chart with what chooses its timeframe and its style. */
+export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }: ChartPanelProps) {
+  const [style, setStyle] = useState<ChartStyle>('candles')
+  return (
+    <div className="panel">
+      <div className="tools">
+        <fieldset className="choice" aria-label="Timeframe">
+          {(Object.keys(TIMEFRAMES) as Timeframe[]).map((name) => (
+            <button key={name} type="button" aria-pressed={name === timeframe} onClick={() => onTimeframe(name)}>
+              {name === 'tick' ? 'Tick' : name}
+            </button>
+          ))}
+        </fieldset>
+        <fieldset className="choice" aria-label="Chart style">
+          {(['candles', 'line'] as const).map((name) => (
+            <button
+              key={name}
+              type="button"
+              aria-pressed={name === style && timeframe !== 'tick'}
+              disabled={timeframe === 'tick'}
+              aria-label={name}
+              title={name}
+              onClick={() => setStyle(name)}
+            >
+              <Icon name={name} />
+            </button>
+          ))}
+        </fieldset>
+        <span className="zone">UTC</span>
+      </div>
+      <Suspense fallback={<div className="chart" />}>
+        <Chart instrument={instrument} timeframe={timeframe} style={style} theme={theme} lines={lines} />
+      </Suspense>
+    </div>
+  )
+}

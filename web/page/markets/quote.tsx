@@ -1,0 +1,50 @@
+import { useEffect } from 'react'
+import type { Instrument } from '../../src/pricewire.js'
+import { useMarketSSE } from '../../src/react.js'
+import { changeDirection, formatChange, formatPrice } from '../format.js'
+import { useServer } from '../server.js'
+import { Note } from './instrument_status.js'
+import { FlashingPrice, firstPrice } from './price.js'
+
+/** The chosen instrument's name and prices. */
+export function Quote({ instrument }: { instrument: Instrument }) {
+  const { id, display_name, pip_size } = instrument
+  const { price, ...connected } = useMarketSSE(id, useServer())
+  const first = firstPrice(price)
+  const spread = price === null ? undefined : price.ask - price.bid
+  useEffect(() => {
+    document.title = `${formatPrice(price?.price, pip_size)} ${display_name} · Pricewire`
+  }, [price, pip_size, display_name])
+  return (
+    <div className={`quote ${connected.isStale ? 'stale' : ''}`}>
+      <div className="name">
+        <h2>{display_name}</h2>
+        <Note instrument={instrument} price={price} connected={connected} />
+      </div>
+      <div className="big">
+        <FlashingPrice value={price?.price} decimals={pip_size} label="price" />
+        <span className={`change ${changeDirection(first, price?.price)}`} title="since the page was opened">
+          {formatChange(first, price?.price)}
+        </span>
+      </div>
+      <dl>
+        <div>
+          <dt>Bid</dt>
+          <dd>
+            <FlashingPrice value={price?.bid} decimals={pip_size} label="bid" />
+          </dd>
+        </div>
+        <div>
+          <dt>Ask</dt>
+          <dd>
+            <FlashingPrice value={price?.ask} decimals={pip_size} label="ask" />
+          </dd>
+        </div>
+        <div>
+          <dt>Spread</dt>
+          <dd>{formatPrice(spread, pip_size)}</dd>
+        </div>
+      </dl>
+    </div>
+  )
+}

@@ -1,0 +1,39 @@
+import type { ProposalVariant } from '../../src/pricewire.js'
+import { formatTime } from '../format.js'
+import { serverTime } from '../markets/price.js'
+import { VARIANTS } from './ticket_rules.js'
+
+/** What each variant of the ticket's contract depends on, and how likely it is. */
+export function Conditions({ variants }: { variants: readonly ProposalVariant[] }) {
+  const [first] = variants
+  if (first === undefined) return null
+  const { pricing_spot, barrier, contract_expiry_time } = first.contract_details
+  return (
+    <dl className="conditions">
+      {variants.map(({ variant, contract_details }) => (
+        <div key={variant}>
+          <dt>
+            {VARIANTS[variant].name} <small>if {VARIANTS[variant].wins}</small>
+          </dt>
+          <dd>{(100 * contract_details.probability).toFixed(1)} %</dd>
+        </div>
+      ))}
+      <div>
+        <dt>Price now</dt>
+        <dd>{pricing_spot}</dd>
+      </div>
+      {barrier !== null && barrier !== pricing_spot && (
+        <div>
+          <dt>Barrier</dt>
+          <dd>{barrier}</dd>
+        </div>
+      )}
+      <div>
+        <dt>Ends about</dt>
+        <dd>
+          {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
+        </dd>
+      </div>
+    </dl>
+  )
+}

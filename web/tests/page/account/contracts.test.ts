@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest'
+import { formatLeft, linesOf, outcomeOf, progressOf, totalProfit } from '../../../page/account/contracts.js'
+import { VARIANTS } from '../../../page/trade/ticket_rules.js'
+import { contract } from '../fixtures.js'
+
+it.each([
+  [0, '0:00'],
+  [1, '0:01'],
+  [42_000, '0:42'],
+  [3_723_000, '1:02:03'],
+  [273_600_000, '3 d 4 h'],
+])('%i ms left are %s', (left, text) => {
+  expect(formatLeft(left)).toBe(text)
+})
+
+it('counts time down to the expiry, and not below', () => {
+  expect(progressOf(contract('a'), 45_000)).toEqual({ text: '0:15', share: 0.75 })
+  expect(progressOf(contract('a'), 61_000)).toEqual({ text: '0:00', share: 1 })
+})
+
+it('counts the ticks after the entry', () => {
+  const details = { duration: 5, duration_unit: 'ticks', entry_tick_time: 2000, contract_expiry_time: 12_000 } as const
+  const at = (epoch_ms: number) => ({ ...details, tick_stream: [{ ask: '1', bid: '1', price: '1', epoch_ms }] })
+  expect(progressOf(contract('a', { ...details, entry_tick_time: null }), 0).text).toBe('0 of 5 ticks')
+  expect(progressOf(contract('a', at(2000)), 0)).toEqual({ text: '0 of 5 ticks', share: 0 })
+  expect(progressOf(contract('a', at(8000)), 0)).toEqual({ text: '3 of 5 ticks', share: 0.6 })
+  expect(progressOf(contract('a', at(99_000)), 0)).toEqual({ text: '5 of 5 ticks', share: 1 })
+})
+
+it('sums what open contracts have gained', () => {
+  expect(totalProfit([contract('a'), contract('b', { profit_loss: '2.50' })])).toBeCloseTo(2.2)
+  expect(totalProfit([])).toBe(0)
+})
+
+it.each([
+  ['Sold', { is_sold: true, bid_price: '12.00' }],
+  ['Won', { bid_price: '19.53', exit_spot: '1001.00' }],
+  ['Lost', { bid_price: '0.00', exit_spot: '999.00' }],
+  ['Refunded', { bid_price: '10.00', exit_spot: null }],
+])('a closed contract is %s', (outcome, details) => {
+  expect(outcomeOf(contract('a', details))).toBe(outcome)
+})
+
+it('draws the entry and the barrier of the open contracts of one instrument', () => {
+  const contracts = [
+    contract('a'),
+    contract('b', { variant: 'lower', barrier: '995.00' }),
+    contract('c', { instrument_id: 'R_50' }),
+    contract('d', { entry_spot: null, barrier: '+1.00' }),
+  ]
+  const lines = linesOf(contracts, 'R_100', (variant) => VARIANTS[variant].direction)
+  expect(lines.map(({ title, price, direction }) => [title, price, direction])).toEqual([
+    ['Entry', 1000, ''],
+    ['Barrier', 995, 'down'],
+  ])
+})

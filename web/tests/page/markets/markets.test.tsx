@@ -1,0 +1,116 @@
+// @vitest-environment happy-dom
+import { act } from 'react'
+import { createRoot, type Root } from 'react-dom/client'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { Markets } from '../../../page/markets/markets.js'
+import { FlashingPrice } from '../../../page/markets/price.js'
+import { open, TestServer } from '../../server.js'
+
+declare global {
+  var IS_REACT_ACT_ENVIRONMENT: boolean
+}
+globalThis.IS_REACT_ACT_ENVIRONMENT = true
+
+const INSTRUMENTS = [
+  {
+    id: 'R_100',
+    display_name: 'Volatility 100 Index',
+    categories: ['Synthetic Index', 'Volatility'],
+    pip_size: 2,
+    is_market_open: true,
+  },
+  {
+    id: 'R_50',
+    display_name: 'Volatility 50 Index',
+    categories: ['Synthetic Index', 'Volatility'],
+    pip_size: 4,
+    is_market_open: true,
+  },
+  { id: 'EURUSD', display_name: 'EUR/USD', categories: ['Forex'], pip_size: 5, is_market_open: false },
+].map((instrument) => ({ ...instrument, opens_at: null, closes_at: null }))
+
+let root: Root
+let element: HTMLElement
+let server: TestServer
+beforeEach(async () => {
+  server = await new TestServer((_, response, count) => {
+    open(response)
+    for (const topic of server.query(count).getAll('topic')) {
+      const data = { instrument_id: topic.slice(6), epoch_ms: '0', price: '2', bid: '1', ask: '3' }
+      response.write(`data: ${JSON.stringify({ event: 'tick', subscription_id: topic, seq: 1, data })}\n\n`)
+    }
+  }).start()
+  ;(window as unknown as { happyDOM: { setURL(url: string): void } }).happyDOM.setURL(server.url)
+  element = document.body.appendChild(document.createElement('div'))
+  root = createRoot(element)
+})
+afterEach(async () => {
+  act(() => root.unmount())
+  element.remove()
+  await server.stop()
+})
+
+const rows = () =>
+  [...element.querySelectorAll<HTMLElement>('[data-instrument]')].map((row) => row.dataset['instrument'])
+const press = (key: string) =>
+  act(() =>
+    document.activeElement?.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })),
+  )
+
+function type(text: string): void {
+  const input = element.querySelector('input')
+  // As the browser does it, past React's own setter.
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set?.call(input, text)
+  act(() => input?.dispatchEvent(new Event('input', { bubbles: true })))
+}
+
+it('groups by category, searches names, ids and categories, and is used with the keyboard', async () => {
+  const choose = vi.fn()
+  act(() => root.render(<Markets instruments={INSTRUMENTS} chosen="R_50" onChoose={choose} />))
+  await act(() =>
+    vi.waitFor(() => expect(element.querySelectorAll('[data-price="price"]')[2]?.textContent).toBe('price 2.00000')),
+  )
+  expect([...element.querySelectorAll('h2')].map(({ textContent }) => textContent)).toEqual([
+    'Synthetic Index · Volatility 2',
+    'Forex 1',
+  ])
+  expect(rows()).toEqual(['R_100', 'R_50', 'EURUSD'])
+  expect(element.querySelector('[aria-current="true"]')?.textContent).toContain('Volatility 50 Index')
+  expect(element.querySelector('[data-instrument="EURUSD"]')?.textContent).toContain('closed')
+
+  press('/')
+  expect(document.activeElement).toBe(element.querySelector('input'))
+  type('index 100')
+  expect(rows()).toEqual(['R_100'])
+  type('FOREX')
+  expect(rows()).toEqual(['EURUSD'])
+  type('nothing')
+  expect(element.textContent).toContain('No instrument matches “nothing”.')
+  press('Escape')
+  expect(rows()).toHaveLength(3)
+
+  press('ArrowDown')
+  press('ArrowDown')
+  expect((document.activeElement as HTMLElement).dataset['instrument']).toBe('R_50')
+  act(() => (document.activeElement as HTMLElement).click())
+  expect(choose).toHaveBeenCalledWith('R_50')
+  press('ArrowUp')
+  press('ArrowUp')
+  expect(document.activeElement).toBe(element.querySelector('input'))
+})
+
+it('flashes the way that a price moved, anew with each movement', () => {
+  const show = (value: number | undefined) => {
+    act(() => root.render(<FlashingPrice value={value} decimals={2} label="bid" />))
+    return element.querySelector('.price')?.className.replace('price', '').trim()
+  }
+  expect(show(undefined)).toBe('')
+  expect(show(1)).toBe('')
+  const up = show(2)
+  expect(up).toMatch(/^flash-up-/)
+  expect(show(2)).toBe(up)
+  expect(show(3)).toMatch(/^flash-up-/)
+  expect(show(3)).not.toBe(up)
+  expect(show(2.5)).toMatch(/^flash-down-/)
+  expect(element.textContent).toBe('bid 2.50')
+})
