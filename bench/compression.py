@@ -28,7 +28,7 @@ from bench.servers.pricewire import Handover, HandoverGzip
 from bench.servers.sse_starlette import SseStarlette, SseStarletteGzip
 from bench.workload import walks
 from pricewire.hub.compression import LEVEL, GzipGroup
-from pricewire.hub.event import Event, Form, envelope, plain
+from pricewire.hub.event import Event, Format, envelope, plain
 from pricewire.protocol.messages import TickBody
 from pricewire.server.transport.handover import ChunkedStream
 
@@ -153,7 +153,7 @@ def bytes_per_update(events: list[bytes], batch: int, encode: Encode) -> float:
     return sum(len(ChunkedStream.frame(encode(data))) for data in writes) / len(events)
 
 
-def _events(instruments: int, form: Form) -> list[bytes]:
+def _events(instruments: int, form: Format) -> list[bytes]:
     return [
         Event(
             position=100_000 + number,

@@ -7,13 +7,13 @@ import sys
 from itertools import islice
 
 from bench.workload import walks
-from pricewire.hub.event import Event, Form, envelope, plain
+from pricewire.hub.event import Event, Format, envelope, plain
 from pricewire.protocol.messages import TickBody
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
 
-def stream(events: int, form: Form) -> bytes:
+def stream(events: int, form: Format) -> bytes:
     """Return so many events of ticks, as Pricewire writes them."""
     return b"".join(
         Event(

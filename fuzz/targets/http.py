@@ -1,5 +1,5 @@
 """
-The HTTP entrance and the hand-over: the bytes of a connection in pieces, and what happens between them.
+HTTP requests and the hand-over: the bytes of a connection in pieces, and what happens between them.
 
 Everything is real but the socket and the time: uvicorn's protocol with the hand-over, the application, the hub. Time passes when the input
 says so, so that time-outs come at any place, and none of them has to be waited for.

@@ -39,7 +39,8 @@ from pricewire.errors import (
     TradeUncertainError,
     UnknownInstrumentError,
 )
-from pricewire.hub.event import Event, Form, envelope, plain
+from pricewire.hub.event import Event, envelope, plain
+from pricewire.hub.event import Format as Form
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.protocol.decoder import ServerSentEvent

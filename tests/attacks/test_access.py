@@ -23,7 +23,7 @@ from pricewire.server.auth.tokens import READ, TRADE
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Account
 from pricewire.trading.desk import Desk
-from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, refused, with_accounts
 from support.serving import Serving
 
 DeskTopic = QuoteTopic | AccountTopic
@@ -56,7 +56,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("access") / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database, http=http) as server:
+    with open_app_server(database, http=http) as server:
         yield Scene(server, database, alice)
 
 
@@ -85,7 +85,7 @@ def test_a_stream_is_not_given_an_accounts_topics_without_the_scope_for_reading(
         assert scene.change(stream, token(scene.alice, TRADE, lifetime=600), add=["ticks:R_50"]).status_code == 200
 
 
-def test_a_stream_of_an_account_is_neither_prolonged_nor_changed_without_the_scope_for_reading(scene: Scene) -> None:
+def test_a_stream_of_an_account_is_neither_renewed_nor_changed_without_the_scope_for_reading(scene: Scene) -> None:
     blind = token(scene.alice, TRADE, lifetime=600)
     for path in (f"/sse?topic=balance:{scene.alice.uuid}&topic=ticks:R_100", "/v1/accounting/balance/stream"):
         with Events(scene.server, path, token(scene.alice, READ)) as stream:

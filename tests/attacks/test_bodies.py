@@ -15,7 +15,7 @@ import pricewire.protocol.account_messages
 import pricewire.protocol.messages
 import pricewire.protocol.trading_messages
 from pricewire.store.accounts import Account
-from support.app_server import add_account, bearer, open_house, refused
+from support.app_server import add_account, bearer, open_app_server, refused
 from support.serving import Serving
 
 HISTORY = "/v1/market/instruments/ticks/history"
@@ -26,7 +26,7 @@ BUY = "/v1/trading/contracts/buy"
 def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[tuple[Serving, Account]]:
     database = tmp_path_factory.mktemp("bodies") / "pricewire.db"
     account = add_account(database, "alice")
-    with open_house(database, http=http) as server:
+    with open_app_server(database, http=http) as server:
         yield server, account
 
 

@@ -54,14 +54,14 @@ class Secure:
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def secure(request: pytest.FixtureRequest, feed: HandFeed, tmp_path: Path) -> Any:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
+    auth = trustme.CA()
+    issued = auth.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     issued.private_key_pem.write_to_path(key)
     for pem in issued.cert_chain_pems:
         pem.write_to_path(chain, append=True)
     context = ssl.create_default_context()
-    authority.configure_trust(context)
+    auth.configure_trust(context)
 
     @contextlib.contextmanager
     def opened(**options: Any) -> Iterator[Secure]:

@@ -17,7 +17,7 @@ import pytest
 
 from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
-from support.app_server import Events, add_account, bearer, open_house
+from support.app_server import Events, add_account, bearer, open_app_server
 from support.serving import Reader, Serving
 
 OpenServer = Callable[..., Any]
@@ -39,7 +39,7 @@ def stream_of(topics: list[str]) -> str:
 def serving(tmp_path: Path, http: type[asyncio.Protocol]) -> OpenServer:
     @contextmanager
     def opened(**limits: Any) -> Iterator[Serving]:
-        with open_house(tmp_path / "pricewire.db", http=http, limits=Limits(**limits)) as server:
+        with open_app_server(tmp_path / "pricewire.db", http=http, limits=Limits(**limits)) as server:
             yield server
 
     return opened

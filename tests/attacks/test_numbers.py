@@ -15,7 +15,7 @@ import pytest
 
 from pricewire.protocol.messages import MAX_MESSAGE
 from pricewire.store.accounts import Account
-from support.app_server import add_account, bearer, open_house
+from support.app_server import add_account, bearer, open_app_server
 from support.serving import Reader, Serving
 
 BUY = "/v1/trading/contracts/buy"
@@ -57,7 +57,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("numbers") / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database, http=http) as server:
+    with open_app_server(database, http=http) as server:
         yield Scene(server, alice)
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pricewire.server.auth.tokens import READ, TokenRules, Tokens
 from pricewire.store.accounts import Account
-from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_house, refused
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, refused
 from support.serving import Reader, Serving
 
 BUY = "/v1/trading/contracts/buy"
@@ -45,7 +45,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]
     database = tmp_path_factory.mktemp("attacks") / "pricewire.db"
     alice, mallory = [add_account(database, name) for name in ("alice", "mallory")]
     add_account(database, "victim")
-    with open_house(database, http=http) as server:
+    with open_app_server(database, http=http) as server:
         yield Scene(server, alice, mallory)
 
 
@@ -54,8 +54,8 @@ def purchase(key: str, **details: Any) -> dict[str, Any]:
     return {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": proposal}
 
 
-def claims(holder: Account, **others: Any) -> dict[str, Any]:
-    said = {"account": holder.uuid, "scope": "read trade", "exp": time.time() + 60, "iss": "pricewire", "aud": "tests", **others}
+def claims(principal: Account, **others: Any) -> dict[str, Any]:
+    said = {"account": principal.uuid, "scope": "read trade", "exp": time.time() + 60, "iss": "pricewire", "aud": "tests", **others}
     return {name: value for name, value in said.items() if value is not None}
 
 

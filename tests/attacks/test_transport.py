@@ -20,12 +20,12 @@ import uvicorn
 from pricewire.protocol.stream_end import encode_error
 from pricewire.protocol.topics import Topic
 from pricewire.server.app import create_app
-from pricewire.server.auth.dependencies import Visitor
+from pricewire.server.auth.dependencies import Caller
 from pricewire.server.limits import Limits
-from pricewire.server.stream_opener import Entrance
+from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
-from support.app_server import Events, add_account, bearer, open_house, refused
+from support.app_server import Events, add_account, bearer, open_app_server, refused
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
 
@@ -215,27 +215,27 @@ def test_changes_of_a_stream_that_closes_are_answered(gold: Serving, feed: HandF
 def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
     http: type[asyncio.Protocol], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = Entrance.check
+    check = StreamOpener.check
 
-    async def end_meanwhile(self: Entrance, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
-        names = await check(self, topics, visitor)
-        for stream in list(self._prices.hub._streams.values()):
-            self._prices.hub.end(stream, encode_error("X", "ended by the test"))
+    async def end_meanwhile(self: StreamOpener, topics: Sequence[Topic], caller: Caller) -> list[str]:
+        names = await check(self, topics, caller)
+        for stream in list(self._publisher.hub._streams.values()):
+            self._publisher.hub.end(stream, encode_error("X", "ended by the test"))
         return names
 
     account = add_account(tmp_path / "pricewire.db", "alice")
-    with open_house(tmp_path / "pricewire.db", http=http) as server, Events(server, "/sse?topic=ticks:R_100", account) as stream:
-        monkeypatch.setattr(Entrance, "check", end_meanwhile)
+    with open_app_server(tmp_path / "pricewire.db", http=http) as server, Events(server, "/sse?topic=ticks:R_100", account) as stream:
+        monkeypatch.setattr(StreamOpener, "check", end_meanwhile)
         url = f"{server.url}/v1/streams/{stream.head['pricewire-stream']}"
         refused(httpx2.patch(url, json={"add": ["ticks:R_50"]}, headers=bearer(account)), 404, "NOT_FOUND")
 
 
 def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monkeypatch: pytest.MonkeyPatch) -> None:
-    check = Entrance.check
+    check = StreamOpener.check
 
-    async def change_meanwhile(self: Entrance, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
-        names = await check(self, topics, visitor)
-        hub = self._prices.hub
+    async def change_meanwhile(self: StreamOpener, topics: Sequence[Topic], caller: Caller) -> list[str]:
+        names = await check(self, topics, caller)
+        hub = self._publisher.hub
         for stream, subscription in filter(None, map(hub.find, list(hub._streams))):
             hub.change(stream, replace(subscription, topics=tuple(sorted({*subscription.topics, "candles:GOLD:60"}))), b"{}")
         return names
@@ -243,7 +243,7 @@ def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monk
     gold.call(feed.give, 1, 2, NOON)
     with Events(gold, "/sse?topic=ticks:GOLD") as stream:
         stream.next()
-        monkeypatch.setattr(Entrance, "check", change_meanwhile)
+        monkeypatch.setattr(StreamOpener, "check", change_meanwhile)
         answer = httpx2.patch(f"{gold.url}/v1/streams/{stream.head['pricewire-stream']}", json={"add": ["candles:GOLD:300"]})
         assert answer.json()["data"]["topics"] == ["candles:GOLD:300", "candles:GOLD:60", "ticks:GOLD"]
 

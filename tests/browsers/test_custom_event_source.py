@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support.engines import Engine
-from support.script_server import Answer, Stage
+from support.script_server import Answer, ScriptServer
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/event_stream.json").read_text())
 
@@ -236,10 +236,10 @@ def interface(url: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def script_server() -> Iterator[ScriptServer]:
     cases = {name: case.answers for name, case in CASES.items()}
-    with Stage({**cases, **TARGETS, **VECTOR_CASES, **HELD, "echo": [END]}) as stage:
-        yield stage
+    with ScriptServer({**cases, **TARGETS, **VECTOR_CASES, **HELD, "echo": [END]}) as script_server:
+        yield script_server
 
 
 @pytest.fixture
@@ -256,8 +256,8 @@ def report(engine: Engine, remark: Callable[[str], None]) -> Callable[[str, obje
     return report
 
 
-def test_the_shared_vectors(engine: Engine, stage: Stage) -> None:
-    engine.open(stage.url)
+def test_the_shared_vectors(engine: Engine, script_server: ScriptServer) -> None:
+    engine.open(script_server.url)
     wrong = []
     for index, vector in enumerate(VECTORS):
         if not vector["input"]:
@@ -269,10 +269,10 @@ def test_the_shared_vectors(engine: Engine, stage: Stage) -> None:
     assert wrong == []
 
 
-def test_it_has_the_interface(engine: Engine, stage: Stage, report: Callable[[str, object], None]) -> None:
-    engine.open(stage.url)
+def test_it_has_the_interface(engine: Engine, script_server: ScriptServer, report: Callable[[str, object], None]) -> None:
+    engine.open(script_server.url)
     engine.evaluate(f"({{ done: (() => {{ {INTERFACE} }})() }})")
-    standard = interface(stage.url)
+    standard = interface(script_server.url)
     own = engine.evaluate("describe(EventSource)")
     if own != standard:
         report("the interface", own)
@@ -304,8 +304,10 @@ TRY = """window.attempt = (Kind, url) => new Promise(resolve => {
 })"""
 
 
-def test_it_fails_at_once_where_no_stream_can_come_from(engine: Engine, stage: Stage, report: Callable[[str, object], None]) -> None:
-    engine.open(stage.url)
+def test_it_fails_at_once_where_no_stream_can_come_from(
+    engine: Engine, script_server: ScriptServer, report: Callable[[str, object], None]
+) -> None:
+    engine.open(script_server.url)
     engine.evaluate(f"({{ done: (() => {{ {TRY} }})() }})")
     for url in NEVER:
         custom = engine.evaluate(f"attempt(CustomEventSource, {json.dumps(url)})")
@@ -334,29 +336,29 @@ def seen_of(url: str, name: str, events: Sequence[Dispatched]) -> list[list[Any]
     return seen
 
 
-def asked(stage: Stage, kind: str, name: str) -> list[list[str | None]]:
+def asked(script_server: ScriptServer, kind: str, name: str) -> list[list[str | None]]:
     """Return what the requests of a case have sent that a server may rely on."""
     names = ("accept", "last-event-id", "cache-control")
-    return [[request.get(each) for each in names] for request in stage.requests.get(f"/case/{kind}/{name}", [])]
+    return [[request.get(each) for each in names] for request in script_server.requests.get(f"/case/{kind}/{name}", [])]
 
 
-def sent_by_fetch(engine: Engine, stage: Stage, value: str) -> str:
+def sent_by_fetch(engine: Engine, script_server: ScriptServer, value: str) -> str:
     """Return what the engine's `fetch` sends for the value of a header whose characters stand for bytes."""
     engine.evaluate(f"fetch('/case/fetch/echo', {{ headers: {{ 'Last-Event-ID': {json.dumps(value)} }} }}).then(() => true)")
-    return stage.requests["/case/fetch/echo"][-1]["last-event-id"]
+    return script_server.requests["/case/fetch/echo"][-1]["last-event-id"]
 
 
-def test_it_does_what_the_standard_says(engine: Engine, stage: Stage, report: Callable[[str, object], None]) -> None:
-    engine.open(stage.url)
+def test_it_does_what_the_standard_says(engine: Engine, script_server: ScriptServer, report: Callable[[str, object], None]) -> None:
+    engine.open(script_server.url)
     engine.evaluate(f"({{ done: (() => {{ {OBSERVE % LONGEST} }})() }})")
-    stage.requests.clear()
+    script_server.requests.clear()
 
     def differences(kind: str, constructor: str, expected: Mapping[str, Case]) -> dict[str, Any]:
         observed = engine.evaluate(f"observeAll({constructor}, '{kind}', {json.dumps(list(CASES))})")
         found = {}
         for name, case in expected.items():
-            wanted = (seen_of(f"{stage.url}/case/{kind}/{name}", name, case.events), case.requests())
-            if (got := (observed[name], asked(stage, kind, name))) != wanted:
+            wanted = (seen_of(f"{script_server.url}/case/{kind}/{name}", name, case.events), case.requests())
+            if (got := (observed[name], asked(script_server, kind, name))) != wanted:
                 found[name] = {"got": got, "wanted": wanted}
         return found
 
@@ -364,7 +366,7 @@ def test_it_does_what_the_standard_says(engine: Engine, stage: Stage, report: Ca
         report("its own EventSource", ", ".join(own))
     # Ours can send no other bytes than `fetch` does.
     utf8 = CASES["id-utf8"]
-    possible = [id and sent_by_fetch(engine, stage, id) for id in utf8.ids]
+    possible = [id and sent_by_fetch(engine, script_server, id) for id in utf8.ids]
     if possible != utf8.ids:
         report("fetch", f"sends {possible[-1]!r} for {utf8.ids[-1]!r}")
     assert differences("custom", "CustomEventSource", {**CASES, "id-utf8": replace(utf8, ids=possible)}) == {}

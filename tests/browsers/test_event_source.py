@@ -105,7 +105,7 @@ class Site:
 
     def compressed_streams(self) -> list[int]:
         """Return how many streams share each group's blocks."""
-        return [len(group.members) for group in self.hub.groups if group.subscription.compress]
+        return [len(group.members) for group in self.hub.groups if group.spec.compress]
 
 
 STREAM = "/sse?topic=ticks:GOLD"
@@ -182,9 +182,9 @@ def test_every_event_is_there_at_once_and_a_stream_that_ends_comes_back(engine: 
         published()
 
         missed = server.call(site.end_streams)
-        farewell = engine.evaluate("next()")
-        assert farewell["type"] == "error"
-        assert json.loads(farewell["data"])["error"]["code"] == "TEST_ENDS"
+        stream_end = engine.evaluate("next()")
+        assert stream_end["type"] == "error"
+        assert json.loads(stream_end["data"])["error"]["code"] == "TEST_ENDS"
         assert engine.evaluate("next()") == {"type": "error", "data": None, "id": None, "state": 0}, "it is connecting again"
         assert engine.evaluate("next()")["type"] == "open"
         assert site.requests[1]["last-event-id"].endswith(f"-{missed - 1}")

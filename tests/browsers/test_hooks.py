@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from support.engines import PATIENCE, find
 from support.feeds import HandFeed
-from support.script_server import Stage
+from support.script_server import ScriptServer
 from support.serving import Serving
 
 WEB = Path(__file__).parents[2] / "web"
@@ -47,7 +47,7 @@ GOLD_IS = "bid => [...document.querySelectorAll('output')].some(output => output
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def script_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptServer]:
     """The page with the hooks, bundled."""
     folder = tmp_path_factory.mktemp("hooks")
     output = {"entryFileNames": "[name].js", "chunkFileNames": "[name].js"}
@@ -56,8 +56,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     config = folder / "vite.config.mjs"
     config.write_text(f"export default {json.dumps({'base': './', 'logLevel': 'error', 'build': build})}")
     subprocess.run([WEB / "node_modules/.bin/vite", "build", "--config", config], cwd=WEB, check=True)
-    with Stage({}, PAGE, folder) as stage:
-        yield stage
+    with ScriptServer({}, PAGE, folder) as script_server:
+        yield script_server
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def chromium() -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(chromium: Page, stage: Stage, server: Serving) -> Iterator[Page]:
-    chromium.goto(f"{stage.url}/?server={server.url}")
+def page(chromium: Page, script_server: ScriptServer, server: Serving) -> Iterator[Page]:
+    chromium.goto(f"{script_server.url}/?server={server.url}")
     yield chromium
     chromium.context.set_offline(False)
     chromium.goto("about:blank")
@@ -186,12 +186,12 @@ def test_offline_and_online_are_acted_on_at_once(page: Page, server: Serving, fe
     assert started(server, "resumed") == 1
 
 
-def test_the_back_button_brings_it_back(page: Page, server: Serving, feed: HandFeed, stage: Stage) -> None:
+def test_the_back_button_brings_it_back(page: Page, server: Serving, feed: HandFeed, script_server: ScriptServer) -> None:
     give(server, feed, 1)
     page.evaluate("show(['GOLD'])")
     page.wait_for_function(GOLD_IS, arg="1")
     page.evaluate("addEventListener('pageshow', ({ persisted }) => { window.wasKept = persisted })")
-    page.goto(f"{stage.url}/elsewhere")
+    page.goto(f"{script_server.url}/elsewhere")
     give(server, feed, 2)
     # A page that was kept does not load again.
     page.go_back(wait_until="commit")

@@ -20,7 +20,7 @@ from support.app_server import KEY, RULES, TOKENS, add_account
 from support.cut_wire import Wire
 from support.engines import Engine
 from support.feeds import HandFeed
-from support.script_server import Answer, Stage
+from support.script_server import Answer, ScriptServer
 from support.serving import Serving
 
 STREAM = {"Content-Type": "text/event-stream", "Pricewire-Heartbeat": "0.2"}
@@ -63,15 +63,15 @@ window.pretend = (what, name, value, type) => {
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage(CASES) as stage:
-        yield stage
+def script_server() -> Iterator[ScriptServer]:
+    with ScriptServer(CASES) as script_server:
+        yield script_server
 
 
 @pytest.fixture
-def page(engine: Engine, stage: Stage) -> Engine:
+def page(engine: Engine, script_server: ScriptServer) -> Engine:
     """The engine on a page that has the library, and the functions above."""
-    engine.open(stage.url)
+    engine.open(script_server.url)
     engine.evaluate(f"({{ done: (() => {{ {PRELUDE} }})() }})")
     return engine
 
@@ -112,11 +112,11 @@ OPEN_CUT = """void [window.source = new CustomEventSource('%s', { reconnect: { i
 })"""
 
 
-def test_a_stream_that_was_cut_goes_on_after_its_last_event(page: Engine, stage: Stage) -> None:
+def test_a_stream_that_was_cut_goes_on_after_its_last_event(page: Engine, script_server: ScriptServer) -> None:
     path = f"/case/{type(page).__name__}/cut"
     page.evaluate(OPEN_CUT % path)
     assert page.evaluate("until(() => seen.length === 3)") == [["a", "1"], ["error", 0], ["b", "2"]]
-    assert stage.requests[path][-1]["last-event-id"] == "1"
+    assert script_server.requests[path][-1]["last-event-id"] == "1"
     page.evaluate("source.close()")
 
 
@@ -138,7 +138,7 @@ def test_nothing_comes_after_close(page: Engine) -> None:
     assert page.evaluate("new Promise(resolve => setTimeout(() => resolve(seen), 50))") == [["1"]]
 
 
-def test_an_event_without_an_end_ends_the_source(page: Engine, stage: Stage) -> None:
+def test_an_event_without_an_end_ends_the_source(page: Engine, script_server: ScriptServer) -> None:
     path = f"/case/{type(page).__name__}/flood"
     page.evaluate(f"""void [window.source = new CustomEventSource('{path}', {{ maxEventSize: 2 ** 20 }})].forEach(source => {{
       source.addEventListener('message', ({{ data }}) => see(data))
@@ -146,7 +146,7 @@ def test_an_event_without_an_end_ends_the_source(page: Engine, stage: Stage) -> 
     }})""")
     assert page.evaluate("until(() => source.readyState === 2)") == [["small"], ["EVENT_TOO_LARGE", None]]
     assert page.evaluate("source.lastEventId") == "1"
-    assert len(stage.requests[path]) == 1
+    assert len(script_server.requests[path]) == 1
 
 
 def test_a_connection_tells_its_states_and_why(page: Engine, server: Serving) -> None:
@@ -267,7 +267,7 @@ def test_a_page_that_is_hidden_or_offline_pauses_and_resumes(gold: Gold, server:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, str]]:
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, str]]:
     """A server with an account, and the account."""
     database: Path = tmp_path_factory.mktemp("house") / "trading.db"
     # To the second, however much clocks may differ: a token that has expired is refused.
@@ -287,20 +287,20 @@ def short_token(account: str) -> str:
     return KEY.sign({**claims, "iat": claims["iat"] - 10})
 
 
-def test_tokens_are_renewed_before_and_after_they_expire(gold: Gold, house: tuple[Serving, str]) -> None:
-    serving, account = house
+def test_tokens_are_renewed_before_and_after_they_expire(gold: Gold, app_server: tuple[Serving, str]) -> None:
+    serving, account = app_server
     page = gold.page
     page.evaluate(f"void (window.options = {json.dumps({'baseUrl': serving.url, 'params': {'topic': f'balance:{account}'}})})")
     short, long = short_token(account), TOKENS.issue(account)
     # A null stands for a provider that fails.
-    tokens = {"prolonged": [short, long], "late": [short, None, long], "refused": ["bad", long]}
+    tokens = {"renewed": [short, long], "late": [short, None, long], "refused": ["bad", long]}
     page.evaluate(f"""void (window.all = Object.fromEntries(Object.entries({json.dumps(tokens)}).map(([name, tokens]) => [name, connect({{
       ...options, token: async () => tokens.shift() ?? Promise.reject(new Error('no token now')) }})])))""")
     page.evaluate(f"void (all.fixed = connect({{ ...options, token: '{short}' }}))")
-    page.evaluate("until(() => all.fixed.states.at(-1) === 'closed' && all.late.starts.length === 2 && all.prolonged.changes === 1)")
+    page.evaluate("until(() => all.fixed.states.at(-1) === 'closed' && all.late.starts.length === 2 && all.renewed.changes === 1)")
     once = ["connecting", "open"]
     assert page.evaluate("Object.fromEntries(Object.entries(all).map(([name, { states }]) => [name, states]))") == {
-        "prolonged": once,
+        "renewed": once,
         "late": [*once, "waiting", *once],
         "refused": once,
         "fixed": [*once, "waiting", "connecting", "closed"],

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 
 from support.engines import PATIENCE, find
 from support.feeds import HandFeed
-from support.script_server import Stage
+from support.script_server import ScriptServer
 from support.serving import Serving
 
 SUBSCRIBE = """url => {
@@ -39,9 +39,9 @@ def context() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage({}) as stage:
-        yield stage
+def script_server() -> Iterator[ScriptServer]:
+    with ScriptServer({}) as script_server:
+        yield script_server
 
 
 class Gold:
@@ -80,9 +80,9 @@ def gold(server: Serving, feed: HandFeed) -> Gold:
     return Gold(server, feed)
 
 
-def open_tab(context: BrowserContext, stage: Stage, server: Serving) -> Page:
+def open_tab(context: BrowserContext, script_server: ScriptServer, server: Serving) -> Page:
     tab = context.new_page()
-    tab.goto(stage.url)
+    tab.goto(script_server.url)
     tab.evaluate(SUBSCRIBE, server.url)
     return tab
 
@@ -93,12 +93,12 @@ def prices(tab: Page) -> list[int]:
 
 
 def test_tabs_share_a_stream_and_the_next_one_goes_on_without_a_gap(
-    context: BrowserContext, stage: Stage, server: Serving, gold: Gold
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
 ) -> None:
     gold.rise()
-    first = open_tab(context, stage, server)
+    first = open_tab(context, script_server, server)
     gold.reaches(first)
-    others = [open_tab(context, stage, server) for _ in range(3)]
+    others = [open_tab(context, script_server, server) for _ in range(3)]
     gold.reaches(*others)
     assert gold.open_streams() == 1
 
@@ -122,11 +122,13 @@ def test_tabs_share_a_stream_and_the_next_one_goes_on_without_a_gap(
     assert context.pages[0].evaluate("navigator.locks.query().then(({ held, pending }) => [...held, ...pending].length)") == 0
 
 
-def test_another_tab_takes_over_from_one_that_crashes(context: BrowserContext, stage: Stage, server: Serving, gold: Gold) -> None:
+def test_another_tab_takes_over_from_one_that_crashes(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
     gold.rise()
-    first = open_tab(context, stage, server)
+    first = open_tab(context, script_server, server)
     gold.reaches(first)
-    second = open_tab(context, stage, server)
+    second = open_tab(context, script_server, server)
     gold.reaches(second)
     with first.expect_event("crash"), contextlib.suppress(Error):
         first.goto("chrome://crash")
@@ -134,9 +136,11 @@ def test_another_tab_takes_over_from_one_that_crashes(context: BrowserContext, s
     gold.reaches(second)
 
 
-def test_a_refusal_is_told_to_the_tabs_that_asked(context: BrowserContext, stage: Stage, server: Serving, gold: Gold) -> None:
+def test_a_refusal_is_told_to_the_tabs_that_asked(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
     gold.rise()
-    first, second = (open_tab(context, stage, server) for _ in range(2))
+    first, second = (open_tab(context, script_server, server) for _ in range(2))
     gold.reaches(first, second)
     second.evaluate("void window.take('ticks:NO_SUCH')")
     second.wait_for_function("window.store.topic('ticks:NO_SUCH').error?.status === 404")
@@ -145,11 +149,11 @@ def test_a_refusal_is_told_to_the_tabs_that_asked(context: BrowserContext, stage
     assert gold.open_streams() == 1
 
 
-def test_a_frozen_tab_gives_the_stream_away(context: BrowserContext, stage: Stage, server: Serving, gold: Gold) -> None:
+def test_a_frozen_tab_gives_the_stream_away(context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold) -> None:
     gold.rise()
-    first = open_tab(context, stage, server)
+    first = open_tab(context, script_server, server)
     gold.reaches(first)
-    second = open_tab(context, stage, server)
+    second = open_tab(context, script_server, server)
     gold.reaches(second)
     session = context.new_cdp_session(first)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})

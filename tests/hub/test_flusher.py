@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pricewire.hub import flusher
-from pricewire.hub.flusher import MAX_FLUSH_INTERVAL, TURNS
+from pricewire.hub.flusher import BUCKETS, MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub
 from support.manual_loop import advance, run, running_loop
 from support.recorder import Recorder
@@ -63,13 +63,13 @@ def test_under_load_they_take_turns_and_none_waits_longer_than_the_bound() -> No
                 longest = max(longest, running_loop().seconds - before)
         CostlyRecorder.cost = 0.0
         await advance(MAX_FLUSH_INTERVAL)
-        turn = STREAMS / TURNS * 0.0001
-        assert longest < 4 * turn, "a flush of all of them would take ten turns"
+        bucket = STREAMS / BUCKETS * 0.0001
+        assert longest < 4 * bucket, "a flush of all of them would take ten turns"
         for stream in streams:
             assert stream.messages == list(range(400))
             steady = [time for time in stream.times if published[100] < time < published[-1]]
             gaps = [later - earlier for earlier, later in pairwise(steady)]
-            assert max(gaps) < MAX_FLUSH_INTERVAL + 4 * turn
+            assert max(gaps) < MAX_FLUSH_INTERVAL + 4 * bucket
             assert sum(gaps) / len(gaps) > MAX_FLUSH_INTERVAL / 2, "batches grow"
         hub.close()
 

@@ -11,11 +11,11 @@ from pricewire.hub.event import Event, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub, Outcome, Start
 from pricewire.hub.log import LogLimits
-from pricewire.hub.streams import Subscription
+from pricewire.hub.streams import StreamSpec
 from support.recorder import Recorder
 
 
-async def turn() -> None:
+async def bucket() -> None:
     """Let the hub flush what is pending now."""
     await asyncio.sleep(MAX_FLUSH_INTERVAL + 0.01)
 
@@ -32,7 +32,7 @@ async def test_a_stream_gets_the_current_value_then_every_update() -> None:
     hub.publish("a", 6, key="k")
     hub.publish("x", 7, key="k")
     assert stream.messages == [2, 3], "publishing only marks; the flush writes"
-    await turn()
+    await bucket()
     assert stream.messages == [2, 3, 5, 6]
     assert [data["seq"] for data in stream.data] == [2, 1, 2, 3]
     assert [data["subscription_id"] for data in stream.data] == ["a", "b", "b", "a"]
@@ -44,7 +44,7 @@ async def test_one_flush_is_one_write() -> None:
     stream = Recorder(hub, "a")
     for number in range(20):
         hub.publish("a", number)
-    await turn()
+    await bucket()
     assert stream.messages == list(range(20))
     assert hub.counters.flushes == 1
     assert hub.counters.events_delivered == 20
@@ -59,7 +59,7 @@ async def test_what_is_pending_when_a_stream_joins_comes_once() -> None:
     hub.publish("b", 2)
     second = Recorder(hub, "a", "b")
     hub.publish("a", 3, key="k")
-    await turn()
+    await bucket()
     assert first.messages == second.messages == [1, 2, 3]
     hub.close()
 
@@ -77,7 +77,7 @@ async def test_a_reader_resumes_with_exactly_what_it_missed() -> None:
     assert late.start.outcome is Outcome.RESUMED
     assert late.messages == [5, 7]
     hub.publish("b", 9, key="k")
-    await turn()
+    await bucket()
     assert late.messages == [5, 7, 9]
     hub.close()
 
@@ -125,19 +125,19 @@ async def test_a_lagging_stream_gets_what_has_not_been_superseded() -> None:
     hub = Hub()
     stream, healthy = Recorder(hub, "a", "b"), Recorder(hub, "a", "b")
     hub.publish("a", 0, key="k")
-    await turn()
+    await bucket()
     hub.pause(stream)
     for number in range(1, 5):
         hub.publish("a", number, key="k")
         hub.publish("b", -number, key=None if number == 2 else "k")
-    await turn()
+    await bucket()
     assert stream.messages == [0]
     assert hub.lagging == 1
     hub.resume(stream)
     assert stream.messages == [0, -2, 4, -4]
     assert [data.get("merged", 0) for data in stream.data] == [0, 1, 3, 1]
     hub.publish("a", 5, key="k")
-    await turn()
+    await bucket()
     assert stream.messages == [0, -2, 4, -4, 5]
     assert healthy.messages == [0, 1, -1, 2, -2, 3, -3, 4, -4, 5]
     hub.close()
@@ -151,7 +151,7 @@ async def test_a_key_that_is_over_is_told_of_once_and_not_to_who_comes_later() -
     hub.publish("orders", "1 open", key="1")
     hub.publish("orders", "2 open", key="2")
     hub.publish("orders", "1 filled", ends="1")
-    await turn()
+    await bucket()
     hub.resume(lagging)
     assert early.messages == ["1 opened", "1 open", "2 open", "1 filled"]
     assert lagging.messages == ["1 opened", "2 open", "1 filled"]
@@ -165,10 +165,10 @@ async def test_a_stream_paused_by_a_flush_misses_nothing_of_it() -> None:
     stream.pause_at_write = True
     hub.publish("a", 1)
     hub.publish("a", 2)
-    await turn()
+    await bucket()
     hub.publish("a", 3)
     hub.resume(stream)
-    await turn()
+    await bucket()
     assert stream.messages == [1, 2, 3]
     hub.close()
 
@@ -195,7 +195,7 @@ async def test_a_reader_that_changes_its_pace_gets_nothing_twice() -> None:
     slow = Recorder(hub, "a", interval=10)
     fast = Recorder(hub, "a")
     hub.publish("a", 1, key="k")
-    await turn()
+    await bucket()
     assert fast.messages == [1]
     hub.leave(fast)
     now_slow = Recorder(hub, "a", interval=10, last_event_id=fast.decoder.last_event_id)
@@ -215,7 +215,7 @@ async def test_a_notice_holds_until_the_next_message() -> None:
     listening, unaware = Recorder(hub, "a"), Recorder(hub, "a", control=False)
     hub.notify("a", "stale", {"since_epoch_ms": "7"})
     joined_before_the_flush = Recorder(hub, "a")
-    await turn()
+    await bucket()
     joined_after = Recorder(hub, "a")
     for stream in (listening, joined_before_the_flush, joined_after):
         assert [event.type for event in stream.events] == ["message", "stale"]
@@ -223,7 +223,7 @@ async def test_a_notice_holds_until_the_next_message() -> None:
         assert stream.decoder.last_event_id.endswith("-2"), "a notice is nothing to resume from"
     assert [event.type for event in unaware.events] == ["message"]
     hub.publish("a", 2, key="k")
-    await turn()
+    await bucket()
     assert [event.type for event in Recorder(hub, "a").events] == ["message"]
     assert listening.messages == [1, 2]
     hub.close()
@@ -274,7 +274,7 @@ async def test_a_topic_that_does_not_linger_ends_with_its_last_stream() -> None:
     first, second, third = Recorder(hub, "dear", "a"), Recorder(hub, "dear"), Recorder(hub, "a")
     hub.publish("dear", 1, key="k")
     hub.publish("a", 2, key="k")
-    await turn()
+    await bucket()
     hub.leave(second)
     assert ended == []
     hub.leave(first)
@@ -282,7 +282,7 @@ async def test_a_topic_that_does_not_linger_ends_with_its_last_stream() -> None:
     assert hub.topics == ["a"]
     again = Recorder(hub, "dear")
     hub.publish("dear", 3, key="k")
-    await turn()
+    await bucket()
     assert (first.messages, again.messages, third.messages) == ([1, 2], [3], [2])
     hub.close()
 
@@ -291,14 +291,14 @@ async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags(
     hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=lambda topic: hub.forget(topic))
     stream = Recorder(hub, "dear", "a")
     hub.publish("dear", 1, key="k")
-    await turn()
+    await bucket()
     hub.pause(stream)
     for number, topics in enumerate([("a",), ("a", "dear")]):
-        hub.change(stream, Subscription(topics), json.dumps(topics).encode())
+        hub.change(stream, StreamSpec(topics), json.dumps(topics).encode())
         hub.publish("a", 10 + number, key="k")
         hub.publish("dear", 20 + number, key="k")
     hub.resume(stream)
-    await turn()
+    await bucket()
     assert not stream.ended
     assert stream.messages == [1, 10, 20, 11, 21]
     hub.close()
@@ -331,9 +331,9 @@ async def test_a_form_that_fails_ends_only_its_own_streams(caplog: pytest.LogCap
     hub = Hub()
     healthy, broken_stream = Recorder(hub, "a"), Recorder(hub)
     hub.leave(broken_stream)
-    hub.join(broken_stream, Subscription(("a",), form=broken), Start(Outcome.SNAPSHOT))
+    hub.join(broken_stream, StreamSpec(("a",), form=broken), Start(Outcome.SNAPSHOT))
     hub.publish("a", 1)
-    await turn()
+    await bucket()
     assert healthy.messages == [1]
     assert json.loads(broken_stream.events[-1].data)["error"] == {
         "code": "INTERNAL_ERROR",
@@ -355,6 +355,6 @@ async def test_the_plain_form_is_the_message_alone() -> None:
     stream = Recorder(hub)
     hub.leave(stream)
     hub.publish("a", {"x": 1}, key="k")
-    hub.join(stream, Subscription(("a",), form=plain), Start(Outcome.SNAPSHOT))
+    hub.join(stream, StreamSpec(("a",), form=plain), Start(Outcome.SNAPSHOT))
     assert stream.events[0].data == '{"x":1}'
     hub.close()

@@ -12,7 +12,7 @@ from pricewire.hub.event import Event
 from pricewire.hub.hub import Hub, Outcome, Start
 from pricewire.hub.log import LogLimits
 from pricewire.hub.paced_group import LONGEST_STEP
-from pricewire.hub.streams import Subscription
+from pricewire.hub.streams import StreamSpec
 from support.manual_loop import advance, run, running_loop
 from support.recorder import Recorder
 
@@ -219,7 +219,7 @@ def test_a_form_that_fails_ends_only_its_own_streams(caplog: pytest.LogCaptureFi
         hub = Hub()
         healthy, other = Recorder(hub, "a", interval=0.1), Recorder(hub)
         hub.leave(other)
-        hub.join(other, Subscription(("a",), form=broken, interval=0.1), Start(Outcome.SNAPSHOT))
+        hub.join(other, StreamSpec(("a",), form=broken, interval=0.1), Start(Outcome.SNAPSHOT))
         publish(hub, 1)
         await advance(0.12)
         assert healthy.messages == [1]
@@ -243,7 +243,7 @@ def test_groups_that_are_flushed_together_share_their_look() -> None:
         streams = [Recorder(hub) for _ in range(3)]
         for number, stream in enumerate(streams):
             hub.leave(stream)
-            hub.join(stream, Subscription(("a", f"b{number}"), form=form, interval=0.1), Start(Outcome.SNAPSHOT))
+            hub.join(stream, StreamSpec(("a", f"b{number}"), form=form, interval=0.1), Start(Outcome.SNAPSHOT))
         for _ in range(3):
             publish(hub, 1, 2)
             await advance(0.12)

@@ -8,7 +8,7 @@ import pytest
 
 from pricewire.errors import FeedError
 from pricewire.market.feed import PastTicks
-from pricewire.market.instrument_state import Quotes
+from pricewire.market.instrument_state import InstrumentState
 from pricewire.protocol.messages import Candle, Instrument, Tick
 
 X = Instrument(id="X", display_name="X", categories=[], pip_size=2)
@@ -16,8 +16,8 @@ BASE_MS = 1_700_006_400_000
 MINUTE_MS = 60_000
 
 
-def quotes() -> Quotes:
-    return Quotes(X, 0)
+def quotes() -> InstrumentState:
+    return InstrumentState(X, 0)
 
 
 def tick(price: Any = "1.50", ask: Any = "1.51", bid: Any = "1.49", epoch_ms: Any = BASE_MS) -> Tick:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from support.page_server import PATIENCE, Pit, open_pit
+from support.page_server import PATIENCE, PageServer, open_page_server
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -45,7 +45,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def pit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pit]:
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     """A server with trading; each test opens an account of its own."""
-    with open_pit(tmp_path_factory.mktemp("pit") / "trading.db") as pit:
-        yield pit
+    with open_page_server(tmp_path_factory.mktemp("page") / "trading.db") as page_server:
+        yield page_server

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.page_server import PATIENCE, Pit, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
+from support.page_server import PATIENCE, PageServer, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
@@ -38,11 +38,11 @@ def themed(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
 
 
-def test_axe_finds_nothing_serious(pit: Pit, themed: Page) -> None:
+def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> None:
     page = themed
-    page.goto(pit.url)
+    page.goto(page_server.url)
     wait_for_state(page, "live")
-    pit.move(1900)
+    page_server.move(1900)
     expect(page.locator("[data-variant=rise][aria-disabled=false]")).to_be_visible()
     assert findings(page) == [], "logged out"
 
@@ -53,14 +53,14 @@ def test_axe_finds_nothing_serious(pit: Pit, themed: Page) -> None:
     assert findings(page) == [], "with the dialog"
     page.keyboard.press("Escape")
 
-    log_in(page, pit.account())
+    log_in(page, page_server.account())
     ask_for(page, 5, "minutes")
     for variant in ("rise", "fall"):
-        buy(pit, page, variant)
+        buy(page_server, page, variant)
         expect(page.get_by_text(re.compile(f"Bought {variant}", re.IGNORECASE))).to_be_visible()
     expect(positions(page)).to_have_count(2)
     page.get_by_role("button", name="Show the events on the wire").click()
-    pit.move(1905)
+    page_server.move(1905)
     expect(page.locator(".events li").first).to_be_visible()
     assert findings(page) == [], "with positions and the drawer"
 
@@ -75,14 +75,14 @@ def test_axe_finds_nothing_serious(pit: Pit, themed: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 820])
-def test_no_part_is_wider_than_the_screen(pit: Pit, browser: Browser, width: int) -> None:
+def test_no_part_is_wider_than_the_screen(page_server: PageServer, browser: Browser, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, has_touch=True, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
-    page.goto(pit.url)
-    log_in(page, pit.account("1234567.89"))
+    page.goto(page_server.url)
+    log_in(page, page_server.account("1234567.89"))
     ask_for(page, 5, "minutes")
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     expect(page.get_by_text("Bought Rise")).to_be_visible()
     scrolled = "document.documentElement.scrollWidth"
     assert page.evaluate(scrolled) == width
@@ -91,20 +91,20 @@ def test_no_part_is_wider_than_the_screen(pit: Pit, browser: Browser, width: int
         for tab in ("Markets", "Wire", "Positions"):
             tabs.get_by_role("button", name=tab).click()
             assert page.evaluate(scrolled) == width, tab
-    pit.move(1900)
+    page_server.move(1900)
     expect(positions(page)).to_have_count(1)
     assert page.evaluate(scrolled) == width
-    wait_for_entry(pit, page, 1900).tap()
+    wait_for_entry(page_server, page, 1900).tap()
     expect(page.get_by_text("No open contract.")).to_be_visible()
     context.close()
 
 
-def test_nothing_moves_for_show_where_that_is_not_wanted(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
+def test_nothing_moves_for_show_where_that_is_not_wanted(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
     wait_for_state(page, "live")
     moving = "document.getAnimations().length"
     for price in (1900, 1901):
-        pit.move(price)
+        page_server.move(price)
         expect(page.locator(".quote [data-price=price]")).to_contain_text(f"{price}.00")
     assert page.evaluate(moving) == 0
     # For everybody else the dot of the state pulses, and a price that has moved lights up.

@@ -14,13 +14,13 @@ from support.app_server import RULES, TOKENS
 from support.page_server import (
     INSTRUMENT,
     PLACE,
-    Pit,
+    PageServer,
     ask_for,
     balance,
     buy,
     log_in,
     offer,
-    open_pit,
+    open_page_server,
     positions,
     send_login,
     wait_for_state,
@@ -32,16 +32,16 @@ HEARTBEAT = 2.0
 
 
 @pytest.fixture(scope="module")
-def pit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pit]:
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     """A server that shows often that it lives."""
-    with open_pit(tmp_path_factory.mktemp("pit") / "trading.db", heartbeat=HEARTBEAT) as pit:
-        yield pit
+    with open_page_server(tmp_path_factory.mktemp("page") / "trading.db", heartbeat=HEARTBEAT) as page_server:
+        yield page_server
 
 
 @pytest.fixture
-def network(pit: Pit) -> Iterator[Proxy]:
+def network(page_server: PageServer) -> Iterator[Proxy]:
     """What lies between the page and the server."""
-    with Proxy(pit.serving.port) as proxy:
+    with Proxy(page_server.serving.port) as proxy:
         yield proxy
 
 
@@ -53,22 +53,22 @@ def expect_price(page: Page, price: float) -> None:
 
 def test_a_server_that_stops_and_comes_back(page: Page, tmp_path: Path) -> None:
     database = tmp_path / "trading.db"
-    with open_pit(database) as pit:
-        port = pit.serving.port
-        page.goto(pit.url)
-        log_in(page, pit.account())
+    with open_page_server(database) as page_server:
+        port = page_server.serving.port
+        page.goto(page_server.url)
+        log_in(page, page_server.account())
         ask_for(page, 5, "minutes")
-        buy(pit, page, "rise")
+        buy(page_server, page, "rise")
         expect(positions(page)).to_have_count(1)
     wait_for_state(page, "reconnecting")
     expect(page.locator(".trouble")).to_contain_text("Connection lost")
     expect(page.locator(f"[data-instrument={INSTRUMENT.id}]")).to_contain_text("stale")
     expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
 
-    with open_pit(database, port=port) as pit:
+    with open_page_server(database, port=port) as page_server:
         wait_for_state(page, "live")
         expect(page.locator(".trouble")).to_have_count(0)
-        pit.move(1950)
+        page_server.move(1950)
         expect_price(page, 1950)
         expect(page.locator(f"[data-instrument={INSTRUMENT.id}]")).not_to_contain_text("stale")
         # The account is still logged in, and what it had bought is there.
@@ -78,26 +78,26 @@ def test_a_server_that_stops_and_comes_back(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_server_that_comes_back_with_other_instruments(page: Page, tmp_path: Path) -> None:
-    with open_pit(tmp_path / "one.db") as pit:
-        port = pit.serving.port
-        page.goto(pit.url)
+    with open_page_server(tmp_path / "one.db") as page_server:
+        port = page_server.serving.port
+        page.goto(page_server.url)
         wait_for_state(page, "live")
     wait_for_state(page, "reconnecting")
     gold = Instrument(id="GOLD", display_name="Gold", categories=["Commodities"], pip_size=2)
-    with open_pit(tmp_path / "other.db", instrument=gold, port=port) as pit:
+    with open_page_server(tmp_path / "other.db", instrument=gold, port=port) as page_server:
         expect(page.get_by_text("This server has no instrument “R_100”. Shown instead: Gold.")).to_be_visible()
         expect(page.locator("[data-instrument]")).to_have_count(1)
-        pit.move(2040)
+        page_server.move(2040)
         expect_price(page, 2040)
 
 
-def test_a_network_that_is_cut(pit: Pit, network: Proxy, page: Page) -> None:
+def test_a_network_that_is_cut(page_server: PageServer, network: Proxy, page: Page) -> None:
     page.goto(f"{network.url}/{PLACE}")
     wait_for_state(page, "live")
     network.cut()
     wait_for_state(page, "reconnecting")
     expect(page.locator(".trouble")).to_contain_text("Connection lost")
-    pit.move(1801)
+    page_server.move(1801)
     with page.expect_request(re.compile("/sse")):
         page.get_by_role("button", name="Try now").click()
     # An attempt is not yet a success: what is said of the loss stays.
@@ -105,11 +105,11 @@ def test_a_network_that_is_cut(pit: Pit, network: Proxy, page: Page) -> None:
     network.heal()
     wait_for_state(page, "live")
     expect_price(page, 1801)
-    pit.move(1802)
+    page_server.move(1802)
     expect_price(page, 1802)
 
 
-def test_a_network_that_stalls(pit: Pit, network: Proxy, page: Page) -> None:
+def test_a_network_that_stalls(page_server: PageServer, network: Proxy, page: Page) -> None:
     page.goto(f"{network.url}/{PLACE}")
     wait_for_state(page, "live")
     network.stall()
@@ -118,27 +118,27 @@ def test_a_network_that_stalls(pit: Pit, network: Proxy, page: Page) -> None:
     expect(page.locator(".trouble")).to_contain_text("Prices may be old")
     wait_for_state(page, "reconnecting")
     expect(page.locator(".trouble")).to_contain_text("the server has been silent for 4 s")
-    pit.move(1811)
+    page_server.move(1811)
     network.heal()
     wait_for_state(page, "live")
     expect_price(page, 1811)
 
 
-def test_a_slow_network_shows_new_prices(pit: Pit, network: Proxy, page: Page) -> None:
+def test_a_slow_network_shows_new_prices(page_server: PageServer, network: Proxy, page: Page) -> None:
     page.goto(f"{network.url}/{PLACE}")
     wait_for_state(page, "live")
     network.throttle(8_000)
     for price in range(1820, 1850):
-        pit.move(price)
+        page_server.move(price)
     expect_price(page, 1849)
     wait_for_state(page, "live")
 
 
-def test_an_order_in_a_network_that_breaks_buys_once(pit: Pit, network: Proxy, page: Page) -> None:
+def test_an_order_in_a_network_that_breaks_buys_once(page_server: PageServer, network: Proxy, page: Page) -> None:
     page.goto(f"{network.url}/{PLACE}")
-    log_in(page, pit.account())
+    log_in(page, page_server.account())
     ask_for(page, 5, "minutes")
-    pit.move(1900)
+    page_server.move(1900)
     expect(offer(page, "fall")).to_be_visible()
     network.stall()
     with page.expect_request(re.compile("/contracts/buy")):
@@ -146,54 +146,54 @@ def test_an_order_in_a_network_that_breaks_buys_once(pit: Pit, network: Proxy, p
     network.cut()
     expect(page.get_by_text("No answer yet. Asking again …")).to_be_visible()
     network.heal()
-    pit.move(1900)
+    page_server.move(1900)
     expect(page.get_by_text("Bought Fall")).to_be_visible()
     wait_for_state(page, "live")
     expect(balance(page)).to_contain_text("9,990.00 USD")
     expect(positions(page)).to_have_count(1)
 
 
-def test_a_device_that_is_offline(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
+def test_a_device_that_is_offline(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
     wait_for_state(page, "live")
     page.context.set_offline(True)
     wait_for_state(page, "offline")
     expect(page.locator(".trouble")).to_contain_text("This device is offline")
-    pit.move(1831)
+    page_server.move(1831)
     page.context.set_offline(False)
     wait_for_state(page, "live")
     expect_price(page, 1831)
 
 
-def test_a_tab_that_is_hidden_and_shown(pit: Pit, page: Page) -> None:
+def test_a_tab_that_is_hidden_and_shown(page_server: PageServer, page: Page) -> None:
     page.clock.install()
     page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isHidden === true })")
-    page.goto(pit.url)
+    page.goto(page_server.url)
     wait_for_state(page, "live")
     show = "hidden => { window.isHidden = hidden; document.dispatchEvent(new Event('visibilitychange', { bubbles: true })) }"
     page.evaluate(show, True)
-    pit.move(1841)
+    page_server.move(1841)
     expect_price(page, 1841)  # whoever looks elsewhere for a moment loses nothing
     page.clock.fast_forward(61_000)
     wait_for_state(page, "paused")
-    pit.move(1842)
+    page_server.move(1842)
     page.evaluate(show, False)
     wait_for_state(page, "live")
     expect_price(page, 1842)
 
 
-def test_a_token_that_expires(pit: Pit, page: Page) -> None:
-    account = pit.account()
+def test_a_token_that_expires(page_server: PageServer, page: Page) -> None:
+    account = page_server.account()
     # A server believes a token for some seconds more than it is good, since clocks differ: so many, less three, are over already.
     lifetime = 3 - RULES.leeway
     page.route("**/login", lambda route: route.fulfill(json={"token": TOKENS.issue(account.uuid, lifetime=lifetime)}))
-    page.goto(pit.url)
+    page.goto(page_server.url)
     # The balance may be gone before this test can see it: a busy machine takes more than those three seconds.
     send_login(page, account)
     expect(page.get_by_text("Your session has ended. Log in again to trade.")).to_be_visible()
     expect(page.locator(".balance")).to_have_count(0)
     wait_for_state(page, "live")
-    pit.move(1851)
+    page_server.move(1851)
     expect_price(page, 1851)
     page.unroute("**/login")
     log_in(page, account)

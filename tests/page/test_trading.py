@@ -10,14 +10,26 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from support.page_server import Pit, amount, ask_for, balance, buy, log_in, offer, positions, show_closed, wait_for_entry, wait_for_state
+from support.page_server import (
+    PageServer,
+    amount,
+    ask_for,
+    balance,
+    buy,
+    log_in,
+    offer,
+    positions,
+    show_closed,
+    wait_for_entry,
+    wait_for_state,
+)
 
 
-def test_a_contract_from_log_in_to_settlement(pit: Pit, page: Page) -> None:
-    account = pit.account().id
-    page.goto(pit.url)
+def test_a_contract_from_log_in_to_settlement(page_server: PageServer, page: Page) -> None:
+    account = page_server.account().id
+    page.goto(page_server.url)
     # Prices are for everybody, and who presses a button is asked who they are.
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("This server has a demo account")
     dialog.get_by_label("Account").fill(account)
@@ -31,19 +43,19 @@ def test_a_contract_from_log_in_to_settlement(pit: Pit, page: Page) -> None:
 
     ask_for(page, 1, "ticks")
     shown = page.locator("[data-variant=rise] .payout").inner_text()
-    pit.move(1901)
-    pit.move(1899)
+    page_server.move(1901)
+    page_server.move(1899)
     page.wait_for_function("before => document.querySelector('[data-variant=rise] .payout').innerText !== before", arg=shown)
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     expect(page.get_by_text("Bought Rise for 10.00.")).to_be_visible()
     expect(positions(page)).to_have_count(1)
     expect(positions(page)).to_contain_text("next tick")
     expect(balance(page)).to_contain_text("9,990.00 USD")
     payout = amount(positions(page).locator(".value").nth(1))
 
-    pit.move(1900)
+    page_server.move(1900)
     expect(positions(page)).to_contain_text("0 of 1 ticks")
-    pit.move(1902)
+    page_server.move(1902)
     expect(page.get_by_text("No open contract.")).to_be_visible()
     expect(balance(page)).to_contain_text(f"{Decimal('9990.00') + payout:,.2f} USD")
     show_closed(page)
@@ -51,16 +63,16 @@ def test_a_contract_from_log_in_to_settlement(pit: Pit, page: Page) -> None:
     expect(positions(page).locator(".profit")).to_contain_text(f"+{payout - 10}")
 
 
-def test_a_sale_at_the_price_on_its_button(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_a_sale_at_the_price_on_its_button(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     ask_for(page, 5, "minutes")
-    buy(pit, page, "fall")
+    buy(page_server, page, "fall")
     expect(positions(page)).to_have_count(1)
-    sell = wait_for_entry(pit, page, 1900)
+    sell = wait_for_entry(page_server, page, 1900)
     expect(sell).to_have_accessible_name(re.compile(r"^Sell [\d.]+ USD, Fall on Volatility 100 Index$"))
     price = amount(sell)
-    pit.move(1850)
+    page_server.move(1850)
     page.wait_for_function("before => !document.querySelector('.sell').innerText.includes(before)", arg=str(price))
     price = amount(sell)
     assert amount(positions(page).locator(".profit")) == price - 10 > 0
@@ -71,32 +83,32 @@ def test_a_sale_at_the_price_on_its_button(pit: Pit, page: Page) -> None:
     expect(positions(page)).to_contain_text("Sold")
 
 
-def test_a_barrier_that_is_chosen_and_one_that_is_not(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_a_barrier_that_is_chosen_and_one_that_is_not(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     page.get_by_role("radio", name="Touch/No Touch").check(force=True)
     ask_for(page, 5, "minutes")
-    pit.move(1900)
+    page_server.move(1900)
     expect(page.get_by_text("Now at ")).to_be_visible()
     page.get_by_label("Barrier").fill("+1.234")
     expect(page.get_by_text("A price, or an offset such as +0.01")).to_be_visible()
     expect(page.locator("[data-variant=touch]")).to_have_attribute("aria-disabled", "true")
     page.get_by_label("Barrier").fill("+0.50")
-    pit.move(1900)
+    page_server.move(1900)
     expect(page.get_by_text("Now at 1900.50")).to_be_visible()
-    buy(pit, page, "no_touch")
+    buy(page_server, page, "no_touch")
     expect(page.get_by_text("Bought No touch")).to_be_visible()
-    wait_for_entry(pit, page, 1910)
+    wait_for_entry(page_server, page, 1910)
     expect(positions(page)).to_contain_text("1910.50")
 
 
-def test_a_double_click_buys_once(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_a_double_click_buys_once(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     ask_for(page, 5, "minutes")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if "/buy" in request.url else None)
-    pit.move(1900)
+    page_server.move(1900)
     offer(page, "rise").dblclick()
     expect(page.get_by_text("Bought Rise")).to_be_visible()
     expect(balance(page)).to_contain_text("9,990.00 USD")
@@ -104,9 +116,9 @@ def test_a_double_click_buys_once(pit: Pit, page: Page) -> None:
     expect(positions(page)).to_have_count(1)
 
 
-def test_an_order_whose_answer_is_lost_buys_once(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_an_order_whose_answer_is_lost_buys_once(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     ask_for(page, 5, "minutes")
     keys: list[str] = []
 
@@ -118,7 +130,7 @@ def test_an_order_whose_answer_is_lost_buys_once(pit: Pit, page: Page) -> None:
         return route.abort()
 
     page.route("**/contracts/buy?*", lose_the_first)
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     expect(page.get_by_text("Bought Rise")).to_be_visible()
     assert len(keys) == 2
     assert len(set(keys)) == 1
@@ -126,11 +138,11 @@ def test_an_order_whose_answer_is_lost_buys_once(pit: Pit, page: Page) -> None:
     expect(positions(page)).to_have_count(1)
 
 
-def test_what_cannot_be_bought_says_what_to_do(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account("5.00"))
+def test_what_cannot_be_bought_says_what_to_do(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account("5.00"))
     ask_for(page, 5, "minutes")
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     expect(page.locator(".outcome [role=alert]")).to_contain_text("Your balance does not cover this stake. Lower the stake")
     page.get_by_label("Stake").fill("0.5")
     expect(page.get_by_text("From 1.00 to 50000.00")).to_be_visible()
@@ -141,13 +153,13 @@ def test_what_cannot_be_bought_says_what_to_do(pit: Pit, page: Page) -> None:
         expect(page.get_by_text(problem)).to_be_visible()
         expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
     page.get_by_label("Duration", exact=True).fill("5")
-    buy(pit, page, "rise")
+    buy(page_server, page, "rise")
     expect(balance(page)).to_contain_text("0.00 USD")
 
 
-def test_a_purchase_with_the_keyboard_alone(pit: Pit, page: Page) -> None:
-    account = pit.account().id
-    page.goto(pit.url)
+def test_a_purchase_with_the_keyboard_alone(page_server: PageServer, page: Page) -> None:
+    account = page_server.account().id
+    page.goto(page_server.url)
     wait_for_state(page, "live")
 
     def go_to(selector: str) -> None:
@@ -173,7 +185,7 @@ def test_a_purchase_with_the_keyboard_alone(pit: Pit, page: Page) -> None:
     expect(balance(page)).to_contain_text("10,000.00 USD")
     go_to(".affixed select")
     page.keyboard.type("minutes")
-    pit.move(1900)
+    page_server.move(1900)
     expect(offer(page, "fall")).to_be_visible()
     go_to("[data-variant=fall]")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineWidth") == "2px"
@@ -182,9 +194,9 @@ def test_a_purchase_with_the_keyboard_alone(pit: Pit, page: Page) -> None:
     go_to("li.position .contract")
 
 
-def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
     page.reload()
@@ -192,7 +204,7 @@ def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(pit: Pit, pag
     token = page.evaluate("sessionStorage.getItem('pricewire-token')")
     assert token not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
     page.get_by_role("button", name="Show the events on the wire").click()
-    pit.move(1900)
+    page_server.move(1900)
     expect(page.locator(".events li").first).to_contain_text("R_100")
     assert token not in page.content()
     assert addresses
@@ -206,34 +218,34 @@ def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(pit: Pit, pag
     expect(page.locator(".balance")).to_have_count(0)
 
 
-def test_a_session_that_the_server_ends_is_said_to_have_ended(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
-    log_in(page, pit.account())
+def test_a_session_that_the_server_ends_is_said_to_have_ended(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
     token = page.evaluate("sessionStorage.getItem('pricewire-token')")
-    answer = httpx2.post(f"{pit.serving.url}/v1/logout", headers={"Authorization": f"Bearer {token}"})
+    answer = httpx2.post(f"{page_server.serving.url}/v1/logout", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
     expect(page.get_by_text("Your session has ended. Log in again to trade.")).to_be_visible()
     expect(page.locator(".balance")).to_have_count(0)
     wait_for_state(page, "live")
-    pit.move(1777)
+    page_server.move(1777)
     expect(page.locator(".quote [data-price=price]")).to_contain_text("1777.00")
 
 
-def test_what_comes_over_the_wire_can_be_stopped_and_filtered(pit: Pit, page: Page) -> None:
-    page.goto(pit.url)
+def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
     wait_for_state(page, "live")
     page.get_by_role("button", name="Show the events on the wire").click()
     events = page.locator(".events li")
-    pit.move(1888)
+    page_server.move(1888)
     expect(events.first).to_contain_text("R_100")
     expect(events.filter(has_text="tick of ticks:R_100").first).to_contain_text('"price":"1888.00"')
     page.get_by_label("Filter the events").fill("candles:R_100")
     expect(events.filter(has_not_text="candles:R_100")).to_have_count(0)
     page.get_by_label("Filter the events").fill("")
     page.get_by_role("button", name="Pause").click()
-    pit.move(1666)
+    page_server.move(1666)
     expect(page.locator(".quote [data-price=price]")).to_contain_text("1666.00")
     expect(events.filter(has_text="1666.00")).to_have_count(0)
     page.get_by_role("button", name="Go on").click()
-    pit.move(1667)
+    page_server.move(1667)
     expect(events.filter(has_text="1667.00").first).to_be_visible()

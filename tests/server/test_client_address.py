@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.errors import PricewireError
-from pricewire.server.client_address import Address, client_address, forwarded, household, is_trusted, parse_network, x_forwarded_for
+from pricewire.server.client_address import Address, client_address, forwarded, is_trusted, limit_key, parse_network, x_forwarded_for
 
 TRUSTED = [parse_network(text) for text in ("10.0.0.0/8", "2001:db8:1::/48", "::1")]
 
@@ -161,8 +161,8 @@ def test_no_text_takes_long(text: str) -> None:
 
 
 def test_a_household_is_one_client() -> None:
-    assert household(ip_address("192.0.2.1")) == IPv4Address("192.0.2.1")
-    assert household(ip_address("2001:db8:1:2:3:4:5:6")) == IPv6Network("2001:db8:1:2::/64")
+    assert limit_key(ip_address("192.0.2.1")) == IPv4Address("192.0.2.1")
+    assert limit_key(ip_address("2001:db8:1:2:3:4:5:6")) == IPv6Network("2001:db8:1:2::/64")
 
 
 @pytest.mark.parametrize("text", ["", "proxy", "10.0.0.1/8", "10.0.0.0/33"])

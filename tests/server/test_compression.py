@@ -208,7 +208,7 @@ def end_streams(hub: Hub) -> None:
 
 def assert_one_compressed_group(server: Serving, hub: Hub, streams: int) -> None:
     # Who has joined is a member from the next flush on.
-    wait_for(server, lambda: [(group.subscription.compress, len(group.members)) for group in hub.groups], [(True, streams)])
+    wait_for(server, lambda: [(group.spec.compress, len(group.members)) for group in hub.groups], [(True, streams)])
 
 
 # What is agreed on.
@@ -260,9 +260,9 @@ def test_who_accepts_gzip_gets_it(server: Serving, hub: Hub) -> None:
             body, ended = unchunk(reader.read_to_end())
         assert ended
         text = gzip.decompress(body) if accepted in TAKEN else body
-        event, farewell = EventStreamDecoder().feed(text)
+        event, stream_end = EventStreamDecoder().feed(text)
         assert number_of(event) == newest
-        assert farewell.type == "error"
+        assert stream_end.type == "error"
 
 
 def test_codings_in_two_lines_count_as_one_list(server: Serving, hub: Hub) -> None:
@@ -465,8 +465,8 @@ def test_streams_that_join_at_random_get_what_was_published(server: Serving, hub
         for reader in readers:
             body, ended = unchunk(reader.read_to_end())
             assert ended
-            *events, farewell = EventStreamDecoder().feed(gzip.decompress(body))
-            assert farewell.type == "error"
+            *events, stream_end = EventStreamDecoder().feed(gzip.decompress(body))
+            assert stream_end.type == "error"
             numbers = [number_of(event) for event in events]
             joined = numbers[1] if numbers[1:] else last
             assert numbers[1:] == list(range(joined, last + 1))

@@ -23,7 +23,7 @@ from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
 from pricewire.server.app import create_app
 from pricewire.server.client_address import Network, parse_network
-from pricewire.server.limits import MAX_RETRY_AFTER, Admission, Limits, Place, Tally, TokenBucket
+from pricewire.server.limits import MAX_RETRY_AFTER, Admission, Limits, Permit, Tally, TokenBucket
 from pricewire.server.transport.handover import HandoverProtocol
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
@@ -201,7 +201,7 @@ def test_a_limit_is_above_0(field: str, value: float) -> None:
         Limits(**{field: value})  # type: ignore[arg-type]
 
 
-def admitted(admission: Admission, client: str | None = None) -> Place:
+def admitted(admission: Admission, client: str | None = None) -> Permit:
     return admission.admit("sse", None if client is None else ip_address(client))
 
 
@@ -294,15 +294,15 @@ clients = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2
 def test_no_place_is_lost_or_given_back_twice(steps: list[tuple[str, str | None, int]]) -> None:
     """Opens and closes in any order, against a list of what is open."""
     admission = Admission(Limits(streams=5, streams_per_address=2, new_streams_per_second=1000, burst_seconds=1))
-    places: list[tuple[Place, str | None]] = []
-    closed: list[Place] = []
+    places: list[tuple[Permit, str | None]] = []
+    closed: list[Permit] = []
     for action, client, number in steps:
-        house = client if client is None or "." in client else "2001:db8::/64"
+        address = client if client is None or "." in client else "2001:db8::/64"
         if action in ("open", "fail"):
-            mine = [each for _, each in places if each == house]
-            full = len(places) >= 5 or (house is not None and len(mine) >= 2)
+            mine = [each for _, each in places if each == address]
+            full = len(places) >= 5 or (address is not None and len(mine) >= 2)
             try:
-                with admitted(admission, client) as place:
+                with admitted(admission, client) as permit:
                     if action == "fail":
                         raise ZeroDivisionError
             except StreamRefusedError:
@@ -311,16 +311,16 @@ def test_no_place_is_lost_or_given_back_twice(steps: list[tuple[str, str | None,
                 assert not full
             else:
                 assert not full
-                places.append((place, house))
+                places.append((permit, address))
         elif action == "close" and places:
-            place, _ = places.pop(number % len(places))
-            place.give_back()
-            closed.append(place)
+            permit, _ = places.pop(number % len(places))
+            permit.give_back()
+            closed.append(permit)
         elif closed:
             closed[number % len(closed)].give_back()
         assert admission.open["sse"] == len(places)
-    for place, _ in places:
-        place.give_back()
+    for permit, _ in places:
+        permit.give_back()
     assert admission.open.total() == 0
     assert len(admission._addresses) == 0, "nothing is kept of clients that have gone"
 

@@ -15,7 +15,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from pricewire.store.accounts import Account
-from support.app_server import TOKENS, add_account, bearer, open_house
+from support.app_server import TOKENS, add_account, bearer, open_app_server
 from support.serving import Serving
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -35,7 +35,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("schema") / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         yield Scene(server, alice, schemathesis.openapi.from_dict(httpx2.get(f"{server.url}/schema").json()))
 
 

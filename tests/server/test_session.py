@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.app_server import Events, add_account, log_in, open_house
+from support.app_server import Events, add_account, log_in, open_app_server
 
 BUY = "/v1/trading/contracts/buy"
 SELL = "/v1/trading/contracts/sell"
@@ -22,7 +22,7 @@ def purchase(key: str, duration: int, unit: str, variant: str = "rise") -> dict[
 
 def test_a_session(database_address: str) -> None:
     add_account(database_address, "alice", "100.00")
-    with open_house(database_address) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
+    with open_app_server(database_address) as server, httpx2.Client(base_url=server.url, timeout=60) as client:
         token = log_in(server, "alice")
         client.headers["Authorization"] = f"Bearer {token}"
         account = client.get("/v1/accounts").json()["data"]["accounts"][0]

@@ -13,7 +13,7 @@ import pytest
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.store.accounts import Account
-from support.app_server import PASSWORD, TOKENS, Events, add_account, bearer, open_house, refused
+from support.app_server import PASSWORD, TOKENS, Events, add_account, bearer, open_app_server, refused
 from support.feeds import HandFeed
 from support.serving import Serving
 
@@ -220,7 +220,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("surface") / "pricewire.db"
     alice = add_account(database, "alice")
     with (
-        open_house(database, SimulatedFeed(seed=1, rate=20), HandFeed()) as server,
+        open_app_server(database, SimulatedFeed(seed=1, rate=20), HandFeed()) as server,
         httpx2.Client(base_url=server.url, timeout=60) as client,
     ):
         yield Scene(server, alice, client)

@@ -36,7 +36,7 @@ HASH = hash_password(PASSWORD)
 
 
 @contextmanager
-def open_house(
+def open_app_server(
     database: str | Path, *feeds: Feed, keys: KeySource = KEY, http: type[asyncio.Protocol] = HandoverProtocol, **options: Any
 ) -> Iterator[Serving]:
     """Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database."""

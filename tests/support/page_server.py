@@ -56,7 +56,7 @@ class PitFeed:
 
 
 @dataclass
-class Pit:
+class PageServer:
     """
     A server where one instrument is traded at the prices that the test gives.
 
@@ -89,7 +89,9 @@ class Pit:
 
 
 @contextlib.contextmanager
-def open_pit(database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0) -> Iterator[Pit]:
+def open_page_server(
+    database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0
+) -> Iterator[PageServer]:
     """
     Serve an instrument and trading, with a first price.
 
@@ -102,9 +104,9 @@ def open_pit(database: Path, *, instrument: Instrument = INSTRUMENT, port: int =
     feed = PitFeed(instrument)
     app = create_app([feed], heartbeat=heartbeat, trading=TradingSetup(database, KEY, RULES, demo_account=True))
     with Serving(app, port=port, http=HandoverProtocol) as serving:
-        pit = Pit(serving, feed, database)
-        pit.move(1900)
-        yield pit
+        page_server = PageServer(serving, feed, database)
+        page_server.move(1900)
+        yield page_server
 
 
 def wait_for_state(page: Page, state: str) -> None:
@@ -138,17 +140,17 @@ def offer(page: Page, variant: str) -> Locator:
     return page.locator(f"[data-variant={variant}][aria-disabled=false]")
 
 
-def buy(pit: Pit, page: Page, variant: str) -> None:
+def buy(page_server: PageServer, page: Page, variant: str) -> None:
     """Press the button that buys a variant, at a price that has just come: the server does not trade at an old one."""
-    pit.move(1900)
+    page_server.move(1900)
     offer(page, variant).click()
 
 
-def wait_for_entry(pit: Pit, page: Page, price: float) -> Locator:
+def wait_for_entry(page_server: PageServer, page: Page, price: float) -> Locator:
     """Bring prices until the one contract is entered and can be sold; return the button that sells it."""
     button = page.locator(".sell button[aria-disabled=false]")
     for _ in range(PATIENCE // 500):
-        pit.move(price)
+        page_server.move(price)
         with contextlib.suppress(TimeoutError):
             button.wait_for(timeout=500)
             return button

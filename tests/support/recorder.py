@@ -9,9 +9,9 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from pricewire.hub.event import Form, envelope
+from pricewire.hub.event import Format, envelope
 from pricewire.hub.hub import Hub, Outcome
-from pricewire.hub.streams import Stream, Subscription
+from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 
 numbers = itertools.count()
@@ -27,7 +27,7 @@ class Recorder(Stream):
         interval: float = 0.0,
         control: bool = True,
         compress: bool = False,
-        form: Form = envelope,
+        form: Format = envelope,
         last_event_id: str = "",
     ) -> None:
         super().__init__(str(next(numbers)))
@@ -46,7 +46,7 @@ class Recorder(Stream):
         self.changes: list[frozenset[str]] = []
         self.wrote = asyncio.Event()
         self.start = hub.start(topics, last_event_id)
-        hub.join(self, Subscription(tuple(sorted(topics)), form, interval, compress, control), self.start)
+        hub.join(self, StreamSpec(tuple(sorted(topics)), form, interval, compress, control), self.start)
         # The newest of each key, which need not be the topic's last events: counting begins after them.
         self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
 
@@ -83,8 +83,8 @@ class Recorder(Stream):
         found = self.hub.find(self.id)
         assert found is not None
         assert found[0] is self
-        subscription = replace(found[1], topics=tuple(sorted(topics)), interval=interval)
-        self.hub.change(self, subscription, json.dumps(sorted(topics)).encode())
+        spec = replace(found[1], topics=tuple(sorted(topics)), interval=interval)
+        self.hub.change(self, spec, json.dumps(sorted(topics)).encode())
 
     @property
     def data(self) -> list[dict[str, Any]]:

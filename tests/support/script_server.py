@@ -44,7 +44,7 @@ class Answer:
     end: Literal["end", "cut", "hold"] = "end"
 
 
-class Stage:
+class ScriptServer:
     """
     Serves the page at `/`, the library, and at `/case/<any>/<name>` the answers of a case, one after another and the last again and again.
 
@@ -60,13 +60,13 @@ class Stage:
         # A page loses what it has not read yet where its connection breaks off.
         self._released: dict[str, threading.Event] = {}
         self._closing = threading.Event()
-        stage = self
+        script_server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                stage._answer(self)
+                script_server._answer(self)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
@@ -77,7 +77,7 @@ class Stage:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> ScriptServer:
         self._thread.start()
         return self
 

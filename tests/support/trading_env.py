@@ -34,7 +34,7 @@ class Published(msgspec.Struct):
     data: Any
 
 
-class Floor:
+class TradingEnv:
     """
     Everything that trades GOLD.
 
@@ -96,7 +96,7 @@ class Floor:
             self.desk.first_stream(topic)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Floor]:
+    async def open(self) -> AsyncIterator[TradingEnv]:
         """Run the market and the desk; the market has a few ticks from 100.00 to 100.10 behind it, the newest now."""
         now_ms = self.clock.now_ns() // 1_000_000
         await self.desk.restore(await recover(self.ledger, self.ticks, now_ms), self.ticks)
@@ -115,8 +115,8 @@ class Floor:
                 await asyncio.wait([desk])
 
 
-async def open_account(floor: Floor, balance: str = "100.00", name: str = "holder") -> Account:
-    return await floor.accounts.add(name, balance=Decimal(balance))
+async def open_account(trading_env: TradingEnv, balance: str = "100.00", name: str = "holder") -> Account:
+    return await trading_env.accounts.add(name, balance=Decimal(balance))
 
 
 def order(key: str = "key", product_id: str = "rise_fall", **details: Any) -> PurchaseRequest:

@@ -10,7 +10,7 @@ import pytest
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody
-from pricewire.trading.book import Book
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer, parse_duration
 from pricewire.trading.offers import make_offer
 from pricewire.trading.pricing import YEAR_MS, above_probability
@@ -27,7 +27,7 @@ def offer(text: str) -> PayoutOffer:
 
 
 def price(text: str) -> dict[str, Any]:
-    book = Book(GOLD, 0.5)
+    book = InstrumentBook(GOLD, 0.5)
     book.remember(tick(0))
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(book.quote(offer(text))))
     return decoded
@@ -67,7 +67,7 @@ def test_touches_cost_what_the_product_says(strike: str | None) -> None:
     end = "" if strike is None else f":{strike}"
     topic = parse_topic(f"proposal:touch:GOLD:5:minutes:10:true{end}")
     assert isinstance(topic, ProposalTopic)
-    book = Book(GOLD, 0.5)
+    book = InstrumentBook(GOLD, 0.5)
     book.remember(tick(0))
     proposal = book.quote(make_offer(topic, Products(), GOLD, SPOT))
     assert isinstance(proposal, ProposalBody)

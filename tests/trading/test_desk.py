@@ -29,7 +29,7 @@ from pricewire.trading.contracts import Contract
 from pricewire.trading.settlement import RETRY_S
 from support.fake_market import START_MS
 from support.ledger_rules import check_books
-from support.trading_env import Floor, open_account, order
+from support.trading_env import TradingEnv, open_account, order
 
 
 @pytest.fixture
@@ -41,25 +41,25 @@ async def sqlite(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Databas
 
 
 @pytest.fixture
-async def floor(sqlite: Database) -> AsyncIterator[Floor]:
-    async with Floor(sqlite).open() as floor:
-        yield floor
+async def trading_env(sqlite: Database) -> AsyncIterator[TradingEnv]:
+    async with TradingEnv(sqlite).open() as trading_env:
+        yield trading_env
 
 
-async def test_a_contract_lives_from_its_purchase_to_its_payout(floor: Floor) -> None:
-    account = await open_account(floor)
-    await floor.listen(f"contracts:{account.uuid}", f"balance:{account.uuid}")
-    bought = await floor.desk.buy(account.uuid, order())
+async def test_a_contract_lives_from_its_purchase_to_its_payout(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.listen(f"contracts:{account.uuid}", f"balance:{account.uuid}")
+    bought = await trading_env.desk.buy(account.uuid, order())
     assert (bought.idempotency_key, bought.product_id, bought.buy_price, bought.buy_time) == ("key", "rise_fall", "10.00", START_MS)
     payout = Decimal(bought.contract_details.potential_payout)
     assert (bought.contract_details.entry_spot, bought.contract_details.is_valid_to_sell) == (None, False)
-    await floor.give("100.20", 2)
-    await floor.until(lambda: any(each.data["contract_details"]["entry_spot"] for each in floor.events("contract_updated")))
-    await floor.give("100.50", 8)
-    await floor.give("100.30", 15)
-    assert floor.events("contract_settled") == []
-    await floor.give("90.00", 16)
-    settled = await floor.event("contract_settled")
+    await trading_env.give("100.20", 2)
+    await trading_env.until(lambda: any(each.data["contract_details"]["entry_spot"] for each in trading_env.events("contract_updated")))
+    await trading_env.give("100.50", 8)
+    await trading_env.give("100.30", 15)
+    assert trading_env.events("contract_settled") == []
+    await trading_env.give("90.00", 16)
+    settled = await trading_env.event("contract_settled")
     details = settled.data["contract_details"]
     assert (settled.key, settled.ends, settled.data["contract_id"]) == (None, bought.contract_id, bought.contract_id)
     assert (details["entry_spot"], details["barrier"], details["exit_spot"]) == ("100.20", "100.20", "100.30")
@@ -68,10 +68,10 @@ async def test_a_contract_lives_from_its_purchase_to_its_payout(floor: Floor) ->
     assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:+f}")
     assert [each["price"] for each in details["tick_stream"]] == ["100.20", "100.50", "100.30"]
     assert (details["is_expired"], details["is_sold"], details["is_valid_to_sell"]) == (True, False, False)
-    await floor.until(lambda: len(floor.events("balance")) == 3)
-    balances = [(each.data["balance"], each.data["change"]) for each in floor.events("balance")]
+    await trading_env.until(lambda: len(trading_env.events("balance")) == 3)
+    balances = [(each.data["balance"], each.data["change"]) for each in trading_env.events("balance")]
     assert balances == [("100.00", "0.00"), ("90.00", "-10.00"), (f"{90 + payout:f}", f"{payout:f}")]
-    assert [each.event for each in floor.published if each.topic.startswith("contracts:")] == [
+    assert [each.event for each in trading_env.published if each.topic.startswith("contracts:")] == [
         "contract_opened",
         "contract_updated",
         "contract_updated",
@@ -79,110 +79,110 @@ async def test_a_contract_lives_from_its_purchase_to_its_payout(floor: Floor) ->
         "contract_updated",
         "contract_settled",
     ]
-    assert await floor.ledger.balance(account.uuid) == 90 + payout
+    assert await trading_env.ledger.balance(account.uuid) == 90 + payout
 
 
-async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_that(floor: Floor) -> None:
-    account = await open_account(floor)
-    await floor.listen(f"contracts:{account.uuid}", f"open_contracts:{account.uuid}", f"closed_contracts:{account.uuid}")
-    bought = await floor.desk.buy(account.uuid, order())
+async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_that(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.listen(f"contracts:{account.uuid}", f"open_contracts:{account.uuid}", f"closed_contracts:{account.uuid}")
+    bought = await trading_env.desk.buy(account.uuid, order())
     with pytest.raises(ContractNotSellableError, match="its first tick has not come"):
-        await floor.desk.sell(account.uuid, bought.contract_id)
-    await floor.give("100.20", 1)
-    await floor.until(lambda: floor.events("contract_updated")[-1].data["contract_details"]["is_valid_to_sell"])
-    await floor.give("100.90", 3)
-    shown = floor.events("contract_updated")[-1].data["contract_details"]
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
+    await trading_env.give("100.20", 1)
+    await trading_env.until(lambda: trading_env.events("contract_updated")[-1].data["contract_details"]["is_valid_to_sell"])
+    await trading_env.give("100.90", 3)
+    shown = trading_env.events("contract_updated")[-1].data["contract_details"]
     assert shown["is_valid_to_sell"]
     assert [each["price"] for each in shown["tick_stream"]] == ["100.90"]
 
     def listed() -> Any:
-        return floor.events("contracts")[-1].data["contracts"][0]["contract_details"]
+        return trading_env.events("contracts")[-1].data["contracts"][0]["contract_details"]
 
-    await floor.until(lambda: listed()["bid_price"] == shown["bid_price"])
+    await trading_env.until(lambda: listed()["bid_price"] == shown["bid_price"])
     assert [each["price"] for each in listed()["tick_stream"]] == ["100.90"], "a list has the newest tick of each"
-    chosen = floor.desk.chosen_contract(OpenContractsTopic(account.uuid), bought.contract_id).contracts[0].contract_details
+    chosen = trading_env.desk.chosen_contract(OpenContractsTopic(account.uuid), bought.contract_id).contracts[0].contract_details
     assert [str(each.price) for each in chosen.tick_stream] == ["100.20", "100.90"]
-    bought_back = await floor.desk.sell(account.uuid, bought.contract_id)
+    bought_back = await trading_env.desk.sell(account.uuid, bought.contract_id)
     assert (bought_back.sell_price, bought_back.buy_price) == (shown["bid_price"], "10.00")
     assert bought_back.contract_details.profit_loss == shown["profit_loss"] == f"{Decimal(bought_back.profit):+f}"
     assert bought_back.contract_details.is_sold
     assert not bought_back.contract_details.is_valid_to_sell
-    assert (await floor.desk.balance(account.uuid)).balance == f"{90 + Decimal(bought_back.sell_price):f}"
-    assert floor.events("contract_sold")[0].ends == bought.contract_id
-    lists = [each for each in floor.published if each.event == "contracts"]
+    assert (await trading_env.desk.balance(account.uuid)).balance == f"{90 + Decimal(bought_back.sell_price):f}"
+    assert trading_env.events("contract_sold")[0].ends == bought.contract_id
+    lists = [each for each in trading_env.published if each.event == "contracts"]
     assert [each.data["contracts"] for each in lists if each.topic.startswith("open_")][-1] == []
     closed = lists[-1]
     assert closed.data["contracts"][0]["contract_id"] == bought.contract_id
     assert closed.data["pagination"] == {"current_page": 1, "limit": 50, "total_items": 1, "total_pages": 1}
     with pytest.raises(ContractNotSellableError, match="it is sold"):
-        await floor.desk.sell(account.uuid, bought.contract_id)
-    await floor.give("100.90", 20)
-    assert floor.events("contract_settled") == []
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
+    await trading_env.give("100.90", 20)
+    assert trading_env.events("contract_settled") == []
 
 
-async def test_a_repeated_request_gets_the_first_answer_whatever_the_market_does(floor: Floor) -> None:
-    account, other = await open_account(floor), await open_account(floor, name="other")
-    first = await floor.desk.buy(account.uuid, order(duration=5, duration_unit="ticks"))
-    await floor.give("100.20", 1)
-    await floor.clock.advance(120)
+async def test_a_repeated_request_gets_the_first_answer_whatever_the_market_does(trading_env: TradingEnv) -> None:
+    account, other = await open_account(trading_env), await open_account(trading_env, name="other")
+    first = await trading_env.desk.buy(account.uuid, order(duration=5, duration_unit="ticks"))
+    await trading_env.give("100.20", 1)
+    await trading_env.clock.advance(120)
     with pytest.raises(MarketClosedError, match="prices have stopped coming"):
-        await floor.desk.buy(account.uuid, order("another"))
-    assert await floor.desk.buy(account.uuid, order(duration=5, duration_unit="ticks")) == first
+        await trading_env.desk.buy(account.uuid, order("another"))
+    assert await trading_env.desk.buy(account.uuid, order(duration=5, duration_unit="ticks")) == first
     with pytest.raises(IdempotencyConflictError):
-        await floor.desk.buy(account.uuid, order(duration=6, duration_unit="ticks"))
-    await floor.give("100.20", 121)
-    assert (await floor.desk.buy(other.uuid, order(duration=5, duration_unit="ticks"))).contract_id != first.contract_id
-    assert len(floor.events("contract_opened")) == 2
+        await trading_env.desk.buy(account.uuid, order(duration=6, duration_unit="ticks"))
+    await trading_env.give("100.20", 121)
+    assert (await trading_env.desk.buy(other.uuid, order(duration=5, duration_unit="ticks"))).contract_id != first.contract_id
+    assert len(trading_env.events("contract_opened")) == 2
 
 
-async def test_two_requests_with_a_key_at_once_buy_once(floor: Floor) -> None:
-    account = await open_account(floor)
-    first, second = await asyncio.gather(*(floor.desk.buy(account.uuid, order()) for _ in range(2)))
+async def test_two_requests_with_a_key_at_once_buy_once(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    first, second = await asyncio.gather(*(trading_env.desk.buy(account.uuid, order()) for _ in range(2)))
     assert first == second
-    assert len((await floor.desk.open_contracts(account.uuid)).contracts) == 1
-    assert len(floor.events("contract_opened")) == 1
+    assert len((await trading_env.desk.open_contracts(account.uuid)).contracts) == 1
+    assert len(trading_env.events("contract_opened")) == 1
 
 
-async def test_of_many_purchases_at_once_those_that_are_paid_for_succeed(floor: Floor) -> None:
-    account = await open_account(floor, "50.00")
-    results = await asyncio.gather(*(floor.desk.buy(account.uuid, order(str(key))) for key in range(20)), return_exceptions=True)
+async def test_of_many_purchases_at_once_those_that_are_paid_for_succeed(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env, "50.00")
+    results = await asyncio.gather(*(trading_env.desk.buy(account.uuid, order(str(key))) for key in range(20)), return_exceptions=True)
     assert [type(each) for each in results].count(InsufficientBalanceError) == 15
-    assert [each.data["balance"] for each in floor.events("balance")] == ["40.00", "30.00", "20.00", "10.00", "0.00"]
-    assert len((await floor.desk.open_contracts(account.uuid)).contracts) == 5
-    await floor.give("100.20", 1)
-    await floor.give("100.20", 16)
-    await floor.until(lambda: len(floor.events("contract_settled")) == 5)
+    assert [each.data["balance"] for each in trading_env.events("balance")] == ["40.00", "30.00", "20.00", "10.00", "0.00"]
+    assert len((await trading_env.desk.open_contracts(account.uuid)).contracts) == 5
+    await trading_env.give("100.20", 1)
+    await trading_env.give("100.20", 16)
+    await trading_env.until(lambda: len(trading_env.events("contract_settled")) == 5)
 
 
 @pytest.mark.parametrize(("tick_at", "event_status", "balance"), [(2.0, "settled", "90.00"), (None, "refunded", "100.00")])
-async def test_a_life_ends_also_when_no_tick_comes(floor: Floor, tick_at: float | None, event_status: str, balance: str) -> None:
-    account = await open_account(floor)
-    await floor.desk.buy(account.uuid, order(variant="rise"))
+async def test_a_life_ends_also_when_no_tick_comes(trading_env: TradingEnv, tick_at: float | None, event_status: str, balance: str) -> None:
+    account = await open_account(trading_env)
+    await trading_env.desk.buy(account.uuid, order(variant="rise"))
     if tick_at is not None:
-        await floor.give("100.20", tick_at)
-    await floor.clock.advance(16.5 - (tick_at or 0))
-    assert floor.events("contract_settled") == []
-    await floor.clock.advance(2)
-    settled = await floor.event("contract_settled")
+        await trading_env.give("100.20", tick_at)
+    await trading_env.clock.advance(16.5 - (tick_at or 0))
+    assert trading_env.events("contract_settled") == []
+    await trading_env.clock.advance(2)
+    settled = await trading_env.event("contract_settled")
     assert (settled.data["contract_details"]["exit_tick_time"] is None) == (event_status == "refunded")
-    assert f"{await floor.ledger.balance(account.uuid):f}" == balance
-    assert (await floor.desk.balance(account.uuid)).balance == balance
+    assert f"{await trading_env.ledger.balance(account.uuid):f}" == balance
+    assert (await trading_env.desk.balance(account.uuid)).balance == balance
 
 
-async def test_a_touch_is_told_when_it_is_durable(floor: Floor) -> None:
-    account = await open_account(floor)
-    await floor.listen(f"contracts:{account.uuid}")
-    bought = await floor.desk.buy(account.uuid, order(product_id="touch", variant="touch", barrier="+3.00"))
-    await floor.give("100.00", 1)
-    await floor.give("103.00", 2)
+async def test_a_touch_is_told_when_it_is_durable(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.listen(f"contracts:{account.uuid}")
+    bought = await trading_env.desk.buy(account.uuid, order(product_id="touch", variant="touch", barrier="+3.00"))
+    await trading_env.give("100.00", 1)
+    await trading_env.give("103.00", 2)
     certain = f"{Decimal(bought.contract_details.potential_payout) * (1 - Decimal('0.012')):.2f}"
-    await floor.give("100.00", 3)
-    await floor.until(lambda: floor.events("contract_updated")[-1].data["contract_details"]["bid_price"] == certain)
-    assert [contract.touch_time for contract in await floor.ledger.open_contracts()] == [START_MS + 2000]
+    await trading_env.give("100.00", 3)
+    await trading_env.until(lambda: trading_env.events("contract_updated")[-1].data["contract_details"]["bid_price"] == certain)
+    assert [contract.touch_time for contract in await trading_env.ledger.open_contracts()] == [START_MS + 2000]
 
 
-async def test_what_cannot_be_bought(floor: Floor) -> None:
-    account = await open_account(floor)
+async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
     for request, error in [
         (order(duration=5), InvalidProposalError),
         (order(payout="100"), InvalidProposalError),
@@ -191,36 +191,36 @@ async def test_what_cannot_be_bought(floor: Floor) -> None:
         (order(stake="100.01"), InsufficientBalanceError),
     ]:
         with pytest.raises(error):
-            await floor.desk.buy(account.uuid, request)
+            await trading_env.desk.buy(account.uuid, request)
     with pytest.raises(AccountError):
-        await floor.desk.buy("nobody", order())
-    assert await floor.ledger.open_contracts() == []
-    assert (await floor.desk.open_contracts(account.uuid)).contracts == []
-    assert floor.published == []
+        await trading_env.desk.buy("nobody", order())
+    assert await trading_env.ledger.open_contracts() == []
+    assert (await trading_env.desk.open_contracts(account.uuid)).contracts == []
+    assert trading_env.published == []
 
 
-async def test_another_s_contract_can_neither_be_sold_nor_found(floor: Floor) -> None:
-    account, other = await open_account(floor), await open_account(floor, name="other")
-    bought = await floor.desk.buy(account.uuid, order())
-    await floor.give("100.20", 1)
+async def test_another_s_contract_can_neither_be_sold_nor_found(trading_env: TradingEnv) -> None:
+    account, other = await open_account(trading_env), await open_account(trading_env, name="other")
+    bought = await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.20", 1)
     for contract_id in (bought.contract_id, "none"):
         with pytest.raises(UnknownContractError):
-            await floor.desk.sell(other.uuid, contract_id)
+            await trading_env.desk.sell(other.uuid, contract_id)
         with pytest.raises(UnknownContractError):
-            await floor.desk.check_contract(other.uuid, contract_id)
-    await floor.desk.check_contract(account.uuid, bought.contract_id)
+            await trading_env.desk.check_contract(other.uuid, contract_id)
+    await trading_env.desk.check_contract(account.uuid, bought.contract_id)
 
 
-async def test_quotes_are_published_while_somebody_listens(floor: Floor) -> None:
-    proposal = await floor.desk.prepare(parse_topic("proposal:touch:GOLD:5:minutes:10.00:false:+1"))  # type: ignore[arg-type]
-    price = await floor.desk.prepare(parse_topic("contract_price:CALL:GOLD:5:minutes:USD:20"))  # type: ignore[arg-type]
+async def test_quotes_are_published_while_somebody_listens(trading_env: TradingEnv) -> None:
+    proposal = await trading_env.desk.prepare(parse_topic("proposal:touch:GOLD:5:minutes:10.00:false:+1"))  # type: ignore[arg-type]
+    price = await trading_env.desk.prepare(parse_topic("contract_price:CALL:GOLD:5:minutes:USD:20"))  # type: ignore[arg-type]
     assert str(proposal) == "proposal:touch:GOLD:5:minutes:10:true:+1"
-    floor.desk.first_stream(proposal)
-    floor.desk.first_stream(price)
-    await floor.give("101.00", 1)
-    floor.desk.last_stream(proposal)
-    await floor.give("102.00", 2)
-    quoted = [(each.topic, each.key, each.event) for each in floor.published]
+    trading_env.desk.first_stream(proposal)
+    trading_env.desk.first_stream(price)
+    await trading_env.give("101.00", 1)
+    trading_env.desk.last_stream(proposal)
+    await trading_env.give("102.00", 2)
+    quoted = [(each.topic, each.key, each.event) for each in trading_env.published]
     assert quoted == [
         (str(proposal), str(proposal), "proposal"),
         (str(price), str(price), "contract_price"),
@@ -228,34 +228,34 @@ async def test_quotes_are_published_while_somebody_listens(floor: Floor) -> None
         (str(price), str(price), "contract_price"),
         (str(price), str(price), "contract_price"),
     ]
-    assert floor.published[2].data["variants"][0]["contract_details"]["barrier"] == "102.00"
-    assert floor.published[-1].data["spot"] == "102.00"
+    assert trading_env.published[2].data["variants"][0]["contract_details"]["barrier"] == "102.00"
+    assert trading_env.published[-1].data["spot"] == "102.00"
 
 
-async def test_who_does_not_listen_gets_no_updates_but_all_that_happens(floor: Floor) -> None:
-    account = await open_account(floor)
-    await floor.listen(f"contracts:{account.uuid}")
-    await floor.desk.buy(account.uuid, order())
-    floor.desk.last_stream(parse_topic(f"contracts:{account.uuid}"))  # type: ignore[arg-type]
-    updates = len(floor.events("contract_updated"))
-    await floor.give("100.20", 1)
-    await floor.give("100.20", 2)
-    assert len(floor.events("contract_updated")) == updates
-    await floor.listen(f"contracts:{account.uuid}")
-    await floor.until(lambda: len(floor.events("contract_updated")) > updates)
-    (update,) = floor.events("contract_updated")[updates:]
+async def test_who_does_not_listen_gets_no_updates_but_all_that_happens(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.listen(f"contracts:{account.uuid}")
+    await trading_env.desk.buy(account.uuid, order())
+    trading_env.desk.last_stream(parse_topic(f"contracts:{account.uuid}"))  # type: ignore[arg-type]
+    updates = len(trading_env.events("contract_updated"))
+    await trading_env.give("100.20", 1)
+    await trading_env.give("100.20", 2)
+    assert len(trading_env.events("contract_updated")) == updates
+    await trading_env.listen(f"contracts:{account.uuid}")
+    await trading_env.until(lambda: len(trading_env.events("contract_updated")) > updates)
+    (update,) = trading_env.events("contract_updated")[updates:]
     assert update.data["contract_details"]["entry_spot"] == "100.20"
-    await floor.give("100.20", 16)
-    await floor.event("contract_settled")
+    await trading_env.give("100.20", 16)
+    await trading_env.event("contract_settled")
 
 
-async def test_a_late_tick_changes_nothing(floor: Floor) -> None:
-    account = await open_account(floor)
-    await floor.desk.buy(account.uuid, order())
-    await floor.give("100.20", 3)
-    await floor.give("250.00", 2)
-    await floor.give("100.20", 16)
-    details = (await floor.event("contract_settled")).data["contract_details"]
+async def test_a_late_tick_changes_nothing(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.20", 3)
+    await trading_env.give("250.00", 2)
+    await trading_env.give("100.20", 16)
+    details = (await trading_env.event("contract_settled")).data["contract_details"]
     assert (details["entry_spot"], details["exit_spot"]) == ("100.20", "100.20")
 
 
@@ -273,49 +273,49 @@ class SlowLedger(Ledger):
 
 
 @pytest.fixture
-async def slow_floor(sqlite: Database) -> AsyncIterator[tuple[Floor, SlowLedger]]:
-    floor = Floor(sqlite, SlowLedger)
-    ledger = floor.ledger
+async def slow_floor(sqlite: Database) -> AsyncIterator[tuple[TradingEnv, SlowLedger]]:
+    trading_env = TradingEnv(sqlite, SlowLedger)
+    ledger = trading_env.ledger
     assert isinstance(ledger, SlowLedger)
     ledger.go_on, ledger.written = asyncio.Event(), asyncio.Event()
-    async with floor.open():
-        yield floor, ledger
+    async with trading_env.open():
+        yield trading_env, ledger
 
 
-async def test_a_tick_that_comes_while_the_purchase_is_written_is_its_entry(slow_floor: tuple[Floor, SlowLedger]) -> None:
-    floor, ledger = slow_floor
-    account = await open_account(floor)
-    await floor.listen(f"contracts:{account.uuid}")
-    buying = asyncio.create_task(floor.desk.buy(account.uuid, order(duration=1, duration_unit="ticks", variant="fall")))
+async def test_a_tick_that_comes_while_the_purchase_is_written_is_its_entry(slow_floor: tuple[TradingEnv, SlowLedger]) -> None:
+    trading_env, ledger = slow_floor
+    account = await open_account(trading_env)
+    await trading_env.listen(f"contracts:{account.uuid}")
+    buying = asyncio.create_task(trading_env.desk.buy(account.uuid, order(duration=1, duration_unit="ticks", variant="fall")))
     await ledger.written.wait()
-    await floor.give("100.40", 1)
-    await floor.give("100.30", 2)
-    assert floor.published == []
+    await trading_env.give("100.40", 1)
+    await trading_env.give("100.30", 2)
+    assert trading_env.published == []
     ledger.go_on.set()
     bought = await buying
-    settled = await floor.event("contract_settled")
+    settled = await trading_env.event("contract_settled")
     details = settled.data["contract_details"]
     assert (details["entry_spot"], details["exit_spot"], details["bid_price"]) == (
         "100.40",
         "100.30",
         bought.contract_details.potential_payout,
     )
-    assert next(each.event for each in floor.published if each.topic.startswith("contracts:")) == "contract_opened"
+    assert next(each.event for each in trading_env.published if each.topic.startswith("contracts:")) == "contract_opened"
 
 
-async def test_a_purchase_whose_caller_is_gone_is_told_all_the_same(slow_floor: tuple[Floor, SlowLedger]) -> None:
-    floor, ledger = slow_floor
-    account = await open_account(floor)
-    buying = asyncio.create_task(floor.desk.buy(account.uuid, order()))
+async def test_a_purchase_whose_caller_is_gone_is_told_all_the_same(slow_floor: tuple[TradingEnv, SlowLedger]) -> None:
+    trading_env, ledger = slow_floor
+    account = await open_account(trading_env)
+    buying = asyncio.create_task(trading_env.desk.buy(account.uuid, order()))
     await ledger.written.wait()
     buying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await buying
     ledger.go_on.set()
-    await floor.event("balance")
-    await floor.give("100.20", 1)
-    await floor.give("100.20", 16)
-    await floor.event("contract_settled")
+    await trading_env.event("balance")
+    await trading_env.give("100.20", 1)
+    await trading_env.give("100.20", 16)
+    await trading_env.event("contract_settled")
 
 
 class BrokenLedger(Ledger):
@@ -331,39 +331,39 @@ class BrokenLedger(Ledger):
 
 
 async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database) -> None:
-    floor = Floor(sqlite, BrokenLedger)
-    ledger = floor.ledger
+    trading_env = TradingEnv(sqlite, BrokenLedger)
+    ledger = trading_env.ledger
     assert isinstance(ledger, BrokenLedger)
     ledger.refused = asyncio.Event()
-    async with floor.open():
-        account = await open_account(floor)
-        await floor.desk.buy(account.uuid, order(variant="fall"))
-        await floor.give("100.20", 1)
-        await floor.give("100.10", 2)
-        await floor.give("100.20", 16)
+    async with trading_env.open():
+        account = await open_account(trading_env)
+        await trading_env.desk.buy(account.uuid, order(variant="fall"))
+        await trading_env.give("100.20", 1)
+        await trading_env.give("100.10", 2)
+        await trading_env.give("100.20", 16)
         await ledger.refused.wait()
-        assert floor.events("contract_settled") == []
-        await floor.clock.advance(RETRY_S)
-        settled = await floor.event("contract_settled")
+        assert trading_env.events("contract_settled") == []
+        await trading_env.clock.advance(RETRY_S)
+        settled = await trading_env.event("contract_settled")
         assert settled.data["contract_details"]["exit_spot"] == "100.10"
-        assert len(floor.events("contract_settled")) == 1
+        assert len(trading_env.events("contract_settled")) == 1
 
 
 async def test_after_a_restart_everything_goes_on(sqlite: Database) -> None:
-    async with Floor(sqlite).open() as floor:
-        account = await open_account(floor)
-        in_ticks = await floor.desk.buy(account.uuid, order("a", duration=3, duration_unit="ticks"))
-        expired = await floor.desk.buy(account.uuid, order("b", duration=20, variant="fall"))
-        later = await floor.desk.buy(account.uuid, order("c", duration=2, duration_unit="minutes"))
-        await floor.give("100.20", 1)
-        await floor.give("100.10", 2)
-        await floor.ticks.flush()
-    async with Floor(sqlite, seconds=60).open() as floor:
-        assert (await floor.ledger.find(expired.contract_id, account.uuid)).exit_spot == Decimal("100.10")
+    async with TradingEnv(sqlite).open() as trading_env:
+        account = await open_account(trading_env)
+        in_ticks = await trading_env.desk.buy(account.uuid, order("a", duration=3, duration_unit="ticks"))
+        expired = await trading_env.desk.buy(account.uuid, order("b", duration=20, variant="fall"))
+        later = await trading_env.desk.buy(account.uuid, order("c", duration=2, duration_unit="minutes"))
+        await trading_env.give("100.20", 1)
+        await trading_env.give("100.10", 2)
+        await trading_env.ticks.flush()
+    async with TradingEnv(sqlite, seconds=60).open() as trading_env:
+        assert (await trading_env.ledger.find(expired.contract_id, account.uuid)).exit_spot == Decimal("100.10")
         # One of its ticks came before; the market begins with two more at 20 and 21 seconds.
-        settled = await floor.event("contract_settled")
+        settled = await trading_env.event("contract_settled")
         assert settled.data["contract_id"] == in_ticks.contract_id
         assert settled.data["contract_details"]["exit_tick_time"] == START_MS + 21_000
-        assert [each.contract_id for each in (await floor.desk.open_contracts(account.uuid)).contracts] == [later.contract_id]
-        assert (await floor.desk.closed_contracts(account.uuid)).pagination.total_items == 2
-        assert len(floor.events("contract_settled")) == 1
+        assert [each.contract_id for each in (await trading_env.desk.open_contracts(account.uuid)).contracts] == [later.contract_id]
+        assert (await trading_env.desk.closed_contracts(account.uuid)).pagination.total_items == 2
+        assert len(trading_env.events("contract_settled")) == 1

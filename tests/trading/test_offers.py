@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import Amount, ProposalBody, PurchaseDetails, PurchaseRequest
-from pricewire.trading.book import Book
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.offers import Offer, make_offer, requested
 from pricewire.trading.pricing import YEAR_MS, above_probability, touch_probability
 from pricewire.trading.products import Products
@@ -30,8 +30,8 @@ def offer(text: str) -> Offer:
     return make_offer(topic, PRODUCTS, GOLD, SPOT)
 
 
-def book() -> Book:
-    book = Book(GOLD, 0.5)
+def book() -> InstrumentBook:
+    book = InstrumentBook(GOLD, 0.5)
     book.remember(tick(0))
     return book
 
@@ -156,7 +156,7 @@ def test_a_purchase_names_its_proposal() -> None:
 
 
 def test_nothing_is_quoted_without_a_price() -> None:
-    unpriced, unknown = Book(GOLD, 0.5), Book(GOLD, None)
+    unpriced, unknown = InstrumentBook(GOLD, 0.5), InstrumentBook(GOLD, None)
     unknown.remember(tick(0))
     for each in (unpriced, unknown):
         each.add_quote("a", offer("proposal:rise_fall:GOLD:5:minutes:10:false"))

@@ -11,7 +11,7 @@ from pricewire.errors import InvalidProposalError
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody, PurchaseDetails, PurchaseRequest, Variant
-from pricewire.trading.book import Book
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contracts import Contract, enter
 from pricewire.trading.offers import make_offer
 from pricewire.trading.products import Products
@@ -24,7 +24,7 @@ def buy(text: str, variant: Variant, *, spot: Tick | None = None, now_ms: int = 
     topic = parse_topic(f"proposal:{text}")
     assert isinstance(topic, ProposalTopic)
     newest = spot or tick(0)
-    book = Book(GOLD, 0.5)
+    book = InstrumentBook(GOLD, 0.5)
     book.remember(newest)
     offer = make_offer(topic, Products(), GOLD, newest.price, currency)
     priced = book.price(offer)

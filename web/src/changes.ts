@@ -17,7 +17,7 @@ export interface ChangeOptions {
   readonly signal: AbortSignal
 }
 
-/** Asks the server to change an open stream; what comes with it is in the token: a fresh one prolongs the stream's life. */
+/** Asks the server to change an open stream; what comes with it is in the token: a fresh one renews the stream's life. */
 export async function changeStream(streamId: string, change: StreamChange, options: ChangeOptions): Promise<Response> {
   const { base, credentials, signal, fetch = globalThis.fetch } = options
   const headers: Record<string, string> = { 'Content-Type': 'application/json' }

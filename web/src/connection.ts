@@ -3,7 +3,7 @@ import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { ContractPriceResponse, Envelope, ErrorBody, InstrumentPrice } from './messages.js'
 import { type NetworkInformation, networkInterval } from './pace.js'
 import { SSEError } from './problem.js'
-import { prolong } from './renewal.js'
+import { renew } from './renewal.js'
 import { call } from './report.js'
 import { type Token, toCredentials } from './tokens.js'
 
@@ -111,7 +111,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   let isClosed = false
   let cursor = options.lastEventId
   let source: CustomEventSource | undefined
-  let endProlongation: (() => void) | undefined
+  let endRenewal: (() => void) | undefined
   // A callback may close the connection in the middle of what follows it.
   const tell = <A extends unknown[]>(callback: ((...args: A) => void) | undefined, ...args: A) => {
     if (!isClosed) call(callback, ...args)
@@ -153,7 +153,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
       const start = made.responseHeaders?.get('Pricewire-Start') as StreamStart['start'] | null
       const streamId = made.responseHeaders?.get('Pricewire-Stream') ?? undefined
       if (streamId !== undefined && credentials?.provider !== undefined) {
-        endProlongation = prolong(streamId, credentials, { base, credentials, fetch })
+        endRenewal = renew(streamId, credentials, { base, credentials, fetch })
       }
       tell(onState, { status: 'open', isSilent: false })
       tell(onOpen, { start: start ?? undefined, streamId })
@@ -170,7 +170,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
         })
         return
       }
-      endProlongation?.()
+      endRenewal?.()
       const error = new SSEError(event)
       const { retryAt } = event
       if (retryAt === undefined) {
@@ -184,7 +184,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   const stop = () => {
     cursor = source?.lastEventId ?? cursor
     source?.close()
-    endProlongation?.()
+    endRenewal?.()
   }
   const settle = (reason: PauseReason | undefined) => {
     if (reason === undefined) {

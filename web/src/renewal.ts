@@ -13,11 +13,7 @@ const SHORTEST = 1000
  * @param credentials - with a provider.
  * @returns the function that ends it.
  */
-export function prolong(
-  streamId: string,
-  credentials: Credentials,
-  options: Omit<ChangeOptions, 'signal'>,
-): () => void {
+export function renew(streamId: string, credentials: Credentials, options: Omit<ChangeOptions, 'signal'>): () => void {
   const ended = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   const schedule = (token: string) => {

@@ -21,8 +21,8 @@ from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy
 from pricewire.client.stream.request import authorization_header, build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
 from pricewire.client.topics.changes import Changer
-from pricewire.client.topics.message_queue import Inbox, Overflow
-from pricewire.client.topics.multiplexer import Switchboard
+from pricewire.client.topics.message_queue import MessageQueue, Overflow
+from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.client.topics.subscription import M, Subscription
 from pricewire.client.urls import check_url, public_url
 from pricewire.protocol.messages import Candle, Envelope, Tick
@@ -80,7 +80,7 @@ def connect(
         authorization_header(token)
     credentials = None if token is None else Credentials(token)
     api = Api(url, build_headers(headers), credentials)
-    switchboard = Switchboard(
+    multiplexer = Multiplexer(
         stream_url(url, protected=token is not None),
         Changer(api),
         headers=headers,
@@ -91,7 +91,7 @@ def connect(
         on_error=on_error,
         on_state=on_state,
     )
-    return Wire(url, switchboard, Trader(api, switchboard.client), account_of_token(token))
+    return Wire(url, multiplexer, Trader(api, multiplexer.client), account_of_token(token))
 
 
 class Options(TypedDict, total=False):
@@ -123,19 +123,19 @@ class Wire:
 
     Args:
         url: the server's address.
-        switchboard: the connection.
+        multiplexer: the connection.
         trader: buys and sells.
         account_uuid: whose contracts and balance are meant where none is named; None where that is not known.
     """
 
-    def __init__(self, url: str, switchboard: Switchboard, trader: Trader, account_uuid: str | None) -> None:
+    def __init__(self, url: str, multiplexer: Multiplexer, trader: Trader, account_uuid: str | None) -> None:
         self._url = url
         self._trader = trader
         self._account_uuid = account_uuid
-        self._switchboard = switchboard
+        self._multiplexer = multiplexer
 
     def __repr__(self) -> str:
-        return f"<Wire {public_url(self._url)} with {self._switchboard.subscriptions} subscriptions>"
+        return f"<Wire {public_url(self._url)} with {self._multiplexer.subscriptions} subscriptions>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,7 +146,7 @@ class Wire:
     @property
     def state(self) -> ConnectionState:
         """Where the connection stands, and why it waits."""
-        return self._switchboard.state
+        return self._multiplexer.state
 
     def ticks(self, *instrument_ids: str, **options: Unpack[Options]) -> Subscription[Tick]:
         """
@@ -312,11 +312,11 @@ class Wire:
 
     def close(self) -> None:
         """End all subscriptions at once, and the connection soon after. Can be called from a callback."""
-        self._switchboard.close()
+        self._multiplexer.close()
 
     async def aclose(self) -> None:
         """End all subscriptions, and return when the connection is freed."""
-        await self._switchboard.aclose()
+        await self._multiplexer.aclose()
 
     def _account(self, account_uuid: str | None) -> str:
         found = account_uuid or self._account_uuid
@@ -355,8 +355,8 @@ class Wire:
             raise ValueError(f"overflow is {overflow!r}; it is one of {', '.join(get_args(Overflow))}")
         if (interval or debounce) and overflow != "latest":
             raise ValueError(f"interval and debounce leave messages out, so overflow is 'latest' with them, not {overflow!r}")
-        inbox = Inbox(names, limit=buffer, overflow=overflow, interval=interval, debounce=debounce)
-        return Subscription(inbox, message_type, self._switchboard)
+        queue = MessageQueue(names, limit=buffer, overflow=overflow, interval=interval, debounce=debounce)
+        return Subscription(queue, message_type, self._multiplexer)
 
 
 def account_of_token(token: Token | None) -> str | None:

@@ -2,8 +2,8 @@
 Slow readers: streams that get the newest values when their link is free, instead of a queue of old ones.
 
 A transport that takes bytes has not sent them, and bytes that are sent have not arrived: seconds of them fit between this machine and a
-phone, and on a slow link they are seconds of old prices. So streams are looked at now and then, and one whose bytes pile up lags. In the
-slow lane it is written to only when nothing on the way would hold it up, with what has not been superseded; once it has been spared nothing
+phone, and on a slow link they are seconds of old prices. So streams are looked at now and then, and one whose bytes pile up lags. From then
+on it is written to only when nothing on the way would hold it up, with what has not been superseded; once it has been spared nothing
 for a while, although it was written to like this, it is written to like the others again.
 """
 
@@ -23,11 +23,11 @@ POLL_INTERVAL = 0.01
 """How often a slow stream is looked at, in seconds: half of the longest time between flushes."""
 
 PROOF = 2.0
-"""For how long a stream must be spared nothing before it leaves the slow lane, in seconds: a link that is too slow never gets that far."""
+"""For how long a stream must be spared nothing before it is a member again, in seconds: a link that is too slow never gets that far."""
 
 
-class Lanes(Protocol):
-    """What the slow lane needs of its hub."""
+class Pausable(Protocol):
+    """What looking after slow readers needs of their hub."""
 
     def pause(self, stream: Stream) -> None:
         """Write nothing to a stream until `resume`."""
@@ -42,7 +42,7 @@ class Lanes(Protocol):
         """End a stream at once, whose exception is being handled."""
 
 
-class SlowLane:
+class CongestionWatch:
     """
     The streams that are written to only when nothing on the way would hold that up.
 
@@ -50,7 +50,7 @@ class SlowLane:
         hub: whose streams these are.
     """
 
-    def __init__(self, hub: Lanes) -> None:
+    def __init__(self, hub: Pausable) -> None:
         self._hub = hub
         # When each was last spared an event, in seconds of the loop's clock.
         self._slow: dict[Stream, float] = {}
@@ -58,7 +58,7 @@ class SlowLane:
         self._handle: asyncio.TimerHandle | None = None
 
     def look(self, groups: Iterable[Group], loop: asyncio.AbstractEventLoop) -> None:
-        """Look at the next streams, in turn, and take those whose bytes pile up into the slow lane."""
+        """Look at the next streams, in turn, and have those lag whose bytes pile up."""
         batch = list(islice(self._turn, CHECKS))
         if not batch:
             # Nothing piles up where nothing was written.

@@ -10,7 +10,7 @@ import msgspec
 
 from pricewire.protocol.encoder import encode_event
 
-Form = Callable[["Event", int], bytes]
+Format = Callable[["Event", int], bytes]
 """
 Makes the data of an event for the streams of one kind.
 
@@ -44,7 +44,7 @@ class Event:
         self.name = name
         self.message = message
         self.json = msgspec.json.encode(message)
-        self._encoded: dict[Form | tuple[Form, int], bytes] = {}
+        self._encoded: dict[Format | tuple[Format, int], bytes] = {}
 
     def narrowed(self, members: frozenset[str]) -> Event:
         """Return the event with only some members of its message, in their order; the message is an object."""
@@ -53,18 +53,18 @@ class Event:
         narrow.json = msgspec.json.encode({name: value for name, value in msgspec.json.decode(self.json).items() if name in members})
         return narrow
 
-    def encoded(self, form: Form) -> bytes:
+    def encoded(self, form: Format) -> bytes:
         """Return the event's bytes in a form; they are made at the first call."""
         data = self._encoded.get(form)
         if data is None:
             data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
         return data
 
-    def encoded_without_id(self, form: Form) -> bytes:
+    def encoded_without_id(self, form: Format) -> bytes:
         """Return the event's bytes in a form, for a reader that is to go on resuming from where it was."""
         return encode_event(form(self, 0))
 
-    def encoded_merged(self, form: Form, merged: int) -> bytes:
+    def encoded_merged(self, form: Format, merged: int) -> bytes:
         """Return the event's bytes in a form, standing for `merged` older events of its topic besides itself."""
         if merged == 0:
             return self.encoded(form)
@@ -91,7 +91,7 @@ class Notice(Event):
         super().__init__(position=position, boot="", topic=topic, seq=0, key=None, name=name, message=None)
         self._bytes = encode_event(data, event_type=name)
 
-    def encoded(self, form: Form) -> bytes:
+    def encoded(self, form: Format) -> bytes:
         """Return the event's bytes."""
         return self._bytes
 

@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from pricewire.hub.congestion import SlowLane
+from pricewire.hub.congestion import CongestionWatch
 from pricewire.hub.counters import Counters
-from pricewire.hub.paced_group import PacedGroup, Round
+from pricewire.hub.paced_group import FlushPass, PacedGroup
 from pricewire.hub.pacer import Pacer
 from pricewire.hub.streams import Group, Stream
 from pricewire.protocol.encoder import HEARTBEAT
-from pricewire.protocol.stream_end import Farewell, encode_error
+from pricewire.protocol.stream_end import StreamEnd, encode_error
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ MAX_FLUSH_INTERVAL = 0.02
 FLUSH_SHARE = 0.25
 """The share of the loop's time that flushes take before the time between them grows."""
 
-TURNS = 10
+BUCKETS = 10
 """In so many parts the groups are flushed under load, one after the other, so that a flush of all of them does not hold up what comes."""
 
 SWEEP_INTERVAL = 0.25
@@ -51,7 +51,7 @@ class Streams(Protocol):
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
 
-    def end_group(self, group: Group, farewell: Farewell) -> None:
+    def end_group(self, group: Group, stream_end: StreamEnd) -> None:
         """End all streams of a group."""
 
     def fail(self, stream: Stream) -> None:
@@ -76,17 +76,17 @@ class Flusher:
         self._hub = hub
         self.pacer = Pacer(self._flush_paced)
         self._loop: asyncio.AbstractEventLoop | None = None
-        # The groups that have something pending, by whose turn it is; the next turn; and the one that the newest group got.
-        self._turns: list[list[Group]] = [[] for _ in range(TURNS)]
+        # The groups that have something pending, by buckets; the bucket that is flushed next; and the one that the newest group got.
+        self._buckets: list[list[Group]] = [[] for _ in range(BUCKETS)]
         self._next = 0
         self._newest = 0
-        # In how many seconds the turns come round, and when the last one was: by `perf_counter`, as uvloop's clock stands still while the
+        # In how many seconds all buckets are flushed; and when the last was: by `perf_counter`, as uvloop's clock stands still while the
         # loop runs its callbacks, and knows milliseconds only.
         self._cycle = 0.0
         self._turned_at = 0.0
         self._flush_handle: asyncio.Handle | None = None
         self._sweep_handle: asyncio.TimerHandle | None = None
-        self._slow = SlowLane(hub)
+        self._slow = CongestionWatch(hub)
 
     def begin(self) -> None:
         """Note the loop that streams join on, and keep looking after them."""
@@ -100,19 +100,19 @@ class Flusher:
         """Return the time of the loop's clock, in seconds."""
         return self._loop.time() if self._loop is not None else 0.0
 
-    def turn(self) -> list[Group]:
+    def bucket(self) -> list[Group]:
         """Return where a new group is put when something becomes pending."""
-        self._newest = (self._newest + 1) % TURNS
-        return self._turns[self._newest]
+        self._newest = (self._newest + 1) % BUCKETS
+        return self._buckets[self._newest]
 
     def wake(self) -> None:
-        """Have the groups flushed that were put into their turns: all at once when idle, and later the more the loop has to do."""
+        """Have the groups flushed that were put into their buckets: all at once when idle, and later the more the loop has to do."""
         if self._flush_handle is None:
             self._wait()
 
     def flush(self) -> None:
         """Write what is pending in all groups without a pace."""
-        self._flush_turns(TURNS, time.perf_counter())
+        self._flush_buckets(BUCKETS, time.perf_counter())
 
     def flush_group(self, group: Group) -> None:
         """Write what is pending in a group now."""
@@ -131,44 +131,44 @@ class Flusher:
         self._slow.close()
 
     def _wait(self) -> None:
-        """Have the next turn come in which something is pending."""
+        """Wait for the next bucket in which something is pending."""
         assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
         elapsed = time.perf_counter() - self._turned_at
         if elapsed >= self._cycle:
             self._flush_handle = self._loop.call_soon(self._flush_due)
             return
-        ahead = next((ahead for ahead in range(TURNS) if self._turns[(self._next + ahead) % TURNS]), TURNS)
+        ahead = next((ahead for ahead in range(BUCKETS) if self._buckets[(self._next + ahead) % BUCKETS]), BUCKETS)
         # A millisecond is the least that timers know.
-        self._flush_handle = self._loop.call_later(max((ahead + 1) * self._cycle / TURNS - elapsed, 0.001), self._flush_due)
+        self._flush_handle = self._loop.call_later(max((ahead + 1) * self._cycle / BUCKETS - elapsed, 0.001), self._flush_due)
 
     def _flush_due(self) -> None:
-        """Write what is pending in the groups whose turn has come."""
+        """Write what is pending in the groups of the buckets that are due."""
         self._flush_handle = None
         now = time.perf_counter()
         elapsed = now - self._turned_at
         if elapsed >= self._cycle:
-            self._flush_turns(TURNS, now)
-        elif count := round(elapsed / self._cycle * TURNS):
-            self._flush_turns(count, self._turned_at + count * self._cycle / TURNS)
-        if any(self._turns):
+            self._flush_buckets(BUCKETS, now)
+        elif count := round(elapsed / self._cycle * BUCKETS):
+            self._flush_buckets(count, self._turned_at + count * self._cycle / BUCKETS)
+        if any(self._buckets):
             self.wake()
 
-    def _flush_turns(self, count: int, due_at: float) -> None:
-        """Write what is pending in the groups of so many turns, of which the last was due at a time in seconds."""
+    def _flush_buckets(self, count: int, due_at: float) -> None:
+        """Write what is pending in the groups of so many buckets, of which the last was due at a time in seconds."""
         began = time.perf_counter()
         position, now, counters = self._hub.position, self.now(), self._hub.counters
         try:
             for number in range(self._next, self._next + count):
-                turn = self._turns[number % TURNS]
-                groups = turn.copy()
-                turn.clear()
+                bucket = self._buckets[number % BUCKETS]
+                groups = bucket.copy()
+                bucket.clear()
                 for group in groups:
                     try:
                         group.flush(position, now, counters)
                     except Exception:
                         self._end_group(group)
         finally:
-            self._next = (self._next + count) % TURNS
+            self._next = (self._next + count) % BUCKETS
             # What was spent beyond the share is made up for by waiting: the cycle grows until the share is kept, or the bound is reached.
             spent = time.perf_counter() - began
             waited = due_at - self._turned_at
@@ -177,17 +177,17 @@ class Flusher:
 
     def _flush_paced(self, groups: list[PacedGroup]) -> None:
         """Write what is new to groups whose time has come."""
-        round = Round(self._hub.position, self.now())
+        flush_pass = FlushPass(self._hub.position, self.now())
         for group in groups:
             try:
-                group.flush_in(round, self._hub.counters)
+                group.flush_in(flush_pass, self._hub.counters)
             except Exception:
                 self._end_group(group)
 
     def _end_group(self, group: Group) -> None:
         """End the streams of a group whose form, which is the user's, or whose coder failed. Those of other groups must not notice."""
         streams = len(group.members) + len(group.lagging)
-        logger.exception("events could not be encoded by %r; its %d streams are ended", group.subscription.form, streams)
+        logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
         self._hub.end_group(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
 
     def _sweep(self) -> None:

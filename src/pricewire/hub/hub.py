@@ -18,9 +18,9 @@ from pricewire.hub.event import Event, Notice
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.paced_group import PacedGroup
-from pricewire.hub.streams import Frame, Group, Lag, Stream, Subscription, Topic, encode, in_order
+from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, Topic, encode, in_order
 from pricewire.protocol.encoder import encode_event
-from pricewire.protocol.stream_end import Farewell, encode_error
+from pricewire.protocol.stream_end import StreamEnd, encode_error
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Hub:
         self._topics: dict[str, Topic] = {}
         # Whoever comes back from before this position may have missed what a topic that begins anew did not publish.
         self._forgotten = 0
-        self._groups: dict[tuple[Subscription, Frame], Group] = {}
+        self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
         self._idle: dict[str, float] = {}
         self._flusher = Flusher(self)
@@ -152,7 +152,7 @@ class Hub:
         if state.groups:
             for group in state.groups:
                 if not group.pending:
-                    group.turn.append(group)
+                    group.bucket.append(group)
                 group.pending.append(item)
             self._flusher.wake()
         if key is None:
@@ -175,14 +175,14 @@ class Hub:
             return
         state.notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
         for group in state.groups:
-            if group.subscription.control:
+            if group.spec.control:
                 if not group.pending:
-                    group.turn.append(group)
+                    group.bucket.append(group)
                 group.pending.append(state.notice)
         if state.groups:
             self._flusher.wake()
         for group in state.paced:
-            if group.subscription.control:
+            if group.spec.control:
                 group.pending.append(state.notice)
         state.wake(self.position)
 
@@ -219,30 +219,30 @@ class Hub:
                 return Start(Outcome.RESET)
         return Start(Outcome.RESUMED, position)
 
-    def join(self, stream: Stream, subscription: Subscription, start: Start, prelude: bytes = b"") -> None:
+    def join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes = b"") -> None:
         """
         Give a stream its first events, then every update; between the two nothing is lost or doubled.
 
         Args:
             stream: where to write; aborted where that raises, or where its first events cannot be encoded.
-            subscription: what it is to carry.
+            spec: what it is to carry.
             start: how it starts, as `start` said for the same topics.
             prelude: encoded events to write before the first ones of a stream that does not resume.
         """
         try:
-            self._join(stream, subscription, start, prelude)
+            self._join(stream, spec, start, prelude)
         except Exception:
             self.fail(stream)
 
-    def _join(self, stream: Stream, subscription: Subscription, start: Start, prelude: bytes) -> None:
+    def _join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes) -> None:
         self._flusher.begin()
-        self._enter_topics(subscription)
-        group = self._group(subscription, stream.frame)
+        self._enter_topics(spec)
+        group = self._group(spec, stream.frame)
         if not self.is_draining and group.needs_flush(start.position):
             # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
             self._flusher.flush_group(group)
             # Its form may have failed, and it has ended.
-            group = self._group(subscription, stream.frame)
+            group = self._group(spec, stream.frame)
         stream.coding = group.new_coding()
         stream.group = group
         self._streams[stream.id] = stream
@@ -254,18 +254,18 @@ class Hub:
         if start.outcome is Outcome.RESUMED:
             self.counters.resumed += 1
             lag = Lag(start.position, {topic.name: topic.log.seq_at(start.position) for topic in group.topics})
-            events = self._missed(group, lag, until, exact=not subscription.interval)
-            if events is None or self.start(subscription.topics, self._id(start.position)).outcome is not Outcome.RESUMED:
+            events = self._missed(group, lag, until, exact=not spec.interval)
+            if events is None or self.start(spec.topics, self._id(start.position)).outcome is not Outcome.RESUMED:
                 # Between the response's head, which promised to resume, and now.
                 self._drop(stream, head=stream.coding.begin())
                 return
-            data, count = encode(events, subscription.form, lag.seqs), len(events)
+            data, count = encode(events, spec.form, lag.seqs), len(events)
         else:
             data, count = group.snapshot(until)
             data = prelude + data
             if start.outcome is Outcome.RESET:
                 self.counters.reset += 1
-                if subscription.control:
+                if spec.control:
                     data = encode_event(b'{"reason":"the log does not reach back to Last-Event-ID"}', event_type="reset") + data
         self._write(stream, data + group.notices(), count, head=stream.coding.begin(), enter=group)
 
@@ -290,12 +290,12 @@ class Hub:
         # One that has failed before it joined has not left.
         stream.closed()
 
-    def find(self, stream_id: str) -> tuple[Stream, Subscription] | None:
+    def find(self, stream_id: str) -> tuple[Stream, StreamSpec] | None:
         """Return a stream and what it carries by its id; None where there is none."""
         stream = self._streams.get(stream_id)
-        return None if stream is None or stream.group is None else (stream, stream.group.subscription)
+        return None if stream is None or stream.group is None else (stream, stream.group.spec)
 
-    def change(self, stream: Stream, subscription: Subscription, confirmation: bytes) -> None:
+    def change(self, stream: Stream, spec: StreamSpec, confirmation: bytes) -> None:
         """
         Change what an open stream carries, at a place in it that an event `changed` marks.
 
@@ -304,7 +304,7 @@ class Hub:
 
         Args:
             stream: the stream.
-            subscription: what it is to carry from now on; compressed as before.
+            spec: what it is to carry from now on; compressed as before.
             confirmation: the data of that event, one line of UTF-8.
         """
         group = stream.group
@@ -316,8 +316,8 @@ class Hub:
                 self._stop(stream, group)
             lag = stream.lag or group.lag(group.given(self.position))
             lag.confirmations.append(confirmation)
-            if subscription != group.subscription:
-                group = self._move(stream, lag, group, subscription)
+            if spec != group.spec:
+                group = self._move(stream, lag, group, spec)
             if keeps_up:
                 self._catch_up(stream, group, exact=True)
         except Exception:
@@ -351,13 +351,13 @@ class Hub:
             self.fail(stream)
             return 0
 
-    def end(self, stream: Stream, farewell: Farewell) -> None:
+    def end(self, stream: Stream, stream_end: StreamEnd) -> None:
         """
         End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
 
         Args:
             stream: the stream.
-            farewell: why.
+            stream_end: why.
         """
         group = stream.group
         if group is None:
@@ -371,14 +371,14 @@ class Hub:
                 self.leave(stream)
                 stream.abort()
             else:
-                self._finish(stream, farewell)
+                self._finish(stream, stream_end)
         except Exception:
             self.fail(stream)
 
-    def end_group(self, group: Group, farewell: Farewell) -> None:
+    def end_group(self, group: Group, stream_end: StreamEnd) -> None:
         """End all streams of a group."""
         for stream in [*group.members, *group.lagging]:
-            self.end(stream, farewell)
+            self.end(stream, stream_end)
 
     def drain(self) -> list[Stream]:
         """Refuse new streams from now on, and return those that are to be ended before `close`."""
@@ -389,9 +389,9 @@ class Hub:
         """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
         self.is_draining = True
         self._flusher.flush()
-        farewell = encode_error("SERVER_DRAINING", "the server is stopping; reconnect")
+        stream_end = encode_error("SERVER_DRAINING", "the server is stopping; reconnect")
         for group in list(self._groups.values()):
-            self.end_group(group, farewell)
+            self.end_group(group, stream_end)
         self._idle.clear()
         self._flusher.close()
 
@@ -418,11 +418,11 @@ class Hub:
             except Exception:
                 logger.exception("the publisher of %r could not stop", name)
 
-    def _enter_topics(self, subscription: Subscription) -> None:
+    def _enter_topics(self, spec: StreamSpec) -> None:
         """Count one more stream of the topics; none of them where the publisher of one cannot begin."""
         entered: list[Topic] = []
         try:
-            for name in subscription.topics:
+            for name in spec.topics:
                 topic = self._topics.get(name) or self._begin(name)
                 if topic.streams == 0 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
                     self._on_first_stream(name)
@@ -446,22 +446,22 @@ class Hub:
                 ended.append(topic.name)
         return ended
 
-    def _group(self, subscription: Subscription, frame: Frame) -> Group:
+    def _group(self, spec: StreamSpec, frame: Frame) -> Group:
         """Return the group of a stream whose topics are entered."""
-        group = self._groups.get((subscription, frame))
+        group = self._groups.get((spec, frame))
         if group is None:
-            group = self._new_group(subscription, frame)
-            self._groups[group.subscription, frame] = group
+            group = self._new_group(spec, frame)
+            self._groups[group.spec, frame] = group
             group.listen()
         return group
 
-    def _new_group(self, subscription: Subscription, frame: Frame) -> Group:
-        topics, flusher = tuple([self._topics[name] for name in subscription.topics]), self._flusher
+    def _new_group(self, spec: StreamSpec, frame: Frame) -> Group:
+        topics, flusher = tuple([self._topics[name] for name in spec.topics]), self._flusher
         # With the topics' own names: those of a request are as many more texts.
-        subscription = replace(subscription, topics=tuple([topic.name for topic in topics]))
-        if subscription.interval:
-            return PacedGroup(subscription, topics, frame, flusher.pacer, self.position, flusher.now(), self.fail)
-        return Group(subscription, topics, frame, flusher.turn(), flusher.now(), self.fail)
+        spec = replace(spec, topics=tuple([topic.name for topic in topics]))
+        if spec.interval:
+            return PacedGroup(spec, topics, frame, flusher.pacer, self.position, flusher.now(), self.fail)
+        return Group(spec, topics, frame, flusher.bucket(), flusher.now(), self.fail)
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
@@ -469,18 +469,18 @@ class Hub:
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
-        del self._groups[group.subscription, group.frame]
+        del self._groups[group.spec, group.frame]
         group.leave()
         for name in ended:
             self._end_topic(name)
 
-    def _move(self, stream: Stream, lag: Lag, old: Group, subscription: Subscription) -> Group:
+    def _move(self, stream: Stream, lag: Lag, old: Group, spec: StreamSpec) -> Group:
         """Have a lagging stream lag in another group."""
-        self._enter_topics(subscription)
+        self._enter_topics(spec)
         # The stream may have seen events that the other group still has to write.
-        self._flusher.flush_group(self._group(subscription, stream.frame))
+        self._flusher.flush_group(self._group(spec, stream.frame))
         # The form of that may have failed, and it has ended.
-        new = self._group(subscription, stream.frame)
+        new = self._group(spec, stream.frame)
         new.hold(stream)
         stream.group = new
         self._leave_topics(stream, old)
@@ -488,7 +488,7 @@ class Hub:
             # It has ended: added again, it is another, whose log knows nothing of this one's events.
             del lag.seqs[name]
         # One that was removed and added again, with nothing written in between, has stayed.
-        lag.added = set(subscription.topics) - lag.seqs.keys()
+        lag.added = set(spec.topics) - lag.seqs.keys()
         return new
 
     def _stop(self, stream: Stream, group: Group) -> None:
@@ -526,12 +526,12 @@ class Hub:
             self._drop(stream)
             return 0
         before = sum(lag.seqs.values())
-        data = encode(events, group.subscription.form, lag.seqs)
+        data = encode(events, group.spec.form, lag.seqs)
         spared = sum(lag.seqs.values()) - before - len(events)
         self.counters.events_merged += spared
         current = in_order([event for topic in group.topics if topic.name in lag.added for event in topic.log.snapshot(until)])
         # Without ids: they are older than what the reader has, and it must not resume from there.
-        data += b"".join([event.encoded_without_id(group.subscription.form) for event in current])
+        data += b"".join([event.encoded_without_id(group.spec.form) for event in current])
         for confirmation in lag.confirmations:
             data += encode_event(confirmation, event_id=self._id(until), event_type="changed")
         count = len(events) + len(current)
@@ -555,10 +555,10 @@ class Hub:
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1
-        farewell = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
-        self._finish(stream, farewell, head=head)
+        stream_end = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
+        self._finish(stream, stream_end, head=head)
 
-    def _finish(self, stream: Stream, farewell: Farewell, *, head: bytes = b"") -> None:
+    def _finish(self, stream: Stream, stream_end: StreamEnd, *, head: bytes = b"") -> None:
         """Write the last bytes; before them the head, where nothing has been written."""
         group = stream.group
         if group is None:
@@ -566,7 +566,7 @@ class Hub:
         if stream.lag is None and stream in group.members:
             stream.coding.leave(group.coder)
         self.leave(stream)
-        last = farewell.named if group.subscription.control else farewell.bare
+        last = stream_end.named if group.spec.control else stream_end.bare
         data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
         # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
         stream.end(stream.frame(data) if data else b"")

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Protocol
 
 from pricewire.hub.counters import Counters
-from pricewire.hub.event import Event, Form, Notice
-from pricewire.hub.streams import Fail, Frame, Group, Lag, Subscription, Topic, in_order
+from pricewire.hub.event import Event, Format, Notice
+from pricewire.hub.streams import Fail, Frame, Group, Lag, StreamSpec, Topic, in_order
 
 RESTING = -1
 """The `time` of a group that waits for nothing but its topics' next event."""
@@ -62,7 +62,7 @@ class PacedGroup(Group):
 
     def __init__(
         self,
-        subscription: Subscription,
+        spec: StreamSpec,
         topics: tuple[Topic, ...],
         frame: Frame,
         timetable: Timetable,
@@ -70,9 +70,9 @@ class PacedGroup(Group):
         now: float,
         fail: Fail,
     ) -> None:
-        super().__init__(subscription, topics, frame, [], now, fail)
+        super().__init__(spec, topics, frame, [], now, fail)
         self._timetable = timetable
-        self.interval = max(round(subscription.interval * 1000), 1)
+        self.interval = max(round(spec.interval * 1000), 1)
         self.steps = max(STEPS, -(-self.interval // LONGEST_STEP))
         self.position = position
         self.seqs = {topic.name: topic.log.seq for topic in topics}
@@ -117,40 +117,40 @@ class PacedGroup(Group):
 
     def flush(self, position: int, now: float, counters: Counters) -> None:
         """Write what is new to all members, before its time."""
-        self.flush_in(Round(position, now), counters)
+        self.flush_in(FlushPass(position, now), counters)
 
-    def flush_in(self, round: Round, counters: Counters) -> None:
+    def flush_in(self, flush_pass: FlushPass, counters: Counters) -> None:
         """
         Write what is new to all members.
 
         Args:
-            round: what groups share that are flushed in the same go.
+            flush_pass: what groups share that are flushed in the same go.
             counters: where it is counted.
         """
-        pending, self.pending, self.position = self.pending, [], round.position
+        pending, self.pending, self.position = self.pending, [], flush_pass.position
         if not self.members:
             # Those that lag find by themselves what they missed.
-            before, self.seqs = self.seqs, round.seqs_of(self.topics)
-            self._go_on(any(before[topic.name] != topic.log.seq for topic in self.topics), round.now)
+            before, self.seqs = self.seqs, flush_pass.seqs_of(self.topics)
+            self._go_on(any(before[topic.name] != topic.log.seq for topic in self.topics), flush_pass.now)
             return
-        view = round.view(self.seqs, self.subscription.form)
+        delta = flush_pass.delta(self.seqs, self.spec.form)
         try:
-            parts = self._parts_with(pending, view) if pending else list(chain.from_iterable(map(view.__getitem__, self.topics)))
+            parts = self._parts_with(pending, delta) if pending else list(chain.from_iterable(map(delta.__getitem__, self.topics)))
         except Exception:
             # A form of the user's failed: it is not asked for the same events again.
-            self.seqs = round.seqs_of(self.topics)
+            self.seqs = flush_pass.seqs_of(self.topics)
             raise
-        self.seqs = round.seqs
-        self._go_on(bool(parts), round.now)
+        self.seqs = flush_pass.seqs
+        self._go_on(bool(parts), flush_pass.now)
         if parts:
             parts.sort()
             _, _, events, merged = zip(*parts, strict=True)
             counters.events_merged += sum(merged) * len(self.members)
-            self.deliver(b"".join(events), len(events), round.now, counters)
+            self.deliver(b"".join(events), len(events), flush_pass.now, counters)
 
-    def _parts_with(self, pending: list[Event], view: View) -> list[Part]:
+    def _parts_with(self, pending: list[Event], delta: Delta) -> list[Part]:
         """Return what is new, where there is something among it that a topic's newest events do not tell."""
-        form, kept = self.subscription.form, dict[str, list[Event]]()
+        form, kept = self.spec.form, dict[str, list[Event]]()
         parts: list[Part] = []
         for event in pending:
             if isinstance(event, Notice):
@@ -158,7 +158,7 @@ class PacedGroup(Group):
             else:
                 kept.setdefault(event.topic, []).append(event)
         for topic in self.topics:
-            parts += view.parts(topic, kept[topic.name]) if topic.name in kept else view[topic]
+            parts += delta.parts(topic, kept[topic.name]) if topic.name in kept else delta[topic]
         return parts
 
     def _go_on(self, is_busy: bool, now: float) -> None:
@@ -184,7 +184,7 @@ class PacedGroup(Group):
         return -(-time * self.steps // self.interval)
 
 
-class Round:
+class FlushPass:
     """
     What groups share that are flushed in the same go.
 
@@ -198,16 +198,16 @@ class Round:
         self.position = position
         self.now = now
         self.seqs: dict[str, int] = {}
-        self._views: dict[tuple[int, Form], View] = {}
+        self._deltas: dict[tuple[int, Format], Delta] = {}
 
-    def view(self, seqs: dict[str, int], form: Form) -> View:
+    def delta(self, seqs: dict[str, int], form: Format) -> Delta:
         """Return what is new for groups of a form that were given the events of the same numbers last."""
         # The view refers to the dict, so that no other one can be at its place meanwhile.
         key = id(seqs), form
-        view = self._views.get(key)
-        if view is None:
-            view = self._views[key] = View(seqs, self.seqs, form)
-        return view
+        delta = self._deltas.get(key)
+        if delta is None:
+            delta = self._deltas[key] = Delta(seqs, self.seqs, form)
+        return delta
 
     def seqs_of(self, topics: tuple[Topic, ...]) -> dict[str, int]:
         """Look at some topics, and return `seqs`."""
@@ -215,7 +215,7 @@ class Round:
         return self.seqs
 
 
-class View(dict[Topic, list[Part]]):
+class Delta(dict[Topic, list[Part]]):
     """
     What is new of each topic; found when it is asked for first.
 
@@ -227,7 +227,7 @@ class View(dict[Topic, list[Part]]):
 
     __slots__ = ("_form", "_given", "_seqs")
 
-    def __init__(self, given: dict[str, int], seqs: dict[str, int], form: Form) -> None:
+    def __init__(self, given: dict[str, int], seqs: dict[str, int], form: Format) -> None:
         self._given = given
         self._seqs = seqs
         self._form = form

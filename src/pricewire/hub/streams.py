@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
-from pricewire.hub.event import Event, Form, Notice, envelope
+from pricewire.hub.event import Event, Format, Notice, envelope
 from pricewire.hub.log import TopicLog
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ Fail = Callable[["Stream"], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class StreamSpec:
     """
     What a stream is to carry.
 
@@ -35,7 +35,7 @@ class Subscription:
     """
 
     topics: tuple[str, ...]
-    form: Form = envelope
+    form: Format = envelope
     interval: float = 0.0
     compress: bool = False
     control: bool = True
@@ -168,19 +168,19 @@ class Group:
     Streams with the same topics, form, pace, coding and framing: one joined buffer, one compression, many writes.
 
     Attributes:
-        subscription: what its streams carry.
+        spec: what its streams carry.
         topics: the topics.
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
         members: the streams that keep up, with what writes to them.
         pending: the events that are not written yet, in the order of their publishing.
-        turn: where the group is put when something becomes pending, to be flushed when it is their turn.
+        bucket: where the group is put when something becomes pending, to be flushed with the others of the bucket.
         written_at: when the last bytes were written, in seconds of the loop's clock.
         written: how many bytes those were.
-        is_fresh: whether anything was written to one of the streams since `SlowLane` looked at them.
+        is_fresh: whether anything was written to one of the streams since `CongestionWatch` looked at them.
 
     Args:
-        turn: see above.
+        bucket: see above.
         now: the time of the loop's clock, in seconds.
         fail: called where a write to a stream raises: the others must not notice.
     """
@@ -189,27 +189,25 @@ class Group:
         "_fail",
         "_lagging",
         "_snapshot",
+        "bucket",
         "coder",
         "frame",
         "is_fresh",
         "members",
         "pending",
-        "subscription",
+        "spec",
         "topics",
-        "turn",
         "written",
         "written_at",
     )
 
-    def __init__(
-        self, subscription: Subscription, topics: tuple[Topic, ...], frame: Frame, turn: list[Group], now: float, fail: Fail
-    ) -> None:
+    def __init__(self, spec: StreamSpec, topics: tuple[Topic, ...], frame: Frame, bucket: list[Group], now: float, fail: Fail) -> None:
         self._fail = fail
-        self.subscription = subscription
+        self.spec = spec
         self.topics = topics
         self.frame = frame
-        self.turn = turn
-        self.coder: PlainGroup = GzipGroup() if subscription.compress else PLAIN_GROUP
+        self.bucket = bucket
+        self.coder: PlainGroup = GzipGroup() if spec.compress else PLAIN_GROUP
         self.members: dict[Stream, Callable[[bytes], object]] = {}
         self.pending: list[Event] = []
         self.written_at = now
@@ -239,7 +237,7 @@ class Group:
 
     def new_coding(self) -> PlainStream:
         """Return how a new stream of the group is compressed."""
-        return GzipStream() if self.subscription.compress else PLAIN_STREAM
+        return GzipStream() if self.spec.compress else PLAIN_STREAM
 
     def given(self, position: int) -> int:
         """Return the position that the members have been given everything up to; the hub's own where nothing is pending."""
@@ -258,17 +256,17 @@ class Group:
         if self._snapshot is not None and self._snapshot[0] == until:
             return self._snapshot[1:]
         events = in_order([event for topic in self.topics for event in topic.log.snapshot(until)])
-        data = b"".join([event.encoded(self.subscription.form) for event in events])
+        data = b"".join([event.encoded(self.spec.form) for event in events])
         # The first of a group keeps none: it may be the only one there ever is, and there are thousands like it.
         self._snapshot = (until, data, len(events)) if self.members else None
         return data, len(events)
 
     def notices(self) -> bytes:
         """Return what holds of the topics and is not among the pending events, encoded."""
-        if not self.subscription.control:
+        if not self.spec.control:
             return b""
         notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
-        return b"".join([notice.encoded(self.subscription.form) for notice in notices])
+        return b"".join([notice.encoded(self.spec.form) for notice in notices])
 
     def flush(self, position: int, now: float, counters: Counters) -> None:
         """
@@ -281,7 +279,7 @@ class Group:
         """
         pending, self.pending = self.pending, []
         if pending and self.members:
-            form = self.subscription.form
+            form = self.spec.form
             self.deliver(b"".join([event.encoded(form) for event in pending]), len(pending), now, counters)
 
     def deliver(self, data: bytes, count: int, now: float, counters: Counters) -> None:
@@ -359,7 +357,7 @@ def in_order(events: list[Event]) -> list[Event]:
     return sorted(events, key=_order)
 
 
-def encode(events: list[Event], form: Form, seqs: dict[str, int]) -> bytes:
+def encode(events: list[Event], form: Format, seqs: dict[str, int]) -> bytes:
     """
     Encode events from which superseded ones were left out.
 

@@ -40,7 +40,7 @@ class SelectedCandles(NamedTuple):
         ]
 
 
-class Quotes:
+class InstrumentState:
     """
     One instrument and what its feed has brought.
 

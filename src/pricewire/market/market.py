@@ -12,7 +12,7 @@ from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
 from pricewire.market.history import SelectedTicks, put_in
-from pricewire.market.instrument_state import Quotes, SelectedCandles
+from pricewire.market.instrument_state import InstrumentState, SelectedCandles
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
 from pricewire.market.supervisor import Supervisor
@@ -64,16 +64,16 @@ class Market:
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self._refused = 0
-        self._quotes: dict[str, Quotes] = {}
-        self._quotes_of_feeds: list[dict[str, Quotes]] = []
+        self._states: dict[str, InstrumentState] = {}
+        self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.now_ns()
         for feed in self._feeds:
-            own: dict[str, Quotes] = {}
+            own: dict[str, InstrumentState] = {}
             for instrument in feed.instruments:
-                if instrument.id in self._quotes:
+                if instrument.id in self._states:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
-                own[instrument.id] = self._quotes[instrument.id] = Quotes(checked(instrument), now_ns)
-            self._quotes_of_feeds.append(own)
+                own[instrument.id] = self._states[instrument.id] = InstrumentState(checked(instrument), now_ns)
+            self._states_of_feeds.append(own)
         self._recorded: dict[str, PastTicks] = {}
 
     def remember(self, recorded: PastTicks) -> None:
@@ -94,7 +94,7 @@ class Market:
         """Load the history of the feeds, then run them until cancelled, also when all have ended."""
         self._load_history()
         async with asyncio.TaskGroup() as tasks:
-            for feed, own in zip(self._feeds, self._quotes_of_feeds, strict=True):
+            for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
                 tasks.create_task(self._supervisor(feed, own).run(), name=f"feed {type(feed).__name__}")
             tasks.create_task(self._watch(), name="market watch")
 
@@ -105,9 +105,9 @@ class Market:
         Raises:
             UnknownInstrumentError: no feed brings the topic's instrument.
         """
-        quotes = self._of(topic.instrument_id)
+        state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
-            quotes.want(topic.granularity)
+            state.want(topic.granularity)
 
     def unwant(self, topic: MarketTopic) -> None:
         """
@@ -116,13 +116,13 @@ class Market:
         Raises:
             UnknownInstrumentError: no feed brings the topic's instrument.
         """
-        quotes = self._of(topic.instrument_id)
+        state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
-            quotes.unwant(topic.granularity)
+            state.unwant(topic.granularity)
 
     def instruments(self) -> list[Instrument]:
         """Return all instruments, with `is_market_open` as it is now."""
-        return [shown(quotes) for quotes in self._quotes.values()]
+        return [shown(state) for state in self._states.values()]
 
     def instrument(self, instrument_id: str) -> Instrument:
         """
@@ -202,41 +202,41 @@ class Market:
             UnknownInstrumentError: no feed brings the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
-        quotes = self._of(request.instrument_id)
+        state = self._of(request.instrument_id)
         granularity = parse_granularity(str(request.granularity))
-        rows = quotes.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
+        rows = state.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
         # Where the minutes are the rows, they are those of the series, which a late tick changes.
-        return quotes.select_candles(rows.copy(), granularity)
+        return state.select_candles(rows.copy(), granularity)
 
-    def _of(self, instrument_id: str) -> Quotes:
-        quotes = self._quotes.get(instrument_id)
-        if quotes is None:
+    def _of(self, instrument_id: str) -> InstrumentState:
+        state = self._states.get(instrument_id)
+        if state is None:
             raise UnknownInstrumentError(instrument_id)
-        return quotes
+        return state
 
-    def _supervisor(self, feed: Feed, own: dict[str, Quotes]) -> Supervisor:
+    def _supervisor(self, feed: Feed, own: dict[str, InstrumentState]) -> Supervisor:
         def on_tick(tick: Tick) -> None:
             self._take(tick, own)
 
         def on_down() -> None:
-            for quotes in own.values():
-                quotes.is_open = False
+            for state in own.values():
+                state.is_open = False
 
         return Supervisor(feed, on_tick=on_tick, on_down=on_down, clock=self._clock)
 
-    def _take(self, tick: Tick, own: dict[str, Quotes]) -> None:
+    def _take(self, tick: Tick, own: dict[str, InstrumentState]) -> None:
         """Keep and publish a tick of the feed that announced the instruments `own`."""
         try:
             if type(tick) is not Tick:
                 raise FeedError(f"{tick!r} is not a pricewire Tick")
-            quotes = own.get(tick.instrument_id)
-            if quotes is None:
+            state = own.get(tick.instrument_id)
+            if state is None:
                 raise FeedError(f"tick of {tick.instrument_id!r}, which its feed has not announced")
-            tick, candles = quotes.take(tick, self._clock.now_ns())
+            tick, candles = state.take(tick, self._clock.now_ns())
         except FeedError as error:
             self._report(error)
             return
-        self._publish(quotes.topic, tick, "tick")
+        self._publish(state.topic, tick, "tick")
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
 
@@ -247,7 +247,7 @@ class Market:
             logger.warning("tick not used (%d so far): %s", self._refused, error)
 
     def _load_history(self) -> None:
-        for feed, own in zip(self._feeds, self._quotes_of_feeds, strict=True):
+        for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
             try:
                 for past in feed.history() if isinstance(feed, FeedWithHistory) else ():
                     if past.instrument_id not in own:
@@ -259,25 +259,25 @@ class Market:
                 # Prices to come are worth more than those that were: the feed runs all the same.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
         for instrument_id, recorded in self._recorded.items():
-            self._quotes[instrument_id].load(recorded)
+            self._states[instrument_id].load(recorded)
         self._recorded.clear()
 
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(WATCH_S)
             now_ns = self._clock.now_ns()
-            for instrument_id, quotes in self._quotes.items():
-                if quotes.pace.falls_silent(now_ns):
-                    logger.warning("no tick of %s for %.0f s", instrument_id, (now_ns - quotes.pace.newest_ns) / 1e9)
+            for instrument_id, state in self._states.items():
+                if state.pace.falls_silent(now_ns):
+                    logger.warning("no tick of %s for %.0f s", instrument_id, (now_ns - state.pace.newest_ns) / 1e9)
                     if self._on_stale is not None:
-                        self._on_stale(instrument_id, quotes.pace.newest_ns // 1_000_000)
+                        self._on_stale(instrument_id, state.pace.newest_ns // 1_000_000)
 
 
-def shown(quotes: Quotes) -> Instrument:
+def shown(state: InstrumentState) -> Instrument:
     """Return an instrument with `is_market_open` as it is now."""
-    if quotes.instrument.is_market_open == quotes.is_open:
-        return quotes.instrument
-    return msgspec.structs.replace(quotes.instrument, is_market_open=quotes.is_open)
+    if state.instrument.is_market_open == state.is_open:
+        return state.instrument
+    return msgspec.structs.replace(state.instrument, is_market_open=state.is_open)
 
 
 def checked(instrument: Instrument) -> Instrument:

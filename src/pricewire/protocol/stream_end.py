@@ -10,7 +10,7 @@ from pricewire.protocol.encoder import encode_event
 from pricewire.protocol.messages import error_body
 
 
-class Farewell(NamedTuple):
+class StreamEnd(NamedTuple):
     """
     The last bytes of a stream, before they are compressed and framed.
 
@@ -24,7 +24,7 @@ class Farewell(NamedTuple):
     bare: bytes
 
 
-def encode_error(code: str, message: str, *, retry: int | None = None) -> Farewell:
+def encode_error(code: str, message: str, *, retry: int | None = None) -> StreamEnd:
     """
     Encode why a stream ends.
 
@@ -35,4 +35,4 @@ def encode_error(code: str, message: str, *, retry: int | None = None) -> Farewe
     """
     named = encode_event(msgspec.json.encode(error_body(code, message)), event_type="error", retry=retry)
     # Readers take this line as it comes; with a blank line after it, those that only split at blank lines would take it for an event.
-    return Farewell(named, b"" if retry is None else b"retry: %d\n" % retry)
+    return StreamEnd(named, b"" if retry is None else b"retry: %d\n" % retry)

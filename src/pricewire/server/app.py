@@ -16,16 +16,16 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Scope
 
 from pricewire.market.feed import Feed
-from pricewire.server.auth.dependencies import VISITORS, refuse_token_in_address
+from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
-from pricewire.server.auth.service import Authority
+from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.server.request_rate import RequestRate
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
 from pricewire.server.routes.health import liveness, readiness
@@ -35,9 +35,9 @@ from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
-from pricewire.server.services import House, TradingSetup
-from pricewire.server.stream_opener import Entrance
-from pricewire.server.stream_query import provide_selection
+from pricewire.server.services import Services, TradingSetup
+from pricewire.server.stream_opener import StreamOpener
+from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.trading.desk import Desk
@@ -105,20 +105,20 @@ def create_app(
         FeedError: two feeds bring the same instrument.
     """
     names = accepted_names(host_names, origins)
-    prices = Prices(feeds, heartbeat=heartbeat)
+    publisher = Publisher(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
-    house = House(prices, trading, open_contracts=admission.limits.open_contracts_per_account)
-    metrics = Metrics(prices.hub, admission)
+    services = Services(publisher, trading, open_contracts=admission.limits.open_contracts_per_account)
+    metrics = Metrics(publisher.hub, admission)
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}
-        return {**refused, "dropped_slow": prices.hub.counters.streams_dropped}
+        return {**refused, "dropped_slow": publisher.hub.counters.streams_dropped}
 
     report = Report(losses)
 
     @contextlib.asynccontextmanager
-    async def run_house(app: Litestar) -> AsyncIterator[None]:
-        async with house.open():
+    async def run_services(app: Litestar) -> AsyncIterator[None]:
+        async with services.open():
             metrics.loop_delay.start()
             report.start()
             try:
@@ -127,17 +127,17 @@ def create_app(
                 metrics.loop_delay.stop()
                 report.stop()
 
-    async def provide_prices() -> Prices:
-        return prices
+    async def provide_publisher() -> Publisher:
+        return publisher
 
-    async def provide_authority() -> Authority | None:
-        return house.authority
+    async def provide_auth() -> AuthService | None:
+        return services.auth
 
     async def provide_desk() -> Desk | None:
-        return prices.desk
+        return publisher.desk
 
-    async def provide_entrance() -> Entrance:
-        return Entrance(prices, admission, house.authority)
+    async def provide_stream_opener() -> StreamOpener:
+        return StreamOpener(publisher, admission, services.auth)
 
     async def provide_admission() -> Admission:
         return admission
@@ -165,17 +165,17 @@ def create_app(
             *page_routes(demo_account=f"{DEMO}/{DEMO}" if trading is not None and trading.demo_account else ""),
         ],
         dependencies={
-            "prices": Provide(provide_prices),
+            "publisher": Provide(provide_publisher),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
-            "authority": Provide(provide_authority),
+            "auth": Provide(provide_auth),
             "desk": Provide(provide_desk),
-            "entrance": Provide(provide_entrance),
-            "selection": Provide(provide_selection),
-            **{name: Provide(provider) for name, provider in VISITORS.items()},
+            "stream_opener": Provide(provide_stream_opener),
+            "stream_query": Provide(provide_stream_query),
+            **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
         guards=[refuse_token_in_address],
-        lifespan=[run_house],
+        lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,
         # Whoever runs the application decides about logging.

@@ -159,7 +159,7 @@ def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
-def household(address: Address) -> Address | IPv6Network:
+def limit_key(address: Address) -> Address | IPv6Network:
     """
     Return what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as every line and every server gets that many.
 

@@ -9,20 +9,20 @@ from functools import lru_cache
 
 import msgspec
 
-from pricewire.hub.event import Event, Form
+from pricewire.hub.event import Event, Format
 from pricewire.protocol.messages import InstrumentPrice, TickBody
 from pricewire.protocol.topics import ClosedContractsTopic, OpenContractsTopic
 
 ContractListTopic = OpenContractsTopic | ClosedContractsTopic
 
 
-def data_form(event: Event, merged: int) -> bytes:
+def data_format(event: Event, merged: int) -> bytes:
     """Show a message as the endpoints of trading do."""
     return b'{"data":%b}' % event.json
 
 
 @dataclass(frozen=True)
-class ContractForm:
+class ContractFormat:
     """
     Shows one contract of a list of contracts, with the ticks of its life, which the list has not.
 
@@ -40,17 +40,17 @@ class ContractForm:
         return b'{"data":%b}' % msgspec.json.encode(self.choose(self.topic, self.contract_id))
 
 
-def ticks_form(event: Event, merged: int) -> bytes:
+def ticks_format(event: Event, merged: int) -> bytes:
     """Show a tick as the ticks endpoint does."""
     return b'{"data":{"ticks":[%b]}}' % event.json
 
 
-def candles_form(event: Event, merged: int) -> bytes:
+def candles_format(event: Event, merged: int) -> bytes:
     """Show a candle as the candles endpoint does."""
     return b'{"data":{"candles":[%b]}}' % event.json
 
 
-def instrument_price_form(event: Event, merged: int) -> bytes:
+def instrument_price_format(event: Event, merged: int) -> bytes:
     """Show a tick as `/sse?action=instrument_price` does."""
     tick = event.message
     if not isinstance(tick, TickBody):
@@ -60,7 +60,7 @@ def instrument_price_form(event: Event, merged: int) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def narrow_form(form: Form, members: frozenset[str]) -> Form:
+def narrow_format(form: Format, members: frozenset[str]) -> Format:
     """
     Return a form that shows only some members of the data, for readers to whom every byte counts.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.protocol.topics import is_quote
-from pricewire.server.client_address import Address, Network, client_address, household
+from pricewire.server.client_address import Address, Network, client_address, limit_key
 from pricewire.server.rates import AddressRates, LiveQuotes
 
 if sys.platform != "win32":
@@ -22,7 +22,7 @@ if sys.platform != "win32":
 MAX_RETRY_AFTER = 30.0
 """The longest that a refused stream is asked to wait, in seconds: a person who waits for prices closes the page after that."""
 
-PLACE_RETRY_AFTER = 5.0
+PERMIT_RETRY_AFTER = 5.0
 """How long to wait where a stream has to end first, in seconds. When one will, nobody knows."""
 
 QUOTE_COST = 20
@@ -172,7 +172,7 @@ class Tally:
 
 class Admission:
     """
-    Lets new streams in, and counts them until they give their place back.
+    Lets new streams in, and counts them until they give their permit back.
 
     Attributes:
         limits: what is let in.
@@ -209,7 +209,7 @@ class Admission:
         self._request_rates = AddressRates(self.limits.requests_per_second, requests)
         self._topic_rates = AddressRates(self.limits.topics_per_second, self.limits.topics_per_second * burst)
         self._history_rates = AddressRates(self.limits.history_rows_per_second, self.limits.history_rows_per_second * burst)
-        self._places: dict[str, Place] = {}
+        self._permits: dict[str, Permit] = {}
         self.quotes = LiveQuotes(self.limits.quotes_per_stream, self.limits.quotes_per_address, self.limits.quotes)
         self._bucket = TokenBucket(self.limits.new_streams_per_second, self.limits.new_streams_per_second * self.limits.burst_seconds)
 
@@ -218,7 +218,7 @@ class Admission:
         peer = scope.get("client")
         return client_address(peer[0] if peer else None, scope["headers"], self._trusted)
 
-    def admit(self, endpoint: str, client: Address | None, account: str | None = None) -> Place:
+    def admit(self, endpoint: str, client: Address | None, account: str | None = None) -> Permit:
         """
         Let a stream in.
 
@@ -228,21 +228,21 @@ class Admission:
             account: the account whose token it comes with; None where it comes with none.
 
         Returns:
-            its place, to be given back when it has ended.
+            its permit, to be given back when it has ended.
 
         Raises:
             StreamRefusedError: it would exceed a limit.
         """
         limits = self.limits
-        key = None if client is None else household(client)
+        key = None if client is None else limit_key(client)
         if key is not None and self._addresses[key] >= limits.streams_per_address:
             message = f"this address has {limits.streams_per_address} streams, its limit: close one, or have one stream carry more topics"
-            raise self._refused("address", message, PLACE_RETRY_AFTER)
+            raise self._refused("address", message, PERMIT_RETRY_AFTER)
         if account is not None and self._accounts[account] >= limits.streams_per_account:
             message = f"this account has {limits.streams_per_account} streams, its limit: close one, or have one stream carry more topics"
-            raise self._refused("account", message, PLACE_RETRY_AFTER)
+            raise self._refused("account", message, PERMIT_RETRY_AFTER)
         if self.open.total() >= limits.streams:
-            raise self._refused("process", f"the server has {limits.streams} streams, its limit", PLACE_RETRY_AFTER)
+            raise self._refused("process", f"the server has {limits.streams} streams, its limit", PERMIT_RETRY_AFTER)
         # Last, so that who is refused for another reason takes nobody's turn.
         if (wait := self._bucket.take(self._clock())) > 0:
             raise self._refused("rate", f"the server lets {limits.new_streams_per_second:g} new streams in per second, its limit", wait)
@@ -251,7 +251,7 @@ class Admission:
             self._addresses.add(key)
         if account is not None:
             self._accounts.add(account)
-        return Place(self, endpoint, key, account)
+        return Permit(self, endpoint, key, account)
 
     def ask(self, client: Address | None) -> None:
         """
@@ -277,7 +277,7 @@ class Admission:
             StreamRefusedError: it would exceed a limit.
         """
         if (refusal := self.quotes.refusal(None, (), quotes)) is not None:
-            raise self._refused(*refusal, PLACE_RETRY_AFTER)
+            raise self._refused(*refusal, PERMIT_RETRY_AFTER)
         cost = topics + QUOTE_COST * len(quotes) + (0 if carried is None else CHANGE_COST + carried)
         what = f"this address may ask for {self.limits.topics_per_second:g} topics per second, its limit: ask less often, or for fewer"
         self._charge(self._topic_rates, "topics", client, cost, what)
@@ -297,29 +297,29 @@ class Admission:
         what = f"this address may ask for {limit:g} rows of history per second, its limit: ask less often, or for fewer"
         self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
 
-    def place(self, stream_id: str) -> Place | None:
+    def permit(self, stream_id: str) -> Permit | None:
         """Return the place of an open stream; None where there is none."""
-        return self._places.get(stream_id)
+        return self._permits.get(stream_id)
 
     def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
         """
-        Count a stream's distinct quotes; its `Place` calls this.
+        Count a stream's distinct quotes; its `Permit` calls this.
 
         Raises:
             StreamRefusedError: it would exceed a limit.
         """
         if (refusal := self.quotes.refusal(key, old, new)) is not None:
-            raise self._refused(*refusal, PLACE_RETRY_AFTER)
+            raise self._refused(*refusal, PERMIT_RETRY_AFTER)
         self.quotes.change(key, old, new)
 
-    def name(self, stream_id: str, place: Place) -> None:
+    def name(self, stream_id: str, permit: Permit) -> None:
         """Have a stream's place found by its id; the place calls this."""
-        self._places[stream_id] = place
+        self._permits[stream_id] = permit
 
     def leave(self, endpoint: str, key: Hashable, account: str | None, stream_id: str | None) -> None:
-        """Count a stream as ended; its `Place` calls this."""
+        """Count a stream as ended; its `Permit` calls this."""
         if stream_id is not None:
-            del self._places[stream_id]
+            del self._permits[stream_id]
         self.open[endpoint] -= 1
         if key is not None:
             self._addresses.remove(key)
@@ -327,7 +327,7 @@ class Admission:
             self._accounts.remove(account)
 
     def _charge(self, rates: AddressRates, reason: str, client: Address | None, cost: float, message: str) -> None:
-        if client is not None and (wait := rates.take(household(client), cost, self._clock())) > 0:
+        if client is not None and (wait := rates.take(limit_key(client), cost, self._clock())) > 0:
             raise self._refused(reason, message, wait)
 
     def _refused(self, reason: str, message: str, wait: float) -> StreamRefusedError:
@@ -336,7 +336,7 @@ class Admission:
         return StreamRefusedError(reason, message, 1 + int(wait + self._jitter() * max(2.0, wait / 2)))
 
 
-class Place:
+class Permit:
     """
     The place of one stream among those that are let in.
 
@@ -377,7 +377,7 @@ class Place:
             self._admission.carry(self._key, self._quotes, quotes)
             self._quotes = quotes
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Permit:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -26,10 +26,10 @@ LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
 LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; of the others as `Prices` is told."""
+"""How far the logs of topics reach back, by their kinds; of the others as `Publisher` is told."""
 
 
-class Prices:
+class Publisher:
     """
     The market and the hub that carries it.
 

@@ -1,4 +1,4 @@
-"""The house: the market, the hub that carries it, and the trading behind them, opened and closed together."""
+"""The services: the market, the hub that carries it, and the trading behind them, opened and closed together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pricewire.errors import AccountError
 from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
-from pricewire.server.auth.service import Authority
+from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import TokenRules
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
@@ -54,23 +54,23 @@ class TradingSetup:
     keep_ticks_s: float = KEEP_S
 
 
-class House:
+class Services:
     """
     The market, and trading where it is set up.
 
     Attributes:
-        prices: the market and the hub.
-        authority: who knows accounts and tokens; None without trading, and before `open`.
+        publisher: the market and the hub.
+        auth: who knows accounts and tokens; None without trading, and before `open`.
 
     Args:
-        prices: see above.
-        setup: what trading needs; None for a house without.
+        publisher: see above.
+        setup: what trading needs; None for a server without.
         open_contracts: how many an account may have at once.
     """
 
-    def __init__(self, prices: Prices, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
-        self.prices = prices
-        self.authority: Authority | None = None
+    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
+        self.publisher = publisher
+        self.auth: AuthService | None = None
         self._setup = setup
         self._open_contracts = open_contracts
 
@@ -85,11 +85,11 @@ class House:
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
                 await stack.enter_async_context(self._trade(self._setup))
-            await stack.enter_async_context(running(self.prices.market.run()))
+            await stack.enter_async_context(running(self.publisher.market.run()))
             try:
                 yield
             finally:
-                self.prices.hub.close()
+                self.publisher.hub.close()
 
     @contextlib.asynccontextmanager
     async def _trade(self, setup: TradingSetup) -> AsyncIterator[None]:
@@ -100,27 +100,27 @@ class House:
                 await add_demo_account(Accounts(database))
             else:
                 await close_demo_account(Accounts(database))
-            self.authority = Authority(database, setup.keys, setup.rules, self.prices.hub, demo_account=setup.demo_account)
-            stack.push_async_callback(self.authority.aclose)
-            await self.authority.load()
-            await stack.enter_async_context(running(self.authority.run()))
+            self.auth = AuthService(database, setup.keys, setup.rules, self.publisher.hub, demo_account=setup.demo_account)
+            stack.push_async_callback(self.auth.aclose)
+            await self.auth.load()
+            await stack.enter_async_context(running(self.auth.run()))
             ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
             ledger = Ledger(database, ticks)
             desk = Desk(
-                self.prices.market,
+                self.publisher.market,
                 ledger,
-                self.authority.accounts,
-                self.prices.hub.publish,
+                self.auth.accounts,
+                self.publisher.hub.publish,
                 products=setup.products,
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
             await desk.restore(await recover(ledger, ticks, now_ms), ticks)
-            for instrument in self.prices.market.instruments():
-                self.prices.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
+            for instrument in self.publisher.market.instruments():
+                self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
             await stack.enter_async_context(running(ticks.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.prices.desk, self.prices.recorder = desk, ticks
+            self.publisher.desk, self.publisher.recorder = desk, ticks
             yield
 
 
@@ -156,6 +156,6 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def report(task: asyncio.Task[None]) -> None:
-    """Log that something has ended which the house cannot be without."""
+    """Log that something has ended which the server cannot be without."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s has failed; start the server again", task.get_coro(), exc_info=error)

@@ -5,33 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from pricewire.hub.event import Form
+from pricewire.hub.event import Format
 from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
-from pricewire.server.auth.dependencies import AnyRequest, Visitor, confirm, require_topics, unauthorized
-from pricewire.server.auth.service import Authority
+from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
+from pricewire.server.auth.service import AuthService
 from pricewire.server.http_errors import InvalidParametersError
 from pricewire.server.limits import Admission
 from pricewire.server.logs import logged
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.server.transport.event_stream import EventStream
 
 
-class Entrance:
+class StreamOpener:
     """
     Opens streams.
 
     Args:
-        prices: where topics are, and the hub that carries them.
+        publisher: where topics are, and the hub that carries them.
         admission: who counts streams.
-        authority: who knows tokens; None where there are none.
+        auth: who knows tokens; None where there are none.
     """
 
-    def __init__(self, prices: Prices, admission: Admission, authority: Authority | None) -> None:
-        self._prices = prices
+    def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None) -> None:
+        self._publisher = publisher
         self._admission = admission
-        self._authority = authority
+        self._auth = auth
 
-    async def check(self, topics: Sequence[Topic], visitor: Visitor) -> list[str]:
+    async def check(self, topics: Sequence[Topic], caller: Caller) -> list[str]:
         """
         Return the topics' names in canonical form, or refuse the request before its stream starts.
 
@@ -40,12 +40,12 @@ class Entrance:
             InvalidProposalError: one asks for a contract that is not offered.
             UnknownInstrumentError: no feed brings the instrument of one.
             MarketClosedError: the instrument of one has no price yet.
-            UnauthorizedError: one is an account's, and the visitor shows no token.
-            ForbiddenError: one is another account's, or the visitor's token is not for reading.
+            UnauthorizedError: one is an account's, and the caller shows no token.
+            ForbiddenError: one is another account's, or the caller's token is not for reading.
         """
         self.count(topics)
-        if self._authority is not None:
-            require_topics(topics, visitor.token)
+        if self._auth is not None:
+            require_topics(topics, caller.token)
         return [await self._check(topic) for topic in topics]
 
     def count(self, topics: Collection[object]) -> None:
@@ -82,17 +82,17 @@ class Entrance:
         Raises:
             StreamRefusedError: it would exceed a limit of quotes.
         """
-        place = self._admission.place(stream_id)
-        if place is not None:
-            place.carry(topics)
+        permit = self._admission.permit(stream_id)
+        if permit is not None:
+            permit.carry(topics)
 
     async def open(
         self,
         endpoint: str,
         request: AnyRequest,
-        visitor: Visitor,
+        caller: Caller,
         topics: Sequence[Topic],
-        form: Form,
+        form: Format,
         *,
         interval_ms: int = 0,
         control: bool = False,
@@ -104,7 +104,7 @@ class Entrance:
         Args:
             endpoint: what the stream is counted as.
             request: the request for it.
-            visitor: who makes it; the stream ends with its token, where it showed one.
+            caller: who makes it; the stream ends with its token, where it showed one.
             topics: what to stream.
             form: how events are shown.
             interval_ms: at most one update per topic in so many milliseconds.
@@ -113,35 +113,35 @@ class Entrance:
 
         Raises:
             StreamRefusedError: it would exceed a limit.
-            UnauthorizedError: the visitor's token has expired, if only within the difference of clocks that other requests are granted, or
+            UnauthorizedError: the caller's token has expired, if only within the difference of clocks that other requests are granted, or
                 has ended meanwhile.
         """
         self.charge(request, topics)
-        if visitor.token is not None and visitor.token.expires_at <= time.time():
+        if caller.token is not None and caller.token.expires_at <= time.time():
             # It would end at once, and its reader come back at once, for as long as clocks may differ.
             raise unauthorized("the token has expired", is_invalid=True)
-        names = await self.check(topics, visitor)
-        with self._admission.admit(endpoint, self._admission.client(request.scope), visitor.account) as place:
-            place.carry(names)
-            stream = EventStream(self._prices.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
-            place.name(stream.stream_id)
-            stream.on_close = place.give_back
-            if visitor.token is not None and self._authority is not None:
-                confirm(self._authority, visitor.token)
-                lives = self._authority.lives
-                lives.begin(stream.stream_id, visitor.token)
+        names = await self.check(topics, caller)
+        with self._admission.admit(endpoint, self._admission.client(request.scope), caller.account) as permit:
+            permit.carry(names)
+            stream = EventStream(self._publisher.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
+            permit.name(stream.stream_id)
+            stream.on_close = permit.give_back
+            if caller.token is not None and self._auth is not None:
+                confirm(self._auth, caller.token)
+                token_watch = self._auth.token_watch
+                token_watch.begin(stream.stream_id, caller.token)
 
                 def close() -> None:
-                    lives.forget(stream.stream_id)
-                    place.give_back()
+                    token_watch.forget(stream.stream_id)
+                    permit.give_back()
 
                 stream.on_close = close
             return logged(stream, endpoint=endpoint, topics=len(names))
 
     async def _check(self, topic: Topic) -> str:
         if isinstance(topic, TicksTopic | CandlesTopic):
-            return self._prices.check(topic)
-        desk = self._prices.desk
+            return self._publisher.check(topic)
+        desk = self._publisher.desk
         if desk is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
         return str(await desk.prepare(topic))

@@ -9,7 +9,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from pricewire.errors import quoted
-from pricewire.hub.event import Form, envelope, plain
+from pricewire.hub.event import Format, envelope, plain
 from pricewire.protocol.messages import CandleBody, TickBody
 from pricewire.protocol.topics import (
     BalanceTopic,
@@ -24,7 +24,7 @@ from pricewire.protocol.topics import (
     parse_topic,
 )
 from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody, ContractBody, ContractPrice, ContractsBody, ProposalBody
-from pricewire.server.formats import instrument_price_form, narrow_form
+from pricewire.server.formats import instrument_price_format, narrow_format
 from pricewire.server.http_errors import InvalidParametersError
 from pricewire.trading.contract_price import parse_duration
 
@@ -50,7 +50,7 @@ BODIES: dict[type[Topic], type[msgspec.Struct]] = {
 """What the events of each kind of topic hold."""
 
 
-class Selection:
+class StreamQuery:
     """
     What a stream is to carry.
 
@@ -63,14 +63,14 @@ class Selection:
 
     __slots__ = ("control", "form", "interval_ms", "topics")
 
-    def __init__(self, topics: Sequence[Topic], form: Form, *, control: bool, interval_ms: int) -> None:
+    def __init__(self, topics: Sequence[Topic], form: Format, *, control: bool, interval_ms: int) -> None:
         self.topics = topics
         self.form = form
         self.control = control
         self.interval_ms = interval_ms
 
 
-async def provide_selection(
+async def provide_stream_query(
     action: Annotated[str | None, QueryParameter(description="`instrument_price` or `contract_price`; or give topics.")] = None,
     topic: Annotated[list[str] | None, QueryParameter(description="`ticks:R_100`, for instance; may be repeated.")] = None,
     instrument_id: Annotated[list[str] | None, QueryParameter(description="With `instrument_price`: whose; may be repeated.")] = None,
@@ -82,13 +82,13 @@ async def provide_selection(
     strike: Annotated[str | None, QueryParameter(description="With `contract_price`: a price, or an offset with its sign.")] = None,
     interval_ms: IntervalMs = 0,
     fields: Fields = None,
-) -> Selection:
+) -> StreamQuery:
     """Return what the parameters ask for."""
     if action is None:
         if not topic:
             raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
         topics = [parse_topic(with_sign(each)) for each in topic]
-        return Selection(topics, narrowed(envelope, fields, topics), control=True, interval_ms=interval_ms)
+        return StreamQuery(topics, narrowed(envelope, fields, topics), control=True, interval_ms=interval_ms)
     if topic:
         raise InvalidParametersError("action and topic exclude each other")
     if fields is not None:
@@ -96,7 +96,7 @@ async def provide_selection(
     if action == "instrument_price":
         if not instrument_id:
             raise InvalidParametersError("action=instrument_price needs instrument_id=…")
-        return Selection([TicksTopic(each) for each in instrument_id], instrument_price_form, control=False, interval_ms=interval_ms)
+        return StreamQuery([TicksTopic(each) for each in instrument_id], instrument_price_format, control=False, interval_ms=interval_ms)
     if action != "contract_price":
         raise InvalidParametersError(f"action {quoted(action)} is neither instrument_price nor contract_price")
     asked = {"duration": duration, "instrument": instrument, "trade_type": trade_type, "currency": currency, "payout": payout}
@@ -106,7 +106,7 @@ async def provide_selection(
     number, unit = parse_duration(duration)
     text = f"contract_price:{trade_type}:{instrument}:{number}:{unit}:{currency}:{payout}"
     price = parse_topic(text if strike is None else f"{text}:{with_sign(strike)}")
-    return Selection([price], plain, control=False, interval_ms=interval_ms)
+    return StreamQuery([price], plain, control=False, interval_ms=interval_ms)
 
 
 def with_sign(text: str) -> str:
@@ -114,7 +114,7 @@ def with_sign(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def narrowed(form: Form, fields: str | None, topics: Sequence[Topic]) -> Form:
+def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Format:
     """
     Return the form that shows only some members of the data.
 
@@ -133,4 +133,4 @@ def narrowed(form: Form, fields: str | None, topics: Sequence[Topic]) -> Form:
     strangers = sorted(chosen - known)
     if strangers:
         raise InvalidParametersError(f"fields: {', '.join(map(quoted, strangers))} is none of {', '.join(sorted(known))}")
-    return narrow_form(form, chosen)
+    return narrow_format(form, chosen)

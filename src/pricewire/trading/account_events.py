@@ -18,9 +18,9 @@ from pricewire.protocol.trading_messages import (
     Pagination,
 )
 from pricewire.store.ledger import ClosedPage
-from pricewire.trading.account_state import Held, Holder
+from pricewire.trading.account_state import AccountState, OpenPosition
 from pricewire.trading.contracts import Contract
-from pricewire.trading.instrument_books import Books
+from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.messages import UpdateTemplate, contract_body
 from pricewire.trading.money import from_units, to_text
 
@@ -44,10 +44,10 @@ class Publish(Protocol):
         """
 
 
-class Announcer:
+class AccountEvents:
     """Publishes what is durable; the caller sees to that, and to the order."""
 
-    def __init__(self, publish: Publish, books: Books, clock: Clock) -> None:
+    def __init__(self, publish: Publish, books: InstrumentBooks, clock: Clock) -> None:
         """
         Prepare to publish.
 
@@ -60,46 +60,46 @@ class Announcer:
         self._books = books
         self._clock = clock
 
-    def opened(self, held: Held, contract: Contract) -> None:
+    def opened(self, position: OpenPosition, contract: Contract) -> None:
         """Tell of a purchase."""
-        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, held.bid), event="contract_opened")
+        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, position.bid), event="contract_opened")
 
-    def updated(self, held: Held, contract: Contract, newest: bytes) -> None:
+    def updated(self, position: OpenPosition, contract: Contract, newest: bytes) -> None:
         """
         Tell what an open contract is worth.
 
         Args:
-            held: the contract's worth, and its holder.
+            position: the contract's worth, and its account.
             contract: the contract as it is now.
             newest: the newest tick as JSON, or nothing.
         """
-        self._publish(held.topic, self._message(held, contract, newest), key=contract.contract_id, event="contract_updated")
+        self._publish(position.topic, self._message(position, contract, newest), key=contract.contract_id, event="contract_updated")
 
     def closed(self, contract: Contract) -> None:
         """Tell of a sale, a settlement or a refund."""
         event = "contract_sold" if contract.status == "sold" else "contract_settled"
         self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, 0), event=event, ends=contract.contract_id)
 
-    def balance(self, holder: Holder) -> None:
+    def balance(self, account: AccountState) -> None:
         """Tell what an account has."""
-        topic = str(BalanceTopic(holder.account_uuid))
-        self._publish(topic, self.balance_body(holder), key=topic, event="balance")
+        topic = str(BalanceTopic(account.account_uuid))
+        self._publish(topic, self.balance_body(account), key=topic, event="balance")
 
-    def open_list(self, holder: Holder) -> None:
+    def open_list(self, account: AccountState) -> None:
         """Tell all open contracts of an account at once, each with no more than its newest tick."""
-        topic = str(OpenContractsTopic(holder.account_uuid))
+        topic = str(OpenContractsTopic(account.account_uuid))
         messages = []
-        for contract_id, held in holder.open.items():
-            contract = held.book.positions.contracts.get(contract_id)
+        for contract_id, position in account.open.items():
+            contract = position.book.positions.contracts.get(contract_id)
             # One that has just ended is neither open nor closed until its settlement is durable.
             if contract is not None:
-                newest = b"" if contract.entry_tick_time is None else held.book.newest_point()
-                messages.append(bytes(self._message(held, contract, newest)))
+                newest = b"" if contract.entry_tick_time is None else position.book.newest_point()
+                messages.append(bytes(self._message(position, contract, newest)))
         self._publish(topic, msgspec.Raw(b'{"contracts":[%b]}' % b",".join(messages)), key=topic, event="contracts")
 
-    def closed_list(self, holder: Holder, page: ClosedPage) -> None:
+    def closed_list(self, account: AccountState, page: ClosedPage) -> None:
         """Tell the newest closed contracts of an account at once, without the ticks of their lives."""
-        topic = str(ClosedContractsTopic(holder.account_uuid))
+        topic = str(ClosedContractsTopic(account.account_uuid))
         self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT, with_ticks=False), key=topic, event="contracts")
 
     def body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
@@ -115,20 +115,20 @@ class Announcer:
         ticks = self._books.life(contract) if with_ticks else ()
         return contract_body(contract, name, from_units(bid, contract.currency), ticks)
 
-    def balance_body(self, holder: Holder) -> BalanceBody[Amount]:
+    def balance_body(self, account: AccountState) -> BalanceBody[Amount]:
         """Return what an account has, as the wire has it."""
         now_ms = self._clock.now_ns() // 1_000_000
-        return BalanceBody(to_text(holder.balance), holder.currency, now_ms, to_text(holder.change))
+        return BalanceBody(to_text(account.balance), account.currency, now_ms, to_text(account.change))
 
-    def open_body(self, holder: Holder, contract_ids: Iterable[str] | None = None) -> ContractsBody[Amount]:
+    def open_body(self, account: AccountState, contract_ids: Iterable[str] | None = None) -> ContractsBody[Amount]:
         """Return open contracts of an account, as the wire has them, with the ticks of their lives; by default all."""
         bodies = []
-        for contract_id in list(holder.open) if contract_ids is None else contract_ids:
-            held = holder.open[contract_id]
-            contract = held.book.positions.contracts.get(contract_id)
+        for contract_id in list(account.open) if contract_ids is None else contract_ids:
+            position = account.open[contract_id]
+            contract = position.book.positions.contracts.get(contract_id)
             # One that has just ended is neither open nor closed until its settlement is durable.
             if contract is not None:
-                bodies.append(self.body(contract, held.bid))
+                bodies.append(self.body(contract, position.bid))
         return ContractsBody(bodies)
 
     def closed_body(self, page: ClosedPage, number: int, limit: int, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
@@ -146,9 +146,9 @@ class Announcer:
         return ClosedContractsBody(bodies, Pagination(number, limit, page.total_items, pages))
 
     @staticmethod
-    def _message(held: Held, contract: Contract, newest: bytes) -> msgspec.Raw:
+    def _message(position: OpenPosition, contract: Contract, newest: bytes) -> msgspec.Raw:
         """Return an open contract as the wire has it, encoded, with its newest tick alone."""
-        template = held.template
+        template = position.template
         if template is None or template.contract is not contract:
-            template = held.template = UpdateTemplate(contract, held.book.instrument.display_name)
-        return template.message(held.bid, newest)
+            template = position.template = UpdateTemplate(contract, position.book.instrument.display_name)
+        return template.message(position.bid, newest)

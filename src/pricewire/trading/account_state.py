@@ -9,11 +9,11 @@ from pricewire.errors import AccountError
 from pricewire.protocol.topics import ContractsTopic
 from pricewire.store.accounts import Accounts
 from pricewire.store.ledger import ClosedPage
-from pricewire.trading.book import Book
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.messages import UpdateTemplate
 
 
-class Holder:
+class AccountState:
     """
     An account and its open contracts.
 
@@ -45,17 +45,17 @@ class Holder:
         self.balance = balance
         self.change = balance * 0
         self.lock = asyncio.Lock()
-        self.open: dict[str, Held] = {}
+        self.open: dict[str, OpenPosition] = {}
         self.is_heard = self.is_listed = False
         self.closed: ClosedPage | None = None
 
 
-class Held:
+class OpenPosition:
     """
     An open contract of an account.
 
     Attributes:
-        holder: the account.
+        account: the account.
         book: where the contract itself is.
         topic: of the account's contracts.
         bid: what it was last worth, in the currency's smallest unit.
@@ -63,18 +63,18 @@ class Held:
         is_waiting: whether something has happened to it that is not durable yet, and must not be told before.
     """
 
-    __slots__ = ("bid", "book", "holder", "is_waiting", "template", "topic")
+    __slots__ = ("account", "bid", "book", "is_waiting", "template", "topic")
 
-    def __init__(self, holder: Holder, book: Book, bid: int) -> None:
-        self.holder = holder
+    def __init__(self, account: AccountState, book: InstrumentBook, bid: int) -> None:
+        self.account = account
         self.book = book
-        self.topic = str(ContractsTopic(holder.account_uuid))
+        self.topic = str(ContractsTopic(account.account_uuid))
         self.bid = bid
         self.template: UpdateTemplate | None = None
         self.is_waiting = False
 
 
-class Holders:
+class AccountStates:
     """The accounts that have been asked for, each read from the database once: from then on the desk knows what changes."""
 
     def __init__(self, accounts: Accounts) -> None:
@@ -85,17 +85,17 @@ class Holders:
             accounts: in the database.
         """
         self._accounts = accounts
-        self._holders: dict[str, Holder] = {}
+        self._states: dict[str, AccountState] = {}
 
-    def __getitem__(self, account_uuid: str) -> Holder:
+    def __getitem__(self, account_uuid: str) -> AccountState:
         """Return an account that has been asked for before."""
-        return self._holders[account_uuid]
+        return self._states[account_uuid]
 
-    def get(self, account_uuid: str) -> Holder | None:
+    def get(self, account_uuid: str) -> AccountState | None:
         """Return an account that has been asked for before, or None."""
-        return self._holders.get(account_uuid)
+        return self._states.get(account_uuid)
 
-    async def find(self, account_uuid: str) -> Holder:
+    async def find(self, account_uuid: str) -> AccountState:
         """
         Return an account.
 
@@ -103,11 +103,11 @@ class Holders:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        holder = self._holders.get(account_uuid)
-        if holder is not None:
-            return holder
-        account = await self._accounts.find_uuid(account_uuid)
-        if account is None:
+        account = self._states.get(account_uuid)
+        if account is not None:
+            return account
+        row = await self._accounts.find_uuid(account_uuid)
+        if row is None:
             raise AccountError(f"there is no account {account_uuid!r}")
         # Another request may have been quicker, and have changed the balance since.
-        return self._holders.setdefault(account_uuid, Holder(account_uuid, account.currency, account.balance))
+        return self._states.setdefault(account_uuid, AccountState(account_uuid, row.currency, row.balance))

@@ -22,7 +22,7 @@ from pricewire.trading.volatility import Volatility
 QuoteBody = ProposalBody[Amount] | ContractPrice[Amount]
 
 
-class Book:
+class InstrumentBook:
     """
     One instrument's quotes and contracts.
 

@@ -33,12 +33,12 @@ from pricewire.protocol.trading_messages import (
 from pricewire.store.accounts import Accounts
 from pricewire.store.ledger import ClosedPage, Ledger, Purchase
 from pricewire.store.ticks import RecordedTicks
-from pricewire.trading.account_events import CLOSED_LIMIT, Announcer, Publish
-from pricewire.trading.account_state import Held, Holder, Holders
-from pricewire.trading.book import Book
+from pricewire.trading.account_events import CLOSED_LIMIT, AccountEvents, Publish
+from pricewire.trading.account_state import AccountState, AccountStates, OpenPosition
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contract_price import PayoutOffer, make_payout_offer
 from pricewire.trading.contracts import Contract, sell
-from pricewire.trading.instrument_books import PAST_TICKS, Books
+from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.messages import first_bid, purchased, sold
 from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_units
 from pricewire.trading.offers import Offer, make_offer, requested
@@ -107,14 +107,14 @@ class Desk:
         self._ledger = ledger
         self._open_contracts = open_contracts
         self._clock = clock or SystemClock()
-        self._books = Books(market, self._clock)
-        self._holders = Holders(accounts)
-        self._announcer = Announcer(publish, self._books, self._clock)
+        self._books = InstrumentBooks(market, self._clock)
+        self._states = AccountStates(accounts)
+        self._account_events = AccountEvents(publish, self._books, self._clock)
         self._quoting = Quoting(publish)
-        self._held: dict[str, Held] = {}
-        self._heard: set[Holder] = set()
-        self._listed: set[Holder] = set()
-        self._settlement = Settlement(ledger, self._holders, self._held, self._announcer, self._clock)
+        self._positions: dict[str, OpenPosition] = {}
+        self._heard: set[AccountState] = set()
+        self._listed: set[AccountState] = set()
+        self._settlement = Settlement(ledger, self._states, self._positions, self._account_events, self._clock)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def restore(self, recovered: Iterable[Recovered], ticks: RecordedTicks) -> None:
@@ -136,9 +136,9 @@ class Desk:
                     # Ticks that come again are late ones.
                     book.remember(tick)
                     book.positions.newest = tick
-            holder = await self._holders.find(contract.account_uuid)
+            account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
-            self._hold(holder, book, contract)
+            self._hold(account, book, contract)
 
     async def run(self) -> None:
         """Settle what has ended, until it is cancelled."""
@@ -173,9 +173,9 @@ class Desk:
         """
         if isinstance(topic, QuoteTopic):
             return self._offer(topic)[1].topic
-        holder = await self._holders.find(topic.account_uuid)
-        if isinstance(topic, ClosedContractsTopic) and holder.closed is None:
-            holder.closed = await self._ledger.closed_contracts(topic.account_uuid, 1, CLOSED_LIMIT)
+        account = await self._states.find(topic.account_uuid)
+        if isinstance(topic, ClosedContractsTopic) and account.closed is None:
+            account.closed = await self._ledger.closed_contracts(topic.account_uuid, 1, CLOSED_LIMIT)
         return topic
 
     def first_stream(self, topic: QuoteTopic | AccountTopic) -> None:
@@ -183,42 +183,42 @@ class Desk:
         if isinstance(topic, QuoteTopic):
             self._quote(topic)
             return
-        holder = self._holders[topic.account_uuid]
+        account = self._states[topic.account_uuid]
         match topic:
             case ContractsTopic():
-                holder.is_heard = True
-                self._listen(holder)
-                for contract_id, held in list(holder.open.items()):
-                    contract = held.book.positions.contracts.get(contract_id)
-                    if contract is not None and not held.is_waiting:
-                        self._announcer.updated(held, contract, held.book.newest_point())
+                account.is_heard = True
+                self._listen(account)
+                for contract_id, position in list(account.open.items()):
+                    contract = position.book.positions.contracts.get(contract_id)
+                    if contract is not None and not position.is_waiting:
+                        self._account_events.updated(position, contract, position.book.newest_point())
             case OpenContractsTopic():
-                holder.is_listed = True
-                self._listen(holder)
-                self._announcer.open_list(holder)
+                account.is_listed = True
+                self._listen(account)
+                self._account_events.open_list(account)
             case ClosedContractsTopic():
-                if holder.closed is not None:
-                    self._announcer.closed_list(holder, holder.closed)
+                if account.closed is not None:
+                    self._account_events.closed_list(account, account.closed)
             case BalanceTopic():
-                self._announcer.balance(holder)
+                self._account_events.balance(account)
 
     def last_stream(self, topic: QuoteTopic | AccountTopic) -> None:
         """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
         if isinstance(topic, QuoteTopic):
             self._books.find(topic.instrument_id).remove_quote(str(topic))
             return
-        holder = self._holders[topic.account_uuid]
+        account = self._states[topic.account_uuid]
         match topic:
             case ContractsTopic():
-                holder.is_heard = False
+                account.is_heard = False
             case OpenContractsTopic():
-                holder.is_listed = False
+                account.is_listed = False
             case ClosedContractsTopic():
-                holder.closed = None
+                account.closed = None
             case BalanceTopic():
                 pass
-        if not (holder.is_heard or holder.is_listed):
-            self._heard.discard(holder)
+        if not (account.is_heard or account.is_listed):
+            self._heard.discard(account)
 
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
         """
@@ -270,9 +270,9 @@ class Desk:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        holder = await self._holders.find(account_uuid)
-        self._price(holder)
-        return self._announcer.open_body(holder)
+        account = await self._states.find(account_uuid)
+        self._price(account)
+        return self._account_events.open_body(account)
 
     async def closed_contracts(self, account_uuid: str, page: int = 1, limit: int = CLOSED_LIMIT) -> ClosedContractsBody[Amount]:
         """
@@ -286,7 +286,7 @@ class Desk:
         Raises:
             DatabaseError: the database does not answer.
         """
-        return self._announcer.closed_body(await self._ledger.closed_contracts(account_uuid, page, limit), page, limit)
+        return self._account_events.closed_body(await self._ledger.closed_contracts(account_uuid, page, limit), page, limit)
 
     async def balance(self, account_uuid: str) -> BalanceBody[Amount]:
         """
@@ -296,7 +296,7 @@ class Desk:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        return self._announcer.balance_body(await self._holders.find(account_uuid))
+        return self._account_events.balance_body(await self._states.find(account_uuid))
 
     def chosen_contract(
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
@@ -308,12 +308,12 @@ class Desk:
             topic: of an account that has been prepared.
             contract_id: which contract; the list is empty where it has none.
         """
-        holder = self._holders[topic.account_uuid]
+        account = self._states[topic.account_uuid]
         if isinstance(topic, OpenContractsTopic):
-            return self._announcer.open_body(holder, [contract_id] if contract_id in holder.open else [])
-        known = holder.closed.contracts if holder.closed is not None else []
+            return self._account_events.open_body(account, [contract_id] if contract_id in account.open else [])
+        known = account.closed.contracts if account.closed is not None else []
         contracts = [contract for contract in known if contract.contract_id == contract_id]
-        return self._announcer.closed_body(ClosedPage(contracts, len(contracts)), 1, CLOSED_LIMIT)
+        return self._account_events.closed_body(ClosedPage(contracts, len(contracts)), 1, CLOSED_LIMIT)
 
     async def check_contract(self, account_uuid: str, contract_id: str) -> None:
         """
@@ -331,11 +331,11 @@ class Desk:
         if first is not None:
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
         topic, variant = requested(request, self.products)
-        holder = await self._holders.find(account_uuid)
-        async with holder.lock:
-            if self._open_contracts is not None and len(holder.open) >= self._open_contracts:
+        account = await self._states.find(account_uuid)
+        async with account.lock:
+            if self._open_contracts is not None and len(account.open) >= self._open_contracts:
                 raise TooManyContractsError(self._open_contracts)
-            book, offer = self._offer(topic, holder.currency)
+            book, offer = self._offer(topic, account.currency)
             tick, volatility = self._books.tradable(book)
             priced = book.price(offer)
             if priced is None or not isinstance(offer, Offer):
@@ -362,30 +362,30 @@ class Desk:
             if bought.is_repeated:
                 self._settlement.forget(book, contract.contract_id)
             else:
-                self._opened(holder, book, contract, bought.balance)
+                self._opened(account, book, contract, bought.balance)
             return purchased(key, bought.contract, book.instrument.display_name)
 
-    def _opened(self, holder: Holder, book: Book, contract: Contract, balance: Any) -> None:
+    def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Any) -> None:
         """Publish a purchase."""
-        held = self._hold(holder, book, contract)
-        self._announcer.opened(held, contract)
-        if holder.is_heard:
+        position = self._hold(account, book, contract)
+        self._account_events.opened(position, contract)
+        if account.is_heard:
             # The value of its key, for who begins to listen before the next tick.
-            self._announcer.updated(held, contract, b"")
-        holder.change, holder.balance = balance - holder.balance, balance
-        self._announcer.balance(holder)
-        if holder.is_listed:
-            self._announcer.open_list(holder)
+            self._account_events.updated(position, contract, b"")
+        account.change, account.balance = balance - account.balance, balance
+        self._account_events.balance(account)
+        if account.is_listed:
+            self._account_events.open_list(account)
 
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
-        holder = await self._holders.find(account_uuid)
-        async with holder.lock:
-            held = holder.open.get(contract_id)
-            contract = None if held is None else held.book.positions.contracts.get(contract_id)
-            if held is None or contract is None:
+        account = await self._states.find(account_uuid)
+        async with account.lock:
+            position = account.open.get(contract_id)
+            contract = None if position is None else position.book.positions.contracts.get(contract_id)
+            if position is None or contract is None:
                 known = await self._ledger.find(contract_id, account_uuid)
                 raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
-            book = held.book
+            book = position.book
             tick, _ = self._books.tradable(book)
             if contract.entry_tick_time is None:
                 raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
@@ -397,12 +397,12 @@ class Desk:
             await self._settlement.closed(closed)
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
 
-    def _hold(self, holder: Holder, book: Book, contract: Contract) -> Held:
-        held = Held(holder, book, to_units(first_bid(contract), contract.currency))
-        self._held[contract.contract_id] = holder.open[contract.contract_id] = held
-        return held
+    def _hold(self, account: AccountState, book: InstrumentBook, contract: Contract) -> OpenPosition:
+        position = OpenPosition(account, book, to_units(first_bid(contract), contract.currency))
+        self._positions[contract.contract_id] = account.open[contract.contract_id] = position
+        return position
 
-    def _offer(self, topic: QuoteTopic, currency: str = DEFAULT_CURRENCY) -> tuple[Book, Offer | PayoutOffer]:
+    def _offer(self, topic: QuoteTopic, currency: str = DEFAULT_CURRENCY) -> tuple[InstrumentBook, Offer | PayoutOffer]:
         """Return what a topic asks for, checked, and the book that it belongs to."""
         book = self._books.find(topic.instrument_id)
         tick = self._books.newest(book)
@@ -423,35 +423,35 @@ class Desk:
         if body is not None:
             self._quoting.publish(name, body)
 
-    def _listen(self, holder: Holder) -> None:
-        self._heard.add(holder)
-        self._price(holder)
+    def _listen(self, account: AccountState) -> None:
+        self._heard.add(account)
+        self._price(account)
 
-    def _price(self, holder: Holder) -> None:
+    def _price(self, account: AccountState) -> None:
         """Bring the worth of an account's contracts up to the newest ticks; while somebody listens every tick does that."""
-        for contract_id, held in holder.open.items():
-            book = held.book
+        for contract_id, position in account.open.items():
+            book = position.book
             if book.tick is not None and contract_id in book.positions.table:
-                held.bid = int(book.positions.bids(book.tick, book.interval_ms, contract_id)[0])
+                position.bid = int(book.positions.bids(book.tick, book.interval_ms, contract_id)[0])
 
-    def _update(self, book: Book, tick: Tick) -> None:
+    def _update(self, book: InstrumentBook, tick: Tick) -> None:
         """Publish what the contracts of an instrument are worth, to those who listen."""
-        positions, announcer = book.positions, self._announcer
+        positions, account_events = book.positions, self._account_events
         newest = book.newest_point()
         listed = set()
         for contract_id, bid in zip(positions.table.items, positions.bids(tick, book.interval_ms).tolist(), strict=True):
-            held = self._held.get(contract_id)
-            if held is None:
+            position = self._positions.get(contract_id)
+            if position is None:
                 # Its purchase is not durable yet.
                 continue
-            held.bid = bid
-            if held.is_waiting:
+            position.bid = bid
+            if position.is_waiting:
                 continue
-            holder = held.holder
-            if holder.is_heard:
-                announcer.updated(held, positions.contracts[contract_id], newest)
-            if holder.is_listed:
-                listed.add(holder)
+            account = position.account
+            if account.is_heard:
+                account_events.updated(position, positions.contracts[contract_id], newest)
+            if account.is_listed:
+                listed.add(account)
         if listed and not self._listed:
             # The ticks of several instruments that come at once make one list.
             asyncio.get_running_loop().call_soon(self._tell_lists)
@@ -459,9 +459,9 @@ class Desk:
 
     def _tell_lists(self) -> None:
         listed, self._listed = self._listed, set()
-        for holder in listed:
-            if holder.is_listed:
-                self._announcer.open_list(holder)
+        for account in listed:
+            if account.is_listed:
+                self._account_events.open_list(account)
 
     async def _watch(self) -> None:
         """End contracts whose life is over without a tick that says so."""

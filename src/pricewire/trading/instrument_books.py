@@ -10,7 +10,7 @@ from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import TickPoint
-from pricewire.trading.book import Book
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contracts import Contract
 from pricewire.trading.messages import TICK_STREAM, tick_point
 
@@ -26,7 +26,7 @@ LARGEST_PIP_SIZE = 8
 """The decimals that are assumed of an instrument that no feed brings any more."""
 
 
-class Books:
+class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
 
     def __init__(self, market: Market, clock: Clock) -> None:
@@ -39,13 +39,13 @@ class Books:
         """
         self._market = market
         self._clock = clock
-        self._books: dict[str, Book] = {}
+        self._books: dict[str, InstrumentBook] = {}
 
-    def __iter__(self) -> Iterator[Book]:
+    def __iter__(self) -> Iterator[InstrumentBook]:
         """Iterate over the books."""
         return iter(self._books.values())
 
-    def find(self, instrument_id: str) -> Book:
+    def find(self, instrument_id: str) -> InstrumentBook:
         """
         Return an instrument's book.
 
@@ -54,19 +54,19 @@ class Books:
         """
         book = self._books.get(instrument_id)
         if book is None:
-            book = Book(self._market.instrument(instrument_id), KNOWN_VOLATILITIES.get(instrument_id))
+            book = InstrumentBook(self._market.instrument(instrument_id), KNOWN_VOLATILITIES.get(instrument_id))
             for tick in self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)):
                 book.remember(tick)
             self._books[instrument_id] = book
         return book
 
-    def restore(self, instrument_id: str) -> Book:
+    def restore(self, instrument_id: str) -> InstrumentBook:
         """Return the book of an instrument that there are contracts of, also where no feed brings it any more."""
         try:
             return self.find(instrument_id)
         except UnknownInstrumentError:
             gone = Instrument(instrument_id, instrument_id, [], LARGEST_PIP_SIZE, is_market_open=False)
-            return self._books.setdefault(instrument_id, Book(gone, None))
+            return self._books.setdefault(instrument_id, InstrumentBook(gone, None))
 
     def name(self, instrument_id: str) -> str:
         """Return an instrument's name for people."""
@@ -85,7 +85,7 @@ class Books:
         )
         return [tick_point(tick) for tick in self._market.ticks(request)]
 
-    def newest(self, book: Book) -> Tick:
+    def newest(self, book: InstrumentBook) -> Tick:
         """
         Return an instrument's newest tick.
 
@@ -96,7 +96,7 @@ class Books:
             raise MarketClosedError(book.instrument.id, "no price has come yet")
         return book.tick
 
-    def tradable(self, book: Book) -> tuple[Tick, float]:
+    def tradable(self, book: InstrumentBook) -> tuple[Tick, float]:
         """
         Return the newest tick and the annual volatility that an instrument is traded at.
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from pricewire.trading.account_events import Publish
-from pricewire.trading.book import Book, QuoteBody
+from pricewire.trading.book import InstrumentBook, QuoteBody
 
 SLICE = 64
 """How many quotes are published in a turn of the loop: each takes some 50 microseconds, until it is written to a stream."""
@@ -28,10 +28,10 @@ class Quoting:
             publish: what carries messages to those who listen.
         """
         self._publish = publish
-        self._waiting: dict[Book, Iterator[tuple[str, QuoteBody]]] = {}
+        self._waiting: dict[InstrumentBook, Iterator[tuple[str, QuoteBody]]] = {}
         self._handle: asyncio.Handle | None = None
 
-    def on_tick(self, book: Book) -> None:
+    def on_tick(self, book: InstrumentBook) -> None:
         """Publish the quotes of a book at its newest tick: the first ones now, unless others had this turn of the loop."""
         if not book.has_quotes:
             return

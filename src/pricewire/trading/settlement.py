@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 from pricewire.errors import DatabaseError
 from pricewire.market.clock import Clock
 from pricewire.store.ledger import Closed, Ledger
-from pricewire.trading.account_events import CLOSED_LIMIT, Announcer
-from pricewire.trading.account_state import Held, Holder, Holders
-from pricewire.trading.book import Book
+from pricewire.trading.account_events import CLOSED_LIMIT, AccountEvents
+from pricewire.trading.account_state import AccountState, AccountStates, OpenPosition
+from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contracts import Contract
 
 logger = logging.getLogger(__name__)
@@ -32,21 +32,23 @@ class Settlement:
     dies meanwhile finds it all in the recorded ticks.
     """
 
-    def __init__(self, ledger: Ledger, holders: Holders, held: dict[str, Held], announcer: Announcer, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, states: AccountStates, positions: dict[str, OpenPosition], account_events: AccountEvents, clock: Clock
+    ) -> None:
         """
         Begin with nothing to write.
 
         Args:
             ledger: the contracts and the money.
-            holders: whose contracts they are.
-            held: the open contracts that are durable, by their ids; those that are closed are taken out.
-            announcer: tells the holders.
+            states: whose contracts they are.
+            positions: the open contracts that are durable, by their ids; those that are closed are taken out.
+            account_events: tells the holders.
             clock: the time to wait by.
         """
         self._ledger = ledger
-        self._holders = holders
-        self._held = held
-        self._announcer = announcer
+        self._states = states
+        self._positions = positions
+        self._account_events = account_events
         self._clock = clock
         self._changed: dict[str, Contract] = {}
         self._ended: dict[str, Contract] = {}
@@ -68,7 +70,7 @@ class Settlement:
             self._ended[contract.contract_id] = contract
             self._wait(contract)
 
-    def forget(self, book: Book, contract_id: str) -> None:
+    def forget(self, book: InstrumentBook, contract_id: str) -> None:
         """Let go of a contract that was sold, or was not bought after all."""
         book.positions.remove(contract_id)
         self._changed.pop(contract_id, None)
@@ -98,9 +100,9 @@ class Settlement:
         await self._publish([closed])
 
     def _wait(self, contract: Contract) -> None:
-        held = self._held.get(contract.contract_id)
-        if held is not None:
-            held.is_waiting = True
+        position = self._positions.get(contract.contract_id)
+        if position is not None:
+            position.is_waiting = True
         self._work.set()
 
     async def _write(self) -> None:
@@ -109,7 +111,7 @@ class Settlement:
         async with AsyncExitStack() as stack:
             # In their order: a purchase or a sale has one of them at most, so nobody waits for another who waits.
             for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
-                await stack.enter_async_context(self._holders[account_uuid].lock)
+                await stack.enter_async_context(self._states[account_uuid].lock)
             # As they are by now: some may have gone on meanwhile, or were sold.
             ended = [self._ended[contract_id] for contract_id in batch if contract_id in self._ended]
             changed = [self._changed[contract_id] for contract_id in batch if contract_id in self._changed]
@@ -126,43 +128,43 @@ class Settlement:
             await self._publish(closed)
 
     def _changed_is_durable(self, contract: Contract) -> None:
-        held = self._held.get(contract.contract_id)
-        if held is None or contract.contract_id in self._ended:
+        position = self._positions.get(contract.contract_id)
+        if position is None or contract.contract_id in self._ended:
             return
-        held.is_waiting = False
-        if held.holder.is_heard:
-            self._announcer.updated(held, contract, held.book.newest_point())
+        position.is_waiting = False
+        if position.account.is_heard:
+            self._account_events.updated(position, contract, position.book.newest_point())
 
     async def _publish(self, closed: Iterable[Closed]) -> None:
-        touched: dict[Holder, None] = {}
+        touched: dict[AccountState, None] = {}
         for each in closed:
             contract = each.contract
-            holder = self._release(contract)
-            self._announcer.closed(contract)
+            account = self._release(contract)
+            self._account_events.closed(contract)
             if each.change:
-                holder.balance, holder.change = each.balance, each.change
-                self._announcer.balance(holder)
-            touched[holder] = None
-        for holder in touched:
-            if holder.is_listed:
-                self._announcer.open_list(holder)
-        for holder in touched:
-            if holder.closed is None:
+                account.balance, account.change = each.balance, each.change
+                self._account_events.balance(account)
+            touched[account] = None
+        for account in touched:
+            if account.is_listed:
+                self._account_events.open_list(account)
+        for account in touched:
+            if account.closed is None:
                 continue
             try:
-                holder.closed = await self._ledger.closed_contracts(holder.account_uuid, 1, CLOSED_LIMIT)
+                account.closed = await self._ledger.closed_contracts(account.account_uuid, 1, CLOSED_LIMIT)
             except DatabaseError as error:
                 # The contracts are closed and told all the same; the list comes with the next one.
                 logger.warning("a list of closed contracts is not up to date: %s", error)
             else:
-                self._announcer.closed_list(holder, holder.closed)
+                self._account_events.closed_list(account, account.closed)
 
-    def _release(self, contract: Contract) -> Holder:
+    def _release(self, contract: Contract) -> AccountState:
         """Take a contract out of the open ones; return whose it was."""
-        holder = self._holders[contract.account_uuid]
-        self._held.pop(contract.contract_id, None)
-        holder.open.pop(contract.contract_id, None)
-        return holder
+        account = self._states[contract.account_uuid]
+        self._positions.pop(contract.contract_id, None)
+        account.open.pop(contract.contract_id, None)
+        return account
 
 
 def _first(contracts: Mapping[str, Contract], count: int) -> list[tuple[str, Contract]]:

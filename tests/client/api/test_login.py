@@ -10,42 +10,42 @@ from pricewire import sync
 from pricewire.client.api.login import log_in
 from pricewire.client.wire import connect
 from pricewire.errors import ConnectError, HTTPStatusError
-from support.app_server import PASSWORD, add_account, open_house
+from support.app_server import PASSWORD, add_account, open_app_server
 from support.raw_server import PATIENCE, RawServer, status
 from support.serving import Serving
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     database = tmp_path_factory.mktemp("login") / "pricewire.db"
     add_account(database, "alice")
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         yield server
 
 
-async def test_a_login_brings_tokens_and_knows_its_account(house: Serving) -> None:
-    login = await log_in(house.url, "alice", PASSWORD)
-    async with asyncio.timeout(PATIENCE), connect(house.url, token=login) as wire:
+async def test_a_login_brings_tokens_and_knows_its_account(app_server: Serving) -> None:
+    login = await log_in(app_server.url, "alice", PASSWORD)
+    async with asyncio.timeout(PATIENCE), connect(app_server.url, token=login) as wire:
         assert (await wire.balance().snapshot()).currency == "USD"
         first, second = await login(), await login()
     assert first != second
     assert repr(login) == "<Login of alice>"
-    (account,) = httpx2.get(f"{house.url}/v1/accounts", headers={"Authorization": f"Bearer {second}"}).json()["data"]["accounts"]
+    (account,) = httpx2.get(f"{app_server.url}/v1/accounts", headers={"Authorization": f"Bearer {second}"}).json()["data"]["accounts"]
     assert login.account_uuid == account["uuid"]
 
 
-def test_without_await(house: Serving) -> None:
-    login = sync.log_in(house.url, "alice", PASSWORD)
-    with sync.connect(house.url, token=login) as wire:
+def test_without_await(app_server: Serving) -> None:
+    login = sync.log_in(app_server.url, "alice", PASSWORD)
+    with sync.connect(app_server.url, token=login) as wire:
         assert wire.balance().snapshot().currency == "USD"
     with pytest.raises(HTTPStatusError):
-        sync.log_in(house.url, "alice", "wrong")
+        sync.log_in(app_server.url, "alice", "wrong")
 
 
-async def test_who_is_refused_hears_why_and_no_text_has_the_password(house: Serving) -> None:
+async def test_who_is_refused_hears_why_and_no_text_has_the_password(app_server: Serving) -> None:
     for account_id in ("alice", "nobody"):
         with pytest.raises(HTTPStatusError, match="no account with this name and password") as raised:
-            await log_in(house.url, account_id, "hunter2 hunter2")
+            await log_in(app_server.url, account_id, "hunter2 hunter2")
         assert "hunter2" not in str(raised.value)
     with pytest.raises(ConnectError) as failed:
         await log_in("http://127.0.0.1:1", "alice", "hunter2 hunter2")

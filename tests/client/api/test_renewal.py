@@ -10,24 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.api.test_tokens import jwt, provider_of
-from pricewire.client.api import renewal as prolongation
-from pricewire.client.api.renewal import MARGIN, prolong_after, stream_url
+from pricewire.client.api import renewal
+from pricewire.client.api.renewal import MARGIN, renew_after, stream_url
 from pricewire.client.api.tokens import Token
 from pricewire.client.stream.event_source import EventSource
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
 
 
-def test_when_a_stream_is_prolonged() -> None:
-    assert prolong_after(None, 1000.0) is None
-    assert prolong_after(4600.0, 1000.0) == 3600 - MARGIN
-    assert prolong_after(1010.0, 1000.0) == 5.0
-    assert prolong_after(1001.0, 1000.0) is None
-    assert prolong_after(900.0, 1000.0) is None
+def test_when_a_stream_is_renewed() -> None:
+    assert renew_after(None, 1000.0) is None
+    assert renew_after(4600.0, 1000.0) == 3600 - MARGIN
+    assert renew_after(1010.0, 1000.0) == 5.0
+    assert renew_after(1001.0, 1000.0) is None
+    assert renew_after(900.0, 1000.0) is None
 
 
 @given(st.floats(-1e12, 1e12), st.floats(0, 1e10))
-def test_a_stream_is_prolonged_while_its_token_is_good_and_not_all_the_time(expiry: float, now: float) -> None:
-    wait = prolong_after(expiry, now)
+def test_a_stream_is_renewed_while_its_token_is_good_and_not_all_the_time(expiry: float, now: float) -> None:
+    wait = renew_after(expiry, now)
     assert wait is None or 1.0 <= wait <= expiry - now
 
 
@@ -44,8 +44,8 @@ def test_where_a_stream_is_changed(url: str, expected: str) -> None:
     assert stream_url(httpx2.URL(url), "s/1") == expected
 
 
-class Prolonged:
-    """A stream that is held, and the prolongations that come for it."""
+class Renewed:
+    """A stream that is held, and the renewals that come for it."""
 
     def __init__(self, *answers: str) -> None:
         self.bodies: list[bytes] = []
@@ -77,7 +77,7 @@ async def read_until(source: EventSource, event: asyncio.Event) -> None:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have tokens replaced without a wait."""
-    monkeypatch.setattr(prolongation, "prolong_after", lambda expiry, now: None if expiry is None else 0.0)
+    monkeypatch.setattr(renewal, "renew_after", lambda expiry, now: None if expiry is None else 0.0)
 
 
 def short(name: str) -> str:
@@ -87,17 +87,17 @@ def short(name: str) -> str:
 @pytest.mark.usefixtures("at_once")
 async def test_before_a_token_expires_the_stream_gets_the_next() -> None:
     first, second, third = short("a"), short("b"), jwt({"jti": "c"})
-    prolonged = Prolonged("200 OK", "200 OK")
-    async with RawServer(*prolonged.scripts) as server:
+    renewed = Renewed("200 OK", "200 OK")
+    async with RawServer(*renewed.scripts) as server:
         source = EventSource(server.url + "/protected/sse?topic=x", token=provider_of(first, second, third))
-        await read_until(source, prolonged.sent)
+        await read_until(source, renewed.sent)
     requests = [(each.method, each.target, each.headers[b"authorization"].decode()) for each in server.connections]
     assert requests == [
         ("GET", "/protected/sse?topic=x", f"Bearer {first}"),
         ("PATCH", "/v1/streams/s1", f"Bearer {second}"),
         ("PATCH", "/v1/streams/s1", f"Bearer {third}"),
     ]
-    assert prolonged.bodies == [b"{}", b"{}"]
+    assert renewed.bodies == [b"{}", b"{}"]
     assert server.connections[1].headers[b"content-type"] == b"application/json"
 
 
@@ -105,9 +105,9 @@ async def test_before_a_token_expires_the_stream_gets_the_next() -> None:
 @pytest.mark.parametrize("line", ["404 Not Found", "307 Temporary Redirect", "500 Oops"])
 async def test_a_server_that_cannot_is_asked_once(line: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "pricewire")
-    prolonged = Prolonged(line)
-    async with RawServer(*prolonged.scripts) as server:
-        await read_until(EventSource(server.url + "/sse", token=provider_of(short("a"), short("b"), short("c"))), prolonged.sent)
+    renewed = Renewed(line)
+    async with RawServer(*renewed.scripts) as server:
+        await read_until(EventSource(server.url + "/sse", token=provider_of(short("a"), short("b"), short("c"))), renewed.sent)
     assert len(server.connections) == 2
     assert f"status {line[:3]}" in caplog.text
     assert "Bearer" not in caplog.text
@@ -125,27 +125,27 @@ async def test_a_provider_that_fails_leaves_the_stream_as_it_is(caplog: pytest.L
     asked: list[bool] = []
     failed = asyncio.Event()
     caplog.set_level(logging.INFO, "pricewire")
-    prolonged = Prolonged()
-    async with RawServer(*prolonged.scripts) as server:
+    renewed = Renewed()
+    async with RawServer(*renewed.scripts) as server:
         await read_until(EventSource(server.url + "/sse", token=provider), failed)
     assert len(server.connections) == 1
-    assert "not prolonged: TokenError" in caplog.text
+    assert "not renewed: TokenError" in caplog.text
     assert "secret" not in caplog.text
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("make_token", [lambda: short("a"), lambda: provider_of(jwt({}))], ids=["fixed", "without an end"])
-async def test_what_need_not_or_cannot_be_prolonged_is_left_alone(make_token: Callable[[], Token]) -> None:
-    prolonged = Prolonged()
+async def test_what_need_not_or_cannot_be_renewed_is_left_alone(make_token: Callable[[], Token]) -> None:
+    renewed = Renewed()
     nothing = asyncio.Event()
     nothing.set()
-    async with RawServer(*prolonged.scripts) as server:
+    async with RawServer(*renewed.scripts) as server:
         await read_until(EventSource(server.url + "/sse", token=make_token()), nothing)
     assert len(server.connections) == 1
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_closing_meanwhile_ends_the_prolongation() -> None:
+async def test_closing_meanwhile_ends_the_renewal() -> None:
     arrived = asyncio.Event()
 
     async def never(connection: RawConnection) -> None:

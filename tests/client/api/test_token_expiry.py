@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx2
 import pytest
 
-from pricewire.client.api import renewal as prolongation
+from pricewire.client.api import renewal
 from pricewire.client.api.login import log_in
 from pricewire.client.api.tokens import Token
 from pricewire.client.stream.event_source import EventSource
@@ -17,7 +17,7 @@ from pricewire.client.wire import connect
 from pricewire.errors import ClientError, HTTPStatusError, StreamError
 from pricewire.protocol.messages import Envelope, Tick
 from pricewire.store.accounts import Account
-from support.app_server import PASSWORD, TOKENS, add_account, bearer, open_house
+from support.app_server import PASSWORD, TOKENS, add_account, bearer, open_app_server
 from support.raw_server import PATIENCE
 from support.serving import Serving
 from support.sources import FOREVER
@@ -41,7 +41,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("lives") / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         yield Scene(server, alice)
 
 
@@ -79,19 +79,19 @@ async def follow(url: str, token: Token, is_enough: Callable[[Followed], bool]) 
     return followed
 
 
-async def test_a_stream_is_prolonged_or_resumed_without_gap_or_doubling(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    # So that a busy machine prolongs in time as well.
-    monkeypatch.setattr(prolongation, "LEAST_WAIT", 0.5)
-    prolonged, resumed = await asyncio.gather(
-        # Half of their time is left for the prolongation.
+async def test_a_stream_is_renewed_or_resumed_without_gap_or_doubling(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So that a busy machine renews in time as well.
+    monkeypatch.setattr(renewal, "LEAST_WAIT", 0.5)
+    renewed, resumed = await asyncio.gather(
+        # Half of their time is left for the renewal.
         follow(scene.server.url, scene.tokens_of(2.1), lambda followed: followed.methods.count("PATCH") >= 2),
         # What expires sooner is left to expire, and then resumed with the next token.
         follow(scene.server.url, scene.tokens_of(0.6), lambda followed: followed.methods.count("GET") >= 4),
     )
-    prolonged.check()
-    assert (prolonged.methods[0], set(prolonged.methods[1:])) == ("GET", {"PATCH"})
-    assert prolonged.errors == []
-    assert prolonged.starts == {"snapshot"}
+    renewed.check()
+    assert (renewed.methods[0], set(renewed.methods[1:])) == ("GET", {"PATCH"})
+    assert renewed.errors == []
+    assert renewed.starts == {"snapshot"}
     resumed.check()
     assert set(resumed.methods) == {"GET"}
     assert {error.code for error in resumed.errors if isinstance(error, StreamError)} == {"TOKEN_EXPIRED"}

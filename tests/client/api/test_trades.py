@@ -21,7 +21,7 @@ from pricewire.client.wire import Wire, connect
 from pricewire.errors import ConnectError, HTTPStatusError, TradeUncertainError
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.store.accounts import Account
-from support.app_server import TOKENS, add_account, bearer, open_house
+from support.app_server import TOKENS, add_account, bearer, open_app_server
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
 from support.serving import Serving
 
@@ -46,7 +46,7 @@ class Scene:
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serving, Path]]:
     """A server that trades, and its database."""
     database = tmp_path_factory.mktemp("trades") / "pricewire.db"
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         yield server, database
 
 

@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 
 from client.topics.test_conflation import arrival
 from pricewire.client.topics.conflation import Arrival, Lane
-from pricewire.client.topics.message_queue import Inbox, Overflow
+from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.errors import BufferOverflowError, ConnectError
 from support.raw_server import PATIENCE
 
 
-def inbox(limit: int = 3, overflow: Overflow = "latest", **options: float) -> Inbox:
-    return Inbox(["A", "B"], limit=limit, overflow=overflow, interval=options.get("interval", 0.0), debounce=options.get("debounce", 0.0))
+def queue(limit: int = 3, overflow: Overflow = "latest", **options: float) -> MessageQueue:
+    return MessageQueue(
+        ["A", "B"], limit=limit, overflow=overflow, interval=options.get("interval", 0.0), debounce=options.get("debounce", 0.0)
+    )
 
 
-async def drain(box: Inbox) -> list[Arrival]:
+async def drain(box: MessageQueue) -> list[Arrival]:
     found = []
     while box._waiting:
         found.append(await box.get())
@@ -27,7 +29,7 @@ async def drain(box: Inbox) -> list[Arrival]:
 
 
 async def test_all_is_kept_while_there_is_room_and_then_the_newest_of_each() -> None:
-    box = inbox()
+    box = queue()
     for at in range(3):
         box.put(arrival("tick", "A", at=at))
     assert [found.at for found in await drain(box)] == [0, 1, 2]
@@ -48,7 +50,7 @@ def test_of_a_run_the_newest_are_kept_and_all_are_counted(runs: list[list[Lane]]
         return [found.text for found in waiting if found.topic == topic]
 
     async def take() -> None:
-        together, apart = inbox(limit), inbox(limit)
+        together, apart = queue(limit), queue(limit)
         number = 0
         for at, run in enumerate(runs):
             numbered = [(lane, str(number + place)) for place, lane in enumerate(run)]
@@ -69,7 +71,7 @@ def test_of_a_run_the_newest_are_kept_and_all_are_counted(runs: list[list[Lane]]
 
 
 async def test_what_is_never_left_out_is_an_error_when_there_is_too_much_of_it() -> None:
-    box = inbox()
+    box = queue()
     for at in range(5):
         box.put(arrival("news", "A", at=at))
     assert [(await box.get()).at for _ in range(3)] == [0, 1, 2]
@@ -81,7 +83,7 @@ async def test_what_is_never_left_out_is_an_error_when_there_is_too_much_of_it()
 
 
 async def test_an_error_is_one_where_it_was_asked_for() -> None:
-    box = inbox(overflow="error")
+    box = queue(overflow="error")
     for at in range(4):
         box.put(arrival("tick", "A", at=at))
     assert [(await box.get()).at for _ in range(3)] == [0, 1, 2]
@@ -90,7 +92,7 @@ async def test_an_error_is_one_where_it_was_asked_for() -> None:
 
 
 async def test_room_is_waited_for() -> None:
-    box = inbox(limit=2, overflow="block")
+    box = queue(limit=2, overflow="block")
     for at in range(2):
         box.put(arrival("tick", "A", at=at))
     waiting = asyncio.ensure_future(box.room())
@@ -106,7 +108,7 @@ async def test_room_is_waited_for() -> None:
 
 
 async def test_a_waiting_reader_is_woken_and_loses_nothing_when_cancelled() -> None:
-    box = inbox()
+    box = queue()
     readers = [asyncio.ensure_future(box.get()) for _ in range(3)]
     await asyncio.sleep(0)
     box.put(arrival("tick", "A", at=1))
@@ -120,7 +122,7 @@ async def test_a_waiting_reader_is_woken_and_loses_nothing_when_cancelled() -> N
 
 async def test_a_failure_comes_after_what_arrived_before_and_a_close_before_it() -> None:
     error = ConnectError("http://x", "gone")
-    failed, closed = inbox(), inbox()
+    failed, closed = queue(), queue()
     for box in (failed, closed):
         box.put(arrival("tick", "A", at=1))
     failed.fail(error)
@@ -134,7 +136,7 @@ async def test_a_failure_comes_after_what_arrived_before_and_a_close_before_it()
 
 
 async def test_the_newest_is_looked_at_without_taking_it() -> None:
-    box = inbox()
+    box = queue()
     waiting = asyncio.ensure_future(box.newest(["B"]))
     await asyncio.sleep(0)
     box.put(arrival("tick", "A", at=1))
@@ -150,7 +152,7 @@ async def test_the_newest_is_looked_at_without_taking_it() -> None:
 
 
 async def test_paced_messages_come_when_they_are_due_and_the_newest_of_them() -> None:
-    box = inbox(debounce=0.02)
+    box = queue(debounce=0.02)
     for _ in range(3):
         box.put(arrival("tick", "A", at=time.monotonic()))
     before = time.monotonic()
@@ -164,8 +166,8 @@ async def test_paced_messages_come_when_they_are_due_and_the_newest_of_them() ->
 
 
 async def test_the_servers_pace_replaces_ones_own() -> None:
-    box = inbox(interval=0.25)
-    assert box.pacer is not None
+    box = queue(interval=0.25)
+    assert box.throttle is not None
     for pace, left in ((0, 0.25), (100, 0.25), (250, 0.0), (500, 0.0)):
         box.take_pace(pace)
-        assert box.pacer.interval == left
+        assert box.throttle.interval == left

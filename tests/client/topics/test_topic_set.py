@@ -3,17 +3,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricewire.client.topics.topic_set import Lineup
+from pricewire.client.topics.topic_set import TopicSet
 
 
-def lineup(*wanted: str) -> Lineup:
-    made = Lineup()
+def topic_set(*wanted: str) -> TopicSet:
+    made = TopicSet()
     made.wanted = dict.fromkeys(wanted)
     return made
 
 
 def test_what_was_added_since_the_last_event_is_added_again_after_a_loss() -> None:
-    made = lineup("A")
+    made = topic_set("A")
     assert made.next_request(has_cursor=False) == (["A"], False)
     made.opened()
     made.wanted["B"] = None
@@ -30,7 +30,7 @@ def test_what_was_added_since_the_last_event_is_added_again_after_a_loss() -> No
 
 
 def test_what_left_is_not_asked_for_again() -> None:
-    made = lineup("A", "B")
+    made = topic_set("A", "B")
     made.next_request(has_cursor=False)
     made.opened()
     del made.wanted["A"]
@@ -41,7 +41,7 @@ def test_what_left_is_not_asked_for_again() -> None:
 
 
 def test_a_stream_that_cannot_be_changed_begins_anew_with_all() -> None:
-    made = lineup("A")
+    made = topic_set("A")
     made.next_request(has_cursor=False)
     made.opened()
     made.wanted["B"] = None
@@ -58,7 +58,7 @@ def test_a_stream_that_cannot_be_changed_begins_anew_with_all() -> None:
 def test_refused_topics_are_found_and_only_these(count: int, bad: set[int], can_change: bool, carried: set[int]) -> None:
     topics = [str(number) for number in range(count)]
     refused = {topic for topic in topics if int(topic) in bad}
-    made = lineup(*topics)
+    made = topic_set(*topics)
     made.carried = {topic for topic in topics if int(topic) in carried}
     found: set[str] = set()
     requests = 0

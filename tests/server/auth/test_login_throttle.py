@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pricewire.errors import TooManyAttemptsError
-from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_BOTH, Attempts
+from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_BOTH, LoginThrottle
 
 
 class Clock:
@@ -16,11 +16,11 @@ class Clock:
         return self.now
 
 
-def tries(attempts: Attempts, *who: tuple[str, object]) -> int:
+def tries(login_throttle: LoginThrottle, *who: tuple[str, object]) -> int:
     """Return how many attempts are let pass before one is not."""
     for count, (account, address) in enumerate(who):
         try:
-            attempts.begin(account, address)
+            login_throttle.begin(account, address)
         except TooManyAttemptsError:
             return count
     return len(who)
@@ -28,36 +28,36 @@ def tries(attempts: Attempts, *who: tuple[str, object]) -> int:
 
 def test_one_account_from_one_address() -> None:
     clock = Clock()
-    attempts = Attempts(clock=clock)
-    assert tries(attempts, *[("a", 1)] * 100) == OF_BOTH.burst
+    login_throttle = LoginThrottle(clock=clock)
+    assert tries(login_throttle, *[("a", 1)] * 100) == OF_BOTH.burst
     with pytest.raises(TooManyAttemptsError) as raised:
-        attempts.begin("a", 1)
+        login_throttle.begin("a", 1)
     assert 1 <= raised.value.retry_after <= OF_BOTH.seconds + 1
-    assert tries(attempts, ("b", 1), ("a", 2)) == 2, "others are not concerned"
+    assert tries(login_throttle, ("b", 1), ("a", 2)) == 2, "others are not concerned"
     clock.now += raised.value.retry_after
-    assert tries(attempts, *[("a", 1)] * 100) == 1, "who comes when told is let pass, once"
+    assert tries(login_throttle, *[("a", 1)] * 100) == 1, "who comes when told is let pass, once"
 
 
 def test_many_accounts_from_one_address() -> None:
-    assert tries(Attempts(clock=Clock()), *[(f"account {number}", 1) for number in range(1000)]) == OF_ADDRESS.burst
+    assert tries(LoginThrottle(clock=Clock()), *[(f"account {number}", 1) for number in range(1000)]) == OF_ADDRESS.burst
 
 
 def test_one_account_from_many_addresses() -> None:
-    assert tries(Attempts(clock=Clock()), *[("a", number) for number in range(1000)]) == OF_ACCOUNT.burst
+    assert tries(LoginThrottle(clock=Clock()), *[("a", number) for number in range(1000)]) == OF_ACCOUNT.burst
 
 
 def test_who_knows_the_password_is_not_counted() -> None:
-    attempts = Attempts(clock=Clock())
+    login_throttle = LoginThrottle(clock=Clock())
     for _ in range(1000):
-        attempts.begin("a", 1)
-        attempts.succeeded("a", 1)
-    assert tries(attempts, *[("a", 1)] * 100) == OF_BOTH.burst
+        login_throttle.begin("a", 1)
+        login_throttle.succeeded("a", 1)
+    assert tries(login_throttle, *[("a", 1)] * 100) == OF_BOTH.burst
 
 
 def test_those_forgiven_are_forgotten() -> None:
     clock = Clock()
-    attempts = Attempts(clock=clock)
+    login_throttle = LoginThrottle(clock=clock)
     for number in range(MAX_KEPT // 2):
-        attempts.begin(f"account {number}", number)
+        login_throttle.begin(f"account {number}", number)
         clock.now += 1
-    assert len(attempts._until) < MAX_KEPT + 3
+    assert len(login_throttle._until) < MAX_KEPT + 3

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from pricewire.hub.hub import Hub
-from pricewire.server.auth.token_watch import SLACK, Lives
+from pricewire.server.auth.token_watch import SLACK, TokenWatch
 from pricewire.server.auth.tokens import Token
 from support.recorder import Recorder, numbers
 
@@ -25,94 +25,94 @@ def token(name: str, expires_at: float, account: str = "a") -> Token:
     return Token(account, frozenset({"read"}), name, expires_at)
 
 
-class House:
+class Services:
     """A hub, the lives of its streams, and the time."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.hub = Hub()
-        self.lives = Lives(self.hub, clock=self.clock)
+        self.token_watch = TokenWatch(self.hub, clock=self.clock)
 
     def stream(self, by: Token) -> Recorder:
         stream = Recorder(self.hub, "topic")
-        stream.on_close = lambda: self.lives.forget(stream.id)
-        self.lives.begin(stream.id, by)
+        stream.on_close = lambda: self.token_watch.forget(stream.id)
+        self.token_watch.begin(stream.id, by)
         return stream
 
     def at(self, now: float) -> None:
         self.clock.now = now
-        self.lives.end_expired()
+        self.token_watch.end_expired()
 
 
 @pytest.fixture
-async def house() -> House:
-    return House()
+async def services() -> Services:
+    return Services()
 
 
-async def test_a_stream_gets_what_is_pending_and_the_reason_when_its_token_expires(house: House) -> None:
-    short, long = house.stream(token("one", 1010)), house.stream(token("two", 1020))
-    house.at(1009.9)
+async def test_a_stream_gets_what_is_pending_and_the_reason_when_its_token_expires(services: Services) -> None:
+    short, long = services.stream(token("one", 1010)), services.stream(token("two", 1020))
+    services.at(1009.9)
     assert not short.ended
-    house.hub.publish("topic", 1)
-    house.at(1010)
+    services.hub.publish("topic", 1)
+    services.at(1010)
     assert [event.type for event in short.events] == ["message", "error"]
     assert "TOKEN_EXPIRED" in short.events[-1].data
     assert not long.ended
-    assert house.hub.streams == len(house.lives) == 1
-    house.at(2000)
+    assert services.hub.streams == len(services.token_watch) == 1
+    services.at(2000)
     assert "TOKEN_EXPIRED" in long.events[-1].data
-    assert len(house.lives) == 0
+    assert len(services.token_watch) == 0
 
 
-async def test_a_stream_is_prolonged_by_a_token_that_lasts_longer(house: House) -> None:
-    stream = house.stream(token("one", 1010))
-    assert house.lives.prolong(stream.id, token("two", 1005)).id == "one"
-    assert house.lives.prolong(stream.id, token("three", 1030)).id == "three"
-    house.at(1010)
+async def test_a_stream_is_renewed_by_a_token_that_lasts_longer(services: Services) -> None:
+    stream = services.stream(token("one", 1010))
+    assert services.token_watch.renew(stream.id, token("two", 1005)).id == "one"
+    assert services.token_watch.renew(stream.id, token("three", 1030)).id == "three"
+    services.at(1010)
     assert not stream.ended
-    house.lives.revoke("one")
+    services.token_watch.revoke("one")
     assert not stream.ended, "it no longer lives by that token"
-    house.at(1030)
+    services.at(1030)
     assert stream.ended
 
 
-async def test_revoking_a_token_ends_its_streams_and_no_others(house: House) -> None:
-    streams = [house.stream(token("one", 1010)) for _ in range(3)]
-    other = house.stream(token("two", 1010))
-    house.lives.revoke("one")
-    house.lives.revoke("unknown")
+async def test_revoking_a_token_ends_its_streams_and_no_others(services: Services) -> None:
+    streams = [services.stream(token("one", 1010)) for _ in range(3)]
+    other = services.stream(token("two", 1010))
+    services.token_watch.revoke("one")
+    services.token_watch.revoke("unknown")
     assert all(stream.ended and "TOKEN_REVOKED" in stream.events[-1].data for stream in streams)
     assert not other.ended
 
 
-async def test_a_stream_whose_head_is_on_the_way_is_ended_once_it_is_there(house: House) -> None:
-    house.lives.begin("0000", token("one", 1010))
-    house.lives.revoke("one")
-    house.at(1010)
-    assert len(house.lives) == 1
-    late = Recorder(house.hub, "topic")
-    house.lives.begin(late.id, token("one", 1010))
-    house.at(1020)
+async def test_a_stream_whose_head_is_on_the_way_is_ended_once_it_is_there(services: Services) -> None:
+    services.token_watch.begin("0000", token("one", 1010))
+    services.token_watch.revoke("one")
+    services.at(1010)
+    assert len(services.token_watch) == 1
+    late = Recorder(services.hub, "topic")
+    services.token_watch.begin(late.id, token("one", 1010))
+    services.at(1020)
     assert late.ended
-    house.lives.forget("0000")
-    house.at(1030)
-    assert len(house.lives) == 0
+    services.token_watch.forget("0000")
+    services.at(1030)
+    assert len(services.token_watch) == 0
 
 
-async def test_streams_that_have_gone_are_not_kept(house: House) -> None:
-    stays = house.stream(token("stays", 5000))
+async def test_streams_that_have_gone_are_not_kept(services: Services) -> None:
+    stays = services.stream(token("stays", 5000))
     for number in range(3 * SLACK):
-        house.hub.leave(house.stream(token("goes", 4000 + number)))
-    assert len(house.lives) == 1
-    assert len(house.lives._ends) <= SLACK + 10
-    house.at(5000)
+        services.hub.leave(services.stream(token("goes", 4000 + number)))
+    assert len(services.token_watch) == 1
+    assert len(services.token_watch._ends) <= SLACK + 10
+    services.at(5000)
     assert stays.ended
 
 
-async def test_streams_are_ended_by_themselves(house: House) -> None:
-    stream = house.stream(token("one", 1010))
-    task = asyncio.create_task(house.lives.run())
-    house.clock.now = 1010
+async def test_streams_are_ended_by_themselves(services: Services) -> None:
+    stream = services.stream(token("one", 1010))
+    task = asyncio.create_task(services.token_watch.run())
+    services.clock.now = 1010
     async with asyncio.timeout(60):
         while not stream.ended:
             stream.wrote.clear()
@@ -122,39 +122,39 @@ async def test_streams_are_ended_by_themselves(house: House) -> None:
         await task
 
 
-async def test_a_stream_that_is_revoked_while_its_head_is_on_the_way_is_told_so_once_it_is_there(house: House) -> None:
+async def test_a_stream_that_is_revoked_while_its_head_is_on_the_way_is_told_so_once_it_is_there(services: Services) -> None:
     coming = str(next(numbers) + 1)
-    house.lives.begin(coming, token("one", 5000))
-    house.lives.revoke("one")
-    house.at(1001)
-    late = Recorder(house.hub, "topic")
+    services.token_watch.begin(coming, token("one", 5000))
+    services.token_watch.revoke("one")
+    services.at(1001)
+    late = Recorder(services.hub, "topic")
     assert late.id == coming
-    house.at(1002)
+    services.at(1002)
     assert late.ended
     assert "TOKEN_REVOKED" in late.events[-1].data
-    assert len(house.lives) == 0
+    assert len(services.token_watch) == 0
 
 
-async def test_streams_end_where_their_tokens_have_ended(house: House) -> None:
-    mine, other = house.stream(token("one", 5000, "a")), house.stream(token("two", 5000, "b"))
-    house.lives.revoke_where(lambda each: each.account == "a")
+async def test_streams_end_where_their_tokens_have_ended(services: Services) -> None:
+    mine, other = services.stream(token("one", 5000, "a")), services.stream(token("two", 5000, "b"))
+    services.token_watch.revoke_where(lambda each: each.account == "a")
     assert mine.ended
     assert "TOKEN_REVOKED" in mine.events[-1].data
     assert not other.ended
 
 
-async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlier(house: House) -> None:
-    stream = house.stream(Token("a", frozenset({"trade"}), "one", 2000))
-    assert house.lives.prolong(stream.id, Token("a", frozenset({"trade"}), "two", 1900)).id == "one"
-    assert house.lives.prolong(stream.id, token("three", 1010)).id == "three"
-    house.at(1010)
+async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlier(services: Services) -> None:
+    stream = services.stream(Token("a", frozenset({"trade"}), "one", 2000))
+    assert services.token_watch.renew(stream.id, Token("a", frozenset({"trade"}), "two", 1900)).id == "one"
+    assert services.token_watch.renew(stream.id, token("three", 1010)).id == "three"
+    services.at(1010)
     assert stream.ended
 
 
-def test_a_stream_that_has_gone_is_not_prolonged() -> None:
-    house = House()
-    stream = house.stream(token("first", 2000.0))
-    house.lives.forget(stream.id)
+def test_a_stream_that_has_gone_is_not_renewed() -> None:
+    services = Services()
+    stream = services.stream(token("first", 2000.0))
+    services.token_watch.forget(stream.id)
     newer = token("second", 3000.0)
-    assert house.lives.prolong(stream.id, newer) is newer
-    assert len(house.lives) == 0
+    assert services.token_watch.renew(stream.id, newer) is newer
+    assert len(services.token_watch) == 0

@@ -14,7 +14,7 @@ import pytest
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
-from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_house, refused, with_accounts
+from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, refused, with_accounts
 from support.feeds import HandFeed
 from support.serving import Serving
 
@@ -41,7 +41,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("trading") / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database, limits=Limits(streams_per_account=8)) as server:
+    with open_app_server(database, limits=Limits(streams_per_account=8)) as server:
         yield Scene(server, database, alice)
 
 
@@ -58,7 +58,7 @@ def test_a_public_stream_with_a_token_ends_with_it_too(scene: Scene) -> None:
         assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
 
 
-def test_a_stream_is_prolonged_by_a_fresh_token(scene: Scene) -> None:
+def test_a_stream_is_renewed_by_a_fresh_token(scene: Scene) -> None:
     with Events(scene.server, "/protected/sse?topic=ticks:R_10", TOKENS.issue(scene.alice.uuid, lifetime=2.0)) as stream:
         url = f"{scene.server.url}/v1/streams/{stream.head['pricewire-stream']}"
         shorter = httpx2.patch(url, json={}, headers=bearer(TOKENS.issue(scene.alice.uuid, lifetime=1.0))).json()["data"]
@@ -87,7 +87,7 @@ def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -
 def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene) -> None:
     token = TOKENS.issue(scene.alice.uuid)
     with (
-        open_house(scene.database, HandFeed()) as other,
+        open_app_server(scene.database, HandFeed()) as other,
         Events(other, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream,
     ):
         assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).status_code == 200
@@ -304,7 +304,7 @@ def test_pages_of_other_origins_may_read_why_they_were_refused(scene: Scene) -> 
 def test_an_instrument_without_a_price_is_not_traded(tmp_path: Path) -> None:
     database = tmp_path / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database, HandFeed()) as server:
+    with open_app_server(database, HandFeed()) as server:
         answer = httpx2.get(f"{server.url}/sse?topic=proposal:rise_fall:GOLD:5:minutes:10:false")
         refused(answer, 409, "MARKET_CLOSED")
         details = {"instrument_id": "GOLD", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
@@ -329,7 +329,7 @@ def history(server: Serving, *span: str) -> Any:
 def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path) -> None:
     database = tmp_path / "pricewire.db"
     alice = add_account(database, "alice")
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         token = log_in(server, "alice")
         Scene(server, database, alice).buy("before")
         httpx2.post(f"{server.url}/v1/logout", headers=bearer(token))
@@ -337,7 +337,7 @@ def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path) -> None:
             _, first_tick, *_, last_tick = (stream.next()[1]["data"]["epoch_ms"] for _ in range(12))
         ticks = history(server, first_tick, last_tick)
         assert len(ticks) > 10
-    with open_house(database) as server:
+    with open_app_server(database) as server:
         assert history(server, first_tick, last_tick) == ticks
         refused(httpx2.get(f"{server.url}/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
         with Events(server, f"/protected/sse?topic=open_contracts:{alice.uuid}&topic=balance:{alice.uuid}", alice) as stream:

@@ -269,14 +269,14 @@ def test_middleware_sees_the_head_and_does_no_harm(hub: Hub, name: str, kind: st
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_tls(hub: Hub, name: str, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
+    auth = trustme.CA()
+    issued = auth.issue_cert("127.0.0.1")
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     issued.private_key_pem.write_to_path(key)
     for pem in issued.cert_chain_pems:
         pem.write_to_path(chain, append=True)
     context = ssl.create_default_context()
-    authority.configure_trust(context)
+    auth.configure_trust(context)
     with Serving(application(hub), ssl_certfile=str(chain), ssl_keyfile=str(key), **SERVERS[name]) as serving:
         serving.call(hub.publish, "a", 1, key="k")
         with Reader(serving.url, context=context) as reader:

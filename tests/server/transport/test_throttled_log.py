@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from pricewire.server.transport.throttled_log import INTERVAL, MOST, SeldomLogger
+from pricewire.server.transport.throttled_log import INTERVAL, MOST, ThrottledLogger
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 def test_a_warning_is_logged_once_a_minute_with_how_many_there_were(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    logger = SeldomLogger(logging.getLogger("seldom"), clock=clock)
+    logger = ThrottledLogger(logging.getLogger("seldom"), clock=clock)
     for _ in range(1000):
         logger.warning("it came")
     logger.warning("something else")
@@ -31,7 +31,7 @@ def test_a_warning_is_logged_once_a_minute_with_how_many_there_were(caplog: pyte
 
 
 def test_however_many_texts_there_are_few_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
-    logger = SeldomLogger(logging.getLogger("seldom"), clock=Clock())
+    logger = ThrottledLogger(logging.getLogger("seldom"), clock=Clock())
     for number in range(10 * MOST):
         logger.warning(f"number {number}")
     assert len(logger._warnings) <= MOST

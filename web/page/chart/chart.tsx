@@ -19,7 +19,7 @@ import type { PriceLine } from '../account/contracts.js'
 import { fetchCandles, fetchTicks } from '../api.js'
 import { type Theme, TIMEFRAMES, type Timeframe } from '../hooks.js'
 import { useStore } from '../server.js'
-import { Seam } from './live_series.js'
+import { LiveSeries } from './live_series.js'
 import { widen } from './scale.js'
 
 /** How candles are drawn; single ticks are always a line. */
@@ -95,7 +95,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     let hovered: Bar | undefined
     const describe = () => {
       if (legend.current === null) return
-      const bar = hovered ?? seam.last
+      const bar = hovered ?? live.last
       const prices =
         granularity === 0 || bar === undefined
           ? []
@@ -103,7 +103,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       legend.current.dataset['direction'] = bar === undefined ? '' : bar.close >= bar.open ? 'up' : 'down'
       legend.current.textContent = prices.map(([name, price]) => `${name} ${price.toFixed(pip_size)}`).join('  ')
     }
-    const seam = new Seam<Bar>({
+    const live = new LiveSeries<Bar>({
       load: async (signal) =>
         granularity === 0
           ? (await fetchTicks(id, TICKS, signal)).map(barOfTick)
@@ -127,11 +127,11 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       if (isStale || (envelope?.event !== 'tick' && envelope?.event !== 'candle')) return
       const bar = envelope.event === 'tick' ? barOfTick(envelope.data) : barOfCandle(envelope.data)
       // Where candles were left out, the last state of one that is complete by now may be among them.
-      const merged = bar.time === seam.last?.time || granularity === 0 ? envelope.merged : 0
-      seam.push(bar, envelope.seq, merged)
+      const merged = bar.time === live.last?.time || granularity === 0 ? envelope.merged : 0
+      live.push(bar, envelope.seq, merged)
     })
     const endStates = store.onState(({ status }) => {
-      if (status !== 'open') seam.lost()
+      if (status !== 'open') live.lost()
     })
     const hover = ({ seriesData }: MouseEventParams) => {
       hovered = seriesData.get(made) as Bar | undefined
@@ -142,7 +142,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     return () => {
       end()
       endStates()
-      seam.stop()
+      live.stop()
       on.unsubscribeCrosshairMove(hover)
       // When the whole component goes, the chart went before its series.
       if (chart.current !== null) on.removeSeries(made)

@@ -3,8 +3,8 @@ export interface Timed {
   readonly time: number
 }
 
-/** What a {@link Seam} needs, and what it feeds. */
-export interface SeamOptions<Point extends Timed> {
+/** What a {@link LiveSeries} needs, and what it feeds. */
+export interface LiveSeriesOptions<Point extends Timed> {
   /** Asks for the history, oldest first. */
   readonly load: (signal: AbortSignal) => Promise<Point[]>
   /** Is given all points: at first, and whenever the history was loaded anew. */
@@ -34,8 +34,8 @@ const MOST_POINTS = 10_000
  * stream was lost, or its numbers show that some are missing, the history is loaded again: being asked for after the point behind the gap had
  * come, it holds all that was before that point.
  */
-export class Seam<Point extends Timed> {
-  readonly #options: SeamOptions<Point>
+export class LiveSeries<Point extends Timed> {
+  readonly #options: LiveSeriesOptions<Point>
   readonly #stopped = new AbortController()
   readonly #pending: Pending<Point>[] = []
   #points: Point[] = []
@@ -44,7 +44,7 @@ export class Seam<Point extends Timed> {
   #isLoading = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(options: SeamOptions<Point>) {
+  constructor(options: LiveSeriesOptions<Point>) {
     this.#options = options
     void this.#load()
   }

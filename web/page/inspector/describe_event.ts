@@ -7,7 +7,7 @@ const CONTROL: Readonly<Record<string, string>> = {
 }
 
 /** Returns what a block of an event stream means, in a few words. */
-export function meaningOf(block: string): string {
+export function describeEvent(block: string): string {
   const fields = new Map<string, string>()
   for (const line of block.split('\n')) {
     const [, name = '', value = ''] = /^([^:]*):? ?(.*)$/.exec(line) ?? []

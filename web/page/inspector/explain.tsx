@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'react'
 import { Icon } from '../icons.js'
-import { meaningOf } from './describe_event.js'
+import { describeEvent } from './describe_event.js'
 import { Meter } from './meter.js'
 import { type RawEvent, tap } from './wire_tap.js'
 
@@ -84,7 +84,7 @@ export function Explain({ onClose }: { onClose: () => void }) {
         {shown.map((event) => (
           <li key={event.number}>
             <p>
-              <time>{new Date(event.at).toISOString().slice(11, 23)}</time> {meaningOf(event.text)}
+              <time>{new Date(event.at).toISOString().slice(11, 23)}</time> {describeEvent(event.text)}
             </p>
             <Raw text={event.text} />
           </li>

@@ -11,7 +11,7 @@ interface NoteProps {
 }
 
 /** What stands beneath an instrument's name: the id or, where the price may be old, how old it is. */
-export function Note({ instrument, price, connected }: NoteProps) {
+export function InstrumentStatus({ instrument, price, connected }: NoteProps) {
   const isOld = connected.isStale && price !== null
   const now = useNow(isOld)
   if (!instrument.is_market_open) return <small className="warning">closed{formatOpening(instrument.opens_at)}</small>

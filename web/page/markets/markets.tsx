@@ -5,7 +5,7 @@ import { changeDirection, formatCategories, formatChange } from '../format.js'
 import { Icon } from '../icons.js'
 import { useServer } from '../server.js'
 import { useInView } from './in_view.js'
-import { Note } from './instrument_status.js'
+import { InstrumentStatus } from './instrument_status.js'
 import { FlashingPrice, firstPrice, useDelays } from './price.js'
 
 interface MarketsProps {
@@ -123,7 +123,7 @@ const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
     >
       <span className="name">
         <b>{display_name}</b>
-        <Note instrument={instrument} price={price} connected={connected} />
+        <InstrumentStatus instrument={instrument} price={price} connected={connected} />
       </span>
       <span className="figures">
         <FlashingPrice value={price?.price} decimals={pip_size} label="price" />

@@ -3,7 +3,7 @@ import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
 import { changeDirection, formatChange, formatPrice } from '../format.js'
 import { useServer } from '../server.js'
-import { Note } from './instrument_status.js'
+import { InstrumentStatus } from './instrument_status.js'
 import { FlashingPrice, firstPrice } from './price.js'
 
 /** The chosen instrument's name and prices. */
@@ -19,7 +19,7 @@ export function Quote({ instrument }: { instrument: Instrument }) {
     <div className={`quote ${connected.isStale ? 'stale' : ''}`}>
       <div className="name">
         <h2>{display_name}</h2>
-        <Note instrument={instrument} price={price} connected={connected} />
+        <InstrumentStatus instrument={instrument} price={price} connected={connected} />
       </div>
       <div className="big">
         <FlashingPrice value={price?.price} decimals={pip_size} label="price" />

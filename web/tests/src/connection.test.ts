@@ -135,7 +135,7 @@ describe('createSSEConnection', () => {
     reported.mockRestore()
   })
 
-  it('prolongs the open stream with a fresh token before the last one expires', async () => {
+  it('renews the open stream with a fresh token before the last one expires', async () => {
     const pricewire = await new Pricewire().start()
     cleanups.push(() => pricewire.stop())
     const now = Date.now() / 1000

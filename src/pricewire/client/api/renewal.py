@@ -1,5 +1,5 @@
 """
-Prolongation: before a stream's token expires, the server is given the next one, and the stream goes on.
+Renewal: before a stream's token expires, the server is given the next one, and the stream goes on.
 
 Where that fails, nothing is lost: the server ends the stream with `TOKEN_EXPIRED`, and the client resumes it with a fresh token.
 """
@@ -27,18 +27,18 @@ MARGIN = 30.0
 """How long before its end a token is replaced, in seconds; half of its time where that is less than twice this."""
 
 LEAST_WAIT = 1.0
-"""The least time between two prolongations, in seconds: what expires sooner is left to expire."""
+"""The least time between two renewals, in seconds: what expires sooner is left to expire."""
 
-PROLONGING_TIMEOUT = 10.0
+RENEWAL_TIMEOUT = 10.0
 """How long the server may take to answer, in seconds."""
 
 STREAM_PATH = re.compile("(/protected/sse|/sse|/v1/.*)$")
 """What follows the server's own path in the addresses of streams."""
 
 
-class Prolongation:
+class Renewal:
     """
-    A task that prolongs an open stream each time before its token expires; it ends by itself where there is nothing to prolong.
+    A task that renews an open stream each time before its token expires; it ends by itself where there is nothing to renew.
 
     Attributes:
         token: what the server knows the reader by.
@@ -56,7 +56,7 @@ class Prolongation:
         self._url = stream_url(url, stream_id)
         self._credentials = credentials
         self.token = token
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: prolong {public_url(str(url))}")
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: renew {public_url(str(url))}")
 
     def stop(self) -> None:
         """End it; `wait_closed` says when it has."""
@@ -74,17 +74,17 @@ class Prolongation:
             raise cancelled
 
     async def _run(self) -> None:
-        while (wait := prolong_after(expiry_of(self.token), time.time())) is not None:
+        while (wait := renew_after(expiry_of(self.token), time.time())) is not None:
             await asyncio.sleep(wait)
             try:
                 fresh = await self._credentials.refresh(self.token)
-                async with asyncio.timeout(PROLONGING_TIMEOUT):
+                async with asyncio.timeout(RENEWAL_TIMEOUT):
                     status = await self._send(fresh)
             except (TokenError, TypeError, ValueError, httpx2.HTTPError, TimeoutError) as error:
-                logger.info("%s is not prolonged: %s", public_url(self._url), type(error).__name__, extra={"url": public_url(self._url)})
+                logger.info("%s is not renewed: %s", public_url(self._url), type(error).__name__, extra={"url": public_url(self._url)})
                 return
             logger.info(
-                "%s answers to a prolongation with status %d",
+                "%s answers to a renewal with status %d",
                 public_url(self._url),
                 status,
                 extra={"url": public_url(self._url), "status": status},
@@ -104,9 +104,9 @@ class Prolongation:
         return response.status_code
 
 
-def prolong_after(expiry: float | None, now: float) -> float | None:
+def renew_after(expiry: float | None, now: float) -> float | None:
     """
-    Return how long to wait before a stream is prolonged, in seconds; None where it cannot be, or need not.
+    Return how long to wait before a stream is renewed, in seconds; None where it cannot be, or need not.
 
     Args:
         expiry: when the token expires, in seconds since 1970; None: never.

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx2
 
-from pricewire.client.api.renewal import Prolongation
+from pricewire.client.api.renewal import Renewal
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
 from pricewire.client.stream.http2 import close_connection, give_up, reset_stream
@@ -37,7 +37,7 @@ class Connection:
         response: what the server answered.
         decoder: reads its body; holds the cursor.
         watchdog: judges its silence.
-        prolongation: renews the token meanwhile; None where that cannot be.
+        renewal: renews the token meanwhile; None where that cannot be.
         is_dead: the peer is taken for gone.
     """
 
@@ -46,15 +46,15 @@ class Connection:
         self.decoder = decoder
         self.watchdog = watchdog
         self._token = token
-        self.prolongation: Prolongation | None = None
+        self.renewal: Renewal | None = None
         self.is_dead = False
         self._has_ended = False
         self._chunks: AsyncGenerator[bytes, None] = plain_chunks(response)
 
     @property
     def token(self) -> str | None:
-        """What the server knows the reader by: the token of the request, or of the newest prolongation; None where there was none."""
-        return self._token if self.prolongation is None else self.prolongation.token
+        """What the server knows the reader by: the token of the request, or of the newest renewal; None where there was none."""
+        return self._token if self.renewal is None else self.renewal.token
 
     async def read(self) -> list[ServerSentEvent] | None:
         """
@@ -79,8 +79,8 @@ class Connection:
     async def aclose(self) -> None:
         """End the connection."""
         self.watchdog.stop()
-        if self.prolongation is not None:
-            self.prolongation.stop()
+        if self.renewal is not None:
+            self.renewal.stop()
         try:
             if self.is_dead:
                 await close_connection(self.response)
@@ -95,8 +95,8 @@ class Connection:
                 # A generator that never ran has nothing to clean up, so the response is closed as well.
                 await self.response.aclose()
             finally:
-                if self.prolongation is not None:
-                    await self.prolongation.wait_closed()
+                if self.renewal is not None:
+                    await self.renewal.wait_closed()
 
 
 async def close_socket(response: httpx2.Response) -> None:
@@ -137,7 +137,7 @@ async def connect(
             connection = Connection(response, decoder, Watchdog(patience, on_stale, on_dead), token)
             stream_id = response.headers.get("pricewire-stream")
             if token is not None and target.credentials is not None and target.credentials.can_refresh and stream_id is not None:
-                connection.prolongation = Prolongation(client, response.url, stream_id, target.credentials, token)
+                connection.renewal = Renewal(client, response.url, stream_id, target.credentials, token)
             return connection
         if response.status_code != 204:
             try:

@@ -26,7 +26,7 @@ from pricewire.client.arguments import (
 from pricewire.client.http_client import check_http_client
 from pricewire.client.parsing import read_error
 from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter
-from pricewire.client.stream.reader import Link, abandon
+from pricewire.client.stream.reader import StreamReader, abandon
 from pricewire.client.stream.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
 from pricewire.client.stream.request import Target, authorization_header, build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
@@ -125,9 +125,9 @@ class EventSource:
         self._url = url
         self._on_message = on_message
         self._reporter = Reporter(on_error=on_error, on_state=on_state)
-        self._link = Link(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
+        self._reader = StreamReader(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
         # A source that nobody holds any more, after a `break` for instance, frees its connection too.
-        weakref.finalize(self, abandon, self._link).atexit = False
+        weakref.finalize(self, abandon, self._reader).atexit = False
         self._events: deque[ServerSentEvent] = deque()
         # By the type; the keys tell two registrations of the same callback apart.
         self._listeners: dict[str, dict[object, OnMessage]] = {}
@@ -140,25 +140,25 @@ class EventSource:
     @property
     def ready_state(self) -> ReadyState:
         """The state as the standard numbers it."""
-        return READY_STATES[self._link.state.state]
+        return READY_STATES[self._reader.state.state]
 
     @property
     def state(self) -> ConnectionState:
         """The state in full."""
-        return self._link.state
+        return self._reader.state
 
     @property
     def last_event_id(self) -> str:
         """Where to resume so that all that was given out does not come again, and nothing else is missed."""
-        return self._link.cursor
+        return self._reader.cursor
 
     @property
     def headers(self) -> httpx2.Headers:
         """The headers of the newest stream's response; none before the first."""
-        return self._link.headers
+        return self._reader.headers
 
     def __repr__(self) -> str:
-        return f"<EventSource {public_url(self._url)} {self._link.state.state}>"
+        return f"<EventSource {public_url(self._url)} {self._reader.state.state}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -180,26 +180,26 @@ class EventSource:
             EventTooLargeError: an event exceeds `max_event_size`.
             ReconnectExhausted: all attempts failed.
         """
-        link, events = self._link, self._events
-        while not link.is_closed:
+        reader, events = self._reader, self._events
+        while not reader.is_closed:
             if not events:
-                events.extend(await link.advance())
+                events.extend(await reader.advance())
                 continue
             event = events.popleft()
             # Behind the last event of a chunk there may be another that has only an id.
-            link.cursor = event.last_event_id if events else link.decoded_id
+            reader.cursor = event.last_event_id if events else reader.decoded_id
             if event.type == "message" and self._on_message is None and not self._listeners:
-                if link.reconnection.attempt:
+                if reader.reconnection.attempt:
                     # Asked first: a call for each event would show.
-                    link.reconnection.received()
+                    reader.reconnection.received()
                 return event
             self._deliver(event)
             # A callback may have closed it: then nothing more is given out, not even this.
-            if not link.is_closed:
+            if not reader.is_closed:
                 return event
         self._events.clear()
-        await self._link.aclose()
-        failure, self._link.failure = self._link.failure, None
+        await self._reader.aclose()
+        failure, self._reader.failure = self._reader.failure, None
         if failure is not None:
             raise failure
         raise StopAsyncIteration
@@ -219,7 +219,7 @@ class EventSource:
                 others.clear()
             while others and others[0].type != "error":
                 events.append(others.popleft())
-            self._link.cursor = events[-1].last_event_id if others else self._link.decoded_id
+            self._reader.cursor = events[-1].last_event_id if others else self._reader.decoded_id
         return events
 
     def on(self, event_type: str, callback: OnMessage) -> Callable[[], None]:
@@ -255,9 +255,9 @@ class EventSource:
         check_url(url)
         check_last_event_id(last_event_id)
         self._url = url
-        self._link.retarget(url)
+        self._reader.retarget(url)
         if last_event_id is not None:
-            self._link.cursor = last_event_id
+            self._reader.cursor = last_event_id
 
     async def run(self) -> None:
         """Read to the end for the callbacks' sake; raise what the iteration would."""
@@ -272,27 +272,27 @@ class EventSource:
         where none waits, `aclose()` or the end of the block does.
         """
         self._events.clear()
-        self._link.close()
+        self._reader.close()
 
     async def aclose(self) -> None:
         """End it at once, and return when the connection is freed."""
         self._events.clear()
-        await self._link.aclose()
+        await self._reader.aclose()
 
     def _deliver(self, event: ServerSentEvent) -> None:
         """Tell the callbacks of an event, as long as none of them closes the stream."""
         if event.type == "error" and (detail := read_error(event.data)) is not None:
             # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
-            self._link.farewell = StreamError(detail.code, detail.message)
-            self._reporter.error(self._link.farewell, level=logging.INFO)
+            self._reader.stream_end = StreamError(detail.code, detail.message)
+            self._reporter.error(self._reader.stream_end, level=logging.INFO)
         else:
-            self._link.reconnection.received()
+            self._reader.reconnection.received()
         if event.type == "message" and self._on_message is not None:
             self._reporter.call("on_message", self._on_message, event)
         listeners = self._listeners.get(event.type, {})
         for key, callback in list(listeners.items()):
             # An earlier one may have removed this one, or closed the stream.
-            if key in listeners and not self._link.is_closed:
+            if key in listeners and not self._reader.is_closed:
                 self._reporter.call(f"on({event.type!r})", callback, event)
 
 

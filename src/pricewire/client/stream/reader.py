@@ -1,4 +1,4 @@
-"""The link to a stream: one connection after another, and the state machine between them."""
+"""Reads a stream: one connection after another, and the state machine between them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ HEALTHY_LIFE = 1.0
 
 
 freeing: set[asyncio.Task[None]] = set()
-"""The tasks that free abandoned links: the event loop itself keeps no hold of them."""
+"""The tasks that free abandoned readers: the event loop itself keeps no hold of them."""
 
 
-class Link:
+class StreamReader:
     """
     Keeps a stream connected while someone calls `advance`.
 
@@ -49,13 +49,13 @@ class Link:
         cursor: the id to resume after.
         reconnection: counts the attempts; an event that shows the stream's health starts them again.
         headers: the headers of the newest stream's response.
-        farewell: what the server said before it ends the stream: the reason for the disconnection that follows.
-        failure: why the link closed; None where that was no error.
+        stream_end: what the server said before it ends the stream: the reason for the disconnection that follows.
+        failure: why the reader closed; None where that was no error.
 
     Args:
         target: what to connect to.
         cursor: the id to begin after; empty: none.
-        client: sends the requests, and stays open; None: one of the link's own.
+        client: sends the requests, and stays open; None: one of the reader's own.
         reporter: told of errors and states.
         on_open: called when a connection is open.
     """
@@ -67,7 +67,7 @@ class Link:
         self.is_closed = False
         self.cursor = cursor
         self.headers = httpx2.Headers()
-        self.farewell: StreamError | None = None
+        self.stream_end: StreamError | None = None
         self.failure: ClientError | None = None
         self._target = target
         self._client = client
@@ -107,7 +107,7 @@ class Link:
         """
         Take one step - wait, connect, or read - and return the events that it brought.
 
-        What fails is judged here, and reported where the stream goes on; when there is no way on, the link is closed afterwards and has a
+        What fails is judged here, and reported where the stream goes on; when there is no way on, the reader is closed afterwards and has a
         `failure`.
 
         Raises:
@@ -163,14 +163,14 @@ class Link:
         return []
 
     def close(self, failure: ClientError | None = None) -> None:
-        """Close the link; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
+        """Close the reader; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
         if not self.is_closed:
             self.failure = failure
             self._move(State.CLOSED, reason=failure)
         self._interrupt()
 
     async def aclose(self) -> None:
-        """Close the link and return when everything is freed."""
+        """Close the reader and return when everything is freed."""
         self.close()
         await self._at_rest.wait()
         try:
@@ -216,10 +216,10 @@ class Link:
         if connection is None:
             self.close()
             return
-        # Unless a callback closed the link meanwhile, the time-out has done its work.
+        # Unless a callback closed the reader meanwhile, the time-out has done its work.
         scope.reschedule(None)
         self.headers = connection.response.headers
-        self.farewell = None
+        self.stream_end = None
         self._opened_at = asyncio.get_running_loop().time()
         self._move(State.OPEN)
         if self._on_open is not None and not self.is_closed:
@@ -245,14 +245,14 @@ class Link:
         """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""
         if self.is_closed:
             return
-        farewell, self.farewell = self.farewell, None
+        stream_end, self.stream_end = self.stream_end, None
         if final:
             self.close(error)
             return
-        if farewell is not None:
-            farewell.__cause__ = error
-        reason: ClientError = farewell or error
-        at_once = self._renewed(farewell)
+        if stream_end is not None:
+            stream_end.__cause__ = error
+        reason: ClientError = stream_end or error
+        at_once = self._renewed(stream_end)
         wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
         if wait is None:
             causes = self.reconnection.causes
@@ -264,11 +264,11 @@ class Link:
         # The wait counts from the disconnection, however long the callbacks take now.
         self._due = asyncio.get_running_loop().time() + wait
         self._move(State.WAITING, wait=wait, reason=reason)
-        # Of a farewell the user has heard when it came.
-        if farewell is None and not self.is_closed:
+        # Of a last event of the server the user has heard when it came.
+        if stream_end is None and not self.is_closed:
             self._reporter.error(error, level=logging.INFO)
 
-    def _renewed(self, farewell: StreamError | None) -> bool:
+    def _renewed(self, stream_end: StreamError | None) -> bool:
         """
         Whether the stream ended because of its token alone, so that it can be resumed at once with another one.
 
@@ -277,7 +277,7 @@ class Link:
         """
         credentials = self._target.credentials
         token = None if self._connection is None else self._connection.token
-        if farewell is None or farewell.code != TOKEN_EXPIRED or credentials is None or token is None:
+        if stream_end is None or stream_end.code != TOKEN_EXPIRED or credentials is None or token is None:
             return False
         credentials.reject(token)
         if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:
@@ -321,14 +321,14 @@ class Link:
             await connection.aclose()
 
 
-def abandon(link: Link) -> None:
+def abandon(reader: StreamReader) -> None:
     """Free a link that nobody reads any more. The collector may call this in any thread, and after the loop's end."""
-    loop = link.held_by
+    loop = reader.held_by
     if loop is None or loop.is_closed():
         return
 
     def free() -> None:
-        task = loop.create_task(link.aclose(), name="pricewire: free a stream")
+        task = loop.create_task(reader.aclose(), name="pricewire: free a stream")
         freeing.add(task)
         task.add_done_callback(freeing.discard)
 

@@ -12,7 +12,7 @@ from pricewire.client.report import Reporter
 from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.client.stream.request import retry_after
 from pricewire.client.topics.changes import Changer, is_refusal
-from pricewire.client.topics.topic_set import Lineup
+from pricewire.client.topics.topic_set import TopicSet
 from pricewire.errors import ClientError, HTTPStatusError
 
 
@@ -25,7 +25,7 @@ class Adjuster:
 
     Args:
         changer: sends the requests.
-        lineup: which topics are wanted, and which the stream has.
+        topic_set: which topics are wanted, and which the stream has.
         reconnect: how long to wait after a failure.
         reporter: told of failures.
         wanted_pace: returns the pace that is wanted, in milliseconds.
@@ -37,7 +37,7 @@ class Adjuster:
     def __init__(
         self,
         changer: Changer,
-        lineup: Lineup,
+        topic_set: TopicSet,
         *,
         reconnect: ReconnectPolicy,
         reporter: Reporter,
@@ -48,7 +48,7 @@ class Adjuster:
     ) -> None:
         self.pace = 0
         self._changer = changer
-        self._lineup = lineup
+        self._topic_set = topic_set
         self._reconnect = reconnect
         self._reporter = reporter
         self._wanted_pace = wanted_pace
@@ -73,7 +73,7 @@ class Adjuster:
 
     def is_needed(self) -> bool:
         """Whether there is an open stream, and something to change about it."""
-        return self._stream != 0 and (any(self._lineup.difference()) or self.pace != self._wanted_pace())
+        return self._stream != 0 and (any(self._topic_set.difference()) or self.pace != self._wanted_pace())
 
     async def run(self, client: httpx2.AsyncClient) -> None:
         """Change the stream until it is as it is wanted, or lost."""
@@ -93,12 +93,12 @@ class Adjuster:
 
     async def _adjust(self, client: httpx2.AsyncClient, stream_id: str, stream: int) -> bool:
         """Make one change; return whether there may be more to make."""
-        add, remove = self._lineup.difference()
+        add, remove = self._topic_set.difference()
         self._on_agreed(add)
         if await self._change(client, stream_id, stream, add, remove) is None or stream != self._stream:
             return True
         # A topic was refused, or any change is: what adds nothing tells.
-        rest = remove if self._lineup.asked.difference(remove) else []
+        rest = remove if self._topic_set.asked.difference(remove) else []
         if not add or await self._change(client, stream_id, stream, [], rest) is not None:
             if stream == self._stream:
                 self._give_up()
@@ -136,7 +136,7 @@ class Adjuster:
                 raise
             return error
         if stream == self._stream:
-            self._lineup.agreed(add, remove)
+            self._topic_set.agreed(add, remove)
             self.pace = pace
             self._on_agreed([])
         return None

@@ -1,4 +1,4 @@
-"""An inbox: what has arrived for one subscription and was not read yet, within bounds."""
+"""The messages that have arrived for one subscription and were not read yet, within bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pricewire.client.topics.conflation import Arrival, Lane, conflate, newest_of
-from pricewire.client.topics.throttle import Pacer
+from pricewire.client.topics.throttle import Throttle
 from pricewire.errors import BufferOverflowError, ClientError
 
 Overflow = Literal["latest", "error", "block"]
@@ -18,7 +18,7 @@ Overflow = Literal["latest", "error", "block"]
 Start = Literal["resumed", "snapshot", "reset"]
 
 
-class Inbox:
+class MessageQueue:
     """
     The waiting messages of a subscription, as they came: nothing is parsed before it is read.
 
@@ -26,7 +26,7 @@ class Inbox:
         topics: whose messages.
         overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it, `block` holds the connection.
         interval: at most one message of a key in so many seconds; 0 for all.
-        pacer: holds messages back; None where they are wanted as they come.
+        throttle: holds messages back; None where they are wanted as they come.
         start: how the newest connection began, or the snapshot of topics that were added to an open one; None where nothing was said.
         received_at: when the newest message came, in seconds on the monotonic clock; None before the first.
         reason: why no more comes; None where that is no error.
@@ -44,7 +44,7 @@ class Inbox:
         self.topics = tuple(topics)
         self.overflow = overflow
         self.interval = interval
-        self.pacer = Pacer(interval, debounce) if interval or debounce else None
+        self.throttle = Throttle(interval, debounce) if interval or debounce else None
         self.start: Start | None = None
         self.received_at: float | None = None
         self.reason: ClientError | None = None
@@ -104,7 +104,7 @@ class Inbox:
 
     def take(self) -> Arrival | None:
         """Return the next message where there is one that is due at once, as `get` would, which costs more."""
-        if self.pacer is not None or not self._waiting:
+        if self.throttle is not None or not self._waiting:
             return None
         if self.overflow == "block":
             self._room.set()
@@ -137,8 +137,8 @@ class Inbox:
 
     def take_pace(self, pace: int) -> None:
         """Leave the pacing to the server as far as it keeps this pace, in milliseconds: two clocks would beat."""
-        if self.pacer is not None:
-            self.pacer.interval = 0.0 if pace and pace >= round(self.interval * 1000) else self.interval
+        if self.throttle is not None:
+            self.throttle.interval = 0.0 if pace and pace >= round(self.interval * 1000) else self.interval
 
     async def newest(self, topics: Iterable[str], seen: Arrival | None = None) -> Arrival:
         """
@@ -190,13 +190,13 @@ class Inbox:
     def _next(self, now: float) -> tuple[Arrival | None, float]:
         """Take out the message that is due, or say when one will be, in seconds on the monotonic clock."""
         waiting = self._waiting
-        if self.pacer is None or not waiting:
+        if self.throttle is None or not waiting:
             return (waiting.popleft(), now) if waiting else (None, math.inf)
         waiting = self._waiting = deque(conflate(waiting))
-        place, due = (0, now) if self.is_ended else self.pacer.pick(waiting, now)
+        place, due = (0, now) if self.is_ended else self.throttle.pick(waiting, now)
         if place is None:
             return None, due
         arrival = waiting[place]
         del waiting[place]
-        self.pacer.gave(arrival, now)
+        self.throttle.gave(arrival, now)
         return arrival, now

@@ -1,4 +1,4 @@
-"""The switchboard: one connection for all subscriptions of a wire."""
+"""One connection for all subscriptions of a wire."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pricewire.client.topics.adjuster import Adjuster
 from pricewire.client.topics.changes import Changer, is_refusal
 from pricewire.client.topics.conflation import Arrival, Lane, read_head
 from pricewire.client.topics.lanes import Lanes
-from pricewire.client.topics.message_queue import Inbox, Start
+from pricewire.client.topics.message_queue import MessageQueue, Start
 from pricewire.client.topics.routes import Route, pace_of
-from pricewire.client.topics.topic_set import Lineup
+from pricewire.client.topics.topic_set import TopicSet
 from pricewire.client.urls import public_url
 from pricewire.errors import ClientError, HTTPStatusError
 from pricewire.protocol.decoder import ServerSentEvent
@@ -32,7 +32,7 @@ from pricewire.protocol.decoder import ServerSentEvent
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
 
 
-class Switchboard:
+class Multiplexer:
     """
     Reads one stream for all subscriptions, passes its messages on, and has it carry what they want.
 
@@ -50,7 +50,7 @@ class Switchboard:
         credentials: bring the token; None: there is none.
         reconnect: when to try again.
         idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
-        http_client: sends the requests, and stays open; None: one of the switchboard's own.
+        http_client: sends the requests, and stays open; None: one of the multiplexer's own.
         on_error: told of every error.
         on_state: told of every change of the connection's state.
     """
@@ -79,16 +79,16 @@ class Switchboard:
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
         # Who wants what.
-        self._inboxes: set[Inbox] = set()
+        self._queues: set[MessageQueue] = set()
         self._routes: dict[str, Route] = {}
         self._lanes = Lanes()
-        self._lineup = Lineup()
+        self._topic_set = TopicSet()
         self._adjuster = Adjuster(
             changer,
-            self._lineup,
+            self._topic_set,
             reconnect=reconnect,
             reporter=self.reporter,
-            wanted_pace=lambda: pace_of(self._inboxes),
+            wanted_pace=lambda: pace_of(self._queues),
             on_agreed=self._agreed,
             on_refused=self._fail_topic,
             on_rigid=self._connect_anew,
@@ -107,13 +107,13 @@ class Switchboard:
         self._adjusting: asyncio.Task[None] | None = None
         self._will_settle = False
         # Inboxes that have no room for another message: reading goes on when they were given a chance.
-        self._full: list[Inbox] = []
+        self._full: list[MessageQueue] = []
         self._events: deque[ServerSentEvent] = deque()
 
     @property
     def subscriptions(self) -> int:
         """How many subscriptions there are."""
-        return len(self._inboxes)
+        return len(self._queues)
 
     @property
     def stale_topics(self) -> frozenset[str]:
@@ -126,55 +126,55 @@ class Switchboard:
         Return what sends the requests.
 
         Raises:
-            RuntimeError: the switchboard is closed.
+            RuntimeError: the multiplexer is closed.
             ConnectError: there can be none.
         """
         if self._is_closed:
             raise RuntimeError("this wire is closed")
         return await self._get_client()
 
-    def join(self, inbox: Inbox) -> None:
+    def join(self, queue: MessageQueue) -> None:
         """
-        Pass messages on to an inbox, beginning with what is known of its topics already.
+        Pass messages on to a queue, beginning with what is known of its topics already.
 
         Raises:
-            RuntimeError: the switchboard is closed, or no event loop is running.
+            RuntimeError: the multiplexer is closed, or no event loop is running.
         """
         if self._is_closed:
             raise RuntimeError("this wire is closed")
         asyncio.get_running_loop()
-        self._inboxes.add(inbox)
+        self._queues.add(queue)
         known: list[Arrival] = []
-        for topic in inbox.topics:
+        for topic in queue.topics:
             route = self._routes.setdefault(topic, Route())
-            route.inboxes += (inbox,)
+            route.queues += (queue,)
             known += route.values.values()
-            self._lineup.wanted.setdefault(topic)
-        if self._lineup.carried.issuperset(inbox.topics):
-            inbox.start = "snapshot" if known else self._start
+            self._topic_set.wanted.setdefault(topic)
+        if self._topic_set.carried.issuperset(queue.topics):
+            queue.start = "snapshot" if known else self._start
         for arrival in known:
-            inbox.put(msgspec.structs.replace(arrival, merged=0))
+            queue.put(msgspec.structs.replace(arrival, merged=0))
         self._settle_soon()
 
-    def leave(self, inbox: Inbox) -> None:
-        """End an inbox at once; harmless for one that has ended."""
-        inbox.close()
-        self._take_out(inbox)
+    def leave(self, queue: MessageQueue) -> None:
+        """End a queue at once; harmless for one that has ended."""
+        queue.close()
+        self._take_out(queue)
 
     async def rest(self) -> None:
         """Return when the connection is freed, where nobody wants it any more."""
-        if not self._inboxes:
+        if not self._queues:
             self._settle()
             await finish([task for task in (self._reader, self._adjusting) if task is not None])
 
     def close(self) -> None:
-        """End all inboxes at once, and the connection soon after."""
+        """End all queues at once, and the connection soon after."""
         self._is_closed = True
-        for inbox in list(self._inboxes):
-            self.leave(inbox)
+        for queue in list(self._queues):
+            self.leave(queue)
 
     async def aclose(self) -> None:
-        """End all inboxes at once, and return when everything is freed."""
+        """End all queues at once, and return when everything is freed."""
         self.close()
         try:
             await self.rest()
@@ -182,16 +182,16 @@ class Switchboard:
             if self._own_client is not None:
                 await self._own_client.aclose()
 
-    def _take_out(self, inbox: Inbox) -> None:
-        if inbox not in self._inboxes:
+    def _take_out(self, queue: MessageQueue) -> None:
+        if queue not in self._queues:
             return
-        self._inboxes.remove(inbox)
-        for topic in inbox.topics:
+        self._queues.remove(queue)
+        for topic in queue.topics:
             route = self._routes[topic]
-            route.inboxes = tuple(other for other in route.inboxes if other is not inbox)
-            if not route.inboxes:
+            route.queues = tuple(other for other in route.queues if other is not queue)
+            if not route.queues:
                 del self._routes[topic]
-                del self._lineup.wanted[topic]
+                del self._topic_set.wanted[topic]
         self._settle_soon()
 
     async def _get_client(self) -> httpx2.AsyncClient:
@@ -219,10 +219,10 @@ class Switchboard:
         self._will_settle = False
         loop = asyncio.get_running_loop()
         if self._reader is None:
-            if self._inboxes:
+            if self._queues:
                 self._is_idle = False
                 self._reader = loop.create_task(self._run(), name=f"pricewire: read {public_url(self._stream_url)}")
-        elif not self._inboxes:
+        elif not self._queues:
             self._is_idle = True
             if self._adjusting is not None:
                 self._adjusting.cancel()
@@ -246,18 +246,18 @@ class Switchboard:
         finally:
             self._reader = self._source = self._scope = None
             self._cursor, self._start = "", None
-            self._lineup.ended()
+            self._topic_set.ended()
             self._adjuster.lost()
             self._full.clear()
             self._events.clear()
             if self._adjusting is not None:
                 self._adjusting.cancel()
         if not self._is_idle:
-            for inbox in list(self._inboxes):
-                inbox.fail(failure)
-                self._take_out(inbox)
+            for queue in list(self._queues):
+                queue.fail(failure)
+                self._take_out(queue)
         self._set_state(ConnectionState(state=State.CLOSED, reason=failure if isinstance(failure, ClientError) else None))
-        if self._inboxes:
+        if self._queues:
             self._settle_soon()
 
     async def _read_stream(self) -> bool:
@@ -291,7 +291,7 @@ class Switchboard:
                                 if self._full:
                                     await self._wait_for_room()
                             events = await source.next_events()
-                            if all(inbox.overflow == "latest" for inbox in self._inboxes):
+                            if all(queue.overflow == "latest" for queue in self._queues):
                                 self._take_all(events)
                             else:
                                 self._events.extend(events)
@@ -304,10 +304,10 @@ class Switchboard:
                 except HTTPStatusError as error:
                     if not is_of_topics(error):
                         raise
-                    culprit = self._lineup.refused()
+                    culprit = self._topic_set.refused()
                     if culprit is not None:
                         self._fail_topic(culprit, error)
-                    return bool(self._inboxes)
+                    return bool(self._queues)
 
     def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
         """Take events that nobody has to have room for: those of one kind together, unread."""
@@ -317,7 +317,7 @@ class Switchboard:
             place += len(run)
             if run:
                 self._pass_run(run)
-            elif self._inboxes:
+            elif self._queues:
                 self._take(events[place])
                 place += 1
             else:
@@ -327,18 +327,18 @@ class Switchboard:
         at = time.monotonic()
         newest = dict(run)
         # In the order in which they came, like any message: who subscribed first hears first.
-        inboxes: dict[Inbox, None] = {}
+        queues: dict[MessageQueue, None] = {}
         for lane, text in newest.items():
             route = self._routes.get(lane.topic)
             if route is not None:
                 route.note(Arrival(lane.event, lane.topic, text, 0, at))
-                inboxes.update(dict.fromkeys(route.inboxes))
+                queues.update(dict.fromkeys(route.queues))
         topics = {lane.topic for lane in newest}
-        for inbox in inboxes:
-            wanted = topics.intersection(inbox.topics)
-            inbox.put_run(run if wanted == topics else [each for each in run if each[0].topic in wanted], at)
-            if inbox.is_ended:
-                self._take_out(inbox)
+        for queue in queues:
+            wanted = topics.intersection(queue.topics)
+            queue.put_run(run if wanted == topics else [each for each in run if each[0].topic in wanted], at)
+            if queue.is_ended:
+                self._take_out(queue)
 
     def _take(self, event: ServerSentEvent) -> None:
         if event.type == "message":
@@ -348,13 +348,13 @@ class Switchboard:
             case "changed":
                 topics = read_changed_topics(event.data)
                 if topics is not None:
-                    self._lineup.changed(topics)
+                    self._topic_set.changed(topics)
             case "stale":
                 route = self._routes.get(read_stale_topic(event.data) or "")
                 if route is not None:
                     route.is_stale = True
             case "reset":
-                self._mark_start("reset", self._lineup.carried)
+                self._mark_start("reset", self._topic_set.carried)
 
     def _pass_on(self, text: str) -> None:
         try:
@@ -367,19 +367,19 @@ class Switchboard:
             # Nobody wants it any more, and the stream has not been changed yet.
             return
         route.take(Arrival(head.event, head.topic, text, head.merged, time.monotonic()))
-        for inbox in route.inboxes:
-            if inbox.is_ended:
-                self._take_out(inbox)
-            elif inbox.overflow != "latest" and inbox.is_full:
-                self._full.append(inbox)
+        for queue in route.queues:
+            if queue.is_ended:
+                self._take_out(queue)
+            elif queue.overflow != "latest" and queue.is_full:
+                self._full.append(queue)
 
     async def _wait_for_room(self) -> None:
         full, self._full = self._full, []
         # A reader that keeps up gets the turn in which it can show that.
         await asyncio.sleep(0)
-        for inbox in full:
-            if inbox.overflow == "block":
-                await inbox.room()
+        for queue in full:
+            if queue.overflow == "block":
+                await queue.room()
 
     def _follow(self, state: ConnectionState) -> None:
         """Follow the source's state; what it asks for is decided at the last moment."""
@@ -394,23 +394,23 @@ class Switchboard:
     def _aim(self) -> None:
         """Say where the next connection goes."""
         source = self._source
-        if source is None or not self._lineup.wanted:
+        if source is None or not self._topic_set.wanted:
             # Everybody has just left, and it is about to be closed.
             return
         self._cursor = source.last_event_id or self._cursor
-        topics, resumes = self._lineup.next_request(has_cursor=bool(self._cursor))
+        topics, resumes = self._topic_set.next_request(has_cursor=bool(self._cursor))
         self._has_gap = bool(self._cursor) and not resumes
-        self._pace = pace_of(self._inboxes)
+        self._pace = pace_of(self._queues)
         parameters = [*(("topic", topic) for topic in topics), *([("interval_ms", str(self._pace))] if self._pace else [])]
         source.retarget(f"{self._stream_url}?{urlencode(parameters, safe=':')}", last_event_id=self._cursor if resumes else "")
 
     def _opened(self) -> None:
-        source, before = self._source, self._lineup.carried
+        source, before = self._source, self._topic_set.carried
         if source is None:
             return
-        self._lineup.opened()
+        self._topic_set.opened()
         self._adjuster.opened(source.headers.get("pricewire-stream"), self._pace)
-        self._mark_start(STARTS.get(source.headers.get("pricewire-start")), self._lineup.carried)
+        self._mark_start(STARTS.get(source.headers.get("pricewire-start")), self._topic_set.carried)
         if self._has_gap:
             # The server could not know that something went before.
             self._mark_start("reset", before)
@@ -420,20 +420,20 @@ class Switchboard:
 
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
         self._start = start
-        for inbox in self._inboxes:
-            if not set(inbox.topics).isdisjoint(topics):
-                inbox.start = start
+        for queue in self._queues:
+            if not set(queue.topics).isdisjoint(topics):
+                queue.start = start
 
     def _agreed(self, added: Sequence[str]) -> None:
         """Note what the open stream is to bring: which of it is new, and how much of the pacing the server does."""
-        for inbox in self._inboxes:
-            if inbox.start is None and not set(inbox.topics).isdisjoint(added):
-                inbox.start = "snapshot"
-            inbox.take_pace(self._adjuster.pace)
+        for queue in self._queues:
+            if queue.start is None and not set(queue.topics).isdisjoint(added):
+                queue.start = "snapshot"
+            queue.take_pace(self._adjuster.pace)
 
     def _connect_anew(self) -> None:
         """Ask for everything by a new connection: the open stream cannot be changed."""
-        self._lineup.is_rigid = True
+        self._topic_set.is_rigid = True
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
@@ -441,9 +441,9 @@ class Switchboard:
         try:
             await self._adjuster.run(client)
         except Exception as error:  # of a token provider, for instance: the readers have to hear of it
-            for inbox in list(self._inboxes):
-                inbox.fail(error)
-                self._take_out(inbox)
+            for queue in list(self._queues):
+                queue.fail(error)
+                self._take_out(queue)
         finally:
             self._adjusting = None
             self._settle_soon()
@@ -451,13 +451,13 @@ class Switchboard:
     def _fail_topic(self, topic: str, error: HTTPStatusError) -> None:
         """End the subscriptions of a topic that the server refuses; others go on."""
         route = self._routes.get(topic)
-        for inbox in route.inboxes if route is not None else ():
-            inbox.fail(error)
-            self._take_out(inbox)
+        for queue in route.queues if route is not None else ():
+            queue.fail(error)
+            self._take_out(queue)
 
     def _hear(self, error: ClientError) -> None:
         """Report an error of the source, unless the reason for it is still to be found out."""
-        if not (isinstance(error, HTTPStatusError) and is_of_topics(error) and len(self._lineup.listed) > 1):
+        if not (isinstance(error, HTTPStatusError) and is_of_topics(error) and len(self._topic_set.listed) > 1):
             self.reporter.error(error)
 
     def _set_state(self, state: ConnectionState) -> None:

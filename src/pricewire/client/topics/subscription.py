@@ -12,8 +12,8 @@ from typing import Any, Generic, Self, TypeVar
 from pricewire.client.parsing import TypedDecoder, all_finite
 from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.topics.conflation import Arrival
-from pricewire.client.topics.message_queue import Inbox, Start
-from pricewire.client.topics.multiplexer import Switchboard
+from pricewire.client.topics.message_queue import MessageQueue, Start
+from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.errors import DecodeError
 from pricewire.protocol.messages import Envelope
 
@@ -39,35 +39,35 @@ class Subscription(Generic[M]):
         merged: how many updates were left out so far because newer ones had overtaken them, on the server or here.
 
     Args:
-        inbox: where its messages wait; taken out of the switchboard at the end.
+        queue: where its messages wait; taken out of the multiplexer at the end.
         message_type: what the messages are: their data, or with an `Envelope[…]` all of them.
-        switchboard: the connection.
+        multiplexer: the connection.
     """
 
-    def __init__(self, inbox: Inbox, message_type: type[M], switchboard: Switchboard) -> None:
-        self.topics = inbox.topics
+    def __init__(self, queue: MessageQueue, message_type: type[M], multiplexer: Multiplexer) -> None:
+        self.topics = queue.topics
         self.merged = 0
-        self._inbox = inbox
-        self._switchboard = switchboard
+        self._queue = queue
+        self._multiplexer = multiplexer
         self._whole = getattr(message_type, "__origin__", message_type) is Envelope
         # The type is made at run time.
         self._decoder: TypedDecoder[Envelope[Any]] = TypedDecoder(message_type if self._whole else Envelope[message_type])  # type: ignore[arg-type, valid-type]
-        switchboard.join(inbox)
-        weakref.finalize(self, _abandon, get_running_loop(), switchboard, inbox).atexit = False
+        multiplexer.join(queue)
+        weakref.finalize(self, _abandon, get_running_loop(), multiplexer, queue).atexit = False
 
     @property
     def state(self) -> ConnectionState:
         """Where the connection stands, and why it waits."""
-        if self._inbox.is_ended:
-            return ConnectionState(state=State.CLOSED, reason=self._inbox.reason)
-        state = self._switchboard.state
+        if self._queue.is_ended:
+            return ConnectionState(state=State.CLOSED, reason=self._queue.reason)
+        state = self._multiplexer.state
         # An earlier connection was closed with its last subscription, and the next one comes with this.
         return ConnectionState(state=State.CONNECTING) if state.state is State.CLOSED else state
 
     @property
     def stale_topics(self) -> frozenset[str]:
         """The topics whose feed has fallen silent, as the server says."""
-        return self._switchboard.stale_topics.intersection(self.topics)
+        return self._multiplexer.stale_topics.intersection(self.topics)
 
     @property
     def is_stale(self) -> bool:
@@ -77,7 +77,7 @@ class Subscription(Generic[M]):
     @property
     def age(self) -> float | None:
         """How long ago the newest message came, in seconds; None before the first."""
-        received_at = self._inbox.received_at
+        received_at = self._queue.received_at
         return None if received_at is None else time.monotonic() - received_at
 
     @property
@@ -86,7 +86,7 @@ class Subscription(Generic[M]):
         How its newest connection began: `snapshot` with the current values, `resumed` without a gap, `reset` with the current values
         instead of what was missed. None before the first one, and where the server does not say.
         """
-        return self._inbox.start
+        return self._queue.start
 
     def __repr__(self) -> str:
         return f"<Subscription {', '.join(self.topics)} {self.state.state}>"
@@ -111,7 +111,7 @@ class Subscription(Generic[M]):
             BufferOverflowError: the reader fell behind too far.
         """
         while True:
-            arrival = self._inbox.take() or await self._inbox.get()
+            arrival = self._queue.take() or await self._queue.get()
             self.merged += arrival.merged
             message = self._read(arrival)
             if message is not None:
@@ -153,19 +153,19 @@ class Subscription(Generic[M]):
             raise ValueError(f"topic {topic!r} is none of {', '.join(self.topics)}")
         seen = None
         while True:
-            seen = await self._inbox.newest(self.topics if topic is None else (topic,), seen)
+            seen = await self._queue.newest(self.topics if topic is None else (topic,), seen)
             message = self._read(seen)
             if message is not None:
                 return message
 
     def close(self) -> None:
         """End it at once: nothing is given out after this. Where it was the last, the connection is freed soon after."""
-        self._switchboard.leave(self._inbox)
+        self._multiplexer.leave(self._queue)
 
     async def aclose(self) -> None:
         """End it at once, and return when the connection is freed, if it was the last."""
         self.close()
-        await self._switchboard.rest()
+        await self._multiplexer.rest()
 
     def _read(self, arrival: Arrival) -> M | None:
         """Return the message that an event holds; where it does not fit, report that and return None."""
@@ -174,13 +174,13 @@ class Subscription(Generic[M]):
             if not all_finite(envelope.data):
                 raise DecodeError(arrival.topic, arrival.text, "a price is not a finite number - at `$.data`")
         except DecodeError as error:
-            self._switchboard.reporter.error(error)
+            self._multiplexer.reporter.error(error)
             return None
         message: M = envelope if self._whole else envelope.data  # type: ignore[assignment] # the decoder made it of this type
         return message
 
 
-def _abandon(loop: AbstractEventLoop, switchboard: Switchboard, inbox: Inbox) -> None:
+def _abandon(loop: AbstractEventLoop, multiplexer: Multiplexer, queue: MessageQueue) -> None:
     """Take out what nobody reads any more. The collector may run in any thread, and after the loop's end."""
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(switchboard.leave, inbox)
+        loop.call_soon_threadsafe(multiplexer.leave, queue)

@@ -11,7 +11,7 @@ MANY = 256
 """How many keys are remembered before those that do not matter any more are forgotten."""
 
 
-class Pacer:
+class Throttle:
     """
     Decides which message is due. Those without a key are due at once, and so is what has to come before them.
 

@@ -1,11 +1,11 @@
-"""The line-up: which topics a stream is to carry, which it carries, and which to ask for next."""
+"""Which topics a stream is to carry, which it carries, and which to ask for next."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
 
-class Lineup:
+class TopicSet:
     """
     Keeps account of the topics of one stream, over all its connections.
 

@@ -1,1 +1,1 @@
-"""Who somebody is, and what they may see: keys, tokens, passwords, tickets, and the lives of protected streams."""
+"""Who somebody is, and what they may see: keys, tokens, passwords, tickets, and which token each protected stream depends on."""

@@ -16,7 +16,7 @@ from litestar.params import QueryParameter
 from pricewire.errors import InvalidTokenError
 from pricewire.protocol.messages import ErrorBody
 from pricewire.protocol.topics import AccountTopic, Topic
-from pricewire.server.auth.service import Authority
+from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import READ, TRADE, Token
 from pricewire.server.http_errors import ForbiddenError, InvalidParametersError, UnauthorizedError
 
@@ -38,7 +38,7 @@ Ticket = Annotated[str | None, QueryParameter(description="Instead of a token: f
 AnyRequest = Request[Any, Any, Any]
 
 
-class Visitor:
+class Caller:
     """
     Who a request comes from.
 
@@ -53,12 +53,12 @@ class Visitor:
 
     @property
     def account(self) -> str | None:
-        """The visitor's account; None for anybody."""
+        """The caller's account; None for anybody."""
         return None if self.token is None else self.token.account
 
 
-class Holder(Visitor):
-    """A visitor with a token."""
+class Principal(Caller):
+    """A caller with a token."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class Holder(Visitor):
 
     def own(self, account_uuid: str | None) -> str:
         """
-        Return the holder's account, which a request may name.
+        Return the principal's account, which a request may name.
 
         Raises:
             ForbiddenError: it names another.
@@ -80,7 +80,7 @@ class Holder(Visitor):
         return self.token.account
 
 
-def confirm(authority: Authority, token: Token) -> None:
+def confirm(auth: AuthService, token: Token) -> None:
     """
     Check once more a token that was checked before something was awaited, right before a stream is bound to it.
 
@@ -88,7 +88,7 @@ def confirm(authority: Authority, token: Token) -> None:
         UnauthorizedError: it has ended meanwhile.
     """
     try:
-        authority.confirm(token)
+        auth.confirm(token)
     except InvalidTokenError as error:
         raise unauthorized(str(error), is_invalid=True) from None
 
@@ -107,7 +107,7 @@ def require_scope(token: Token, scope: str) -> None:
 
 def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
     """
-    Refuse topics that a token does not let read: the one place where that is decided, whether a stream is opened, changed or prolonged.
+    Refuse topics that a token does not let read: the one place where that is decided, whether a stream is opened, changed or renewed.
 
     Raises:
         UnauthorizedError: a topic is an account's, and there is no token.
@@ -151,53 +151,53 @@ def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: B
         )
 
 
-async def shown(request: AnyRequest, authority: Authority | None, ticket: str | None = None) -> Token | None:
+async def shown(request: AnyRequest, auth: AuthService | None, ticket: str | None = None) -> Token | None:
     """
     Return the token that a request shows; None where it shows none, or nobody here could check it.
 
     Raises:
         UnauthorizedError: it is not good.
     """
-    if authority is None:
+    if auth is None:
         return None
     try:
         if ticket is not None:
-            return authority.take_ticket(ticket)
+            return auth.take_ticket(ticket)
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         # Another scheme is for a proxy in front.
-        return await authority.check(text.strip()) if scheme.lower() == "bearer" else None
+        return await auth.check(text.strip()) if scheme.lower() == "bearer" else None
     except InvalidTokenError as error:
         raise unauthorized(str(error), is_invalid=True) from None
 
 
-async def provide_visitor(request: AnyRequest, authority: NamedDependency[Authority | None]) -> Visitor:
+async def provide_caller(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Caller:
     """Return who a public request comes from; a token that it need not have has to be good all the same."""
-    return Visitor(await shown(request, authority))
+    return Caller(await shown(request, auth))
 
 
-async def provide_listener(request: AnyRequest, authority: NamedDependency[Authority | None], ticket: Ticket = None) -> Visitor:
+async def provide_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Caller:
     """Return who a request for a public stream comes from."""
-    return Visitor(await shown(request, authority, ticket))
+    return Caller(await shown(request, auth, ticket))
 
 
-async def provide_holder(request: AnyRequest, authority: NamedDependency[Authority | None]) -> Holder:
+async def provide_principal(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
     """Return whose token a request shows that needs one."""
-    return required(await shown(request, authority))
+    return required(await shown(request, auth))
 
 
-async def provide_trader(request: AnyRequest, authority: NamedDependency[Authority | None]) -> Holder:
+async def provide_trader(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
     """Return whose token a request shows that moves money."""
-    return required(await shown(request, authority), TRADE)
+    return required(await shown(request, auth), TRADE)
 
 
-async def provide_account_listener(request: AnyRequest, authority: NamedDependency[Authority | None], ticket: Ticket = None) -> Holder:
+async def provide_account_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
     """Return whose token or ticket a request for a protected stream shows."""
-    return required(await shown(request, authority, ticket))
+    return required(await shown(request, auth, ticket))
 
 
-def required(token: Token | None, scope: str = READ) -> Holder:
+def required(token: Token | None, scope: str = READ) -> Principal:
     """
-    Return the holder of a token that has to be there.
+    Return the principal of a token that has to be there.
 
     Raises:
         UnauthorizedError: it is not.
@@ -205,13 +205,13 @@ def required(token: Token | None, scope: str = READ) -> Holder:
     """
     if token is None:
         raise unauthorized("this needs a token: POST /login, then send it as 'Authorization: Bearer …'")
-    return Holder(token, scope)
+    return Principal(token, scope)
 
 
-VISITORS: dict[str, Callable[..., Awaitable[Visitor]]] = {
-    "visitor": provide_visitor,
+CALLERS: dict[str, Callable[..., Awaitable[Caller]]] = {
+    "caller": provide_caller,
     "listener": provide_listener,
-    "holder": provide_holder,
+    "principal": provide_principal,
     "trader": provide_trader,
     "account_listener": provide_account_listener,
 }

@@ -36,7 +36,7 @@ MAX_KEPT = 100_000
 """How many accounts and addresses are remembered; beyond that those forgiven are forgotten."""
 
 
-class Attempts:
+class LoginThrottle:
     """
     Counts attempts to log in that failed, or have not come to an end.
 

@@ -9,26 +9,26 @@ from collections.abc import Hashable
 from pricewire.errors import InvalidTokenError
 from pricewire.hub.hub import Hub
 from pricewire.server.auth.keys import KeySource
-from pricewire.server.auth.login_throttle import Attempts
+from pricewire.server.auth.login_throttle import LoginThrottle
 from pricewire.server.auth.passwords import DEMO, Passwords
 from pricewire.server.auth.revocation import Revoked
 from pricewire.server.auth.standings import Standings
 from pricewire.server.auth.tickets import Tickets
-from pricewire.server.auth.token_watch import Lives
+from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.auth.tokens import Token, TokenRules, Tokens
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
 from pricewire.store.revocations import Revocations
 
 
-class Authority:
+class AuthService:
     """
     Checks tokens, tickets and passwords.
 
     Attributes:
         tokens: what issues and checks tokens.
         accounts: who there is.
-        lives: how long the protected streams last.
+        token_watch: how long the protected streams last.
 
     Args:
         database: where accounts and revoked tokens are.
@@ -41,13 +41,13 @@ class Authority:
     def __init__(self, database: Database, keys: KeySource, rules: TokenRules, hub: Hub, *, demo_account: bool = False) -> None:
         self.tokens = Tokens(keys, rules)
         self.accounts = Accounts(database)
-        self.lives = Lives(hub)
+        self.token_watch = TokenWatch(hub)
         self._keys = keys
-        self._revoked = Revoked(Revocations(database), self.lives.revoke)
+        self._revoked = Revoked(Revocations(database), self.token_watch.revoke)
         self._standings = Standings(self.accounts, self._end_streams)
         self._tickets = Tickets()
         self._passwords = Passwords()
-        self._attempts = Attempts()
+        self._login_throttle = LoginThrottle()
         self._demo_account = demo_account
 
     async def log_in(self, account_id: str, password: str, address: Hashable) -> Account | None:
@@ -62,14 +62,14 @@ class Authority:
         Raises:
             TooManyAttemptsError: too many have failed.
         """
-        self._attempts.begin(account_id, address)
+        self._login_throttle.begin(account_id, address)
         account = await self.accounts.find(account_id)
         is_right = await self._passwords.check(password, None if account is None else account.password_hash)
         # It may be there from a time when nobody else reached the server.
         is_closed = account_id == password == DEMO and not self._demo_account
         if account is None or not is_right or is_closed:
             return None
-        self._attempts.succeeded(account_id, address)
+        self._login_throttle.succeeded(account_id, address)
         return account
 
     async def log_out(self, token: Token) -> None:
@@ -102,7 +102,7 @@ class Authority:
         """
         Check once more a token that was checked before something was awaited.
 
-        From here to the stream's entry in `lives`, which learns of what ends a token, nothing may be awaited.
+        From here to the stream's entry in `token_watch`, which learns of what ends a token, nothing may be awaited.
 
         Raises:
             InvalidTokenError: it has been revoked meanwhile, or has expired.
@@ -118,7 +118,7 @@ class Authority:
     async def run(self) -> None:
         """End streams with their tokens, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.lives.run(), name="token expiry")
+            tasks.create_task(self.token_watch.run(), name="token expiry")
             tasks.create_task(self._revoked.run(), name="token revocation")
             tasks.create_task(self._standings.run(), name="ended tokens")
 
@@ -134,4 +134,4 @@ class Authority:
         return token
 
     def _end_streams(self) -> None:
-        self.lives.revoke_where(lambda token: self._standings.fault(token) is not None)
+        self.token_watch.revoke_where(lambda token: self._standings.fault(token) is not None)

@@ -1,4 +1,4 @@
-"""The lives of protected streams: each ends with its token."""
+"""Ends each protected stream with its token."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SLACK = 1000
 
 
 @dataclass(slots=True)
-class Life:
+class WatchedStream:
     """
-    What a stream lives by.
+    A stream and the token that it depends on.
 
     Attributes:
         token: its token.
@@ -43,11 +43,11 @@ class Life:
     reason: tuple[str, str] = EXPIRED
 
 
-class Lives:
+class TokenWatch:
     """
     Knows each stream's token, and ends the stream when the token expires or is revoked.
 
-    One heap has all ends in order; the entry of a stream that was prolonged or has gone is passed over.
+    One heap has all ends in order; the entry of a stream that was renewed or has gone is passed over.
 
     Args:
         hub: whose streams.
@@ -57,38 +57,38 @@ class Lives:
     def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time) -> None:
         self._hub = hub
         self._clock = clock
-        self._lives: dict[str, Life] = {}
+        self._watched: dict[str, WatchedStream] = {}
         self._streams: defaultdict[str, set[str]] = defaultdict(set)
         self._ends: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
-        return len(self._lives)
+        return len(self._watched)
 
     def begin(self, stream_id: str, token: Token) -> None:
         """Have a stream live as long as a token."""
-        if len(self._ends) > 2 * len(self._lives) + SLACK:
-            self._ends = [(each.ends_at, name) for name, each in self._lives.items()]
+        if len(self._ends) > 2 * len(self._watched) + SLACK:
+            self._ends = [(each.ends_at, name) for name, each in self._watched.items()]
             heapq.heapify(self._ends)
-        self._lives[stream_id] = Life(token, token.expires_at)
+        self._watched[stream_id] = WatchedStream(token, token.expires_at)
         self._streams[token.id].add(stream_id)
         heapq.heappush(self._ends, (token.expires_at, stream_id))
 
     def token(self, stream_id: str) -> Token | None:
-        """Return the token that a stream lives by; None for one that needs none."""
-        life = self._lives.get(stream_id)
-        return None if life is None else life.token
+        """Return the token that a stream depends on; None for one that needs none."""
+        watched = self._watched.get(stream_id)
+        return None if watched is None else watched.token
 
-    def prolong(self, stream_id: str, token: Token) -> Token:
+    def renew(self, stream_id: str, token: Token) -> Token:
         """
-        Have a stream live by another token of the same account, and return the one that it lives by.
+        Have a stream depend on another token of the same account, and return the one that it depends on.
 
         It stays with the one that it has where the other ends earlier; but not where only the other is for reading, as the stream may
         carry the account's topics now. For a stream that has gone nothing begins.
         """
-        life = self._lives.get(stream_id)
-        if life is None:
+        watched = self._watched.get(stream_id)
+        if watched is None:
             return token
-        before = life.token
+        before = watched.token
         if token.expires_at <= before.expires_at and (READ in before.scopes or READ not in token.scopes):
             return before
         self.forget(stream_id)
@@ -97,12 +97,12 @@ class Lives:
 
     def forget(self, stream_id: str) -> None:
         """Forget a stream that has ended; harmless for one that is not known."""
-        life = self._lives.pop(stream_id, None)
-        if life is not None:
-            streams = self._streams[life.token.id]
+        watched = self._watched.pop(stream_id, None)
+        if watched is not None:
+            streams = self._streams[watched.token.id]
             streams.discard(stream_id)
             if not streams:
-                del self._streams[life.token.id]
+                del self._streams[watched.token.id]
 
     def revoke(self, token_id: str) -> None:
         """End all streams of a token."""
@@ -111,7 +111,7 @@ class Lives:
 
     def revoke_where(self, has_ended: Callable[[Token], bool]) -> None:
         """End all streams whose token has ended; called seldom, as it looks at all of them."""
-        for stream_id in [name for name, life in self._lives.items() if has_ended(life.token)]:
+        for stream_id in [name for name, watched in self._watched.items() if has_ended(watched.token)]:
             self._end(stream_id, REVOKED)
 
     def end_expired(self) -> None:
@@ -119,9 +119,9 @@ class Lives:
         now = self._clock()
         while self._ends and self._ends[0][0] <= now:
             ends_at, stream_id = heapq.heappop(self._ends)
-            life = self._lives.get(stream_id)
-            if life is not None and life.ends_at == ends_at:
-                self._end(stream_id, life.reason)
+            watched = self._watched.get(stream_id)
+            if watched is not None and watched.ends_at == ends_at:
+                self._end(stream_id, watched.reason)
 
     async def run(self) -> None:
         """End streams when their time has come, until cancelled."""
@@ -135,9 +135,9 @@ class Lives:
         found = self._hub.find(stream_id)
         if found is None:
             # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
-            life = self._lives[stream_id]
-            life.ends_at, life.reason = self._clock() + RETRY_S, reason
-            heapq.heappush(self._ends, (life.ends_at, stream_id))
+            watched = self._watched[stream_id]
+            watched.ends_at, watched.reason = self._clock() + RETRY_S, reason
+            heapq.heappush(self._ends, (watched.ends_at, stream_id))
         else:
             self._hub.end(found[0], encode_error(*reason))
             self.forget(stream_id)

@@ -11,9 +11,9 @@ from litestar.params import JSONBody
 
 from pricewire.protocol.account_messages import AccountBody, AccountsBody, LoggedOut, LoginBody, LoginRequest, TicketBody
 from pricewire.protocol.messages import Data
-from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRequest, Holder, unauthorized
-from pricewire.server.auth.service import Authority
-from pricewire.server.client_address import household
+from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRequest, Principal, unauthorized
+from pricewire.server.auth.service import AuthService
+from pricewire.server.client_address import limit_key
 from pricewire.server.http_errors import INVALID, REFUSED, UNAVAILABLE, UNKNOWN, ForbiddenError, UnknownError
 from pricewire.server.limits import Admission
 
@@ -26,36 +26,36 @@ PROTECTED = {**INVALID, **UNAUTHORIZED, **FORBIDDEN}
 
 @post("/login", status_code=200, cache_control=NO_STORE, responses={**PROTECTED, **REFUSED, **UNAVAILABLE})
 async def log_in(
-    request: AnyRequest, authority: NamedDependency[Authority], admission: NamedDependency[Admission], data: JSONBody[LoginRequest]
+    request: AnyRequest, auth: NamedDependency[AuthService], admission: NamedDependency[Admission], data: JSONBody[LoginRequest]
 ) -> LoginBody:
     """
     Log in, and get a token that is good for an hour, or as long as the request says.
 
     A wrong password and an unknown account are the same from outside, also in the time that they take. The body is not wrapped in `data`.
     """
-    if not authority.tokens.can_issue:
+    if not auth.tokens.can_issue:
         raise ForbiddenError("tokens of this server come from another issuer: log in there")
     client = admission.client(request.scope)
-    account = await authority.log_in(data.account_id, data.password, None if client is None else household(client))
+    account = await auth.log_in(data.account_id, data.password, None if client is None else limit_key(client))
     if account is None:
         raise unauthorized("there is no account with this name and password")
     if account.status != "active":
         raise ForbiddenError("the account is suspended")
     # The generation of the row that had the password: where it has been changed meanwhile, this token is dead already.
-    return LoginBody(authority.tokens.issue(account.uuid, lifetime=data.lifetime_seconds, generation=account.generation))
+    return LoginBody(auth.tokens.issue(account.uuid, lifetime=data.lifetime_seconds, generation=account.generation))
 
 
 @post("/v1/logout", status_code=200, responses={**PROTECTED, **UNAVAILABLE}, security=SECURITY)
-async def log_out(authority: NamedDependency[Authority], holder: NamedDependency[Holder]) -> Data[LoggedOut]:
+async def log_out(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> Data[LoggedOut]:
     """Revoke the token, in every process; its streams end with `TOKEN_REVOKED`."""
-    await authority.log_out(holder.token)
+    await auth.log_out(principal.token)
     return Data(LoggedOut())
 
 
 @get("/v1/accounts", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)
-async def list_accounts(authority: NamedDependency[Authority], holder: NamedDependency[Holder]) -> Data[AccountsBody]:
+async def list_accounts(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> Data[AccountsBody]:
     """List the accounts that the token is for: one."""
-    account = await authority.accounts.find_uuid(holder.token.account)
+    account = await auth.accounts.find_uuid(principal.token.account)
     if account is None:
         raise UnknownError("the token's account is not there any more")
     body = AccountBody(account.id, account.uuid, account.type, account.group, account.status, account.currency, float(account.balance))
@@ -63,9 +63,9 @@ async def list_accounts(authority: NamedDependency[Authority], holder: NamedDepe
 
 
 @post("/v1/tickets", status_code=200, cache_control=NO_STORE, responses={**PROTECTED, **REFUSED}, security=SECURITY)
-async def give_ticket(authority: NamedDependency[Authority], holder: NamedDependency[Holder]) -> Data[TicketBody]:
+async def give_ticket(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> Data[TicketBody]:
     """Give a ticket for a client that can send no header, as the browser's own `EventSource`: for one stream, once, within 30 seconds."""
-    ticket, expires_at = authority.give_ticket(holder.token)
+    ticket, expires_at = auth.give_ticket(principal.token)
     return Data(TicketBody(ticket, timestamp(expires_at)))
 
 

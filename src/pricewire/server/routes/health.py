@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from pricewire.protocol.messages import ErrorBody
 from pricewire.server.http_errors import problem
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 
 
 @get("/healthz", media_type="text/plain")
@@ -17,10 +17,10 @@ async def liveness() -> str:
 
 
 @get("/readyz", media_type="text/plain")
-async def readiness(prices: NamedDependency[Prices]) -> Response[str] | Response[ErrorBody]:
+async def readiness(publisher: NamedDependency[Publisher]) -> Response[str] | Response[ErrorBody]:
     """Answer 200 where prices are coming, 503 where none are or the server is stopping."""
-    if prices.hub.is_draining:
+    if publisher.hub.is_draining:
         return problem(503, "the server is stopping", "SERVER_DRAINING")
-    if any(instrument.is_market_open for instrument in prices.market.instruments()):
+    if any(instrument.is_market_open for instrument in publisher.market.instruments()):
         return Response("ok\n", media_type="text/plain")
     return problem(503, "no feed brings prices at the moment", "NOT_READY")

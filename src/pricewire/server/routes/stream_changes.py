@@ -11,16 +11,16 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from pricewire.errors import quoted
-from pricewire.hub.streams import Stream, Subscription
+from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
 from pricewire.protocol.topics import parse_topic
-from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Visitor, confirm, require_topics, unauthorized
-from pricewire.server.auth.service import Authority
+from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Caller, confirm, require_topics, unauthorized
+from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.server.routes.accounts import timestamp
-from pricewire.server.stream_opener import Entrance
+from pricewire.server.stream_opener import StreamOpener
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
@@ -28,10 +28,10 @@ UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such str
 @patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
 async def change_stream(
     request: AnyRequest,
-    prices: NamedDependency[Prices],
-    entrance: NamedDependency[Entrance],
-    authority: NamedDependency[Authority | None],
-    visitor: NamedDependency[Visitor],
+    publisher: NamedDependency[Publisher],
+    stream_opener: NamedDependency[StreamOpener],
+    auth: NamedDependency[AuthService | None],
+    caller: NamedDependency[Caller],
     stream_id: FromPath[str],
     data: JSONBody[StreamChange],
 ) -> Data[StreamState]:
@@ -42,63 +42,63 @@ async def change_stream(
     answer, at the place where the change took effect: behind the current values of the topics that were added. A stream that was opened
     with a token is changed with one of the same account.
     """
-    stream, subscription = opened(prices, stream_id)
-    token = owner(stream_id, authority, visitor)
-    if not subscription.control and (data.add or data.remove or data.interval_ms is not None):
+    stream, spec = opened(publisher, stream_id)
+    token = owner(stream_id, auth, caller)
+    if not spec.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
-    strangers = sorted(set(data.remove).difference(subscription.topics))
+    strangers = sorted(set(data.remove).difference(spec.topics))
     if strangers:
         raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(quoted, strangers))}")
-    # A stream that lives by no token would outlive this one.
-    owned = visitor if token is not None else Visitor(None)
-    require_topics(map(parse_topic, subscription.topics), owned.token)
+    # A stream that depends on no token would outlive this one.
+    owned = caller if token is not None else Caller(None)
+    require_topics(map(parse_topic, spec.topics), owned.token)
     asked = [parse_topic(text) for text in data.add]
-    entrance.charge(request, asked, carried=len(subscription.topics))
-    added = await entrance.check(asked, owned)
+    stream_opener.charge(request, asked, carried=len(spec.topics))
+    added = await stream_opener.check(asked, owned)
     # It may have ended meanwhile, or another change come before this one; and so may the token.
-    stream, subscription = opened(prices, stream_id)
-    token = owner(stream_id, authority, visitor)
-    if owned.token is not None and authority is not None:
-        confirm(authority, owned.token)
-    topics = set(subscription.topics).difference(data.remove).union(added)
+    stream, spec = opened(publisher, stream_id)
+    token = owner(stream_id, auth, caller)
+    if owned.token is not None and auth is not None:
+        confirm(auth, owned.token)
+    topics = set(spec.topics).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
-    entrance.count(topics)
-    entrance.carry(stream_id, topics)
-    if token is not None and authority is not None and visitor.token is not None:
-        token = authority.lives.prolong(stream_id, visitor.token)
-    interval = subscription.interval if data.interval_ms is None else data.interval_ms / 1000
+    stream_opener.count(topics)
+    stream_opener.carry(stream_id, topics)
+    if token is not None and auth is not None and caller.token is not None:
+        token = auth.token_watch.renew(stream_id, caller.token)
+    interval = spec.interval if data.interval_ms is None else data.interval_ms / 1000
     state = StreamState(sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at))
-    if subscription.control:
-        prices.hub.change(stream, replace(subscription, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
+    if spec.control:
+        publisher.hub.change(stream, replace(spec, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
     return Data(state)
 
 
-def opened(prices: Prices, stream_id: str) -> tuple[Stream, Subscription]:
+def opened(publisher: Publisher, stream_id: str) -> tuple[Stream, StreamSpec]:
     """
     Return an open stream, and what it carries.
 
     Raises:
         UnknownError: there is none.
     """
-    found = prices.hub.find(stream_id)
+    found = publisher.hub.find(stream_id)
     if found is None:
         raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
     return found
 
 
-def owner(stream_id: str, authority: Authority | None, visitor: Visitor) -> Token | None:
+def owner(stream_id: str, auth: AuthService | None, caller: Caller) -> Token | None:
     """
-    Return the token that a stream lives by; None for one that anybody may change who knows its id.
+    Return the token that a stream depends on; None for one that anybody may change who knows its id.
 
     Raises:
-        UnauthorizedError: it has one, and the visitor shows none.
-        ForbiddenError: it has one, and the visitor's is for another account.
+        UnauthorizedError: it has one, and the caller shows none.
+        ForbiddenError: it has one, and the caller's is for another account.
     """
-    token = None if authority is None else authority.lives.token(stream_id)
+    token = None if auth is None else auth.token_watch.token(stream_id)
     if token is not None:
-        if visitor.token is None:
+        if caller.token is None:
             raise unauthorized("this stream was opened with a token: show one of the same account")
-        if visitor.token.account != token.account:
+        if caller.token.account != token.account:
             raise ForbiddenError("the stream is another account's")
     return token

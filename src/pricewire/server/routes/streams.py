@@ -35,14 +35,14 @@ from pricewire.protocol.trading_messages import (
     ContractsBody,
     ProposalBody,
 )
-from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRequest, Holder, Visitor
-from pricewire.server.formats import candles_form, ticks_form
+from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRequest, Caller, Principal
+from pricewire.server.formats import candles_format, ticks_format
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, UNAVAILABLE, UNKNOWN, InvalidParametersError
 from pricewire.server.limits import Admission
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.server.routes.large_answers import make
-from pricewire.server.stream_opener import Entrance
-from pricewire.server.stream_query import Fields, IntervalMs, Selection, narrowed
+from pricewire.server.stream_opener import StreamOpener
+from pricewire.server.stream_query import Fields, IntervalMs, StreamQuery, narrowed
 from pricewire.server.transport.event_stream import MEDIA_TYPE, EventStream
 
 MOST_CANDLES = 5000
@@ -79,15 +79,15 @@ ANY_EVENTS = events_of(
 )
 async def stream_ticks(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
-    listener: NamedDependency[Visitor],
+    stream_opener: NamedDependency[StreamOpener],
+    listener: NamedDependency[Caller],
     instrument_id: InstrumentIds,
     interval_ms: IntervalMs = 0,
     fields: Fields = None,
 ) -> EventStream:
     """Stream the ticks of instruments."""
     topics = [TicksTopic(each) for each in instrument_id]
-    return await entrance.open("ticks", request, listener, topics, narrowed(ticks_form, fields, topics), interval_ms=interval_ms)
+    return await stream_opener.open("ticks", request, listener, topics, narrowed(ticks_format, fields, topics), interval_ms=interval_ms)
 
 
 @get(
@@ -96,10 +96,10 @@ async def stream_ticks(
 )
 async def stream_candles(
     request: AnyRequest,
-    prices: NamedDependency[Prices],
+    publisher: NamedDependency[Publisher],
     admission: NamedDependency[Admission],
-    entrance: NamedDependency[Entrance],
-    listener: NamedDependency[Visitor],
+    stream_opener: NamedDependency[StreamOpener],
+    listener: NamedDependency[Caller],
     instrument_id: FromQuery[str],
     granularity: Annotated[int, QueryParameter(description="The span of a candle, in seconds.")],
     start_epoch_ms: Annotated[int | None, QueryParameter(ge=0, le=2**53 - 1, description="Send the candles since then first.")] = None,
@@ -109,24 +109,24 @@ async def stream_candles(
     if granularity not in GRANULARITIES:
         raise InvalidParametersError(f"granularity {granularity} is none of {', '.join(map(str, GRANULARITIES))} seconds")
     topics = [CandlesTopic(instrument_id, granularity)]
-    form = narrowed(candles_form, fields, topics)
+    form = narrowed(candles_format, fields, topics)
     prelude = b""
     if start_epoch_ms is not None:
         rows = min(MOST_CANDLES, max(0, time.time_ns() // 1_000_000 - start_epoch_ms) // (granularity * 1000))
         admission.ask_for_history(admission.client(request.scope), rows)
-        prelude = await closed_candles(prices, instrument_id, granularity, start_epoch_ms)
-    return await entrance.open("candles", request, listener, topics, form, prelude=prelude)
+        prelude = await closed_candles(publisher, instrument_id, granularity, start_epoch_ms)
+    return await stream_opener.open("candles", request, listener, topics, form, prelude=prelude)
 
 
-async def closed_candles(prices: Prices, instrument_id: str, granularity: int, start_epoch_ms: int) -> bytes:
+async def closed_candles(publisher: Publisher, instrument_id: str, granularity: int, start_epoch_ms: int) -> bytes:
     """Return the event with the candles that are closed since a time; nothing where there are none."""
     request = CandlesHistoryRequest(instrument_id=instrument_id, granularity=granularity, from_epoch_ms=start_epoch_ms, count=MOST_CANDLES)
     while True:
-        current = prices.market.candle(instrument_id, granularity)
-        selected = prices.market.select_candles(request)
+        current = publisher.market.candle(instrument_id, granularity)
+        selected = publisher.market.select_candles(request)
         encoded = await make(partial(encode_closed, selected, current), len(selected.rows))
         # The candle that is being built follows as the stream's first value, with an id to resume from. Meanwhile another may have begun.
-        newest = prices.market.candle(instrument_id, granularity)
+        newest = publisher.market.candle(instrument_id, granularity)
         if newest is None or current is None or newest.open_epoch_ms == current.open_epoch_ms:
             return encoded
 
@@ -139,25 +139,34 @@ def encode_closed(selected: SelectedCandles, current: Candle | None) -> bytes:
 
 @get("/sse", responses={**ANY_EVENTS, **FORBIDDEN, **CONFLICT})
 async def stream_topics(
-    request: AnyRequest, entrance: NamedDependency[Entrance], listener: NamedDependency[Visitor], selection: NamedDependency[Selection]
+    request: AnyRequest,
+    stream_opener: NamedDependency[StreamOpener],
+    listener: NamedDependency[Caller],
+    stream_query: NamedDependency[StreamQuery],
 ) -> EventStream:
     """Stream any topics, the price of an instrument, or the price of a contract."""
-    return await opened("sse", request, entrance, listener, selection)
+    return await opened("sse", request, stream_opener, listener, stream_query)
 
 
 @get("/protected/sse", responses={**ANY_EVENTS, **FORBIDDEN, **CONFLICT}, security=SECURITY)
 async def stream_protected_topics(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
-    account_listener: NamedDependency[Holder],
-    selection: NamedDependency[Selection],
+    stream_opener: NamedDependency[StreamOpener],
+    account_listener: NamedDependency[Principal],
+    stream_query: NamedDependency[StreamQuery],
 ) -> EventStream:
     """Stream any topics as `/sse` does, those of the token's account among them, for as long as the token is good."""
-    return await opened("protected_sse", request, entrance, account_listener, selection)
+    return await opened("protected_sse", request, stream_opener, account_listener, stream_query)
 
 
-async def opened(endpoint: str, request: AnyRequest, entrance: Entrance, visitor: Visitor, selection: Selection) -> EventStream:
+async def opened(endpoint: str, request: AnyRequest, stream_opener: StreamOpener, caller: Caller, stream_query: StreamQuery) -> EventStream:
     """Return the stream of a selection."""
-    return await entrance.open(
-        endpoint, request, visitor, selection.topics, selection.form, interval_ms=selection.interval_ms, control=selection.control
+    return await stream_opener.open(
+        endpoint,
+        request,
+        caller,
+        stream_query.topics,
+        stream_query.form,
+        interval_ms=stream_query.interval_ms,
+        control=stream_query.control,
     )

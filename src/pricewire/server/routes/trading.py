@@ -19,9 +19,9 @@ from pricewire.protocol.trading_messages import (
     PurchaseRequest,
     Sold,
 )
-from pricewire.server.auth.dependencies import SECURITY, UNAUTHORIZED, Holder, Visitor
+from pricewire.server.auth.dependencies import SECURITY, UNAUTHORIZED, Caller, Principal
 from pricewire.server.http_errors import CONFLICT, INVALID, UNAVAILABLE, UNKNOWN
-from pricewire.server.publisher import Prices
+from pricewire.server.publisher import Publisher
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
 from pricewire.trading.desk import Desk
 
@@ -33,7 +33,7 @@ ContractId = Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)
 
 
 @get("/v1/market/products", responses={**INVALID, **UNAUTHORIZED})
-async def list_products(desk: NamedDependency[Desk], visitor: NamedDependency[Visitor]) -> Data[ProductsBody]:
+async def list_products(desk: NamedDependency[Desk], caller: NamedDependency[Caller]) -> Data[ProductsBody]:
     """List the kinds of contracts."""
     return Data(desk.products.listed())
 
@@ -41,28 +41,28 @@ async def list_products(desk: NamedDependency[Desk], visitor: NamedDependency[Vi
 @get("/v1/market/products/config", responses={**INVALID, **UNAUTHORIZED, **UNKNOWN})
 async def show_product(
     desk: NamedDependency[Desk],
-    prices: NamedDependency[Prices],
-    visitor: NamedDependency[Visitor],
+    publisher: NamedDependency[Publisher],
+    caller: NamedDependency[Caller],
     product_id: Annotated[ProductId, QueryParameter(description="Of which kind of contract.")],
     instrument_id: Annotated[str | None, QueryParameter(description="On which instrument's price; all have the same.")] = None,
 ) -> Data[ProductConfig]:
     """Return what a form for a product begins with, and what it may hold."""
     if instrument_id is not None:
-        prices.market.instrument(instrument_id)
+        publisher.market.instrument(instrument_id)
     return Data(desk.products.config(product_id))
 
 
 @get("/v1/accounting/balance", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)
 async def show_balance(
-    desk: NamedDependency[Desk], holder: NamedDependency[Holder], account_uuid: AccountUuid = None
+    desk: NamedDependency[Desk], principal: NamedDependency[Principal], account_uuid: AccountUuid = None
 ) -> Data[BalanceBody[Amount]]:
     """Return an account's balance, as the stream of it begins with."""
-    return Data(await desk.balance(holder.own(account_uuid)))
+    return Data(await desk.balance(principal.own(account_uuid)))
 
 
 @post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)
 async def buy(
-    desk: NamedDependency[Desk], trader: NamedDependency[Holder], data: JSONBody[PurchaseRequest], account_uuid: AccountUuid = None
+    desk: NamedDependency[Desk], trader: NamedDependency[Principal], data: JSONBody[PurchaseRequest], account_uuid: AccountUuid = None
 ) -> Data[Purchased[Amount]]:
     """
     Buy a contract at the price of now; the answer comes when the purchase is durable.
@@ -74,7 +74,7 @@ async def buy(
 
 @post("/v1/trading/contracts/sell", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)
 async def sell(
-    desk: NamedDependency[Desk], trader: NamedDependency[Holder], contract_id: ContractId, account_uuid: AccountUuid = None
+    desk: NamedDependency[Desk], trader: NamedDependency[Principal], contract_id: ContractId, account_uuid: AccountUuid = None
 ) -> Data[Sold[Amount]]:
     """Sell a contract at what it is worth now; the answer comes when the sale is durable."""
     return Data(await desk.sell(trader.own(account_uuid), contract_id))

@@ -8,7 +8,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from pricewire.hub.event import Form
+from pricewire.hub.event import Format
 from pricewire.protocol.messages import Data
 from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import (
@@ -20,12 +20,12 @@ from pricewire.protocol.trading_messages import (
     ProductId,
     ProposalBody,
 )
-from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, AnyRequest, Holder, Visitor
-from pricewire.server.formats import ContractForm, ContractListTopic, data_form
+from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, AnyRequest, Caller, Principal
+from pricewire.server.formats import ContractFormat, ContractListTopic, data_format
 from pricewire.server.http_errors import CONFLICT
 from pricewire.server.routes.streams import events_of
 from pricewire.server.routes.trading import AccountUuid
-from pricewire.server.stream_opener import Entrance
+from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import IntervalMs, with_sign
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.trading.desk import Desk
@@ -44,8 +44,8 @@ ChosenContract = Annotated[
 )
 async def stream_proposal(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
-    listener: NamedDependency[Visitor],
+    stream_opener: NamedDependency[StreamOpener],
+    listener: NamedDependency[Caller],
     product_id: Annotated[ProductId, QueryParameter(description="What kind of contract.")],
     instrument_id: Annotated[str, QueryParameter(description="On whose price.")],
     duration: Annotated[int, QueryParameter(ge=1, description="How long it would last, in units.")],
@@ -58,7 +58,7 @@ async def stream_proposal(
     """Stream the price of a contract that could be bought."""
     text = f"proposal:{product_id}:{instrument_id}:{duration}:{duration_unit}:{stake}:{'true' if allow_equals else 'false'}"
     topic = parse_topic(text if barrier is None else f"{text}:{with_sign(barrier)}")
-    return await entrance.open("proposal", request, listener, [topic], data_form, interval_ms=interval_ms)
+    return await stream_opener.open("proposal", request, listener, [topic], data_format, interval_ms=interval_ms)
 
 
 @get(
@@ -71,17 +71,17 @@ async def stream_proposal(
 )
 async def stream_open_contracts(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
+    stream_opener: NamedDependency[StreamOpener],
     desk: NamedDependency[Desk],
-    account_listener: NamedDependency[Holder],
+    account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
     interval_ms: IntervalMs = 0,
 ) -> EventStream:
     """Stream an account's open contracts, all at every change of one."""
     topic = OpenContractsTopic(account_listener.own(account_uuid))
-    form = await form_of(desk, topic, contract_id)
-    return await entrance.open("open_contracts", request, account_listener, [topic], form, interval_ms=interval_ms)
+    form = await format_of(desk, topic, contract_id)
+    return await stream_opener.open("open_contracts", request, account_listener, [topic], form, interval_ms=interval_ms)
 
 
 @get(
@@ -94,16 +94,16 @@ async def stream_open_contracts(
 )
 async def stream_closed_contracts(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
+    stream_opener: NamedDependency[StreamOpener],
     desk: NamedDependency[Desk],
-    account_listener: NamedDependency[Holder],
+    account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
 ) -> EventStream:
     """Stream an account's closed contracts, the newest first."""
     topic = ClosedContractsTopic(account_listener.own(account_uuid))
-    form = await form_of(desk, topic, contract_id)
-    return await entrance.open("closed_contracts", request, account_listener, [topic], form)
+    form = await format_of(desk, topic, contract_id)
+    return await stream_opener.open("closed_contracts", request, account_listener, [topic], form)
 
 
 @get(
@@ -116,16 +116,16 @@ async def stream_closed_contracts(
 )
 async def stream_balance(
     request: AnyRequest,
-    entrance: NamedDependency[Entrance],
-    account_listener: NamedDependency[Holder],
+    stream_opener: NamedDependency[StreamOpener],
+    account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
 ) -> EventStream:
     """Stream an account's balance."""
     topic = BalanceTopic(account_listener.own(account_uuid))
-    return await entrance.open("balance", request, account_listener, [topic], data_form)
+    return await stream_opener.open("balance", request, account_listener, [topic], data_format)
 
 
-async def form_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Form:
+async def format_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Format:
     """
     Return the form of a list of contracts, of which one may be chosen.
 
@@ -133,6 +133,6 @@ async def form_of(desk: Desk, topic: ContractListTopic, contract_id: str | None)
         UnknownContractError: it is not the account's.
     """
     if contract_id is None:
-        return data_form
+        return data_format
     await desk.check_contract(topic.account_uuid, contract_id)
-    return ContractForm(topic, contract_id, desk.chosen_contract)
+    return ContractFormat(topic, contract_id, desk.chosen_contract)

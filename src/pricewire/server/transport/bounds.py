@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from pricewire.protocol.messages import error_body
 from pricewire.server.limits import Limits
 from pricewire.server.transport.connections import Excess, OpenConnections
-from pricewire.server.transport.throttled_log import SeldomLogger
+from pricewire.server.transport.throttled_log import ThrottledLogger
 
 LINGER = 1.0
 """
@@ -68,7 +68,7 @@ class BoundedState(ServerState):
         self.limits = Limits()
         self.open_connections = OpenConnections()
         self.requests_too_large = 0
-        self.logger = SeldomLogger(logging.getLogger("uvicorn.error"))
+        self.logger = ThrottledLogger(logging.getLogger("uvicorn.error"))
 
 
 class RequestTooLargeError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from pricewire.server.client_address import Network, household, is_trusted, parse_address
+from pricewire.server.client_address import Network, is_trusted, limit_key, parse_address
 from pricewire.server.limits import Limits, Tally
 
 if sys.platform != "win32":
@@ -132,7 +132,7 @@ class OpenConnections:
 
     def _key(self, peer: str | None) -> Hashable:
         address = parse_address(peer) if peer else None
-        return None if address is None or is_trusted(address, self.trusted) else household(address)
+        return None if address is None or is_trusted(address, self.trusted) else limit_key(address)
 
     def _exceeded(self, excess: Excess, limit: int, waiting: dict[Connection, None]) -> Excess | None:
         """Close the connection that has waited longest; return the limit where none waits."""

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from pricewire.hub.event import Form, envelope
+from pricewire.hub.event import Format, envelope
 from pricewire.hub.hub import Hub, Outcome
-from pricewire.hub.streams import Stream, Subscription
+from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.messages import error_body
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
@@ -67,7 +67,7 @@ class EventStream(ResponseBase):
         hub: Hub,
         topics: Iterable[str],
         *,
-        form: Form = envelope,
+        form: Format = envelope,
         interval: float = 0.0,
         control: bool = True,
         prelude: bytes = b"",
@@ -80,7 +80,7 @@ class EventStream(ResponseBase):
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._hub = hub
-        self._subscription = Subscription(tuple(sorted(set(topics))), form, interval, control=control)
+        self._subscription = StreamSpec(tuple(sorted(set(topics))), form, interval, control=control)
         self._prelude = prelude
         self.stream_id = secrets.token_hex(8)
         self.outcome: Outcome | None = None
@@ -103,8 +103,8 @@ class EventStream(ResponseBase):
         if hub.is_draining:
             await _refuse(send)
             return None
-        subscription = replace(self._subscription, compress=accepts_gzip(scope))
-        start = hub.start(subscription.topics, _last_event_id(scope))
+        spec = replace(self._subscription, compress=accepts_gzip(scope))
+        start = hub.start(spec.topics, _last_event_id(scope))
         self.outcome = start.outcome
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -117,7 +117,7 @@ class EventStream(ResponseBase):
             (b"vary", b"Accept-Encoding"),
             *self.raw_headers,
         ]
-        if subscription.compress:
+        if spec.compress:
             headers.append((b"content-encoding", b"gzip"))
         handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
         if scope["method"] == "HEAD":
@@ -133,7 +133,7 @@ class EventStream(ResponseBase):
             return None
         stream = (handover.take(hub, self.stream_id) if handover is not None else None) or FallbackStream(hub, self.stream_id)
         stream.on_close = self.on_close
-        hub.join(stream, subscription, start, self._prelude)
+        hub.join(stream, spec, start, self._prelude)
         return stream
 
 

@@ -14,7 +14,7 @@ MOST = 100
 """How many different warnings are told apart, as their texts may hold what a request says."""
 
 
-class SeldomLogger(logging.LoggerAdapter[logging.Logger]):
+class ThrottledLogger(logging.LoggerAdapter[logging.Logger]):
     """
     Logs as another logger does, but each warning once a minute, and how often it was left out since the last time.
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { Seam, type Timed } from '../../../page/chart/live_series.js'
+import { LiveSeries, type Timed } from '../../../page/chart/live_series.js'
 
 interface Point extends Timed {
   readonly value: string
@@ -10,13 +10,13 @@ let shown: Point[]
 let errors: string[]
 /** The histories that are asked for and not yet answered. */
 let asked: { resolve: (points: Point[]) => void; reject: (error: Error) => void }[]
-let seam: Seam<Point>
+let live: LiveSeries<Point>
 
 beforeEach(() => {
   shown = []
   errors = []
   asked = []
-  seam = new Seam<Point>({
+  live = new LiveSeries<Point>({
     load: () => new Promise((resolve, reject) => asked.push({ resolve, reject })),
     show: (points) => {
       shown = [...points]
@@ -30,7 +30,7 @@ beforeEach(() => {
 })
 
 afterEach(() => {
-  seam.stop()
+  live.stop()
   vi.useRealTimers()
 })
 
@@ -44,15 +44,15 @@ async function answer(...points: Point[]): Promise<void> {
 
 it('goes on from the history with the stream', async () => {
   await answer(point(1), point(2))
-  seam.push(point(2, 'newer'), 7)
-  seam.push(point(3), 8)
+  live.push(point(2, 'newer'), 7)
+  live.push(point(3), 8)
   expect(shown.map(({ value }) => value)).toEqual(['1', 'newer', '3'])
   expect(asked).toHaveLength(0)
 })
 
 it('keeps points that come while the history is on its way', async () => {
-  seam.push(point(2), 7)
-  seam.push(point(3), 8)
+  live.push(point(2), 7)
+  live.push(point(3), 8)
   await answer(point(1), point(2))
   expect(times()).toEqual([1, 2, 3])
   expect(asked).toHaveLength(0)
@@ -60,8 +60,8 @@ it('keeps points that come while the history is on its way', async () => {
 
 it('asks again where the first point of the stream may come after a gap', async () => {
   await answer(point(1))
-  seam.push(point(3), 7)
-  seam.push(point(4), 8)
+  live.push(point(3), 7)
+  live.push(point(4), 8)
   expect(times()).toEqual([1])
   await answer(point(1), point(2), point(3))
   expect(times()).toEqual([1, 2, 3, 4])
@@ -70,34 +70,34 @@ it('asks again where the first point of the stream may come after a gap', async 
 
 it('asks again where numbers are missing, and not where points stand for them', async () => {
   await answer(point(1))
-  seam.push(point(1), 7)
-  seam.push(point(2), 10, 2)
+  live.push(point(1), 7)
+  live.push(point(2), 10, 2)
   expect(times()).toEqual([1, 2])
-  seam.push(point(5), 13)
+  live.push(point(5), 13)
   await answer(point(1), point(2), point(3), point(4), point(5))
   expect(times()).toEqual([1, 2, 3, 4, 5])
 })
 
 it('asks again where the numbers begin anew: it is another server, with another history', async () => {
   await answer(point(1))
-  seam.push(point(1), 7)
-  seam.push(point(9, 'other'), 1)
+  live.push(point(1), 7)
+  live.push(point(9, 'other'), 1)
   await answer(point(8, 'other'), point(9, 'other'))
   expect(shown.map(({ value }) => value)).toEqual(['other', 'other'])
 })
 
 it('asks again after the stream was lost, whatever the numbers say', async () => {
   await answer(point(1))
-  seam.push(point(1), 7)
-  seam.lost()
-  seam.push(point(3), 8)
+  live.push(point(1), 7)
+  live.lost()
+  live.push(point(3), 8)
   await answer(point(1), point(2), point(3))
   expect(times()).toEqual([1, 2, 3])
 })
 
 it('asks once more where a gap opened while the history was on its way', async () => {
-  seam.push(point(1), 1)
-  seam.push(point(5), 5)
+  live.push(point(1), 1)
+  live.push(point(5), 5)
   await answer(point(1))
   expect(asked).toHaveLength(1)
   await answer(point(1), point(2), point(3), point(4), point(5))
@@ -105,7 +105,7 @@ it('asks once more where a gap opened while the history was on its way', async (
 })
 
 it('leaves out points older than what the history ends with', async () => {
-  seam.push(point(1), 1)
+  live.push(point(1), 1)
   await answer(point(1), point(2))
   expect(times()).toEqual([1, 2])
 })
@@ -122,14 +122,14 @@ it('tells that the history could not be loaded, and tries again', async () => {
 })
 
 it('tells nothing after it was stopped', async () => {
-  seam.stop()
+  live.stop()
   await answer(point(1))
   expect(shown).toEqual([])
 })
 
 it('lets go of the oldest points of a long day', async () => {
   await answer(point(0))
-  for (let seq = 0; seq <= 10_000; seq += 1) seam.push(point(seq), seq)
+  for (let seq = 0; seq <= 10_000; seq += 1) live.push(point(seq), seq)
   expect(shown.length).toBe(5000)
   expect(shown.at(-1)?.time).toBe(10_000)
 })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { meaningOf } from '../../../page/inspector/describe_event.js'
+import { describeEvent } from '../../../page/inspector/describe_event.js'
 
 it.each([
   [
@@ -17,5 +17,5 @@ it.each([
   ['data: not JSON', 'a message'],
   ['data: null', 'a message'],
 ])('%s means %s', (block, meaning) => {
-  expect(meaningOf(block)).toBe(meaning)
+  expect(describeEvent(block)).toBe(meaning)
 })
