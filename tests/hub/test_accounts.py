@@ -6,7 +6,7 @@ import json
 from typing import Any
 from unittest import mock
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pricewire.hub import flusher
@@ -31,7 +31,15 @@ ACTION = st.one_of(
 )
 
 
+# A key that ends before what came of it has been given to a stream that lags.
+ENDS_EARLY = [
+    *(("join", 0, ({"a"}, 0.0)), ("publish", "a", None), ("publish", "a", "k"), ("pause", 0, None), ("advance", 0.001, None)),
+    ("publish", "a", "ends k"),
+]
+
+
 @given(st.lists(ACTION, max_size=50), st.sampled_from([1000, 2]))
+@example(ENDS_EARLY, 1000)
 def test_every_stream_accounts_for_every_event(actions: list[tuple[str, Any, Any]], count: int) -> None:
     """Random publishes, joins, pauses, changes, cuts and resumes, also with logs that hold two events."""
     # Without a pause between the flushes of streams that have no pace: these are measured by the real clock.

@@ -50,10 +50,20 @@ def test_newest_is_the_newest_of_each_key_after_a_number(keys: list[str | None],
     assert log.newest(seq) == sorted((each for each in newest.values() if each.seq > seq), key=lambda each: -each.seq)
 
 
-@given(KEYS, st.integers(10, 80))
-def test_the_snapshot_is_the_newest_of_each_key_as_of_a_position(keys: list[str | None], until: int) -> None:
-    log, events = filled(keys, 1000)
-    newest = {each.key: each for each in events if each.position <= until and each.key is not None}
+@given(st.lists(st.sampled_from([None, "a", "b", "ends a", "ends b"]), max_size=30), st.integers(1, 80))
+def test_the_snapshot_is_the_newest_of_each_key_that_has_not_ended_as_of_a_position(what: list[str | None], until: int) -> None:
+    log = TopicLog(LogLimits(count=1000, age=1e9), 0)
+    newest: dict[str, Event] = {}
+    for number, each in enumerate(what):
+        ends = each.removeprefix("ends ") if each is not None and each.startswith("ends") else None
+        made = event(1 + 2 * number, number + 1, None if ends else each)
+        log.append(made, 0.0)
+        if ends is not None:
+            log.end(ends)
+        if made.position <= until:
+            if made.key is not None:
+                newest[made.key] = made
+            newest.pop(ends or "", None)
     assert log.snapshot(until) == sorted(newest.values(), key=lambda each: each.position)
 
 

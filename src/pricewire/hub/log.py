@@ -50,6 +50,8 @@ class TopicLog:
         # Those that nothing supersedes, with their times: a flood of others must not push them out for a reader that lags.
         self._unkeyed: deque[tuple[Event, float]] = deque()
         self._latest: dict[str, Event] = {}
+        # The last event of each key that has ended, and where: streams that have not been given that much yet still have to account for it.
+        self._ended: deque[tuple[int, Event]] = deque()
         self.floor = floor
         # The newest event that nothing supersedes and that is no longer held.
         self._unkeyed_floor = floor
@@ -72,8 +74,10 @@ class TopicLog:
         self.expire(now)
 
     def end(self, key: str) -> None:
-        """Leave a key out of snapshots from now on, until there is an event of it again."""
-        self._latest.pop(key, None)
+        """Leave a key out of snapshots as of the newest event, until there is an event of it again."""
+        last = self._latest.pop(key, None)
+        if last is not None and self._events:
+            self._ended.append((self._events[-1].position, last))
 
     def expire(self, now: float) -> None:
         """Let go of what is too old."""
@@ -85,14 +89,14 @@ class TopicLog:
 
     def snapshot(self, until: int) -> list[Event]:
         """Return the newest event of each key as of a position, oldest first."""
-        events = []
-        for key, latest in self._latest.items():
-            event: Event | None = latest
-            if latest.position > until:
-                event = next((e for e in reversed(self._events) if e.key == key and e.position <= until), None)
-            if event is not None:
-                events.append(event)
-        return sorted(events, key=_position)
+        values = {key: event for key, latest in self._latest.items() if (event := self._as_of(until, latest)) is not None}
+        for ended_at, last in self._ended:
+            if ended_at > until and last.key is not None and (event := self._as_of(until, last)) is not None:
+                values[last.key] = event
+        for ended_at, last in self._ended:
+            if ended_at <= until and last.key in values and values[last.key].position < ended_at:
+                del values[last.key]
+        return sorted(values.values(), key=_position)
 
     def newest(self, seq: int) -> list[Event]:
         """Return the newest event of each key whose number is greater, however long ago it was; the newest first."""
@@ -144,10 +148,18 @@ class TopicLog:
             seq = event.seq - 1
         return seq
 
+    def _as_of(self, until: int, latest: Event) -> Event | None:
+        """Return the newest event of a key as of a position; None where there was none, or it is no longer held."""
+        if latest.position <= until:
+            return latest
+        return next((event for event in reversed(self._events) if event.key == latest.key and event.position <= until), None)
+
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
         self._times.popleft()
         self.floor = event.position
+        while self._ended and self._ended[0][0] <= self.floor:
+            self._ended.popleft()
 
     def _drop_oldest_unkeyed(self) -> None:
         self._unkeyed_floor = self._unkeyed.popleft()[0].position
