@@ -60,7 +60,6 @@ PURE = {
         "stream/reconnect.py",
         "topics/conflation.py",
         "topics/lanes.py",
-        "topics/routes.py",
         "topics/throttle.py",
         "topics/topic_set.py",
     },

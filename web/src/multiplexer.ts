@@ -1,5 +1,5 @@
 import { CLOSED } from './base_store.js'
-import { changeStream, type StreamChange } from './changes.js'
+import { changeStream } from './changes.js'
 import {
   baseOf,
   type ConnectionState,
@@ -9,8 +9,10 @@ import {
   type ServerOptions,
 } from './connection.js'
 import type { Envelope, StreamState } from './messages.js'
-import { type Problem, problemOf, SSEError } from './problem.js'
+import { problemOf, SSEError } from './problem.js'
+import { isTransient, parseRetryAfter, Reconnection } from './reconnect.js'
 import { type Credentials, toCredentials } from './tokens.js'
+import { type Action, type Change, TopicSet } from './topic_set.js'
 
 /** Who is told what comes over a {@link TopicLink}. */
 export interface TopicListener {
@@ -44,35 +46,36 @@ export interface Resumption {
   readonly topics: readonly string[]
 }
 
-/** How a request is refused because of one of its topics, or because of their number. */
+/** How a connection is refused because of one of its topics, or because of their number. */
 const REFUSALS = new Set([400, 403, 404, 409, 414, 431])
 
-/**
- * One stream of any topics, whose list is changed while it is open.
- *
- * The stream confirms a change by an event `changed`, behind the current values of what is new. Until then a reader that loses its connection
- * comes back with the topics that it had, so that nothing is missed, and changes the stream again.
- */
-export class TopicConnection implements TopicLink {
+/** How long the answer to a change may take, in milliseconds. */
+const CHANGE_TIMEOUT = 10_000
+
+/** An event, and the id to resume after. */
+type Arrival = readonly [envelope: Envelope, id: string]
+
+/** One stream of any topics, whose list is changed while it is open. It carries out what a {@link TopicSet} decides. */
+export class Multiplexer implements TopicLink {
   readonly #options: ServerOptions
   readonly #listener: TopicListener
   readonly #credentials: Credentials | undefined
-  readonly #refused = new Set<string>()
   readonly #isWatching: boolean
+  readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
-  /** What the server says that the stream carries. */
-  #carried = new Set<string>()
-  /** What the stream has confirmed: what it is resumed with. */
-  #confirmed: readonly string[] = []
-  #asked: readonly string[] = []
-  #state: ConnectionState = CLOSED
+  /** The newest event of each topic; of those that are held back all that have come. */
+  readonly #values = new Map<string, readonly Arrival[]>()
+  /** Topics that were taken again while they were being removed. */
+  readonly #held = new Set<string>()
+  /** Closes the connection; absent where there is none. */
   #close: (() => void) | undefined
-  #streamId: string | undefined
-  #interval = 0
-  /** How many topics may come at once: halved when a request is refused, to find out which of them it is. */
-  #batch = Number.POSITIVE_INFINITY
-  #canChange = true
-  #change: AbortController | undefined
+  #streamId = ''
+  /** The id to resume another connection after, and whether this one has an id. */
+  #id = ''
+  #hasCursor = false
+  /** Ends what belongs to the open stream: the change on its way, and the wait for the next one. */
+  #endChange = () => {}
+  #retryAfter = 0
 
   /**
    * @param isWatching - whether it pauses by itself while the page does not need it.
@@ -81,131 +84,112 @@ export class TopicConnection implements TopicLink {
   constructor(options: ServerOptions, listener: TopicListener, isWatching = true, resumption?: Resumption) {
     this.#options = options
     this.#listener = listener
-    const { token } = options
-    this.#credentials = toCredentials(token)
+    this.#credentials = toCredentials(options.token)
     this.#isWatching = isWatching
     if (resumption === undefined) return
-    this.#confirmed = resumption.topics
-    this.#wanted = resumption.topics
-    this.#open(resumption.id)
+    this.#id = resumption.id
+    this.#set.confirmed = new Set(resumption.topics)
+    this.want(resumption.topics)
   }
 
   want(topics: readonly string[]): void {
-    const gone = this.#wanted.filter((topic) => !topics.includes(topic))
+    const set = this.#set
+    for (const name of topics) {
+      const topic = set.topicOf(name)
+      if (set.leaving.has(topic) && !this.#wanted.includes(name)) this.#hold(topic)
+    }
+    // What has another name at the server is told by that when it is dropped.
+    for (const name of this.#wanted)
+      if (!topics.includes(name) && set.topicOf(name) !== name) this.#listener.onDropped(name)
     this.#wanted = topics
-    this.#drop(gone.filter((topic) => !this.#carried.has(topic) && !this.#asked.includes(topic)))
-    for (const topic of this.#refused) if (!topics.includes(topic)) this.#refused.delete(topic)
-    this.#settle()
+    this.#act(set.want(topics, pageInterval()))
   }
 
   reconnect(): void {
-    this.#refused.clear()
-    this.#canChange = true
-    this.#batch = Number.POSITIVE_INFINITY
-    if (this.#wanted.length > 0) this.#reopen()
+    this.#act(this.#set.retry())
   }
 
-  /** Does what there is to do between what is wanted and what the stream carries. */
-  #settle(): void {
-    const wanted = this.#wanted.filter((topic) => !this.#refused.has(topic))
-    if (wanted.length === 0) {
-      if (this.#close !== undefined) this.#end(CLOSED)
-      return
-    }
-    const { status } = this.#state
-    if (this.#close === undefined || status === 'closed') {
-      this.#reopen()
-      return
-    }
-    if (status !== 'open') {
-      // It comes back with what it had; with nothing of that any more, there is nothing to resume.
-      if (this.#confirmed.length > 0 && !this.#confirmed.some((topic) => wanted.includes(topic))) this.#reopen()
-      return
-    }
-    if (this.#change !== undefined) return
-    const remove = [...this.#carried].filter((topic) => !wanted.includes(topic))
-    const add = wanted.filter((topic) => !this.#carried.has(topic)).slice(0, this.#batch)
-    const interval = pageInterval()
-    if (add.length + remove.length === 0 && interval === this.#interval) return
-    if (!this.#canChange || this.#streamId === undefined) {
-      this.#reopen()
-      return
-    }
-    const change = { add, remove, ...(interval === this.#interval ? {} : { interval_ms: interval }) }
-    void this.#send(change, this.#streamId)
+  #hold(topic: string): void {
+    if (!this.#held.has(topic)) this.#values.delete(topic)
+    this.#held.add(topic)
   }
 
-  async #send(change: StreamChange & { add: string[]; remove: string[] }, streamId: string): Promise<void> {
-    const ended = new AbortController()
-    this.#change = ended
-    const { add, remove } = change
-    const options = {
-      base: baseOf(this.#options),
-      credentials: this.#credentials,
-      fetch: this.#options.fetch,
-      signal: ended.signal,
-    }
-    try {
-      const response = await changeStream(streamId, change, options)
-      if (response.ok) {
-        const { data } = (await response.json()) as { data: StreamState }
-        if (ended.signal.aborted) return
-        // Not before: until then a topic that is taken again has its newest value here, and gets no other.
-        this.#drop(remove)
-        this.#carried = new Set(data.topics)
-        this.#interval = data.interval_ms
-        this.#batch *= 2
-      } else {
-        const problem = await problemOf(response)
-        if (ended.signal.aborted) return
-        // 404 may also mean that there is no such stream any more.
-        const isGone = response.status === 404 && add.length === 1 && !(await changeStream(streamId, {}, options)).ok
-        if (ended.signal.aborted) return
-        if (!REFUSALS.has(response.status) || add.length === 0) this.#canChange = false
-        else if (add.length > 1) this.#batch = add.length >> 1
-        else if (!isGone) this.#refuse(add, problem)
-        if (isGone || !this.#canChange) {
-          this.#reopen()
-          return
+  #act(actions: readonly Action<SSEError>[]): void {
+    for (const action of actions) {
+      switch (action.do) {
+        case 'connect':
+          this.#open()
+          break
+        case 'disconnect':
+          this.#disconnect()
+          this.#id = ''
+          this.#listener.onState(CLOSED)
+          break
+        case 'change':
+          void this.#send(action)
+          break
+        case 'wait': {
+          const { reconnectInterval: interval, reconnectCeiling: ceiling } = this.#options
+          const backoff = new Reconnection({ attempts: Number.POSITIVE_INFINITY, interval, ceiling })
+          backoff.attempt = action.failures - 1
+          const wait = backoff.lost(0, Math.random(), this.#retryAfter)
+          const timer = setTimeout(() => this.#act(this.#set.waited()), wait)
+          this.#endChange = () => clearTimeout(timer)
+          break
         }
+        case 'refuse':
+          this.#listener.onRefused(
+            action.name,
+            action.reason ?? new SSEError({ message: `the server has another name for ${action.name}` }),
+          )
+          break
+        case 'rename':
+        case 'serve':
+          if (this.#held.delete(action.topic) || action.do === 'rename')
+            for (const arrival of this.#values.get(action.topic) ?? []) this.#give(action.topic, arrival)
+          break
+        case 'drop':
+          this.#held.delete(action.topic)
+          this.#values.delete(action.topic)
+          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name)
       }
-    } catch {
-      if (ended.signal.aborted) return
-      this.#canChange = false
-      this.#reopen()
-      return
-    }
-    this.#change = undefined
-    this.#settle()
-  }
-
-  #refuse(topics: readonly string[], problem: Problem): void {
-    const error = problem instanceof SSEError ? problem : new SSEError(problem)
-    for (const topic of topics) {
-      this.#refused.add(topic)
-      this.#listener.onRefused(topic, error)
     }
   }
 
-  #drop(topics: readonly string[]): void {
-    for (const topic of topics) this.#listener.onDropped(topic)
+  /** Hands on what has come for a topic, under the names by which it is wanted. */
+  #give(topic: string, [envelope, id]: Arrival): void {
+    for (const name of this.#set.namesOf(topic))
+      this.#listener.onEnvelope(name === topic ? envelope : { ...envelope, subscription_id: name }, id)
   }
 
-  #reopen(): void {
+  #take(envelope: Envelope, id: string): void {
+    const topic = envelope.subscription_id
+    const arrival: Arrival = [envelope, id]
+    const isHeld = this.#held.has(topic)
+    this.#id = id
+    this.#hasCursor = true
+    this.#act(this.#set.heard(topic))
+    if (this.#set.carries(topic)) this.#values.set(topic, [...((isHeld && this.#values.get(topic)) || []), arrival])
+    if (!isHeld) this.#give(topic, arrival)
+  }
+
+  #control(event: ControlEvent, data: unknown): void {
+    if (event === 'stale') {
+      const { topic } = data as { topic: string }
+      for (const name of this.#set.namesOf(topic)) this.#listener.onStale(name)
+    } else if (event === 'changed') {
+      // It has an id that is not known here, and with an older one what was added would come twice.
+      this.#id = ''
+      this.#hasCursor = true
+      this.#act(this.#set.changed((data as StreamState).topics))
+      this.#tellTopics()
+    }
+  }
+
+  #open(): void {
     this.#disconnect()
-    this.#confirmed = []
-    this.#open()
-  }
-
-  /** Returns the topics to connect with: those that the stream is resumed with or, where there are none, those that are wanted. */
-  #ask(): readonly string[] {
-    const wanted = this.#wanted.filter((topic) => !this.#refused.has(topic))
-    const kept = this.#confirmed.filter((topic) => wanted.includes(topic))
-    this.#asked = kept.length > 0 ? kept : wanted.slice(0, this.#batch)
-    return this.#asked
-  }
-
-  #open(lastEventId?: string): void {
+    let listing = this.#set.listen(this.#id !== '')
+    this.#hasCursor = listing.resumes
     const connection: { close?: () => void } = {}
     // What an earlier connection still tells while it is being closed is of no interest.
     const isCurrent = () => this.#close === close
@@ -213,91 +197,87 @@ export class TopicConnection implements TopicLink {
     this.#close = close
     connection.close = connect(
       () => {
-        this.#interval = pageInterval()
-        return { topic: this.#ask() }
+        listing = this.#set.listen(this.#hasCursor)
+        return { topic: listing.topics, interval_ms: listing.interval }
       },
       {
         ...this.#options,
         params: {},
         token: this.#credentials,
-        lastEventId,
-        onMessage: (message, event) => this.#listener.onEnvelope(message as Envelope, event.lastEventId),
+        lastEventId: listing.resumes ? this.#id : undefined,
+        onMessage: (message, event) => this.#take(message as Envelope, event.lastEventId),
         onControl: (event, data) => this.#control(event, data),
-        onOpen: ({ streamId }) => {
-          this.#streamId = streamId
-          this.#canChange &&= streamId !== undefined
-          this.#drop([...this.#carried].filter((topic) => !this.#asked.includes(topic)))
-          this.#carried = new Set(this.#asked)
-          this.#confirm(this.#asked)
-          this.#change?.abort()
-          this.#change = undefined
-          this.#settle()
+        onOpen: ({ start, streamId }) => {
+          this.#streamId = streamId ?? ''
+          const isNew = !listing.resumes || start === 'snapshot' || start === 'reset'
+          this.#act(this.#set.opened(streamId !== undefined, isNew))
+          this.#tellTopics()
         },
         onState: (state) => {
-          if (isCurrent()) this.#setState(state)
+          if (!isCurrent()) return
+          if (state.status === 'closed' && REFUSALS.has(state.error?.status ?? 0)) {
+            // Perhaps for one of its topics only: these tell it then.
+            this.#disconnect()
+            this.#act(this.#set.connectionRefused(state.error as SSEError))
+            if (this.#close === undefined) this.#listener.onState(state)
+            return
+          }
+          if (state.status !== 'open') this.#endChange()
+          if (state.status === 'closed') this.#act(this.#set.ended())
+          else if (state.status !== 'open') this.#act(this.#set.cut())
+          if (isCurrent()) this.#listener.onState(state)
         },
-        onError: (error) => {
-          if (!this.#refused.has(this.#asked[0] ?? '')) this.#listener.onError(error)
-        },
+        onError: (error) => this.#listener.onError(error),
       },
       this.#isWatching,
     )
     if (!isCurrent()) close()
   }
 
-  #setState(state: ConnectionState): void {
-    if (state.status === 'closed' && state.error !== undefined && REFUSALS.has(state.error.status ?? 0)) {
-      // Perhaps for one of its topics only.
-      if (this.#asked.length === 1) {
-        this.#refuse(this.#asked, state.error)
-        if (this.#wanted.some((topic) => !this.#refused.has(topic))) {
-          this.#reopen()
-          return
-        }
-      } else if (this.#canChange) {
-        this.#batch = this.#asked.length >> 1
-        this.#reopen()
-        return
-      }
+  async #send({ number, add, remove, interval }: Change): Promise<void> {
+    const set = this.#set
+    const request = new AbortController()
+    const fail = (isUndone = false) => this.#act(set.changeFailed(number, isUndone))
+    // What does not answer, a provider of tokens for instance, is not waited for: another change may be.
+    const timer = setTimeout(() => {
+      request.abort()
+      fail()
+    }, CHANGE_TIMEOUT)
+    this.#endChange = () => {
+      clearTimeout(timer)
+      request.abort()
     }
-    if (state.status !== 'open') {
-      this.#streamId = undefined
-      this.#change?.abort()
-      this.#change = undefined
+    this.#retryAfter = 0
+    try {
+      const response = await changeStream(
+        this.#streamId,
+        { add, remove, interval_ms: interval },
+        {
+          base: baseOf(this.#options),
+          credentials: this.#credentials,
+          fetch: this.#options.fetch,
+          signal: request.signal,
+        },
+      )
+      const { ok, status, headers } = response
+      if (ok) this.#act(set.answered(number, ((await response.json()) as { data: StreamState }).data.topics))
+      else if (isTransient(status) && status !== 501) {
+        this.#retryAfter = parseRetryAfter(headers.get('Retry-After'), Date.now())
+        fail(status === 429)
+      } else this.#act(set.changeRefused(number, new SSEError(await problemOf(response))))
+    } catch {
+      fail()
     }
-    this.#tell(state)
-  }
-
-  #control(event: ControlEvent, data: unknown): void {
-    if (event === 'stale') this.#listener.onStale((data as { topic: string }).topic)
-    else if (event === 'changed') this.#confirm((data as StreamState).topics)
-  }
-
-  #confirm(topics: readonly string[]): void {
-    this.#confirmed = topics
-    this.#listener.onTopics?.(topics)
+    clearTimeout(timer)
   }
 
   #disconnect(): void {
-    this.#change?.abort()
-    this.#change = undefined
+    this.#endChange()
     this.#close?.()
     this.#close = undefined
-    this.#streamId = undefined
   }
 
-  #end(state: ConnectionState): void {
-    this.#disconnect()
-    this.#drop([...this.#carried, ...this.#asked])
-    this.#carried.clear()
-    this.#asked = []
-    this.#confirmed = []
-    this.#batch = Number.POSITIVE_INFINITY
-    this.#tell(state)
-  }
-
-  #tell(state: ConnectionState): void {
-    this.#state = state
-    this.#listener.onState(state)
+  #tellTopics(): void {
+    this.#listener.onTopics?.([...this.#set.confirmed])
   }
 }

@@ -2,7 +2,7 @@ import { CLOSED } from './base_store.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
 import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { Envelope } from './messages.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
+import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 import { type Problem, SSEError } from './problem.js'
 import { claimsOf, toCredentials } from './tokens.js'
 
@@ -84,7 +84,7 @@ export class TabLink implements TopicLink {
   #id = ''
   #state: ConnectionState = CLOSED
   #channel: BroadcastChannel | undefined
-  #link: TopicConnection | undefined
+  #link: Multiplexer | undefined
   #joined = new AbortController()
   #leading = new AbortController()
   #heardAt = 0
@@ -197,7 +197,7 @@ export class TabLink implements TopicLink {
         else tell({ type: 'state', state: toPlain(state) })
       },
     }
-    this.#link = new TopicConnection(this.#options, listener, false, resumption)
+    this.#link = new Multiplexer(this.#options, listener, false, resumption)
     this.#post({ type: 'lead' })
     this.#settle(false)
     const timer = setTimeout(() => {

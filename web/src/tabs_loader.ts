@@ -1,5 +1,5 @@
 import type { ServerOptions } from './connection.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
+import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 
 /** Shares a connection with other tabs where the browser can; the code for that is fetched when the first topic is wanted. */
 export class LazyTabs implements TopicLink {
@@ -20,7 +20,7 @@ export class LazyTabs implements TopicLink {
     else if (topics.length > 0 && !this.#isLoading) {
       this.#isLoading = true
       // Where there are no locks there is nothing to load.
-      if (!globalThis.navigator?.locks) this.#use(new TopicConnection(this.#options, this.#listener))
+      if (!globalThis.navigator?.locks) this.#use(new Multiplexer(this.#options, this.#listener))
       else void this.#load()
     }
   }
@@ -36,7 +36,7 @@ export class LazyTabs implements TopicLink {
       this.#use(new TabLink(await tabsName(this.#options), this.#options, this.#listener))
     } catch {
       // The script or a token cannot be had; a connection of its own says what is wrong.
-      this.#use(new TopicConnection(this.#options, this.#listener))
+      this.#use(new Multiplexer(this.#options, this.#listener))
     }
   }
 

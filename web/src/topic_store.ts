@@ -1,7 +1,7 @@
 import { addTo, BaseStore, emit } from './base_store.js'
 import type { ServerOptions } from './connection.js'
 import type { Envelope } from './messages.js'
-import { TopicConnection, type TopicLink, type TopicListener } from './multiplexer.js'
+import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 import type { SSEError } from './problem.js'
 
 /** What is known of a topic. A new object with every change, so that two of them can be compared by identity. */
@@ -37,7 +37,7 @@ export class TopicStore extends BaseStore {
   /** @param makeLink - makes what brings the topics; by default a connection of its own. */
   constructor(
     options: ServerOptions = {},
-    makeLink: (listener: TopicListener) => TopicLink = (listener) => new TopicConnection(options, listener),
+    makeLink: (listener: TopicListener) => TopicLink = (listener) => new Multiplexer(options, listener),
   ) {
     super()
     this.#link = makeLink({

@@ -25,6 +25,10 @@ export class Pricewire {
   changeStatus: number | undefined
   /** Whether changes take effect, but are not confirmed. */
   isMute = false
+  /** Whether changes take effect, but are not answered. */
+  isSilent = false
+  /** What a topic is called here. */
+  nameOf: (topic: string) => string = (topic) => topic
 
   readonly #events: { topic: string; text: string }[] = []
   readonly #server = new TestServer((request, response) => this.#serve(request, response))
@@ -81,9 +85,10 @@ export class Pricewire {
   }
 
   #open(request: IncomingMessage, response: ServerResponse, query: URLSearchParams, token: string | undefined): void {
-    const topics = query.getAll('topic')
+    const asked = query.getAll('topic')
+    const topics = asked.map(this.nameOf)
     const last = request.headers['last-event-id']
-    this.asked.push(`GET ${topics}${last === undefined ? '' : ` after ${last}`}`)
+    this.asked.push(`GET ${asked}${last === undefined ? '' : ` after ${last}`}`)
     const bad = topics.find((topic) => this.unknown.has(topic))
     if (bad !== undefined) {
       refuse(response, 404, 'NOT_FOUND', `there is no ${bad}`)
@@ -132,12 +137,14 @@ export class Pricewire {
     else if (stream === undefined) refuse(response, 404, 'NOT_FOUND', `there is no open stream ${id}`)
     else if (bad !== undefined) refuse(response, 404, 'NOT_FOUND', `there is no ${bad}`)
     else {
-      const snapshot = this.#snapshot(add.filter((topic) => !stream.topics.includes(topic)))
-      stream.topics = [...stream.topics.filter((topic) => !remove.includes(topic)), ...add]
+      const added = add.map(this.nameOf)
+      const snapshot = this.#snapshot(added.filter((topic) => !stream.topics.includes(topic)))
+      stream.topics = [...stream.topics.filter((topic) => !remove.includes(topic)), ...added]
       stream.interval = interval_ms ?? stream.interval
       stream.token = token
       const state = { topics: stream.topics, interval_ms: stream.interval }
       if (!this.isMute) stream.response.write(`${snapshot}event: changed\ndata: ${JSON.stringify(state)}\n\n`)
+      if (this.isSilent) return
       response.writeHead(200, { 'Content-Type': 'application/json' })
       response.end(JSON.stringify({ data: state }))
     }

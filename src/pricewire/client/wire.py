@@ -20,7 +20,6 @@ from pricewire.client.report import OnError, OnState
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy
 from pricewire.client.stream.request import authorization_header, build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
-from pricewire.client.topics.changes import Changer
 from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.client.topics.subscription import M, Subscription
@@ -82,7 +81,7 @@ def connect(
     api = Api(url, build_headers(headers), credentials)
     multiplexer = Multiplexer(
         stream_url(url, protected=token is not None),
-        Changer(api),
+        api,
         headers=headers,
         credentials=credentials,
         reconnect=reconnect,

@@ -185,7 +185,12 @@ describe('TopicStore', () => {
     other()
   })
 
-  it.each([405, 501, 500])('reconnects with the new list where a change is answered with %i', async (status) => {
+  it.each([
+    [405, ['PATCH']],
+    [501, ['PATCH']],
+    // Perhaps it was made: it is asked for twice what the stream carries.
+    [500, ['PATCH', 'PATCH']],
+  ])('reconnects with the new list where changes are answered with %i', async (status, questions) => {
     server.changeStatus = status
     const ends = [store.subscribe('A', nothing)]
     await until(() => expect(seq('A')).toBe(1))
@@ -194,7 +199,55 @@ describe('TopicStore', () => {
     await until(() => expect(server.topics).toEqual([['A', 'B']]))
     ends.push(store.subscribe('C', nothing))
     await until(() => expect(seq('C')).toBe(1))
-    expect(server.asked).toEqual(['GET A', 'PATCH +B', 'GET A,B', 'GET A,B,C'])
+    expect(server.asked).toEqual(['GET A', 'PATCH +B', ...questions, 'GET A,B', 'PATCH +C', ...questions, 'GET A,B,C'])
+    for (const end of ends) end()
+  })
+
+  it('goes on changing after a change that failed', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    server.changeStatus = 500
+    ends.push(store.subscribe('B', nothing))
+    await until(() => expect(server.asked).toHaveLength(2))
+    server.changeStatus = undefined
+    await until(() => expect(seq('B')).toBe(1))
+    ends.push(store.subscribe('C', nothing))
+    await until(() => expect(seq('C')).toBe(1))
+    expect(server.asked.filter((request) => request.startsWith('GET'))).toEqual(['GET A'])
+    for (const end of ends) end()
+  })
+
+  it('serves a topic that the server has another name for, and asks for it a few times', async () => {
+    server.nameOf = (topic) => topic.replace('10.00', '10')
+    const ends = [store.subscribe('A', nothing), store.subscribe('q:X:10.00:1', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    await until(() => expect(store.topic('q:X:10.00:1').envelope?.seq).toBe(1))
+    ends.push(store.subscribe('r:X:10.00:1', nothing))
+    await until(() => expect(seq('r:X:10.00:1')).toBe(1))
+    server.publish('r:X:10:1')
+    await until(() => expect(seq('r:X:10.00:1')).toBe(2))
+    expect(server.asked).toEqual(['GET A,q:X:10.00:1', 'PATCH', 'PATCH +r:X:10.00:1'])
+    ends[1]?.()
+    await until(() => expect(server.topics).toEqual([['A', 'r:X:10:1']]))
+    expect(seq('q:X:10.00:1')).toBeUndefined()
+    for (const end of ends) end()
+  })
+
+  it('waits no longer than 10 s for the answer to a change', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    server.isSilent = true
+    ends.push(store.subscribe('B', nothing))
+    await new Promise<void>((resolve) => {
+      const check = () => (server.asked.length < 2 ? setImmediate(check) : resolve())
+      check()
+    })
+    server.isSilent = false
+    ends.push(store.subscribe('C', nothing))
+    await vi.advanceTimersByTimeAsync(10_000)
+    vi.useRealTimers()
+    await until(() => expect([seq('B'), seq('C')]).toEqual([1, 1]))
     for (const end of ends) end()
   })
 

@@ -23,7 +23,7 @@ class MessageQueue:
     The waiting messages of a subscription, as they came: nothing is parsed before it is read.
 
     Attributes:
-        topics: whose messages.
+        topics: whose messages, by the server's names.
         overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it, `block` holds the connection.
         interval: at most one message of a key in so many seconds; 0 for all.
         throttle: holds messages back; None where they are wanted as they come.
@@ -50,6 +50,8 @@ class MessageQueue:
         self.reason: ClientError | None = None
         self.is_ended = False
         self._failure: Exception | None = None
+        # The server's names for topics that were asked for under others.
+        self._names: dict[str, str] = {}
         self._newest: dict[str, Arrival] = {}
         self._limit = limit
         self._waiting: deque[Arrival] = deque()
@@ -61,6 +63,11 @@ class MessageQueue:
     def is_full(self) -> bool:
         """Whether there is no room for another message without leaving one out."""
         return len(self._waiting) >= self._limit and not self.is_ended
+
+    def rename(self, name: str, topic: str) -> None:
+        """Note that the server has another name for a topic."""
+        self._names[name] = topic
+        self.topics = tuple(topic if each == name else each for each in self.topics)
 
     def put(self, arrival: Arrival) -> None:
         """Take a message; where it is one too many, do what `overflow` says. One that holds the connection is asked for `room` before."""
@@ -145,7 +152,7 @@ class MessageQueue:
         Return the newest message of some topics without taking it out; wait for one where there is none.
 
         Args:
-            topics: whose.
+            topics: whose, by any of their names.
             seen: the one that is not wanted again.
 
         Raises:
@@ -153,7 +160,8 @@ class MessageQueue:
             Exception: what `fail` was given.
         """
         while True:
-            known = [self._newest[topic] for topic in topics if topic in self._newest]
+            wanted = [self._names.get(topic, topic) for topic in topics]
+            known = [self._newest[topic] for topic in wanted if topic in self._newest]
             newest = max(known, key=lambda arrival: arrival.at, default=None)
             if newest is not None and newest is not seen:
                 return newest

@@ -1,43 +1,97 @@
-"""One connection for all subscriptions of a wire."""
+"""One connection for all subscriptions of a wire. It carries out what a `TopicSet` decides."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx2
 import msgspec
 
+from pricewire.client.api.http import Api
 from pricewire.client.api.tokens import Credentials
 from pricewire.client.http_client import new_client
 from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
 from pricewire.client.report import OnError, OnState, Reporter
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
-from pricewire.client.topics.adjuster import Adjuster
-from pricewire.client.topics.changes import Changer, is_refusal
-from pricewire.client.topics.conflation import Arrival, Lane, read_head
+from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, read_head, slot_of
 from pricewire.client.topics.lanes import Lanes
 from pricewire.client.topics.message_queue import MessageQueue, Start
-from pricewire.client.topics.routes import Route, pace_of
-from pricewire.client.topics.topic_set import TopicSet
+from pricewire.client.topics.topic_set import (
+    Action,
+    Change,
+    Connect,
+    Disconnect,
+    Drop,
+    Listing,
+    Refuse,
+    Rename,
+    Serve,
+    TopicSet,
+    Wait,
+)
 from pricewire.client.urls import public_url
-from pricewire.errors import ClientError, HTTPStatusError
+from pricewire.errors import ClientError, ConnectError, HTTPStatusError
 from pricewire.protocol.decoder import ServerSentEvent
+from pricewire.protocol.messages import Data, StreamChange, StreamState
 
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
+
+MAX_INTERVAL_MS = 60_000
+"""The slowest pace that a server keeps, in milliseconds."""
+
+
+class Route:
+    """
+    A topic's way to its subscriptions.
+
+    Attributes:
+        queues: of those that want it; replaced whole, so that it can be walked while some leave.
+        values: its current values, by contract where it has several: kept for as long as the stream carries it, so that whoever subscribes
+            begins with them.
+        is_stale: its feed has fallen silent.
+        is_held: who wants it came while it was being removed, and gets nothing until that is settled.
+    """
+
+    def __init__(self) -> None:
+        self.queues: tuple[MessageQueue, ...] = ()
+        self.values: dict[str, Arrival] = {}
+        self.is_stale = False
+        self.is_held = False
+
+    @property
+    def readers(self) -> tuple[MessageQueue, ...]:
+        """Who gets what comes."""
+        return () if self.is_held else self.queues
+
+    def note(self, arrival: Arrival) -> None:
+        """Note a message."""
+        self.is_stale = False
+        if arrival.event in SINGLE:
+            self.values[""] = arrival
+        elif arrival.event in ENDINGS:
+            self.values.pop(slot_of(arrival), None)
+        else:
+            self.values[slot_of(arrival)] = arrival
+
+    def show(self, queue: MessageQueue) -> None:
+        """Give a reader the current values."""
+        for arrival in self.values.values():
+            queue.put(msgspec.structs.replace(arrival, merged=0))
 
 
 class Multiplexer:
     """
     Reads one stream for all subscriptions, passes its messages on, and has it carry what they want.
 
-    There is a connection while there are subscriptions, and two tasks: one reads, the other changes the stream while there is something to
-    change. What changes in one turn of the event loop is changed in one request.
+    There is a connection while there are subscriptions. What changes in one turn of the event loop is changed in one request.
 
     Attributes:
         reporter: told of errors that end nothing.
@@ -45,7 +99,7 @@ class Multiplexer:
 
     Args:
         stream_url: where streams are.
-        changer: changes open streams.
+        api: changes open streams.
         headers: more headers for every request.
         credentials: bring the token; None: there is none.
         reconnect: when to try again.
@@ -58,7 +112,7 @@ class Multiplexer:
     def __init__(
         self,
         stream_url: str,
-        changer: Changer,
+        api: Api,
         *,
         headers: Mapping[str, str] | None,
         credentials: Credentials | None,
@@ -71,6 +125,7 @@ class Multiplexer:
         self.reporter = Reporter(on_error=on_error, on_state=on_state)
         self.state = ConnectionState(state=State.CONNECTING)
         self._stream_url = stream_url
+        self._api = api
         self._headers = headers
         self._credentials = credentials
         self._reconnect = reconnect
@@ -82,30 +137,24 @@ class Multiplexer:
         self._queues: set[MessageQueue] = set()
         self._routes: dict[str, Route] = {}
         self._lanes = Lanes()
-        self._topic_set = TopicSet()
-        self._adjuster = Adjuster(
-            changer,
-            self._topic_set,
-            reconnect=reconnect,
-            reporter=self.reporter,
-            wanted_pace=lambda: pace_of(self._queues),
-            on_agreed=self._agreed,
-            on_refused=self._fail_topic,
-            on_rigid=self._connect_anew,
-        )
-        # The id to resume after, where the source has none.
-        self._cursor = ""
-        # The connection: none without a reader. A reader that is idle is about to end.
+        self._topics: TopicSet[HTTPStatusError] = TopicSet()
+        self._will_settle = False
+        # The connection: none without a reader, which ends when no stream is wanted.
         self._reader: asyncio.Task[None] | None = None
-        self._is_idle = False
+        self._is_wanted = False
         self._source: EventSource | None = None
         self._scope: asyncio.Timeout | None = None
-        # How the open stream began; and of the newest request, whether it leaves out what came since the last event, and its pace.
-        self._start: Start | None = None
+        # Of the newest request: what it asked for, the id to resume after where the source has none, and whether it leaves a gap.
+        self._listing = Listing((), False, 0)
+        self._cursor = ""
         self._has_gap = False
-        self._pace = 0
-        self._adjusting: asyncio.Task[None] | None = None
-        self._will_settle = False
+        # How the open stream began, and the server's name for it, if it gave one.
+        self._start: Start | None = None
+        self._stream_id: str | None = None
+        # Changing it.
+        self._changes: set[asyncio.Task[None]] = set()
+        self._failure: ClientError | None = None
+        self._timer: asyncio.TimerHandle | None = None
         # Inboxes that have no room for another message: reading goes on when they were given a chance.
         self._full: list[MessageQueue] = []
         self._events: deque[ServerSentEvent] = deque()
@@ -131,7 +180,19 @@ class Multiplexer:
         """
         if self._is_closed:
             raise RuntimeError("this wire is closed")
-        return await self._get_client()
+        client = self._client
+        if client is None:
+            # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
+            made = await new_client(self._stream_url, keep_alive=False)
+            client = self._client
+            if client is None and not self._is_closed:
+                client = self._client = self._own_client = made
+            else:
+                # Another task was quicker, or the wire is closed by now.
+                await made.aclose()
+        if client is None:
+            raise RuntimeError("this wire is closed")
+        return client
 
     def join(self, queue: MessageQueue) -> None:
         """
@@ -143,17 +204,25 @@ class Multiplexer:
         if self._is_closed:
             raise RuntimeError("this wire is closed")
         asyncio.get_running_loop()
+        for name in queue.topics:
+            queue.rename(name, self._topics.topic_of(name))
         self._queues.add(queue)
-        known: list[Arrival] = []
-        for topic in queue.topics:
+        routes = []
+        for topic in dict.fromkeys(queue.topics):
             route = self._routes.setdefault(topic, Route())
+            if not route.queues:
+                route.is_held = topic in self._topics.leaving
             route.queues += (queue,)
-            known += route.values.values()
-            self._topic_set.wanted.setdefault(topic)
-        if self._topic_set.carried.issuperset(queue.topics):
-            queue.start = "snapshot" if known else self._start
-        for arrival in known:
-            queue.put(msgspec.structs.replace(arrival, merged=0))
+            routes.append(route)
+        shown = [route for route in routes if not route.is_held]
+        if shown == routes and self._topics.confirmed.issuperset(queue.topics):
+            queue.start = "snapshot" if any(route.values for route in routes) else self._start
+        for route in shown:
+            route.show(queue)
+        for topic in queue.topics:
+            if topic in self._topics.refused:
+                # A moment ago: who wanted it then has not left yet.
+                self._fail(topic, self._topics.refused[topic])
         self._settle_soon()
 
     def leave(self, queue: MessageQueue) -> None:
@@ -165,7 +234,7 @@ class Multiplexer:
         """Return when the connection is freed, where nobody wants it any more."""
         if not self._queues:
             self._settle()
-            await finish([task for task in (self._reader, self._adjusting) if task is not None])
+            await finish([*([self._reader] if self._reader is not None else []), *self._changes])
 
     def close(self) -> None:
         """End all queues at once, and the connection soon after."""
@@ -182,32 +251,32 @@ class Multiplexer:
             if self._own_client is not None:
                 await self._own_client.aclose()
 
+    # Who wants what.
+
     def _take_out(self, queue: MessageQueue) -> None:
         if queue not in self._queues:
             return
         self._queues.remove(queue)
-        for topic in queue.topics:
+        for topic in set(queue.topics):
             route = self._routes[topic]
+            # The route stays until its topic is dropped: who subscribes again before that gets no other value.
             route.queues = tuple(other for other in route.queues if other is not queue)
-            if not route.queues:
-                del self._routes[topic]
-                del self._topic_set.wanted[topic]
         self._settle_soon()
 
-    async def _get_client(self) -> httpx2.AsyncClient:
-        client = self._client
-        if client is None:
-            # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
-            made = await new_client(self._stream_url, keep_alive=False)
-            client = self._client
-            if client is None and not self._is_closed:
-                client = self._client = self._own_client = made
-            else:
-                # Another task was quicker, or the wire is closed by now.
-                await made.aclose()
-        if client is None:
-            raise RuntimeError("this wire is closed")
-        return client
+    def _fail(self, topic: str, error: ClientError | None) -> None:
+        """End the subscriptions of a topic that the server does not give; others go on."""
+        if error is None:
+            detail = f"the server agreed to send topic {topic!r}, but not under this name, and not under one that can be told from others"
+            error = ConnectError(public_url(self._stream_url), detail)
+        route = self._routes.get(topic)
+        for queue in route.queues if route is not None else ():
+            queue.fail(error)
+            self._take_out(queue)
+
+    def _fail_all(self, failure: Exception | None) -> None:
+        for queue in list(self._queues):
+            queue.fail(failure)
+            self._take_out(queue)
 
     def _settle_soon(self) -> None:
         if not self._will_settle:
@@ -215,27 +284,121 @@ class Multiplexer:
             asyncio.get_running_loop().call_soon(self._settle)
 
     def _settle(self) -> None:
-        """Bring the connection in line with what is wanted."""
+        """Say what is wanted now."""
         self._will_settle = False
-        loop = asyncio.get_running_loop()
+        # The pace that does for all: the quickest that one wants; 0 where one wants every update.
+        pace = min(min((round(queue.interval * 1000) for queue in self._queues), default=0), MAX_INTERVAL_MS)
+        self._act(self._topics.want([topic for topic, route in self._routes.items() if route.queues], pace))
+
+    # What is to be done about it.
+
+    def _act(self, actions: Sequence[Action[HTTPStatusError]]) -> None:
+        for action in actions:
+            match action:
+                case Connect():
+                    self._connect()
+                case Disconnect():
+                    self._disconnect()
+                case Change():
+                    self._send(action)
+                case Wait(failures):
+                    after = None if self._failure is None else retry_after(self._failure)
+                    wait = self._reconnect.wait(failures, random.random(), retry_after=after)  # noqa: S311 - spreads load, no secret
+                    self._timer = asyncio.get_running_loop().call_later(wait, lambda: self._act(self._topics.waited()))
+                case Refuse(name, reason):
+                    self._fail(name, reason)
+                case Rename(name, topic):
+                    self._rename(name, topic)
+                case Serve(topic):
+                    route = self._routes.get(topic)
+                    if route is not None and route.is_held:
+                        route.is_held = False
+                        for queue in route.queues:
+                            route.show(queue)
+                case Drop(topic):
+                    route = self._routes.get(topic)
+                    if route is not None:
+                        route.values.clear()
+                        route.is_held = route.is_stale = False
+                        if not route.queues:
+                            del self._routes[topic]
+
+    def _rename(self, name: str, topic: str) -> None:
+        """Have the subscriptions of a name want the server's name for it."""
+        old, route = self._routes.pop(name, Route()), self._routes.setdefault(topic, Route())
+        for queue in old.queues:
+            queue.rename(name, topic)
+            if queue not in route.queues:
+                route.queues += (queue,)
+                route.show(queue)
+        self._settle_soon()
+
+    def _connect(self) -> None:
+        self._is_wanted = True
+        self._stop_changing()
         if self._reader is None:
-            if self._queues:
-                self._is_idle = False
-                self._reader = loop.create_task(self._run(), name=f"pricewire: read {public_url(self._stream_url)}")
-        elif not self._queues:
-            self._is_idle = True
-            if self._adjusting is not None:
-                self._adjusting.cancel()
-            if self._source is not None:
-                self._source.close()
-        elif self._adjusting is None and self._client is not None and self._adjuster.is_needed():
-            self._adjusting = loop.create_task(self._adjust(self._client), name=f"pricewire: change {public_url(self._stream_url)}")
+            self._reader = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: read {public_url(self._stream_url)}")
+        elif self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def _disconnect(self) -> None:
+        self._is_wanted = False
+        self._stop_changing()
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
+
+    def _stop_changing(self) -> None:
+        """End what belongs to a stream that is no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._changes:
+            task.cancel()
+
+    def _send(self, change: Change) -> None:
+        for queue in self._queues:
+            if queue.start is None and not set(queue.topics).isdisjoint(change.add):
+                queue.start = "snapshot"
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._changes.discard(task)
+            # However it ended: what was settled before is settled. It may have been cancelled before its first step.
+            self._act(self._topics.change_failed(change.number))
+
+        task = asyncio.get_running_loop().create_task(self._change(change), name=f"pricewire: change {public_url(self._stream_url)}")
+        self._changes.add(task)
+        task.add_done_callback(done)
+
+    async def _change(self, change: Change) -> None:
+        path = f"/v1/streams/{quote(self._stream_id or '', safe='')}"
+        body = StreamChange(add=list(change.add), remove=list(change.remove), interval_ms=change.interval)
+        try:
+            answer = await self._api.send(await self.client(), "PATCH", path, Data[StreamState], body=body)
+        except ClientError as error:
+            if isinstance(error, HTTPStatusError) and is_refusal(error):
+                self._act(self._topics.change_refused(change.number, error))
+                return
+            self._failure = error
+            self.reporter.error(error)
+            is_undone = isinstance(error, HTTPStatusError) and error.status == 429
+            self._act(self._topics.change_failed(change.number, is_undone=is_undone))
+        except Exception as error:  # of a token provider, for instance: the readers have to hear of it
+            self._fail_all(error)
+        else:
+            self._act(self._topics.answered(change.number, answer.data.topics))
+            self._take_pace()
+
+    def _take_pace(self) -> None:
+        for queue in self._queues:
+            queue.take_pace(self._topics.interval)
+
+    # Reading.
 
     async def _run(self) -> None:
         """Read until nobody wants it any more, or there is no way on."""
         failure: Exception | None = None
         try:
-            while not self._is_idle and await self._read_stream():
+            while self._is_wanted and await self._read_stream():
                 pass
         except Exception as error:  # whatever it is, the readers have to hear of it
             failure = error
@@ -244,26 +407,21 @@ class Multiplexer:
             self.close()
             raise
         finally:
-            self._reader = self._source = self._scope = None
+            self._reader = self._source = None
             self._cursor, self._start = "", None
-            self._topic_set.ended()
-            self._adjuster.lost()
             self._full.clear()
             self._events.clear()
-            if self._adjusting is not None:
-                self._adjusting.cancel()
-        if not self._is_idle:
-            for queue in list(self._queues):
-                queue.fail(failure)
-                self._take_out(queue)
+            self._stop_changing()
+        if self._is_wanted:
+            self._is_wanted = False
+            self._fail_all(failure)
+            self._act(self._topics.ended())
         self._set_state(ConnectionState(state=State.CLOSED, reason=failure if isinstance(failure, ClientError) else None))
-        if self._queues:
-            self._settle_soon()
 
     async def _read_stream(self) -> bool:
-        """Read an `EventSource` to its end; return whether to go on with another one."""
-        client = await self._get_client()
-        if self._is_idle:
+        """Read an `EventSource` to its end; return whether to go on with another one, where one is wanted."""
+        client = await self.client()
+        if not self._is_wanted:
             return False
         source = EventSource(
             self._stream_url,
@@ -281,22 +439,17 @@ class Multiplexer:
         self._source = source
         async with source:
             while True:
-                self._scope = scope = asyncio.timeout(None)
+                scope = asyncio.timeout(None)
                 try:
                     async with scope:
-                        while True:
-                            # What was read stays to be passed on, should the wait for room be cut short.
-                            while self._events:
-                                self._take(self._events.popleft())
-                                if self._full:
-                                    await self._wait_for_room()
-                            events = await source.next_events()
-                            if all(queue.overflow == "latest" for queue in self._queues):
-                                self._take_all(events)
-                            else:
-                                self._events.extend(events)
+                        self._scope = scope
+                        try:
+                            await self._read_events(source)
+                        finally:
+                            self._scope = None
                 except StopAsyncIteration:
-                    return False
+                    # Closed here, it may have been wanted again since.
+                    return self._source is not source
                 except TimeoutError:
                     # It was made to expire, to connect anew with other topics.
                     if not scope.expired():
@@ -304,10 +457,22 @@ class Multiplexer:
                 except HTTPStatusError as error:
                     if not is_of_topics(error):
                         raise
-                    culprit = self._topic_set.refused()
-                    if culprit is not None:
-                        self._fail_topic(culprit, error)
-                    return bool(self._queues)
+                    self._is_wanted = False
+                    self._act(self._topics.connection_refused(error))
+                    return True
+
+    async def _read_events(self, source: EventSource) -> None:
+        while True:
+            # What was read stays to be passed on, should the wait for room be cut short.
+            while self._events:
+                self._take(self._events.popleft())
+                if self._full:
+                    await self._wait_for_room()
+            events = await source.next_events()
+            if all(queue.overflow == "latest" for queue in self._queues):
+                self._take_all(events)
+            else:
+                self._events.extend(events)
 
     def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
         """Take events that nobody has to have room for: those of one kind together, unread."""
@@ -325,36 +490,35 @@ class Multiplexer:
 
     def _pass_run(self, run: Sequence[tuple[Lane, str]]) -> None:
         at = time.monotonic()
-        newest = dict(run)
         # In the order in which they came, like any message: who subscribed first hears first.
-        queues: dict[MessageQueue, None] = {}
+        queues: dict[MessageQueue, set[str]] = {}
+        newest = dict(run)
         for lane, text in newest.items():
-            route = self._routes.get(lane.topic)
+            route = self._route(lane.topic)
             if route is not None:
                 route.note(Arrival(lane.event, lane.topic, text, 0, at))
-                queues.update(dict.fromkeys(route.queues))
+                for queue in route.readers:
+                    queues.setdefault(queue, set()).add(lane.topic)
         topics = {lane.topic for lane in newest}
-        for queue in queues:
-            wanted = topics.intersection(queue.topics)
+        for queue, wanted in queues.items():
             queue.put_run(run if wanted == topics else [each for each in run if each[0].topic in wanted], at)
             if queue.is_ended:
                 self._take_out(queue)
 
     def _take(self, event: ServerSentEvent) -> None:
-        if event.type == "message":
-            self._pass_on(event.data)
-            return
         match event.type:
+            case "message":
+                self._pass_on(event.data)
             case "changed":
                 topics = read_changed_topics(event.data)
                 if topics is not None:
-                    self._topic_set.changed(topics)
+                    self._act(self._topics.changed(topics))
             case "stale":
                 route = self._routes.get(read_stale_topic(event.data) or "")
                 if route is not None:
                     route.is_stale = True
             case "reset":
-                self._mark_start("reset", self._topic_set.carried)
+                self._mark_start("reset", self._topics.confirmed)
 
     def _pass_on(self, text: str) -> None:
         try:
@@ -362,16 +526,26 @@ class Multiplexer:
         except FAILURES as error:
             self.reporter.error(decode_error(text, str(error)))
             return
-        route = self._routes.get(head.topic)
+        route = self._route(head.topic)
         if route is None:
-            # Nobody wants it any more, and the stream has not been changed yet.
             return
-        route.take(Arrival(head.event, head.topic, text, head.merged, time.monotonic()))
-        for queue in route.queues:
+        arrival = Arrival(head.event, head.topic, text, head.merged, time.monotonic())
+        route.note(arrival)
+        for queue in route.readers:
+            queue.put(arrival)
             if queue.is_ended:
                 self._take_out(queue)
             elif queue.overflow != "latest" and queue.is_full:
                 self._full.append(queue)
+
+    def _route(self, topic: str) -> Route | None:
+        """Return where a topic goes; a new one for what the stream carries and nobody wants, or not under this name; otherwise None."""
+        route = self._routes.get(topic)
+        if route is None:
+            self._act(self._topics.heard(topic))
+            if self._topics.carries(topic):
+                route = self._routes[topic] = Route()
+        return route
 
     async def _wait_for_room(self) -> None:
         full, self._full = self._full, []
@@ -381,12 +555,14 @@ class Multiplexer:
             if queue.overflow == "block":
                 await queue.room()
 
+    # The connection.
+
     def _follow(self, state: ConnectionState) -> None:
         """Follow the source's state; what it asks for is decided at the last moment."""
+        if state.state in (State.CONNECTING, State.WAITING):
+            self._act(self._topics.cut())
         if state.state is State.CONNECTING:
             self._aim()
-        if state.state is not State.OPEN:
-            self._adjuster.lost()
         if state.state is not State.CLOSED:
             # Another source may follow: `_run` says when it is over.
             self._set_state(state)
@@ -394,29 +570,30 @@ class Multiplexer:
     def _aim(self) -> None:
         """Say where the next connection goes."""
         source = self._source
-        if source is None or not self._topic_set.wanted:
+        if source is None:
             # Everybody has just left, and it is about to be closed.
             return
         self._cursor = source.last_event_id or self._cursor
-        topics, resumes = self._topic_set.next_request(has_cursor=bool(self._cursor))
-        self._has_gap = bool(self._cursor) and not resumes
-        self._pace = pace_of(self._queues)
-        parameters = [*(("topic", topic) for topic in topics), *([("interval_ms", str(self._pace))] if self._pace else [])]
-        source.retarget(f"{self._stream_url}?{urlencode(parameters, safe=':')}", last_event_id=self._cursor if resumes else "")
+        self._listing = listing = self._topics.listen(has_cursor=bool(self._cursor))
+        self._has_gap = bool(self._cursor) and not listing.resumes
+        pace = [("interval_ms", str(listing.interval))] if listing.interval else []
+        parameters = [*(("topic", topic) for topic in listing.topics), *pace]
+        source.retarget(f"{self._stream_url}?{urlencode(parameters, safe=':')}", last_event_id=self._cursor if listing.resumes else "")
 
     def _opened(self) -> None:
-        source, before = self._source, self._topic_set.carried
+        source, before = self._source, set(self._topics.confirmed)
         if source is None:
             return
-        self._topic_set.opened()
-        self._adjuster.opened(source.headers.get("pricewire-stream"), self._pace)
-        self._mark_start(STARTS.get(source.headers.get("pricewire-start")), self._topic_set.carried)
+        self._stream_id = source.headers.get("pricewire-stream")
+        start = STARTS.get(source.headers.get("pricewire-start"))
+        self._mark_start(start, self._listing.topics)
         if self._has_gap:
             # The server could not know that something went before.
             self._mark_start("reset", before)
             self._cursor = ""
-        self._agreed([])
-        self._settle_soon()
+        is_new = not self._listing.resumes or start in ("snapshot", "reset")
+        self._act(self._topics.opened(can_change=self._stream_id is not None, is_new=is_new))
+        self._take_pace()
 
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
         self._start = start
@@ -424,46 +601,20 @@ class Multiplexer:
             if not set(queue.topics).isdisjoint(topics):
                 queue.start = start
 
-    def _agreed(self, added: Sequence[str]) -> None:
-        """Note what the open stream is to bring: which of it is new, and how much of the pacing the server does."""
-        for queue in self._queues:
-            if queue.start is None and not set(queue.topics).isdisjoint(added):
-                queue.start = "snapshot"
-            queue.take_pace(self._adjuster.pace)
-
-    def _connect_anew(self) -> None:
-        """Ask for everything by a new connection: the open stream cannot be changed."""
-        self._topic_set.is_rigid = True
-        if self._scope is not None and not self._scope.expired():
-            self._scope.reschedule(asyncio.get_running_loop().time())
-
-    async def _adjust(self, client: httpx2.AsyncClient) -> None:
-        try:
-            await self._adjuster.run(client)
-        except Exception as error:  # of a token provider, for instance: the readers have to hear of it
-            for queue in list(self._queues):
-                queue.fail(error)
-                self._take_out(queue)
-        finally:
-            self._adjusting = None
-            self._settle_soon()
-
-    def _fail_topic(self, topic: str, error: HTTPStatusError) -> None:
-        """End the subscriptions of a topic that the server refuses; others go on."""
-        route = self._routes.get(topic)
-        for queue in route.queues if route is not None else ():
-            queue.fail(error)
-            self._take_out(queue)
-
     def _hear(self, error: ClientError) -> None:
         """Report an error of the source, unless the reason for it is still to be found out."""
-        if not (isinstance(error, HTTPStatusError) and is_of_topics(error) and len(self._topic_set.listed) > 1):
+        if not (isinstance(error, HTTPStatusError) and is_of_topics(error) and len(self._listing.topics) > 1):
             self.reporter.error(error)
 
     def _set_state(self, state: ConnectionState) -> None:
         self.state = state
         if self.reporter.on_state is not None:
             self.reporter.call("on_state", self.reporter.on_state, state)
+
+
+def is_refusal(error: HTTPStatusError) -> bool:
+    """Whether asking again for the same would not help: a client's error but 408 and 429, or what the server does not know at all."""
+    return (400 <= error.status < 500 and error.status not in (408, 429)) or error.status == 501
 
 
 def is_of_topics(error: HTTPStatusError) -> bool:

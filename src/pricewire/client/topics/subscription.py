@@ -67,7 +67,8 @@ class Subscription(Generic[M]):
     @property
     def stale_topics(self) -> frozenset[str]:
         """The topics whose feed has fallen silent, as the server says."""
-        return self._multiplexer.stale_topics.intersection(self.topics)
+        stale = self._multiplexer.stale_topics
+        return frozenset(name for name, topic in zip(self.topics, self._queue.topics, strict=True) if topic in stale)
 
     @property
     def is_stale(self) -> bool:

@@ -1,0 +1,383 @@
+"""The topic set against a model of a server, a network that loses and delays, and subscribers that come and go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pricewire.client.topics.topic_set import (
+    Action,
+    Change,
+    Connect,
+    Disconnect,
+    Drop,
+    Refuse,
+    Rename,
+    Serve,
+    TopicSet,
+    Wait,
+)
+
+NAMES = ["ticks:A", "ticks:B", "balance:me", "quote:X:a:1", "quote:X:a:1.0", "quote:X:a:2", "quote:X:a:2.0", "quote:Y:a:1.0"]
+BAD = "there is no such topic"
+
+Item = tuple[str | frozenset[str], int, int | None]
+"""What a stream brings: a topic and the number of its value, or all topics that it carries from here on; and an id to resume after."""
+
+
+def canonical(name: str) -> str:
+    """Return the server's name for a topic."""
+    return name.removesuffix(".0")
+
+
+@dataclass
+class Stream:
+    number: int
+    topics: set[str]
+    items: list[Item] = field(default_factory=list)
+
+
+@dataclass
+class Request:
+    """A change on its way, or the answer to it."""
+
+    change: Change
+    stream: int
+    answer: frozenset[str] | str | None = None
+
+
+@dataclass
+class Subscriber:
+    name: str
+    seen: list[int] = field(default_factory=list)
+    error: str | None = None
+    # Whether something may be missing before the next value, or come again.
+    has_gap: bool = True
+
+
+class Server:
+    def __init__(self) -> None:
+        # By topic: the position of each of its values, whose numbers count from 1.
+        self.log: dict[str, list[int]] = {}
+        self.position = 0
+        self.bad: set[str] = set()
+        self.stream: Stream | None = None
+        self.streams = 0
+        self.can_change = True
+        self.was_mute = False
+
+    def publish(self, topic: str) -> None:
+        self.position += 1
+        self.log.setdefault(topic, []).append(self.position)
+        if self.stream is not None and topic in self.stream.topics:
+            self.stream.items.append((topic, len(self.log[topic]), self.position))
+
+    def after(self, topics: set[str], position: int) -> list[Item]:
+        found: list[Item] = [
+            (topic, place + 1, at) for topic in topics for place, at in enumerate(self.log.get(topic, [])) if at > position
+        ]
+        return sorted(found, key=lambda item: item[2] or 0)
+
+    def snapshot(self, topics: set[str]) -> list[Item]:
+        return [item for item in self.after(topics, 0) if item[1] == len(self.log[str(item[0])])]
+
+    def change(self, request: Request) -> None:
+        stream, change = self.stream, request.change
+        if stream is None or stream.number != request.stream or not self.can_change:
+            request.answer = "there is no such stream"
+            return
+        if self.bad.intersection(map(canonical, change.add)) or not stream.topics.issuperset(change.remove):
+            request.answer = BAD
+            return
+        topics = stream.topics.difference(change.remove).union(map(canonical, change.add))
+        if not topics:
+            request.answer = "a stream carries a topic at least"
+            return
+        # Older than what came before them, so nobody may resume after one of these.
+        stream.items += [(topic, number, None) for topic, number, _ in self.snapshot(topics - stream.topics)]
+        stream.topics = topics
+        stream.items.append((frozenset(topics), 0, self.position))
+        request.answer = frozenset(topics)
+
+
+class Model(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.set: TopicSet[str] = TopicSet()
+        self.server = Server()
+        self.subscribers: list[Subscriber] = []
+        # What the one has that carries the actions out.
+        self.values: dict[str, int] = {}
+        self.held: dict[str, list[Subscriber]] = {}
+        self.renamed: dict[str, str] = {}
+        self.is_wanted = False
+        self.is_connecting = False
+        self.stream: Stream | None = None
+        self.cursor: int | None = None
+        self.request: Request | None = None
+        self.late: list[Request] = []
+        self.is_waiting = False
+        self.sent: Change | None = None
+        self.requests = 0
+
+    # Carrying out.
+
+    def act(self, actions: list[Action[str]], *, is_news: bool = True) -> None:
+        if is_news:
+            self.sent = None
+        for action in actions:
+            match action:
+                case Connect():
+                    self.is_connecting = True
+                    self.lose_stream()
+                case Disconnect():
+                    self.is_connecting = False
+                    self.cursor = None
+                    self.lose_stream()
+                case Change():
+                    assert self.stream is not None
+                    assert self.request is None, "one change at a time"
+                    assert action != self.sent or not (action.add or action.remove), "sent twice without news"
+                    self.sent = action
+                    self.request = Request(action, self.stream.number)
+                    self.requests += 1
+                case Wait():
+                    self.is_waiting = True
+                case Refuse():
+                    assert action.reason is not None
+                    for subscriber in self.of(action.name):
+                        subscriber.error = action.reason
+                case Rename():
+                    for subscriber in self.of(action.name):
+                        subscriber.has_gap = True
+                        self.show(subscriber)
+                case Serve():
+                    for subscriber in self.held.pop(action.topic, []):
+                        self.show(subscriber)
+                case Drop():
+                    self.values.pop(action.topic, None)
+                    self.held.pop(action.topic, None)
+                    for subscriber in self.subscribers:
+                        if self.topic_of(subscriber) == action.topic:
+                            subscriber.has_gap = True
+
+    def topic_of(self, subscriber: Subscriber) -> str:
+        return self.set.topic_of(subscriber.name)
+
+    def of(self, name: str) -> list[Subscriber]:
+        return [subscriber for subscriber in self.subscribers if subscriber.name == name]
+
+    def show(self, subscriber: Subscriber) -> None:
+        value = self.values.get(self.topic_of(subscriber))
+        if value is not None:
+            self.give(subscriber, value)
+
+    @staticmethod
+    def give(subscriber: Subscriber, value: int) -> None:
+        if subscriber.seen and subscriber.has_gap:
+            assert value >= subscriber.seen[-1], "in order"
+        elif subscriber.seen:
+            assert value == subscriber.seen[-1] + 1, "every one, once"
+        subscriber.seen.append(value)
+        subscriber.has_gap = False
+
+    def want(self) -> None:
+        self.act(self.set.want(dict.fromkeys(each.name for each in self.subscribers)), is_news=False)
+
+    def lose_stream(self) -> None:
+        self.server.stream = self.stream = self.request = None
+
+    # What subscribers do.
+
+    @rule(name=st.sampled_from(NAMES), is_late=st.booleans())
+    def join(self, name: str, is_late: bool) -> None:
+        subscriber = Subscriber(name)
+        topic = self.set.topic_of(name)
+        alone = not any(self.topic_of(each) == topic for each in self.subscribers)
+        self.subscribers.append(subscriber)
+        if name in self.set.refused:
+            subscriber.error = self.set.refused[name]
+        if topic in self.held or (alone and topic in self.set.leaving):
+            self.held.setdefault(topic, []).append(subscriber)
+        else:
+            self.show(subscriber)
+        if not is_late:
+            self.want()
+
+    @rule(data=st.data(), is_late=st.booleans())
+    @precondition(lambda self: self.subscribers)
+    def leave(self, data: st.DataObject, is_late: bool) -> None:
+        place = data.draw(st.integers(0, len(self.subscribers) - 1))
+        subscriber = self.subscribers.pop(place)
+        for held in self.held.values():
+            if subscriber in held:
+                held.remove(subscriber)
+        if not is_late:
+            self.want()
+
+    @rule()
+    def turn(self) -> None:
+        self.want()
+
+    @rule()
+    def retry(self) -> None:
+        for subscriber in self.subscribers:
+            subscriber.error = None
+        self.act(self.set.retry())
+
+    # What the server does.
+
+    @rule(name=st.sampled_from(NAMES))
+    def publish(self, name: str) -> None:
+        self.server.publish(canonical(name))
+
+    @rule(name=st.sampled_from(NAMES))
+    def toggle(self, name: str) -> None:
+        self.server.bad ^= {canonical(name)}
+
+    @rule()
+    def toggle_changes(self) -> None:
+        self.server.can_change = not self.server.can_change
+        self.server.was_mute = True
+
+    # What the network does.
+
+    @rule()
+    @precondition(lambda self: self.is_connecting)
+    def connect(self) -> None:
+        listing = self.set.listen(has_cursor=self.cursor is not None)
+        assert listing.topics
+        topics = set(map(canonical, listing.topics))
+        if self.server.bad & topics:
+            self.is_connecting = False
+            self.act(self.set.connection_refused(BAD))
+            return
+        server = self.server
+        server.streams += 1
+        self.stream = server.stream = Stream(server.streams, topics)
+        if listing.resumes:
+            assert self.cursor is not None
+            self.stream.items += server.after(topics, self.cursor)
+        else:
+            self.stream.items += server.snapshot(topics)
+            self.cursor = None
+        self.is_connecting = False
+        self.act(self.set.opened(can_change=True, is_new=not listing.resumes))
+
+    @rule()
+    @precondition(lambda self: self.stream is not None)
+    def cut(self) -> None:
+        self.lose_stream()
+        self.is_connecting = True
+        self.act(self.set.cut())
+
+    @rule(count=st.integers(1, 5))
+    @precondition(lambda self: self.stream is not None)
+    def read(self, count: int) -> None:
+        stream = self.stream
+        while stream is not None and stream is self.stream and stream.items and count:
+            count -= 1
+            topic, number, position = stream.items.pop(0)
+            if position is not None:
+                self.cursor = position
+            if isinstance(topic, frozenset):
+                self.act(self.set.changed(topic))
+                continue
+            if not self.set.carries(topic):
+                self.act(self.set.heard(topic))
+            if self.set.carries(topic):
+                self.values[topic] = number
+                for subscriber in self.subscribers:
+                    if self.topic_of(subscriber) == topic and subscriber not in self.held.get(topic, []):
+                        self.give(subscriber, number)
+
+    @rule()
+    @precondition(lambda self: self.request is not None and self.request.answer is None)
+    def arrive(self) -> None:
+        assert self.request is not None
+        self.server.change(self.request)
+
+    @rule()
+    @precondition(lambda self: self.request is not None and self.request.answer is not None)
+    def answer(self) -> None:
+        request, self.request = self.request, None
+        assert request is not None
+        number = request.change.number
+        if isinstance(request.answer, frozenset):
+            self.act(self.set.answered(number, request.answer))
+        else:
+            assert request.answer is not None
+            self.act(self.set.change_refused(number, request.answer))
+
+    @rule(is_late=st.booleans())
+    @precondition(lambda self: self.request is not None)
+    def lose(self, is_late: bool) -> None:
+        request, self.request = self.request, None
+        assert request is not None
+        if is_late and request.answer is None:
+            self.late.append(request)
+        self.act(self.set.change_failed(request.change.number), is_news=False)
+
+    @rule()
+    @precondition(lambda self: self.request is not None and self.request.answer is None)
+    def be_busy(self) -> None:
+        request, self.request = self.request, None
+        assert request is not None
+        self.act(self.set.change_failed(request.change.number, is_undone=True))
+
+    @rule()
+    @precondition(lambda self: self.late)
+    def arrive_late(self) -> None:
+        self.server.change(self.late.pop(0))
+
+    @rule()
+    @precondition(lambda self: self.is_waiting)
+    def wait(self) -> None:
+        self.is_waiting = False
+        self.act(self.set.waited(), is_news=False)
+
+    # What holds.
+
+    @invariant()
+    def refusals_are_known(self) -> None:
+        for subscriber in self.subscribers:
+            if subscriber.name in self.set.wanted and subscriber.name in self.set.refused:
+                assert subscriber.error is not None
+
+    def teardown(self) -> None:
+        """Let all that is on its way arrive: then everything is right."""
+        self.late.clear()
+        self.want()
+        if self.server.was_mute and self.stream is not None:
+            # What could not be asked on this stream is asked on the next one.
+            self.cut()
+        self.server.can_change = True
+        steps = 0
+        while self.is_connecting or self.request is not None or self.is_waiting or (self.stream is not None and self.stream.items):
+            steps += 1
+            assert steps < 300, "it never comes to rest"
+            if self.is_connecting:
+                self.connect()
+            elif self.stream is not None and self.stream.items:
+                self.read(5)
+            elif self.request is not None:
+                if self.request.answer is None:
+                    self.arrive()
+                self.answer()
+            elif self.is_waiting:
+                self.wait()
+        wanted = {each.name for each in self.subscribers}
+        served = {canonical(name) for name in wanted if name not in self.set.refused}
+        assert (self.stream.topics if self.stream is not None else set()) == served
+        assert set(self.values) <= served, "nothing is kept of what is not carried"
+        for subscriber in self.subscribers:
+            if subscriber.name not in self.set.refused:
+                current = len(self.server.log.get(canonical(subscriber.name), []))
+                assert (subscriber.seen[-1] if subscriber.seen else 0) == current, f"{subscriber.name} is behind"
+
+
+Model.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None, report_multiple_bugs=False)
+TestModel = Model.TestCase

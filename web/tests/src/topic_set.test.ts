@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { TopicSet } from '../../src/topic_set.js'
+
+interface Step {
+  readonly do: string
+  readonly names: readonly string[]
+  readonly interval?: number
+  readonly has_cursor: boolean
+  readonly can_change: boolean
+  readonly is_new: boolean
+  readonly number: number
+  readonly topics: readonly string[]
+  readonly topic: string
+  readonly reason: string
+  readonly is_undone: boolean
+  readonly actions?: readonly object[]
+  readonly listing?: object
+  readonly state: object
+}
+
+/** Scenarios: what happens, what is to be done about it, and the state afterwards; `fault` names what an earlier client got wrong. */
+const vectors: readonly { readonly name: string; readonly steps: readonly Step[] }[] = JSON.parse(
+  readFileSync(new URL('../../../tests/vectors/topic_set.json', import.meta.url), 'utf8'),
+)
+
+function take(set: TopicSet<string>, step: Step): object {
+  switch (step.do) {
+    case 'want':
+      return set.want(step.names, step.interval)
+    case 'listen':
+      return set.listen(step.has_cursor)
+    case 'opened':
+      return set.opened(step.can_change, step.is_new)
+    case 'changed':
+      return set.changed(step.topics)
+    case 'answered':
+      return set.answered(step.number, step.topics)
+    case 'change_refused':
+      return set.changeRefused(step.number, step.reason)
+    case 'change_failed':
+      return set.changeFailed(step.number, step.is_undone)
+    case 'connection_refused':
+      return set.connectionRefused(step.reason)
+    case 'heard':
+      return set.heard(step.topic)
+    case 'waited':
+    case 'cut':
+    case 'ended':
+    case 'retry':
+      return set[step.do]()
+    default:
+      throw new Error(`there is no input ${step.do}`)
+  }
+}
+
+describe('TopicSet', () => {
+  it.each(vectors)('$name', ({ steps }) => {
+    const set = new TopicSet<string>()
+    for (const step of steps) {
+      expect(take(set, step)).toEqual(step.actions ?? step.listing)
+      const [confirmed, agreed, unknown, leaving] = [set.confirmed, set.agreed, set.unknown, set.leaving].map(
+        (topics) => [...topics].sort(),
+      )
+      expect({ confirmed, agreed, unknown, leaving, refused: Object.fromEntries(set.refused) }).toEqual(step.state)
+    }
+  })
+})
