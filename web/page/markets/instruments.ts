@@ -28,7 +28,7 @@ export function useInstruments(): { instruments: readonly Instrument[] | undefin
         if (signal.aborted) return
         setInstruments(body.instruments)
         setError(undefined)
-        // A new list changes the topics, and so reopens the connection. With the same list, the connection must be told to try again.
+        // A new list changes the topics, and so reopens the connection. With the same list, only reconnect() tries again.
         timer = setTimeout(() => {
           if (store.state.status === 'closed') store.reconnect()
         }, RETRY_AFTER)
