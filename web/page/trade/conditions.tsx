@@ -19,7 +19,7 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       ))}
       <div>
-        <dt>Price now</dt>
+        <dt>Current price</dt>
         <dd>{pricing_spot}</dd>
       </div>
       {barrier !== null && barrier !== pricing_spot && (
@@ -29,7 +29,7 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       )}
       <div>
-        <dt>Ends about</dt>
+        <dt>Ends at about</dt>
         <dd>
           {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
         </dd>

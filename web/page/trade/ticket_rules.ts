@@ -75,7 +75,8 @@ export function check(
   const { min, max } = config.validations.stake
   const decimals = min.split('.')[1]?.length ?? 0
   const stake = draft.stake.trim()
-  if (!isDecimal(stake, decimals)) problems.stake = `Enter an amount with at most ${decimals} decimals, such as ${min}`
+  if (!isDecimal(stake)) problems.stake = `Enter an amount such as ${min}`
+  else if (!isDecimal(stake, decimals)) problems.stake = `At most ${decimals} decimals`
   else if (Number(stake) < Number(min) || Number(stake) > Number(max)) problems.stake = `From ${min} to ${max}`
 
   const bounds = durationBounds(config, draft.unit)
@@ -107,7 +108,7 @@ export function returnPercent(stake: string, payout: string): number {
   return 100 * (Number(payout) / Number(stake) - 1)
 }
 
-function isDecimal(text: string, decimals: number): boolean {
+function isDecimal(text: string, decimals = Number.POSITIVE_INFINITY): boolean {
   const [whole = '', fraction = ''] = text.split('.')
   return /^\d{1,12}(\.\d+)?$/.test(text) && whole.length > 0 && fraction.length <= decimals
 }

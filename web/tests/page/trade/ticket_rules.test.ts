@@ -23,9 +23,9 @@ it.each([
   ['0.5', undefined],
   ['0.49', 'From 0.50 to 5000.00'],
   ['5000.01', 'From 0.50 to 5000.00'],
-  ['10.001', 'Enter an amount with at most 2 decimals, such as 0.50'],
-  ['1e3', 'Enter an amount with at most 2 decimals, such as 0.50'],
-  ['', 'Enter an amount with at most 2 decimals, such as 0.50'],
+  ['10.001', 'At most 2 decimals'],
+  ['1e3', 'Enter an amount such as 0.50'],
+  ['', 'Enter an amount such as 0.50'],
 ])('stake %j: %s', (stake, problem) => {
   expect(check({ ...DRAFT, stake }, CONFIG, GOLD).problems.stake).toBe(problem)
 })
