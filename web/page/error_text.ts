@@ -9,7 +9,7 @@ export function explain(error: unknown): string {
     case 'MARKET_CLOSED':
       return 'This market is closed, or its price is too old to trade on. Choose another, or wait for a new price.'
     case 'CONTRACT_NOT_SELLABLE':
-      return 'This contract can no longer be sold: it has ended, or ends soon. Its result appears here.'
+      return 'This contract can no longer be sold: it has ended, or ends soon. Its result appears under Closed.'
     case 'UNAUTHORIZED':
       return 'Your session has ended. Log in again.'
     case 'FORBIDDEN':
