@@ -83,7 +83,7 @@ async def trade(browser: Browser, url: str) -> None:
     page = await open_page(browser, url, DESKTOP, "light")
     for count, (product, variant, duration, unit) in enumerate(BOUGHT, start=1):
         await page.locator(".ticket .segments label").nth(["rise_fall", "high_low", "touch"].index(product)).click()
-        await page.get_by_label("Unit of the duration").select_option(unit)
+        await page.get_by_label("Duration unit").select_option(unit)
         await page.get_by_label("Duration", exact=True).fill(str(duration))
         await page.locator(f"[data-variant={variant}][aria-disabled=false]").click()
         await page.wait_for_function("count => document.querySelectorAll('li.position').length === count", arg=count)

@@ -59,10 +59,10 @@ def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> Non
         buy(page_server, page, variant)
         expect(page.get_by_text(re.compile(f"Bought {variant}", re.IGNORECASE))).to_be_visible()
     expect(positions(page)).to_have_count(2)
-    page.get_by_role("button", name="Show the events on the wire").click()
+    page.get_by_role("button", name="Show the raw events").click()
     page_server.move(1905)
     expect(page.locator(".events li").first).to_be_visible()
-    assert findings(page) == [], "with positions and the drawer"
+    assert findings(page) == [], "with positions and the inspector"
 
     page.get_by_label("Stake").fill("0")
     show_closed(page)
@@ -88,7 +88,7 @@ def test_no_part_is_wider_than_the_screen(page_server: PageServer, browser: Brow
     assert page.evaluate(scrolled) == width
     tabs = page.get_by_role("navigation", name="Parts of the page")
     if width < 720:
-        for tab in ("Markets", "Wire", "Positions"):
+        for tab in ("Markets", "Events", "Positions"):
             tabs.get_by_role("button", name=tab).click()
             assert page.evaluate(scrolled) == width, tab
     page_server.move(1900)

@@ -85,7 +85,7 @@ def test_a_server_that_comes_back_with_other_instruments(page: Page, tmp_path: P
     wait_for_state(page, "reconnecting")
     gold = Instrument(id="GOLD", display_name="Gold", categories=["Commodities"], pip_size=2)
     with open_page_server(tmp_path / "other.db", instrument=gold, port=port) as page_server:
-        expect(page.get_by_text("This server has no instrument “R_100”. Shown instead: Gold.")).to_be_visible()
+        expect(page.get_by_text("This server has no instrument “R_100”. The page shows Gold instead.")).to_be_visible()
         expect(page.locator("[data-instrument]")).to_have_count(1)
         page_server.move(2040)
         expect_price(page, 2040)
@@ -144,7 +144,7 @@ def test_an_order_in_a_network_that_breaks_buys_once(page_server: PageServer, ne
     with page.expect_request(re.compile("/contracts/buy")):
         offer(page, "fall").click()
     network.cut()
-    expect(page.get_by_text("No answer yet. Asking again …")).to_be_visible()
+    expect(page.get_by_text("No answer yet. Trying again …")).to_be_visible()
     network.heal()
     page_server.move(1900)
     expect(page.get_by_text("Bought Fall")).to_be_visible()

@@ -131,7 +131,7 @@ def send_login(page: Page, account: Account, password: str = PASSWORD) -> None:
 
 def ask_for(page: Page, duration: int, unit: str) -> None:
     """Fill the duration into the ticket."""
-    page.get_by_label("Unit of the duration").select_option(unit)
+    page.get_by_label("Duration unit").select_option(unit)
     page.get_by_label("Duration", exact=True).fill(str(duration))
 
 

@@ -1,29 +1,31 @@
 import { useCallback, useEffect, useMemo, useState } from 'react'
-import { linesOf, type PriceLine } from './account/contracts.js'
+import { usePositions } from './account/live_account.js'
 import { Login } from './account/login.js'
 import { Positions } from './account/positions.js'
 import { restoreSession, useSession } from './account/session.js'
-import { Bar } from './bar.js'
+import { useSessionGuard } from './account/session_guard.js'
+import { BottomTabs, type Tab } from './bottom_tabs.js'
 import { ChartPanel } from './chart/chart_panel.js'
-import { useInstruments, usePlace, useProducts, useTheme } from './hooks.js'
-import { Explain } from './inspector/explain.js'
-import { usePositions } from './live.js'
+import { linesOf, type PriceLine } from './chart/price_lines.js'
+import { ConnectionProblem } from './connection_status.js'
+import { Inspector } from './inspector/inspector.js'
+import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
 import { Quote } from './markets/quote.js'
-import { useSessionGuard } from './server.js'
-import { Trouble } from './status.js'
-import { type Tab, Tabs } from './tabs.js'
+import { useRoute } from './route.js'
+import { useTheme } from './theme.js'
+import { TopBar } from './top_bar.js'
+import { useProducts } from './trade/products.js'
 import { Ticket } from './trade/ticket.js'
-import { VARIANTS } from './trade/ticket_rules.js'
 
-/** The page. */
+/** The trading page. */
 export function App() {
   const { instruments, error } = useInstruments()
   const products = useProducts()
-  const [{ id, timeframe }, go] = usePlace()
+  const [{ id, timeframe }, go] = useRoute()
   const [theme, toggleTheme] = useTheme()
   const [tab, setTab] = useState<Tab>('trade')
-  const [isExplaining, setExplaining] = useState(false)
+  const [isInspecting, setInspecting] = useState(false)
   const [isLoggingIn, setLoggingIn] = useState(false)
   const [barrier, setBarrier] = useState<number>()
   const { session } = useSession()
@@ -35,40 +37,40 @@ export function App() {
   const choose = useCallback(
     (id: string) => {
       go({ id })
-      setTab('trade') // where the list is another tab than the chart, as on a phone
+      setTab('trade') // on a narrow screen the list is in another tab than the chart
     },
     [go],
   )
   const login = useCallback(() => setLoggingIn(true), [])
   const lines = useMemo(() => {
-    const asked: PriceLine[] =
-      barrier === undefined ? [] : [{ key: 'asked', price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
-    return [...asked, ...linesOf(contracts ?? [], chosen?.id ?? '', (variant) => VARIANTS[variant].direction)]
+    const ticketLine: PriceLine[] =
+      barrier === undefined ? [] : [{ key: 'ticket', price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
+    return [...ticketLine, ...linesOf(contracts ?? [], chosen?.id ?? '')]
   }, [barrier, contracts, chosen?.id])
   const hasTrading = products !== undefined && products.length > 0
 
   return (
     <>
-      <Bar
+      <TopBar
         theme={theme}
         hasTrading={hasTrading}
-        isExplaining={isExplaining}
+        isInspecting={isInspecting}
         onTheme={toggleTheme}
-        onExplain={() => setExplaining(!isExplaining)}
+        onInspect={() => setInspecting(!isInspecting)}
         onLogin={login}
       />
-      <Trouble listError={error} />
+      <ConnectionProblem listError={error} />
       <main
         data-tab={tab}
         data-trading={products === undefined ? 'unknown' : hasTrading}
-        data-explaining={isExplaining}
+        data-inspecting={isInspecting}
       >
         <section className="detail card" aria-label="Chosen instrument">
           {chosen !== undefined && (
             <>
               {id !== undefined && id !== chosen.id && (
                 <p className="missing">
-                  This server has no instrument “{id}”. Shown instead: {chosen.display_name}.
+                  This server has no instrument “{id}”. The page shows {chosen.display_name} instead.
                 </p>
               )}
               <Quote key={chosen.id} instrument={chosen} />
@@ -91,16 +93,16 @@ export function App() {
           </section>
         )}
         {hasTrading && <Positions contracts={contracts} onChoose={choose} onLogin={login} />}
-        {(isExplaining || tab === 'wire') && (
-          <Explain
+        {(isInspecting || tab === 'events') && (
+          <Inspector
             onClose={() => {
-              setExplaining(false)
+              setInspecting(false)
               setTab('trade')
             }}
           />
         )}
       </main>
-      <Tabs tab={tab} hasTrading={hasTrading} openCount={contracts?.length ?? 0} onChoose={setTab} />
+      <BottomTabs tab={tab} hasTrading={hasTrading} openCount={contracts?.length ?? 0} onChoose={setTab} />
       {isLoggingIn && <Login onClose={() => setLoggingIn(false)} />}
     </>
   )

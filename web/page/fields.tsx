@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from 'react'
 
-/** What ties an input to its label and to what is wrong with it. */
+/** The attributes that connect an input with its label and its hint or error. */
 export interface FieldIds {
   readonly id: string
   readonly 'aria-invalid': boolean
@@ -9,14 +9,14 @@ export interface FieldIds {
 
 interface FieldProps {
   readonly label: string
-  /** What stands beneath, while nothing is wrong. */
+  /** The text below the input while its value is valid. */
   readonly hint?: string | undefined
-  /** What is wrong with what was filled in. */
+  /** What is wrong with the value. */
   readonly problem?: string | undefined
   readonly children: (ids: FieldIds) => ReactNode
 }
 
-/** An input with its label above, and beneath it a hint or what is wrong. */
+/** An input with its label above, and a hint or an error below. */
 export function Field({ label, hint = '', problem, children }: FieldProps) {
   const id = useId()
   const note = `${id}-note`
@@ -38,7 +38,7 @@ interface SegmentsProps<Value extends string> {
   readonly onChange: (value: Value) => void
 }
 
-/** A choice of one among a few, side by side. */
+/** Radio buttons drawn as segments, side by side. */
 export function Segments<Value extends string>({ label, options, value, onChange }: SegmentsProps<Value>) {
   const name = useId()
   return (

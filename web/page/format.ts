@@ -1,31 +1,31 @@
-/** Returns a price with an instrument's decimals, or a dash where there is none. */
+/** Returns a price with an instrument's decimals, or a dash if there is no price. */
 export function formatPrice(price: number | undefined, decimals: number): string {
   return price === undefined ? '–' : price.toFixed(decimals)
 }
 
-/** Returns a change from one price to another, in percent with a sign; zero has none. */
+/** Returns the change from one price to another in percent, with a sign unless it is zero. */
 export function formatChange(from: number | undefined, to: number | undefined): string {
   if (from === undefined || to === undefined || from === 0) return '–'
   const percent = (100 * (to - from)) / from
   const text = Math.abs(percent).toFixed(Math.abs(percent) < 1 ? 3 : 2)
-  // With a true minus, which is as wide as the plus.
+  // With the minus sign of typography, which is as wide as the plus.
   return Number(text) === 0 ? '0.000 %' : `${percent > 0 ? '+' : '−'}${text} %`
 }
 
-/** Returns which way {@link formatChange} says that a price went. */
+/** Returns the direction of the change that {@link formatChange} shows. */
 export function changeDirection(from: number | undefined, to: number | undefined): 'up' | 'down' | '' {
   const text = formatChange(from, to)
   return text.startsWith('+') ? 'up' : text.startsWith('−') ? 'down' : ''
 }
 
-/** Returns when a closed market opens, as the end of a sentence; nothing where that is not known. */
+/** Returns when a closed market opens, as the end of a sentence; empty if that is not known. */
 export function formatOpening(opensAt: string | null | undefined): string {
   if (!opensAt) return ''
   const time = { weekday: 'short', hour: '2-digit', minute: '2-digit', timeZone: 'UTC' } as const
   return `, opens ${new Date(opensAt).toLocaleString('en-GB', time)} UTC`
 }
 
-/** Returns how long ago something was, in its largest unit. */
+/** Returns a span of time in its largest unit. */
 export function formatAge(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
   if (seconds < 90) return `${seconds} s`
@@ -39,7 +39,7 @@ export function formatCategories(categories: readonly string[]): string {
   return categories.map((name) => name.charAt(0).toUpperCase() + name.slice(1)).join(' · ') || 'Other'
 }
 
-/** Returns an amount of money, with its thousands apart. */
+/** Returns an amount of money with separated thousands. */
 export function formatMoney(amount: string | number, currency?: string): string {
   const [whole = '', fraction] = String(amount).split('.')
   const grouped = whole.replace('-', '−').replace(/\B(?=(\d{3})+$)/g, ',')
@@ -47,19 +47,19 @@ export function formatMoney(amount: string | number, currency?: string): string 
   return currency === undefined ? text : `${text} ${currency}`
 }
 
-/** Returns a gain or a loss with its sign. */
+/** Returns a profit or loss with its sign. */
 export function formatProfit(amount: string | number): string {
   const text = formatMoney(String(amount).replace('+', ''))
   return Number(amount) > 0 ? `+${text}` : text
 }
 
-/** Returns which way a gain or a loss points. */
+/** Returns `up` for a profit, `down` for a loss, and an empty string for zero. */
 export function profitDirection(amount: string | number): 'up' | 'down' | '' {
   const value = Number(amount)
   return value > 0 ? 'up' : value < 0 ? 'down' : ''
 }
 
-/** Returns a time of day in UTC, as the chart has it, or, of another day than today, the day with it. */
+/** Returns the time of day in UTC, like the chart; with the date if that is not today. */
 export function formatTime(epochMs: number, now: number): string {
   const [day, time = ''] = new Date(epochMs).toISOString().split(/[T.]/)
   if (day === new Date(now).toISOString().slice(0, 10)) return time
@@ -67,7 +67,7 @@ export function formatTime(epochMs: number, now: number): string {
   return `${date} ${time}`
 }
 
-/** Returns an amount of bytes in its largest unit. */
+/** Returns a number of bytes in its largest unit. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} B`
   if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(1)} kB`

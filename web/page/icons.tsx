@@ -13,7 +13,7 @@ const PATHS = {
   case: 'M2 5.5h12v8H2zM5.5 5.5v-3h5v3M2 9h12',
 } as const
 
-/** A drawing of 16 by 16, in the colour of the text. It says nothing to a screen reader: its button has a name. */
+/** An icon of 16 by 16 units in the colour of the text. Hidden from screen readers: the button around it has a name. */
 export function Icon({ name }: { name: keyof typeof PATHS }) {
   return (
     <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
@@ -22,7 +22,7 @@ export function Icon({ name }: { name: keyof typeof PATHS }) {
   )
 }
 
-/** A triangle that points up or down, so that colour is not the only sign. */
+/** A triangle that points up or down, so that the direction is not shown by colour alone. */
 export function Arrow({ direction }: { direction: 'up' | 'down' }) {
   return (
     <svg className="arrow" viewBox="0 0 10 10" aria-hidden="true">

@@ -1,16 +1,16 @@
 import type { ErrorBody } from '../src/pricewire.js'
 
-/** How long an answer may take, in milliseconds. */
+/** The longest wait for a response, in milliseconds. */
 const TIMEOUT = 10_000
 
-/** Why a request has no result. */
+/** A request has failed. */
 export class RequestError extends Error {
   override readonly name = 'RequestError'
-  /** The status of the answer; undefined where there was none, so that nobody knows whether the server has done it. */
+  /** The HTTP status; undefined if there was no response, so that it is unknown whether the server has acted. */
   readonly status: number | undefined
-  /** The server's code, `INSUFFICIENT_BALANCE` for instance. */
+  /** The code in the server's error body, such as `INSUFFICIENT_BALANCE`. */
   readonly code: string | undefined
-  /** How long the server asks to wait, in seconds. */
+  /** The wait that the server asks for, in seconds. */
   readonly retryAfter: number | undefined
 
   constructor(message: string, { status, code, retryAfter }: Partial<Omit<RequestError, keyof Error>> = {}) {
@@ -21,7 +21,7 @@ export class RequestError extends Error {
   }
 }
 
-/** What a request has beside its path. */
+/** The parts of a request besides its path. */
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
   /** Sent as JSON. */
@@ -31,18 +31,18 @@ export interface RequestOptions {
 }
 
 /**
- * Sends a request and returns the JSON of its answer.
+ * Sends a request and returns the JSON of the response.
  *
- * Throws a {@link RequestError} where there is no answer or it is an error, and the signal's reason where that was aborted.
+ * Throws a {@link RequestError} if there is no response or it is an error, and the signal's reason if the signal was aborted.
  */
-export async function request<Answer>(path: string, options: RequestOptions = {}): Promise<Answer> {
+export async function request<Body>(path: string, options: RequestOptions = {}): Promise<Body> {
   const { signal, body, token, method = body === undefined ? 'GET' : 'POST' } = options
   const headers: Record<string, string> = {}
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   if (token !== undefined) headers['Authorization'] = `Bearer ${token}`
   const timeout = AbortSignal.timeout(TIMEOUT)
   let response: Response
-  let answer: Answer & Partial<ErrorBody>
+  let answer: Body & Partial<ErrorBody>
   try {
     response = await fetch(path, {
       method,
@@ -52,12 +52,12 @@ export async function request<Answer>(path: string, options: RequestOptions = {}
     })
     answer = await response.json().catch((error) => {
       if (!(error instanceof SyntaxError)) throw error
-      return {} // a page of a proxy's, for instance; its status says enough
+      return {} // a proxy's HTML page, for instance; the status is enough
     })
   } catch {
     signal?.throwIfAborted()
     throw new RequestError(
-      timeout.aborted ? `the server has not answered for ${TIMEOUT / 1000} s` : 'the server cannot be reached',
+      timeout.aborted ? `the server has not answered within ${TIMEOUT / 1000} s` : 'the server cannot be reached',
     )
   }
   if (response.ok) return answer
@@ -69,9 +69,9 @@ export async function request<Answer>(path: string, options: RequestOptions = {}
   })
 }
 
-/** Sends a request and returns the `data` of its answer. */
+/** Sends a request and returns the `data` of the response. */
 export async function requestData<Data>(path: string, options: RequestOptions = {}): Promise<Data> {
   const { data } = await request<{ data?: Data }>(path, options)
-  if (data === undefined) throw new RequestError('the answer is none of Pricewire’s', { status: 200 })
+  if (data === undefined) throw new RequestError('the response does not come from a Pricewire server', { status: 200 })
   return data
 }

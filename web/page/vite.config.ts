@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { defineConfig, type Plugin } from 'vite'
 
-/** Writes each script and style compressed as well, so that the server does not have to do it for every reader. */
+/** Also writes each script and style sheet compressed, so that the server need not compress it for every visitor. */
 const compressed: Plugin = {
   name: 'compressed',
-  // When all is written: until then Vite still fills in what scripts load later.
+  // Only when all files are written: until then Vite still fills in the scripts that are loaded later.
   writeBundle({ dir = '' }, bundle) {
     for (const name of Object.keys(bundle)) {
       if (!/\.(js|css)$/.test(name)) continue
@@ -17,7 +17,7 @@ const compressed: Plugin = {
   },
 }
 
-/** The page, built to where the Python package serves it from. */
+/** The trading page, built into the folder from which the Python package serves it. */
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   plugins: [compressed],
@@ -25,7 +25,7 @@ export default defineConfig({
     target: 'es2022',
     outDir: '../../src/pricewire/server/page',
     emptyOutDir: true,
-    // The licences of React and of the chart go where the page goes.
+    // The licences of React and of the chart must be distributed with the page.
     license: { fileName: 'assets/licenses.md' },
   },
   server: {

@@ -1,23 +1,23 @@
 import type { Credentials } from './tokens.js'
 
-/** How an open stream is to change. */
+/** A change of an open stream. */
 export interface StreamChange {
   readonly add?: readonly string[]
   readonly remove?: readonly string[]
-  /** Milliseconds between two updates of a topic. */
+  /** The time between two updates of a topic, in milliseconds. */
   readonly interval_ms?: number
 }
 
-/** Where a stream is, and as whom it is changed. */
+/** The server of a stream, and the credentials to change it with. */
 export interface ChangeOptions {
-  /** The server, without a slash at its end. */
+  /** The server's URL, without a slash at its end. */
   readonly base: string
   readonly credentials: Credentials | undefined
   readonly fetch: typeof fetch | undefined
   readonly signal: AbortSignal
 }
 
-/** Asks the server to change an open stream; what comes with it is in the token: a fresh one renews the stream's life. */
+/** Asks the server to change an open stream. A newer token in the request also prolongs the stream's life. */
 export async function changeStream(streamId: string, change: StreamChange, options: ChangeOptions): Promise<Response> {
   const { base, credentials, signal, fetch = globalThis.fetch } = options
   const headers: Record<string, string> = { 'Content-Type': 'application/json' }

@@ -7,13 +7,13 @@ import { renew } from './renewal.js'
 import { call } from './report.js'
 import { type Token, toCredentials } from './tokens.js'
 
-/** The silence that is borne from a server that announces no heartbeat, in milliseconds. */
+/** The longest silence of a server that announces no heartbeat, in milliseconds. */
 const IDLE_TIMEOUT = 60_000
 
-/** The query of a stream: `{ topic: ['ticks:R_100'] }` or `{ action: 'instrument_price', instrument_id: 'R_100' }`. */
+/** The query parameters of a stream: `{ topic: ['ticks:R_100'] }` or `{ action: 'instrument_price', instrument_id: 'R_100' }`. */
 export type SSEParams = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
-/** What a stream with these parameters sends. */
+/** The messages of a stream with these parameters. */
 export type MessageOf<P extends SSEParams> = P extends { action: 'instrument_price' }
   ? InstrumentPrice
   : P extends { action: 'contract_price' }
@@ -22,58 +22,58 @@ export type MessageOf<P extends SSEParams> = P extends { action: 'instrument_pri
       ? Envelope
       : unknown
 
-/** Where a connection is: `connecting → open → (waiting → connecting)* → closed`; and `paused` while the page does not need it. */
+/** The state of a connection: `connecting → open → (waiting → connecting)* → closed`; and `paused` while the page does not need it. */
 export type ConnectionState =
   | { readonly status: 'connecting' }
-  /** `isSilent`: the announced heartbeat is overdue, so prices may be old. */
+  /** `isSilent`: the heartbeat is overdue, so prices may be old. */
   | { readonly status: 'open'; readonly isSilent: boolean }
-  /** `retryAt`: milliseconds since 1970. */
+  /** `retryAt`: the time of the next attempt, in milliseconds since 1970. */
   | { readonly status: 'waiting'; readonly retryAt: number; readonly attempt: number; readonly error: SSEError }
-  /** The page has been hidden for a while, or is offline; the stream goes on where it stopped as soon as it is not. */
+  /** The page has been hidden for a while, or is offline. The stream resumes where it stopped once that is over. */
   | { readonly status: 'paused'; readonly reason: PauseReason }
-  /** Without an error it was closed on this side. */
+  /** Without an error: this side has closed it. */
   | { readonly status: 'closed'; readonly error?: SSEError }
 
-/** What the server said of the stream before its first event. */
+/** What the server's response headers say about the stream. */
 export interface StreamStart {
-  /** Whether events go on where they stopped, begin with the current values, or had to begin anew. */
+  /** `resumed`: events continue where they stopped; `snapshot`: they start with the current values; `reset`: so they do, because missed events are lost. */
   readonly start: 'resumed' | 'snapshot' | 'reset' | undefined
   /** The stream's id at the server. */
   readonly streamId: string | undefined
 }
 
-/** The named events by which the server speaks of the stream itself. */
+/** The named events by which the server speaks about the stream itself. */
 export type ControlEvent = 'changed' | 'stale' | 'reset'
 
-/** Where a connection goes, and how it is kept. */
+/** The server to connect to, and how to keep the connection. */
 export interface ServerOptions {
-  /** The server, `https://prices.example` for instance; by default the page's own. */
+  /** The server's URL, such as `https://prices.example`. Default: the server of the page. */
   readonly baseUrl?: string | undefined
   /**
-   * Sent as `Authorization: Bearer`; with a token the protected stream is asked for. A function is asked for a fresh one before the last one expires,
-   * and the open stream goes on with it.
+   * Sent as `Authorization: Bearer`. With a token, the protected path is used. A function is called for a new token before the last one expires,
+   * and the open stream continues with it.
    */
   readonly token?: Token | undefined
-  /** Attempts in a row to get a lost stream back; `Infinity` never gives up. Default 3. */
+  /** How many attempts in a row to reopen a lost stream; `Infinity` never gives up. Default 3. */
   readonly reconnectAttempts?: number | undefined
-  /** The wait before the first attempt, in milliseconds, growing with each further one. Default 1000. */
+  /** The longest wait before the first attempt, in milliseconds; it doubles with each further attempt. Default 1000. */
   readonly reconnectInterval?: number | undefined
-  /** What that wait grows to, in milliseconds. Default 30,000. */
+  /** The longest wait between two attempts, in milliseconds. Default 30,000. */
   readonly reconnectCeiling?: number | undefined
-  /** How long the page may be hidden before the stream pauses, in milliseconds; `Infinity`: for ever. Default 60,000. */
+  /** How long the page may be hidden before the stream pauses, in milliseconds; `Infinity` never pauses. Default 60,000. */
   readonly hiddenAfter?: number | undefined
-  /** What to fetch with; by default the global `fetch`. */
+  /** The function to fetch with. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined
 }
 
-/** What {@link createSSEConnection} is told. */
+/** The options of {@link createSSEConnection}. */
 export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
   extends ServerOptions,
     Pick<CustomEventSourceInit, 'headers' | 'lastEventId' | 'maxEventSize' | 'withCredentials'> {
   readonly params: P
-  /** Is given each message, and the event that brought it. */
+  /** Called with each message and its event. */
   readonly onMessage: (message: MessageOf<P>, event: MessageEvent<string>) => void
-  /** Is told what went wrong; {@link SSEConnectionOptions.onState} tells whether that ended the connection. */
+  /** Called with each error; {@link SSEConnectionOptions.onState} tells whether it has ended the connection. */
   readonly onError?: ((error: SSEError) => void) | undefined
   readonly onOpen?: ((start: StreamStart) => void) | undefined
   readonly onState?: ((state: ConnectionState) => void) | undefined
@@ -83,7 +83,7 @@ export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
 /**
  * Opens a stream and keeps it open.
  *
- * @returns the function that closes it: after that nothing is called any more.
+ * @returns the function that closes it. After that, no callback is called any more.
  *
  * @example
  * ```ts
@@ -98,9 +98,10 @@ export function createSSEConnection<const P extends SSEParams>(options: SSEConne
 }
 
 /**
- * Opens a stream whose parameters may be others whenever it connects again.
+ * Opens a stream whose parameters may change between connections.
  *
- * @param isWatching - whether it pauses by itself while the page does not need it.
+ * @param params - called at every connection.
+ * @param isWatching - whether the stream pauses while the page does not need it.
  */
 export function connect(params: () => SSEParams, options: SSEConnectionOptions, isWatching = true): () => void {
   const { onMessage, onError, onOpen, onState, onControl, token, fetch, hiddenAfter = HIDDEN_AFTER } = options
@@ -112,11 +113,11 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   let cursor = options.lastEventId
   let source: CustomEventSource | undefined
   let endRenewal: (() => void) | undefined
-  // A callback may close the connection in the middle of what follows it.
+  // A callback may close the connection; then no later callback may be called.
   const tell = <A extends unknown[]>(callback: ((...args: A) => void) | undefined, ...args: A) => {
     if (!isClosed) call(callback, ...args)
   }
-  /** Hands over the JSON of an event, or tells that it is none; the stream goes on either way. */
+  /** Parses the data of an event. If it is not JSON, that is an error, but the stream continues. */
   const parse = (event: MessageEvent<string>, take: (message: unknown) => void) => {
     let message: unknown
     try {
@@ -163,7 +164,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     })
     made.addEventListener('error', (event: Event) => {
       if (!(event instanceof SourceErrorEvent)) {
-        // An event of the server's that is named error: why it is about to end the stream.
+        // An event of the server with the name `error`: why it is about to end the stream.
         parse(event as MessageEvent<string>, (body) => {
           const error = (body as Partial<ErrorBody> | null)?.error
           if (error) tell(onError, new SSEError(error))
@@ -186,6 +187,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     source?.close()
     endRenewal?.()
   }
+  /** Pauses for a reason; without one, opens the stream. */
   const settle = (reason: PauseReason | undefined) => {
     if (reason === undefined) {
       open()
@@ -194,13 +196,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     stop()
     tell(onState, { status: 'paused', reason })
   }
-  const watch = isWatching
-    ? new PageWatch(hiddenAfter, (reason) => {
-        // From one reason to another it stays paused.
-        if (reason !== undefined || source?.readyState === CustomEventSource.CLOSED || source === undefined)
-          settle(reason)
-      })
-    : undefined
+  const watch = isWatching ? new PageWatch(hiddenAfter, settle) : undefined
   settle(watch?.reason)
   return () => {
     isClosed = true
@@ -209,12 +205,12 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   }
 }
 
-/** Returns the address that paths are joined to, as text: `new URL('/sse', base)` would drop the path of the base. */
+/** Returns the URL that paths are appended to. (`new URL('/sse', base)` would drop the path of the base.) */
 export function baseOf({ baseUrl = '' }: ServerOptions): string {
   return baseUrl.replace(/\/+$/, '')
 }
 
-/** Returns the pace that the network asks for, in milliseconds. */
+/** Returns the time between two updates of a topic that suits the network, in milliseconds. */
 export function pageInterval(): number {
   return networkInterval((globalThis.navigator as { connection?: NetworkInformation } | undefined)?.connection)
 }

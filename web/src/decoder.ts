@@ -2,38 +2,38 @@ import type { Problem } from './problem.js'
 
 /** An event of an event stream, as the standard dispatches it. */
 export interface DecodedEvent {
-  /** `message` where the stream gave no type. */
+  /** `message` if the stream gave no type. */
   readonly type: string
   /** The data lines, joined by line feeds. */
   readonly data: string
-  /** The id of this event or, where it has none, of the last event that had one. */
+  /** The id of this event or, if it has none, of the last event that had one. */
   readonly lastEventId: string
 }
 
 const DIGITS = /^[0-9]+$/
 
-/** The default limit of an event, in bytes: far above any price, and far below what hurts a page. */
+/** The default limit of an event, in bytes: far above any message, and far below what slows a page down. */
 const MAX_EVENT_SIZE = 16 * 1024 * 1024
 
 /**
- * Turns the bytes of an event stream into its events, chunk by chunk, wherever the chunks were cut.
+ * Decodes the bytes of an event stream into events. Chunks may be cut anywhere.
  *
- * Every character is looked at once: an event of many megabytes in small chunks costs no more than in one.
+ * Every character is read once: an event of many megabytes costs the same in many small chunks as in one.
  *
  * Source: WHATWG HTML, sections 9.2.5 "Parsing an event stream" and 9.2.6 "Interpreting an event stream".
  */
 export class EventStreamDecoder {
   /**
-   * What `Last-Event-ID` should say when resuming. It moves with an event's blank line, also where that event has only an id and
-   * is never dispatched; so an event that was cut off is asked for again.
+   * The value of `Last-Event-ID` for resuming. It changes at an event's blank line, even if the event has only an id and is never
+   * dispatched. So an event that was cut off is requested again.
    */
   lastEventId: string
   /** The last `retry:` field, in milliseconds. */
   retry: number | undefined
-  /** Why nothing more is read: an event exceeds the limit. */
+  /** Set when an event exceeds the limit; nothing more is read then. */
   problem: Problem | undefined
 
-  // It removes one byte order mark, and holds back a character of which only some bytes have come.
+  // Removes a byte order mark, and keeps the bytes of an incomplete character for the next chunk.
   readonly #utf8 = new TextDecoder()
   #line = ''
   #isInComment = false
@@ -42,16 +42,16 @@ export class EventStreamDecoder {
   #type = ''
   #id: string
   readonly #limit: number
-  // The size of the event that is coming, in bytes: the most that it can be or, while #isCounting, just what it is. To count takes as long
-  // as to decode, so it is done only near the limit.
+  // The size of the current event, in bytes: an upper bound or, while #isCounting, the exact size. Counting takes as long as decoding, so it
+  // is done only near the limit.
   #size = 0
   #isCounting = false
 
   /**
-   * @param lastEventId - the id to go on from; later events without an id keep it, as in the browsers' own EventSource.
-   * @param maxEventSize - the greatest size of an event: what has to be kept for it until its blank line comes, in bytes of UTF-8. That is
-   * the values of its data lines, with one byte for each line end between them, its type, its id unless that is the last event's, and the line
-   * being read. Comments cost nothing. Default 16 MiB.
+   * @param lastEventId - the id to resume after; events without an id keep it, as in the browser's EventSource.
+   * @param maxEventSize - the largest size of an event, in bytes of UTF-8: all that must be kept until its blank line. That is the values of
+   * its data lines, one byte for each line end between them, its type, its id unless it is the last event's, and the current line. Comments
+   * do not count. Default 16 MiB.
    */
   constructor(lastEventId = '', maxEventSize = MAX_EVENT_SIZE) {
     this.lastEventId = lastEventId
@@ -60,26 +60,26 @@ export class EventStreamDecoder {
   }
 
   /**
-   * Returns the events that this chunk completes. Where one exceeds the limit, {@link EventStreamDecoder.problem} says so, and what follows
-   * is not read.
+   * Returns the events that this chunk completes. If an event exceeds the limit, {@link EventStreamDecoder.problem} is set, and the rest is
+   * not read.
    *
-   * @param chunk - the next bytes of the stream, any number of them.
+   * @param chunk - the next bytes of the stream, of any length.
    */
   feed(chunk: Uint8Array): DecodedEvent[] {
     const events: DecodedEvent[] = []
     const text = this.#utf8.decode(chunk, { stream: true })
     if (this.problem) return events
-    if (text === '') return events // and #skipLineFeed stays: a chunk may hold only part of a character
-    const isCounting = this.#decideToCount(3 * text.length) // bytes; no character takes more
-    // The line of a CR ended with it, so a LF that comes first in the next chunk is the other half of a CRLF.
+    if (text === '') return events // #skipLineFeed stays as it is: the chunk may hold only part of a character
+    const isCounting = this.#decideToCount(3 * text.length) // a UTF-16 unit takes at most 3 bytes
+    // A CR at the end of the last chunk has ended its line, so a LF at the start of this chunk belongs to that CRLF.
     let start = this.#skipLineFeed && text.charCodeAt(0) === 10 ? 1 : 0
     this.#skipLineFeed = false
-    // Looked for again only when passed; else a chunk of many lines and no CR would be searched to its end for each.
+    // Each is searched again only after it was passed. Otherwise a chunk without CR would be searched to its end for every line.
     let cr = text.indexOf('\r', start)
     let lf = text.indexOf('\n', start)
     while (cr !== -1 || lf !== -1) {
       const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr
-      // Taken as soon as CR is seen: to wait for what follows it would hold an event back until the next one.
+      // A CR ends the line at once. Waiting for a possible LF would delay the event until the next one.
       if (this.#isInComment) this.#isInComment = false
       else if (this.#line === '' && (!isCounting || text[start] === ':')) this.#takeLine(text, start, end, events)
       else {
@@ -98,7 +98,7 @@ export class EventStreamDecoder {
       if (lf !== -1 && lf < start) lf = text.indexOf('\n', start)
     }
     if (start < text.length && !this.#isInComment) {
-      // Nothing of a comment is kept, however long it is.
+      // The text of a comment is not kept.
       if (this.#line === '' && text.charCodeAt(start) === 58) this.#isInComment = true
       else {
         const rest = text.slice(start)
@@ -109,7 +109,7 @@ export class EventStreamDecoder {
     return events
   }
 
-  /** Takes the line between two places of a text. Nearly all are of `data` and `id`: these are not looked through for their colon. */
+  /** Processes the line between two positions of a text. Nearly all lines are `data` or `id`, so these are recognised without a search for the colon. */
   #takeLine(text: string, start: number, end: number, events: DecodedEvent[]): void {
     if (start === end) this.#dispatch(events)
     else if (text.startsWith('data:', start)) this.#addData(text.slice(afterSpace(text, start + 5), end))
@@ -131,17 +131,17 @@ export class EventStreamDecoder {
 
   #dispatch(events: DecodedEvent[]): void {
     this.lastEventId = this.#id
-    // Even `data:` with nothing after it is data; without any line of it nothing is dispatched.
+    // An empty `data:` line is data too. An event without any data line is not dispatched.
     if (this.#data !== undefined)
       events.push({ type: this.#type || 'message', data: this.#data, lastEventId: this.#id })
     this.#data = undefined
     this.#type = ''
   }
 
-  /** Decides whether to count what is kept while so many more bytes come. */
+  /** Decides whether to count the exact size while up to `most` more bytes are read. */
   #decideToCount(most: number): boolean {
     if (this.#isCounting) {
-      // Not as soon as it might: then a few more bytes would have all counted again.
+      // Counting stops only well below the limit. Otherwise a few more bytes would start it again, from the beginning.
       this.#isCounting = 2 * (this.#size + most) > this.#limit
     } else if (this.#size + most > this.#limit) {
       this.#isCounting = true
@@ -151,7 +151,7 @@ export class EventStreamDecoder {
     return this.#isCounting
   }
 
-  /** Counts a line, of which what came with earlier chunks is counted, and then only what it leaves. */
+  /** Counts the new part of a line, and then replaces the size of the line by the size of what is kept of it. */
   #count(line: string): void {
     this.#grow(bytesOf(line) - bytesOf(this.#line))
     const [name, value] = fieldOf(line)
@@ -162,7 +162,7 @@ export class EventStreamDecoder {
     this.#size -= bytesOf(line)
   }
 
-  /** What an id takes that is not kept already. */
+  /** The bytes of an id; 0 if it is the last event's, which is kept anyway. */
   #idSize(id: string): number {
     return id === this.lastEventId ? 0 : bytesOf(id)
   }
@@ -176,23 +176,23 @@ export class EventStreamDecoder {
   }
 }
 
-/** Exactly one space before a value is dropped; a second one belongs to it. */
-function afterSpace(text: string, place: number): number {
-  return text.charCodeAt(place) === 32 ? place + 1 : place
+/** Skips one space before a value; a second one belongs to the value. */
+function afterSpace(text: string, index: number): number {
+  return text.charCodeAt(index) === 32 ? index + 1 : index
 }
 
-/** Returns the name and the value of a line. The name of a comment is empty. */
+/** Returns the name and the value of a line's field. The name of a comment is empty. */
 function fieldOf(line: string): [name: string, value: string] {
   const colon = line.indexOf(':')
   return colon === -1 ? [line, ''] : [line.slice(0, colon), line.slice(afterSpace(line, colon + 1))]
 }
 
-/** Returns how many bytes a text has in UTF-8. */
+/** Returns the length of a text in UTF-8, in bytes. */
 function bytesOf(text = ''): number {
   let bytes = text.length
-  for (let place = 0; place < text.length; place += 1) {
-    const unit = text.charCodeAt(place)
-    // The two halves of a character beyond the first plane have four bytes together.
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index)
+    // A surrogate pair takes four bytes, so each half takes two.
     if (unit > 0x7f) bytes += unit > 0x7ff && (unit & 0xf800) !== 0xd800 ? 2 : 1
   }
   return bytes

@@ -4,47 +4,47 @@ import { isTransient, parseRetryAfter, Reconnection, type ReconnectPolicy } from
 import { type Credentials, type Token, toCredentials } from './tokens.js'
 import { Watchdog } from './watchdog.js'
 
-/** What {@link CustomEventSource} can be told beyond the URL. */
+/** The options of {@link CustomEventSource}. */
 export interface CustomEventSourceInit {
-  /** Whether cookies go to other origins too. */
+  /** Whether to send cookies to other origins too. */
   readonly withCredentials?: boolean | undefined
-  /** Request headers, `Authorization` for instance; or a function that is asked for them at every connection. */
+  /** Request headers, or a function that returns them and is called at every connection. */
   readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined
   /**
-   * Sent as `Authorization: Bearer`. A function is asked for a fresh token before the last one expires; where the server refuses one with 401, once
-   * more; and when a stream has ended with `TOKEN_EXPIRED`.
+   * Sent as `Authorization: Bearer`. A function is called for a new token before the last one expires, once more after a 401, and after a stream
+   * has ended with `TOKEN_EXPIRED`.
    */
   readonly token?: Token | undefined
-  /** The request's method; by default GET. */
+  /** The request's method. Default `GET`. */
   readonly method?: string | undefined
-  /** The request's body, for methods that have one; sent at every connection, so no stream. */
+  /** The request's body, for methods that have one. Not a `ReadableStream`, because it is sent again at every connection. */
   readonly body?: Exclude<BodyInit, ReadableStream> | undefined
-  /** The id to resume after, from an earlier source's `lastEventId`. */
+  /** The id to resume after: `lastEventId` of an earlier source. */
   readonly lastEventId?: string | undefined
-  /** What to fetch with; by default the global `fetch`. */
+  /** The function to fetch with. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined
-  /** When, and how often, a lost stream is opened again. */
+  /** When and how often to reopen a lost stream. */
   readonly reconnect?: ReconnectPolicy | undefined
-  /** Whether to come back after 408, 429 and 5xx. By the standard, and by default, every status but 200 ends the source. */
+  /** Whether to reconnect after the statuses 408, 429 and 5xx. By default, as in the standard, every status but 200 ends the source. */
   readonly retryStatuses?: boolean | undefined
   /**
-   * The silence after which the stream counts as lost, in milliseconds, where the server announces no heartbeat; also how long the response may
-   * take to begin. By default any, as by the standard.
+   * The silence after which the stream counts as lost, in milliseconds, if the server announces no heartbeat; also the longest wait for the
+   * response. By default, as in the standard, there is no limit.
    */
   readonly idleTimeout?: number | undefined
   /**
-   * The most that one event may take, in bytes of UTF-8: its data, its type and its id. A larger one ends the source at once, with the code
-   * `EVENT_TOO_LARGE`. Default 16 MiB.
+   * The largest size of an event, in bytes of UTF-8: its data, type and id. A larger event ends the source with the code `EVENT_TOO_LARGE`.
+   * Default 16 MiB.
    */
   readonly maxEventSize?: number | undefined
 }
 
-/** The `error` event: the stream was lost. `readyState` says whether it is being opened again (CONNECTING) or not (CLOSED). */
+/** The `error` event: the stream was lost. `readyState` says whether the source reconnects (CONNECTING) or has given up (CLOSED). */
 export class SourceErrorEvent extends Event implements Problem {
   declare readonly message: string
   declare readonly status: number | undefined
   declare readonly code: string | undefined
-  /** When the next attempt is made, in milliseconds since 1970; absent where none is. */
+  /** The time of the next attempt, in milliseconds since 1970; undefined if there is none. */
   declare readonly retryAt: number | undefined
 
   constructor(problem: Problem, retryAt: number | undefined) {
@@ -57,10 +57,9 @@ type Type = keyof EventSourceEventMap
 type Handlers = { [T in Type]: EventSource[`on${T}`] }
 
 /**
- * The browsers' EventSource on `fetch`: the same interface, plus request headers, a reconnection policy, and errors that say what happened.
+ * An `EventSource` that uses `fetch`: the same interface, plus request headers, a reconnection policy, and errors that say what happened.
  *
- * Besides the standard's events it dispatches `connecting` when it connects again, and `silence` whenever
- * {@link CustomEventSource.isSilent} changes.
+ * Besides the standard's events it dispatches `connecting` when it reconnects, and `silence` when {@link CustomEventSource.isSilent} changes.
  *
  * Source: WHATWG HTML, section 9.2.
  */
@@ -68,7 +67,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   static readonly CONNECTING = 0
   static readonly OPEN = 1
   static readonly CLOSED = 2
-  // On the prototype, as the browsers have them.
+  // On the prototype too, as in browsers.
   get CONNECTING() {
     return 0 as const
   }
@@ -82,7 +81,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   readonly url: string
   readonly withCredentials: boolean
 
-  // EventTarget's own, only that listeners are given the types of the events.
+  // Inherited from EventTarget; only the types differ, so that listeners get typed events.
   declare addEventListener: EventSource['addEventListener']
   declare removeEventListener: EventSource['removeEventListener']
 
@@ -100,7 +99,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   #connection = new AbortController()
   #connectTimer: ReturnType<typeof setTimeout> | undefined
   #token: string | undefined
-  /** Whether a token was refused, and no stream has opened since. */
+  /** Whether the server has refused a token since the last stream was open. */
   #isRefused = false
   #isExpired = false
 
@@ -108,7 +107,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
    * Connects at once.
    *
    * @param url - absolute, or relative to the page.
-   * @throws DOMException named SyntaxError, where the URL cannot be read.
+   * @throws DOMException with the name SyntaxError, if the URL is not valid.
    */
   constructor(url: string | URL, init: CustomEventSourceInit = {}) {
     super()
@@ -125,27 +124,27 @@ export class CustomEventSource extends EventTarget implements EventSource {
     void this.#connect()
   }
 
-  /** CONNECTING (also while waiting to connect again), OPEN or CLOSED. */
+  /** CONNECTING (also while it waits to reconnect), OPEN or CLOSED. */
   get readyState(): number {
     return this.#readyState
   }
 
-  /** The id of the newest event that was dispatched or had only an id: what a later source resumes after. */
+  /** The id of the newest event, dispatched or with an id only. A later source can resume after it. */
   get lastEventId(): string {
     return this.#lastEventId
   }
 
-  /** How many attempts to connect again have been made since the last event. */
+  /** The number of attempts to reconnect since the last event. */
   get attempt(): number {
     return this.#reconnection.attempt
   }
 
-  /** The headers of the newest response that opened the stream. */
+  /** The headers of the last response that opened the stream. */
   get responseHeaders(): Headers | undefined {
     return this.#responseHeaders
   }
 
-  /** Whether the server has sent nothing for longer than it announced, not even a comment: what it sent last may be old. */
+  /** Whether the server's heartbeat is overdue: the last data may be old. */
   get isSilent(): boolean {
     return this.#watchdog.isSilent
   }
@@ -169,7 +168,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
     this.#handle('error', handler)
   }
 
-  /** Ends the request, the timers and the events, at once: also what has been received and not yet dispatched is dropped. */
+  /** Ends the request, the timers and the events at once. Events that were received but not dispatched yet are dropped. */
   close(): void {
     this.#readyState = CustomEventSource.CLOSED
     this.#disconnect()
@@ -177,12 +176,12 @@ export class CustomEventSource extends EventTarget implements EventSource {
   }
 
   #handle<T extends Type>(type: T, handler: Handlers[T]): void {
-    // One listener stays and calls whatever handler is there by then, so that setting a handler twice does not call both.
+    // One listener stays and calls the current handler, so that a new handler replaces the old one.
     if (this.#handlers[type] === null) {
       super.removeEventListener(type, this.#callHandler)
       super.addEventListener(type, this.#callHandler)
     }
-    // As Web IDL has it for event handlers: what is no object counts as null, and an object that is no function is never called.
+    // As in Web IDL's event handlers: a value that is not an object counts as null, and an object that is not a function is never called.
     this.#handlers[type] = Object(handler) === handler ? handler : null
   }
 
@@ -219,7 +218,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
       await this.#read(response, signal)
       if (!signal.aborted) this.#lost({ message: 'the server ended the stream' })
     } catch (error) {
-      if (signal.aborted) return // by close(), or because this connection was given up before
+      if (signal.aborted) return // by close(), or because the watchdog has given up this connection
       const what =
         this.#readyState === CustomEventSource.OPEN ? 'the connection broke off' : 'the server cannot be reached'
       this.#lost({ message: `${what} (${error})` })
@@ -236,7 +235,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
       result.set('Authorization', `Bearer ${this.#token}`)
     }
     if (this.#lastEventId !== '') {
-      // The id goes out as UTF-8, but fetch takes one character for one byte and refuses those beyond.
+      // The id is sent as UTF-8. `fetch` wants a string with one character per byte, and refuses any character above 255.
       const bytes = new TextEncoder().encode(this.#lastEventId)
       result.set('Last-Event-ID', Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
     }
@@ -254,23 +253,23 @@ export class CustomEventSource extends EventTarget implements EventSource {
       const events = decoder.feed(value)
       this.#reconnection.retry = decoder.retry ?? this.#reconnection.retry
       for (const { type, ...init } of events) {
-        if (signal.aborted) return // a listener of an earlier event of this chunk has closed the source
+        if (signal.aborted) return // a listener has closed the source at an earlier event of this chunk
         this.#lastEventId = init.lastEventId
-        // An error event tells why the server is about to close: no sign of health.
+        // An error event says why the server is about to close, so it does not show that the stream is healthy.
         if (type !== 'error') this.#reconnection.received()
         else if (init.data.includes('"TOKEN_EXPIRED"')) this.#isExpired = this.#credentials?.provider !== undefined
         this.dispatchEvent(new MessageEvent(type, { ...init, origin }))
       }
       if (signal.aborted) return
       this.#lastEventId = decoder.lastEventId
-      // The server would send it again.
+      // No reconnection: the server would send the same event again.
       if (decoder.problem) return this.#fail(decoder.problem)
     }
   }
 
   async #refused(response: Response, signal: AbortSignal): Promise<void> {
     const { status } = response
-    const now = Date.now() // before the body, which may be slow: the wait counts from here
+    const now = Date.now() // the wait counts from here; the body may be slow
     if (status === 401 && this.#credentials?.provider !== undefined && !this.#isRefused) {
       this.#isRefused = true
       this.#isExpired = true
@@ -285,7 +284,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   }
 
   #lost(problem: Problem, retryAfter = 0, now = Date.now()): void {
-    // With a fresh token there is nothing to wait for but the floor.
+    // With a new token only the shortest wait is needed.
     const retryAt = this.#reconnection.lost(now, this.#isExpired ? 0 : Math.random(), retryAfter)
     if (retryAt === undefined) {
       this.#fail(problem)
@@ -312,13 +311,13 @@ export class CustomEventSource extends EventTarget implements EventSource {
 }
 
 /**
- * Returns why a request cannot be made at any time, so that it is futile to try again.
+ * Returns why a request can never succeed, so that trying again is pointless; undefined if it may succeed.
  *
- * Source: WHATWG HTML, section 9.2.2, "The EventSource interface": a connection that can be known to be futile is failed.
+ * Source: WHATWG HTML, section 9.2.2, "The EventSource interface": a connection that is known to be futile fails at once.
  */
 function obstacleTo(url: string, request: RequestInit): string | undefined {
   const { protocol, username, password } = new URL(url)
-  // The page's own may be one that its application serves, as `app:` or `capacitor:`.
+  // The page's own protocol may be one that its application serves, such as `app:` or `capacitor:`.
   if (!['http:', 'https:', 'data:', 'blob:', globalThis.location?.protocol].includes(protocol))
     return `an event stream cannot come from ${protocol}`
   if (username || password) return 'a URL with a user name or password cannot be fetched'

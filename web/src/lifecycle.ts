@@ -1,15 +1,15 @@
 import { LONGEST_TIMER } from './reconnect.js'
 
-/** Why a page does not want a stream for the moment. */
+/** Why a page does not need a stream now. */
 export type PauseReason = 'hidden' | 'offline'
 
-/** How long a page may be hidden before its streams pause, in milliseconds, where nothing else is said. */
+/** How long a page may be hidden before its streams pause by default, in milliseconds. */
 export const HIDDEN_AFTER = 60_000
 
 /**
- * Watches over whether the page needs streams: not while it has been hidden for a while, is in the back/forward cache, frozen, or offline.
+ * Watches whether the page needs streams. It needs none while it has been hidden for a while, is in the back/forward cache, frozen or offline.
  *
- * An open stream would drain a phone's battery, and keep a page that was left out of the back/forward cache. Outside of a page it watches nothing.
+ * An open stream would drain a phone's battery and keep the page out of the back/forward cache. Outside of a browser this does nothing.
  *
  * Source: WICG Page Lifecycle, "freeze" and "resume"; WHATWG HTML, sections 6.2 "Page visibility" and 8.9.1.3 "Browser state".
  */
@@ -22,14 +22,14 @@ export class PageWatch {
   #timer: ReturnType<typeof setTimeout> | undefined
 
   /**
-   * @param hiddenAfter - how long the page may be hidden, in milliseconds; `Infinity`: for ever.
-   * @param onChange - told whenever {@link PageWatch.reason} changes.
+   * @param hiddenAfter - how long the page may be hidden, in milliseconds; `Infinity` for any time.
+   * @param onChange - called when {@link PageWatch.reason} changes.
    */
   constructor(hiddenAfter: number, onChange: (reason: PauseReason | undefined) => void) {
     this.#hiddenAfter = hiddenAfter
     this.#onChange = onChange
     if (typeof document === 'undefined' || typeof addEventListener === 'undefined') return
-    // Captured, since what happens to the document passes the window on its way.
+    // In the capture phase, because events of the document reach the window only there.
     const options = { signal: this.#listening.signal, capture: true }
     for (const type of ['visibilitychange', 'freeze', 'resume', 'pagehide', 'pageshow', 'online', 'offline']) {
       addEventListener(type, this.#look, options)
@@ -38,12 +38,12 @@ export class PageWatch {
     this.#reason = this.#judge()
   }
 
-  /** Why streams should pause; `undefined` where they should not. */
+  /** Why streams should pause; `undefined` if they should not. */
   get reason(): PauseReason | undefined {
     return this.#reason
   }
 
-  /** Ends it: nothing is told any more. */
+  /** Stops watching: `onChange` is not called any more. */
   end(): void {
     this.#listening.abort()
     clearTimeout(this.#timer)

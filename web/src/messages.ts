@@ -3,34 +3,34 @@ import type * as schema from './schema.js'
 /** The balance of an account, and what has changed it. */
 export type Balance = schema.BalanceBody
 
-/** A candle of an instrument: the prices of a span of time. */
+/** A candle of an instrument: its open, high, low and close over a span of time. */
 export type Candle = schema.CandleBody
 
 /** A bought contract. */
 export type Contract = schema.ContractBody
 
-/** A bought contract as it is now. Times are in milliseconds since 1970; what is not known yet is null. */
+/** The current state of a bought contract. Times are in milliseconds since 1970; values that are not known yet are null. */
 export type ContractDetails = schema.ContractDetails
 
-/** The price of a contract that pays a given payout. */
+/** The price of a contract with a given payout. */
 export type ContractPriceResponse = schema.ContractPrice
 
-/** Why the server does not do what it is asked. */
+/** The body of an error response. */
 export type ErrorBody = schema.ErrorBody
 
 /** An instrument as the server lists it. */
 export type Instrument = schema.Instrument
 
-/** An instrument's price, in numbers. */
+/** The price of an instrument, as numbers. */
 export type InstrumentPrice = schema.InstrumentPrice
 
-/** What a contract costs and would pay, in each variant of its product. */
+/** The stake and payout of a contract that could be bought, for each variant of its product. */
 export type Proposal = schema.ProposalBody
 
-/** What a contract costs and would pay, in one variant. */
+/** The stake and payout of a contract that could be bought, for one variant. */
 export type ProposalVariant = schema.ProposalVariant
 
-/** What an open stream carries, how often, and until when. */
+/** The topics of an open stream, the time between updates, and when the stream expires. */
 export type StreamState = schema.StreamState
 
 /** A price update of an instrument. */
@@ -42,20 +42,20 @@ export type EpochMs = string
 /** A price or an amount of money in decimal notation: a string, because a number would round it. */
 export type Price = string
 
-/** The side of a product that is bought. */
+/** The side of a product: rise or fall, for instance. */
 export type Variant = ContractDetails['variant']
 
-/** What a contract's duration is counted in. */
+/** The unit of a contract's duration. */
 export type DurationUnit = ContractDetails['duration_unit']
 
 interface EnvelopeOf<Event extends string, Data> {
-  /** What the data is. */
+  /** The kind of event; `data` has the matching type. */
   readonly event: Event
-  /** The topic. */
+  /** The topic, such as `ticks:R_100`. */
   readonly subscription_id: string
-  /** The number of this event among the topic's events. */
+  /** The sequence number of this event within its topic. */
   readonly seq: number
-  /** How many older events of the topic this one stands for; absent where none was left out. */
+  /** How many older events of the topic this one replaces; absent if none. */
   readonly merged?: number
   readonly data: Data
 }

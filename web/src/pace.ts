@@ -1,20 +1,20 @@
-/** How often a subscriber wants to be called. */
+/** How often a subscriber is called. */
 export interface Pace {
-  /** At most one call in so many milliseconds: the first value at once, then the newest of each span. */
+  /** At most one call in this many milliseconds: the first value at once, then the newest value of each span. */
   readonly throttle?: number | undefined
-  /** A call when no value has come for so many milliseconds; with `throttle` too, none is held back longer than that. */
+  /** A call only after no value has arrived for this many milliseconds; with `throttle` too, no value waits longer than that. */
   readonly debounce?: number | undefined
 }
 
-/** Hands values on at a pace. */
+/** Passes values on at a pace. */
 export interface Paced<Value> {
-  /** Takes the next value; those that it overtakes are left out. */
+  /** Adds the next value. It replaces a value that still waits. */
   push(value: Value): void
-  /** Ends it: what is held back is dropped. */
+  /** Stops: a value that waits is dropped. */
   cancel(): void
 }
 
-/** Returns what hands values to a function at a pace; without one every value, at once. */
+/** Returns an object that passes values to a function at a pace; without a pace it passes every value at once. */
 export function paced<Value>(deliver: (value: Value) => void, { throttle = 0, debounce = 0 }: Pace): Paced<Value> {
   let timer: ReturnType<typeof setTimeout> | undefined
   let held: { value: Value } | undefined
@@ -50,15 +50,15 @@ export function paced<Value>(deliver: (value: Value) => void, { throttle = 0, de
   }
 }
 
-/** What Chromium knows of the network. Source: WICG Network Information API. */
+/** What Chromium knows about the network. Source: WICG Network Information API. */
 export interface NetworkInformation {
   readonly saveData?: boolean
   readonly effectiveType?: string
 }
 
 /**
- * Returns the pace to ask a server for, in milliseconds between two updates of a topic: none on a good network, a second where the user saves
- * data or the connection is very slow.
+ * Returns the time between two updates of a topic to request from a server, in milliseconds: 0 on a good network, a second if the user saves data
+ * or the network is very slow.
  */
 export function networkInterval(network: NetworkInformation | undefined): number {
   const { saveData = false, effectiveType = '' } = network ?? {}

@@ -1,20 +1,20 @@
 import type { ErrorBody } from './messages.js'
 
-/** What is known of a failure. */
+/** The description of a failure. */
 export interface Problem {
-  /** What happened, for people. */
+  /** What happened, as text. */
   readonly message: string
-  /** The response's status, where there was a response. */
+  /** The HTTP status, if there was a response. */
   readonly status?: number | undefined
-  /** For programs: the code of the server's error body, `NOT_FOUND` for instance. */
+  /** The code in the server's error body, such as `NOT_FOUND`. */
   readonly code?: string | undefined
 }
 
-/** What went wrong with a stream, or with one message of it. */
+/** A stream, or one of its messages, has failed. */
 export class SSEError extends Error implements Problem {
   override readonly name = 'SSEError'
   declare readonly status: number | undefined
-  /** The server's code; or `INVALID_MESSAGE` for a message that is not JSON, `EVENT_TOO_LARGE` for an event beyond the limit. */
+  /** The server's code, `INVALID_MESSAGE` for a message that is not JSON, or `EVENT_TOO_LARGE` for an event above the limit. */
   declare readonly code: string | undefined
 
   constructor({ message, status, code }: Problem) {
@@ -23,10 +23,10 @@ export class SSEError extends Error implements Problem {
   }
 }
 
-/** How long a refusal's body may take, in milliseconds: one that never ends must not keep anybody from going on. */
+/** The longest wait for the body of an error response, in milliseconds: a body that never ends must not block the reconnection. */
 const BODY_TIMEOUT = 1000
 
-/** Returns what a response that is no success says of itself. */
+/** Returns the problem that an error response describes. */
 export async function problemOf(response: Response): Promise<Problem> {
   const { status } = response
   const body = await new Promise<Partial<ErrorBody> | undefined>((resolve) => {

@@ -2,7 +2,7 @@ import { addTo, BaseStore, CLOSED, emit } from './base_store.js'
 import { createSSEConnection, type ServerOptions, type SSEParams } from './connection.js'
 
 /**
- * One stream that is no stream of topics, `action=contract_price` for instance, however many places want it.
+ * Shares one stream without topics, such as `action=contract_price`, among all its subscribers.
  *
  * It opens with the first subscription and closes with the last.
  */
@@ -21,7 +21,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
     this.#options = options
   }
 
-  get isSpent(): boolean {
+  get isUnused(): boolean {
     return this.#wasUsed && !this.#isChanging && this.#close === undefined
   }
 
@@ -30,7 +30,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
     return this.#message
   }
 
-  /** Calls the listener with every message, until the returned function is called. */
+  /** Calls the listener with every message. Returns the function that stops this. */
   subscribe(listener: (message: Message) => void): () => void {
     this.#wasUsed = true
     const remove = addTo(this.#listeners, listener)
@@ -50,7 +50,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
   #change(): void {
     if (this.#isChanging) return
     this.#isChanging = true
-    // At the end of the turn: what is left and taken again at once, as under StrictMode, does not reconnect.
+    // In a microtask: a subscription that ends and starts again at once, as in React's StrictMode, does not reconnect.
     queueMicrotask(() => {
       this.#isChanging = false
       if (this.#listeners.size > 0 && this.#close === undefined) this.#open()
@@ -73,7 +73,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
         emit(this.#listeners, this.#message)
       },
       onState: (state) => this.setState(state),
-      onError: (error) => this.tellError(error),
+      onError: (error) => this.reportError(error),
     })
   }
 }

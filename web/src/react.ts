@@ -26,18 +26,18 @@ import {
 } from './pricewire.js'
 import { type Shown, type Source, View } from './view.js'
 
-/** The price of an instrument, in numbers. */
+/** The price of an instrument, as numbers. */
 export interface MarketPrice extends InstrumentPrice {
   /** The middle of bid and ask. */
   readonly price: number
-  /** The price's time at its source, in milliseconds since 1970 in UTC. */
+  /** The time of the price at its source, in milliseconds since 1970 in UTC. */
   readonly epoch_ms: number
 }
 
 /**
- * What all hooks can be told: the server, the pace, and whom to call back. Hooks with the same server and identity share one connection.
+ * The options of all hooks: the server, the pace, and callbacks. Hooks with the same server and identity share one connection.
  *
- * The callbacks of the newest rendering are called; that they are new functions each time is no harm.
+ * The callbacks of the newest rendering are called, so they may be new functions each time.
  */
 export interface HookOptions extends StoreOptions, Pace {
   readonly onError?: ((error: SSEError) => void) | undefined
@@ -45,47 +45,47 @@ export interface HookOptions extends StoreOptions, Pace {
   readonly onDisconnect?: (() => void) | undefined
 }
 
-/** What {@link useMarketSSE} can be told. */
+/** The options of {@link useMarketSSE}. */
 export interface MarketOptions extends HookOptions {
-  /** Called with every price, however many come between two renderings. */
+  /** Called with every price, even between two renderings. */
   readonly onPrice?: ((price: MarketPrice) => void) | undefined
 }
 
-/** Where in its topic's events an event stands: `seq` counts them, and `merged` of them are left out before this one. */
+/** The position of an event in its topic: its sequence number, and how many older events it replaces. */
 export interface EventPlace {
   readonly seq: number
   readonly merged?: number
 }
 
-/** What {@link useCandlesSSE} can be told. */
+/** The options of {@link useCandlesSSE}. */
 export interface CandlesOptions extends HookOptions {
   /** Called with every candle. */
   readonly onCandle?: ((candle: Candle, event: EventPlace) => void) | undefined
 }
 
-/** What {@link useContractSSE} can be told. */
+/** The options of {@link useContractSSE}. */
 export interface ContractOptions extends HookOptions {
   readonly onPrice?: ((price: ContractPriceResponse) => void) | undefined
 }
 
-/** What {@link useProposalSSE} can be told. */
+/** The options of {@link useProposalSSE}. */
 export interface ProposalOptions extends HookOptions {
   readonly onProposal?: ((proposal: Proposal) => void) | undefined
 }
 
-/** What {@link usePositionsSSE} can be told. */
+/** The options of {@link usePositionsSSE}. */
 export interface PositionsOptions extends HookOptions {
   readonly onPositions?: ((positions: readonly Contract[]) => void) | undefined
 }
 
-/** What {@link useBalanceSSE} can be told. */
+/** The options of {@link useBalanceSSE}. */
 export interface BalanceOptions extends HookOptions {
   readonly onBalance?: ((balance: Balance) => void) | undefined
 }
 
-/** Which contract's price is wanted. */
+/** The contract to price, with a given payout. */
 export interface ContractParams {
-  /** A number and its unit, days to seconds or ticks: `5m`, `10t`. */
+  /** A number and a unit (days, hours, minutes, seconds or ticks): `5m`, `10t`. */
   readonly duration: `${number}${'d' | 'h' | 'm' | 's' | 't'}`
   readonly instrument: string
   readonly trade_type: 'CALL' | 'PUT' | 'TOUCH' | 'NOTOUCH'
@@ -94,7 +94,7 @@ export interface ContractParams {
   readonly strike?: string | undefined
 }
 
-/** Which proposal is wanted. */
+/** The contract to price, with a given stake. */
 export interface ProposalParams {
   readonly product_id: string
   readonly instrument_id: string
@@ -102,23 +102,23 @@ export interface ProposalParams {
   readonly duration_unit: DurationUnit
   readonly stake: string
   readonly allow_equals?: boolean | undefined
-  /** A price, or an offset from the spot with its sign; by default the product's own. */
+  /** A price, or an offset from the spot with its sign. Default: the server chooses. */
   readonly barrier?: string | undefined
 }
 
-/** What is known of the connection. */
+/** The state of the connection. */
 export interface Connected {
   readonly isConnected: boolean
-  /** Whether what was received last may be old: not connected, or the server or the feed has fallen silent. */
+  /** Whether the last data may be old: there is no connection, or the server or the feed is silent. */
   readonly isStale: boolean
-  /** Why it is not connected, or why the server does not give this. */
+  /** Why there is no connection, or why the server refuses this topic. */
   readonly error: SSEError | null
 }
 
 /**
- * Keeps a component at the newest price of an instrument, rendering it at most once per animation frame.
+ * Returns the newest price of an instrument, live. Renders at most once per animation frame.
  *
- * @param instrumentId - `R_100` for instance; without one nothing is subscribed.
+ * @param instrumentId - such as `R_100`; undefined subscribes to nothing.
  *
  * @example
  * ```tsx
@@ -139,10 +139,10 @@ export function useMarketSSE(
 }
 
 /**
- * Keeps a component at the newest candle of an instrument, rendering it at most once per animation frame.
+ * Returns the newest candle of an instrument, live. Renders at most once per animation frame.
  *
- * @param instrumentId - `R_100` for instance; without one nothing is subscribed.
- * @param granularity - the candle's span, in seconds.
+ * @param instrumentId - such as `R_100`; undefined subscribes to nothing.
+ * @param granularity - the time span of the candle, in seconds.
  */
 export function useCandlesSSE(
   instrumentId: string | undefined,
@@ -155,10 +155,10 @@ export function useCandlesSSE(
 }
 
 /**
- * Keeps a component at the live price of a contract that could be bought, with a payout that is given.
+ * Returns the live price of a contract that could be bought, for a given payout.
  *
- * @param params - which contract; without it nothing is subscribed.
- * @param authToken - a token, or a function that returns a fresh one; without it the public stream is asked for.
+ * @param params - the contract; undefined subscribes to nothing.
+ * @param authToken - a bearer token, or a function that returns one; without it the public path is used.
  */
 export function useContractSSE(
   params: ContractParams | undefined,
@@ -174,9 +174,9 @@ export function useContractSSE(
 }
 
 /**
- * Keeps a component at the live price of a contract that could be bought, with a stake that is given, in both variants of its product.
+ * Returns the live price of a contract that could be bought, for a given stake, in both variants of its product.
  *
- * @param params - which contract; without it nothing is subscribed.
+ * @param params - the contract; undefined subscribes to nothing.
  */
 export function useProposalSSE(
   params: ProposalParams | undefined,
@@ -188,10 +188,10 @@ export function useProposalSSE(
 }
 
 /**
- * Keeps a component at the open contracts of an account, with their live profit and loss.
+ * Returns the open contracts of an account, with their live profit and loss.
  *
- * @param accountId - the account's uuid; without one nothing is subscribed.
- * @param authToken - a token of that account, or a function that returns a fresh one.
+ * @param accountId - the account's uuid; undefined subscribes to nothing.
+ * @param authToken - a bearer token of the account, or a function that returns one.
  */
 export function usePositionsSSE(
   accountId: string | undefined,
@@ -207,10 +207,10 @@ export function usePositionsSSE(
 }
 
 /**
- * Keeps a component at the balance of an account.
+ * Returns the balance of an account, live.
  *
- * @param accountId - the account's uuid; without one nothing is subscribed.
- * @param authToken - a token of that account, or a function that returns a fresh one.
+ * @param accountId - the account's uuid; undefined subscribes to nothing.
+ * @param authToken - a bearer token of the account, or a function that returns one.
  */
 export function useBalanceSSE(
   accountId: string | undefined,
@@ -226,9 +226,9 @@ export function useBalanceSSE(
 }
 
 /**
- * Keeps a component at the state of the connection that the hooks with these options share; it opens none.
+ * Returns the state of the connection that the hooks with these options share. It does not open a connection.
  *
- * `reconnect` connects again now: for a button beside "reconnecting in 20 s", or after the connection has given up.
+ * `reconnect` reconnects now: for a button beside "reconnecting in 20 s", or after the connection has given up.
  */
 export function usePricewireState(
   options: HookOptions = {},
@@ -255,7 +255,7 @@ function useTopic<Data>(
     [store, topic],
   )
   const { value, state } = useView(source, options, ({ envelope, isStale, error }) => {
-    // Going stale, or being refused, is news of the topic, but no event.
+    // A topic that becomes stale or is refused changes its state, but has no new event.
     if (envelope !== undefined && !isStale && error === undefined) onData(envelope.data as Data, envelope)
   })
   const { envelope, isStale, error } = value ?? {}
@@ -281,7 +281,7 @@ function useQuery<Message>(
   return [value ?? null, toConnected(state)]
 }
 
-/** While a page is rendered on the server, there is no connection. */
+/** What is shown when a page is rendered on the server, where there is no connection. */
 const NOTHING: Shown<undefined> = { value: undefined, state: { status: 'closed' } }
 const nothing = () => NOTHING
 
@@ -290,7 +290,7 @@ function useView<Value>(
   options: HookOptions,
   onValue: (value: Value) => void,
 ): Shown<Value | undefined> {
-  // The callbacks of the newest rendering are called; that they are new functions each time must not subscribe anew.
+  // New callback functions at every rendering must not subscribe again, so the newest ones are kept in a ref.
   const latest = useRef({ onValue, options })
   useEffect(() => {
     latest.current = { onValue, options }
@@ -334,7 +334,7 @@ function proposalTopic(params: ProposalParams): string {
   return (barrier === undefined ? parts : [...parts, shortest(barrier)]).join(':')
 }
 
-/** Returns a decimal number without zeros that say nothing: so the server writes it in the topics of what it sends. */
+/** Returns a decimal number without redundant zeros, as the server writes it in the names of topics. */
 function shortest(number: string): string {
   const text = number.replace(/^([+-]?)0+(?=\d)/, '$1')
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text

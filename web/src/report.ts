@@ -1,4 +1,4 @@
-/** Calls back the user. What it throws is reported as an uncaught error is, and stops neither the caller nor the other callbacks. */
+/** Calls a user's callback. An exception in it is reported like an uncaught error, and stops neither the caller nor other callbacks. */
 export function call<Arguments extends unknown[]>(
   callback: ((...args: Arguments) => void) | undefined,
   ...args: Arguments

@@ -5,16 +5,16 @@ import { LazyTabs } from './tabs_loader.js'
 import { Credentials } from './tokens.js'
 import { TopicStore } from './topic_store.js'
 
-/** Which store is meant, and how it is connected. */
+/** The options that select a store, and those of its connection. */
 export interface StoreOptions extends ServerOptions {
   /**
-   * Whose the connection is, where `token` is a function: one that returns another account's token from now on wants another identity.
-   * A new function with every rendering is the same identity.
+   * Whose connection it is, if `token` is a function: give another identity when the function returns tokens of another account.
+   * With the same identity, a new function at every rendering is fine.
    */
   readonly identity?: string | undefined
   /**
-   * Whether all tabs of the same server and identity share one connection, where the browser can. Default true, unless there is a `fetch` of one's
-   * own, which would see nothing while another tab leads.
+   * Whether all tabs with the same server and identity share one connection, if the browser can. Default true, unless `fetch` is given, which
+   * would see nothing while another tab has the connection.
    */
   readonly shareTabs?: boolean | undefined
 }
@@ -23,7 +23,7 @@ const credentials = new Map<string, Credentials>()
 const topicStores = new Map<string, TopicStore>()
 const queryStores = new Map<string, QueryStore>()
 
-/** Returns the store of these options: the same one for the same server and identity, so that everything on a page shares one connection. */
+/** Returns the store for these options: the same one for the same server and identity, so that the whole page shares one connection. */
 export function sharedStore(options: StoreOptions = {}): TopicStore {
   const own = withCredentials(options)
   return take(topicStores, keyOf(options), () => {
@@ -32,7 +32,7 @@ export function sharedStore(options: StoreOptions = {}): TopicStore {
   })
 }
 
-/** Returns the store of a stream that is no stream of topics: the same one for the same parameters, server and identity. */
+/** Returns the store of a stream without topics: the same one for the same parameters, server and identity. */
 export function sharedQuery<Message>(params: SSEParams, options: StoreOptions = {}): QueryStore<Message> {
   const own = withCredentials(options)
   const key = JSON.stringify([params, keyOf(options)])
@@ -42,11 +42,11 @@ export function sharedQuery<Message>(params: SSEParams, options: StoreOptions = 
 function keyOf(options: StoreOptions): string {
   const { baseUrl, token, identity, shareTabs, reconnectAttempts, reconnectInterval, reconnectCeiling } = options
   const who = typeof token === 'string' ? token : token && ['provider', identity]
-  // JSON has no Infinity; as text it does not count as absent.
+  // As text, because JSON writes Infinity as null.
   return JSON.stringify([baseUrl, who, shareTabs, `${reconnectAttempts} ${reconnectInterval} ${reconnectCeiling}`])
 }
 
-/** Has all stores of an identity share its credentials; of its providers the newest is asked. */
+/** Makes all stores of an identity share its credentials, which call the newest token function. */
 function withCredentials(options: StoreOptions): StoreOptions {
   const { baseUrl, identity, token } = options
   if (typeof token !== 'function') return options
@@ -60,8 +60,8 @@ function withCredentials(options: StoreOptions): StoreOptions {
 function take<Store extends BaseStore>(stores: Map<string, Store>, key: string, make: () => Store): Store {
   let store = stores.get(key)
   if (store === undefined) {
-    // Those that were left for good: of other tokens, or of a stake that was typed on the way to another.
-    for (const [old, { isSpent }] of stores) if (isSpent) stores.delete(old)
+    // Remove unused stores: of older tokens, or of a stake that was only typed on the way to another.
+    for (const [old, { isUnused }] of stores) if (isUnused) stores.delete(old)
     store = make()
     stores.set(key, store)
   }

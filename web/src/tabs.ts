@@ -6,16 +6,16 @@ import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.j
 import { type Problem, SSEError } from './problem.js'
 import { claimsOf, toCredentials } from './tokens.js'
 
-/** How often a leading tab shows that it is alive, in milliseconds. */
+/** The time between two messages by which the leading tab shows that it is alive, in milliseconds. */
 const ALIVE_EVERY = 10_000
 
-/** The silence after which a tab takes the lead from one that must be frozen, in milliseconds. */
+/** The silence after which the leading tab counts as frozen and another takes the lead, in milliseconds. */
 const FROZEN_AFTER = 35_000
 
-/** How long a new leader keeps topics that no tab has asked it for, in milliseconds: those of tabs whose answers are on their way. */
+/** How long a new leader keeps the old leader's topics, in milliseconds, while the other tabs tell it which topics they want. */
 const GRACE = 2000
 
-/** What is known of a topic, as it goes from tab to tab. */
+/** The state of a topic, as it is sent from tab to tab. */
 interface Value {
   readonly envelope?: Envelope
   readonly isStale?: boolean
@@ -32,9 +32,9 @@ type Told =
 
 type Message =
   | Told
-  /** The leader's: it has begun; it is alive. */
+  /** From the leader: it has started to lead; it is alive. */
   | { readonly type: 'lead' | 'alive' }
-  /** The leader's to one tab: all that it knows. */
+  /** From the leader to one tab: everything it knows. */
   | {
       readonly type: 'all'
       readonly to: string
@@ -43,12 +43,12 @@ type Message =
       readonly id: string
       readonly state: ConnectionState
     }
-  /** Another's: what it wants; `isNew`: and it knows nothing yet. */
+  /** From another tab: the topics it wants; `isNew`: it knows nothing yet. */
   | { readonly type: 'want'; readonly tab: string; readonly topics: readonly string[]; readonly isNew: boolean }
   | { readonly type: 'leave'; readonly tab: string }
   | { readonly type: 'reconnect' }
 
-/** Finds out whether tabs can share here: some browsers have no locks, or none for this page (in a sandboxed frame for instance). */
+/** Returns whether tabs can share a connection here: some browsers have no locks, or none for this page (in a sandboxed frame, for instance). */
 export async function canShare(): Promise<boolean> {
   if (typeof BroadcastChannel !== 'function' || typeof document !== 'object' || !navigator.locks) return false
   try {
@@ -60,11 +60,11 @@ export async function canShare(): Promise<boolean> {
 }
 
 /**
- * The topics of all tabs of a server and an identity, over the connection of one of them.
+ * Shares one connection among all tabs with the same server and identity.
  *
- * Whoever holds the lock of that name leads: it has the connection, and tells the others what comes. When it is closed, crashes or is hidden for a
- * while, the browser gives the lock to the next tab, which resumes where the last event left off. A leader that is frozen shows no life, and
- * loses the lock to a tab that somebody looks at. Each tab holds a lock of its own too, by which the leader learns that it is gone.
+ * The tab that holds a lock with a common name is the leader: it has the connection, and forwards events to the other tabs. When it is closed,
+ * crashes or is hidden for a while, the browser gives the lock to the next tab, which resumes after the last event. A frozen leader is silent,
+ * and loses the lock to a visible tab. Each tab also holds a lock of its own; when that is released, the leader knows that the tab is gone.
  *
  * Source: W3C Web Locks API; WHATWG HTML, section 9.6 "Broadcasting to other browsing contexts".
  */
@@ -75,11 +75,11 @@ export class TabLink implements TopicLink {
   readonly #listener: TopicListener
   readonly #values = new Map<string, Value>()
   readonly #others = new Map<string, readonly string[]>()
-  /** Watches while there is something to pause. */
+  /** Set while this tab wants topics. */
   #watch: PageWatch | undefined
   #mine: readonly string[] = []
   #inherited: readonly string[] = []
-  /** What the stream carries. */
+  /** The topics of the stream. */
   #topics: readonly string[] = []
   #id = ''
   #state: ConnectionState = CLOSED
@@ -89,7 +89,7 @@ export class TabLink implements TopicLink {
   #leading = new AbortController()
   #heardAt = 0
 
-  /** @param name - the same for all tabs that share. */
+  /** @param name - the name of the lock and the channel; the same for all tabs that share. */
   constructor(name: string, options: ServerOptions, listener: TopicListener) {
     this.#name = name
     this.#options = options
@@ -139,7 +139,7 @@ export class TabLink implements TopicLink {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#take(data)
     this.#heardAt = Date.now()
     this.#setState({ status: 'connecting' })
-    // The presence first: whoever is told of this tab waits for its lock, and must not get it.
+    // First this tab's own lock: a leader that hears of this tab waits for that lock, and must not get it while the tab is there.
     void hold(`${this.#name} ${this.#tab}`, signal, () => {
       this.#settle(true)
       this.#compete({ signal })
@@ -155,7 +155,7 @@ export class TabLink implements TopicLink {
     signal.addEventListener('abort', () => clearInterval(timer))
   }
 
-  /** Waits for the lock, or takes it, and leads for as long as it has it. */
+  /** Waits for the leader's lock, or steals it, and leads as long as it has the lock. */
   #compete(options: LockOptions): void {
     const { signal } = this.#joined
     const lead = () => {
@@ -166,7 +166,7 @@ export class TabLink implements TopicLink {
       })
     }
     navigator.locks.request(this.#name, options, lead).catch(() => {
-      // Either this tab has left, or another one took the lead from it: then this one is in the line again.
+      // Either this tab has left, or another tab has stolen the lock: then this one waits for it again.
       if (signal.aborted || this.#link === undefined) return
       this.#resign()
       this.#settle(true)
@@ -180,7 +180,7 @@ export class TabLink implements TopicLink {
     const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : { id: this.#id, topics: this.#topics }
     const { signal } = this.#leading
     const tell = (told: Told) => {
-      if (signal.aborted) return // what ends with the lead is taken up by the next leader
+      if (signal.aborted) return // this tab no longer leads
       if (this.#others.size > 0) this.#post(told)
       this.#hear(told)
     }
@@ -207,9 +207,9 @@ export class TabLink implements TopicLink {
     signal.addEventListener('abort', () => clearTimeout(timer))
   }
 
-  /** The server has refused this tab: another may try, and this one says so to its own page only. */
+  /** The server has refused this tab. Only its own page is told, because another tab may succeed. */
   #fail(state: ConnectionState): void {
-    if (!('error' in state)) return // by this side
+    if (!('error' in state)) return // closed by this tab
     this.#leave()
     this.#setState(state)
   }
@@ -231,12 +231,12 @@ export class TabLink implements TopicLink {
     this.#channel = undefined
     this.#joined.abort()
     this.#resign()
-    // What the next leader resumes with, if it is this tab again.
+    // Kept, because this tab may lead again and resume after this event.
     this.#id = id
     this.#topics = topics
   }
 
-  /** Tells the leader, or does as the leader, what this tab wants. */
+  /** Tells the leader which topics this tab wants; the leader itself updates its connection. */
   #settle(isNew: boolean): void {
     if (this.#link === undefined) this.#post({ type: 'want', tab: this.#tab, topics: this.#mine, isNew })
     else this.#link.want([...new Set([...this.#mine, ...this.#inherited, ...[...this.#others.values()].flat()])])
@@ -263,7 +263,7 @@ export class TabLink implements TopicLink {
       case 'alive':
         return
       default:
-        // Two leaders there are only for a moment: the one that was taken the lock from is about to notice.
+        // A leader ignores other leaders. There are two only until the old one notices that its lock was stolen.
         if (this.#link === undefined) this.#hear(message)
     }
   }
@@ -335,7 +335,7 @@ export class TabLink implements TopicLink {
     }
   }
 
-  /** Gives this tab's page what is known of a topic already. */
+  /** Gives this tab's page the known state of a topic. */
   #show(topic: string): void {
     const { envelope, isStale, problem } = this.#values.get(topic) ?? {}
     if (envelope !== undefined) this.#listener.onEnvelope(envelope, this.#id)
@@ -354,15 +354,15 @@ export class TabLink implements TopicLink {
 }
 
 /**
- * Returns the name that all tabs of a server and an identity have in common: a digest, since who it is stands in it.
+ * Returns the name that all tabs with the same server and identity share. It is a digest, because the identity is private.
  *
- * @throws what the provider of the token throws.
+ * @throws the error of the token function.
  */
 export async function tabsName(options: ServerOptions): Promise<string> {
   const { token } = options
   const credentials = toCredentials(token)
   const text = await credentials?.get()
-  // Two tabs of an account may have different tokens of it: what tells one token from the next is no part of the identity.
+  // Two tabs may have different tokens of the same account, so claims that differ from token to token are left out.
   const { exp, iat, nbf, jti, ...identity } = claimsOf(text ?? '')
   const who = Object.keys(identity).length > 0 ? identity : text
   const bytes = new TextEncoder().encode(JSON.stringify([new URL(baseOf(options), document.baseURI).href, who]))
@@ -370,7 +370,7 @@ export async function tabsName(options: ServerOptions): Promise<string> {
   return `pricewire ${btoa(String.fromCharCode(...digest))}`
 }
 
-/** Calls back once it has a lock, and holds it until the signal or, with `release`, gives it back at once. */
+/** Calls back when it has a lock, and holds the lock until the signal is aborted or, with `release`, releases it at once. */
 async function hold(
   name: string,
   signal: AbortSignal,
@@ -385,11 +385,11 @@ async function hold(
       return undefined
     })
   } catch {
-    // The signal has ended the wait.
+    // The signal was aborted while waiting.
   }
 }
 
-// Of an error only the message would come through the channel.
+// The channel would copy only the message of an error.
 function toPlain(state: ConnectionState): ConnectionState {
   if (!('error' in state) || state.error === undefined) return state
   const { message, status, code } = state.error

@@ -1,7 +1,7 @@
 import type { ServerOptions } from './connection.js'
 import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 
-/** Shares a connection with other tabs where the browser can; the code for that is fetched when the first topic is wanted. */
+/** Shares a connection with other tabs if the browser can. The code for that is loaded with the first topic. */
 export class LazyTabs implements TopicLink {
   readonly #options: ServerOptions
   readonly #listener: TopicListener
@@ -19,7 +19,7 @@ export class LazyTabs implements TopicLink {
     if (this.#link !== undefined) this.#link.want(topics)
     else if (topics.length > 0 && !this.#isLoading) {
       this.#isLoading = true
-      // Where there are no locks there is nothing to load.
+      // Without locks tabs cannot share, so there is nothing to load.
       if (!globalThis.navigator?.locks) this.#use(new Multiplexer(this.#options, this.#listener))
       else void this.#load()
     }
@@ -32,10 +32,10 @@ export class LazyTabs implements TopicLink {
   async #load(): Promise<void> {
     try {
       const { canShare, TabLink, tabsName } = await import('./tabs.js')
-      if (!(await canShare())) throw new Error('tabs cannot share here')
+      if (!(await canShare())) throw new Error('tabs cannot share a connection here')
       this.#use(new TabLink(await tabsName(this.#options), this.#options, this.#listener))
     } catch {
-      // The script or a token cannot be had; a connection of its own says what is wrong.
+      // The script or a token could not be loaded. A connection of this tab reports why.
       this.#use(new Multiplexer(this.#options, this.#listener))
     }
   }

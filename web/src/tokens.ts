@@ -1,20 +1,20 @@
 /**
- * A token, or a function that returns a fresh one: it is asked where there is none yet, and when the server no longer takes the last one.
- * Credentials are those that several connections share.
+ * A token, or a function that returns a new one. The function is called if there is no token yet, and when the last one expires or is refused.
+ * `Credentials` are a token that several connections share.
  */
 export type Token = string | TokenProvider | Credentials
 
-/** Returns a fresh token. */
+/** Returns a new token. */
 export type TokenProvider = () => string | Promise<string>
 
-/** How long before its expiry a token is exchanged, in milliseconds: time enough for a slow provider, and for clocks that differ. */
+/** How long before its expiry a token is replaced, in milliseconds: enough for a slow provider and for clocks that differ. */
 const MARGIN = 30_000
 
-/** The token of one identity. Shared by all that act for it, it asks the provider once for all of them. */
+/** The token of one identity, shared by its connections, so that the provider is called once for all of them. */
 export class Credentials {
   #token: string | undefined
   #asking: Promise<string> | undefined
-  /** Asked for fresh tokens; absent where there is one token only. */
+  /** Returns new tokens; absent if there is only one token. */
   provider: TokenProvider | undefined
 
   constructor(token: string | TokenProvider) {
@@ -22,16 +22,16 @@ export class Credentials {
     else this.provider = token
   }
 
-  /** Returns the token; another one where this is about to expire. */
+  /** Returns the token; a new one if it is about to expire. */
   async get(): Promise<string> {
     const token = this.#token
     return token === undefined || exchangeAt(token) <= Date.now() ? this.refresh(token) : token
   }
 
   /**
-   * Returns another token than a rejected one; the same where there is no other.
+   * Returns a token that replaces another; the same token if there is no provider.
    *
-   * @param after - the token that was rejected, or is about to expire.
+   * @param after - the token that was refused or is about to expire.
    */
   async refresh(after: string | undefined): Promise<string> {
     const { provider } = this
@@ -48,24 +48,24 @@ export class Credentials {
   }
 }
 
-/** Returns the credentials of a token: those that it is, or new ones. */
+/** Returns a token as credentials. */
 export function toCredentials(token: Token | undefined): Credentials | undefined {
   return token === undefined || token instanceof Credentials ? token : new Credentials(token)
 }
 
 /**
- * Returns when a token should be exchanged, in milliseconds since 1970; `Infinity` where it does not say when it expires.
+ * Returns when a token should be replaced, in milliseconds since 1970; `Infinity` if it does not say when it expires.
  *
  * Source: RFC 7519, section 4.1.4, "exp".
  */
 export function exchangeAt(token: string): number {
   const { exp = Number.NaN, iat = 0 } = claimsOf(token) as { exp?: number; iat?: number }
-  // Of a token that lives shorter than a few margins, the last tenth.
+  // For a token with a short life: the last tenth of it.
   const margin = Math.min(MARGIN, (exp - iat) * 100)
-  return exp * 1000 - margin || Number.POSITIVE_INFINITY // NaN where there is no time, or what is none
+  return exp * 1000 - margin || Number.POSITIVE_INFINITY // NaN if `exp` is absent or not a number
 }
 
-/** Returns the claims of a JWT, unverified: they only say when to ask for the next one, and whose it is; none where it is no JWT. */
+/** Returns the claims of a JWT, or none if it is not a JWT. They are not verified: they only say when the token expires and whose it is. */
 export function claimsOf(token: string): Readonly<Record<string, unknown>> {
   try {
     const [, payload = ''] = token.split('.')

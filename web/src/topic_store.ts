@@ -4,13 +4,13 @@ import type { Envelope } from './messages.js'
 import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 import type { SSEError } from './problem.js'
 
-/** What is known of a topic. A new object with every change, so that two of them can be compared by identity. */
+/** The state of a topic. Every change makes a new object, so that states can be compared by identity. */
 export interface TopicState {
   /** The newest event. */
   readonly envelope: Envelope | undefined
-  /** Whether the server has said that the topic's feed fell silent. */
+  /** Whether the server has said that the topic's feed is silent. */
   readonly isStale: boolean
-  /** Why the server does not give this topic. */
+  /** Why the server refuses this topic. */
   readonly error?: SSEError
 }
 
@@ -19,14 +19,14 @@ interface Topic {
   readonly listeners: Set<(state: TopicState) => void>
 }
 
-/** The state of a topic that nothing is known of. */
+/** The state of a topic that has received nothing yet. */
 export const UNKNOWN: TopicState = { envelope: undefined, isStale: false }
 
 /**
- * The topics that a page wants of one server, over one connection, however many places want them.
+ * Subscribes to topics of one server over one connection.
  *
- * Subscriptions are counted. The connection opens with the first, is changed while it is open, and closes with the last. All changes of one
- * turn are one change. It knows no framework; `pricewire/react` sits on top.
+ * Subscriptions are counted: the connection opens with the first, is changed while it is open, and closes with the last. Changes in the same
+ * turn of the event loop are sent as one. The store is independent of any framework; `pricewire/react` builds on it.
  */
 export class TopicStore extends BaseStore {
   readonly #topics = new Map<string, Topic>()
@@ -34,7 +34,7 @@ export class TopicStore extends BaseStore {
   #isChanging = false
   #wasUsed = false
 
-  /** @param makeLink - makes what brings the topics; by default a connection of its own. */
+  /** @param makeLink - makes the link that receives the topics. Default: a connection of this store's own. */
   constructor(
     options: ServerOptions = {},
     makeLink: (listener: TopicListener) => TopicLink = (listener) => new Multiplexer(options, listener),
@@ -48,27 +48,27 @@ export class TopicStore extends BaseStore {
       onStale: (topic) => this.#update(topic, { ...this.topic(topic), isStale: true }),
       onRefused: (topic, error) => {
         this.#update(topic, { ...this.topic(topic), error })
-        this.tellError(error)
+        this.reportError(error)
       },
       onDropped: (topic) => {
         if (this.#topics.get(topic)?.listeners.size === 0) this.#topics.delete(topic)
       },
       onState: (state) => this.setState(state),
-      onError: (error) => this.tellError(error),
+      onError: (error) => this.reportError(error),
     })
   }
 
-  get isSpent(): boolean {
+  get isUnused(): boolean {
     return this.#wasUsed && !this.#isChanging && this.state.status === 'closed' && this.#topics.size === 0
   }
 
-  /** Returns what is known of a topic; the same object until there is news. */
+  /** Returns the state of a topic; the same object until it changes. */
   topic(topic: string): TopicState {
     return this.#topics.get(topic)?.state ?? UNKNOWN
   }
 
   /**
-   * Calls the listener with every event of a topic, until the returned function is called.
+   * Calls the listener at every event of a topic. Returns the function that stops this.
    *
    * @param topic - `ticks:R_100` or `candles:R_100:60`.
    */
@@ -94,17 +94,17 @@ export class TopicStore extends BaseStore {
   #change(): void {
     if (this.#isChanging) return
     this.#isChanging = true
-    // At the end of the turn: a page that mounts forty components, or takes one away and puts it back, changes the list once or not at all.
+    // In a microtask: a page that mounts forty components changes the list once, and one that remounts a component does not change it.
     queueMicrotask(() => {
       this.#isChanging = false
-      // What nobody wants keeps its entry until the stream has dropped it: taken again before that, it gets no other value.
+      // A topic without listeners keeps its state until the stream has dropped it: if it is subscribed again before that, no new snapshot comes.
       this.#link.want([...this.#topics].filter(([, { listeners }]) => listeners.size > 0).map(([topic]) => topic))
     })
   }
 
   #update(topic: string, state: TopicState): void {
     const entry = this.#topics.get(topic)
-    if (entry === undefined) return // of a topic that is about to be dropped
+    if (entry === undefined) return // the stream still sends a topic that it is about to drop
     entry.state = state
     emit(entry.listeners, state)
   }

@@ -1,6 +1,6 @@
+import { requestRender } from './animation_frame.js'
 import type { BaseStore } from './base_store.js'
 import type { ConnectionState } from './connection.js'
-import { requestRender } from './frames.js'
 import { type Pace, paced } from './pace.js'
 
 /** What a component shows. */
@@ -9,16 +9,16 @@ export interface Shown<Value> {
   readonly state: ConnectionState
 }
 
-/** Where a view gets its values. */
+/** The source of a view's values. */
 export interface Source<Value> {
   readonly store: BaseStore
-  /** The newest value; the same object until there is news. */
+  /** Returns the newest value; the same object until it changes. */
   readonly read: () => Value
   readonly subscribe: (listener: () => void) => () => void
 }
 
 /**
- * What a component shows of a store: it changes at most once per animation frame, however much comes, and at the pace that was asked for.
+ * The part of a store that a component shows. It changes at most once per animation frame, and at the requested pace.
  *
  * Source: React documentation, "useSyncExternalStore".
  */
@@ -28,7 +28,7 @@ export class View<Value> {
   readonly #onValue: (value: Value) => void
   #shown: Shown<Value>
 
-  /** @param onValue - called with every value that the pace lets through, also with those that are never shown. */
+  /** @param onValue - called with every value at the requested pace, even if it is never shown. */
   constructor(source: Source<Value>, pace: Pace, onValue: (value: Value) => void) {
     this.#source = source
     this.#pace = pace
@@ -36,7 +36,7 @@ export class View<Value> {
     this.#shown = this.#look()
   }
 
-  /** Returns what to show; the same object until {@link View.subscribe} has called. */
+  /** Returns what to show; the same object until {@link View.subscribe} has called its listener. */
   readonly read = (): Shown<Value> => this.#shown
 
   readonly subscribe = (render: () => void): (() => void) => {

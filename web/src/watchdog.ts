@@ -1,66 +1,66 @@
 import { LONGEST_TIMER } from './reconnect.js'
 
-/** How much of the bearable silence makes what was received doubtful. Of two heartbeats: one, and half of one for the way. */
+/** The share of the longest silence after which data may be old. If that is two heartbeats: one and a half. */
 const STALE_SHARE = 0.75
 
 /**
- * Watches over a connection's silence in two stages: at first what was received may be old, then the connection is dead.
+ * Watches for silence on a connection in two stages: first its data may be old, then the connection is dead.
  *
- * One timer looks at the time of the last byte now and then; to set one anew for every chunk would cost more than the chunk.
+ * One timer compares the time of the last byte. Restarting a timer for every chunk would cost more than the chunk.
  */
 export class Watchdog {
   readonly #onSilence: () => void
   readonly #onDeath: (silence: number) => void
-  #bearable = 0
+  #longest = 0
   #heardAt = 0
   #isSilent = false
   #timer: ReturnType<typeof setTimeout> | undefined
 
   /**
-   * @param onSilence - told whenever {@link Watchdog.isSilent} changes.
-   * @param onDeath - told once the silence has become unbearable, with its length in milliseconds.
+   * @param onSilence - called when {@link Watchdog.isSilent} changes.
+   * @param onDeath - called when the longest silence has passed, with its length in milliseconds.
    */
   constructor(onSilence: () => void, onDeath: (silence: number) => void) {
     this.#onSilence = onSilence
     this.#onDeath = onDeath
   }
 
-  /** Whether nothing has come for longer than it should. */
+  /** Whether nothing has arrived for too long, so that data may be old. */
   get isSilent(): boolean {
     return this.#isSilent
   }
 
-  /** Watches from now on; `bearable` is the longest silence in milliseconds, 0 for any. */
-  watch(bearable: number): void {
+  /** Starts to watch. `longest` is the longest silence in milliseconds; 0 for no limit. */
+  watch(longest: number): void {
     this.stop()
-    this.#bearable = Math.min(bearable, LONGEST_TIMER)
+    this.#longest = Math.min(longest, LONGEST_TIMER)
     this.#heardAt = Date.now()
-    if (bearable > 0) this.#wait()
+    if (longest > 0) this.#wait()
   }
 
-  /** Something came: any byte is a sign of life. */
+  /** Notes that bytes have arrived. */
   heard(): void {
     this.#heardAt = Date.now()
     this.#setSilent(false)
   }
 
-  /** Ends the watch, in silence. */
+  /** Stops watching, without calling back. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#isSilent = false
-    this.#bearable = 0
+    this.#longest = 0
   }
 
   #wait(): void {
-    const next = this.#heardAt + this.#bearable * (this.#isSilent ? 1 : STALE_SHARE)
+    const next = this.#heardAt + this.#longest * (this.#isSilent ? 1 : STALE_SHARE)
     this.#timer = setTimeout(() => {
       const silence = Date.now() - this.#heardAt
-      if (silence >= this.#bearable) {
+      if (silence >= this.#longest) {
         this.#onDeath(silence)
         return
       }
-      if (silence >= this.#bearable * STALE_SHARE) this.#setSilent(true)
-      if (this.#bearable > 0) this.#wait() // a listener may have stopped it
+      if (silence >= this.#longest * STALE_SHARE) this.#setSilent(true)
+      if (this.#longest > 0) this.#wait() // a listener may have stopped it
     }, next - Date.now())
   }
 

@@ -3,20 +3,20 @@ import { explainLogin } from '../error_text.js'
 import { Field } from '../fields.js'
 import { beginSession } from './session.js'
 
-/** The demo account that the server says it has, as `name/password`; empty where it has none. */
+/** The server's demo account. The server fills it into the page as `name/password`; empty if it has none. */
 const [DEMO_ACCOUNT = '', DEMO_PASSWORD = ''] = (
   document.querySelector<HTMLMetaElement>('meta[name="pricewire-demo"]')?.content ?? ''
 ).split('/')
 
-/** The dialog to log in with. */
+/** The login dialog. */
 export function Login({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null)
   const [account, setAccount] = useState(DEMO_ACCOUNT)
   const [password, setPassword] = useState(DEMO_PASSWORD)
   const [isBusy, setBusy] = useState(false)
-  const [trouble, setTrouble] = useState<string>()
+  const [problem, setProblem] = useState<string>()
 
-  // As a modal the browser keeps the focus in it, makes the rest inert, closes it by Escape, and gives the focus back.
+  // For a modal dialog the browser itself keeps the focus inside, makes the rest inert, closes on Escape, and gives the focus back.
   useEffect(() => {
     dialog.current?.showModal()
   }, [])
@@ -25,12 +25,12 @@ export function Login({ onClose }: { onClose: () => void }) {
     event.preventDefault()
     if (isBusy) return
     setBusy(true)
-    setTrouble(undefined)
+    setProblem(undefined)
     try {
       await beginSession(account.trim(), password)
       dialog.current?.close()
     } catch (error) {
-      setTrouble(explainLogin(error))
+      setProblem(explainLogin(error))
       setBusy(false)
     }
   }
@@ -72,7 +72,7 @@ export function Login({ onClose }: { onClose: () => void }) {
           )}
         </Field>
         <p className="problem" role="alert">
-          {trouble}
+          {problem}
         </p>
         <div className="actions">
           <button type="button" className="button" onClick={() => dialog.current?.close()}>

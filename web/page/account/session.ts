@@ -1,27 +1,30 @@
 import { useSyncExternalStore } from 'react'
-import { RequestError } from '../requests.js'
-import { type Account, fetchAccounts, logIn, logOut } from '../trade/trading.js'
+import type { AccountBody, AccountsBody, LoggedOut, LoginBody, LoginRequest } from '../../src/schema.js'
+import { RequestError, request, requestData } from '../requests.js'
 
-/** Who is logged in. */
+/** The logged-in account and its token. */
 export interface Session {
   readonly token: string
-  readonly account: Account
+  readonly account: AccountBody
 }
 
-/** What is known of who is logged in. */
+/** Whether somebody is logged in. */
 export interface SessionState {
-  /** Undefined while nobody is logged in, or that is being found out. */
+  /** Undefined while nobody is logged in, or while a session is being restored. */
   readonly session: Session | undefined
-  /** Whether a token that a reload of the page has left is being looked at. */
+  /** Whether the token from before a reload is being checked. */
   readonly isRestoring: boolean
-  /** Why a session ended that the user has not ended. */
+  /** Why the session ended, if the user did not end it. */
   readonly ended: string | undefined
 }
 
-/** Where the token outlives a reload of the page, and nothing else: it ends with the tab. */
+/** The text for a session that the server has ended. */
+export const SESSION_ENDED = 'Your session has ended. Log in again to trade.'
+
+/** The key of the token in `sessionStorage`: it survives a reload of the page, and is gone when the tab is closed. */
 const KEY = 'pricewire-token'
 
-/** How long to wait before a token is looked at again, in milliseconds. */
+/** The wait before the token is checked again, in milliseconds. */
 const RETRY_AFTER = 2000
 
 const NOBODY: SessionState = { session: undefined, isRestoring: false, ended: undefined }
@@ -39,20 +42,21 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener)
 }
 
-/** Returns what is known of who is logged in. */
+/** Returns the current session. */
 export function useSession(): SessionState {
   return useSyncExternalStore(subscribe, () => state)
 }
 
-/** Begins a session; throws the error of the request where the server does not let it. */
+/** Logs in. Throws the error of the request if the server refuses. */
 export async function beginSession(accountId: string, password: string): Promise<void> {
-  const token = await logIn(accountId, password)
+  const body: LoginRequest = { account_id: accountId, password }
+  const { token } = await request<LoginBody>('/login', { body })
   await enter(token)
 }
 
-/** Takes up the session that this tab had before it was reloaded. */
+/** Restores the session that this tab had before the page was reloaded. */
 export async function restoreSession(): Promise<void> {
-  const token = keep.read()
+  const token = stored.read()
   if (token === undefined || state.session !== undefined || state.isRestoring) return
   set({ ...NOBODY, isRestoring: true })
   while (state.isRestoring) {
@@ -60,40 +64,41 @@ export async function restoreSession(): Promise<void> {
       await enter(token)
     } catch (error) {
       const isRefused = error instanceof RequestError && (error.status === 401 || error.status === 403)
-      if (isRefused) endSession('Your session has ended. Log in again to trade.')
+      if (isRefused) endSession(SESSION_ENDED)
       else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER))
     }
   }
 }
 
-/** Ends the session on this side; with a reason where it was not the user who ended it. */
-export function endSession(ended?: string): void {
-  keep.write(undefined)
-  set({ ...NOBODY, ended })
+/** Ends the session in this page. `reason` is shown to the user, who did not end it. */
+export function endSession(reason?: string): void {
+  stored.write(undefined)
+  set({ ...NOBODY, ended: reason })
 }
 
-/** Logs out: on this side at once, and at the server if it can be reached. */
+/** Logs out: in this page at once, and at the server if it can be reached. */
 export async function leaveSession(): Promise<void> {
   const token = state.session?.token
   endSession()
-  // The token ends by itself in any case, and nobody has it any more.
-  if (token !== undefined) await logOut(token).catch(() => {})
+  if (token === undefined) return
+  // If this fails: nobody has the token any more, and it expires by itself.
+  await requestData<LoggedOut>('/v1/logout', { method: 'POST', token }).catch(() => {})
 }
 
 async function enter(token: string): Promise<void> {
-  const accounts = await fetchAccounts(token, new AbortController().signal)
+  const { accounts } = await requestData<AccountsBody>('/v1/accounts', { token })
   const account = accounts.find(({ status }) => status === 'active') ?? accounts[0]
-  if (account === undefined) throw new RequestError('there is no account behind this name', { status: 403 })
-  keep.write(token)
+  if (account === undefined) throw new RequestError('this login has no account', { status: 403 })
+  stored.write(token)
   set({ session: { token, account }, isRestoring: false, ended: undefined })
 }
 
-const keep = {
+const stored = {
   read(): string | undefined {
     try {
       return sessionStorage.getItem(KEY) ?? undefined
     } catch {
-      return undefined // storage is forbidden: even to look at it throws
+      return undefined // where the browser forbids storage, even reading the property `sessionStorage` throws
     }
   },
   write(token: string | undefined): void {
@@ -101,7 +106,7 @@ const keep = {
       if (token === undefined) sessionStorage.removeItem(KEY)
       else sessionStorage.setItem(KEY, token)
     } catch {
-      // The session lasts as long as the page.
+      // The session lasts until the page is reloaded.
     }
   },
 }

@@ -15,17 +15,18 @@ import {
 } from 'lightweight-charts'
 import { useEffect, useRef, useState } from 'react'
 import type { Candle, Instrument, Tick } from '../../src/pricewire.js'
-import type { PriceLine } from '../account/contracts.js'
-import { fetchCandles, fetchTicks } from '../api.js'
-import { type Theme, TIMEFRAMES, type Timeframe } from '../hooks.js'
-import { useStore } from '../server.js'
+import { useStore } from '../connection.js'
+import type { Theme } from '../theme.js'
+import { fetchCandles, fetchTicks } from './history.js'
 import { LiveSeries } from './live_series.js'
-import { widen } from './scale.js'
+import type { PriceLine } from './price_lines.js'
+import { widen } from './price_scale.js'
+import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
-/** How candles are drawn; single ticks are always a line. */
+/** How candles are drawn. Single ticks are always drawn as a line. */
 export type ChartStyle = 'candles' | 'line'
 
-/** A candle, or a tick as a candle whose prices are all the same. */
+/** A candle, or a tick as a candle with four equal prices. */
 interface Bar {
   readonly time: UTCTimestamp
   readonly open: number
@@ -36,7 +37,7 @@ interface Bar {
 
 type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Area'>
 
-/** How much history is asked for. */
+/** The length of the history: how many candles or ticks are loaded. */
 const CANDLES = 500
 const TICKS = 600
 
@@ -45,11 +46,11 @@ interface ChartProps {
   readonly timeframe: Timeframe
   readonly style: ChartStyle
   readonly theme: Theme
-  /** The prices that matter: entries and barriers. */
+  /** Entry prices and barriers. */
   readonly lines: readonly PriceLine[]
 }
 
-/** The live chart of an instrument: its history, and then the stream. */
+/** The live chart of an instrument: first its history, then updates from the stream. */
 export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps) {
   const store = useStore()
   const { id, pip_size, display_name } = instrument
@@ -88,7 +89,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     series.current = made
     paint(on, made)
     on.timeScale().applyOptions({ secondsVisible: granularity === 0, barSpacing: granularity === 0 ? 4 : 9 })
-    // After somebody has dragged it, the scale would stay where another instrument's prices were.
+    // If the user has dragged the price scale, it would still show the range of the previous instrument.
     on.priceScale('right').applyOptions({ autoScale: true })
     const draw = (bar: Bar) => (isLine ? { time: bar.time, value: bar.close } : bar)
     let isFirst = true
@@ -110,7 +111,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
           : (await fetchCandles(id, granularity, CANDLES, signal)).map(barOfCandle),
       show: (bars) => {
         made.setData(bars.map(draw))
-        setNote(bars.length === 0 ? 'No price yet: the chart begins with the first.' : undefined)
+        setNote(bars.length === 0 ? 'No prices yet. The chart starts with the first one.' : undefined)
         if (isFirst) on.timeScale().scrollToRealTime()
         isFirst = false
         describe()
@@ -126,7 +127,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     const end = store.subscribe(topic, ({ envelope, isStale }) => {
       if (isStale || (envelope?.event !== 'tick' && envelope?.event !== 'candle')) return
       const bar = envelope.event === 'tick' ? barOfTick(envelope.data) : barOfCandle(envelope.data)
-      // Where candles were left out, the last state of one that is complete by now may be among them.
+      // For a new candle, `merged` does not count: the events left out may include the final update of the candle before it.
       const merged = bar.time === live.last?.time || granularity === 0 ? envelope.merged : 0
       live.push(bar, envelope.seq, merged)
     })
@@ -144,25 +145,25 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       endStates()
       live.stop()
       on.unsubscribeCrosshairMove(hover)
-      // When the whole component goes, the chart went before its series.
+      // When the whole component unmounts, the chart is removed before its series.
       if (chart.current !== null) on.removeSeries(made)
       series.current = null
     }
   }, [store, id, pip_size, timeframe, style])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, which the theme has changed.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, and the theme changes them.
   useEffect(() => {
     if (chart.current !== null && series.current !== null) paint(chart.current, series.current)
   }, [theme])
 
-  // By their text: they are made anew with every price.
-  const lined = JSON.stringify(lines)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: with each of these the series is another one, or the colours are.
+  // Compared as text, because the array is a new one at every price.
+  const linesText = JSON.stringify(lines)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these makes a new series or changes the colours.
   useEffect(() => {
     const { current: on } = series
     if (on === null) return
-    const lines = JSON.parse(lined) as PriceLine[]
-    const made = lines.map((line) => on.createPriceLine(drawn(line)))
+    const lines = JSON.parse(linesText) as PriceLine[]
+    const made = lines.map((line) => on.createPriceLine(lineOptions(line)))
     on.applyOptions({
       autoscaleInfoProvider: (own: () => AutoscaleInfo | null) => {
         const info = own()
@@ -174,14 +175,14 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     return () => {
       if (series.current === on) for (const line of made) on.removePriceLine(line)
     }
-  }, [lined, store, id, pip_size, timeframe, style, theme])
+  }, [linesText, store, id, pip_size, timeframe, style, theme])
 
   return (
     <div className="chart">
       <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
       <div className="legend" ref={legend} aria-hidden="true" />
       {note !== undefined && <p className="note">{note}</p>}
-      {/* In place of the library's own, which would be a link inside of an image. */}
+      {/* Replaces the library's own link, which would be inside an element with the role of an image. */}
       <a className="credit" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">
         Chart by TradingView
       </a>
@@ -199,7 +200,7 @@ function barOfTick({ epoch_ms, price }: Tick): Bar {
   return { time: (Number(epoch_ms) / 1000) as UTCTimestamp, open: value, high: value, low: value, close: value }
 }
 
-function drawn({ price, title, kind, direction }: PriceLine): CreatePriceLineOptions {
+function lineOptions({ price, title, kind, direction }: PriceLine): CreatePriceLineOptions {
   const color = pageColor(direction || 'muted')
   const lineStyle = kind === 'entry' ? LineStyle.Dotted : LineStyle.Dashed
   return {
@@ -218,7 +219,7 @@ function pageColor(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 }
 
-/** Gives a chart the page's colours. */
+/** Applies the page's colours to a chart. */
 function paint(chart: IChartApi, series: Series): void {
   const color = pageColor
   chart.applyOptions({

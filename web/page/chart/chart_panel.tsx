@@ -1,11 +1,12 @@
 import { lazy, Suspense, useState } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
-import type { PriceLine } from '../account/contracts.js'
-import { type Theme, TIMEFRAMES, type Timeframe } from '../hooks.js'
 import { Icon } from '../icons.js'
+import type { Theme } from '../theme.js'
 import type { ChartStyle } from './chart.js'
+import type { PriceLine } from './price_lines.js'
+import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
-/** Loaded by itself: it is larger than all the rest, and prices are there before it. */
+/** Loaded on its own: it is larger than the rest of the page, and prices should not wait for it. */
 const Chart = lazy(async () => ({ default: (await import('./chart.js')).Chart }))
 
 interface ChartPanelProps {
@@ -16,7 +17,7 @@ interface ChartPanelProps {
   readonly onTimeframe: (timeframe: Timeframe) => void
 }
 
-/** The chart with what chooses its timeframe and its style. */
+/** The chart, and the buttons for its timeframe and style. */
 export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }: ChartPanelProps) {
   const [style, setStyle] = useState<ChartStyle>('candles')
   return (

@@ -3,43 +3,43 @@ export interface Timed {
   readonly time: number
 }
 
-/** What a {@link LiveSeries} needs, and what it feeds. */
+/** Where a {@link LiveSeries} gets its history, and where its points go. */
 export interface LiveSeriesOptions<Point extends Timed> {
-  /** Asks for the history, oldest first. */
+  /** Loads the history, oldest first. */
   readonly load: (signal: AbortSignal) => Promise<Point[]>
-  /** Is given all points: at first, and whenever the history was loaded anew. */
+  /** Called with all points: first, and whenever the history was loaded again. */
   readonly show: (points: Point[]) => void
-  /** Is given a point that comes after the last one or, at the same time, replaces it. */
+  /** Called with a point that is newer than the last one, or has the same time and replaces it. */
   readonly append: (point: Point) => void
-  /** Is told that the history could not be loaded; it is tried again. */
+  /** Called when the history could not be loaded; it is then loaded again. */
   readonly fail: (error: Error) => void
 }
 
 interface Pending<Point> {
   readonly point: Point
-  /** Whether points are missing before this one: `maybe` for the first of a stream, as long as nobody has looked. */
+  /** Whether points are missing before this one: `maybe` for the first point of a stream, until it is compared with the history. */
   gap: 'no' | 'maybe' | 'yes'
 }
 
-/** How long to wait before a history that could not be loaded is asked for again, in milliseconds. */
+/** The wait before a history that could not be loaded is loaded again, in milliseconds. */
 const RETRY_AFTER = 2000
 
-/** So many points are kept: at hundreds of ticks per second a chart would grow without end. */
-const MOST_POINTS = 10_000
+/** The most points that are kept: at hundreds of ticks per second a chart would grow without limit. */
+const MAX_POINTS = 10_000
 
 /**
- * Joins a history to the stream that goes on from it, without a gap and without a duplicate.
+ * Joins a history and the stream that continues it, without gaps and duplicates.
  *
- * The two come from different requests, so either may be ahead of the other. Points of the stream wait while a history is on its way. Where the
- * stream was lost, or its numbers show that some are missing, the history is loaded again: being asked for after the point behind the gap had
- * come, it holds all that was before that point.
+ * The two come from different requests, so either may be ahead of the other. While the history loads, points of the stream wait. After a lost
+ * connection, or if the sequence numbers show a gap, the history is loaded again. The request is sent after the first point behind the gap has
+ * arrived, so its answer contains everything before that point.
  */
 export class LiveSeries<Point extends Timed> {
   readonly #options: LiveSeriesOptions<Point>
   readonly #stopped = new AbortController()
   readonly #pending: Pending<Point>[] = []
   #points: Point[] = []
-  #seq = Number.NaN // which nothing follows
+  #seq = Number.NaN // compares false with every number, so no point follows it
   #gap: 'maybe' | 'yes' = 'maybe'
   #isLoading = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
@@ -55,13 +55,13 @@ export class LiveSeries<Point extends Timed> {
   }
 
   /**
-   * Takes the next point of the stream.
+   * Adds the next point of the stream.
    *
-   * @param seq - its number in the stream.
-   * @param merged - how many numbers before it the stream has left out, because this point stands for them.
+   * @param seq - its sequence number.
+   * @param merged - how many sequence numbers before it the stream has left out, because this point replaces them.
    */
   push(point: Point, seq: number, merged = 0): void {
-    // Not smaller either: numbers that begin again are those of another server. The same once more is a snapshot.
+    // A smaller number comes from a restarted server, so it does not follow. The same number again is a snapshot.
     const follows = seq >= this.#seq && seq <= this.#seq + 1 + merged
     this.#pending.push({ point, gap: follows ? 'no' : this.#gap })
     this.#seq = seq
@@ -69,12 +69,12 @@ export class LiveSeries<Point extends Timed> {
     if (!this.#isLoading) this.#drain()
   }
 
-  /** The stream was lost: whatever its numbers say, the next point is taken for one after a gap. */
+  /** Says that the stream was lost: there is a gap before the next point, whatever its sequence number. */
   lost(): void {
     this.#seq = Number.NaN
   }
 
-  /** Ends it: nothing is loaded or told any more. */
+  /** Stops: nothing is loaded and no callback is called any more. */
   stop(): void {
     this.#stopped.abort()
     clearTimeout(this.#retryTimer)
@@ -102,17 +102,17 @@ export class LiveSeries<Point extends Timed> {
       const { point, gap } = next
       const time = this.last?.time ?? Number.NEGATIVE_INFINITY
       if (gap === 'yes' || (gap === 'maybe' && point.time > time)) {
-        next.gap = 'no' // is so when the history that is asked for now has come
+        next.gap = 'no' // true once the history that is loaded now has arrived
         void this.#load()
         return
       }
       this.#pending.shift()
-      if (point.time < time) continue // older than what the history ends with
+      if (point.time < time) continue // the history is newer
       if (point.time === time) this.#points.pop()
       this.#points.push(point)
       this.#options.append(point)
-      if (this.#points.length > MOST_POINTS) {
-        this.#points = this.#points.slice(-MOST_POINTS / 2)
+      if (this.#points.length > MAX_POINTS) {
+        this.#points = this.#points.slice(-MAX_POINTS / 2)
         this.#options.show(this.#points)
       }
     }

@@ -1,31 +1,30 @@
-/** How late updates come. */
-export interface Lateness {
-  /** Half of the updates came at most so late, in milliseconds. */
+/** The delay of updates. */
+export interface DelayStatistics {
+  /** Half of the updates had at most this delay, in milliseconds. */
   readonly median: number
-  /** 99 in 100 updates came at most so late, in milliseconds. */
+  /** 99 of 100 updates had at most this delay, in milliseconds. */
   readonly p99: number
-  /** How many updates that is of. */
+  /** How many updates were measured. */
   readonly count: number
 }
 
 /**
- * How late updates come, as far as a page can know it.
+ * Measures the delay of updates, as far as a page can know it.
  *
- * The clocks of server and browser differ by an unknown amount. The update that came fastest is taken for one that took no time at all: what
- * it took is the clocks' difference, and how much longer another one took is how late that one is. So the time that every update takes is not
- * in it, and everything that comes on top is.
+ * The clocks of server and browser differ by an unknown amount, so the fastest update counts as 0 ms, and the delay of each other update is
+ * how much longer it took. The time that every update needs is therefore not included; everything above it is.
  */
 export class Delays {
-  /** How many updates took how long by the two clocks, in whole milliseconds. */
+  /** The number of updates by the time they took, in whole milliseconds by the two clocks. */
   readonly #counts = new Map<number, number>()
   #count = 0
   #fastest = Number.POSITIVE_INFINITY
 
   /**
-   * Counts an update.
+   * Adds an update.
    *
    * @param sent - its time at its source, in milliseconds since 1970 by the server's clock.
-   * @param received - when it came, by the browser's clock.
+   * @param received - when it arrived, in milliseconds since 1970 by the browser's clock.
    */
   add(sent: number, received: number): void {
     const taken = Math.round(received - sent)
@@ -34,13 +33,13 @@ export class Delays {
     this.#fastest = Math.min(this.#fastest, taken)
   }
 
-  /** How far the browser's clock is ahead of the server's, the time of the fastest update included, in milliseconds; 0 before the first. */
+  /** How far the browser's clock is ahead of the server's, plus the time of the fastest update, in milliseconds; 0 before the first update. */
   get offset(): number {
     return this.#count === 0 ? 0 : this.#fastest
   }
 
-  /** Returns how late the updates came so far; undefined before the first. */
-  lateness(): Lateness | undefined {
+  /** Returns the delays so far; undefined before the first update. */
+  statistics(): DelayStatistics | undefined {
     if (this.#count === 0) return undefined
     const sorted = [...this.#counts].sort(([one], [other]) => one - other)
     return { median: this.#quantile(sorted, 0.5), p99: this.#quantile(sorted, 0.99), count: this.#count }
@@ -55,3 +54,6 @@ export class Delays {
     return 0
   }
 }
+
+/** The delays of all prices since the page was opened. */
+export const delays = new Delays()

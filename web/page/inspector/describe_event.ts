@@ -1,12 +1,12 @@
-/** What the events of the server's that speak of the stream itself mean. */
+/** The meaning of the events by which the server speaks about the stream itself. */
 const CONTROL: Readonly<Record<string, string>> = {
-  changed: 'the stream now carries these topics',
-  stale: 'this feed has fallen silent',
-  reset: 'what was missed cannot be sent any more; current values follow',
-  error: 'the server ends the stream, and says why',
+  changed: 'the stream now has these topics',
+  stale: 'the feed of this topic sends no prices',
+  reset: 'missed events are no longer available; current values follow',
+  error: 'the server ends the stream for this reason',
 }
 
-/** Returns what a block of an event stream means, in a few words. */
+/** Returns the meaning of a block of an event stream, in a few words. */
 export function describeEvent(block: string): string {
   const fields = new Map<string, string>()
   for (const line of block.split('\n')) {
@@ -14,12 +14,12 @@ export function describeEvent(block: string): string {
     fields.set(name, value)
   }
   const type = fields.get('event')
-  if (type !== undefined) return CONTROL[type] ?? `an event ${type}`
+  if (type !== undefined) return CONTROL[type] ?? `an event of type ${type}`
   const data = fields.get('data')
-  if (data === undefined) return 'a sign of life'
+  if (data === undefined) return 'a heartbeat'
   const message = parse(data)
   if (message.event === undefined) return 'a message'
-  const merged = message.merged ? `, stands for ${message.merged} more` : ''
+  const merged = message.merged ? `, replaces ${message.merged} older` : ''
   const name = message.event.replaceAll('_', ' ')
   return `${name} of ${message.subscription_id}, number ${message.seq}${merged}`
 }

@@ -1,13 +1,13 @@
 import { useEffect, useState } from 'react'
+import { useStore } from '../connection.js'
 import { formatBytes } from '../format.js'
-import { delays } from '../markets/price.js'
-import { useStore } from '../server.js'
+import { delays } from './delays.js'
 import { tap } from './wire_tap.js'
 
-/** How often the figures are brought up to date, in milliseconds. */
+/** The time between two updates of the figures, in milliseconds. */
 const PERIOD = 1000
 
-/** How much comes over the wire, and how late. */
+/** The page's incoming traffic: updates and bytes per second, and the delay of prices. */
 export function Meter() {
   const store = useStore()
   const [rates, setRates] = useState({ updates: 0, bytes: 0 })
@@ -16,7 +16,7 @@ export function Meter() {
     let { bytes } = tap
     let at = performance.now()
     const timer = setInterval(() => {
-      const now = performance.now() // since a timer may be late
+      const now = performance.now() // a timer may fire late
       const rate = (count: number) => (1000 * count) / (now - at)
       setRates({ updates: Math.round(rate(store.received - received)), bytes: rate(tap.bytes - bytes) })
       received = store.received
@@ -25,28 +25,28 @@ export function Meter() {
     }, PERIOD)
     return () => clearInterval(timer)
   }, [store])
-  const lateness = delays.lateness()
+  const delay = delays.statistics()
   return (
     <dl className="meter">
       <div title="messages received per second">
         <dt>Updates</dt>
         <dd className="rate">{rates.updates.toLocaleString('en')}/s</dd>
       </div>
-      <div title="bytes of events per second, behind the browser's decompression">
+      <div title="bytes of events per second, after decompression">
         <dt>Data</dt>
         <dd>{formatBytes(rates.bytes)}/s</dd>
       </div>
       <div
         title={
-          `How much later than the fastest one price updates came since the page was opened, of ${lateness?.count ?? 0}. ` +
-          'The clocks of server and browser differ, so the fastest update counts as 0.'
+          `The delay of the ${delay?.count ?? 0} price updates since the page was opened. ` +
+          'The clocks of server and browser differ, so the fastest update counts as 0 ms.'
         }
       >
         <dt>
-          Delay <abbr title="half of the updates came at most so late">p50</abbr> ·{' '}
-          <abbr title="99 in 100 updates came at most so late">p99</abbr>
+          Delay <abbr title="half of the updates had at most this delay">p50</abbr> ·{' '}
+          <abbr title="99 of 100 updates had at most this delay">p99</abbr>
         </dt>
-        <dd>{lateness === undefined ? '–' : `${lateness.median} · ${lateness.p99} ms`}</dd>
+        <dd>{delay === undefined ? '–' : `${delay.median} · ${delay.p99} ms`}</dd>
       </div>
     </dl>
   )

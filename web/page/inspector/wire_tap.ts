@@ -1,8 +1,8 @@
-/** One block of an event stream, up to its blank line, exactly as it came. */
+/** One block of an event stream, up to its blank line, unchanged. */
 export interface RawEvent {
-  /** A number that grows by one with each. */
+  /** 1 for the first event, and one more for each that follows. */
   readonly number: number
-  /** When it came, in milliseconds since 1970. */
+  /** When it arrived, in milliseconds since 1970. */
   readonly at: number
   readonly text: string
 }
@@ -10,20 +10,19 @@ export interface RawEvent {
 type Listener = (event: RawEvent) => void
 
 /**
- * A `fetch` that lets others look at the event streams that go through it.
+ * A `fetch` that shows listeners the event streams that it fetches.
  *
- * It changes nothing: what comes is passed on as it is. Bytes are counted behind the browser's decompression. Headers are not shown, so
- * that no token is.
+ * The streams pass through unchanged. Bytes are counted after decompression. Headers are not shown, because they hold the token.
  */
 export class WireTap {
-  /** How many bytes of event streams have come. */
+  /** The number of bytes of event streams received. */
   bytes = 0
 
   readonly #listeners = new Set<Listener>()
   readonly #fetch = globalThis.fetch
   #number = 0
 
-  /** Fetches as the browser's `fetch` does. */
+  /** Fetches like the browser's `fetch`. */
   readonly fetch: typeof fetch = async (input, init) => {
     const response = await this.#fetch.call(globalThis, input, init)
     const { body, headers, status, statusText } = response
@@ -31,7 +30,7 @@ export class WireTap {
     return new Response(body.pipeThrough(this.#watch()), { headers, status, statusText })
   }
 
-  /** Calls the listener with each block, until the returned function is called. */
+  /** Calls the listener with each block. Returns the function that stops this. */
   listen(listener: Listener): () => void {
     const own: Listener = (event) => listener(event)
     this.#listeners.add(own)
@@ -46,7 +45,7 @@ export class WireTap {
         controller.enqueue(chunk)
         this.bytes += chunk.byteLength
         if (this.#listeners.size === 0) {
-          rest = '' // whoever begins to listen in the middle of a block gets the half of it that is to come
+          rest = '' // a listener that joins in the middle of a block gets its second half
           return
         }
         const blocks = (rest + utf8.decode(chunk, { stream: true })).split('\n\n')
@@ -61,5 +60,5 @@ export class WireTap {
   }
 }
 
-/** The tap on everything that this page streams. */
+/** The tap that all streams of this page go through. */
 export const tap = new WireTap()

@@ -1,12 +1,14 @@
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
+import { useServer } from '../connection.js'
 import { changeDirection, formatCategories, formatChange } from '../format.js'
 import { Icon } from '../icons.js'
-import { useServer } from '../server.js'
+import { useDelays } from '../inspector/use_delays.js'
+import { firstPrice } from './first_price.js'
+import { FlashingPrice } from './flashing_price.js'
 import { useInView } from './in_view.js'
 import { InstrumentStatus } from './instrument_status.js'
-import { FlashingPrice, firstPrice, useDelays } from './price.js'
 
 interface MarketsProps {
   readonly instruments: readonly Instrument[]
@@ -14,7 +16,7 @@ interface MarketsProps {
   readonly onChoose: (id: string) => void
 }
 
-/** All instruments with their prices, by category, and a search. */
+/** All instruments with their live prices, by category, with a search. */
 export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
   const [query, setQuery] = useState('')
   const search = useRef<HTMLInputElement>(null)
@@ -44,7 +46,7 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
   }
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the arrow keys are a short cut through the buttons, which Tab reaches too.
+    // biome-ignore lint/a11y/noStaticElementInteractions: the arrow keys are a shortcut; Tab reaches the buttons too.
     <div className="markets card" onKeyDown={move}>
       <div className="search">
         <Icon name="search" />
@@ -62,7 +64,7 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
       </div>
       <div className="columns" aria-hidden="true">
         <span>Instrument</span>
-        <span title="the change is since the page was opened">Price, change</span>
+        <span title="the change since the page was opened">Price, change</span>
       </div>
       <div className="list" ref={list}>
         {groups.map(([category, members]) => (
@@ -94,8 +96,8 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
   )
 }
 
-/** How often a row is brought up to date that only a screen reader or the browser's own search can come upon, in milliseconds. */
-const OUT_OF_VIEW = 1000
+/** The time between two updates of a row that is not visible, in milliseconds: a screen reader or the browser's search may still read it. */
+const HIDDEN_THROTTLE = 1000
 
 interface RowProps {
   readonly instrument: Instrument
@@ -107,7 +109,7 @@ const Row = memo(function Row({ instrument, isChosen, onChoose }: RowProps) {
   const { id, display_name, pip_size } = instrument
   const element = useRef<HTMLButtonElement>(null)
   const isInView = useInView(element)
-  const throttle = isInView ? undefined : OUT_OF_VIEW
+  const throttle = isInView ? undefined : HIDDEN_THROTTLE
   const { price, ...connected } = useMarketSSE(id, { ...useServer(), throttle })
   const first = firstPrice(price)
   useDelays(id)

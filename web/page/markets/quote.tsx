@@ -1,12 +1,13 @@
 import { useEffect } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
+import { useServer } from '../connection.js'
 import { changeDirection, formatChange, formatPrice } from '../format.js'
-import { useServer } from '../server.js'
+import { firstPrice } from './first_price.js'
+import { FlashingPrice } from './flashing_price.js'
 import { InstrumentStatus } from './instrument_status.js'
-import { FlashingPrice, firstPrice } from './price.js'
 
-/** The chosen instrument's name and prices. */
+/** The name and prices of the chosen instrument. */
 export function Quote({ instrument }: { instrument: Instrument }) {
   const { id, display_name, pip_size } = instrument
   const { price, ...connected } = useMarketSSE(id, useServer())

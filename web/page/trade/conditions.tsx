@@ -1,9 +1,9 @@
 import type { ProposalVariant } from '../../src/pricewire.js'
+import { serverTime } from '../clock.js'
 import { formatTime } from '../format.js'
-import { serverTime } from '../markets/price.js'
-import { VARIANTS } from './ticket_rules.js'
+import { VARIANTS } from './variants.js'
 
-/** What each variant of the ticket's contract depends on, and how likely it is. */
+/** When each variant of the ticket's contract wins, and how probable that is. */
 export function Conditions({ variants }: { variants: readonly ProposalVariant[] }) {
   const [first] = variants
   if (first === undefined) return null
@@ -19,7 +19,7 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       ))}
       <div>
-        <dt>Price now</dt>
+        <dt>Current price</dt>
         <dd>{pricing_spot}</dd>
       </div>
       {barrier !== null && barrier !== pricing_spot && (
@@ -29,7 +29,7 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       )}
       <div>
-        <dt>Ends about</dt>
+        <dt>Ends at about</dt>
         <dd>
           {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
         </dd>

@@ -1,48 +1,40 @@
 import { useEffect, useState } from 'react'
 import type { DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
+import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
+import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatMoney } from '../format.js'
-import { type Proposal, useProposal } from '../live.js'
-import { useConnection } from '../server.js'
+import { BuyButton } from './buy_button.js'
 import { Conditions } from './conditions.js'
-import { Offer } from './offer.js'
-import {
-  check,
-  type Draft,
-  durationBounds,
-  firstDraft,
-  hasBarrier,
-  hasEquals,
-  VARIANTS,
-  VARIANTS_OF,
-} from './ticket_rules.js'
-import { buying, useConfig, usePurchase, useSettled } from './ticket_state.js'
-import type { Product, ProductConfig, ProductId } from './trading.js'
+import { useProductConfig } from './products.js'
+import { type Proposal, useProposal, useSettled } from './proposal.js'
+import { adapt, check, type Draft, durationBounds, hasBarrier, hasEquals } from './ticket_rules.js'
+import { buying, usePurchase } from './use_purchase.js'
+import { VARIANTS, VARIANTS_OF } from './variants.js'
 
-/** So long after the last keystroke the price of what was typed is asked for, in milliseconds. */
-const SETTLE = 250
+/** The wait after the last keystroke before the new price is requested, in milliseconds. */
+const TYPING_PAUSE = 250
 
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
   readonly onLogin: () => void
-  /** Is told where the barrier of what the ticket asks for lies now. */
+  /** Called with the current barrier of the contract that the ticket describes. */
   readonly onBarrier: (barrier: number | undefined) => void
 }
 
-/** The form that a contract is bought with, its live price on the two buttons. */
+/** The form to buy a contract, with the live price on its two buttons. */
 export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps) {
-  const [product, setProduct] = useState<ProductId>(products[0]?.id ?? 'rise_fall')
-  const { config, failure } = useConfig(product, instrument.id)
+  const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
+  const { config, failure } = useProductConfig(product, instrument.id)
   const [draft, setDraft] = useState<Draft>()
-  // What was typed for one product or instrument holds for the next as well; only a unit that it has not is changed.
   const fitted = config === undefined ? undefined : adapt(draft, config, product)
   const { session, ended } = useSession()
   const purchase = usePurchase()
   const connection = useConnection()
   const checked = config && fitted && check(fitted, config, instrument)
-  const settled = useSettled(JSON.stringify(checked?.terms ?? null), SETTLE)
+  const settled = useSettled(JSON.stringify(checked?.terms ?? null), TYPING_PAUSE)
   const isSettled = checked?.terms !== undefined && settled === JSON.stringify(checked.terms)
   const proposal = useProposal(isSettled ? checked.terms : undefined)
   const barrier = hasBarrier(product) ? (proposal.variants?.[0]?.contract_details.barrier ?? undefined) : undefined
@@ -53,7 +45,7 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
 
   const change = (part: Partial<Draft>) => {
     if (fitted !== undefined) setDraft({ ...fitted, ...part })
-    purchase.forget()
+    purchase.clear()
   }
   const press = (variant: Variant) => {
     const details = proposal.variants?.find((each) => each.variant === variant)?.contract_details
@@ -72,7 +64,7 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
         value={product}
         onChange={(product) => {
           setProduct(product)
-          purchase.forget()
+          purchase.clear()
         }}
       />
       {config !== undefined && fitted !== undefined && checked !== undefined ? (
@@ -85,11 +77,11 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
           onChange={change}
         />
       ) : (
-        <p className="loading">{failure ?? 'Loading what can be traded …'}</p>
+        <p className="loading">{failure ?? 'Loading the products …'}</p>
       )}
       <div className="offers">
         {VARIANTS_OF[product].map((variant) => (
-          <Offer
+          <BuyButton
             key={variant}
             variant={variant}
             details={proposal.variants?.find((each) => each.variant === variant)?.contract_details}
@@ -99,7 +91,7 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
               !instrument.is_market_open ||
               connection.status !== 'open' ||
               buying(purchase.state) !== undefined ||
-              (purchase.state.step === 'failed' && purchase.state.isOpen)
+              (purchase.state.step === 'failed' && purchase.state.isUnknown)
             }
             onPress={() => press(variant)}
           />
@@ -151,11 +143,7 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
             </span>
           )}
         </Field>
-        <Field
-          label="Duration"
-          hint={bounds && `${bounds.min} to ${bounds.max} ${draft.unit}`}
-          problem={problems.duration}
-        >
+        <Field label="Duration" hint={`${bounds.min} to ${bounds.max} ${draft.unit}`} problem={problems.duration}>
           {(ids) => (
             <span className="affixed">
               <input
@@ -166,7 +154,7 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
                 onChange={(event) => onChange({ duration: event.target.value })}
               />
               <select
-                aria-label="Unit of the duration"
+                aria-label="Duration unit"
                 value={draft.unit}
                 onChange={(event) => onChange({ unit: event.target.value as DurationUnit })}
               >
@@ -209,27 +197,27 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
             checked={draft.allowEquals}
             onChange={(event) => onChange({ allowEquals: event.target.checked })}
           />
-          An equal price wins too
+          Win if the price is unchanged
         </label>
       )}
     </>
   )
 }
 
-/** What became of the last order. */
+/** The result of the last order. */
 function Outcome({ purchase: { state, resend } }: { purchase: ReturnType<typeof usePurchase> }) {
   const { session } = useSession()
   return (
     <div className="outcome">
       <p role="status">
-        {state.step === 'retrying' && 'No answer yet. Asking again …'}
+        {state.step === 'retrying' && 'No answer yet. Trying again …'}
         {state.step === 'bought' &&
           `Bought ${VARIANTS[state.order.proposal_details.variant].name} for ${formatMoney(state.bought.buy_price)}.`}
       </p>
       <p role="alert" className="problem">
         {state.step === 'failed' && state.message}
       </p>
-      {state.step === 'failed' && state.isOpen && session !== undefined && (
+      {state.step === 'failed' && state.isUnknown && session !== undefined && (
         <button type="button" className="button" onClick={() => resend(session)}>
           Ask again
         </button>
@@ -246,26 +234,18 @@ interface AdviceProps {
   readonly onLogin: () => void
 }
 
-/** What stands in the way of buying, if anything. */
+/** Why the user cannot buy now, if something prevents it. */
 function Advice({ isOpen, isLoggedIn, ended, proposal, onLogin }: AdviceProps) {
   if (!isOpen) return <p className="advice">This market is closed. Choose another, or wait until it opens.</p>
   if (proposal.problem !== undefined) return <p className="advice">{proposal.problem}</p>
   if (isLoggedIn) return null
   return (
     <p className="advice">
-      {ended ?? 'These prices are live for everybody.'}{' '}
+      {ended ?? 'Everybody can see these live prices.'}{' '}
       <button type="button" className="link" onClick={onLogin}>
         Log in
       </button>{' '}
       {ended === undefined && 'to buy.'}
     </p>
   )
-}
-
-/** Returns a draft as a product can have it. */
-function adapt(draft: Draft | undefined, config: ProductConfig, product: ProductId): Draft {
-  const first = { ...firstDraft(config), product }
-  if (draft === undefined) return first
-  const isKnown = config.validations.durations.supported_units.includes(draft.unit)
-  return { ...draft, product, ...(!isKnown && { unit: first.unit, duration: first.duration }) }
 }

@@ -8,7 +8,7 @@ const refused = (code: string, status = 409, retryAfter?: number) =>
 it.each([
   [refused('INSUFFICIENT_BALANCE'), 'Lower the stake'],
   [refused('MARKET_CLOSED'), 'Choose another'],
-  [refused('CONTRACT_NOT_SELLABLE'), 'Its result appears by itself'],
+  [refused('CONTRACT_NOT_SELLABLE'), 'Its result appears under Closed'],
   [refused('UNAUTHORIZED', 401), 'Log in again'],
   [refused('RATE_LIMIT_EXCEEDED', 429, 30), 'Try again in 30 seconds'],
   [refused('RATE_LIMIT_EXCEEDED', 429, 1), 'Try again in 1 second.'],
@@ -22,7 +22,7 @@ it.each([
 })
 
 it('says plainly that a password is wrong, that there were too many, and what a server says of an account', () => {
-  expect(explainLogin(refused('UNAUTHORIZED', 401))).toContain('Account or password is wrong')
+  expect(explainLogin(refused('UNAUTHORIZED', 401))).toContain('The account or the password is wrong')
   expect(explainLogin(refused('RATE_LIMIT_EXCEEDED', 429, 60))).toContain('in 60 seconds')
   expect(explainLogin(refused('FORBIDDEN', 403))).toBe('What the server says.')
 })

@@ -1,5 +1,5 @@
-import type { Account, ProductConfig } from '../../page/trade/trading.js'
 import type { Contract, Instrument } from '../../src/pricewire.js'
+import type { ProductConfig, Purchased } from '../../src/schema.js'
 
 export const CONFIG: ProductConfig = {
   defaults: {
@@ -15,20 +15,13 @@ export const CONFIG: ProductConfig = {
       supported_units: ['ticks', 'seconds', 'minutes', 'hours', 'days'],
       ticks: { min: 1, max: 10 },
       seconds: { min: 15, max: 86_400 },
+      minutes: { min: 1, max: 1440 },
+      hours: { min: 1, max: 24 },
       days: { min: 1, max: 365 },
     },
     stake: { min: '0.50', max: '5000.00' },
     payout: { min: '1.00', max: '50000.00' },
   },
-}
-
-export const ACCOUNT: Account = {
-  id: 'demo',
-  uuid: 'u-1',
-  type: 'demo',
-  status: 'active',
-  currency: 'USD',
-  balance: 10_000,
 }
 
 export const R_100: Instrument = {
@@ -74,4 +67,14 @@ export function contract(id: string, details: Partial<Contract['contract_details
       ...details,
     },
   }
+}
+
+/** The answer to a purchase. */
+export const PURCHASED: Purchased = {
+  idempotency_key: 'k',
+  contract_id: 'c',
+  product_id: 'rise_fall',
+  buy_price: '10.00',
+  buy_time: 0,
+  contract_details: contract('c').contract_details,
 }

@@ -35,7 +35,7 @@ describe('TopicStore', () => {
     await until(() => expect(server.topics).toEqual([]))
     expect(store.state).toEqual({ status: 'closed' })
     expect(store.topic('A').envelope).toBeUndefined()
-    expect(store.isSpent).toBe(true)
+    expect(store.isUnused).toBe(true)
     expect(server.asked).toEqual(['GET A,B'])
   })
 

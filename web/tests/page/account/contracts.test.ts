@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest'
-import { formatLeft, linesOf, outcomeOf, progressOf, totalProfit } from '../../../page/account/contracts.js'
-import { VARIANTS } from '../../../page/trade/ticket_rules.js'
+import { formatLeft, outcomeOf, progressOf, totalProfit } from '../../../page/account/contracts.js'
 import { contract } from '../fixtures.js'
 
 it.each([
@@ -39,18 +38,4 @@ it.each([
   ['Refunded', { bid_price: '10.00', exit_spot: null }],
 ])('a closed contract is %s', (outcome, details) => {
   expect(outcomeOf(contract('a', details))).toBe(outcome)
-})
-
-it('draws the entry and the barrier of the open contracts of one instrument', () => {
-  const contracts = [
-    contract('a'),
-    contract('b', { variant: 'lower', barrier: '995.00' }),
-    contract('c', { instrument_id: 'R_50' }),
-    contract('d', { entry_spot: null, barrier: '+1.00' }),
-  ]
-  const lines = linesOf(contracts, 'R_100', (variant) => VARIANTS[variant].direction)
-  expect(lines.map(({ title, price, direction }) => [title, price, direction])).toEqual([
-    ['Entry', 1000, ''],
-    ['Barrier', 995, 'down'],
-  ])
 })

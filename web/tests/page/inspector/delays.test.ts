@@ -3,7 +3,7 @@ import { Delays } from '../../../page/inspector/delays.js'
 
 it('knows nothing before the first update', () => {
   const delays = new Delays()
-  expect(delays.lateness()).toBeUndefined()
+  expect(delays.statistics()).toBeUndefined()
   expect(delays.offset).toBe(0)
 })
 
@@ -13,7 +13,7 @@ it('takes the fastest update for one that took no time, whatever the clocks say'
   for (let sent = 0; sent < 98; sent += 1) delays.add(sent, sent + 20 - 3_600_000)
   delays.add(1000, 1025 - 3_600_000)
   delays.add(2000, 2320 - 3_600_000)
-  expect(delays.lateness()).toEqual({ median: 0, p99: 5, count: 100 })
+  expect(delays.statistics()).toEqual({ median: 0, p99: 5, count: 100 })
   expect(delays.offset).toBe(20 - 3_600_000)
 })
 
@@ -22,5 +22,5 @@ it('counts the earlier ones anew when a faster one comes', () => {
   delays.add(0, 30)
   delays.add(0, 30)
   delays.add(0, 10)
-  expect(delays.lateness()).toEqual({ median: 20, p99: 20, count: 3 })
+  expect(delays.statistics()).toEqual({ median: 20, p99: 20, count: 3 })
 })

@@ -8,12 +8,12 @@ it.each([
   ],
   [
     'data: {"event":"contract_settled","subscription_id":"contracts:u","seq":2,"merged":3,"data":{}}',
-    'contract settled of contracts:u, number 2, stands for 3 more',
+    'contract settled of contracts:u, number 2, replaces 3 older',
   ],
-  ['event: stale\ndata: {"topic":"ticks:R_100"}', 'this feed has fallen silent'],
-  ['event: error\ndata: {"error":{}}', 'the server ends the stream, and says why'],
-  ['event: other\ndata: 1', 'an event other'],
-  [':', 'a sign of life'],
+  ['event: stale\ndata: {"topic":"ticks:R_100"}', 'the feed of this topic sends no prices'],
+  ['event: error\ndata: {"error":{}}', 'the server ends the stream for this reason'],
+  ['event: other\ndata: 1', 'an event of type other'],
+  [':', 'a heartbeat'],
   ['data: not JSON', 'a message'],
   ['data: null', 'a message'],
 ])('%s means %s', (block, meaning) => {

@@ -2,8 +2,8 @@
 import { act } from 'react'
 import { createRoot, type Root } from 'react-dom/client'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { FlashingPrice } from '../../../page/markets/flashing_price.js'
 import { Markets } from '../../../page/markets/markets.js'
-import { FlashingPrice } from '../../../page/markets/price.js'
 import { open, TestServer } from '../../server.js'
 
 declare global {

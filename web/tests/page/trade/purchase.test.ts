@@ -1,9 +1,10 @@
 import { expect, it, vi } from 'vitest'
 import { RequestError } from '../../../page/requests.js'
 import { isUndecided, newKey, place } from '../../../page/trade/purchase.js'
-import type { Order } from '../../../page/trade/trading.js'
+import type { PurchaseRequest } from '../../../src/schema.js'
+import { PURCHASED } from '../fixtures.js'
 
-const ORDER: Order = {
+const ORDER: PurchaseRequest = {
   idempotency_key: 'k',
   product_id: 'rise_fall',
   proposal_details: {
@@ -16,11 +17,10 @@ const ORDER: Order = {
     payout: '19.53',
   },
 }
-const BOUGHT = { contract_id: 'c', buy_price: '10.00' }
 const unreachable = () => new RequestError('the server cannot be reached')
 
-it('sends the same order again while nobody knows what became of it', async () => {
-  const sent: Order[] = []
+it('sends the same order again while its result is unknown', async () => {
+  const sent: PurchaseRequest[] = []
   const waits: number[] = []
   const onRetry = vi.fn()
   const bought = await place(ORDER, {
@@ -28,12 +28,12 @@ it('sends the same order again while nobody knows what became of it', async () =
       sent.push(order)
       if (sent.length === 1) throw unreachable()
       if (sent.length === 2) throw new RequestError('draining', { status: 503 })
-      return BOUGHT
+      return PURCHASED
     },
     wait: async (milliseconds) => void waits.push(milliseconds),
     onRetry,
   })
-  expect(bought).toBe(BOUGHT)
+  expect(bought).toBe(PURCHASED)
   expect(sent).toEqual([ORDER, ORDER, ORDER])
   expect(waits).toEqual([500, 1000])
   expect(onRetry).toHaveBeenCalledTimes(2)

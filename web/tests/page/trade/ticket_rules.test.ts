@@ -5,7 +5,7 @@ import { CONFIG } from '../fixtures.js'
 const GOLD = { id: 'GOLD', pip_size: 2 }
 const DRAFT: Draft = firstDraft(CONFIG)
 
-it('begins with what the server suggests, and that can be bought', () => {
+it('starts with the server’s defaults, which are valid', () => {
   expect(check(DRAFT, CONFIG, GOLD)).toEqual({
     problems: {},
     terms: {
@@ -23,9 +23,9 @@ it.each([
   ['0.5', undefined],
   ['0.49', 'From 0.50 to 5000.00'],
   ['5000.01', 'From 0.50 to 5000.00'],
-  ['10.001', 'An amount with at most 2 decimals, 0.50 for instance'],
-  ['1e3', 'An amount with at most 2 decimals, 0.50 for instance'],
-  ['', 'An amount with at most 2 decimals, 0.50 for instance'],
+  ['10.001', 'At most 2 decimals'],
+  ['1e3', 'Enter an amount such as 0.50'],
+  ['', 'Enter an amount such as 0.50'],
 ])('stake %j: %s', (stake, problem) => {
   expect(check({ ...DRAFT, stake }, CONFIG, GOLD).problems.stake).toBe(problem)
 })
@@ -38,7 +38,7 @@ it.each([
   ['1441', 'minutes', 'From 1 to 1440 minutes'],
   ['25', 'hours', 'From 1 to 24 hours'],
   ['366', 'days', 'From 1 to 365 days'],
-  ['1.5', 'days', 'A whole number'],
+  ['1.5', 'days', 'Enter a whole number'],
 ] as const)('duration %s %s: %s', (duration, unit, problem) => {
   expect(check({ ...DRAFT, duration, unit }, CONFIG, GOLD).problems.duration).toBe(problem)
 })
@@ -48,15 +48,15 @@ it.each([
   ['+0.5', undefined, '+0.5'],
   ['−0.5', undefined, '-0.5'],
   ['1250.25', undefined, '1250.25'],
-  ['+0.123', 'A price, or an offset such as +0.01', undefined],
-  ['high', 'A price, or an offset such as +0.01', undefined],
+  ['+0.123', 'Enter a price, or an offset such as +0.01', undefined],
+  ['high', 'Enter a price, or an offset such as +0.01', undefined],
 ])('barrier %j: %s', (barrier, problem, asked) => {
   const { problems, terms } = check({ ...DRAFT, product: 'high_low', barrier }, CONFIG, GOLD)
   expect(problems.barrier).toBe(problem)
   expect(terms?.barrier).toBe(asked)
 })
 
-it('asks for nothing that the product has not', () => {
+it('sends no barrier and no choice that the product does not have', () => {
   const draft: Draft = { ...DRAFT, barrier: '+1', allowEquals: true }
   expect(check({ ...draft, product: 'rise_fall' }, CONFIG, GOLD).terms).not.toHaveProperty('barrier')
   expect(check({ ...draft, product: 'rise_fall' }, CONFIG, GOLD).terms?.allow_equals).toBe(true)
@@ -64,12 +64,12 @@ it('asks for nothing that the product has not', () => {
   expect(check({ ...draft, product: 'touch', allowEquals: false }, touch, GOLD).terms?.allow_equals).toBe(true)
 })
 
-it('takes the bounds of a unit where the server gives them', () => {
+it('returns the limits of a unit', () => {
   expect(durationBounds(CONFIG, 'ticks')).toEqual({ min: 1, max: 10 })
   expect(durationBounds(CONFIG, 'hours')).toEqual({ min: 1, max: 24 })
 })
 
-it('gives the return in percent', () => {
+it('returns the profit in percent', () => {
   expect(returnPercent('10.00', '19.53')).toBeCloseTo(95.3)
   expect(returnPercent('10.00', '5.00')).toBe(-50)
 })

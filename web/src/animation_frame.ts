@@ -1,14 +1,14 @@
-// All components share one animation frame, so that React renders all that have news at once.
+// All components share one animation frame, so that React renders all changes at once.
 const due = new Set<() => void>()
 let frame = 0
 
-// Outside of a browser there are no frames, and nothing to see either.
+// Outside of a browser there are no animation frames.
 const request = (run: () => void): number =>
   typeof requestAnimationFrame === 'function' ? requestAnimationFrame(run) : Number(setTimeout(run, 16))
 const cancel = (id: number) =>
   typeof cancelAnimationFrame === 'function' ? cancelAnimationFrame(id) : clearTimeout(id)
 
-/** Calls a function in the next animation frame, unless the returned function is called before. */
+/** Calls a function in the next animation frame. Returns the function that cancels this. */
 export function requestRender(render: () => void): () => void {
   if (due.size === 0) frame = request(renderDue)
   due.add(render)

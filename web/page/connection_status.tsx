@@ -1,8 +1,8 @@
 import type { ConnectionState } from '../src/pricewire.js'
-import { useNow } from './hooks.js'
-import { useSteadyConnection, useStore } from './server.js'
+import { useNow } from './clock.js'
+import { useSteadyConnection, useStore } from './connection.js'
 
-/** The connection's state, in two words. */
+/** The state of the connection, in one or two words. */
 export function Status() {
   const state = useSteadyConnection()
   const now = useNow(state.status === 'waiting')
@@ -10,7 +10,7 @@ export function Status() {
     <span className="status" data-state={name(state)}>
       <i aria-hidden="true" />
       <span role="status">{LABELS[name(state)]}</span>
-      {/* Not read out: it changes every second. */}
+      {/* Hidden from screen readers, which would read it every second. */}
       {state.status === 'waiting' && (
         <span className="wait" aria-hidden="true">
           {wait(state.retryAt - now)}
@@ -34,7 +34,7 @@ function name(state: ConnectionState): keyof typeof LABELS {
   if (state.status === 'open') return state.isSilent ? 'silent' : 'live'
   if (state.status === 'waiting') return 'reconnecting'
   if (state.status === 'paused') return state.reason === 'offline' ? 'offline' : 'paused'
-  // Without an error it is only not needed yet.
+  // Closed without an error: nothing has subscribed yet.
   return state.status === 'closed' && state.error !== undefined ? 'closed' : 'connecting'
 }
 
@@ -42,8 +42,8 @@ function wait(milliseconds: number): string {
   return milliseconds > 0 ? ` in ${Math.ceil(milliseconds / 1000)} s` : ' …'
 }
 
-/** What happened, and what to do, while something is wrong. */
-export function Trouble({ listError }: { listError: string | undefined }) {
+/** What is wrong with the connection, and what to do about it; nothing if all is well. */
+export function ConnectionProblem({ listError }: { listError: string | undefined }) {
   const store = useStore()
   const state = useSteadyConnection()
   const text = describe(state, listError)
@@ -62,23 +62,23 @@ export function Trouble({ listError }: { listError: string | undefined }) {
 
 function describe(state: ConnectionState, listError: string | undefined): string | undefined {
   if (state.status === 'waiting') {
-    return `Connection lost: ${plain(state.error.message)}. Prices may be old. They go on by themselves as soon as the server is back.`
+    return `Connection lost: ${plain(state.error.message)}. Prices may be old. They continue by themselves when the server is back.`
   }
   if (state.status === 'paused' && state.reason === 'offline') {
-    return 'This device is offline. Prices are old, and nothing can be bought or sold. Everything goes on as soon as it is back.'
+    return 'This device is offline. Prices are old, and you cannot buy or sell. The page continues when the device is online again.'
   }
   if (state.status === 'closed' && state.error !== undefined) {
-    return `The server refused the stream: ${plain(state.error.message)}. The list of instruments is being asked for again.`
+    return `The server refused the stream: ${plain(state.error.message)}. The page is loading the instruments again.`
   }
   if (state.status === 'open' && state.isSilent)
-    return 'The server has been silent for longer than it should be. Prices may be old.'
+    return 'The server has sent nothing for longer than it should. Prices may be old.'
   if (listError !== undefined) {
-    return `The instruments could not be loaded: ${listError}. Trying again every two seconds; if it lasts, see whether “pricewire serve” is running.`
+    return `The instruments could not be loaded: ${listError}. The page tries again every two seconds. If this does not help, check that “pricewire serve” is running.`
   }
   return undefined
 }
 
-/** Returns a message without the browser's own words at its end, such as `(TypeError: Failed to fetch)`. */
+/** Returns a message without the browser's error at its end, such as `(TypeError: Failed to fetch)`. */
 function plain(message: string): string {
   return message.replace(/ \([^()]*\)$/, '')
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { widen } from '../../../page/chart/scale.js'
+import { widen } from '../../../page/chart/price_scale.js'
 
-const span = { minValue: 100, maxValue: 110 }
+const range = { minValue: 100, maxValue: 110 }
 
 it.each([
   ['nothing', [], 100, 110],
@@ -11,5 +11,5 @@ it.each([
   ['a line that is too far away', [121], 100, 110],
   ['the nearer of two that are too much together', [118, 95], 95, 110],
 ])('%s', (_, lines, minValue, maxValue) => {
-  expect(widen(span, lines)).toEqual({ minValue, maxValue })
+  expect(widen(range, lines)).toEqual({ minValue, maxValue })
 })

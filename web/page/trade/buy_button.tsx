@@ -1,11 +1,12 @@
 import type { ProposalVariant, Variant } from '../../src/pricewire.js'
 import { formatMoney } from '../format.js'
 import { Arrow } from '../icons.js'
-import { returnPercent, VARIANTS } from './ticket_rules.js'
+import { returnPercent } from './ticket_rules.js'
+import { VARIANTS } from './variants.js'
 
-interface OfferProps {
+interface BuyButtonProps {
   readonly variant: Variant
-  /** What the variant would pay now; undefined while that is not known. */
+  /** The current price of the variant; undefined while it is not known. */
   readonly details: ProposalVariant['contract_details'] | undefined
   readonly currency: string
   readonly isBuying: boolean
@@ -13,20 +14,20 @@ interface OfferProps {
   readonly onPress: () => void
 }
 
-/** The button that buys a variant, with what it pays now. */
-export function Offer({ variant, details, currency, isBuying, isDisabled, onPress }: OfferProps) {
+/** The button that buys a variant, with the current payout. */
+export function BuyButton({ variant, details, currency, isBuying, isDisabled, onPress }: BuyButtonProps) {
   const { name, direction, wins } = VARIANTS[variant]
-  const gain = details && returnPercent(details.stake, details.payout)
+  const percent = details && returnPercent(details.stake, details.payout)
   const isOff = isDisabled || details === undefined
   return (
     <button
       type="button"
       className={`offer ${direction}`}
       data-variant={variant}
-      // Not disabled: a button that loses the focus at every hiccup of the price is no use from the keyboard.
+      // Not `disabled`: the button would lose the keyboard focus whenever the price is missing for a moment.
       aria-disabled={isOff}
       aria-busy={isBuying}
-      title={`Pays if ${wins}`}
+      title={`Wins if ${wins}`}
       onClick={() => {
         if (!isOff) onPress()
       }}
@@ -36,7 +37,7 @@ export function Offer({ variant, details, currency, isBuying, isDisabled, onPres
         {isBuying ? 'Buying …' : name}
       </span>
       <span className="return">
-        {gain === undefined ? '–' : `${gain < 0 ? '−' : '+'}${Math.abs(gain).toFixed(1)} %`}
+        {percent === undefined ? '–' : `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`}
       </span>
       <span className="payout">
         <span className="caption">Payout</span> {details === undefined ? '–' : formatMoney(details.payout, currency)}

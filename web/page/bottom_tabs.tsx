@@ -1,24 +1,24 @@
 import { Icon } from './icons.js'
 
-/** What a narrow screen shows; a wide one shows all at once. */
-export type Tab = 'markets' | 'trade' | 'positions' | 'wire'
+/** The part of the page that a narrow screen shows; a wide screen shows all parts at once. */
+export type Tab = 'markets' | 'trade' | 'positions' | 'events'
 
 const TABS = [
   ['markets', 'Markets', 'list'],
   ['trade', 'Trade', 'trade'],
   ['positions', 'Positions', 'case'],
-  ['wire', 'Wire', 'wire'],
+  ['events', 'Events', 'wire'],
 ] as const
 
-interface TabsProps {
+interface BottomTabsProps {
   readonly tab: Tab
   readonly hasTrading: boolean
   readonly openCount: number
   readonly onChoose: (tab: Tab) => void
 }
 
-/** The bar at the foot of a phone. */
-export function Tabs({ tab, hasTrading, openCount, onChoose }: TabsProps) {
+/** The tabs at the bottom of a narrow screen. */
+export function BottomTabs({ tab, hasTrading, openCount, onChoose }: BottomTabsProps) {
   return (
     <nav className="tabs" aria-label="Parts of the page">
       {TABS.filter(([name]) => hasTrading || name !== 'positions').map(([name, label, icon]) => (

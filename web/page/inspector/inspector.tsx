@@ -4,17 +4,17 @@ import { describeEvent } from './describe_event.js'
 import { Meter } from './meter.js'
 import { type RawEvent, tap } from './wire_tap.js'
 
-/** So many events are kept; the oldest go first. */
-const MOST = 200
+/** The number of events that are kept; the oldest are dropped first. */
+const MAX_EVENTS = 200
 
-/** How often the list is brought up to date at most, in milliseconds: more often nobody could read it. */
-const PACE = 250
+/** The time between two updates of the list, in milliseconds: nobody can read faster. */
+const UPDATE_EVERY = 250
 
-/** So much of an event is shown at first, in characters: all of a tick or a candle. */
-const SHORT = 500
+/** The length up to which an event is shown in full, in characters: enough for a tick or a candle. */
+const MAX_SHOWN = 500
 
-/** The raw events of the stream as they arrive, with what each means. */
-export function Explain({ onClose }: { onClose: () => void }) {
+/** The raw events of the page's stream as they arrive, each with its meaning. */
+export function Inspector({ onClose }: { onClose: () => void }) {
   const [isPaused, setPaused] = useState(false)
   const [query, setQuery] = useState('')
   const [events, setEvents] = useState<readonly RawEvent[]>([])
@@ -24,14 +24,14 @@ export function Explain({ onClose }: { onClose: () => void }) {
     let arrived: RawEvent[] = []
     const end = tap.listen((event) => {
       arrived.push(event)
-      if (arrived.length > MOST) arrived.shift()
+      if (arrived.length > MAX_EVENTS) arrived.shift()
     })
     const timer = setInterval(() => {
       if (arrived.length === 0) return
       const fresh = arrived
       arrived = []
-      setEvents((events) => [...events, ...fresh].slice(-MOST))
-    }, PACE)
+      setEvents((events) => [...events, ...fresh].slice(-MAX_EVENTS))
+    }, UPDATE_EVERY)
     return () => {
       end()
       clearInterval(timer)
@@ -45,14 +45,14 @@ export function Explain({ onClose }: { onClose: () => void }) {
 
   return (
     <aside
-      className="explain card"
-      aria-label="Events on the wire"
+      className="inspector card"
+      aria-label="Raw events"
       onKeyDown={(event) => event.key === 'Escape' && onClose()}
     >
       <header>
-        <h2>On the wire</h2>
+        <h2>Raw events</h2>
         <button type="button" className="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
-          {isPaused ? 'Go on' : 'Pause'}
+          {isPaused ? 'Resume' : 'Pause'}
         </button>
         <button type="button" className="button" onClick={() => setEvents([])}>
           Clear
@@ -62,8 +62,8 @@ export function Explain({ onClose }: { onClose: () => void }) {
         </button>
       </header>
       <p className="hint">
-        Everything on this page comes as Server-Sent Events over one connection. These are its events as they arrive,
-        the newest first.
+        All live data on this page comes as Server-Sent Events over one connection. These are its events as they arrive,
+        newest first.
       </p>
       <Meter />
       <div className="search">
@@ -79,7 +79,7 @@ export function Explain({ onClose }: { onClose: () => void }) {
           {shown.length} of the last {events.length}
         </small>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached from the keyboard. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it. */}
       <ol className="events" tabIndex={0} aria-label="Events">
         {shown.map((event) => (
           <li key={event.number}>
@@ -95,15 +95,15 @@ export function Explain({ onClose }: { onClose: () => void }) {
   )
 }
 
-/** An event as it came; a long one, such as all positions with their ticks, only as far as it helps until it is wanted whole. */
+/** The text of an event. A long one, such as all positions with their ticks, is cut until the user asks for the rest. */
 function Raw({ text }: { text: string }) {
   const [isWhole, setWhole] = useState(false)
-  if (isWhole || text.length <= SHORT) return <pre>{text}</pre>
+  if (isWhole || text.length <= MAX_SHOWN) return <pre>{text}</pre>
   return (
     <pre>
-      {text.slice(0, SHORT)}…{' '}
+      {text.slice(0, MAX_SHOWN)}…{' '}
       <button type="button" className="link" onClick={() => setWhole(true)}>
-        {(text.length - SHORT).toLocaleString('en')} more characters
+        {(text.length - MAX_SHOWN).toLocaleString('en')} more characters
       </button>
     </pre>
   )

@@ -1,27 +1,27 @@
 import { useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
+import { serverTime } from '../clock.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
-import { useClosed } from '../live.js'
-import { serverTime } from '../markets/price.js'
+import { ContractName, Value } from './contract_cells.js'
 import { outcomeOf } from './contracts.js'
-import { ContractName, Value } from './positions.js'
+import { useClosedContracts } from './live_account.js'
 import type { Session } from './session.js'
 
-interface ClosedProps {
+interface ClosedContractsProps {
   readonly session: Session
   readonly onChoose: (instrumentId: string) => void
 }
 
-/** So many contracts are on a page. */
+/** The number of contracts on a page. */
 const PER_PAGE = 10
 
 /** The newest closed contracts, a page at a time. */
-export function Closed({ session, onChoose }: ClosedProps) {
+export function ClosedContracts({ session, onChoose }: ClosedContractsProps) {
   const [wanted, setWanted] = useState(1)
-  const closed = useClosed(session)
+  const closed = useClosedContracts(session)
   if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
   if (closed.contracts.length === 0)
-    return <p className="empty">No closed contract yet. What ends or is sold comes here.</p>
+    return <p className="empty">No closed contract yet. Contracts appear here when they end or are sold.</p>
   const { contracts, pagination } = closed
   const total = Math.ceil(contracts.length / PER_PAGE)
   const page = Math.min(wanted, total)
@@ -34,7 +34,7 @@ export function Closed({ session, onChoose }: ClosedProps) {
         <span>Exit</span>
         <span>Closed, UTC</span>
         <span>Result</span>
-        <span>Got</span>
+        <span>Received</span>
         <span>Profit</span>
       </div>
       <ul className="list">
@@ -83,7 +83,7 @@ function ClosedContract({ contract, onChoose }: { contract: Contract; onChoose: 
         {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()))}
       </Value>
       <Value label="Result">{outcomeOf(contract)}</Value>
-      <Value label="Got">{formatMoney(details.bid_price)}</Value>
+      <Value label="Received">{formatMoney(details.bid_price)}</Value>
       <span className={`profit ${profitDirection(details.profit_loss)}`}>
         <span className="caption">Profit</span> {formatProfit(details.profit_loss)}
       </span>

@@ -1,0 +1,45 @@
+import { useEffect, useState } from 'react'
+import type { ProposalVariant } from '../../src/pricewire.js'
+import { useProposalSSE } from '../../src/react.js'
+import { useServer } from '../connection.js'
+import { sentence } from '../error_text.js'
+import type { Terms } from './ticket_rules.js'
+
+/** The live price of the contract that the ticket describes. */
+export interface Proposal {
+  /** Undefined while the price is not known. */
+  readonly variants: readonly ProposalVariant[] | undefined
+  /** Why there is no price. */
+  readonly problem: string | undefined
+}
+
+/** The wait before a refused price is requested again, in milliseconds: the market may open, or its feed may start. */
+const RETRY_AFTER = 3000
+
+/** Returns the live price of a contract that could be bought. */
+export function useProposal(terms: Terms | undefined): Proposal {
+  const [isResting, setResting] = useState(false)
+  const { proposal, error, isConnected } = useProposalSSE(isResting ? undefined : terms, useServer())
+  // While there is no connection, the page says so in one place.
+  const refusal = isConnected && terms !== undefined && !isResting ? error : null
+  useEffect(() => {
+    if (refusal === null && !isResting) return
+    // Unsubscribing for a moment requests the price again.
+    const timer = setTimeout(() => setResting(!isResting), isResting ? 0 : RETRY_AFTER)
+    return () => clearTimeout(timer)
+  }, [refusal, isResting])
+  return {
+    variants: refusal === null ? proposal?.variants : undefined,
+    problem: refusal ? sentence(refusal.message) : undefined,
+  }
+}
+
+/** Returns a value once it has not changed for this many milliseconds; the first value at once. */
+export function useSettled<Value>(value: Value, milliseconds: number): Value {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), milliseconds)
+    return () => clearTimeout(timer)
+  }, [value, milliseconds])
+  return settled
+}
