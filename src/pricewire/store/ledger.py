@@ -5,22 +5,84 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pricewire.errors import AccountError, ContractNotSellableError, UnknownContractError
-from pricewire.store.closings import Closed, change, close
-from pricewire.store.contract_rows import from_row
+from pricewire.errors import (
+    AccountError,
+    AccountSuspendedError,
+    ContractNotSellableError,
+    IdempotencyConflictError,
+    InsufficientBalanceError,
+    UnknownContractError,
+)
+from pricewire.store.contract_rows import CHANGING, as_bought, from_row, to_row
 from pricewire.store.database import Database
-from pricewire.store.purchases import Bought, Purchase, buy, first_answer
-from pricewire.store.tables import accounts, contracts
+from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
-from pricewire.trading.money import from_units
+from pricewire.trading.money import from_units, to_units
 
-__all__ = ["Bought", "Closed", "ClosedPage", "Ledger", "Purchase"]
+KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
+"""The transaction that the end of a contract makes, by the contract's new status."""
+
+MOST = 500
+"""How many rows a statement names at most."""
+
+UPDATE_OPEN = (
+    update(contracts)
+    .where(contracts.c.contract_id == bindparam("which"), contracts.c.status == "open")
+    .values({name: bindparam(f"new_{name}") for name in CHANGING})
+)
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """
+    What an account wants to buy.
+
+    Attributes:
+        contract: the contract, open and not yet entered; its stake is the price.
+        idempotency_key: the account's name for this purchase: repeated, it buys nothing and gets the first answer.
+        digest: of what was asked for, to know a key that is used for something else.
+    """
+
+    contract: Contract
+    idempotency_key: str
+    digest: str
+
+
+class Bought(msgspec.Struct, frozen=True):
+    """
+    What an account has bought.
+
+    Attributes:
+        contract: the contract, as it was right after the purchase.
+        balance: what the account had then.
+        is_repeated: whether this is the first answer again: then nothing was bought now, and there is nothing to publish.
+    """
+
+    contract: Contract
+    balance: Decimal
+    is_repeated: bool
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """
+    A contract that has ended.
+
+    Attributes:
+        contract: the contract with its end.
+        balance: what its account had after it.
+        change: by how much its end changed the balance: its proceeds, 0 where it has lost.
+    """
+
+    contract: Contract
+    balance: Decimal
+    change: Decimal
 
 
 class ClosedPage(msgspec.Struct, frozen=True):
@@ -68,7 +130,7 @@ class Ledger:
         """
 
         async def work(connection: AsyncConnection) -> Bought:
-            return await buy(connection, purchase, now_ms())
+            return await _buy(connection, purchase, now_ms())
 
         return await self._database.write(work)
 
@@ -81,7 +143,8 @@ class Ledger:
             DatabaseError: the database does not answer.
         """
         async with self._database.read() as connection:
-            return await first_answer(connection, account_uuid, idempotency_key, digest)
+            first = (await connection.execute(_key(account_uuid, idempotency_key))).one_or_none()
+            return None if first is None else await _first_answer(connection, first, digest)
 
     async def enter(self, entered: Sequence[Contract]) -> None:
         """
@@ -95,7 +158,7 @@ class Ledger:
         await self._ticks.flush()
 
         async def work(connection: AsyncConnection) -> None:
-            await change(connection, entered)
+            await _change(connection, entered)
 
         await self._database.write(work)
 
@@ -144,14 +207,13 @@ class Ledger:
         async with self._database.read() as connection:
             return [from_row(row) for row in await connection.execute(statement)]
 
-    async def closed_contracts(self, account_uuid: str, page: int = 1, limit: int = 20) -> ClosedPage:
+    async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
         """
-        Return some of an account's closed contracts, newest first.
+        Return an account's newest closed contracts.
 
         Args:
             account_uuid: whose.
-            page: which of them, from 1.
-            limit: how many a page has.
+            limit: how many at most.
 
         Raises:
             DatabaseError: the database does not answer.
@@ -160,8 +222,7 @@ class Ledger:
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
         async with self._database.read() as connection:
             total = (await connection.execute(select(func.count()).select_from(contracts).where(is_wanted))).scalar_one()
-            rows = await connection.execute(statement.limit(limit).offset((page - 1) * limit))
-            return ClosedPage([from_row(row) for row in rows], total)
+            return ClosedPage([from_row(row) for row in await connection.execute(statement.limit(limit))], total)
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
         """
@@ -178,23 +239,9 @@ class Ledger:
             raise UnknownContractError(contract_id)
         return from_row(row)
 
-    async def balance(self, account_uuid: str) -> Decimal:
-        """
-        Return what an account has, in its currency.
-
-        Raises:
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
-        """
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(accounts).where(accounts.c.uuid == account_uuid))).one_or_none()
-        if row is None:
-            raise AccountError(f"there is no account {account_uuid!r}")
-        return from_units(row.balance, row.currency)
-
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         async def work(connection: AsyncConnection) -> list[Closed]:
-            return await close(connection, ended, now_ms())
+            return await _close(connection, ended, now_ms())
 
         return await self._database.write(work)
 
@@ -202,3 +249,149 @@ class Ledger:
 def now_ms() -> int:
     """Return the time, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> Bought:
+    """
+    Write a purchase: the key, the money and the contract, all or nothing.
+
+    The key comes first: of two requests with the same one the second waits here until the first has bought or failed.
+    """
+    contract = purchase.contract
+    price = to_units(contract.stake, contract.currency)
+    insert_new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    claimed = await connection.execute(
+        insert_new(idempotency_keys)
+        .on_conflict_do_nothing()
+        .values(
+            account_uuid=contract.account_uuid,
+            key=purchase.idempotency_key,
+            digest=purchase.digest,
+            contract_id=contract.contract_id,
+            expiry_time=contract.expiry_time,
+        )
+        .returning(idempotency_keys.c.key)
+    )
+    if claimed.scalar_one_or_none() is None:
+        first = (await connection.execute(_key(contract.account_uuid, purchase.idempotency_key))).one()
+        return await _first_answer(connection, first, purchase.digest)
+    paid = await connection.execute(
+        update(accounts)
+        .where(
+            accounts.c.uuid == contract.account_uuid,
+            accounts.c.currency == contract.currency,
+            accounts.c.status == "active",
+            accounts.c.balance >= price,
+        )
+        .values(balance=accounts.c.balance - price)
+        .returning(accounts.c.balance)
+    )
+    balance = paid.scalar_one_or_none()
+    if balance is None:
+        raise await _refusal(connection, contract)
+    await connection.execute(insert(contracts).values(to_row(contract)))
+    await connection.execute(
+        insert(transactions).values(
+            account_uuid=contract.account_uuid,
+            contract_id=contract.contract_id,
+            kind="purchase",
+            amount=-price,
+            balance=balance,
+            epoch_ms=now_ms,
+        )
+    )
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
+
+
+def _key(account_uuid: str, key: str) -> Select[Any]:
+    return select(idempotency_keys).where(idempotency_keys.c.account_uuid == account_uuid, idempotency_keys.c.key == key)
+
+
+async def _first_answer(connection: AsyncConnection, first: Row[Any], digest: str) -> Bought:
+    """Return the answer that a purchase got, from the row of its key."""
+    if first.digest != digest:
+        raise IdempotencyConflictError(first.key)
+    row = (await connection.execute(select(contracts).where(contracts.c.contract_id == first.contract_id))).one()
+    is_purchase = (transactions.c.contract_id == first.contract_id) & (transactions.c.kind == "purchase")
+    balance = (await connection.execute(select(transactions.c.balance).where(is_purchase))).scalar_one()
+    contract = as_bought(from_row(row), first.expiry_time)
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=True)
+
+
+async def _refusal(connection: AsyncConnection, contract: Contract) -> Exception:
+    """Return why the account could not pay."""
+    account = (await connection.execute(select(accounts).where(accounts.c.uuid == contract.account_uuid))).one_or_none()
+    if account is None:
+        return AccountError(f"there is no account {contract.account_uuid!r}")
+    if account.currency != contract.currency:
+        return AccountError(f"the account has {account.currency}; it cannot buy in {contract.currency}")
+    if account.status != "active":
+        return AccountSuspendedError()
+    return InsufficientBalanceError(from_units(account.balance, account.currency), contract.stake, contract.currency)
+
+
+async def _change(connection: AsyncConnection, changed: Sequence[Contract]) -> None:
+    """Write what has changed of contracts, where they are still open in the database."""
+    rows = [to_row(contract) for contract in changed]
+    await connection.execute(
+        UPDATE_OPEN, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows]
+    )
+
+
+async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms: int) -> list[Closed]:
+    """
+    Write the ends of contracts and their money; return those that were open until now, in the order given.
+
+    Contracts are locked before accounts, and both in their order, as every transaction does that locks several: none waits for another that
+    waits for it.
+    """
+    were_open = await _lock(
+        connection, contracts, "contract_id", {contract.contract_id for contract in ended}, contracts.c.status == "open"
+    )
+    ended = [contract for contract in ended if contract.contract_id in were_open]
+    if not ended:
+        return []
+    await _change(connection, ended)
+    balances = {
+        uuid: row.balance
+        for uuid, row in (await _lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
+    }
+    closed, booked = [], []
+    for contract in ended:
+        amount = to_units(contract.proceeds or Decimal(0), contract.currency)
+        balance = balances[contract.account_uuid] = balances[contract.account_uuid] + amount
+        closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency)))
+        if amount:
+            booked.append(
+                {
+                    "account_uuid": contract.account_uuid,
+                    "contract_id": contract.contract_id,
+                    "kind": KINDS[contract.status],
+                    "amount": amount,
+                    "balance": balance,
+                    "epoch_ms": now_ms,
+                }
+            )
+    if booked:
+        paid = sorted({row["account_uuid"] for row in booked})
+        await connection.execute(
+            update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
+            [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
+        )
+        await connection.execute(insert(transactions), booked)
+    return closed
+
+
+async def _lock(
+    connection: AsyncConnection, table: Table, key: str, keys: set[str], *conditions: ColumnElement[bool]
+) -> dict[str, Row[Any]]:
+    """Return rows by their keys, locked until the transaction's end. (SQLite has one writer at a time, and ignores the locking.)"""
+    found = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), MOST):
+        statement = (
+            select(table).where(table.c[key].in_(ordered[start : start + MOST]), *conditions).order_by(table.c[key]).with_for_update()
+        )
+        for row in await connection.execute(statement):
+            found[row._mapping[key]] = row
+    return found

@@ -100,7 +100,7 @@ class AccountEvents:
     def closed_list(self, account: AccountState, page: ClosedPage) -> None:
         """Tell the newest closed contracts of an account at once, without the ticks of their lives."""
         topic = str(ClosedContractsTopic(account.account_uuid))
-        self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT, with_ticks=False), key=topic, event="contracts")
+        self._publish(topic, self.closed_body(page, with_ticks=False), key=topic, event="contracts")
 
     def body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
         """
@@ -131,19 +131,17 @@ class AccountEvents:
                 bodies.append(self.body(contract, position.bid))
         return ContractsBody(bodies)
 
-    def closed_body(self, page: ClosedPage, number: int, limit: int, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
+    def closed_body(self, page: ClosedPage, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
         """
-        Return closed contracts of an account, as the wire has them.
+        Return the newest closed contracts of an account, as the wire has them: the first page of all.
 
         Args:
-            page: some of them.
-            number: which page it is, from 1.
-            limit: how many a page has.
+            page: they.
             with_ticks: whether they have the ticks of their lives.
         """
-        pages = -(-page.total_items // limit)
+        pages = -(-page.total_items // CLOSED_LIMIT)
         bodies = [self.body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
-        return ClosedContractsBody(bodies, Pagination(number, limit, page.total_items, pages))
+        return ClosedContractsBody(bodies, Pagination(1, CLOSED_LIMIT, page.total_items, pages))
 
     @staticmethod
     def _message(position: OpenPosition, contract: Contract, newest: bytes) -> msgspec.Raw:

@@ -175,7 +175,7 @@ class Desk:
             return self._offer(topic)[1].topic
         account = await self._states.find(topic.account_uuid)
         if isinstance(topic, ClosedContractsTopic) and account.closed is None:
-            account.closed = await self._ledger.closed_contracts(topic.account_uuid, 1, CLOSED_LIMIT)
+            account.closed = await self._ledger.closed_contracts(topic.account_uuid, CLOSED_LIMIT)
         return topic
 
     def first_stream(self, topic: QuoteTopic | AccountTopic) -> None:
@@ -262,32 +262,6 @@ class Desk:
         """
         return await self._finish(self._sell(account_uuid, contract_id))
 
-    async def open_contracts(self, account_uuid: str) -> ContractsBody[Amount]:
-        """
-        Return an account's open contracts, oldest first.
-
-        Raises:
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
-        """
-        account = await self._states.find(account_uuid)
-        self._price(account)
-        return self._account_events.open_body(account)
-
-    async def closed_contracts(self, account_uuid: str, page: int = 1, limit: int = CLOSED_LIMIT) -> ClosedContractsBody[Amount]:
-        """
-        Return some of an account's closed contracts, newest first.
-
-        Args:
-            account_uuid: whose.
-            page: which of them, from 1.
-            limit: how many a page has.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
-        return self._account_events.closed_body(await self._ledger.closed_contracts(account_uuid, page, limit), page, limit)
-
     async def balance(self, account_uuid: str) -> BalanceBody[Amount]:
         """
         Return what an account has.
@@ -313,7 +287,7 @@ class Desk:
             return self._account_events.open_body(account, [contract_id] if contract_id in account.open else [])
         known = account.closed.contracts if account.closed is not None else []
         contracts = [contract for contract in known if contract.contract_id == contract_id]
-        return self._account_events.closed_body(ClosedPage(contracts, len(contracts)), 1, CLOSED_LIMIT)
+        return self._account_events.closed_body(ClosedPage(contracts, len(contracts)))
 
     async def check_contract(self, account_uuid: str, contract_id: str) -> None:
         """

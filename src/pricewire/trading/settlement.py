@@ -152,7 +152,7 @@ class Settlement:
             if account.closed is None:
                 continue
             try:
-                account.closed = await self._ledger.closed_contracts(account.account_uuid, 1, CLOSED_LIMIT)
+                account.closed = await self._ledger.closed_contracts(account.account_uuid, CLOSED_LIMIT)
             except DatabaseError as error:
                 # The contracts are closed and told all the same; the list comes with the next one.
                 logger.warning("a list of closed contracts is not up to date: %s", error)
