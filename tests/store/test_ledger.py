@@ -19,9 +19,10 @@ from pricewire.errors import (
 )
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
-from pricewire.store.ledger import Closed, Ledger
+from pricewire.store.ledger import Ledger
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import enter, refund, sell, settle, touch
+from pricewire.trading.interfaces import Closed
 from support.contract_maker import BUY_TIME, make_purchase, tick
 from support.ledger_rules import balance_of, check_books
 

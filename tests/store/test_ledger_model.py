@@ -23,9 +23,10 @@ from pricewire.errors import (
 )
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
-from pricewire.store.ledger import Ledger, Purchase
+from pricewire.store.ledger import Ledger
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, refund, sell, settle
+from pricewire.trading.interfaces import Purchase
 from support.contract_maker import BUY_TIME, make_contract, tick
 from support.ledger_rules import balance_of, check_books
 

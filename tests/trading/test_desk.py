@@ -24,8 +24,9 @@ from pricewire.errors import (
 )
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
 from pricewire.store.database import Database
-from pricewire.store.ledger import Bought, Closed, Ledger, Purchase
+from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract
+from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
 from support.fake_market import START_MS
 from support.ledger_rules import balance_of, check_books

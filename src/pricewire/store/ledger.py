@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +24,7 @@ from pricewire.store.database import Database
 from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
+from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
 from pricewire.trading.money import from_units, to_units
 
 KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
@@ -40,70 +40,11 @@ UPDATE_OPEN = (
 )
 
 
-class Purchase(msgspec.Struct, frozen=True):
-    """
-    What an account wants to buy.
-
-    Attributes:
-        contract: the contract, open and not yet entered; its stake is the price.
-        idempotency_key: the account's name for this purchase: repeated, it buys nothing and gets the first answer.
-        digest: of what was asked for, to know a key that is used for something else.
-    """
-
-    contract: Contract
-    idempotency_key: str
-    digest: str
-
-
-class Bought(msgspec.Struct, frozen=True):
-    """
-    What an account has bought.
-
-    Attributes:
-        contract: the contract, as it was right after the purchase.
-        balance: what the account had then.
-        is_repeated: whether this is the first answer again: then nothing was bought now, and there is nothing to publish.
-    """
-
-    contract: Contract
-    balance: Decimal
-    is_repeated: bool
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """
-    A contract that has ended.
-
-    Attributes:
-        contract: the contract with its end.
-        balance: what its account had after it.
-        change: by how much its end changed the balance: its proceeds, 0 where it has lost.
-    """
-
-    contract: Contract
-    balance: Decimal
-    change: Decimal
-
-
-class ClosedPage(msgspec.Struct, frozen=True):
-    """
-    Some of an account's closed contracts.
-
-    Attributes:
-        contracts: newest first.
-        total_items: how many closed contracts the account has.
-    """
-
-    contracts: list[Contract]
-    total_items: int
-
-
 class Ledger:
     """
-    The contracts and the money in a database.
+    The contracts and the money in a database: the `Ledger` of `trading.interfaces`, which says what its methods do and raise.
 
-    Every method that writes returns when the disk has it, and is carried to its end even if its caller is cancelled. What it returned is
-    then to be published; nothing is published from here. An account's balance is the sum of its transactions, and never below zero.
+    Every method that writes returns when the disk has it. An account's balance is the sum of its transactions.
     """
 
     def __init__(self, database: Database, ticks: RecordedTicks) -> None:
@@ -118,16 +59,7 @@ class Ledger:
         self._ticks = ticks
 
     async def buy(self, purchase: Purchase) -> Bought:
-        """
-        Take a contract's price from its account and keep the contract; with a key that was used before, return the first answer.
-
-        Raises:
-            IdempotencyConflictError: the key was used for another purchase.
-            InsufficientBalanceError: the account has less than the price.
-            AccountSuspendedError: the account may not buy.
-            AccountError: there is no such account, or it has another currency.
-            DatabaseError: the database does not answer; whether it was bought, a repetition with the same key shows.
-        """
+        """Take a contract's price from its account and keep the contract, or return the first answer."""
 
         async def work(connection: AsyncConnection) -> Bought:
             return await _buy(connection, purchase, now_ms())
@@ -135,24 +67,13 @@ class Ledger:
         return await self._database.write(work)
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
-        """
-        Return the answer that a purchase got, or None where there was none: it is given again whatever the market does now.
-
-        Raises:
-            IdempotencyConflictError: the key was used for another purchase.
-            DatabaseError: the database does not answer.
-        """
+        """Return the answer that a purchase got, or None where there was none."""
         async with self._database.read() as connection:
             first = (await connection.execute(_key(account_uuid, idempotency_key))).one_or_none()
             return None if first is None else await _first_answer(connection, first, digest)
 
     async def enter(self, entered: Sequence[Contract]) -> None:
-        """
-        Keep what became of open contracts that stay open: their entry, their touch.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Keep what became of open contracts that stay open."""
         if not entered:
             return
         await self._ticks.flush()
@@ -163,61 +84,27 @@ class Ledger:
         await self._database.write(work)
 
     async def sell(self, sold: Contract) -> Closed:
-        """
-        Close a contract and give its proceeds to its account. Of a sale and a settlement at once one wins.
-
-        Args:
-            sold: the contract with its sale.
-
-        Raises:
-            ContractNotSellableError: it is not open any more.
-            DatabaseError: the database does not answer; `find` shows whether it was sold.
-        """
+        """Close a contract and give its proceeds to its account."""
         closed = await self._close([sold])
         if not closed:
             raise ContractNotSellableError(sold.contract_id, "it is not open any more")
         return closed[0]
 
     async def settle(self, settled: Sequence[Contract]) -> list[Closed]:
-        """
-        Close contracts that have expired, in one transaction, and give the accounts what they pay or the stake back.
-
-        Args:
-            settled: contracts with their settlement or refund.
-
-        Returns:
-            those that were open until now, in the order given; the others were closed before.
-
-        Raises:
-            DatabaseError: the database does not answer; it does no harm to try again.
-        """
+        """Close contracts that have expired, and give the accounts what they pay or the stake back."""
         if not settled:
             return []
         await self._ticks.flush()
         return await self._close(settled)
 
     async def open_contracts(self) -> list[Contract]:
-        """
-        Return all open contracts, oldest first.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return all open contracts, oldest first."""
         statement = select(contracts).where(contracts.c.status == "open").order_by(contracts.c.buy_time, contracts.c.contract_id)
         async with self._database.read() as connection:
             return [from_row(row) for row in await connection.execute(statement)]
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
-        """
-        Return an account's newest closed contracts.
-
-        Args:
-            account_uuid: whose.
-            limit: how many at most.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return an account's newest closed contracts."""
         is_wanted = (contracts.c.account_uuid == account_uuid) & (contracts.c.status != "open")
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
         async with self._database.read() as connection:
@@ -225,13 +112,7 @@ class Ledger:
             return ClosedPage([from_row(row) for row in await connection.execute(statement.limit(limit))], total)
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
-        """
-        Return an account's contract.
-
-        Raises:
-            UnknownContractError: the account has no such contract.
-            DatabaseError: the database does not answer.
-        """
+        """Return an account's contract."""
         is_wanted = (contracts.c.contract_id == contract_id) & (contracts.c.account_uuid == account_uuid)
         async with self._database.read() as connection:
             row = (await connection.execute(select(contracts).where(is_wanted))).one_or_none()
