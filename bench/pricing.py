@@ -20,8 +20,7 @@ from vollib.black_scholes import black_scholes  # type: ignore[import-untyped]
 from bench.machine import Placement
 from bench.report import Progress, Report, Table, ratio_of, thousands
 from pricewire.trading.columns import Columns
-from pricewire.trading.pricing import YEAR_MS, Floats, win_probability
-from pricewire.trading.quotes import QUOTE_COLUMNS, make_quote, price_quotes
+from pricewire.trading.pricing import QUOTE_COLUMNS, YEAR_MS, Floats, make_quote, price_quotes, win_probability
 
 BATCH = 10_000
 """How many contracts a batch has."""

@@ -23,11 +23,12 @@ from pricewire.errors import (
 )
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
-from pricewire.store.ledger import Ledger, Purchase
+from pricewire.store.ledger import Ledger
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, refund, sell, settle
+from pricewire.trading.interfaces import Purchase
 from support.contract_maker import BUY_TIME, make_contract, tick
-from support.ledger_rules import check_books
+from support.ledger_rules import balance_of, check_books
 
 Result = TypeVar("Result")
 
@@ -118,12 +119,12 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_is_as_the_model(self) -> None:
-        assert {uuid: self.run(self.ledger.balance(uuid)) for uuid in self.balances} == self.balances
+        assert {uuid: self.run(balance_of(self.database, uuid)) for uuid in self.balances} == self.balances
         still_open = {contract.contract_id: contract for contract in self.run(self.ledger.open_contracts())}
         assert still_open == {name: contract for name, contract in self.contracts.items() if contract.status == "open"}
         for account in self.known.values():
             mine = [contract for contract in self.contracts.values() if contract.account_uuid == account.uuid and contract.status != "open"]
-            page = self.run(self.ledger.closed_contracts(account.uuid))
+            page = self.run(self.ledger.closed_contracts(account.uuid, limit=1000))
             assert page.contracts == sorted(mine, key=lambda contract: (contract.exit_time, contract.contract_id), reverse=True)
             assert page.total_items == len(mine)
 

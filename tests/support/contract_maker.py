@@ -10,8 +10,8 @@ import msgspec
 
 from pricewire.protocol.messages import Tick
 from pricewire.store.accounts import Account
-from pricewire.store.ledger import Purchase
 from pricewire.trading.contracts import Contract
+from pricewire.trading.interfaces import Purchase
 
 BUY_TIME = 1_700_000_000_000
 """When the contracts are bought, in milliseconds since 1970."""

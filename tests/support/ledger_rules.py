@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 
 from sqlalchemy import select
 
+from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.tables import accounts, contracts, transactions
 
@@ -32,3 +34,10 @@ async def check_books(database: Database) -> None:
     ends = {row.contract_id: (row.kind, row.amount) for row in booked if row.kind in ENDS.values()}
     assert ends == {row.contract_id: (ENDS[row.status], row.proceeds) for row in contract_rows.values() if row.proceeds}
     assert all((row.proceeds is None) == (row.status == "open") for row in contract_rows.values())
+
+
+async def balance_of(database: Database, account_uuid: str) -> Decimal:
+    """Return what an account has in the database."""
+    account = await Accounts(database).find_uuid(account_uuid)
+    assert account is not None
+    return account.balance

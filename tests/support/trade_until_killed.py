@@ -20,9 +20,10 @@ from itertools import count
 from pricewire.errors import ContractNotSellableError
 from pricewire.protocol.messages import Tick
 from pricewire.store.database import Database
-from pricewire.store.ledger import Ledger, Purchase
+from pricewire.store.ledger import Ledger
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.interfaces import Purchase
 from pricewire.trading.recovery import decide, recover
 from support.contract_maker import make_open
 

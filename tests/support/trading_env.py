@@ -43,6 +43,7 @@ class TradingEnv:
     """
 
     def __init__(self, database: Database, ledger_type: type[Ledger] = Ledger, *, seconds: int = 0) -> None:
+        self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
         self.feed = HandFeed()
         self.market = Market([self.feed], self._take, clock=self.clock)
@@ -94,6 +95,12 @@ class TradingEnv:
         for text in topics:
             topic = await self.desk.prepare(parse_topic(text))  # type: ignore[arg-type]
             self.desk.first_stream(topic)
+
+    async def list_of(self, text: str) -> Any:
+        """Return what a stream of a list of contracts begins with."""
+        await self.listen(text)
+        self.desk.last_stream(parse_topic(text))  # type: ignore[arg-type]
+        return self.published.pop().data
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[TradingEnv]:

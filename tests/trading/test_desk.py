@@ -24,11 +24,12 @@ from pricewire.errors import (
 )
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
 from pricewire.store.database import Database
-from pricewire.store.ledger import Bought, Closed, Ledger, Purchase
+from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract
+from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
 from support.fake_market import START_MS
-from support.ledger_rules import check_books
+from support.ledger_rules import balance_of, check_books
 from support.trading_env import TradingEnv, open_account, order
 
 
@@ -79,7 +80,7 @@ async def test_a_contract_lives_from_its_purchase_to_its_payout(trading_env: Tra
         "contract_updated",
         "contract_settled",
     ]
-    assert await trading_env.ledger.balance(account.uuid) == 90 + payout
+    assert await balance_of(trading_env.database, account.uuid) == 90 + payout
 
 
 async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_that(trading_env: TradingEnv) -> None:
@@ -139,7 +140,7 @@ async def test_two_requests_with_a_key_at_once_buy_once(trading_env: TradingEnv)
     account = await open_account(trading_env)
     first, second = await asyncio.gather(*(trading_env.desk.buy(account.uuid, order()) for _ in range(2)))
     assert first == second
-    assert len((await trading_env.desk.open_contracts(account.uuid)).contracts) == 1
+    assert len((await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"]) == 1
     assert len(trading_env.events("contract_opened")) == 1
 
 
@@ -148,7 +149,7 @@ async def test_of_many_purchases_at_once_those_that_are_paid_for_succeed(trading
     results = await asyncio.gather(*(trading_env.desk.buy(account.uuid, order(str(key))) for key in range(20)), return_exceptions=True)
     assert [type(each) for each in results].count(InsufficientBalanceError) == 15
     assert [each.data["balance"] for each in trading_env.events("balance")] == ["40.00", "30.00", "20.00", "10.00", "0.00"]
-    assert len((await trading_env.desk.open_contracts(account.uuid)).contracts) == 5
+    assert len((await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"]) == 5
     await trading_env.give("100.20", 1)
     await trading_env.give("100.20", 16)
     await trading_env.until(lambda: len(trading_env.events("contract_settled")) == 5)
@@ -165,7 +166,7 @@ async def test_a_life_ends_also_when_no_tick_comes(trading_env: TradingEnv, tick
     await trading_env.clock.advance(2)
     settled = await trading_env.event("contract_settled")
     assert (settled.data["contract_details"]["exit_tick_time"] is None) == (event_status == "refunded")
-    assert f"{await trading_env.ledger.balance(account.uuid):f}" == balance
+    assert f"{await balance_of(trading_env.database, account.uuid):f}" == balance
     assert (await trading_env.desk.balance(account.uuid)).balance == balance
 
 
@@ -195,7 +196,7 @@ async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:
     with pytest.raises(AccountError):
         await trading_env.desk.buy("nobody", order())
     assert await trading_env.ledger.open_contracts() == []
-    assert (await trading_env.desk.open_contracts(account.uuid)).contracts == []
+    assert (await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"] == []
     assert trading_env.published == []
 
 
@@ -364,6 +365,7 @@ async def test_after_a_restart_everything_goes_on(sqlite: Database) -> None:
         settled = await trading_env.event("contract_settled")
         assert settled.data["contract_id"] == in_ticks.contract_id
         assert settled.data["contract_details"]["exit_tick_time"] == START_MS + 21_000
-        assert [each.contract_id for each in (await trading_env.desk.open_contracts(account.uuid)).contracts] == [later.contract_id]
-        assert (await trading_env.desk.closed_contracts(account.uuid)).pagination.total_items == 2
+        still_open = (await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"]
+        assert [each["contract_id"] for each in still_open] == [later.contract_id]
+        assert (await trading_env.list_of(f"closed_contracts:{account.uuid}"))["pagination"]["total_items"] == 2
         assert len(trading_env.events("contract_settled")) == 1

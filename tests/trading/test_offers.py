@@ -13,21 +13,22 @@ from hypothesis import strategies as st
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import Amount, ProposalBody, PurchaseDetails, PurchaseRequest
-from pricewire.trading.book import InstrumentBook
-from pricewire.trading.offers import Offer, make_offer, requested
-from pricewire.trading.pricing import YEAR_MS, above_probability, touch_probability
+from pricewire.trading.instrument_books import InstrumentBook
+from pricewire.trading.offers import StakeOffer, make_stake_offer, requested
+from pricewire.trading.pricing import YEAR_MS, touch_probability
 from pricewire.trading.products import Products
 from support.contract_maker import BUY_TIME, tick
 from support.feeds import GOLD
+from support.formulas import above_probability
 
 PRODUCTS = Products()
 SPOT = Decimal("100.00")
 
 
-def offer(text: str) -> Offer:
+def offer(text: str) -> StakeOffer:
     topic = parse_topic(text)
     assert isinstance(topic, ProposalTopic)
-    return make_offer(topic, PRODUCTS, GOLD, SPOT)
+    return make_stake_offer(topic, PRODUCTS, GOLD, SPOT)
 
 
 def book() -> InstrumentBook:
@@ -130,7 +131,7 @@ def test_a_quote_is_the_same_alone_and_among_others(texts: list[str], removed: s
             shared.remove_quote(text)
             del offers[text]
     shared.remember(tick(1000, "100.03"))
-    quotes = dict(shared.quotes())
+    quotes = {text: body for text, _, body in shared.quotes()}
     assert quotes == {text: shared.quote(each) for text, each in offers.items()}
 
 
@@ -168,6 +169,7 @@ def test_an_offset_that_the_price_has_fallen_below_is_quoted_all_the_same() -> N
     fallen = book()
     fallen.add_quote("a", offer("proposal:high_low:GOLD:5:minutes:10:false:-50"))
     fallen.remember(tick(1000, "40.00"))
-    ((_, body),) = fallen.quotes()
+    ((_, event, body),) = fallen.quotes()
+    assert event == "proposal"
     assert isinstance(body, ProposalBody)
     assert [variant.contract_details.probability for variant in body.variants] == pytest.approx([1, 0])

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pricewire.protocol.messages import Tick
 from pricewire.trading.contracts import Contract
 from pricewire.trading.positions import Positions
-from pricewire.trading.pricing import YEAR_MS, above_probability, bid_units, touch_probability
+from pricewire.trading.pricing import YEAR_MS, bid_units, touch_probability
 from pricewire.trading.recovery import decide
 from support.contract_maker import BUY_TIME, make_contract, tick
+from support.formulas import above_probability
 from trading.test_contracts import ACCOUNT
 
 SIDES = [

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricewire.trading.pricing import (
-    above_probability,
     bid_units,
     default_offset,
     edge_shift,
@@ -20,6 +19,7 @@ from pricewire.trading.pricing import (
     touch_probability,
     win_probability,
 )
+from support.formulas import above_probability
 
 TODAY = QuantLib.Date(1, 6, 2026)
 DAYS = QuantLib.Actual365Fixed()

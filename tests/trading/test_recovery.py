@@ -16,7 +16,7 @@ from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, is_entry, reaches, settle, touch
 from pricewire.trading.recovery import decide, recover
 from support.contract_maker import BUY_TIME, make_contract, make_purchase, tick
-from support.ledger_rules import check_books
+from support.ledger_rules import balance_of, check_books
 
 ACCOUNT = Account(
     id="alice", uuid="u", type="demo", group="default", status="active", currency="USD", balance=Decimal(0), password_hash=None
@@ -139,7 +139,7 @@ async def test_the_ledger_is_brought_to_where_the_ticks_say_once(database: Datab
     assert (await ledger.find(won.contract_id, account.uuid)).exit_spot == Decimal("3.00")
     assert (await ledger.find(lost.contract_id, account.uuid)).proceeds == 0
     assert (await ledger.find(without.contract_id, account.uuid)).status == "refunded"
-    assert await ledger.balance(account.uuid) == Decimal("79.53")
+    assert await balance_of(database, account.uuid) == Decimal("79.53")
     assert {each.contract.contract_id: each for each in await recover(ledger, ticks, after)} == still_open
     assert {contract.contract_id: contract for contract in await ledger.open_contracts()} == {
         contract_id: each.contract for contract_id, each in still_open.items()

@@ -26,7 +26,7 @@ from pricewire.protocol.topics import (
 from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody, ContractBody, ContractPrice, ContractsBody, ProposalBody
 from pricewire.server.formats import instrument_price_format, narrow_format
 from pricewire.server.http_errors import InvalidParametersError
-from pricewire.trading.contract_price import parse_duration
+from pricewire.trading.offers import parse_duration
 
 MAX_INTERVAL_MS = 60_000
 

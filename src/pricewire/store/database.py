@@ -69,11 +69,6 @@ class Database:
             raise DatabaseError(f"the database {shown(url)} cannot be opened: {reason(error)}") from None
         return cls(url)
 
-    @property
-    def is_embedded(self) -> bool:
-        """Whether it is a file of this machine."""
-        return self._group is not None
-
     async def close(self) -> None:
         """Finish what is being written and close every connection."""
         while self._writes:

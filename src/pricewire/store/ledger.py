@@ -5,43 +5,46 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
-import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from pricewire.errors import AccountError, ContractNotSellableError, UnknownContractError
-from pricewire.store.closings import Closed, change, close
-from pricewire.store.contract_rows import from_row
+from pricewire.errors import (
+    AccountError,
+    AccountSuspendedError,
+    ContractNotSellableError,
+    IdempotencyConflictError,
+    InsufficientBalanceError,
+    UnknownContractError,
+)
+from pricewire.store.contract_rows import CHANGING, as_bought, from_row, to_row
 from pricewire.store.database import Database
-from pricewire.store.purchases import Bought, Purchase, buy, first_answer
-from pricewire.store.tables import accounts, contracts
+from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
 from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
-from pricewire.trading.money import from_units
+from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
+from pricewire.trading.money import from_units, to_units
 
-__all__ = ["Bought", "Closed", "ClosedPage", "Ledger", "Purchase"]
+KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
+"""The transaction that the end of a contract makes, by the contract's new status."""
 
+MOST = 500
+"""How many rows a statement names at most."""
 
-class ClosedPage(msgspec.Struct, frozen=True):
-    """
-    Some of an account's closed contracts.
-
-    Attributes:
-        contracts: newest first.
-        total_items: how many closed contracts the account has.
-    """
-
-    contracts: list[Contract]
-    total_items: int
+UPDATE_OPEN = (
+    update(contracts)
+    .where(contracts.c.contract_id == bindparam("which"), contracts.c.status == "open")
+    .values({name: bindparam(f"new_{name}") for name in CHANGING})
+)
 
 
 class Ledger:
     """
-    The contracts and the money in a database.
+    The contracts and the money in a database: the `Ledger` of `trading.interfaces`, which says what its methods do and raise.
 
-    Every method that writes returns when the disk has it, and is carried to its end even if its caller is cancelled. What it returned is
-    then to be published; nothing is published from here. An account's balance is the sum of its transactions, and never below zero.
+    Every method that writes returns when the disk has it. An account's balance is the sum of its transactions.
     """
 
     def __init__(self, database: Database, ticks: RecordedTicks) -> None:
@@ -56,121 +59,60 @@ class Ledger:
         self._ticks = ticks
 
     async def buy(self, purchase: Purchase) -> Bought:
-        """
-        Take a contract's price from its account and keep the contract; with a key that was used before, return the first answer.
-
-        Raises:
-            IdempotencyConflictError: the key was used for another purchase.
-            InsufficientBalanceError: the account has less than the price.
-            AccountSuspendedError: the account may not buy.
-            AccountError: there is no such account, or it has another currency.
-            DatabaseError: the database does not answer; whether it was bought, a repetition with the same key shows.
-        """
+        """Take a contract's price from its account and keep the contract, or return the first answer."""
 
         async def work(connection: AsyncConnection) -> Bought:
-            return await buy(connection, purchase, now_ms())
+            return await _buy(connection, purchase, now_ms())
 
         return await self._database.write(work)
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
-        """
-        Return the answer that a purchase got, or None where there was none: it is given again whatever the market does now.
-
-        Raises:
-            IdempotencyConflictError: the key was used for another purchase.
-            DatabaseError: the database does not answer.
-        """
+        """Return the answer that a purchase got, or None where there was none."""
         async with self._database.read() as connection:
-            return await first_answer(connection, account_uuid, idempotency_key, digest)
+            first = (await connection.execute(_key(account_uuid, idempotency_key))).one_or_none()
+            return None if first is None else await _first_answer(connection, first, digest)
 
     async def enter(self, entered: Sequence[Contract]) -> None:
-        """
-        Keep what became of open contracts that stay open: their entry, their touch.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Keep what became of open contracts that stay open."""
         if not entered:
             return
         await self._ticks.flush()
 
         async def work(connection: AsyncConnection) -> None:
-            await change(connection, entered)
+            await _change(connection, entered)
 
         await self._database.write(work)
 
     async def sell(self, sold: Contract) -> Closed:
-        """
-        Close a contract and give its proceeds to its account. Of a sale and a settlement at once one wins.
-
-        Args:
-            sold: the contract with its sale.
-
-        Raises:
-            ContractNotSellableError: it is not open any more.
-            DatabaseError: the database does not answer; `find` shows whether it was sold.
-        """
+        """Close a contract and give its proceeds to its account."""
         closed = await self._close([sold])
         if not closed:
             raise ContractNotSellableError(sold.contract_id, "it is not open any more")
         return closed[0]
 
     async def settle(self, settled: Sequence[Contract]) -> list[Closed]:
-        """
-        Close contracts that have expired, in one transaction, and give the accounts what they pay or the stake back.
-
-        Args:
-            settled: contracts with their settlement or refund.
-
-        Returns:
-            those that were open until now, in the order given; the others were closed before.
-
-        Raises:
-            DatabaseError: the database does not answer; it does no harm to try again.
-        """
+        """Close contracts that have expired, and give the accounts what they pay or the stake back."""
         if not settled:
             return []
         await self._ticks.flush()
         return await self._close(settled)
 
     async def open_contracts(self) -> list[Contract]:
-        """
-        Return all open contracts, oldest first.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return all open contracts, oldest first."""
         statement = select(contracts).where(contracts.c.status == "open").order_by(contracts.c.buy_time, contracts.c.contract_id)
         async with self._database.read() as connection:
             return [from_row(row) for row in await connection.execute(statement)]
 
-    async def closed_contracts(self, account_uuid: str, page: int = 1, limit: int = 20) -> ClosedPage:
-        """
-        Return some of an account's closed contracts, newest first.
-
-        Args:
-            account_uuid: whose.
-            page: which of them, from 1.
-            limit: how many a page has.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+    async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
+        """Return an account's newest closed contracts."""
         is_wanted = (contracts.c.account_uuid == account_uuid) & (contracts.c.status != "open")
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
         async with self._database.read() as connection:
             total = (await connection.execute(select(func.count()).select_from(contracts).where(is_wanted))).scalar_one()
-            rows = await connection.execute(statement.limit(limit).offset((page - 1) * limit))
-            return ClosedPage([from_row(row) for row in rows], total)
+            return ClosedPage([from_row(row) for row in await connection.execute(statement.limit(limit))], total)
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
-        """
-        Return an account's contract.
-
-        Raises:
-            UnknownContractError: the account has no such contract.
-            DatabaseError: the database does not answer.
-        """
+        """Return an account's contract."""
         is_wanted = (contracts.c.contract_id == contract_id) & (contracts.c.account_uuid == account_uuid)
         async with self._database.read() as connection:
             row = (await connection.execute(select(contracts).where(is_wanted))).one_or_none()
@@ -178,23 +120,9 @@ class Ledger:
             raise UnknownContractError(contract_id)
         return from_row(row)
 
-    async def balance(self, account_uuid: str) -> Decimal:
-        """
-        Return what an account has, in its currency.
-
-        Raises:
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
-        """
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(accounts).where(accounts.c.uuid == account_uuid))).one_or_none()
-        if row is None:
-            raise AccountError(f"there is no account {account_uuid!r}")
-        return from_units(row.balance, row.currency)
-
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         async def work(connection: AsyncConnection) -> list[Closed]:
-            return await close(connection, ended, now_ms())
+            return await _close(connection, ended, now_ms())
 
         return await self._database.write(work)
 
@@ -202,3 +130,149 @@ class Ledger:
 def now_ms() -> int:
     """Return the time, in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> Bought:
+    """
+    Write a purchase: the key, the money and the contract, all or nothing.
+
+    The key comes first: of two requests with the same one the second waits here until the first has bought or failed.
+    """
+    contract = purchase.contract
+    price = to_units(contract.stake, contract.currency)
+    insert_new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    claimed = await connection.execute(
+        insert_new(idempotency_keys)
+        .on_conflict_do_nothing()
+        .values(
+            account_uuid=contract.account_uuid,
+            key=purchase.idempotency_key,
+            digest=purchase.digest,
+            contract_id=contract.contract_id,
+            expiry_time=contract.expiry_time,
+        )
+        .returning(idempotency_keys.c.key)
+    )
+    if claimed.scalar_one_or_none() is None:
+        first = (await connection.execute(_key(contract.account_uuid, purchase.idempotency_key))).one()
+        return await _first_answer(connection, first, purchase.digest)
+    paid = await connection.execute(
+        update(accounts)
+        .where(
+            accounts.c.uuid == contract.account_uuid,
+            accounts.c.currency == contract.currency,
+            accounts.c.status == "active",
+            accounts.c.balance >= price,
+        )
+        .values(balance=accounts.c.balance - price)
+        .returning(accounts.c.balance)
+    )
+    balance = paid.scalar_one_or_none()
+    if balance is None:
+        raise await _refusal(connection, contract)
+    await connection.execute(insert(contracts).values(to_row(contract)))
+    await connection.execute(
+        insert(transactions).values(
+            account_uuid=contract.account_uuid,
+            contract_id=contract.contract_id,
+            kind="purchase",
+            amount=-price,
+            balance=balance,
+            epoch_ms=now_ms,
+        )
+    )
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
+
+
+def _key(account_uuid: str, key: str) -> Select[Any]:
+    return select(idempotency_keys).where(idempotency_keys.c.account_uuid == account_uuid, idempotency_keys.c.key == key)
+
+
+async def _first_answer(connection: AsyncConnection, first: Row[Any], digest: str) -> Bought:
+    """Return the answer that a purchase got, from the row of its key."""
+    if first.digest != digest:
+        raise IdempotencyConflictError(first.key)
+    row = (await connection.execute(select(contracts).where(contracts.c.contract_id == first.contract_id))).one()
+    is_purchase = (transactions.c.contract_id == first.contract_id) & (transactions.c.kind == "purchase")
+    balance = (await connection.execute(select(transactions.c.balance).where(is_purchase))).scalar_one()
+    contract = as_bought(from_row(row), first.expiry_time)
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=True)
+
+
+async def _refusal(connection: AsyncConnection, contract: Contract) -> Exception:
+    """Return why the account could not pay."""
+    account = (await connection.execute(select(accounts).where(accounts.c.uuid == contract.account_uuid))).one_or_none()
+    if account is None:
+        return AccountError(f"there is no account {contract.account_uuid!r}")
+    if account.currency != contract.currency:
+        return AccountError(f"the account has {account.currency}; it cannot buy in {contract.currency}")
+    if account.status != "active":
+        return AccountSuspendedError()
+    return InsufficientBalanceError(from_units(account.balance, account.currency), contract.stake, contract.currency)
+
+
+async def _change(connection: AsyncConnection, changed: Sequence[Contract]) -> None:
+    """Write what has changed of contracts, where they are still open in the database."""
+    rows = [to_row(contract) for contract in changed]
+    await connection.execute(
+        UPDATE_OPEN, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows]
+    )
+
+
+async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms: int) -> list[Closed]:
+    """
+    Write the ends of contracts and their money; return those that were open until now, in the order given.
+
+    Contracts are locked before accounts, and both in their order, as every transaction does that locks several: none waits for another that
+    waits for it.
+    """
+    were_open = await _lock(
+        connection, contracts, "contract_id", {contract.contract_id for contract in ended}, contracts.c.status == "open"
+    )
+    ended = [contract for contract in ended if contract.contract_id in were_open]
+    if not ended:
+        return []
+    await _change(connection, ended)
+    balances = {
+        uuid: row.balance
+        for uuid, row in (await _lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
+    }
+    closed, booked = [], []
+    for contract in ended:
+        amount = to_units(contract.proceeds or Decimal(0), contract.currency)
+        balance = balances[contract.account_uuid] = balances[contract.account_uuid] + amount
+        closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency)))
+        if amount:
+            booked.append(
+                {
+                    "account_uuid": contract.account_uuid,
+                    "contract_id": contract.contract_id,
+                    "kind": KINDS[contract.status],
+                    "amount": amount,
+                    "balance": balance,
+                    "epoch_ms": now_ms,
+                }
+            )
+    if booked:
+        paid = sorted({row["account_uuid"] for row in booked})
+        await connection.execute(
+            update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
+            [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
+        )
+        await connection.execute(insert(transactions), booked)
+    return closed
+
+
+async def _lock(
+    connection: AsyncConnection, table: Table, key: str, keys: set[str], *conditions: ColumnElement[bool]
+) -> dict[str, Row[Any]]:
+    """Return rows by their keys, locked until the transaction's end. (SQLite has one writer at a time, and ignores the locking.)"""
+    found = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), MOST):
+        statement = (
+            select(table).where(table.c[key].in_(ordered[start : start + MOST]), *conditions).order_by(table.c[key]).with_for_update()
+        )
+        for row in await connection.execute(statement):
+            found[row._mapping[key]] = row
+    return found

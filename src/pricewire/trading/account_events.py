@@ -1,14 +1,14 @@
-"""Tells the holders of accounts what has become of their contracts and their balance."""
+"""Tells the holders of accounts what becomes of their contracts and their balance, and what open contracts are worth with every tick."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+import asyncio
 
 import msgspec
 
 from pricewire.market.clock import Clock
-from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
+from pricewire.protocol.messages import Tick
+from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -17,10 +17,10 @@ from pricewire.protocol.trading_messages import (
     ContractsBody,
     Pagination,
 )
-from pricewire.store.ledger import ClosedPage
-from pricewire.trading.account_state import AccountState, OpenPosition
+from pricewire.trading.account_state import AccountState, AccountStates, OpenPosition
 from pricewire.trading.contracts import Contract
-from pricewire.trading.instrument_books import InstrumentBooks
+from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
+from pricewire.trading.interfaces import ClosedPage, Ledger, Publish
 from pricewire.trading.messages import UpdateTemplate, contract_body
 from pricewire.trading.money import from_units, to_text
 
@@ -28,41 +28,109 @@ CLOSED_LIMIT = 50
 """How many closed contracts their list shows."""
 
 
-class Publish(Protocol):
-    """What carries messages to those who listen."""
-
-    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
-        """
-        Send a message to all who listen to a topic.
-
-        Args:
-            topic: the topic's text.
-            message: what msgspec encodes.
-            key: what it supersedes earlier messages by; without one it is never left out.
-            event: what it is.
-            ends: the key that it ends: a new listener gets nothing of that key any more.
-        """
-
-
 class AccountEvents:
-    """Publishes what is durable; the caller sees to that, and to the order."""
+    """
+    Publishes the topics of accounts: what is durable, which the caller sees to, and the worth of open contracts while somebody listens.
 
-    def __init__(self, publish: Publish, books: InstrumentBooks, clock: Clock) -> None:
+    The caller sees to the order of an account's events, too.
+    """
+
+    def __init__(self, publish: Publish, books: InstrumentBooks, states: AccountStates, ledger: Ledger, clock: Clock) -> None:
         """
         Prepare to publish.
 
         Args:
             publish: what carries messages to those who listen.
             books: where open contracts are.
+            states: whose they are.
+            ledger: where closed contracts are.
             clock: the time.
         """
         self._publish = publish
         self._books = books
+        self._states = states
+        self._ledger = ledger
         self._clock = clock
+        self._heard: set[AccountState] = set()
+        self._listed: set[AccountState] = set()
+
+    async def prepare(self, topic: AccountTopic) -> AccountTopic:
+        """
+        Have at hand what a stream of the topic begins with.
+
+        Raises:
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        account = await self._states.find(topic.account_uuid)
+        if isinstance(topic, ClosedContractsTopic) and account.closed is None:
+            await self.load_closed(account)
+        return topic
+
+    def first_stream(self, topic: AccountTopic) -> None:
+        """Publish a topic's current value, and its changes from now on; it was prepared before."""
+        account = self._states[topic.account_uuid]
+        match topic:
+            case ContractsTopic():
+                account.is_heard = True
+                self._listen(account)
+                for position in list(account.open.values()):
+                    contract = position.contract
+                    if contract is not None and not position.is_waiting:
+                        self.updated(position, contract, position.book.newest_point())
+            case OpenContractsTopic():
+                account.is_listed = True
+                self._listen(account)
+                self.open_list(account)
+            case ClosedContractsTopic():
+                self.closed_list(account)
+            case BalanceTopic():
+                self.balance(account)
+
+    def last_stream(self, topic: AccountTopic) -> None:
+        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
+        account = self._states[topic.account_uuid]
+        match topic:
+            case ContractsTopic():
+                account.is_heard = False
+            case OpenContractsTopic():
+                account.is_listed = False
+            case ClosedContractsTopic():
+                account.closed = None
+            case BalanceTopic():
+                pass
+        if not (account.is_heard or account.is_listed):
+            self._heard.discard(account)
+
+    def on_tick(self, book: InstrumentBook, tick: Tick) -> None:
+        """Publish what the contracts of an instrument are worth, to those who listen."""
+        positions = book.positions
+        if not self._heard or not len(positions.table):
+            return
+        newest = book.newest_point()
+        listed = set()
+        durable = self._states.positions
+        for contract_id, bid in zip(positions.table.items, positions.bids(tick, book.interval_ms).tolist(), strict=True):
+            position = durable.get(contract_id)
+            if position is None:
+                # Its purchase is not durable yet.
+                continue
+            position.bid = bid
+            if position.is_waiting:
+                continue
+            account = position.account
+            if account.is_heard:
+                self.updated(position, positions.contracts[contract_id], newest)
+            if account.is_listed:
+                listed.add(account)
+        if listed and not self._listed:
+            # The ticks of several instruments that come at once make one list.
+            asyncio.get_running_loop().call_soon(self._tell_lists)
+        self._listed |= listed
 
     def opened(self, position: OpenPosition, contract: Contract) -> None:
         """Tell of a purchase."""
-        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, position.bid), event="contract_opened")
+        self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, position.bid), event="contract_opened")
 
     def updated(self, position: OpenPosition, contract: Contract, newest: bytes) -> None:
         """
@@ -78,7 +146,7 @@ class AccountEvents:
     def closed(self, contract: Contract) -> None:
         """Tell of a sale, a settlement or a refund."""
         event = "contract_sold" if contract.status == "sold" else "contract_settled"
-        self._publish(str(ContractsTopic(contract.account_uuid)), self.body(contract, 0), event=event, ends=contract.contract_id)
+        self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, 0), event=event, ends=contract.contract_id)
 
     def balance(self, account: AccountState) -> None:
         """Tell what an account has."""
@@ -89,20 +157,29 @@ class AccountEvents:
         """Tell all open contracts of an account at once, each with no more than its newest tick."""
         topic = str(OpenContractsTopic(account.account_uuid))
         messages = []
-        for contract_id, position in account.open.items():
-            contract = position.book.positions.contracts.get(contract_id)
-            # One that has just ended is neither open nor closed until its settlement is durable.
+        for position in account.open.values():
+            contract = position.contract
             if contract is not None:
                 newest = b"" if contract.entry_tick_time is None else position.book.newest_point()
                 messages.append(bytes(self._message(position, contract, newest)))
         self._publish(topic, msgspec.Raw(b'{"contracts":[%b]}' % b",".join(messages)), key=topic, event="contracts")
 
-    def closed_list(self, account: AccountState, page: ClosedPage) -> None:
-        """Tell the newest closed contracts of an account at once, without the ticks of their lives."""
-        topic = str(ClosedContractsTopic(account.account_uuid))
-        self._publish(topic, self.closed_body(page, 1, CLOSED_LIMIT, with_ticks=False), key=topic, event="contracts")
+    async def load_closed(self, account: AccountState) -> None:
+        """
+        Read an account's closed contracts anew.
 
-    def body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        account.closed = await self._ledger.closed_contracts(account.account_uuid, CLOSED_LIMIT)
+
+    def closed_list(self, account: AccountState) -> None:
+        """Tell the newest closed contracts of an account at once, without the ticks of their lives, where they are loaded."""
+        if account.closed is not None:
+            topic = str(ClosedContractsTopic(account.account_uuid))
+            self._publish(topic, self._closed_body(account.closed, with_ticks=False), key=topic, event="contracts")
+
+    def _body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
         """
         Return a contract as the wire has it.
 
@@ -120,30 +197,44 @@ class AccountEvents:
         now_ms = self._clock.now_ns() // 1_000_000
         return BalanceBody(to_text(account.balance), account.currency, now_ms, to_text(account.change))
 
-    def open_body(self, account: AccountState, contract_ids: Iterable[str] | None = None) -> ContractsBody[Amount]:
-        """Return open contracts of an account, as the wire has them, with the ticks of their lives; by default all."""
-        bodies = []
-        for contract_id in list(account.open) if contract_ids is None else contract_ids:
-            position = account.open[contract_id]
-            contract = position.book.positions.contracts.get(contract_id)
-            # One that has just ended is neither open nor closed until its settlement is durable.
-            if contract is not None:
-                bodies.append(self.body(contract, position.bid))
-        return ContractsBody(bodies)
-
-    def closed_body(self, page: ClosedPage, number: int, limit: int, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
+    def chosen_contract(
+        self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
+    ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
         """
-        Return closed contracts of an account, as the wire has them.
+        Return the list of a topic that somebody listens to with one contract alone, which has the ticks of its life.
 
         Args:
-            page: some of them.
-            number: which page it is, from 1.
-            limit: how many a page has.
-            with_ticks: whether they have the ticks of their lives.
+            topic: of an account that has been prepared.
+            contract_id: which contract; the list is empty where it has none.
         """
-        pages = -(-page.total_items // limit)
-        bodies = [self.body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
-        return ClosedContractsBody(bodies, Pagination(number, limit, page.total_items, pages))
+        account = self._states[topic.account_uuid]
+        if isinstance(topic, OpenContractsTopic):
+            position = account.open.get(contract_id)
+            contract = None if position is None else position.contract
+            return ContractsBody([] if position is None or contract is None else [self._body(contract, position.bid)])
+        known = [] if account.closed is None else account.closed.contracts
+        chosen = [contract for contract in known if contract.contract_id == contract_id]
+        return self._closed_body(ClosedPage(chosen, len(chosen)))
+
+    def _closed_body(self, page: ClosedPage, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
+        """Return the newest closed contracts of an account, as the wire has them: the first page of all."""
+        pages = -(-page.total_items // CLOSED_LIMIT)
+        bodies = [self._body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
+        return ClosedContractsBody(bodies, Pagination(1, CLOSED_LIMIT, page.total_items, pages))
+
+    def _listen(self, account: AccountState) -> None:
+        """Bring the worth of an account's contracts up to the newest ticks; from now on every tick does that."""
+        self._heard.add(account)
+        for contract_id, position in account.open.items():
+            book = position.book
+            if book.tick is not None and contract_id in book.positions.table:
+                position.bid = int(book.positions.bids(book.tick, book.interval_ms, contract_id)[0])
+
+    def _tell_lists(self) -> None:
+        listed, self._listed = self._listed, set()
+        for account in listed:
+            if account.is_listed:
+                self.open_list(account)
 
     @staticmethod
     def _message(position: OpenPosition, contract: Contract, newest: bytes) -> msgspec.Raw:

@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from pricewire.errors import AccountError
 from pricewire.protocol.topics import ContractsTopic
-from pricewire.store.accounts import Accounts
-from pricewire.store.ledger import ClosedPage
-from pricewire.trading.book import InstrumentBook
-from pricewire.trading.messages import UpdateTemplate
+from pricewire.trading.contracts import Contract
+from pricewire.trading.instrument_books import InstrumentBook
+from pricewire.trading.interfaces import Accounts, ClosedPage
+from pricewire.trading.messages import UpdateTemplate, first_bid
+from pricewire.trading.money import to_units
 
 
 class AccountState:
@@ -57,25 +58,37 @@ class OpenPosition:
     Attributes:
         account: the account.
         book: where the contract itself is.
+        contract_id: which it is.
         topic: of the account's contracts.
         bid: what it was last worth, in the currency's smallest unit.
         template: what its updates are made of; None before the first.
         is_waiting: whether something has happened to it that is not durable yet, and must not be told before.
     """
 
-    __slots__ = ("account", "bid", "book", "is_waiting", "template", "topic")
+    __slots__ = ("account", "bid", "book", "contract_id", "is_waiting", "template", "topic")
 
-    def __init__(self, account: AccountState, book: InstrumentBook, bid: int) -> None:
+    def __init__(self, account: AccountState, book: InstrumentBook, contract_id: str, bid: int) -> None:
         self.account = account
         self.book = book
+        self.contract_id = contract_id
         self.topic = str(ContractsTopic(account.account_uuid))
         self.bid = bid
         self.template: UpdateTemplate | None = None
         self.is_waiting = False
 
+    @property
+    def contract(self) -> Contract | None:
+        """The contract as it is now; None where it has just ended: it is neither open nor closed until that is durable."""
+        return self.book.positions.contracts.get(self.contract_id)
+
 
 class AccountStates:
-    """The accounts that have been asked for, each read from the database once: from then on the desk knows what changes."""
+    """
+    The accounts that have been asked for, each read from the database once: from then on the desk knows what changes.
+
+    Attributes:
+        positions: the open contracts of all accounts that are durable, by their ids.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
         """
@@ -86,14 +99,11 @@ class AccountStates:
         """
         self._accounts = accounts
         self._states: dict[str, AccountState] = {}
+        self.positions: dict[str, OpenPosition] = {}
 
     def __getitem__(self, account_uuid: str) -> AccountState:
         """Return an account that has been asked for before."""
         return self._states[account_uuid]
-
-    def get(self, account_uuid: str) -> AccountState | None:
-        """Return an account that has been asked for before, or None."""
-        return self._states.get(account_uuid)
 
     async def find(self, account_uuid: str) -> AccountState:
         """
@@ -111,3 +121,16 @@ class AccountStates:
             raise AccountError(f"there is no account {account_uuid!r}")
         # Another request may have been quicker, and have changed the balance since.
         return self._states.setdefault(account_uuid, AccountState(account_uuid, row.currency, row.balance))
+
+    def hold(self, account: AccountState, book: InstrumentBook, contract: Contract) -> OpenPosition:
+        """Take a contract among the open ones of its account."""
+        position = OpenPosition(account, book, contract.contract_id, to_units(first_bid(contract), contract.currency))
+        self.positions[contract.contract_id] = account.open[contract.contract_id] = position
+        return position
+
+    def release(self, contract: Contract) -> AccountState:
+        """Take a contract out of the open ones; return whose it was."""
+        account = self._states[contract.account_uuid]
+        self.positions.pop(contract.contract_id, None)
+        account.open.pop(contract.contract_id, None)
+        return account

@@ -1,18 +1,25 @@
-"""The books of all instruments, and whether an instrument can be traded now."""
+"""All that is traded on each instrument: live quotes and open contracts, each priced in one go with every tick."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
 
 from pricewire.errors import MarketClosedError, UnknownInstrumentError
-from pricewire.market.clock import Clock
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import TickPoint
-from pricewire.trading.book import InstrumentBook
+from pricewire.trading.columns import Columns
 from pricewire.trading.contracts import Contract
 from pricewire.trading.messages import TICK_STREAM, tick_point
+from pricewire.trading.offers import Offer, QuoteBody
+from pricewire.trading.positions import Happened, Positions
+from pricewire.trading.pricing import QUOTE_COLUMNS, Priced, price_one, price_quotes
+from pricewire.trading.volatility import Volatility
 
 KNOWN_VOLATILITIES = {simulated.instrument.id: simulated.volatility for simulated in SIMULATED}
 
@@ -26,19 +33,132 @@ LARGEST_PIP_SIZE = 8
 """The decimals that are assumed of an instrument that no feed brings any more."""
 
 
+class InstrumentBook:
+    """
+    One instrument's quotes and contracts.
+
+    Attributes:
+        instrument: the instrument.
+        quantum: one pip as a price.
+        volatility: how much its price moves, and how often.
+        positions: the open contracts.
+        tick: the newest tick, or None.
+        points: the newest ticks, as contracts show them, oldest first.
+    """
+
+    __slots__ = ("_next_quote", "_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
+
+    def __init__(self, instrument: Instrument, volatility: float | None) -> None:
+        """
+        Begin without ticks, quotes and contracts.
+
+        Args:
+            instrument: the instrument.
+            volatility: annual, where it is known; by default it is estimated.
+        """
+        self.instrument = instrument
+        self.quantum = Decimal(1).scaleb(-instrument.pip_size)
+        self.volatility = Volatility(volatility)
+        self.positions = Positions(instrument.pip_size)
+        self.tick: Tick | None = None
+        # One more than is shown: a contract's last tick may be the one before the newest.
+        self.points: deque[TickPoint] = deque(maxlen=TICK_STREAM + 1)
+        self._offers: dict[str, Offer] = {}
+        self._quotes: Columns[str] = Columns(QUOTE_COLUMNS)
+        self._next_quote = 0
+
+    @property
+    def interval_ms(self) -> int:
+        """The usual time between two ticks, in milliseconds."""
+        return self.volatility.interval_ms
+
+    def remember(self, tick: Tick) -> bool:
+        """Take a tick from before now; return whether it is new, and not one that comes late."""
+        if self.tick is not None and tick.epoch_ms < self.tick.epoch_ms:
+            return False
+        self.tick = tick
+        self.volatility.add(tick)
+        self.points.append(tick_point(tick))
+        return True
+
+    def on_tick(self, tick: Tick) -> Happened | None:
+        """Let a tick happen to the contracts; None where it comes late, and nothing happens."""
+        return self.positions.on_tick(tick, self.interval_ms) if self.remember(tick) else None
+
+    def add_quote(self, name: str, offer: Offer) -> None:
+        """Price an offer with every tick from now on, for the topic `name`."""
+        self._offers[name] = offer
+        self._quotes.add(name, offer.quote._asdict())
+
+    def remove_quote(self, name: str) -> None:
+        """Stop what `add_quote` began; harmless where it had not."""
+        self._offers.pop(name, None)
+        self._quotes.remove(name)
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether there are live quotes."""
+        return bool(self._offers)
+
+    def quotes(self) -> Iterator[tuple[str, str, QuoteBody]]:
+        """
+        Yield the topic, the event's name and the message of every live quote at the newest tick; none while there is no price.
+
+        All are priced at the first one. Others may come and go before the last: one that has gone is left out. Where an earlier iteration
+        was not gone through, this one begins with the quote that it stopped before.
+        """
+        tick, volatility = self.tick, self.volatility.annual
+        if not self._offers or tick is None or volatility is None:
+            return
+        priced = price_quotes(self._quotes, self.pips, volatility, self.interval_ms)
+        names = list(self._quotes.items)
+        first = self._next_quote
+        for number in range(len(names)):
+            row = (first + number) % len(names)
+            self._next_quote = row + 1
+            offer = self._offers.get(names[row])
+            if offer is not None:
+                yield names[row], offer.event, offer.body(priced, row, tick, self.quantum, volatility)
+
+    def quote(self, offer: Offer) -> QuoteBody | None:
+        """Return the message of one quote at the newest tick; None while there is no price."""
+        tick, volatility = self.tick, self.volatility.annual
+        if tick is None or volatility is None:
+            return None
+        return offer.body(self.price(offer, volatility), 0, tick, self.quantum, volatility)
+
+    def price(self, offer: Offer, volatility: float) -> Priced:
+        """Return what an offer is worth at the newest tick, at an annual volatility."""
+        return price_one(offer.quote, self.pips, volatility, self.interval_ms)
+
+    @property
+    def pips(self) -> float:
+        """The newest price in pips; 0 before the first tick."""
+        return 0.0 if self.tick is None else float(self.tick.price.scaleb(self.instrument.pip_size))
+
+    def newest_point(self) -> bytes:
+        """Return the newest tick, as contracts show it, as JSON; nothing before the first."""
+        return msgspec.json.encode(self.points[-1]) if self.points else b""
+
+    def life(self, contract: Contract) -> list[TickPoint]:
+        """Return the ticks of a contract's life that are among `points`, the newest 100, oldest first."""
+        begin, end = contract.entry_tick_time, contract.exit_tick_time
+        if begin is None:
+            return []
+        return [point for point in self.points if begin <= point.epoch_ms and (end is None or point.epoch_ms <= end)][-TICK_STREAM:]
+
+
 class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
 
-    def __init__(self, market: Market, clock: Clock) -> None:
+    def __init__(self, market: Market) -> None:
         """
         Begin without books.
 
         Args:
             market: the instruments and their ticks.
-            clock: the time.
         """
         self._market = market
-        self._clock = clock
         self._books: dict[str, InstrumentBook] = {}
 
     def __iter__(self) -> Iterator[InstrumentBook]:
@@ -96,9 +216,13 @@ class InstrumentBooks:
             raise MarketClosedError(book.instrument.id, "no price has come yet")
         return book.tick
 
-    def tradable(self, book: InstrumentBook) -> tuple[Tick, float]:
+    def tradable(self, book: InstrumentBook, now_ms: int) -> tuple[Tick, float]:
         """
         Return the newest tick and the annual volatility that an instrument is traded at.
+
+        Args:
+            book: the instrument's.
+            now_ms: the time, in milliseconds since 1970.
 
         Raises:
             MarketClosedError: there is no price that one could trade at.
@@ -109,7 +233,7 @@ class InstrumentBooks:
             raise MarketClosedError(instrument_id, "its market is closed")
         if self._market.is_stale(instrument_id):
             raise MarketClosedError(instrument_id, "its prices have stopped coming; try again when they do")
-        age_ms = self._clock.now_ns() // 1_000_000 - tick.epoch_ms
+        age_ms = now_ms - tick.epoch_ms
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
         if volatility is None:

@@ -1,26 +1,76 @@
-"""Proposals: what a contract that could be bought costs and pays, both sides of it. Pure."""
+"""Offers: what somebody asks the price of, of a given stake or of a given payout: checked, shown, and bought. Pure."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from typing import NamedTuple
+from typing import ClassVar, Protocol
 
 import msgspec
 
 from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Instrument, Tick
 from pricewire.protocol.numbers import read_barrier, read_number, shortest, shortest_barrier
-from pricewire.protocol.topics import ProposalTopic
-from pricewire.protocol.trading_messages import Amount, ProposalBody, ProposalDetails, ProposalVariant, PurchaseRequest, Variant
-from pricewire.trading.money import DEFAULT_CURRENCY, to_text, to_units, units_text
-from pricewire.trading.pricing import payout_units
-from pricewire.trading.products import Products, ProductTerms, check_duration, checked_barrier, checked_stake
-from pricewire.trading.quotes import Priced, Quote, make_quote
+from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, QuoteTopic
+from pricewire.protocol.trading_messages import (
+    Amount,
+    ContractPrice,
+    DurationUnit,
+    PricingParameters,
+    ProposalBody,
+    ProposalDetails,
+    ProposalVariant,
+    PurchaseRequest,
+    TradeType,
+    Variant,
+)
+from pricewire.trading.contracts import Contract
+from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_text, to_units, units_text
+from pricewire.trading.pricing import YEAR_MS, Priced, Quote, make_quote, payout_units, price_units
+from pricewire.trading.products import Products, ProductTerms, bounds, check_duration, checked_barrier, checked_payout, checked_stake
+
+QuoteBody = ProposalBody[Amount] | ContractPrice[Amount]
+
+TOUCHES: frozenset[TradeType] = frozenset({"TOUCH", "NOTOUCH"})
+
+FIRST_SIDES: frozenset[TradeType] = frozenset({"CALL", "TOUCH"})
+"""The trade types that are the first side of their product."""
+
+UNITS: dict[str, DurationUnit] = {"t": "ticks", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+DURATION = re.compile(r"([1-9][0-9]{0,8})([tsmhd])")
 
 
-class Offer(NamedTuple):
+class Offer(Protocol):
+    """A checked request for a price, as live quotes see it: a `StakeOffer` or a `PayoutOffer`."""
+
+    event: ClassVar[str]
+    """The name of its events."""
+
+    @property
+    def topic(self) -> QuoteTopic:
+        """The request in canonical form: the same for all who ask for the same."""
+
+    @property
+    def quote(self) -> Quote:
+        """Its terms as numbers."""
+
+    def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> QuoteBody:
+        """
+        Return its message at a tick.
+
+        Args:
+            priced: what it and others are worth at the tick.
+            row: which of them it is.
+            tick: the tick.
+            quantum: one pip as a price.
+            volatility: annual; 1.0 is 100 %.
+        """
+
+
+class StakeOffer(msgspec.Struct, frozen=True):
     """
-    A checked request for a price.
+    What a stake would pay, on both sides of a contract: a proposal.
 
     Attributes:
         topic: in canonical form: the same for all who ask for the same.
@@ -30,16 +80,97 @@ class Offer(NamedTuple):
         stake: with the currency's decimals.
     """
 
+    event: ClassVar[str] = "proposal"
+
     topic: ProposalTopic
     terms: ProductTerms
     quote: Quote
     currency: str
     stake: Decimal
 
+    def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ProposalBody[Amount]:
+        """Return the message of a proposal at a tick, as `Offer.body` says."""
+        stake, stake_units = to_text(self.stake), to_units(self.stake, self.currency)
+        barrier = int(priced.barrier[row]) * quantum
+        expiry_time = tick.epoch_ms + round(priced.duration_ms[row])
+        variants = []
+        for variant, probabilities in zip(self.terms.variants, (priced.first, priced.second), strict=True):
+            probability = float(probabilities[row])
+            payout = units_text(payout_units(stake_units, probability, self.terms.commission), self.currency)
+            details = ProposalDetails(payout, stake, probability, tick.price, barrier, self.topic.allow_equals, expiry_time)
+            variants.append(ProposalVariant(variant, details))
+        return ProposalBody(variants)
 
-def make_offer(topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal, currency: str = DEFAULT_CURRENCY) -> Offer:
+
+class PayoutOffer(msgspec.Struct, frozen=True):
+    """
+    What a payout would cost, on one side of a contract, as `action=contract_price` asks.
+
+    Attributes:
+        topic: in canonical form: the same for all who ask for the same.
+        terms: of the product that it is: `high_low` or `touch`.
+        quote: its terms as numbers.
+        payout: with the currency's decimals.
+    """
+
+    event: ClassVar[str] = "contract_price"
+
+    topic: ContractPriceTopic
+    terms: ProductTerms
+    quote: Quote
+    payout: Decimal
+
+    def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ContractPrice[Amount]:
+        """Return the message of a contract's price at a tick, as `Offer.body` says."""
+        topic, commission = self.topic, self.terms.commission
+        duration_ms = float(priced.duration_ms[row])
+        probability = float((priced.first if topic.trade_type in FIRST_SIDES else priced.second)[row])
+        payout = to_units(self.payout, topic.currency)
+        return ContractPrice(
+            date_start=tick.epoch_ms // 1000,
+            date_expiry=(tick.epoch_ms + round(duration_ms)) // 1000,
+            spot=tick.price,
+            strike=int(priced.barrier[row]) * quantum,
+            price=units_text(price_units(payout, probability, commission), topic.currency),
+            trade_type=topic.trade_type,
+            instrument=topic.instrument_id,
+            currency=topic.currency,
+            payout=to_text(self.payout),
+            pricing_parameters=PricingParameters(
+                commission_percent=round(commission * 100, 10),
+                commission_amount=units_text(round(payout * commission), topic.currency),
+                volatility=volatility,
+                spot_price=tick.price,
+                duration_in_years=duration_ms / YEAR_MS,
+            ),
+        )
+
+
+def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, spot: Decimal) -> Offer:
     """
     Check a request for a price against what is offered.
+
+    Args:
+        topic: the request.
+        products: what is offered.
+        instrument: the one that the request names.
+        spot: the price now.
+
+    Raises:
+        InvalidProposalError: it is not offered.
+    """
+    match topic:
+        case ProposalTopic():
+            return make_stake_offer(topic, products, instrument, spot)
+        case ContractPriceTopic():
+            return make_payout_offer(topic, products, instrument, spot)
+
+
+def make_stake_offer(
+    topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal, currency: str = DEFAULT_CURRENCY
+) -> StakeOffer:
+    """
+    Check a request for the payout of a stake, as `make_offer` does.
 
     Args:
         topic: the request.
@@ -72,7 +203,47 @@ def make_offer(topic: ProposalTopic, products: Products, instrument: Instrument,
         has_barrier=terms.has_barrier,
         is_touch=terms.is_touch,
     )
-    return Offer(canonical, terms, quote, currency, stake)
+    return StakeOffer(canonical, terms, quote, currency, stake)
+
+
+def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument: Instrument, spot: Decimal) -> PayoutOffer:
+    """
+    Check a request for the price of a payout, as `make_offer` does.
+
+    Raises:
+        InvalidProposalError: it is not offered.
+    """
+    terms = products.terms("touch" if topic.trade_type in TOUCHES else "high_low")
+    check_duration(topic.duration, topic.duration_unit)
+    payout = checked_payout(topic.payout, topic.currency)
+    strike = checked_barrier(topic.strike, terms, instrument.pip_size, spot)
+    canonical = msgspec.structs.replace(
+        topic, payout=Decimal(shortest(payout)), strike=None if strike is None else shortest_barrier(strike)
+    )
+    quote = make_quote(
+        duration=topic.duration,
+        unit=topic.duration_unit,
+        barrier=strike,
+        allow_equals=False,
+        pip_size=instrument.pip_size,
+        # Without a strike it is the spot; which is touched already, so there it is the product's own barrier.
+        has_barrier=terms.is_touch,
+        is_touch=terms.is_touch,
+    )
+    return PayoutOffer(canonical, terms, quote, payout)
+
+
+def parse_duration(text: str) -> tuple[int, DurationUnit]:
+    """
+    Read a duration with its unit, `5m` for instance.
+
+    Raises:
+        InvalidProposalError: it is not a number and one of the letters `d`, `h`, `m`, `s`, `t`.
+    """
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise InvalidProposalError(f"duration {quoted(text)} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
+    return int(match[1]), UNITS[match[2]]
 
 
 def requested(request: PurchaseRequest, products: Products) -> tuple[ProposalTopic, Variant]:
@@ -104,24 +275,68 @@ def requested(request: PurchaseRequest, products: Products) -> tuple[ProposalTop
     return topic, details.variant
 
 
-def proposal_body(offer: Offer, priced: Priced, row: int, tick: Tick, quantum: Decimal) -> ProposalBody[Amount]:
+def make_contract(
+    offer: StakeOffer,
+    variant: Variant,
+    priced: Priced,
+    tick: Tick,
+    *,
+    names: tuple[str, str],
+    account_uuid: str,
+    volatility: float,
+    quantum: Decimal,
+    now_ms: int,
+) -> Contract:
     """
-    Return the message of a proposal at a tick.
+    Return the contract that is bought.
 
     Args:
-        offer: the request.
-        priced: what it and others are worth at the tick.
-        row: which of them it is.
-        tick: the tick.
+        offer: what is asked for.
+        variant: the side.
+        priced: what it is worth.
+        tick: that this was computed from.
+        names: the contract's id, and its reference for people.
+        account_uuid: the buyer's account.
+        volatility: annual, that it was priced with.
         quantum: one pip as a price.
+        now_ms: the time, in milliseconds since 1970.
+
+    Raises:
+        InvalidProposalError: it would pay too much, or no more than it costs.
     """
-    stake, stake_units = to_text(offer.stake), to_units(offer.stake, offer.currency)
-    barrier = int(priced.barrier[row]) * quantum
-    expiry_time = tick.epoch_ms + round(priced.duration_ms[row])
-    variants = []
-    for variant, probabilities in zip(offer.terms.variants, (priced.first, priced.second), strict=True):
-        probability = float(probabilities[row])
-        payout = units_text(payout_units(stake_units, probability, offer.terms.commission), offer.currency)
-        details = ProposalDetails(payout, stake, probability, tick.price, barrier, offer.topic.allow_equals, expiry_time)
-        variants.append(ProposalVariant(variant, details))
-    return ProposalBody(variants)
+    topic, commission = offer.topic, offer.terms.commission
+    side = priced.first if variant == offer.terms.variants[0] else priced.second
+    payout = from_units(payout_units(to_units(offer.stake, offer.currency), float(side[0]), commission), offer.currency)
+    most = bounds(offer.currency)[1].max
+    if payout > Decimal(most):
+        raise InvalidProposalError(f"the payout of {to_text(payout)} exceeds the limit of {most} {offer.currency}; choose a lower stake")
+    if payout <= offer.stake:
+        raise InvalidProposalError(
+            f"the payout of {to_text(payout)} is not more than the stake of {to_text(offer.stake)} {offer.currency}; "
+            "choose a barrier that is less certain"
+        )
+    barrier = topic.barrier
+    if barrier is None and offer.terms.has_barrier:
+        # The default, as an offset, which the entry then makes a price of.
+        barrier = f"{int(priced.barrier[0]) * quantum - tick.price:+f}"
+    # Never before the tick that the price was made of, which would become the entry otherwise after a restart.
+    buy_time = max(now_ms, tick.epoch_ms)
+    return Contract(
+        contract_id=names[0],
+        reference_id=names[1],
+        account_uuid=account_uuid,
+        currency=offer.currency,
+        product_id=topic.product_id,
+        variant=variant,
+        instrument_id=topic.instrument_id,
+        duration=topic.duration,
+        duration_unit=topic.duration_unit,
+        allow_equals=topic.allow_equals,
+        barrier=barrier,
+        stake=offer.stake,
+        payout=payout,
+        commission=commission,
+        volatility=volatility,
+        buy_time=buy_time,
+        expiry_time=buy_time + round(priced.duration_ms[0]),
+    )

@@ -11,9 +11,8 @@ import msgspec
 
 from pricewire.market.feed import LATEST_MS
 from pricewire.protocol.messages import Tick
-from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
-from pricewire.trading.contracts import Contract, enter, is_entry, reaches, refund, settle, touch
+from pricewire.trading.contracts import Contract, enter, entry_tick, is_entry, reaches, refund, settle, touch
+from pricewire.trading.interfaces import Ledger, TickHistory
 
 BATCH = 1000
 """How many contracts are written in one transaction."""
@@ -71,15 +70,7 @@ def decide(contract: Contract, ticks: Sequence[Tick], now_ms: int) -> Recovered:
     return Recovered(settle(contract, life[-1] if life else entry_tick(contract)) if is_over else contract, len(life))
 
 
-def entry_tick(contract: Contract) -> Tick:
-    """Return the entry of an entered contract as a tick: also its exit, where no other tick came in its life."""
-    spot = contract.entry_spot
-    if contract.entry_tick_time is None or spot is None:
-        raise ValueError(f"contract {contract.contract_id} has no entry")
-    return Tick(contract.instrument_id, contract.entry_tick_time, spot, spot, spot)
-
-
-async def recover(ledger: Ledger, ticks: RecordedTicks, now_ms: int) -> list[Recovered]:
+async def recover(ledger: Ledger, ticks: TickHistory, now_ms: int) -> list[Recovered]:
     """
     Bring every open contract to where the recorded ticks say, and return those that are still open.
 

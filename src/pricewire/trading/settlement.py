@@ -1,19 +1,20 @@
-"""Settlement: what ticks have done to contracts is made durable, in batches, and then told."""
+"""Settlement: what ticks, or the passing of time, have done to contracts is made durable, in batches, and then told."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from itertools import islice
 
 from pricewire.errors import DatabaseError
 from pricewire.market.clock import Clock
-from pricewire.store.ledger import Closed, Ledger
-from pricewire.trading.account_events import CLOSED_LIMIT, AccountEvents
-from pricewire.trading.account_state import AccountState, AccountStates, OpenPosition
-from pricewire.trading.book import InstrumentBook
+from pricewire.trading.account_events import AccountEvents
+from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract
+from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
+from pricewire.trading.interfaces import Closed, Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,12 @@ BATCH = 1000
 
 RETRY_S = 1.0
 """After how many seconds what a database did not take is tried again."""
+
+GRACE_MS = 2000
+"""How late a tick may come and still be the last of a contract's life, in milliseconds, where no later one has come."""
+
+WATCH_S = 0.5
+"""How often contracts are looked for whose life is over without a tick that says so, in seconds."""
 
 
 class Settlement:
@@ -32,22 +39,20 @@ class Settlement:
     dies meanwhile finds it all in the recorded ticks.
     """
 
-    def __init__(
-        self, ledger: Ledger, states: AccountStates, positions: dict[str, OpenPosition], account_events: AccountEvents, clock: Clock
-    ) -> None:
+    def __init__(self, books: InstrumentBooks, ledger: Ledger, states: AccountStates, account_events: AccountEvents, clock: Clock) -> None:
         """
         Begin with nothing to write.
 
         Args:
+            books: where open contracts are.
             ledger: the contracts and the money.
-            states: whose contracts they are.
-            positions: the open contracts that are durable, by their ids; those that are closed are taken out.
+            states: whose contracts they are; those that are closed are taken out.
             account_events: tells the holders.
             clock: the time to wait by.
         """
+        self._books = books
         self._ledger = ledger
         self._states = states
-        self._positions = positions
         self._account_events = account_events
         self._clock = clock
         self._changed: dict[str, Contract] = {}
@@ -77,7 +82,45 @@ class Settlement:
         self._ended.pop(contract_id, None)
 
     async def run(self) -> None:
-        """Write and publish, until it is cancelled."""
+        """Settle what has ended, until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._settle(), name="settlement")
+            tasks.create_task(self._watch(), name="expiry watch")
+
+    async def publish(self, closed: Iterable[Closed]) -> None:
+        """Publish the ends of contracts, which are durable; the caller has their accounts' locks."""
+        touched: dict[AccountState, None] = {}
+        for each in closed:
+            contract = each.contract
+            account = self._states.release(contract)
+            self._account_events.closed(contract)
+            if each.change:
+                account.balance, account.change = each.balance, each.change
+                self._account_events.balance(account)
+            touched[account] = None
+        for account in touched:
+            if account.is_listed:
+                self._account_events.open_list(account)
+        for account in touched:
+            if account.closed is None:
+                continue
+            try:
+                await self._account_events.load_closed(account)
+            except DatabaseError as error:
+                # The contracts are closed and told all the same; the list comes with the next one.
+                logger.warning("a list of closed contracts is not up to date: %s", error)
+            else:
+                self._account_events.closed_list(account)
+
+    async def _watch(self) -> None:
+        """End contracts whose life is over without a tick that says so."""
+        while True:
+            await self._clock.sleep(WATCH_S)
+            for book in self._books:
+                self.add([], book.positions.on_time(self._clock.now_ns() // 1_000_000 - GRACE_MS))
+
+    async def _settle(self) -> None:
+        """Write and publish what waits."""
         is_away = False
         while True:
             await self._work.wait()
@@ -95,19 +138,15 @@ class Settlement:
             else:
                 is_away = False
 
-    async def closed(self, closed: Closed) -> None:
-        """Publish the end of a contract; the caller has its account's lock."""
-        await self._publish([closed])
-
     def _wait(self, contract: Contract) -> None:
-        position = self._positions.get(contract.contract_id)
+        position = self._states.positions.get(contract.contract_id)
         if position is not None:
             position.is_waiting = True
         self._work.set()
 
     async def _write(self) -> None:
         """Write and publish one batch."""
-        batch = {**dict(_first(self._ended, BATCH)), **dict(_first(self._changed, BATCH))}
+        batch = dict(islice(self._ended.items(), BATCH)) | dict(islice(self._changed.items(), BATCH))
         async with AsyncExitStack() as stack:
             # In their order: a purchase or a sale has one of them at most, so nobody waits for another who waits.
             for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
@@ -124,48 +163,13 @@ class Settlement:
             for contract in ended:
                 # Also of those that are not among the closed: they had been closed before.
                 del self._ended[contract.contract_id]
-                self._release(contract)
-            await self._publish(closed)
+                self._states.release(contract)
+            await self.publish(closed)
 
     def _changed_is_durable(self, contract: Contract) -> None:
-        position = self._positions.get(contract.contract_id)
+        position = self._states.positions.get(contract.contract_id)
         if position is None or contract.contract_id in self._ended:
             return
         position.is_waiting = False
         if position.account.is_heard:
             self._account_events.updated(position, contract, position.book.newest_point())
-
-    async def _publish(self, closed: Iterable[Closed]) -> None:
-        touched: dict[AccountState, None] = {}
-        for each in closed:
-            contract = each.contract
-            account = self._release(contract)
-            self._account_events.closed(contract)
-            if each.change:
-                account.balance, account.change = each.balance, each.change
-                self._account_events.balance(account)
-            touched[account] = None
-        for account in touched:
-            if account.is_listed:
-                self._account_events.open_list(account)
-        for account in touched:
-            if account.closed is None:
-                continue
-            try:
-                account.closed = await self._ledger.closed_contracts(account.account_uuid, 1, CLOSED_LIMIT)
-            except DatabaseError as error:
-                # The contracts are closed and told all the same; the list comes with the next one.
-                logger.warning("a list of closed contracts is not up to date: %s", error)
-            else:
-                self._account_events.closed_list(account, account.closed)
-
-    def _release(self, contract: Contract) -> AccountState:
-        """Take a contract out of the open ones; return whose it was."""
-        account = self._states[contract.account_uuid]
-        self._positions.pop(contract.contract_id, None)
-        account.open.pop(contract.contract_id, None)
-        return account
-
-
-def _first(contracts: Mapping[str, Contract], count: int) -> list[tuple[str, Contract]]:
-    return [item for item, _ in zip(contracts.items(), range(count), strict=False)]

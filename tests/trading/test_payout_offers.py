@@ -10,13 +10,13 @@ import pytest
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody
-from pricewire.trading.book import InstrumentBook
-from pricewire.trading.contract_price import PayoutOffer, make_payout_offer, parse_duration
-from pricewire.trading.offers import make_offer
-from pricewire.trading.pricing import YEAR_MS, above_probability
+from pricewire.trading.instrument_books import InstrumentBook
+from pricewire.trading.offers import PayoutOffer, make_offer, make_payout_offer, parse_duration
+from pricewire.trading.pricing import YEAR_MS
 from pricewire.trading.products import Products
 from support.contract_maker import BUY_TIME, tick
 from support.feeds import GOLD
+from support.formulas import above_probability
 from trading.test_offers import SPOT
 
 

@@ -11,11 +11,11 @@ from pricewire.errors import InvalidProposalError
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody, PurchaseDetails, PurchaseRequest, Variant
-from pricewire.trading.book import InstrumentBook
 from pricewire.trading.contracts import Contract, enter
-from pricewire.trading.offers import make_offer
+from pricewire.trading.instrument_books import InstrumentBook
+from pricewire.trading.offers import make_contract, make_stake_offer
 from pricewire.trading.products import Products
-from pricewire.trading.purchase import check_slippage, digest, make_contract
+from pricewire.trading.trades import check_slippage, digest
 from support.contract_maker import BUY_TIME, tick
 from support.feeds import GOLD
 
@@ -26,11 +26,17 @@ def buy(text: str, variant: Variant, *, spot: Tick | None = None, now_ms: int = 
     newest = spot or tick(0)
     book = InstrumentBook(GOLD, 0.5)
     book.remember(newest)
-    offer = make_offer(topic, Products(), GOLD, newest.price, currency)
-    priced = book.price(offer)
-    assert priced is not None
+    offer = make_stake_offer(topic, Products(), GOLD, newest.price, currency)
     contract = make_contract(
-        offer, variant, priced, newest, names=("id", "ref"), account_uuid="u", volatility=0.5, quantum=book.quantum, now_ms=now_ms
+        offer,
+        variant,
+        book.price(offer, 0.5),
+        newest,
+        names=("id", "ref"),
+        account_uuid="u",
+        volatility=0.5,
+        quantum=book.quantum,
+        now_ms=now_ms,
     )
     body = book.quote(offer)
     assert isinstance(body, ProposalBody)

@@ -1,0 +1,221 @@
+"""What trading needs from outside, as protocols: a ledger, accounts, recorded ticks (`store/` has them), and what publishes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from pricewire.protocol.messages import Tick
+from pricewire.trading.contracts import Contract
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """
+    What an account wants to buy.
+
+    Attributes:
+        contract: the contract, open and not yet entered; its stake is the price.
+        idempotency_key: the account's name for this purchase: repeated, it buys nothing and gets the first answer.
+        digest: of what was asked for, to know a key that is used for something else.
+    """
+
+    contract: Contract
+    idempotency_key: str
+    digest: str
+
+
+class Bought(msgspec.Struct, frozen=True):
+    """
+    What an account has bought.
+
+    Attributes:
+        contract: the contract, as it was right after the purchase.
+        balance: what the account had then.
+        is_repeated: whether this is the first answer again: then nothing was bought now, and there is nothing to publish.
+    """
+
+    contract: Contract
+    balance: Decimal
+    is_repeated: bool
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """
+    A contract that has ended.
+
+    Attributes:
+        contract: the contract with its end.
+        balance: what its account had after it.
+        change: by how much its end changed the balance: its proceeds, 0 where it has lost.
+    """
+
+    contract: Contract
+    balance: Decimal
+    change: Decimal
+
+
+class ClosedPage(msgspec.Struct, frozen=True):
+    """
+    Some of an account's closed contracts.
+
+    Attributes:
+        contracts: newest first.
+        total_items: how many closed contracts the account has.
+    """
+
+    contracts: list[Contract]
+    total_items: int
+
+
+class Ledger(Protocol):
+    """
+    The contracts and the money.
+
+    Every method that writes returns when what it wrote is durable, and is carried to its end even if its caller is cancelled. What it
+    returned is then to be published; nothing is published from there. An account's balance is never below zero.
+    """
+
+    async def buy(self, purchase: Purchase) -> Bought:
+        """
+        Take a contract's price from its account and keep the contract; with a key that was used before, return the first answer.
+
+        Raises:
+            IdempotencyConflictError: the key was used for another purchase.
+            InsufficientBalanceError: the account has less than the price.
+            AccountSuspendedError: the account may not buy.
+            AccountError: there is no such account, or it has another currency.
+            DatabaseError: the database does not answer; whether it was bought, a repetition with the same key shows.
+        """
+
+    async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
+        """
+        Return the answer that a purchase got, or None where there was none: it is given again whatever the market does now.
+
+        Raises:
+            IdempotencyConflictError: the key was used for another purchase.
+            DatabaseError: the database does not answer.
+        """
+
+    async def enter(self, entered: Sequence[Contract]) -> None:
+        """
+        Keep what became of open contracts that stay open: their entry, their touch.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+
+    async def sell(self, sold: Contract) -> Closed:
+        """
+        Close a contract and give its proceeds to its account. Of a sale and a settlement at once one wins.
+
+        Args:
+            sold: the contract with its sale.
+
+        Raises:
+            ContractNotSellableError: it is not open any more.
+            DatabaseError: the database does not answer; `find` shows whether it was sold.
+        """
+
+    async def settle(self, settled: Sequence[Contract]) -> list[Closed]:
+        """
+        Close contracts that have expired, in one transaction, and give the accounts what they pay or the stake back.
+
+        Args:
+            settled: contracts with their settlement or refund.
+
+        Returns:
+            those that were open until now, in the order given; the others were closed before.
+
+        Raises:
+            DatabaseError: the database does not answer; it does no harm to try again.
+        """
+
+    async def open_contracts(self) -> list[Contract]:
+        """
+        Return all open contracts, oldest first.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+
+    async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
+        """
+        Return an account's newest closed contracts.
+
+        Args:
+            account_uuid: whose.
+            limit: how many at most.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+
+    async def find(self, contract_id: str, account_uuid: str) -> Contract:
+        """
+        Return an account's contract.
+
+        Raises:
+            UnknownContractError: the account has no such contract.
+            DatabaseError: the database does not answer.
+        """
+
+
+class Account(Protocol):
+    """An account, as far as trading looks at it."""
+
+    @property
+    def currency(self) -> str:
+        """Of all its money."""
+
+    @property
+    def balance(self) -> Decimal:
+        """What it has."""
+
+
+class Accounts(Protocol):
+    """The accounts."""
+
+    async def find_uuid(self, account_uuid: str) -> Account | None:
+        """
+        Return the account with this uuid, or None.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+
+
+class TickHistory(Protocol):
+    """The recorded ticks."""
+
+    async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
+        """
+        Return the ticks of a span of time, oldest first.
+
+        Args:
+            instrument_id: whose ticks.
+            from_ms: the first time of interest, in milliseconds since 1970.
+            to_ms: the last time of interest.
+            newest: so many at most, the newest; by default all of them.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+
+
+class Publish(Protocol):
+    """What carries messages to those who listen."""
+
+    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+        """
+        Send a message to all who listen to a topic.
+
+        Args:
+            topic: the topic's text.
+            message: what msgspec encodes.
+            key: what it supersedes earlier messages by; without one it is never left out.
+            event: what it is.
+            ends: the key that it ends: a new listener gets nothing of that key any more.
+        """

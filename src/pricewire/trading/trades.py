@@ -1,0 +1,230 @@
+"""Trades: purchases and sales at the price of now, each durable before it is answered and published."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from pricewire.errors import ContractNotSellableError, InvalidProposalError, TooManyContractsError, quoted
+from pricewire.market.clock import Clock
+from pricewire.protocol.numbers import read_number, shortest
+from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseRequest, Sold
+from pricewire.trading.account_events import AccountEvents
+from pricewire.trading.account_state import AccountState, AccountStates
+from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
+from pricewire.trading.interfaces import Ledger, Purchase
+from pricewire.trading.messages import purchased, sold
+from pricewire.trading.money import from_units, to_text
+from pricewire.trading.offers import make_contract, make_stake_offer, requested
+from pricewire.trading.products import Products
+from pricewire.trading.settlement import Settlement
+
+Answer = TypeVar("Answer")
+
+MOST_SLIPPAGE = Decimal("0.05")
+"""By how much the payout may have fallen since the buyer saw it, as a part of it."""
+
+
+class Trades:
+    """
+    Sells contracts to accounts and buys them back.
+
+    A trade holds its account's lock from before its transaction until it is published. It goes on to its end even if its caller is
+    cancelled: what is durable has to be published.
+    """
+
+    def __init__(
+        self,
+        books: InstrumentBooks,
+        products: Products,
+        ledger: Ledger,
+        states: AccountStates,
+        account_events: AccountEvents,
+        settlement: Settlement,
+        clock: Clock,
+        *,
+        max_open_contracts: int | None,
+    ) -> None:
+        """
+        Prepare to trade.
+
+        Args:
+            books: the instruments' prices and open contracts.
+            products: what is offered.
+            ledger: the contracts and the money.
+            states: who trades.
+            account_events: tells the holders.
+            settlement: ends contracts that are not sold before.
+            clock: the time.
+            max_open_contracts: how many an account may have at once; None for any number.
+        """
+        self._books = books
+        self._products = products
+        self._ledger = ledger
+        self._states = states
+        self._account_events = account_events
+        self._settlement = settlement
+        self._clock = clock
+        self._max_open_contracts = max_open_contracts
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+        """
+        Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
+
+        Args:
+            account_uuid: the buyer's account.
+            request: what is to be bought.
+
+        Raises:
+            InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
+            UnknownInstrumentError: no feed brings the instrument.
+            MarketClosedError: there is no price to trade at.
+            InsufficientBalanceError: the account has less than the stake.
+            TooManyContractsError: the account has as many open contracts as it may have.
+            AccountSuspendedError: the account may not buy.
+            AccountError: there is no such account.
+            IdempotencyConflictError: the request's key was used for another purchase.
+            DatabaseError: the database does not answer; whether it was bought, a repetition shows.
+        """
+        return await self._finish(self._buy(account_uuid, request))
+
+    async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
+        """
+        Buy a contract back at what it was worth at the newest tick.
+
+        Args:
+            account_uuid: the holder's account.
+            contract_id: which contract.
+
+        Raises:
+            UnknownContractError: the account has no such contract.
+            ContractNotSellableError: it has ended, has not begun, or is worth nothing.
+            MarketClosedError: there is no price to trade at.
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        return await self._finish(self._sell(account_uuid, contract_id))
+
+    async def _buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+        key, hashed = request.idempotency_key, digest(request)
+        first = await self._ledger.bought(account_uuid, key, hashed)
+        if first is not None:
+            return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+        topic, variant = requested(request, self._products)
+        account = await self._states.find(account_uuid)
+        async with account.lock:
+            if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
+                raise TooManyContractsError(self._max_open_contracts)
+            book, now_ms = self._books.find(topic.instrument_id), self._now_ms()
+            offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price, account.currency)
+            tick, volatility = self._books.tradable(book, now_ms)
+            contract = make_contract(
+                offer,
+                variant,
+                book.price(offer, volatility),
+                tick,
+                names=(str(uuid.uuid4()), f"{secrets.randbelow(10**12):012d}"),
+                account_uuid=account_uuid,
+                volatility=volatility,
+                quantum=book.quantum,
+                now_ms=now_ms,
+            )
+            check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
+            # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
+            book.positions.add(contract)
+            try:
+                bought = await self._ledger.buy(Purchase(contract, key, hashed))
+            except BaseException:
+                self._settlement.forget(book, contract.contract_id)
+                raise
+            if bought.is_repeated:
+                self._settlement.forget(book, contract.contract_id)
+            else:
+                self._opened(account, book, contract, bought.balance)
+            return purchased(key, bought.contract, book.instrument.display_name)
+
+    def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:
+        """Publish a purchase."""
+        position = self._states.hold(account, book, contract)
+        self._account_events.opened(position, contract)
+        if account.is_heard:
+            # The value of its key, for who begins to listen before the next tick.
+            self._account_events.updated(position, contract, b"")
+        account.change, account.balance = balance - account.balance, balance
+        self._account_events.balance(account)
+        if account.is_listed:
+            self._account_events.open_list(account)
+
+    async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
+        account = await self._states.find(account_uuid)
+        async with account.lock:
+            position = account.open.get(contract_id)
+            contract = None if position is None else position.contract
+            if position is None or contract is None:
+                known = await self._ledger.find(contract_id, account_uuid)
+                raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
+            book, now_ms = position.book, self._now_ms()
+            tick, _ = self._books.tradable(book, now_ms)
+            if contract.entry_tick_time is None:
+                raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
+            bid = int(book.positions.bids(tick, book.interval_ms, contract_id)[0])
+            if bid == 0:
+                raise ContractNotSellableError(contract_id, "it is worth nothing now")
+            closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
+            self._settlement.forget(book, contract_id)
+            await self._settlement.publish([closed])
+            return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
+
+    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Await work that goes on to its end even if the waiting is cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ns() // 1_000_000
+
+
+def digest(request: PurchaseRequest) -> str:
+    """Return what tells one request from another: the same for the same content, whether an amount is a text or a number."""
+    details = request.proposal_details
+    details = msgspec.structs.replace(details, stake=_same(details.stake), payout=None if details.payout is None else _same(details.payout))
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(request, proposal_details=details))).hexdigest()
+
+
+def _same(amount: str | float) -> str:
+    number = read_number(amount)
+    return str(amount) if number is None else shortest(number)
+
+
+def check_slippage(seen: str | float | None, payout: Decimal, currency: str) -> None:
+    """
+    Check that a buyer gets about what they saw.
+
+    Args:
+        seen: the payout that the buyer was shown; None where they do not say.
+        payout: what the contract pays.
+        currency: of both.
+
+    Raises:
+        InvalidProposalError: the payout is much lower than it was, or what they saw is no amount.
+    """
+    if seen is None:
+        return
+    number = read_number(seen)
+    if number is None:
+        raise InvalidProposalError(f"payout {quoted(seen)} is not an amount of money in decimal notation of at most 12 digits")
+    if number * (1 - MOST_SLIPPAGE) > payout:
+        raise InvalidProposalError(
+            f"the payout is {to_text(payout)} {currency} now, more than 5 % below the {number} asked for; look at the proposal again"
+        )
