@@ -434,6 +434,7 @@ def test_a_stream_that_lags_comes_back(server: Serving, hub: Hub) -> None:
 
 def test_streams_that_join_at_random_get_what_was_published(server: Serving, hub: Hub) -> None:
     chance = random.Random(1)
+    keyed: set[int] = set()
 
     def publish_some() -> None:
         """What is published within one turn of the loop is one flush; `b` is what streams get when they join."""
@@ -441,7 +442,7 @@ def test_streams_that_join_at_random_get_what_was_published(server: Serving, hub
             if chance.random() < 0.8:
                 publish(hub, "a")
             else:
-                publish(hub, "b", key="newest")
+                keyed.add(publish(hub, "b", key="newest"))
 
     with ExitStack() as stack:
         readers: list[Reader] = []
@@ -469,6 +470,8 @@ def test_streams_that_join_at_random_get_what_was_published(server: Serving, hub
             assert stream_end.type == "error"
             numbers = [number_of(event) for event in events]
             joined = numbers[1] if numbers[1:] else last
-            assert numbers[1:] == list(range(joined, last + 1))
+            assert numbers[1:] == sorted(set(numbers[1:]))
+            # A busy machine takes so long that some streams lag for a while, and are spared what was superseded.
+            assert set(range(joined, last + 1)) - keyed <= set(numbers[1:]) <= set(range(joined, last + 1))
             starts.add(joined)
         assert len(starts) > 20, "they joined at many places"

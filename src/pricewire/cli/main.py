@@ -144,7 +144,6 @@ def serve(
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
     if tls_cert is not None and tls_key is not None:
         check_tls(tls_cert, tls_key)
-    check_address(host, port)
     limits = Limits(
         streams=max_streams,
         streams_per_address=max_streams_per_address,
@@ -181,6 +180,8 @@ def serve(
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
+    # Last, so that another mistake is told whether the port is free or not.
+    check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
 
     def started(port: int) -> None:

@@ -288,8 +288,9 @@ def test_a_suspended_account_neither_logs_in_nor_buys(scene: Scene) -> None:
     # The server looks at the accounts every now and then, and believes no token of such a one from then on.
     assert answer.status_code in (401, 403)
     assert "the account is suspended" in answer.json()["error"]["message"]
+    poor = add_account(scene.database, "poor")
     body = {**body, "proposal_details": {**details, "stake": "10001"}, "idempotency_key": "y"}
-    answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice))
+    answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(poor))
     refused(answer, 409, "INSUFFICIENT_BALANCE")
 
 
