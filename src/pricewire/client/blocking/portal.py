@@ -122,16 +122,28 @@ def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threadi
     async def wind_up() -> None:
         await end()
 
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+    async def cancel_rest() -> None:
+        # What other threads had asked for before the gate closed is a task by now; they hear that it is cancelled.
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    try:
+        loop.call_soon(started.set)
+        loop.run_forever()
+    finally:
+        with gate.lock:
+            gate.is_open = False
         try:
-            runner.get_loop().call_soon(started.set)
-            loop.run_forever()
+            # First by those who wait for them: tasks of libraries are not to be cancelled all at once.
+            loop.run_until_complete(wind_up())
+            loop.run_until_complete(cancel_rest())
+            loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
-            with gate.lock:
-                gate.is_open = False
-        # Not left to the runner, which cancels all tasks at once: those of libraries want to be cancelled by who waits for them.
-        runner.run(wind_up())
-        # What other threads had asked for before the gate closed is a task by now; the runner cancels it, and they hear of it.
+            # Not by `asyncio.Runner`: it waits for the threads of the loop in a thread of its own, and from Python 3.12 on there can be no
+            # new one while the interpreter ends.
+            loop.close()
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
