@@ -9,8 +9,9 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
-from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 

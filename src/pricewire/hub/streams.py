@@ -268,12 +268,22 @@ class Group:
         notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
         return b"".join([notice.encoded(self.spec.form) for notice in notices])
 
-    def flush(self, position: int, now: float, counters: Counters) -> None:
+    def flush_early(self, position: int, now: float, counters: Counters) -> None:
+        """
+        Write what is new to all members, before its time.
+
+        Args:
+            position: that of the hub's newest event.
+            now: the time of the loop's clock, in seconds.
+            counters: where it is counted.
+        """
+        self.flush(now, counters)
+
+    def flush(self, now: float, counters: Counters) -> None:
         """
         Write what is pending to all members.
 
         Args:
-            position: that of the hub's newest event.
             now: the time of the loop's clock, in seconds.
             counters: where it is counted.
         """

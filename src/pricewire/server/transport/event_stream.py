@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
-from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.messages import error_body
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
