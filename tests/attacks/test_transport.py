@@ -38,8 +38,7 @@ class LimitedServer(Server):
     """A server that gives little time, and few connections."""
 
     def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, **options)
-        self.server_state.limits = LIMITS
+        super().__init__(config, limits=LIMITS, **options)
 
 
 @pytest.fixture

@@ -52,8 +52,7 @@ class Failing(Recorder):
         self.call, self.after, self.failed, self.closes = call, after, False, 0
         # An attribute, so that each has a frame of its own, and so a group of its own.
         self.frame = self.framed  # type: ignore[method-assign]
-        super().__init__(hub, *topics, form=self.form, **options)
-        self.on_close = self.closing
+        super().__init__(hub, *topics, form=self.form, on_close=self.closing, **options)
 
     def fail_at(self, call: str) -> None:
         """Raise where the time of this call has come; from then on nothing of the stream may be called but what ends it."""
@@ -112,8 +111,7 @@ class Comrade(Failing):
 
     def __init__(self, hub: Hub, call: str, after: int, *topics: str, **options: Any) -> None:
         self.call, self.after, self.failed, self.closes = call, after, False, 0
-        Recorder.__init__(self, hub, *topics, **options)
-        self.on_close = self.closing
+        Recorder.__init__(self, hub, *topics, on_close=self.closing, **options)
 
 
 class FailingGzip(GzipGroup):

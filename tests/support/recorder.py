@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -30,8 +31,9 @@ class Recorder(Stream):
         compress: bool = False,
         form: Format = envelope,
         last_event_id: str = "",
+        on_close: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(str(next(numbers)))
+        super().__init__(str(next(numbers)), on_close)
         self.inflater = zlib.decompressobj(31) if compress else None
         self.hub = hub
         self.decoder = EventStreamDecoder(last_event_id=last_event_id)

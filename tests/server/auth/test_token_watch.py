@@ -34,8 +34,7 @@ class Services:
         self.token_watch = TokenWatch(self.hub, clock=self.clock)
 
     def stream(self, by: Token) -> Recorder:
-        stream = Recorder(self.hub, "topic")
-        stream.on_close = lambda: self.token_watch.forget(stream.id)
+        stream = Recorder(self.hub, "topic", on_close=lambda: self.token_watch.forget(stream.id))
         self.token_watch.begin(stream.id, by)
         return stream
 

@@ -7,7 +7,7 @@ import heapq
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pricewire.hub.hub import Hub
 from pricewire.protocol.stream_end import encode_error
@@ -27,7 +27,7 @@ SLACK = 1000
 """How many entries may be left over of streams that have gone, besides as many as there are streams, before the heap is cleared of them."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WatchedStream:
     """
     A stream and the token that it depends on.
@@ -135,9 +135,9 @@ class TokenWatch:
         found = self._hub.find(stream_id)
         if found is None:
             # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
-            watched = self._watched[stream_id]
-            watched.ends_at, watched.reason = self._clock() + RETRY_S, reason
-            heapq.heappush(self._ends, (watched.ends_at, stream_id))
+            ends_at = self._clock() + RETRY_S
+            self._watched[stream_id] = replace(self._watched[stream_id], ends_at=ends_at, reason=reason)
+            heapq.heappush(self._ends, (ends_at, stream_id))
         else:
             self._hub.end(found[0], encode_error(*reason))
             self.forget(stream_id)
