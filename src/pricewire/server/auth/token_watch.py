@@ -61,9 +61,6 @@ class TokenWatch:
         self._streams: defaultdict[str, set[str]] = defaultdict(set)
         self._ends: list[tuple[float, str]] = []
 
-    def __len__(self) -> int:
-        return len(self._watched)
-
     def begin(self, stream_id: str, token: Token) -> None:
         """Have a stream live as long as a token."""
         if len(self._ends) > 2 * len(self._watched) + SLACK:
