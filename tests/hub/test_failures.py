@@ -19,7 +19,7 @@ from pricewire.hub.event import Event, envelope
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from support.manual_loop import advance, run
 from support.recorder import Recorder
 
@@ -207,7 +207,7 @@ class FailingPlay(Play):
             self.hub.leave(stream)
             stream.aborted = True
         elif action == "end":
-            self.hub.end(stream, encode_error("X", "ended by the test"))
+            self.hub.end(stream, StreamEnd.SERVER_DRAINING)
             assert self.hub.find(stream.id) is None
             assert stream.ended or stream.aborted
             self.streams = [each for each in self.streams if each is not stream]

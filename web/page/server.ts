@@ -7,6 +7,7 @@ import {
   type TopicStore,
 } from '../src/pricewire.js'
 import { usePricewireState } from '../src/react.js'
+import type { StreamEndCode } from '../src/stream_end.js'
 import { endSession, useSession } from './account/session.js'
 import { tap } from './inspector/wire_tap.js'
 
@@ -64,6 +65,9 @@ export function useSessionGuard(): void {
   }, [store, session])
 }
 
+/** The ends of a stream that are its token's. */
+const TOKEN_ENDS: readonly StreamEndCode[] = ['TOKEN_EXPIRED', 'TOKEN_REVOKED']
+
 function isOfToken({ status, code }: SSEError): boolean {
-  return status === 401 || code === 'UNAUTHORIZED' || code === 'TOKEN_EXPIRED' || code === 'TOKEN_REVOKED'
+  return status === 401 || code === 'UNAUTHORIZED' || TOKEN_ENDS.some((end) => end === code)
 }

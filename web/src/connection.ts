@@ -152,7 +152,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     made.addEventListener('open', () => {
       const start = made.responseHeaders?.get('Pricewire-Start') as StreamStart['start'] | null
       const streamId = made.responseHeaders?.get('Pricewire-Stream') ?? undefined
-      if (streamId !== undefined && credentials?.provider !== undefined) {
+      if (streamId && credentials?.provider) {
         endRenewal = renew(streamId, credentials, { base, credentials, fetch })
       }
       tell(onState, { status: 'open', isSilent: false })
@@ -187,7 +187,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     endRenewal?.()
   }
   const settle = (reason: PauseReason | undefined) => {
-    if (reason === undefined) {
+    if (!reason) {
       open()
       return
     }
@@ -197,8 +197,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   const watch = isWatching
     ? new PageWatch(hiddenAfter, (reason) => {
         // From one reason to another it stays paused.
-        if (reason !== undefined || source?.readyState === CustomEventSource.CLOSED || source === undefined)
-          settle(reason)
+        if (reason || !source || source.readyState === CustomEventSource.CLOSED) settle(reason)
       })
     : undefined
   settle(watch?.reason)

@@ -18,7 +18,7 @@ from pricewire.hub.paced_group import PacedGroup, Pacer
 from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
 from pricewire.hub.topics import Topics
 from pricewire.protocol.encoder import encode_event
-from pricewire.protocol.stream_end import StreamEnd, encode_error
+from pricewire.protocol.stream_end import StreamEnd
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Delivery:
         stream.group = group
         self._streams[stream.id] = stream
         if self.is_draining:
-            self._finish(stream, encode_error("SERVER_DRAINING", "the server is stopping; reconnect"), head=stream.coding.begin())
+            self._finish(stream, StreamEnd.SERVER_DRAINING, head=stream.coding.begin())
             return
         self.counters.streams_opened += 1
         until = group.given(self.position)
@@ -223,13 +223,14 @@ class Delivery:
             self.fail(stream)
             return 0
 
-    def end(self, stream: Stream, stream_end: StreamEnd) -> None:
+    def end(self, stream: Stream, stream_end: StreamEnd, *, retry: int | None = None) -> None:
         """
         End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
 
         Args:
             stream: the stream.
             stream_end: why.
+            retry: when its reader is to come back, in milliseconds; None where that makes no difference.
         """
         group = stream.group
         if group is None:
@@ -243,7 +244,7 @@ class Delivery:
                 self.leave(stream)
                 stream.abort()
             else:
-                self._finish(stream, stream_end)
+                self._finish(stream, stream_end, retry=retry)
         except Exception:
             self.fail(stream)
 
@@ -256,7 +257,7 @@ class Delivery:
         """End the streams of a group whose form, which is the user's, or whose coder has raised: those of other groups must not notice."""
         streams = len(group.members) + len(group.lagging)
         logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
-        self.end_group(group, encode_error("INTERNAL_ERROR", "the server could not encode an event"))
+        self.end_group(group, StreamEnd.INTERNAL_ERROR)
 
     def _begin(self) -> None:
         """Note the loop that streams join on."""
@@ -388,10 +389,9 @@ class Delivery:
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1
-        stream_end = encode_error("SLOW_CONSUMER", "the stream fell behind what is kept of its topics; reconnect to start anew")
-        self._finish(stream, stream_end, head=head)
+        self._finish(stream, StreamEnd.SLOW_CONSUMER, head=head)
 
-    def _finish(self, stream: Stream, stream_end: StreamEnd, *, head: bytes = b"") -> None:
+    def _finish(self, stream: Stream, stream_end: StreamEnd, *, retry: int | None = None, head: bytes = b"") -> None:
         """Write the last bytes; before them the head, where nothing has been written."""
         group = stream.group
         if group is None:
@@ -399,7 +399,7 @@ class Delivery:
         if stream.lag is None and stream in group.members:
             stream.coding.leave(group.coder)
         self.leave(stream)
-        last = stream_end.named if group.spec.control else stream_end.bare
+        last = stream_end.encode(control=group.spec.control, retry=retry)
         data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
         # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
         stream.end(stream.frame(data) if data else b"")

@@ -14,7 +14,7 @@ from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 
 
 class Hub(Delivery):
@@ -154,9 +154,8 @@ class Hub(Delivery):
         """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
         self.is_draining = True
         self._flusher.flush()
-        stream_end = encode_error("SERVER_DRAINING", "the server is stopping; reconnect")
         for group in list(self._groups.values()):
-            self.end_group(group, stream_end)
+            self.end_group(group, StreamEnd.SERVER_DRAINING)
         self._topics.close()
         self._flusher.close()
         self._pacer.close()

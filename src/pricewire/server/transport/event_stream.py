@@ -15,7 +15,7 @@ from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
-from pricewire.protocol.messages import error_body
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.handover import EXTENSION, Handover
@@ -148,7 +148,7 @@ def new_stream_id() -> str:
 
 
 async def _refuse(send: Send) -> None:
-    body = msgspec.json.encode(error_body("SERVER_DRAINING", "the server is stopping; reconnect"))
+    body = msgspec.json.encode(StreamEnd.SERVER_DRAINING.body)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
