@@ -69,8 +69,7 @@ def secure(request: pytest.FixtureRequest, feed: HandFeed, tmp_path: Path) -> An
 
         class LimitedServer(Server):
             def __init__(self, config: uvicorn.Config, **others: Any) -> None:
-                super().__init__(config, **others)
-                self.server_state.limits = limits
+                super().__init__(config, limits=limits, **others)
 
         app = create_app([feed], heartbeat=0.2, limits=limits)
         tls: dict[str, Any] = {"ssl_certfile": str(chain), "ssl_keyfile": str(key)}

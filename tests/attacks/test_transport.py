@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import uvicorn
 
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import Topic
 from pricewire.server.app import create_app
 from pricewire.server.auth.dependencies import Caller
@@ -38,8 +38,7 @@ class LimitedServer(Server):
     """A server that gives little time, and few connections."""
 
     def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, **options)
-        self.server_state.limits = LIMITS
+        super().__init__(config, limits=LIMITS, **options)
 
 
 @pytest.fixture
@@ -220,7 +219,7 @@ def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
     async def end_meanwhile(self: StreamOpener, topics: Sequence[Topic], caller: Caller) -> list[str]:
         names = await check(self, topics, caller)
         for stream in list(self._publisher.hub._streams.values()):
-            self._publisher.hub.end(stream, encode_error("X", "ended by the test"))
+            self._publisher.hub.end(stream, StreamEnd.SERVER_DRAINING)
         return names
 
     account = add_account(tmp_path / "pricewire.db", "alice")

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from pricewire.hub.hub import Hub
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
@@ -100,7 +100,8 @@ class Site:
     def end_streams(self) -> int:
         """End all streams, and publish what those that come back have missed."""
         for group in list(self.hub.groups):
-            self.hub.end_group(group, encode_error("TEST_ENDS", "come back", retry=10))
+            for stream in [*group.members, *group.lagging]:
+                self.hub.end(stream, StreamEnd.SERVER_DRAINING, retry=10)
         return self.publish()
 
     def compressed_streams(self) -> list[int]:
@@ -184,7 +185,7 @@ def test_every_event_is_there_at_once_and_a_stream_that_ends_comes_back(engine: 
         missed = server.call(site.end_streams)
         stream_end = engine.evaluate("next()")
         assert stream_end["type"] == "error"
-        assert json.loads(stream_end["data"])["error"]["code"] == "TEST_ENDS"
+        assert json.loads(stream_end["data"])["error"]["code"] == "SERVER_DRAINING"
         assert engine.evaluate("next()") == {"type": "error", "data": None, "id": None, "state": 0}, "it is connecting again"
         assert engine.evaluate("next()")["type"] == "open"
         assert site.requests[1]["last-event-id"].endswith(f"-{missed - 1}")

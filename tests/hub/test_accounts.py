@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pricewire.hub import flusher
-from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.delivery import Outcome
+from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.protocol.decoder import ServerSentEvent
 from support.manual_loop import advance, run

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pricewire.hub.congestion import PROOF
-from pricewire.hub.flusher import SWEEP_INTERVAL
 from pricewire.hub.hub import Hub
+from pricewire.hub.upkeep import SWEEP_INTERVAL
 from support.manual_loop import advance, run
 from support.recorder import Recorder
 

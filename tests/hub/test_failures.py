@@ -19,7 +19,7 @@ from pricewire.hub.event import Event, envelope
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from support.manual_loop import advance, run
 from support.recorder import Recorder
 
@@ -52,8 +52,7 @@ class Failing(Recorder):
         self.call, self.after, self.failed, self.closes = call, after, False, 0
         # An attribute, so that each has a frame of its own, and so a group of its own.
         self.frame = self.framed  # type: ignore[method-assign]
-        super().__init__(hub, *topics, form=self.form, **options)
-        self.on_close = self.closing
+        super().__init__(hub, *topics, form=self.form, on_close=self.closing, **options)
 
     def fail_at(self, call: str) -> None:
         """Raise where the time of this call has come; from then on nothing of the stream may be called but what ends it."""
@@ -112,8 +111,7 @@ class Comrade(Failing):
 
     def __init__(self, hub: Hub, call: str, after: int, *topics: str, **options: Any) -> None:
         self.call, self.after, self.failed, self.closes = call, after, False, 0
-        Recorder.__init__(self, hub, *topics, **options)
-        self.on_close = self.closing
+        Recorder.__init__(self, hub, *topics, on_close=self.closing, **options)
 
 
 class FailingGzip(GzipGroup):
@@ -209,7 +207,7 @@ class FailingPlay(Play):
             self.hub.leave(stream)
             stream.aborted = True
         elif action == "end":
-            self.hub.end(stream, encode_error("X", "ended by the test"))
+            self.hub.end(stream, StreamEnd.SERVER_DRAINING)
             assert self.hub.find(stream.id) is None
             assert stream.ended or stream.aborted
             self.streams = [each for each in self.streams if each is not stream]

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from pricewire.hub.delivery import Outcome, Start
 from pricewire.hub.event import Event, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
-from pricewire.hub.hub import Hub, Outcome, Start
+from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import StreamSpec
 from support.recorder import Recorder

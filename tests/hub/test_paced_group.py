@@ -7,9 +7,10 @@ import json
 
 import pytest
 
-from pricewire.hub import pacer
+from pricewire.hub import paced_group
+from pricewire.hub.delivery import Outcome, Start
 from pricewire.hub.event import Event
-from pricewire.hub.hub import Hub, Outcome, Start
+from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.paced_group import LONGEST_STEP
 from pricewire.hub.streams import StreamSpec
@@ -194,7 +195,7 @@ def test_a_stream_of_a_long_pace_is_told_that_it_lives() -> None:
 
 
 def test_many_streams_do_not_keep_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacer, "CROWD", 4)
+    monkeypatch.setattr(paced_group, "CROWD", 4)
 
     async def play() -> None:
         hub = Hub()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pricewire.errors import ProtocolError
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
-from pricewire.protocol.encoder import HEARTBEAT, encode_comment, encode_event
+from pricewire.protocol.encoder import HEARTBEAT, encode_event
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1, max_size=10)
@@ -20,9 +20,9 @@ EVENT = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(EVENT, max_size=10), st.lists(st.integers(1, 30)), TEXT)
-def test_what_is_encoded_and_cut_anywhere_decodes_to_itself(events: list[dict[str, object]], cuts: list[int], comment: str) -> None:
-    stream = HEARTBEAT.join(encode_event(**event) + encode_comment(comment) for event in events)  # type: ignore[arg-type]
+@given(st.lists(EVENT, max_size=10), st.lists(st.integers(1, 30)))
+def test_what_is_encoded_and_cut_anywhere_decodes_to_itself(events: list[dict[str, object]], cuts: list[int]) -> None:
+    stream = HEARTBEAT.join(encode_event(**event) for event in events)  # type: ignore[arg-type]
     decoder, read, expected, last_id = EventStreamDecoder(), [], [], ""
     for size in [*cuts, len(stream)]:
         read += decoder.feed(stream[:size])
@@ -39,7 +39,6 @@ def test_what_is_encoded_and_cut_anywhere_decodes_to_itself(events: list[dict[st
 def test_the_bytes() -> None:
     assert encode_event("a\nb", event_id="7", event_type="tick", retry=10) == b"id: 7\nevent: tick\nretry: 10\ndata: a\ndata: b\n\n"
     assert encode_event(b"{}") == b"data: {}\n\n"
-    assert encode_comment("a\r\nb") == b": a\n: b\n"
 
 
 @pytest.mark.parametrize(
@@ -58,8 +57,3 @@ def test_the_bytes() -> None:
 def test_what_would_break_the_stream_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
         encode_event(**{"data": "x", **fields})  # type: ignore[arg-type]
-
-
-def test_a_comment_that_cannot_be_encoded_is_refused() -> None:
-    with pytest.raises(ProtocolError, match="cannot be encoded as UTF-8"):
-        encode_comment("\ud800")

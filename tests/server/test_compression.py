@@ -32,7 +32,7 @@ from pricewire.hub.hub import Hub
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 from pricewire.protocol.encoder import HEARTBEAT
 from pricewire.protocol.messages import TickBody
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
@@ -203,7 +203,8 @@ def wait_for(server: Serving, count: Callable[[], object], wanted: object) -> No
 
 def end_streams(hub: Hub) -> None:
     for group in list(hub.groups):
-        hub.end_group(group, encode_error("TEST_ENDS", "come back", retry=1))
+        for stream in [*group.members, *group.lagging]:
+            hub.end(stream, StreamEnd.SERVER_DRAINING, retry=1)
 
 
 def assert_one_compressed_group(server: Serving, hub: Hub, streams: int) -> None:

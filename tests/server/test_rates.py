@@ -41,10 +41,10 @@ def test_only_so_many_addresses_are_remembered() -> None:
     rates = AddressRates(rate=1, burst=10, most=50)
     for number in range(1000):
         rates.take(number, 10, number / 1000)
-    assert len(rates) == 50
+    assert len(rates._full_at) == 50
     assert rates.take(999, 1, 1) > 0, "the newest are kept"
     rates.take("later", 1, 1000)
-    assert len(rates) == 1, "who has its whole burst again is forgotten"
+    assert len(rates._full_at) == 1, "who has its whole burst again is forgotten"
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.frozensets(st.sampled_from("pqrstuvw"), max_size=5)), max_size=40))

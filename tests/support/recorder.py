@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
-from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 
@@ -29,8 +31,9 @@ class Recorder(Stream):
         compress: bool = False,
         form: Format = envelope,
         last_event_id: str = "",
+        on_close: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(str(next(numbers)))
+        super().__init__(str(next(numbers)), on_close)
         self.inflater = zlib.decompressobj(31) if compress else None
         self.hub = hub
         self.decoder = EventStreamDecoder(last_event_id=last_event_id)

@@ -153,7 +153,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     made.addEventListener('open', () => {
       const start = made.responseHeaders?.get('Pricewire-Start') as StreamStart['start'] | null
       const streamId = made.responseHeaders?.get('Pricewire-Stream') ?? undefined
-      if (streamId !== undefined && credentials?.provider !== undefined) {
+      if (streamId && credentials?.provider) {
         endRenewal = renew(streamId, credentials, { base, credentials, fetch })
       }
       tell(onState, { status: 'open', isSilent: false })
@@ -189,7 +189,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   }
   /** Pauses for a reason; without one, opens the stream. */
   const settle = (reason: PauseReason | undefined) => {
-    if (reason === undefined) {
+    if (!reason) {
       open()
       return
     }

@@ -1,6 +1,7 @@
 import { EventStreamDecoder } from './decoder.js'
 import { type Problem, problemOf } from './problem.js'
 import { isTransient, parseRetryAfter, Reconnection, type ReconnectPolicy } from './reconnect.js'
+import { streamEndOf } from './stream_end.js'
 import { type Credentials, type Token, toCredentials } from './tokens.js'
 import { Watchdog } from './watchdog.js'
 
@@ -202,7 +203,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
       const credentials = this.withCredentials ? 'include' : 'same-origin'
       const request: RequestInit = { method, body, headers, credentials, cache: 'no-store', signal }
       const obstacle = obstacleTo(this.url, request)
-      if (obstacle !== undefined) return this.#fail({ message: obstacle })
+      if (obstacle) return this.#fail({ message: obstacle })
       const response = await fetch(this.url, request)
       if (signal.aborted) return
       if (response.status !== 200) return await this.#refused(response, signal)
@@ -229,7 +230,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
     const { headers } = this.#init
     const result = new Headers(typeof headers === 'function' ? await headers() : headers)
     if (!result.has('Accept')) result.set('Accept', 'text/event-stream')
-    if (this.#credentials !== undefined) {
+    if (this.#credentials) {
       this.#token = await (this.#isExpired ? this.#credentials.refresh(this.#token) : this.#credentials.get())
       this.#isExpired = false
       result.set('Authorization', `Bearer ${this.#token}`)
@@ -248,7 +249,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
     const reader = response.body?.getReader()
     for (;;) {
       const { value } = (await reader?.read()) ?? {}
-      if (value === undefined || signal.aborted) return
+      if (!value || signal.aborted) return
       this.#watchdog.heard()
       const events = decoder.feed(value)
       this.#reconnection.retry = decoder.retry ?? this.#reconnection.retry
@@ -257,7 +258,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
         this.#lastEventId = init.lastEventId
         // An error event says why the server is about to close, so it does not show that the stream is healthy.
         if (type !== 'error') this.#reconnection.received()
-        else if (init.data.includes('"TOKEN_EXPIRED"')) this.#isExpired = this.#credentials?.provider !== undefined
+        else if (streamEndOf(init.data).error?.code === 'TOKEN_EXPIRED') this.#isExpired = !!this.#credentials?.provider
         this.dispatchEvent(new MessageEvent(type, { ...init, origin }))
       }
       if (signal.aborted) return
@@ -270,7 +271,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   async #refused(response: Response, signal: AbortSignal): Promise<void> {
     const { status } = response
     const now = Date.now() // the wait counts from here; the body may be slow
-    if (status === 401 && this.#credentials?.provider !== undefined && !this.#isRefused) {
+    if (status === 401 && this.#credentials?.provider && !this.#isRefused) {
       this.#isRefused = true
       this.#isExpired = true
       this.#disconnect()

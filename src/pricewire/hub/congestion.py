@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol
 
+from pricewire.hub.delivery import Delivery
 from pricewire.hub.streams import Group, Stream
 
 CHECKS = 1000
@@ -26,32 +26,16 @@ PROOF = 2.0
 """For how long a stream must be spared nothing before it is a member again, in seconds: a link that is too slow never gets that far."""
 
 
-class Pausable(Protocol):
-    """What looking after slow readers needs of their hub."""
-
-    def pause(self, stream: Stream) -> None:
-        """Write nothing to a stream until `resume`."""
-
-    def resume(self, stream: Stream) -> None:
-        """Give a stream what it missed, and every update from then on."""
-
-    def refresh(self, stream: Stream) -> int:
-        """Give a stream what it missed, and have it go on lagging; return how many events it was spared."""
-
-    def fail(self, stream: Stream) -> None:
-        """End a stream at once, whose exception is being handled."""
-
-
 class CongestionWatch:
     """
     The streams that are written to only when nothing on the way would hold that up.
 
     Args:
-        hub: whose streams these are.
+        delivery: whose streams these are.
     """
 
-    def __init__(self, hub: Pausable) -> None:
-        self._hub = hub
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
         # When each was last spared an event, in seconds of the loop's clock.
         self._slow: dict[Stream, float] = {}
         self._turn: Iterator[tuple[Group, Stream]] = iter(())
@@ -73,10 +57,10 @@ class CongestionWatch:
             try:
                 piles_up = stream.piles_up(group.written)
             except Exception:
-                self._hub.fail(stream)
+                self._delivery.fail(stream)
                 continue
             if piles_up:
-                self._hub.pause(stream)
+                self._delivery.pause(stream)
                 self._slow[stream] = loop.time()
         if self._slow and self._handle is None:
             self._handle = loop.call_later(POLL_INTERVAL, self._poll, loop)
@@ -98,13 +82,13 @@ class CongestionWatch:
             try:
                 queues = stream.queues()
             except Exception:
-                self._hub.fail(stream)
+                self._delivery.fail(stream)
                 continue
             if queues:
                 continue
-            if self._hub.refresh(stream):
+            if self._delivery.refresh(stream):
                 self._slow[stream] = now
             elif now - spared_at > PROOF:
                 del self._slow[stream]
-                self._hub.resume(stream)
+                self._delivery.resume(stream)
         self._handle = loop.call_later(POLL_INTERVAL, self._poll, loop) if self._slow else None

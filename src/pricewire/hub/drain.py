@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 from pricewire.hub.hub import Hub
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 
 STEP = 0.05
 """How often streams are ended meanwhile, in seconds."""
@@ -36,7 +36,7 @@ async def drain(hub: Hub, seconds: float, hurry: Callable[[], bool]) -> None:
         share = (loop.time() - began) / (seconds * (1 - RESERVE)) if seconds > 0 else 1.0
         while streams and total - len(streams) < max(share * total, 1):
             retry = round(random.uniform(0, seconds) * 1000)  # noqa: S311 - spreads load, no secret
-            hub.end(streams.pop(), encode_error("SERVER_DRAINING", "the server is stopping; reconnect", retry=retry))
+            hub.end(streams.pop(), StreamEnd.SERVER_DRAINING, retry=retry)
         if streams:
             await asyncio.sleep(min(STEP, seconds / 10))
     hub.close()

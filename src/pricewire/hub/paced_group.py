@@ -7,12 +7,16 @@ Groups whose time has come, and that were given the same last, share that look: 
 
 from __future__ import annotations
 
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
 from itertools import chain
-from typing import Protocol
 
 from pricewire.hub.counters import Counters
-from pricewire.hub.event import Event, Format, Notice
-from pricewire.hub.streams import Fail, Frame, Group, Lag, StreamSpec, Topic, in_order
+from pricewire.hub.delta import Delta, FlushPass, Part
+from pricewire.hub.event import Event, Notice
+from pricewire.hub.streams import Fail, Frame, Group, Lag, StreamSpec, Topic
 
 RESTING = -1
 """The `time` of a group that waits for nothing but its topics' next event."""
@@ -29,18 +33,8 @@ longer for that, by up to an eighth.
 LONGEST_STEP = 50
 """The longest time between two of them, in milliseconds."""
 
-Part = tuple[int, int, bytes, int]
-"""An event as a group writes it: its position and number, its bytes, and how many older ones it stands for. Parts sort by publishing."""
-
-
-class Timetable(Protocol):
-    """What a paced group needs to know when its time comes."""
-
-    def plan(self, group: PacedGroup) -> None:
-        """Flush a group at its `time`, if that is still the same then."""
-
-    def now(self) -> int:
-        """Return the time of the loop's clock, in milliseconds."""
+CROWD = 300
+"""From so many streams on, the other groups are flushed in the loop's next turn: these keep it for some milliseconds."""
 
 
 class PacedGroup(Group):
@@ -58,20 +52,20 @@ class PacedGroup(Group):
         seqs: the number of the last event of each topic that they have been given; other groups have the same dict.
     """
 
-    __slots__ = ("_timetable", "interval", "position", "seqs", "step", "steps", "time")
+    __slots__ = ("_pacer", "interval", "position", "seqs", "step", "steps", "time")
 
     def __init__(
         self,
         spec: StreamSpec,
         topics: tuple[Topic, ...],
         frame: Frame,
-        timetable: Timetable,
+        pacer: Pacer,
         position: int,
         now: float,
         fail: Fail,
     ) -> None:
         super().__init__(spec, topics, frame, [], now, fail)
-        self._timetable = timetable
+        self._pacer = pacer
         self.interval = max(round(spec.interval * 1000), 1)
         self.steps = max(STEPS, -(-self.interval // LONGEST_STEP))
         self.position = position
@@ -96,9 +90,9 @@ class PacedGroup(Group):
         """Be flushed soon, for an event after a position, where the group has rested."""
         if self.time == RESTING:
             self.position = position
-            self.time = self._timetable.now()
+            self.time = self._pacer.now()
             self.step = self._step_at(self.time)
-            self._timetable.plan(self)
+            self._pacer.plan(self)
 
     def given(self, position: int) -> int:
         """Return the position that the members have been given everything up to; the hub's own where they are missing nothing."""
@@ -115,7 +109,7 @@ class PacedGroup(Group):
         """Describe a member that stops now: it has been given everything up to a position that is `given`."""
         return Lag(position, {topic.name: self.seqs[topic.name] for topic in self.topics})
 
-    def flush(self, position: int, now: float, counters: Counters) -> None:
+    def flush_early(self, position: int, now: float, counters: Counters) -> None:
         """Write what is new to all members, before its time."""
         self.flush_in(FlushPass(position, now), counters)
 
@@ -177,83 +171,86 @@ class PacedGroup(Group):
         else:
             self.step = self._step_at(now + self.interval)
         self.time = self.step * self.interval // self.steps
-        self._timetable.plan(self)
+        self._pacer.plan(self)
 
     def _step_at(self, time: int) -> int:
         """Return the first step that is not before a time in milliseconds."""
         return -(-time * self.steps // self.interval)
 
 
-class FlushPass:
+class Pacer:
     """
-    What groups share that are flushed in the same go.
-
-    Attributes:
-        position: that of the hub's newest event.
-        now: the time of the loop's clock, in seconds.
-        seqs: the number of the newest event of each topic that was looked at.
-    """
-
-    def __init__(self, position: int, now: float) -> None:
-        self.position = position
-        self.now = now
-        self.seqs: dict[str, int] = {}
-        self._deltas: dict[tuple[int, Format], Delta] = {}
-
-    def delta(self, seqs: dict[str, int], form: Format) -> Delta:
-        """Return what is new for groups of a form that were given the events of the same numbers last."""
-        # The view refers to the dict, so that no other one can be at its place meanwhile.
-        key = id(seqs), form
-        delta = self._deltas.get(key)
-        if delta is None:
-            delta = self._deltas[key] = Delta(seqs, self.seqs, form)
-        return delta
-
-    def seqs_of(self, topics: tuple[Topic, ...]) -> dict[str, int]:
-        """Look at some topics, and return `seqs`."""
-        self.seqs.update((topic.name, topic.log.seq) for topic in topics)
-        return self.seqs
-
-
-class Delta(dict[Topic, list[Part]]):
-    """
-    What is new of each topic; found when it is asked for first.
+    The timetable of paced groups.
 
     Args:
-        given: the number of the last event of each topic that was given before.
-        seqs: where the number of a topic's newest event is noted.
-        form: how events are shown.
+        flush: called with groups whose time has come; each plans its next time, or rests.
     """
 
-    __slots__ = ("_form", "_given", "_seqs")
+    def __init__(self, flush: Callable[[list[PacedGroup]], None]) -> None:
+        self._flush = flush
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # By their times, in milliseconds of the loop's clock; some have got another time since.
+        self._groups: dict[int, deque[PacedGroup]] = {}
+        self._times: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+        # That of the timer.
+        self._time = 0
 
-    def __init__(self, given: dict[str, int], seqs: dict[str, int], form: Format) -> None:
-        self._given = given
-        self._seqs = seqs
-        self._form = form
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note the loop that streams join on."""
+        self._loop = loop
 
-    def __missing__(self, topic: Topic) -> list[Part]:
-        parts = self[topic] = self.parts(topic, [])
-        return parts
+    def now(self) -> int:
+        """Return the time of the loop's clock, in milliseconds."""
+        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
+        return int(self._loop.time() * 1000)
 
-    def parts(self, topic: Topic, kept: list[Event]) -> list[Part]:
-        """
-        Return what is new of a topic.
+    def plan(self, group: PacedGroup) -> None:
+        """Flush a group at its `time`, if that is still the same then."""
+        groups = self._groups.get(group.time)
+        if groups is None:
+            groups = self._groups[group.time] = deque()
+            heapq.heappush(self._times, group.time)
+            self._wait()
+        groups.append(group)
 
-        Args:
-            topic: the topic.
-            kept: its new events that nothing supersedes.
-        """
-        last = self._given[topic.name]
-        self._seqs[topic.name] = topic.log.seq
-        if topic.log.seq == last:
-            return []
-        events = topic.log.newest(last)
-        if kept or len(events) > 1:
-            events = in_order([*kept, *events])
-        parts = []
-        for event in events:
-            merged = event.seq - last - 1
-            last = event.seq
-            parts.append((event.position, last, event.encoded_merged(self._form, merged), merged))
-        return parts
+    def close(self) -> None:
+        """Stop the timer, and forget all times."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._groups.clear()
+        self._times.clear()
+
+    def _wait(self) -> None:
+        """Have the timer run at the first time of all."""
+        if self._timer is not None:
+            if self._time <= self._times[0]:
+                return
+            self._timer.cancel()
+        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
+        self._time = self._times[0]
+        self._timer = self._loop.call_later(max(self._time / 1000 - self._loop.time(), 0.0), self._run)
+
+    def _run(self) -> None:
+        # A timer may come a little early.
+        self._timer, now = None, max(self.now(), self._time)
+        # In the same order as the last time, so that groups which were flushed together are so again.
+        due: list[PacedGroup] = []
+        streams = 0
+        while self._times and (time := self._times[0]) <= now and streams < CROWD:
+            groups = self._groups[time]
+            while groups and streams < CROWD:
+                group = groups.popleft()
+                if group.time == time:
+                    due.append(group)
+                    streams += len(group.members)
+            if not groups:
+                del self._groups[time]
+                heapq.heappop(self._times)
+        try:
+            self._flush(due)
+        finally:
+            # Whatever happened: without a timer all groups would stand still.
+            if self._times:
+                self._wait()

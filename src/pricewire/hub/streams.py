@@ -87,22 +87,22 @@ class Stream:
         group: the streams that it shares bytes with; None before it joined and after it left.
         coding: how what it carries is compressed.
         lag: where it stopped, while it lags; None while it keeps up.
-        on_close: called once when the stream has left the hub, or was not let in.
 
     Args:
         id: see above.
+        on_close: called once when the stream has left the hub, or was not let in.
     """
 
-    __slots__ = ("coding", "group", "id", "lag", "on_close")
+    __slots__ = ("_on_close", "coding", "group", "id", "lag")
 
     write: Callable[[bytes], object]
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, on_close: Callable[[], None] | None = None) -> None:
         self.id = id
         self.group: Group | None = None
         self.coding: PlainStream = PLAIN_STREAM
         self.lag: Lag | None = None
-        self.on_close: Callable[[], None] | None = None
+        self._on_close = on_close
 
     @staticmethod
     def frame(data: bytes) -> bytes:
@@ -135,7 +135,7 @@ class Stream:
 
     def closed(self) -> None:
         """Call `on_close`, once; what it raises is logged."""
-        on_close, self.on_close = self.on_close, None
+        on_close, self._on_close = self._on_close, None
         if on_close is not None:
             try:
                 on_close()
@@ -268,12 +268,22 @@ class Group:
         notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
         return b"".join([notice.encoded(self.spec.form) for notice in notices])
 
-    def flush(self, position: int, now: float, counters: Counters) -> None:
+    def flush_early(self, position: int, now: float, counters: Counters) -> None:
+        """
+        Write what is new to all members, before its time.
+
+        Args:
+            position: that of the hub's newest event.
+            now: the time of the loop's clock, in seconds.
+            counters: where it is counted.
+        """
+        self.flush(now, counters)
+
+    def flush(self, now: float, counters: Counters) -> None:
         """
         Write what is pending to all members.
 
         Args:
-            position: that of the hub's newest event.
             now: the time of the loop's clock, in seconds.
             counters: where it is counted.
         """

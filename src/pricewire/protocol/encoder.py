@@ -1,8 +1,6 @@
-"""The event stream format, written: events and comments as bytes."""
+"""The event stream format, written: events and heartbeats as bytes."""
 
 from __future__ import annotations
-
-import re
 
 from pricewire.errors import ProtocolError
 
@@ -12,8 +10,6 @@ A comment that shows life and means nothing.
 
 It is one line without a blank line after it: parsers that only split at blank lines would take a block of its own for an event.
 """
-
-LINE_BREAK = re.compile("\r\n|\n|\r")
 
 
 def encode_event(data: str | bytes, *, event_id: str | None = None, event_type: str | None = None, retry: int | None = None) -> bytes:
@@ -51,19 +47,6 @@ def encode_event(data: str | bytes, *, event_id: str | None = None, event_type: 
     if b"\n" in body or b"\r" in body:
         body = b"\ndata: ".join(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
     return b"%bdata: %b\n\n" % (head, body)
-
-
-def encode_comment(text: str) -> bytes:
-    """
-    Encode a comment, which every reader skips; each line of the text becomes one.
-
-    Raises:
-        ProtocolError: the text cannot be encoded as UTF-8.
-    """
-    try:
-        return "".join(f": {line}\n" for line in LINE_BREAK.split(text)).encode()
-    except UnicodeEncodeError as error:
-        raise ProtocolError(f"comment cannot be encoded as UTF-8: {error}") from error
 
 
 def _refuse(text: str, field: str, characters: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import Scope
+from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from pricewire.market.feed import Feed
 from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
@@ -75,6 +75,25 @@ class SchemaPlugin(JsonRenderPlugin):
         if self._rendered is None:
             self._rendered = super().render(request, openapi_schema)
         return self._rendered
+
+
+class Application(Litestar):
+    """
+    The application, which looks at a request's host and at its client's rate before it routes: both hold for every path.
+
+    Args:
+        admission: how often one address may ask.
+        names: the names that the server is reached by; None for any.
+        options: what `Litestar` takes.
+    """
+
+    def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._entry = HostNames(RequestRate(super().__call__, admission), names)
+
+    async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
+        """Answer a request, or begin and end with the process."""
+        await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
 
 def create_app(
@@ -149,7 +168,9 @@ def create_app(
         if is_refusal(error):
             admission.refusals["parameters"] += 1
 
-    app = Litestar(
+    return Application(
+        admission,
+        names,
         route_handlers=[
             stream_ticks,
             stream_candles,
@@ -197,6 +218,3 @@ def create_app(
             render_plugins=[SchemaPlugin(path="/")],
         ),
     )
-    # Before routing, so that both hold for every path.
-    app.asgi_handler = HostNames(RequestRate(app.asgi_handler, admission), names)
-    return app

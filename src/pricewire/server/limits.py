@@ -152,9 +152,6 @@ class Tally:
     def __init__(self) -> None:
         self._counts: dict[Hashable, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._counts)
-
     def __getitem__(self, key: Hashable) -> int:
         return self._counts.get(key, 0)
 

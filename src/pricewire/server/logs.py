@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from pricewire.server.transport.event_stream import EventStream
-
 logger = logging.getLogger(__name__)
 
 REPORT_INTERVAL = 10.0
@@ -97,33 +95,35 @@ def json_escape(character: str) -> str:
     return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
 
 
-def logged(stream: EventStream, *, endpoint: str, topics: int, clock: Callable[[], float] = time.monotonic) -> EventStream:
+def logged(
+    on_close: Callable[[], None],
+    outcome: Callable[[], str | None],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    **fields: object,
+) -> Callable[[], None]:
     """
     Have the life of a stream logged, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays cheap.
 
     Args:
-        stream: the response, before it is sent.
-        endpoint: what it is counted as.
-        topics: how many it carries.
+        on_close: called when the stream has closed.
+        outcome: returns how it has started.
         clock: returns the time in seconds.
+        fields: what is logged of the stream.
 
     Returns:
-        the stream.
+        what is to be called instead of `on_close`.
     """
     if not logger.isEnabledFor(logging.DEBUG):
-        return stream
+        return on_close
     opened_at = clock()
-    logger.debug("stream opened", extra={"stream": stream.stream_id, "endpoint": endpoint, "topics": topics})
-    on_close = stream.on_close
+    logger.debug("stream opened", extra=fields)
 
     def closed() -> None:
-        extra = {"stream": stream.stream_id, "endpoint": endpoint, "topics": topics, "outcome": stream.outcome}
-        logger.debug("stream closed", extra={**extra, "seconds": round(clock() - opened_at, 3)})
-        if on_close is not None:
-            on_close()
+        logger.debug("stream closed", extra={**fields, "outcome": outcome(), "seconds": round(clock() - opened_at, 3)})
+        on_close()
 
-    stream.on_close = closed
-    return stream
+    return closed
 
 
 class Report:

@@ -32,9 +32,12 @@ DELAY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 """The bounds of the loop's delays, in seconds: from what a timer is late on an idle machine to what readers take for a dead server."""
 
 
-class Metrics:
+class Metrics(Collector):
     """
-    What `/metrics` shows.
+    What `/metrics` shows. What the server counts is read when it is asked for, so that counting costs the streams nothing.
+
+    Attributes:
+        loop_delay: measures how late the event loop is, between `start` and `stop`.
 
     Args:
         hub: whose streams and events.
@@ -42,9 +45,11 @@ class Metrics:
     """
 
     def __init__(self, hub: Hub, admission: Admission) -> None:
+        self._hub = hub
+        self._admission = admission
+        self._requests_too_large = 0
         self._registry = CollectorRegistry()
-        self._server = ServerCollector(hub, admission)
-        self._registry.register(self._server)
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         delays = Histogram(
@@ -62,31 +67,8 @@ class Metrics:
         Args:
             requests_too_large: how many requests the HTTP server has refused for their length.
         """
-        self._server.requests_too_large = requests_too_large
+        self._requests_too_large = requests_too_large
         return generate_latest(self._registry)
-
-
-@get("/metrics", media_type="text/plain")
-async def show_metrics(metrics: NamedDependency[Metrics], request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Return the metrics in the text form of Prometheus."""
-    scope = cast("Scope", request.scope)
-    handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
-    text = metrics.text(handover.requests_too_large if handover is not None else 0)
-    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-
-class ServerCollector(Collector):
-    """
-    Reads what the server counts when it is asked for, so that counting costs the streams nothing.
-
-    Attributes:
-        requests_too_large: how many requests were refused for their length.
-    """
-
-    def __init__(self, hub: Hub, admission: Admission) -> None:
-        self._hub = hub
-        self._admission = admission
-        self.requests_too_large = 0
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -114,9 +96,18 @@ class ServerCollector(Collector):
         yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
         refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
         for reason in REASONS:
-            count = self.requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]
+            count = self._requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]
             refusals.add_metric([reason], count)
         yield refusals
+
+
+@get("/metrics", media_type="text/plain")
+async def show_metrics(metrics: NamedDependency[Metrics], request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the metrics in the text form of Prometheus."""
+    scope = cast("Scope", request.scope)
+    handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
+    text = metrics.text(handover.requests_too_large if handover is not None else 0)
+    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 class LoopDelay:

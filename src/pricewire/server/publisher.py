@@ -53,6 +53,10 @@ class Publisher:
         self._limits = limits or LogLimits()
         self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
 
+    def begin_trading(self, desk: Desk, recorder: RecordedTicks) -> None:
+        """Have every tick recorded from now on, then given to the desk; and the desk's topics served."""
+        self.desk, self.recorder = desk, recorder
+
     def check(self, topic: TicksTopic | CandlesTopic) -> str:
         """
         Return a topic's name.

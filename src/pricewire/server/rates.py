@@ -27,9 +27,6 @@ class AddressRates:
         # When each address will have its whole burst again; in the order of their last requests.
         self._full_at: dict[Hashable, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._full_at)
-
     def take(self, address: Hashable, cost: float, now: float) -> float:
         """
         Take what a request costs and return 0; or take nothing and return in how many seconds to try again, above 0.

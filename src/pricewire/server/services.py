@@ -120,7 +120,7 @@ class Services:
                 self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
             await stack.enter_async_context(running(ticks.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.publisher.desk, self.publisher.recorder = desk, ticks
+            self.publisher.begin_trading(desk, ticks)
             yield
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pricewire.hub.event import Format
 from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
+from pricewire.server.auth.tokens import Token
 from pricewire.server.http_errors import InvalidParametersError
-from pricewire.server.limits import Admission
+from pricewire.server.limits import Admission, Permit
 from pricewire.server.logs import logged
 from pricewire.server.publisher import Publisher
-from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.event_stream import EventStream, new_stream_id
 
 
 class StreamOpener:
@@ -123,20 +124,22 @@ class StreamOpener:
         names = await self.check(topics, caller)
         with self._admission.admit(endpoint, self._admission.client(request.scope), caller.account) as permit:
             permit.carry(names)
-            stream = EventStream(self._publisher.hub, names, form=form, interval=interval_ms / 1000, control=control, prelude=prelude)
-            permit.name(stream.stream_id)
-            stream.on_close = permit.give_back
+            stream_id = new_stream_id()
+            permit.name(stream_id)
+            on_close = permit.give_back
             if caller.token is not None and self._auth is not None:
-                confirm(self._auth, caller.token)
-                token_watch = self._auth.token_watch
-                token_watch.begin(stream.stream_id, caller.token)
-
-                def close() -> None:
-                    token_watch.forget(stream.stream_id)
-                    permit.give_back()
-
-                stream.on_close = close
-            return logged(stream, endpoint=endpoint, topics=len(names))
+                on_close = bind(stream_id, caller.token, self._auth, permit)
+            stream = EventStream(
+                self._publisher.hub,
+                names,
+                form=form,
+                interval=interval_ms / 1000,
+                control=control,
+                prelude=prelude,
+                stream_id=stream_id,
+                on_close=logged(on_close, lambda: stream.outcome, stream=stream_id, endpoint=endpoint, topics=len(names)),
+            )
+            return stream
 
     async def _check(self, topic: Topic) -> str:
         if isinstance(topic, TicksTopic | CandlesTopic):
@@ -145,3 +148,24 @@ class StreamOpener:
         if desk is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
         return str(await desk.prepare(topic))
+
+
+def bind(stream_id: str, token: Token, auth: AuthService, permit: Permit) -> Callable[[], None]:
+    """
+    Have a stream end with its token.
+
+    Returns:
+        what is to be called when the stream has ended: it gives back the permit, too.
+
+    Raises:
+        UnauthorizedError: the token has ended meanwhile.
+    """
+    confirm(auth, token)
+    token_watch = auth.token_watch
+    token_watch.begin(stream_id, token)
+
+    def on_close() -> None:
+        token_watch.forget(stream_id)
+        permit.give_back()
+
+    return on_close

@@ -34,8 +34,7 @@ class Services:
         self.token_watch = TokenWatch(self.hub, clock=self.clock)
 
     def stream(self, by: Token) -> Recorder:
-        stream = Recorder(self.hub, "topic")
-        stream.on_close = lambda: self.token_watch.forget(stream.id)
+        stream = Recorder(self.hub, "topic", on_close=lambda: self.token_watch.forget(stream.id))
         self.token_watch.begin(stream.id, by)
         return stream
 
@@ -58,10 +57,10 @@ async def test_a_stream_gets_what_is_pending_and_the_reason_when_its_token_expir
     assert [event.type for event in short.events] == ["message", "error"]
     assert "TOKEN_EXPIRED" in short.events[-1].data
     assert not long.ended
-    assert services.hub.streams == len(services.token_watch) == 1
+    assert services.hub.streams == len(services.token_watch._watched) == 1
     services.at(2000)
     assert "TOKEN_EXPIRED" in long.events[-1].data
-    assert len(services.token_watch) == 0
+    assert len(services.token_watch._watched) == 0
 
 
 async def test_a_stream_is_renewed_by_a_token_that_lasts_longer(services: Services) -> None:
@@ -89,21 +88,21 @@ async def test_a_stream_whose_head_is_on_the_way_is_ended_once_it_is_there(servi
     services.token_watch.begin("0000", token("one", 1010))
     services.token_watch.revoke("one")
     services.at(1010)
-    assert len(services.token_watch) == 1
+    assert len(services.token_watch._watched) == 1
     late = Recorder(services.hub, "topic")
     services.token_watch.begin(late.id, token("one", 1010))
     services.at(1020)
     assert late.ended
     services.token_watch.forget("0000")
     services.at(1030)
-    assert len(services.token_watch) == 0
+    assert len(services.token_watch._watched) == 0
 
 
 async def test_streams_that_have_gone_are_not_kept(services: Services) -> None:
     stays = services.stream(token("stays", 5000))
     for number in range(3 * SLACK):
         services.hub.leave(services.stream(token("goes", 4000 + number)))
-    assert len(services.token_watch) == 1
+    assert len(services.token_watch._watched) == 1
     assert len(services.token_watch._ends) <= SLACK + 10
     services.at(5000)
     assert stays.ended
@@ -132,7 +131,7 @@ async def test_a_stream_that_is_revoked_while_its_head_is_on_the_way_is_told_so_
     services.at(1002)
     assert late.ended
     assert "TOKEN_REVOKED" in late.events[-1].data
-    assert len(services.token_watch) == 0
+    assert len(services.token_watch._watched) == 0
 
 
 async def test_streams_end_where_their_tokens_have_ended(services: Services) -> None:
@@ -157,4 +156,4 @@ def test_a_stream_that_has_gone_is_not_renewed() -> None:
     services.token_watch.forget(stream.id)
     newer = token("second", 3000.0)
     assert services.token_watch.renew(stream.id, newer) is newer
-    assert len(services.token_watch) == 0
+    assert len(services.token_watch._watched) == 0

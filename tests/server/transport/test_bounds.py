@@ -47,8 +47,7 @@ class BoundedServer(Server):
     """A server with small limits."""
 
     def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, **options)
-        self.server_state.limits = LIMITS
+        super().__init__(config, limits=LIMITS, **options)
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -62,8 +61,7 @@ class HastyServer(Server):
     """A server that waits for a head for a moment only."""
 
     def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, **options)
-        self.server_state.limits = HASTY
+        super().__init__(config, limits=HASTY, **options)
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])

@@ -82,8 +82,7 @@ def test_the_files_of_the_process_are_a_limit() -> None:
 
 
 def test_a_proxy_is_many_clients_and_so_is_a_socket_without_addresses() -> None:
-    connections = OpenConnections()
-    connections.trusted = [parse_network("10.0.0.0/8")]
+    connections = OpenConnections([parse_network("10.0.0.0/8")])
     limits = Limits(streams_per_address=3, connections_per_address=3)
     visits = [Visit(connections, peer, limits) for peer in ("10.1.2.3", None, "::ffff:10.0.0.1") for _ in range(10)]
     assert all(each.is_open for each in visits)

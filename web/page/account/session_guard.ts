@@ -1,5 +1,6 @@
 import { useEffect } from 'react'
 import type { SSEError } from '../../src/pricewire.js'
+import type { StreamEndCode } from '../../src/stream_end.js'
 import { useStore } from '../connection.js'
 import { endSession, SESSION_ENDED, useSession } from './session.js'
 
@@ -15,6 +16,9 @@ export function useSessionGuard(): void {
   }, [store, session])
 }
 
+/** The ends of a stream that are about its token. */
+const TOKEN_ENDS: readonly StreamEndCode[] = ['TOKEN_EXPIRED', 'TOKEN_REVOKED']
+
 function isAboutToken({ status, code }: SSEError): boolean {
-  return status === 401 || code === 'UNAUTHORIZED' || code === 'TOKEN_EXPIRED' || code === 'TOKEN_REVOKED'
+  return status === 401 || code === 'UNAUTHORIZED' || TOKEN_ENDS.some((end) => end === code)
 }

@@ -296,6 +296,18 @@ describe('CustomEventSource', () => {
     ])
   })
 
+  it('looks at the code of an end, not at its message', async () => {
+    let count = 0
+    const draining = 'event: error\ndata: {"error":{"code":"SERVER_DRAINING","message":"TOKEN_EXPIRED"}}\n\n'
+    const odd = 'event: error\ndata: null\n\nevent: error\ndata: "TOKEN_EXPIRED"\n\n'
+    const server = await serve((_, response, index) => {
+      open(response, index === 0 ? `data: x\n\n${draining}${odd}` : 'data: y\n\n')
+      if (index === 0) response.end()
+    })
+    await events(connect(server.url, { token: () => `t${++count}`, reconnect: { interval: 1 } }), 'message', 2)
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer t1', 'Bearer t1'])
+  })
+
   it('tries again where a token cannot be had', async () => {
     let count = 0
     const token = () => {

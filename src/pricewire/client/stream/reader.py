@@ -27,9 +27,7 @@ from pricewire.errors import (
     TokenError,
 )
 from pricewire.protocol.decoder import ServerSentEvent
-
-TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105 - a code, no secret
-"""What the server's last event names when the stream's token has expired."""
+from pricewire.protocol.stream_end import StreamEnd
 
 HEALTHY_LIFE = 1.0
 """How long a stream that ended with its token must have been open to count as a healthy one, in seconds, with or without events."""
@@ -277,7 +275,7 @@ class StreamReader:
         """
         credentials = self._target.credentials
         token = None if self._connection is None else self._connection.token
-        if stream_end is None or stream_end.code != TOKEN_EXPIRED or credentials is None or token is None:
+        if stream_end is None or stream_end.code != StreamEnd.TOKEN_EXPIRED.name or credentials is None or token is None:
             return False
         credentials.reject(token)
         if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:

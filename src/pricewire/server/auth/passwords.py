@@ -20,9 +20,6 @@ AT_ONCE = 2
 MAX_WAITING = 64
 """How many may wait for that; more would wait longer than their clients do."""
 
-MAX_LENGTH = 1024
-"""The longest password, in characters."""
-
 
 DEMO = "demo"
 """The name and the password of the demo account."""

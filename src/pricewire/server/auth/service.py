@@ -8,6 +8,7 @@ from collections.abc import Hashable
 
 from pricewire.errors import InvalidTokenError
 from pricewire.hub.hub import Hub
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.login_throttle import LoginThrottle
 from pricewire.server.auth.passwords import DEMO, Passwords
@@ -128,7 +129,7 @@ class AuthService:
         await self._keys.aclose()
 
     def _good(self, token: Token) -> Token:
-        fault = "the token was revoked; log in again" if token.id in self._revoked else self._standings.fault(token)
+        fault = StreamEnd.TOKEN_REVOKED.value if token.id in self._revoked else self._standings.fault(token)
         if fault is not None:
             raise InvalidTokenError(fault)
         return token

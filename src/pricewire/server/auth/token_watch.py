@@ -7,18 +7,14 @@ import heapq
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pricewire.hub.hub import Hub
-from pricewire.protocol.stream_end import encode_error
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.tokens import READ, Token
 
 STEP_S = 1.0
 """How often is looked for streams whose time has come, in seconds."""
-
-EXPIRED = ("TOKEN_EXPIRED", "the token has expired; reconnect with a new one")
-REVOKED = ("TOKEN_REVOKED", "the token was revoked; log in again")
-"""Why streams end: a code for programs, a message for people."""
 
 RETRY_S = 0.1
 """How often is looked for a stream that is to end while its response's head is on the way, in seconds."""
@@ -27,7 +23,7 @@ SLACK = 1000
 """How many entries may be left over of streams that have gone, besides as many as there are streams, before the heap is cleared of them."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class WatchedStream:
     """
     A stream and the token that it depends on.
@@ -35,12 +31,12 @@ class WatchedStream:
     Attributes:
         token: its token.
         ends_at: when the stream ends, in seconds since 1970.
-        reason: why it will.
+        stream_end: why it will.
     """
 
     token: Token
     ends_at: float
-    reason: tuple[str, str] = EXPIRED
+    stream_end: StreamEnd = StreamEnd.TOKEN_EXPIRED
 
 
 class TokenWatch:
@@ -60,9 +56,6 @@ class TokenWatch:
         self._watched: dict[str, WatchedStream] = {}
         self._streams: defaultdict[str, set[str]] = defaultdict(set)
         self._ends: list[tuple[float, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._watched)
 
     def begin(self, stream_id: str, token: Token) -> None:
         """Have a stream live as long as a token."""
@@ -107,12 +100,12 @@ class TokenWatch:
     def revoke(self, token_id: str) -> None:
         """End all streams of a token."""
         for stream_id in list(self._streams.get(token_id, ())):
-            self._end(stream_id, REVOKED)
+            self._end(stream_id, StreamEnd.TOKEN_REVOKED)
 
     def revoke_where(self, has_ended: Callable[[Token], bool]) -> None:
         """End all streams whose token has ended; called seldom, as it looks at all of them."""
         for stream_id in [name for name, watched in self._watched.items() if has_ended(watched.token)]:
-            self._end(stream_id, REVOKED)
+            self._end(stream_id, StreamEnd.TOKEN_REVOKED)
 
     def end_expired(self) -> None:
         """End the streams whose tokens have expired."""
@@ -121,7 +114,7 @@ class TokenWatch:
             ends_at, stream_id = heapq.heappop(self._ends)
             watched = self._watched.get(stream_id)
             if watched is not None and watched.ends_at == ends_at:
-                self._end(stream_id, watched.reason)
+                self._end(stream_id, watched.stream_end)
 
     async def run(self) -> None:
         """End streams when their time has come, until cancelled."""
@@ -131,13 +124,13 @@ class TokenWatch:
             await asyncio.sleep(min(max(wait, 0.01), STEP_S))
             self.end_expired()
 
-    def _end(self, stream_id: str, reason: tuple[str, str]) -> None:
+    def _end(self, stream_id: str, stream_end: StreamEnd) -> None:
         found = self._hub.find(stream_id)
         if found is None:
             # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
-            watched = self._watched[stream_id]
-            watched.ends_at, watched.reason = self._clock() + RETRY_S, reason
-            heapq.heappush(self._ends, (watched.ends_at, stream_id))
+            ends_at = self._clock() + RETRY_S
+            self._watched[stream_id] = replace(self._watched[stream_id], ends_at=ends_at, stream_end=stream_end)
+            heapq.heappush(self._ends, (ends_at, stream_id))
         else:
-            self._hub.end(found[0], encode_error(*reason))
+            self._hub.end(found[0], stream_end)
             self.forget(stream_id)

@@ -42,9 +42,6 @@ How long a token is good that a login gives which asks for nothing else, in seco
 live on.
 """
 
-MAX_LOGIN_S = 86_400
-"""The longest that a login may ask for, in seconds: a day, as whoever finds such a token has the account for as long."""
-
 MAX_HOURS = 8760.0
 """The longest that the operator may issue one for, in hours: a year."""
 

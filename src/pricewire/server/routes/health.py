@@ -6,6 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from pricewire.protocol.messages import ErrorBody
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.http_errors import problem
 from pricewire.server.publisher import Publisher
 
@@ -20,7 +21,7 @@ async def liveness() -> str:
 async def readiness(publisher: NamedDependency[Publisher]) -> Response[str] | Response[ErrorBody]:
     """Answer 200 where prices are coming, 503 where none are or the server is stopping."""
     if publisher.hub.is_draining:
-        return problem(503, "the server is stopping", "SERVER_DRAINING")
+        return problem(503, "the server is stopping", StreamEnd.SERVER_DRAINING.name)
     if any(instrument.is_market_open for instrument in publisher.market.instruments()):
         return Response("ok\n", media_type="text/plain")
     return problem(503, "no feed brings prices at the moment", "NOT_READY")

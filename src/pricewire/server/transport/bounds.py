@@ -61,14 +61,23 @@ class BoundedState(ServerState):
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
         logger: what connections warn by: of requests that cannot be read there may be thousands a second.
+
+    Args:
+        limits: see above; the defaults of `Limits` where none are given.
+        open_connections: see above.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
         super().__init__()
-        self.limits = Limits()
-        self.open_connections = OpenConnections()
+        self.limits = limits or Limits()
+        # One that counts nothing is false.
+        self.open_connections = OpenConnections() if open_connections is None else open_connections
         self.requests_too_large = 0
         self.logger = ThrottledLogger(logging.getLogger("uvicorn.error"))
+
+    def count_too_large(self) -> None:
+        """Count a request that exceeds the limits."""
+        self.requests_too_large += 1
 
 
 class RequestTooLargeError(Exception):
@@ -163,7 +172,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
         self._unparsed = 0
         if len(self.url) > (limit := self._bounds.limits.request_target):
-            self._bounds.requests_too_large += 1
+            self._bounds.count_too_large()
             self._refusal = 414, f"the address of the request exceeds the limit of {limit} bytes: ask for less in one request"
             raise RequestTooLargeError
 
@@ -331,7 +340,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await_reader()
 
     def _refuse_headers(self) -> None:
-        self._bounds.requests_too_large += 1
+        self._bounds.count_too_large()
         self._refusal = 431, f"the headers of the request exceed the limit of {self._bounds.limits.request_headers} bytes"
 
 

@@ -50,10 +50,10 @@ class OpenConnections:
     answered. A new connection is refused only where all others are being answered.
 
     Attributes:
-        trusted: the networks of the proxies whose connections have no limit for their address: they are those of many clients.
         closed: how many connections were closed or refused for a limit.
 
     Args:
+        trusted: the networks of the proxies whose connections have no limit for their address: they are those of many clients.
         streams: returns how many streams are open, which are open files too.
         files: returns how many files the process may open.
         clock: returns the time in seconds.
@@ -61,13 +61,14 @@ class OpenConnections:
 
     def __init__(
         self,
+        trusted: Sequence[Network] = (),
         *,
         streams: Callable[[], int] = lambda: 0,
         files: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.trusted: Sequence[Network] = ()
         self.closed = 0
+        self._trusted = trusted
         self._streams = streams
         self._files = files or open_files
         self._clock = clock
@@ -132,7 +133,7 @@ class OpenConnections:
 
     def _key(self, peer: str | None) -> Hashable:
         address = parse_address(peer) if peer else None
-        return None if address is None or is_trusted(address, self.trusted) else limit_key(address)
+        return None if address is None or is_trusted(address, self._trusted) else limit_key(address)
 
     def _exceeded(self, excess: Excess, limit: int, waiting: dict[Connection, None]) -> Excess | None:
         """Close the connection that has waited longest; return the limit where none waits."""

@@ -11,10 +11,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
-from pricewire.hub.hub import Hub, Outcome
+from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
-from pricewire.protocol.messages import error_body
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.handover import EXTENSION, Handover
@@ -54,12 +55,12 @@ class EventStream(ResponseBase):
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         control: whether named events come beside the data: `reset` where it could not resume, `stale`, `error` before its end.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
+        stream_id: its id, which others can change it by: not to be guessed. A random one by default.
         on_close: called once when the stream has ended, however it ended.
 
     Attributes:
         stream_id: what its header `Pricewire-Stream` says.
         outcome: how it has started; None before.
-        on_close: as above; may be set until the response is sent.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class EventStream(ResponseBase):
         interval: float = 0.0,
         control: bool = True,
         prelude: bytes = b"",
+        stream_id: str | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
@@ -82,9 +84,9 @@ class EventStream(ResponseBase):
         self._hub = hub
         self._subscription = StreamSpec(tuple(sorted(set(topics))), form, interval, control=control)
         self._prelude = prelude
-        self.stream_id = secrets.token_hex(8)
+        self.stream_id = stream_id or new_stream_id()
         self.outcome: Outcome | None = None
-        self.on_close = on_close
+        self._on_close = on_close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond, by the hand-over where the server offers it."""
@@ -92,8 +94,8 @@ class EventStream(ResponseBase):
         try:
             stream = await self._open(scope, receive, send)
         finally:
-            if stream is None and self.on_close is not None:
-                self.on_close()
+            if stream is None and self._on_close is not None:
+                self._on_close()
         if isinstance(stream, FallbackStream):
             await stream.run(receive, send)
 
@@ -131,14 +133,22 @@ class EventStream(ResponseBase):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return None
-        stream = (handover.take(hub, self.stream_id) if handover is not None else None) or FallbackStream(hub, self.stream_id)
-        stream.on_close = self.on_close
+        stream: Stream | None = None
+        if handover is not None:
+            stream = handover.take(hub, self.stream_id, self._on_close)
+        if stream is None:
+            stream = FallbackStream(hub, self.stream_id, self._on_close)
         hub.join(stream, spec, start, self._prelude)
         return stream
 
 
+def new_stream_id() -> str:
+    """Return an id for a stream, which nobody guesses."""
+    return secrets.token_hex(8)
+
+
 async def _refuse(send: Send) -> None:
-    body = msgspec.json.encode(error_body("SERVER_DRAINING", "the server is stopping; reconnect"))
+    body = msgspec.json.encode(StreamEnd.SERVER_DRAINING.body)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from pricewire.hub.hub import Hub
@@ -23,12 +24,13 @@ class FallbackStream(Stream):
     Args:
         hub: the hub that it belongs to.
         stream_id: the stream's id.
+        on_close: called once when it has left the hub.
     """
 
     __slots__ = ("_ended", "_hub", "_parts", "_paused", "_size", "_wake")
 
-    def __init__(self, hub: Hub, stream_id: str) -> None:
-        super().__init__(stream_id)
+    def __init__(self, hub: Hub, stream_id: str, on_close: Callable[[], None] | None) -> None:
+        super().__init__(stream_id, on_close)
         self._hub = hub
         self._parts: list[bytes] = []
         self._size = 0

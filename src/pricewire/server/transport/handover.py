@@ -13,12 +13,15 @@ import fcntl
 import socket
 import struct
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
+from pricewire.server.client_address import Network
+from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import BoundedProtocol, BoundedState
 from pricewire.server.transport.connections import OpenConnections
 
@@ -62,12 +65,15 @@ class Handovers(BoundedState):
 
     Attributes:
         hubs: the hubs that have streams here, to be closed when the server stops: uvicorn does not know of them any more.
+
+    Args:
+        limits: of a request and its connection; the defaults of `Limits` where none are given.
+        trusted_proxies: the networks of proxies in front.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, limits: Limits | None = None, trusted_proxies: Sequence[Network] = ()) -> None:
         self.hubs: set[Hub] = set()
-        self.open_connections = OpenConnections(streams=lambda: sum(hub.streams for hub in self.hubs))
+        super().__init__(limits, OpenConnections(trusted_proxies, streams=lambda: sum(hub.streams for hub in self.hubs)))
 
 
 class Handover:
@@ -98,13 +104,14 @@ class Handover:
             self._cycle.chunked_encoding = False
             self._cycle.expected_content_length = sys.maxsize
 
-    def take(self, hub: Hub, stream_id: str) -> HandoverStream | None:
+    def take(self, hub: Hub, stream_id: str, on_close: Callable[[], None] | None) -> HandoverStream | None:
         """
         Take the connection, once the head is written.
 
         Args:
             hub: the hub that the stream will join.
             stream_id: the stream's id.
+            on_close: called once when the stream has left the hub.
 
         Returns:
             the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
@@ -122,7 +129,7 @@ class Handover:
             or protocol.transport.is_closing()
         ):
             return None
-        stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport, stream_id)
+        stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport, stream_id, on_close)
         protocol.let_go()
         protocol.transport.set_protocol(stream)
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
@@ -159,12 +166,13 @@ class HandoverStream(asyncio.Protocol, Stream):
         hub: the hub that it belongs to.
         transport: where it writes.
         stream_id: the stream's id.
+        on_close: called once when it has left the hub.
     """
 
     __slots__ = ("_hub", "_shortest", "_socket", "_surplus", "_transport", "write")
 
-    def __init__(self, hub: Hub, transport: asyncio.Transport, stream_id: str) -> None:
-        super().__init__(stream_id)
+    def __init__(self, hub: Hub, transport: asyncio.Transport, stream_id: str, on_close: Callable[[], None] | None) -> None:
+        super().__init__(stream_id, on_close)
         self._hub = hub
         self._transport = transport
         self._socket = look_after(transport)

@@ -33,13 +33,21 @@ class Server(uvicorn.Server):
         config: what to serve, and where.
         drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
         on_started: called with the port once connections are accepted.
+        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, drain_seconds: float = DRAIN_SECONDS, on_started: Callable[[int], None] | None = None
+        self,
+        config: uvicorn.Config,
+        *,
+        drain_seconds: float = DRAIN_SECONDS,
+        on_started: Callable[[int], None] | None = None,
+        limits: Limits | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         super().__init__(config)
-        self.server_state: Handovers = Handovers()
+        self.server_state: Handovers = Handovers(limits, trusted_proxies)
         self._drain_seconds = drain_seconds
         self._on_started = on_started
         self._tls: ssl.SSLContext | None = None
@@ -132,10 +140,7 @@ def make_server(
         raise ValueError("workers and reload are not possible: streams live in the one process that is served from")
     # Thousands of readers that were cut connect at once; what overflows uvicorn's own 2,048 tries again a second later or more.
     config = uvicorn.Config(app, **{"http": HandoverProtocol, "backlog": 8192, **options})
-    server = Server(config, drain_seconds=drain_seconds, on_started=on_started)
-    server.server_state.limits = limits or Limits()
-    server.server_state.open_connections.trusted = trusted_proxies
-    return server
+    return Server(config, drain_seconds=drain_seconds, on_started=on_started, limits=limits, trusted_proxies=trusted_proxies)
 
 
 def run(app: Any, **options: Any) -> None:

@@ -1,0 +1,114 @@
+"""A hub's topics: when they begin and end, and when their publishers are told that somebody listens to them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from pricewire.hub.log import LogLimits, TopicLog
+from pricewire.hub.streams import Topic
+
+logger = logging.getLogger(__name__)
+
+
+class Topics(dict[str, Topic]):
+    """
+    The topics that have streams or events, by their names; one begins when it is asked for first.
+
+    Args:
+        limits_of: says for a topic's name how far its log reaches back.
+        on_first_stream: called with a topic's name before its first stream gets its snapshot.
+        on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed.
+    """
+
+    def __init__(
+        self,
+        limits_of: Callable[[str], LogLimits],
+        on_first_stream: Callable[[str], None] | None,
+        on_last_stream: Callable[[str], None] | None,
+    ) -> None:
+        super().__init__()
+        self._limits_of = limits_of
+        self._on_first_stream = on_first_stream
+        self._on_last_stream = on_last_stream
+        # Those that nobody listens to any more, with the times when their publishers are told, in seconds.
+        self._idle: dict[str, float] = {}
+        # Whoever comes back from before this position may have missed what a topic that begins anew did not publish.
+        self._forgotten = 0
+
+    def __missing__(self, name: str) -> Topic:
+        topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self._forgotten))
+        return topic
+
+    def reach_back(self, names: Iterable[str], position: int) -> bool:
+        """Return whether every event of some topics after a position is known."""
+        for name in names:
+            topic = self.get(name)
+            if position < self._forgotten if topic is None else topic.log.after(position, position) is None:
+                return False
+        return True
+
+    def enter(self, names: Iterable[str]) -> None:
+        """
+        Count one more stream of some topics.
+
+        Raises:
+            Exception: of a publisher that cannot begin; the stream is then counted for none of them.
+        """
+        entered: list[Topic] = []
+        try:
+            for name in names:
+                topic = self[name]
+                if topic.streams == 0 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
+                    self._on_first_stream(name)
+                topic.streams += 1
+                entered.append(topic)
+        except Exception:
+            self.end(self.leave(entered))
+            raise
+
+    def leave(self, topics: Iterable[Topic]) -> list[str]:
+        """Count one stream less of some topics; return the names of those to `end` at once, as nobody listens to them any more."""
+        ended = []
+        for topic in topics:
+            topic.streams -= 1
+            if topic.streams > 0:
+                continue
+            if topic.log.limits.linger > 0:
+                self._idle[topic.name] = time.monotonic() + topic.log.limits.linger
+            else:
+                ended.append(topic.name)
+        return ended
+
+    def end(self, names: Iterable[str]) -> None:
+        """Tell the publishers of some topics that nobody listens to them any more."""
+        for name in names:
+            if self[name].log.seq == 0:
+                del self[name]
+            if self._on_last_stream is not None:
+                try:
+                    self._on_last_stream(name)
+                except Exception:
+                    logger.exception("the publisher of %r could not stop", name)
+
+    def end_idle(self) -> bool:
+        """End the topics that nobody has listened to for long enough; return whether there will be more."""
+        now = time.monotonic()
+        for name, deadline in list(self._idle.items()):
+            if deadline <= now:
+                del self._idle[name]
+                self.end([name])
+        return bool(self._idle)
+
+    def forget(self, name: str, position: int) -> None:
+        """Drop a topic's log, unless the topic has streams: a reader that comes back from a position or before it starts anew."""
+        topic = self.get(name)
+        if topic is not None and topic.streams == 0:
+            del self[name]
+            self._idle.pop(name, None)
+            self._forgotten = position + 1
+
+    def close(self) -> None:
+        """Tell no publisher any more."""
+        self._idle.clear()
