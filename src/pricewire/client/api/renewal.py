@@ -16,7 +16,6 @@ import httpx2
 
 from pricewire.client.api.tokens import Credentials, expiry_of
 from pricewire.client.redaction import redacted
-from pricewire.client.stream.http2 import give_up
 from pricewire.client.stream.request import TIMEOUTS, authorization_header
 from pricewire.client.urls import public_url
 from pricewire.errors import TokenError
@@ -100,7 +99,7 @@ class Renewal:
         with redacted():
             response = await self._client.send(request, stream=True, follow_redirects=False, auth=None)
         # The status says enough; the stream confirms with an event of its own.
-        await give_up(response)
+        await response.aclose()
         return response.status_code
 
 
