@@ -374,12 +374,9 @@ class Multiplexer:
                 self._full.append(queue)
 
     async def _wait_for_room(self) -> None:
-        full, self._full = self._full, []
+        self._full.clear()
         # A reader that keeps up gets the turn in which it can show that.
         await asyncio.sleep(0)
-        for queue in full:
-            if queue.overflow == "block":
-                await queue.room()
 
     def _follow(self, state: ConnectionState) -> None:
         """Follow the source's state; what it asks for is decided at the last moment."""
