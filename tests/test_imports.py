@@ -57,6 +57,7 @@ PURE = {
         "volatility.py",
     },
     "client": {
+        "api/renewal.py",
         "stream/reconnect.py",
         "topics/conflation.py",
         "topics/lanes.py",

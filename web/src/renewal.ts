@@ -1,36 +1,58 @@
 import { type ChangeOptions, changeStream } from './changes.js'
 import { LONGEST_TIMER } from './reconnect.js'
-import { type Credentials, exchangeAt } from './tokens.js'
+import type { Credentials } from './tokens.js'
 
-/** The shortest time between two exchanges, in milliseconds, whatever a provider brings. */
-const SHORTEST = 1000
+/** How long before its end a token is renewed, in seconds; half of its life where that is less than twice this. */
+const MARGIN = 30
+
+/** The shortest life that is renewed, in seconds: at half of a shorter one the provider would be asked again and again. */
+const SHORTEST = 2
+
+/**
+ * Returns how long after its receipt a token is to be renewed, in seconds; `Infinity` where it is not, as it has no end or a very near one.
+ *
+ * A life is a duration, counted from the receipt: so it does no harm where this machine's clock is wrong. The Python client has the same rule.
+ *
+ * @param claims - the token's; without an `iat` it counts as issued now.
+ * @param now - the time of the receipt by this machine's clock, in seconds since 1970.
+ *
+ * Source: RFC 7519, sections 4.1.4, "exp", and 4.1.6, "iat".
+ */
+export function renewAfter({ exp, iat }: { exp?: number; iat?: number | null }, now: number): number {
+  const life = (exp as number) - (iat ?? now)
+  return life >= SHORTEST ? Math.max(life - MARGIN, life / 2) : Number.POSITIVE_INFINITY // also of what is no number
+}
+
+/** Where the stream is, and whose; the credentials have a provider. */
+interface RenewalOptions extends Omit<ChangeOptions, 'signal'> {
+  readonly credentials: Credentials
+}
 
 /**
  * Keeps a stream of Pricewire alive beyond its token: before that expires, the stream is changed with a fresh one.
  *
  * Where that fails nothing is lost: the server ends the stream with `TOKEN_EXPIRED`, and it is resumed with a fresh token.
  *
- * @param credentials - with a provider.
  * @returns the function that ends it.
  */
-export function renew(streamId: string, credentials: Credentials, options: Omit<ChangeOptions, 'signal'>): () => void {
+export function renew(streamId: string, options: RenewalOptions): () => void {
   const ended = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
-  const schedule = (token: string) => {
-    const wait = Math.max(SHORTEST, exchangeAt(token) - Date.now())
-    if (wait < LONGEST_TIMER && !ended.signal.aborted) timer = setTimeout(exchange, wait, token)
+  const schedule = () => {
+    // One more, as timers count whole milliseconds: too early, the token would not be replaced yet.
+    const wait = options.credentials.renewAt - Date.now() + 1
+    if (wait < LONGEST_TIMER && !ended.signal.aborted) timer = setTimeout(renewNow, wait)
   }
-  const exchange = async (token: string) => {
+  const renewNow = async () => {
     try {
-      const fresh = await credentials.refresh(token)
-      if (ended.signal.aborted || fresh === token) return
+      // The change itself is empty. It goes out with the next token, since the last one is due.
       const response = await changeStream(streamId, {}, { ...options, signal: ended.signal })
-      if (response.ok) schedule(fresh)
+      if (response.ok) schedule()
     } catch {
       // As said above.
     }
   }
-  void credentials.get().then(schedule, () => {})
+  schedule()
   return () => {
     ended.abort()
     clearTimeout(timer)

@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx2
 
-from pricewire.client.api.renewal import Renewal
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
+from pricewire.client.stream.renewal import Renewal
 from pricewire.client.stream.request import (
     Headers,
     Target,
