@@ -55,6 +55,7 @@ PURE = {
         "volatility.py",
     },
     "client": {
+        "api/renewal.py",
         "stream/reconnect.py",
         "topics/conflation.py",
         "topics/lanes.py",

@@ -19,6 +19,7 @@ import trustme
 
 import pricewire
 import pricewire.sync
+from pricewire.client.redaction import redacted
 from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, ReconnectExhausted
 from support.raw_server import PATIENCE, RawConnection, RawServer, answer, hold, status, stream
@@ -55,6 +56,17 @@ async def test_no_secret_of_an_address_or_header_is_in_any_log(caplog: pytest.Lo
     assert "HTTP Request: GET http://127.0.0.1" in caplog.text
     assert "receive_response_body" in caplog.text
     assert [secret for secret in SECRETS if secret in shown] == []
+
+
+@pytest.mark.parametrize("name", ["hpack.hpack", "hpack.table", "httpcore2.http2"])
+def test_what_the_library_logs_of_headers_by_http2_is_left_out(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    # As for `buy` or `log_in`, by a client of the user's own.
+    caplog.set_level(logging.DEBUG)
+    with redacted():
+        logging.getLogger(name).debug("send_request_headers.started headers=%r", {"authorization": "hushtoken"})
+    assert caplog.text == ""
+    logging.getLogger(name).debug("send_request_headers.started of others")
+    assert "of others" in caplog.text
 
 
 async def test_the_log_of_an_application_that_uses_the_library_itself_is_as_before(caplog: pytest.LogCaptureFixture) -> None:

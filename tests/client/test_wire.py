@@ -81,10 +81,10 @@ async def test_mistakes_show_before_any_request() -> None:
             wire.ticks("A", "B", buffer=1)
         with pytest.raises(ValueError, match="interval is -1 s"):
             wire.ticks("A", interval=-1)
-        with pytest.raises(ValueError, match="one of latest, error, block"):
+        with pytest.raises(ValueError, match="one of latest, error"):
             wire.ticks("A", overflow="newest")  # type: ignore[arg-type] # that is what is tested
         with pytest.raises(ValueError, match="overflow is 'latest' with them"):
-            wire.ticks("A", debounce=1, overflow="block")
+            wire.ticks("A", debounce=1, overflow="error")
     with pytest.raises(ValueError, match="address"):
         connect("127.0.0.1:8080")
     with pytest.raises(ValueError, match="Authorization") as raised:

@@ -154,7 +154,7 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
       const start = made.responseHeaders?.get('Pricewire-Start') as StreamStart['start'] | null
       const streamId = made.responseHeaders?.get('Pricewire-Stream') ?? undefined
       if (streamId && credentials?.provider) {
-        endRenewal = renew(streamId, credentials, { base, credentials, fetch })
+        endRenewal = renew(streamId, { base, credentials, fetch })
       }
       tell(onState, { status: 'open', isSilent: false })
       tell(onOpen, { start: start ?? undefined, streamId })

@@ -104,7 +104,7 @@ class Options(TypedDict, total=False):
         buffer: how many messages may wait to be read, 1024 by default.
         overflow: what happens beyond that. `latest`, the default, leaves out what newer messages supersede, unread; those that nothing
             supersedes, such as a contract's end, are never left out, and too many of them are an error. `error` ends the subscription with
-            a `BufferOverflowError`. `block` reads nothing until there is room: all subscriptions of the wire wait.
+            a `BufferOverflowError`. Who wants every event however slowly they are read uses `EventSource`, whose connection waits for it.
     """
 
     interval: float

@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.client.api import tokens
-from pricewire.client.api.tokens import Credentials, expiry_of
+from pricewire.client.api.tokens import Claims, Credentials, claims_of
 from pricewire.errors import TokenError
 
 
@@ -114,13 +116,30 @@ def test_what_is_no_token_is_refused_and_a_token_is_never_shown() -> None:
     assert "secret" not in repr(Credentials("secret")) + str(Credentials("secret"))
 
 
-def test_when_a_token_expires() -> None:
-    assert expiry_of(jwt({"exp": 1_700_000_000})) == 1_700_000_000
-    assert expiry_of(jwt({"exp": 1_700_000_000.5, "sub": "ü?>"})) == 1_700_000_000.5
+def test_what_a_token_says() -> None:
+    assert claims_of(jwt({"exp": 1_700_000_000, "iat": 1_600_000_000})) == Claims(1_700_000_000, 1_600_000_000)
+    assert claims_of(jwt({"exp": 1_700_000_000.5, "sub": "ü?>"})) == Claims(1_700_000_000.5)
     for strange in (jwt({}), jwt({"exp": "soon"}), jwt([]), "opaque", "a.b.c", "a.é.c", "", ".."):
-        assert expiry_of(strange) is None, strange
+        assert claims_of(strange) == Claims(), strange
 
 
 @given(st.text())
 def test_no_token_breaks_the_client(payload: str) -> None:
-    expiry_of(f"a.{payload}.c")
+    claims_of(f"a.{payload}.c")
+
+
+async def test_a_life_counts_from_the_receipt_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By this machine's clock the token expired decades ago.
+    first, second = jwt({"iat": 1000, "exp": 4600}), jwt({"iat": 1000})
+    now = 50.0
+    monkeypatch.setattr(tokens, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    credentials = Credentials(provider_of(first, second))
+    await credentials.get()
+    assert credentials.renewal_wait(first) == 3570
+    now = 3600.0
+    assert credentials.renewal_wait(first) == 20
+    now = 4000.0
+    assert credentials.renewal_wait(first) == 0
+    await credentials.refresh(first)
+    # Another one that shares the credentials has brought the next, which has no end.
+    assert (credentials.renewal_wait(first), credentials.renewal_wait(second)) == (0, None)

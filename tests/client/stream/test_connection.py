@@ -6,7 +6,7 @@ import pytest
 from pricewire.client.stream.connection import Connection, connect
 from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.client.stream.request import Target, build_headers
-from pricewire.errors import ContentTypeError, HTTPStatusError
+from pricewire.errors import ConnectError, ContentTypeError, HTTPStatusError
 from support.raw_server import RawConnection, RawServer, answer, hold, status, stream
 
 
@@ -66,3 +66,12 @@ async def test_an_error_whose_body_breaks_off_is_that_error() -> None:
         with pytest.raises(HTTPStatusError) as raised:
             await open_connection(client, server.url)
     assert (raised.value.status, raised.value.body) == (404, b"")
+
+
+async def test_a_client_that_speaks_http2_is_told_what_to_do() -> None:
+    def answer_by_http2(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, extensions={"http_version": b"HTTP/2"})
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer_by_http2)) as client:
+        with pytest.raises(ConnectError, match="make it without http2=True"):
+            await open_connection(client, "https://a/sse")

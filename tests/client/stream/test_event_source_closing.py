@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pricewire.client.api import renewal
+from pricewire.client.api import tokens
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReadyState, State
 from pricewire.protocol.decoder import ServerSentEvent
@@ -163,7 +163,7 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
 
 @pytest.mark.usefixtures("young_garbage")
 async def test_cancelling_at_any_await_of_tokens_and_renewal_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewal, "renew_after", lambda expiry, now: 0.0)
+    monkeypatch.setattr(tokens, "renew_after", lambda *_: 0.0)
 
     async def provider() -> str:
         await asyncio.sleep(0)

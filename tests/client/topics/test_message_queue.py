@@ -91,22 +91,6 @@ async def test_an_error_is_one_where_it_was_asked_for() -> None:
         await box.get()
 
 
-async def test_room_is_waited_for() -> None:
-    box = queue(limit=2, overflow="block")
-    for at in range(2):
-        box.put(arrival("tick", "A", at=at))
-    waiting = asyncio.ensure_future(box.room())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    await box.get()
-    await asyncio.wait_for(waiting, PATIENCE)
-    box.put(arrival("tick", "A"))
-    waiting = asyncio.ensure_future(box.room())
-    await asyncio.sleep(0)
-    box.close()
-    await asyncio.wait_for(waiting, PATIENCE)
-
-
 async def test_a_waiting_reader_is_woken_and_loses_nothing_when_cancelled() -> None:
     box = queue()
     readers = [asyncio.ensure_future(box.get()) for _ in range(3)]

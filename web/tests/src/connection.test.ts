@@ -139,7 +139,7 @@ describe('createSSEConnection', () => {
     const pricewire = await new Pricewire().start()
     cleanups.push(() => pricewire.stop())
     const now = Date.now() / 1000
-    const tokens = [1.2, 3600].map((life) => jwt({ iat: now, exp: now + life }))
+    const tokens = [2.2, 3600].map((life) => jwt({ iat: now, exp: now + life }))
     const expected = [...tokens]
     const states: string[] = []
     const close = createSSEConnection({

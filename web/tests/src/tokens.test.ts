@@ -1,8 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { Credentials, claimsOf, exchangeAt } from '../../src/tokens.js'
+import { Credentials, claimsOf } from '../../src/tokens.js'
 import { jwt } from '../pricewire.js'
-
-const seconds = (ms: number) => Math.floor(ms / 1000)
 
 describe('Credentials', () => {
   it('asks the provider once for all who wait', async () => {
@@ -14,13 +12,20 @@ describe('Credentials', () => {
     expect(provider).toHaveBeenCalledTimes(2)
   })
 
-  it('exchanges a token that is about to expire', async () => {
-    const exp = seconds(Date.now()) + 10
-    const tokens = [jwt({ exp, iat: exp - 3600 }), jwt({ exp: exp + 3600 })]
+  it('replaces a token when its life is nearly over, whatever the clock says', async () => {
+    vi.useFakeTimers({ now: 0 })
+    // By this clock it has been issued in the future.
+    const [first, second] = [jwt({ iat: 5000, exp: 8600 }), jwt({ iat: 5000 })]
+    const tokens = [first, second]
     const credentials = new Credentials(() => tokens.shift() ?? '')
-    await credentials.get()
-    expect(exchangeAt(await credentials.get())).toBe((exp + 3600) * 1000 - 30_000)
-    expect(tokens).toEqual([])
+    expect(await credentials.get()).toBe(first)
+    expect(credentials.renewAt).toBe(3_570_000)
+    vi.setSystemTime(3_569_999)
+    expect(await credentials.get()).toBe(first)
+    vi.setSystemTime(3_570_000)
+    expect(await credentials.get()).toBe(second)
+    expect(credentials.renewAt).toBe(Number.POSITIVE_INFINITY)
+    vi.useRealTimers()
   })
 
   it('has no other token than the one that it was given', async () => {
@@ -37,15 +42,8 @@ describe('Credentials', () => {
   })
 })
 
-describe('exchangeAt', () => {
-  it('leaves a margin, of a short life the last tenth', () => {
-    expect(exchangeAt(jwt({ exp: 1000 }))).toBe(1_000_000 - 30_000)
-    expect(exchangeAt(jwt({ exp: 1000, iat: 980 }))).toBe(1_000_000 - 2000)
-  })
-
-  it.each(['', 'abc', 'a.b.c', jwt({}), jwt({ exp: 'soon' }), 'e30.bnVsbA.x'])('is never for %j', (token) => {
-    expect(exchangeAt(token)).toBe(Number.POSITIVE_INFINITY)
-  })
+it.each(['', 'abc', 'a.b.c', 'e30.bnVsbA.x'])('reads no claims of %j', (token) => {
+  expect(claimsOf(token)).toEqual({})
 })
 
 it('reads claims in the alphabet of URLs', () => {

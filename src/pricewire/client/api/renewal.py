@@ -1,126 +1,28 @@
-"""
-Renewal: before a stream's token expires, the server is given the next one, and the stream goes on.
-
-Where that fails, nothing is lost: the server ends the stream with `TOKEN_EXPIRED`, and the client resumes it with a fresh token.
-"""
+"""When a token is renewed: the one rule that the Python and the browser client follow, over `tests/vectors/renewal.json`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
-import time
-from urllib.parse import quote
-
-import httpx2
-
-from pricewire.client.api.tokens import Credentials, expiry_of
-from pricewire.client.redaction import redacted
-from pricewire.client.stream.http2 import give_up
-from pricewire.client.stream.request import TIMEOUTS, authorization_header
-from pricewire.client.urls import public_url
-from pricewire.errors import TokenError
-
-logger = logging.getLogger("pricewire.client")
-
 MARGIN = 30.0
-"""How long before its end a token is replaced, in seconds; half of its time where that is less than twice this."""
+"""How long before its end a token is renewed, in seconds; half of its life where that is less than twice this."""
 
 LEAST_WAIT = 1.0
-"""The least time between two renewals, in seconds: what expires sooner is left to expire."""
-
-RENEWAL_TIMEOUT = 10.0
-"""How long the server may take to answer, in seconds."""
-
-STREAM_PATH = re.compile("(/protected/sse|/sse|/v1/.*)$")
-"""What follows the server's own path in the addresses of streams."""
+"""The least time between two renewals, in seconds: what would be renewed sooner is left to expire."""
 
 
-class Renewal:
+def renew_after(expires_at: float | None, issued_at: float | None, now: float) -> float | None:
     """
-    A task that renews an open stream each time before its token expires; it ends by itself where there is nothing to renew.
+    Return how long after its receipt a token is to be renewed, in seconds; None where it is not, as it has no end or a very near one.
 
-    Attributes:
-        token: what the server knows the reader by.
+    A life is a duration, counted from the receipt: so it does no harm where this machine's clock is wrong. A token that was old when it
+    came is renewed too late by this; then the server says that it has expired, and the stream is resumed with the next.
 
     Args:
-        client: sends the requests.
-        url: the address of the stream, after all redirects.
-        stream_id: the server's name for it, from the header `Pricewire-Stream`.
-        credentials: bring the next tokens.
-        token: the one that the stream was opened with.
+        expires_at: the token's `exp`, in seconds since 1970; None: it has no end.
+        issued_at: its `iat`, likewise; None: not said, so that it counts as issued now.
+        now: the time of the receipt by this machine's clock, likewise.
     """
-
-    def __init__(self, client: httpx2.AsyncClient, url: httpx2.URL, stream_id: str, credentials: Credentials, token: str) -> None:
-        self._client = client
-        self._url = stream_url(url, stream_id)
-        self._credentials = credentials
-        self.token = token
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pricewire: renew {public_url(str(url))}")
-
-    def stop(self) -> None:
-        """End it; `wait_closed` says when it has."""
-        self._task.cancel()
-
-    async def wait_closed(self) -> None:
-        """Return when the task has ended, even when the caller is cancelled meanwhile: nothing may be left behind."""
-        cancelled: asyncio.CancelledError | None = None
-        while not self._task.done():
-            try:
-                await asyncio.wait([self._task])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-
-    async def _run(self) -> None:
-        while (wait := renew_after(expiry_of(self.token), time.time())) is not None:
-            await asyncio.sleep(wait)
-            try:
-                fresh = await self._credentials.refresh(self.token)
-                async with asyncio.timeout(RENEWAL_TIMEOUT):
-                    status = await self._send(fresh)
-            except (TokenError, TypeError, ValueError, httpx2.HTTPError, TimeoutError) as error:
-                logger.info("%s is not renewed: %s", public_url(self._url), type(error).__name__, extra={"url": public_url(self._url)})
-                return
-            logger.info(
-                "%s answers to a renewal with status %d",
-                public_url(self._url),
-                status,
-                extra={"url": public_url(self._url), "status": status},
-            )
-            if status != 200 or fresh == self.token:
-                return
-            self.token = fresh
-
-    async def _send(self, token: str) -> int:
-        headers = [(b"content-type", b"application/json"), *authorization_header(token)]
-        request = self._client.build_request("PATCH", self._url, headers=headers, content=b"{}", timeout=TIMEOUTS)
-        # The client's own `auth` would take the header's place.
-        with redacted():
-            response = await self._client.send(request, stream=True, follow_redirects=False, auth=None)
-        # The status says enough; the stream confirms with an event of its own.
-        await give_up(response)
-        return response.status_code
-
-
-def renew_after(expiry: float | None, now: float) -> float | None:
-    """
-    Return how long to wait before a stream is renewed, in seconds; None where it cannot be, or need not.
-
-    Args:
-        expiry: when the token expires, in seconds since 1970; None: never.
-        now: the time, likewise.
-    """
-    if expiry is None:
+    if expires_at is None:
         return None
-    left = expiry - now
-    wait = max(left - MARGIN, left / 2)
-    # Less than nothing is left of a fresh token where the clocks differ: then the server says when it has expired.
+    life = expires_at - (now if issued_at is None else issued_at)
+    wait = max(life - MARGIN, life / 2)
     return wait if wait >= LEAST_WAIT else None
-
-
-def stream_url(url: httpx2.URL, stream_id: str) -> str:
-    """Return where an open stream can be changed: on the server that it came from."""
-    path = STREAM_PATH.sub("", url.path)
-    return str(url.copy_with(path=f"{path.rstrip('/')}/v1/streams/{quote(stream_id, safe='')}", query=None, fragment=None))

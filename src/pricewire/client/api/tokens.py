@@ -6,10 +6,12 @@ import asyncio
 import base64
 import binascii
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from pricewire.client.api.renewal import renew_after
 from pricewire.errors import TokenError
 
 Token = str | Callable[[], Awaitable[str]]
@@ -25,10 +27,12 @@ class Claims(msgspec.Struct, frozen=True):
 
     Attributes:
         exp: when it expires, in seconds since 1970; None: never.
+        iat: when it was issued, likewise; None where it does not say.
         account: whose it is; None where it does not say.
     """
 
     exp: float | None = None
+    iat: float | None = None
     account: str | None = None
 
 
@@ -51,6 +55,8 @@ class Credentials:
             raise TypeError(f"token is a {type(token).__name__}; it is a string or an asynchronous function that returns one")
         self._provider = None if isinstance(token, str) else token
         self._token = token if isinstance(token, str) else None
+        # When the token is to be renewed, in seconds on the monotonic clock; None: not before the server says so.
+        self._renew_at: float | None = None
         self._asking = asyncio.Lock()
         self.can_refresh = self._provider is not None
 
@@ -72,6 +78,12 @@ class Credentials:
         if self.can_refresh and self._token == token:
             self._token = None
 
+    def renewal_wait(self, token: str) -> float | None:
+        """Return how long to wait before a token is renewed, in seconds; 0 where it was replaced or rejected already, None: for ever."""
+        if token != self._token:
+            return 0.0
+        return None if self._renew_at is None else max(self._renew_at - time.monotonic(), 0.0)
+
     async def refresh(self, after: str | None) -> str:
         """
         Return another token than a rejected one; the same where there is no other.
@@ -88,6 +100,9 @@ class Credentials:
         async with self._asking:
             if self._provider is not None and self._token == after:
                 self._token = await _ask(self._provider)
+                claims = claims_of(self._token)
+                wait = renew_after(claims.exp, claims.iat, time.time())
+                self._renew_at = None if wait is None else time.monotonic() + wait
             # Without a provider there has been a token from the beginning.
             return self._token or ""
 
@@ -106,21 +121,16 @@ async def _ask(provider: Callable[[], Awaitable[str]]) -> str:
     return answer
 
 
-def expiry_of(token: str) -> float | None:
-    """Return when a token expires, in seconds since 1970; None where it is no JWT, or has no such time."""
-    return _claims_of(token).exp
-
-
 def account_of(token: str) -> str | None:
     """Return the `uuid` of the account that a token is for; None where it is no JWT, or does not say."""
-    return _claims_of(token).account
+    return claims_of(token).account
 
 
-def _claims_of(token: str) -> Claims:
+def claims_of(token: str) -> Claims:
     """
     Return what a token says, as far as it can be read. Nothing is verified: that is for the server.
 
-    Source: RFC 7519, section 4.1.4, "exp".
+    Source: RFC 7519, section 4.1.4, "exp", and 4.1.6, "iat".
     """
     parts = token.split(".")
     if len(parts) != 3:

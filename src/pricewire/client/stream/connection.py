@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator, Callable
 
 import httpx2
 
-from pricewire.client.api.renewal import Renewal
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
-from pricewire.client.stream.http2 import close_connection, give_up, reset_stream
+from pricewire.client.stream.renewal import Renewal
 from pricewire.client.stream.request import (
     Headers,
     Target,
@@ -23,6 +22,7 @@ from pricewire.client.stream.request import (
 )
 from pricewire.client.stream.watchdog import Patience, Watchdog
 from pricewire.client.urls import origin_of, public_url
+from pricewire.errors import ConnectError
 from pricewire.protocol.decoder import EventStreamDecoder, ServerSentEvent
 
 ERROR_BODY_TIMEOUT = 5.0
@@ -38,7 +38,6 @@ class Connection:
         decoder: reads its body; holds the cursor.
         watchdog: judges its silence.
         renewal: renews the token meanwhile; None where that cannot be.
-        is_dead: the peer is taken for gone.
     """
 
     def __init__(self, response: httpx2.Response, decoder: EventStreamDecoder, watchdog: Watchdog, token: str | None = None) -> None:
@@ -47,7 +46,6 @@ class Connection:
         self.watchdog = watchdog
         self._token = token
         self.renewal: Renewal | None = None
-        self.is_dead = False
         self._has_ended = False
         self._chunks: AsyncGenerator[bytes, None] = plain_chunks(response)
 
@@ -82,13 +80,8 @@ class Connection:
         if self.renewal is not None:
             self.renewal.stop()
         try:
-            if self.is_dead:
-                await close_connection(self.response)
-            elif self._has_ended:
+            if self._has_ended:
                 await close_socket(self.response)
-            else:
-                # Also where the read was cancelled, which closed the response already.
-                await reset_stream(self.response)
             await self._chunks.aclose()
         finally:
             try:
@@ -101,12 +94,12 @@ class Connection:
 
 async def close_socket(response: httpx2.Response) -> None:
     """
-    Close the socket of a stream that has ended, unless it is one of HTTP/2.
+    Close the socket of a stream that has ended.
 
     Many servers close it as well, a moment later and without having said so; the library would send the next request over it meanwhile.
     """
     stream = response.extensions.get("network_stream")
-    if stream is not None and response.http_version != "HTTP/2":
+    if stream is not None:
         await stream.aclose()
 
 
@@ -120,6 +113,7 @@ async def connect(
         httpx2.HTTPError: no connection came about.
         HTTPStatusError: the status is another than 200 and 204.
         ContentTypeError: it is no event stream.
+        ConnectError: it came by HTTP/2.
         TokenError: the token's provider failed.
     """
     url = public_url(target.url)
@@ -127,6 +121,9 @@ async def connect(
     try:
         if response.status_code == 200:
             check_content_type(url, response)
+            if response.http_version == "HTTP/2":
+                # The library only forgets such a stream when it is closed: the server would go on sending, until its window is used up.
+                raise ConnectError(url, "an http_client that speaks HTTP/2 cannot end a stream; make it without http2=True")
             patience = Patience.of(response.headers.get("pricewire-heartbeat"), target.idle_timeout)
             decoder = EventStreamDecoder(
                 last_event_id=last_event_id,
@@ -148,7 +145,7 @@ async def connect(
                 error = status_error(url, response)
             raise error
     except BaseException:
-        await give_up(response)
+        await response.aclose()
         raise
     await response.aclose()
     return None
@@ -163,7 +160,7 @@ async def _request(client: httpx2.AsyncClient, target: Target, headers: Headers)
     response = await open_response(client, target.url, headers + authorization_header(token))
     # After a redirect to another origin it is not the token that was rejected: it was not sent there.
     if response.status_code == 401 and credentials.can_refresh and "authorization" in response.request.headers:
-        await give_up(response)
+        await response.aclose()
         token = await credentials.refresh(token)
         response = await open_response(client, target.url, headers + authorization_header(token))
     return response, token if "authorization" in response.request.headers else None

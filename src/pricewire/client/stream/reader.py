@@ -132,7 +132,7 @@ class StreamReader:
         except ContentTypeError as error:
             self._lost(error, final=True)
         except (ConnectError, EventTooLargeError) as error:
-            # No client can be made here, or the next connection would bring the same event.
+            # No client can be made here, or it is not fit for streams, or the next connection would bring the same event.
             self._lost(error, final=True)
         except TokenError as error:
             self._lost(error)
@@ -205,7 +205,7 @@ class StreamReader:
             self._target,
             last_event_id=self.cursor,
             on_stale=lambda: self._set_stale(True),
-            on_dead=self._give_up_as_dead,
+            on_dead=self._interrupt,
         )
         # Closed by another task in the turn in which the response arrived: `advance` drops what has come.
         self._connection = connection
@@ -307,11 +307,6 @@ class StreamReader:
         """Wake whoever is in `advance`."""
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
-
-    def _give_up_as_dead(self) -> None:
-        if self._connection is not None:
-            self._connection.is_dead = True
-        self._interrupt()
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None

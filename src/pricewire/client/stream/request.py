@@ -14,7 +14,6 @@ from pricewire.client.api.tokens import Credentials
 from pricewire.client.parsing import read_error
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import ACCEPTED, plain_chunks
-from pricewire.client.stream.http2 import give_up
 from pricewire.client.stream.reconnect import ReconnectPolicy, parse_retry_after
 from pricewire.client.urls import check_url, origin_of
 from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
@@ -143,7 +142,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
         following = response.next_request
         if response.status_code not in REDIRECTS or following is None:
             return response
-        await give_up(response)
+        await response.aclose()
         try:
             check_url(str(following.url))
         except ValueError as error:
@@ -155,7 +154,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
         with redacted():
             response = await client.send(following, stream=True, follow_redirects=False, auth=None)
     if response.status_code in REDIRECTS:
-        await give_up(response)
+        await response.aclose()
         raise httpx2.TooManyRedirects(f"more than {MAX_REDIRECTS} redirects in a row", request=request)
     return response
 

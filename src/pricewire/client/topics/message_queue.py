@@ -13,7 +13,7 @@ from pricewire.client.topics.conflation import Arrival, Lane, conflate, newest_o
 from pricewire.client.topics.throttle import Throttle
 from pricewire.errors import BufferOverflowError, ClientError
 
-Overflow = Literal["latest", "error", "block"]
+Overflow = Literal["latest", "error"]
 
 Start = Literal["resumed", "snapshot", "reset"]
 
@@ -24,7 +24,7 @@ class MessageQueue:
 
     Attributes:
         topics: whose messages, by the server's names.
-        overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it, `block` holds the connection.
+        overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it.
         interval: at most one message of a key in so many seconds; 0 for all.
         throttle: holds messages back; None where they are wanted as they come.
         start: how the newest connection began, or the snapshot of topics that were added to an open one; None where nothing was said.
@@ -57,7 +57,6 @@ class MessageQueue:
         self._waiting: deque[Arrival] = deque()
         # Set when there is something to look at: a message, or the end.
         self._news = asyncio.Event()
-        self._room = asyncio.Event()
 
     @property
     def is_full(self) -> bool:
@@ -70,13 +69,13 @@ class MessageQueue:
         self.topics = tuple(topic if each == name else each for each in self.topics)
 
     def put(self, arrival: Arrival) -> None:
-        """Take a message; where it is one too many, do what `overflow` says. One that holds the connection is asked for `room` before."""
+        """Take a message; where it is one too many, do what `overflow` says."""
         if self.is_ended:
             return
         self.received_at = arrival.at
         self._newest[arrival.topic] = arrival
         self._waiting.append(arrival)
-        if len(self._waiting) > self._limit and self.overflow != "block":
+        if len(self._waiting) > self._limit:
             self._make_room()
         self._news.set()
 
@@ -103,18 +102,10 @@ class MessageQueue:
             self._newest.update((lane.topic, Arrival(lane.event, lane.topic, text, 0, at)) for lane, text in dict(run).items())
             self._news.set()
 
-    async def room(self) -> None:
-        """Return when there is room for another message, or none is needed any more."""
-        while self.is_full:
-            self._room.clear()
-            await self._room.wait()
-
     def take(self) -> Arrival | None:
         """Return the next message where there is one that is due at once, as `get` would, which costs more."""
         if self.throttle is not None or not self._waiting:
             return None
-        if self.overflow == "block":
-            self._room.set()
         return self._waiting.popleft()
 
     async def get(self) -> Arrival:
@@ -129,7 +120,6 @@ class MessageQueue:
             now = time.monotonic()
             arrival, due = self._next(now)
             if arrival is not None:
-                self._room.set()
                 return arrival
             if self.is_ended:
                 failure, self._failure = self._failure, None
@@ -186,7 +176,6 @@ class MessageQueue:
     def _end(self) -> None:
         self.is_ended = True
         self._news.set()
-        self._room.set()
 
     def _make_room(self) -> None:
         if self.overflow == "latest":

@@ -548,12 +548,9 @@ class Multiplexer:
         return route
 
     async def _wait_for_room(self) -> None:
-        full, self._full = self._full, []
+        self._full.clear()
         # A reader that keeps up gets the turn in which it can show that.
         await asyncio.sleep(0)
-        for queue in full:
-            if queue.overflow == "block":
-                await queue.room()
 
     # The connection.
 
