@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 import httpx2
 import msgspec
 
-from pricewire.client.api.tokens import Credentials
 from pricewire.client.http_client import new_client
 from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
 from pricewire.client.report import OnError, OnState, Reporter
-from pricewire.client.stream.event_source import EventSource
-from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.client.stream.options import StreamOptions
+from pricewire.client.stream.reader import StreamReader
+from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.tasks import finish
 from pricewire.client.topics.adjuster import Adjuster
 from pricewire.client.topics.changes import Changer, is_refusal
@@ -46,11 +46,7 @@ class Multiplexer:
     Args:
         stream_url: where streams are.
         changer: changes open streams.
-        headers: more headers for every request.
-        credentials: bring the token; None: there is none.
-        reconnect: when to try again.
-        idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
-        http_client: sends the requests, and stays open; None: one of the multiplexer's own.
+        options: how the stream is asked for and kept; without an HTTP client the multiplexer makes one of its own.
         on_error: told of every error.
         on_state: told of every change of the connection's state.
     """
@@ -59,23 +55,16 @@ class Multiplexer:
         self,
         stream_url: str,
         changer: Changer,
+        options: StreamOptions,
         *,
-        headers: Mapping[str, str] | None,
-        credentials: Credentials | None,
-        reconnect: ReconnectPolicy,
-        idle_timeout: float | None,
-        http_client: httpx2.AsyncClient | None,
         on_error: OnError | None,
         on_state: OnState | None,
     ) -> None:
         self.reporter = Reporter(on_error=on_error, on_state=on_state)
         self.state = ConnectionState(state=State.CONNECTING)
         self._stream_url = stream_url
-        self._headers = headers
-        self._credentials = credentials
-        self._reconnect = reconnect
-        self._idle_timeout = idle_timeout
-        self._client = http_client
+        self._options = options
+        self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
         # Who wants what.
@@ -86,7 +75,7 @@ class Multiplexer:
         self._adjuster = Adjuster(
             changer,
             self._topic_set,
-            reconnect=reconnect,
+            reconnect=options.reconnect,
             reporter=self.reporter,
             wanted_pace=lambda: pace_of(self._queues),
             on_agreed=self._agreed,
@@ -98,7 +87,7 @@ class Multiplexer:
         # The connection: none without a reader. A reader that is idle is about to end.
         self._reader: asyncio.Task[None] | None = None
         self._is_idle = False
-        self._source: EventSource | None = None
+        self._source: StreamReader | None = None
         self._scope: asyncio.Timeout | None = None
         # How the open stream began; and of the newest request, whether it leaves out what came since the last event, and its pace.
         self._start: Start | None = None
@@ -261,22 +250,15 @@ class Multiplexer:
             self._settle_soon()
 
     async def _read_stream(self) -> bool:
-        """Read an `EventSource` to its end; return whether to go on with another one."""
+        """Read a stream to its end; return whether to go on with another one."""
         client = await self._get_client()
         if self._is_idle:
             return False
-        source = EventSource(
+        source = StreamReader(
             self._stream_url,
-            headers=self._headers,
-            token=self._credentials,
-            reconnect=self._reconnect,
+            msgspec.structs.replace(self._options, http_client=client),
+            Reporter(on_open=self._opened, on_error=self._hear, on_state=self._follow),
             last_event_id=self._cursor,
-            idle_timeout=self._idle_timeout,
-            retry_statuses=True,
-            http_client=client,
-            on_open=self._opened,
-            on_error=self._hear,
-            on_state=self._follow,
         )
         self._source = source
         async with source:
