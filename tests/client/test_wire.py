@@ -90,6 +90,8 @@ async def test_mistakes_show_before_any_request() -> None:
     with pytest.raises(ValueError, match="Authorization") as raised:
         connect("http://127.0.0.1:1", token="sec\nret")
     assert "sec" not in str(raised.value)
+    with pytest.raises(ValueError, match="give one of them"):
+        connect("http://127.0.0.1:1", token="a", headers={"authorization": "b"})
 
 
 async def test_ticks_of_a_real_server(server: Serving, feed: HandFeed) -> None:

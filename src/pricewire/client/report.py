@@ -23,12 +23,14 @@ class Reporter:
     Calls the user's callbacks; what they raise is reported, and stops nothing.
 
     Attributes:
+        on_open: called when a connection is open.
         on_error: receives every error; None: they are logged.
         on_state: receives every change of the connection's state.
     """
 
-    def __init__(self, *, on_error: OnError | None, on_state: OnState | None = None) -> None:
-        check_callbacks(on_error=on_error, on_state=on_state)
+    def __init__(self, *, on_open: OnOpen | None = None, on_error: OnError | None, on_state: OnState | None = None) -> None:
+        check_callbacks(on_open=on_open, on_error=on_error, on_state=on_state)
+        self.on_open = on_open
         self.on_error = on_error
         self.on_state = on_state
 
@@ -50,6 +52,11 @@ class Reporter:
             self.on_error(error)
         except Exception:  # to report it to on_error again could go on for ever
             logger.exception("callback on_error raised")
+
+    def opened(self) -> None:
+        """Report that a connection is open."""
+        if self.on_open is not None:
+            self.call("on_open", self.on_open)
 
     def state(self, url: str, state: ConnectionState) -> None:
         """Report a change of state, to `on_state` and to the log; `url` is an address fit for a log."""

@@ -12,13 +12,12 @@ import httpx2
 
 from pricewire.client.api.http import Api
 from pricewire.client.api.login import Login
-from pricewire.client.api.tokens import Credentials, Token, account_of
+from pricewire.client.api.tokens import Token, account_of
 from pricewire.client.api.trades import TRADE_TIMEOUT, Trader
-from pricewire.client.arguments import check_headers, check_seconds, check_type
-from pricewire.client.http_client import check_http_client
+from pricewire.client.arguments import check_type
 from pricewire.client.report import OnError, OnState
+from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy
-from pricewire.client.stream.request import authorization_header, build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
 from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.client.topics.multiplexer import Multiplexer
@@ -70,26 +69,11 @@ def connect(
         TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
     """
     check_url(url)
-    check_headers(headers)
-    check_type("reconnect", reconnect, ReconnectPolicy, "a ReconnectPolicy")
-    check_seconds("idle_timeout", idle_timeout)
-    check_http_client(http_client)
-    if isinstance(token, str):
-        # What cannot be sent shows here, not with the first request.
-        authorization_header(token)
-    credentials = None if token is None else Credentials(token)
-    api = Api(url, build_headers(headers), credentials)
-    multiplexer = Multiplexer(
-        stream_url(url, protected=token is not None),
-        api,
-        headers=headers,
-        credentials=credentials,
-        reconnect=reconnect,
-        idle_timeout=idle_timeout,
-        http_client=http_client,
-        on_error=on_error,
-        on_state=on_state,
+    options = StreamOptions.of(
+        headers=headers, token=token, reconnect=reconnect, idle_timeout=idle_timeout, retry_statuses=True, http_client=http_client
     )
+    api = Api(url, options.headers, options.credentials)
+    multiplexer = Multiplexer(stream_url(url, protected=token is not None), api, options, on_error=on_error, on_state=on_state)
     return Wire(url, multiplexer, Trader(api, multiplexer.client), account_of_token(token))
 
 

@@ -4,22 +4,15 @@ import httpx2
 import pytest
 
 from pricewire.client.stream.connection import Connection, connect
+from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reconnect import ReconnectPolicy
-from pricewire.client.stream.request import Target, build_headers
 from pricewire.errors import ConnectError, ContentTypeError, HTTPStatusError
 from support.raw_server import RawConnection, RawServer, answer, hold, status, stream
 
 
 async def open_connection(client: httpx2.AsyncClient, url: str) -> Connection | None:
-    target = Target(
-        url=url,
-        headers=build_headers(None),
-        reconnect=ReconnectPolicy(),
-        idle_timeout=None,
-        retry_statuses=False,
-        max_event_size=1000,
-    )
-    return await connect(client, target, last_event_id="7", on_stale=lambda: None, on_dead=lambda: None)
+    options = StreamOptions.of(reconnect=ReconnectPolicy(), max_event_size=1000)
+    return await connect(client, url, options, last_event_id="7", on_stale=lambda: None, on_dead=lambda: None)
 
 
 async def test_a_connection_from_its_request_to_its_end() -> None:

@@ -101,7 +101,7 @@ def test_what_the_server_asks_for_reaches_the_policy() -> None:
     reconnection = Reconnection(ReconnectPolicy(interval=2.0, floor=0.0))
     assert reconnection.failed(CAUSE, 0.5) == 1.0
     assert reconnection.failed(CAUSE, 0.5, retry_after=9.0) == 9.0
-    reconnection.retry = 5.0
+    reconnection.asked(5.0)
     reconnection.received()
     assert reconnection.failed(CAUSE, 0.5) == 5.0
 
@@ -171,7 +171,7 @@ def test_vectors(vector: dict[str, Any]) -> None:
         if step["do"] == "received":
             reconnection.received()
         elif step["do"] == "retry":
-            reconnection.retry = step["milliseconds"] / 1000
+            reconnection.asked(step["milliseconds"] / 1000)
         else:
             after = step.get("retry_after")
             wait = reconnection.failed(CAUSE, step["chance"], retry_after=None if after is None else after / 1000)

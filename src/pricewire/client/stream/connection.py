@@ -9,10 +9,10 @@ import httpx2
 
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
+from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.renewal import Renewal
 from pricewire.client.stream.request import (
     Headers,
-    Target,
     authorization_header,
     check_content_type,
     last_event_id_header,
@@ -37,22 +37,36 @@ class Connection:
         response: what the server answered.
         decoder: reads its body; holds the cursor.
         watchdog: judges its silence.
+
+    Args:
+        response: see the attributes.
+        decoder: likewise.
+        watchdog: likewise.
+        token: what it was asked for with; None: no token.
         renewal: renews the token meanwhile; None where that cannot be.
     """
 
-    def __init__(self, response: httpx2.Response, decoder: EventStreamDecoder, watchdog: Watchdog, token: str | None = None) -> None:
+    def __init__(
+        self,
+        response: httpx2.Response,
+        decoder: EventStreamDecoder,
+        watchdog: Watchdog,
+        *,
+        token: str | None,
+        renewal: Renewal | None,
+    ) -> None:
         self.response = response
         self.decoder = decoder
         self.watchdog = watchdog
         self._token = token
-        self.renewal: Renewal | None = None
+        self._renewal = renewal
         self._has_ended = False
         self._chunks: AsyncGenerator[bytes, None] = plain_chunks(response)
 
     @property
     def token(self) -> str | None:
         """What the server knows the reader by: the token of the request, or of the newest renewal; None where there was none."""
-        return self._token if self.renewal is None else self.renewal.token
+        return self._token if self._renewal is None else self._renewal.token
 
     async def read(self) -> list[ServerSentEvent] | None:
         """
@@ -77,8 +91,8 @@ class Connection:
     async def aclose(self) -> None:
         """End the connection."""
         self.watchdog.stop()
-        if self.renewal is not None:
-            self.renewal.stop()
+        if self._renewal is not None:
+            self._renewal.stop()
         try:
             if self._has_ended:
                 await close_socket(self.response)
@@ -88,8 +102,8 @@ class Connection:
                 # A generator that never ran has nothing to clean up, so the response is closed as well.
                 await self.response.aclose()
             finally:
-                if self.renewal is not None:
-                    await self.renewal.wait_closed()
+                if self._renewal is not None:
+                    await self._renewal.wait_closed()
 
 
 async def close_socket(response: httpx2.Response) -> None:
@@ -104,7 +118,13 @@ async def close_socket(response: httpx2.Response) -> None:
 
 
 async def connect(
-    client: httpx2.AsyncClient, target: Target, *, last_event_id: str, on_stale: Callable[[], None], on_dead: Callable[[], None]
+    client: httpx2.AsyncClient,
+    url: str,
+    options: StreamOptions,
+    *,
+    last_event_id: str,
+    on_stale: Callable[[], None],
+    on_dead: Callable[[], None],
 ) -> Connection | None:
     """
     Open a stream; None where the server answers 204, by which it says that there is nothing to come back for.
@@ -116,26 +136,26 @@ async def connect(
         ConnectError: it came by HTTP/2.
         TokenError: the token's provider failed.
     """
-    url = public_url(target.url)
-    response, token = await _request(client, target, target.headers + last_event_id_header(last_event_id))
+    response, token = await _request(client, url, options, options.headers + last_event_id_header(last_event_id))
+    url = public_url(url)
     try:
         if response.status_code == 200:
             check_content_type(url, response)
             if response.http_version == "HTTP/2":
                 # The library only forgets such a stream when it is closed: the server would go on sending, until its window is used up.
                 raise ConnectError(url, "an http_client that speaks HTTP/2 cannot end a stream; make it without http2=True")
-            patience = Patience.of(response.headers.get("pricewire-heartbeat"), target.idle_timeout)
+            patience = Patience.of(response.headers.get("pricewire-heartbeat"), options.idle_timeout)
             decoder = EventStreamDecoder(
                 last_event_id=last_event_id,
                 # That of the address after all redirects (WHATWG HTML, section 9.2.6, "dispatch the event", step 4).
                 origin=origin_of(response.url),
-                max_event_size=target.max_event_size,
+                max_event_size=options.max_event_size,
             )
-            connection = Connection(response, decoder, Watchdog(patience, on_stale, on_dead), token)
             stream_id = response.headers.get("pricewire-stream")
-            if token is not None and target.credentials is not None and target.credentials.can_refresh and stream_id is not None:
-                connection.renewal = Renewal(client, response.url, stream_id, target.credentials, token)
-            return connection
+            credentials, renewal = options.credentials, None
+            if token is not None and credentials is not None and credentials.can_refresh and stream_id is not None:
+                renewal = Renewal(client, response.url, stream_id, credentials, token)
+            return Connection(response, decoder, Watchdog(patience, on_stale, on_dead), token=token, renewal=renewal)
         if response.status_code != 204:
             try:
                 async with asyncio.timeout(ERROR_BODY_TIMEOUT):
@@ -151,16 +171,16 @@ async def connect(
     return None
 
 
-async def _request(client: httpx2.AsyncClient, target: Target, headers: Headers) -> tuple[httpx2.Response, str | None]:
+async def _request(client: httpx2.AsyncClient, url: str, options: StreamOptions, headers: Headers) -> tuple[httpx2.Response, str | None]:
     """Return the response, and the token that it was asked for with; a rejected one is replaced once."""
-    credentials = target.credentials
+    credentials = options.credentials
     if credentials is None:
-        return await open_response(client, target.url, headers), None
+        return await open_response(client, url, headers), None
     token = await credentials.get()
-    response = await open_response(client, target.url, headers + authorization_header(token))
+    response = await open_response(client, url, headers + authorization_header(token))
     # After a redirect to another origin it is not the token that was rejected: it was not sent there.
     if response.status_code == 401 and credentials.can_refresh and "authorization" in response.request.headers:
         await response.aclose()
         token = await credentials.refresh(token)
-        response = await open_response(client, target.url, headers + authorization_header(token))
+        response = await open_response(client, url, headers + authorization_header(token))
     return response, token if "authorization" in response.request.headers else None

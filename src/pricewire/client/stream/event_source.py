@@ -6,7 +6,6 @@ Source: WHATWG HTML, section 9.2, "Server-sent events".
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,22 +15,13 @@ from typing import Self
 import httpx2
 
 from pricewire.client.api.tokens import Credentials, Token
-from pricewire.client.arguments import (
-    check_callbacks,
-    check_headers,
-    check_last_event_id,
-    check_seconds,
-    check_type,
-)
-from pricewire.client.http_client import check_http_client
-from pricewire.client.parsing import read_error
+from pricewire.client.arguments import check_callbacks, check_last_event_id, check_type
 from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter
+from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reader import StreamReader, abandon
 from pricewire.client.stream.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
-from pricewire.client.stream.request import Target, authorization_header, build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
 from pricewire.client.urls import check_url, public_url
-from pricewire.errors import StreamError
 from pricewire.protocol.decoder import MAX_EVENT_SIZE, ServerSentEvent
 
 READY_STATES = {
@@ -103,39 +93,34 @@ class EventSource:
         on_state: OnState | None = None,
     ) -> None:
         check_url(url)
-        check_headers(headers)
         check_type("reconnect", reconnect, (ReconnectPolicy, type(None)), "a ReconnectPolicy, or None")
         check_last_event_id(last_event_id)
-        check_seconds("idle_timeout", idle_timeout)
-        check_type("retry_statuses", retry_statuses, bool, "True or False")
-        check_type("max_event_size", max_event_size, int, "a whole number of bytes")
-        if max_event_size < 1:
-            raise ValueError(f"max_event_size is {max_event_size} bytes; it is 1 or more")
-        check_http_client(http_client)
-        check_callbacks(on_open=on_open, on_message=on_message)
-        target = Target(
-            url=url,
-            headers=build_headers(headers),
-            credentials=_credentials_of(token, headers),
+        check_callbacks(on_message=on_message)
+        options = StreamOptions.of(
+            headers=headers,
+            token=token,
             reconnect=reconnect or ReconnectPolicy.of(reconnect_attempts, reconnect_interval),
             idle_timeout=idle_timeout,
             retry_statuses=retry_statuses,
             max_event_size=max_event_size,
+            http_client=http_client,
         )
-        self._url = url
-        self._on_message = on_message
-        self._reporter = Reporter(on_error=on_error, on_state=on_state)
-        self._reader = StreamReader(target, cursor=last_event_id or "", client=http_client, reporter=self._reporter, on_open=on_open)
+        self._reporter = Reporter(on_open=on_open, on_error=on_error, on_state=on_state)
+        self._reader = StreamReader(url, options, self._reporter, last_event_id=last_event_id or "")
         # A source that nobody holds any more, after a `break` for instance, frees its connection too.
         weakref.finalize(self, abandon, self._reader).atexit = False
+        # What the reader has delivered and was not given out yet, oldest first; and the id of what was given out before it.
         self._events: deque[ServerSentEvent] = deque()
-        # By the type; the keys tell two registrations of the same callback apart.
-        self._listeners: dict[str, dict[object, OnMessage]] = {}
+        self._last_event_id = ""
+        # By the type, with their names for errors; the keys tell two registrations of the same callback apart.
+        self._listeners: dict[str, dict[object, tuple[str, OnMessage]]] = {}
+        if on_message is not None:
+            self._listeners["message"] = {object(): ("on_message", on_message)}
 
     @property
     def url(self) -> str:
         """The address as it was given."""
-        return self._url
+        return self._reader.url
 
     @property
     def ready_state(self) -> ReadyState:
@@ -150,7 +135,7 @@ class EventSource:
     @property
     def last_event_id(self) -> str:
         """Where to resume so that all that was given out does not come again, and nothing else is missed."""
-        return self._reader.cursor
+        return self._last_event_id if self._events else self._reader.last_event_id
 
     @property
     def headers(self) -> httpx2.Headers:
@@ -158,7 +143,7 @@ class EventSource:
         return self._reader.headers
 
     def __repr__(self) -> str:
-        return f"<EventSource {public_url(self._url)} {self._reader.state.state}>"
+        return f"<EventSource {public_url(self.url)} {self._reader.state.state}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,45 +166,31 @@ class EventSource:
             ReconnectExhausted: all attempts failed.
         """
         reader, events = self._reader, self._events
-        while not reader.is_closed:
-            if not events:
-                events.extend(await reader.advance())
-                continue
+        while True:
+            if not events or reader.is_closed:
+                # The reader frees everything and raises where it is closed.
+                events.extend(await reader.next_events())
             event = events.popleft()
-            # Behind the last event of a chunk there may be another that has only an id.
-            reader.cursor = event.last_event_id if events else reader.decoded_id
-            if event.type == "message" and self._on_message is None and not self._listeners:
-                if reader.reconnection.attempt:
-                    # Asked first: a call for each event would show.
-                    reader.reconnection.received()
+            self._last_event_id = event.last_event_id
+            if not self._listeners:
                 return event
-            self._deliver(event)
+            self._call(event)
             # A callback may have closed it: then nothing more is given out, not even this.
             if not reader.is_closed:
                 return event
-        self._events.clear()
-        await self._reader.aclose()
-        failure, self._reader.failure = self._reader.failure, None
-        if failure is not None:
-            raise failure
-        raise StopAsyncIteration
 
     async def next_events(self) -> list[ServerSentEvent]:
         """
-        Return the next events, as many as came at once, oldest first: for who reads a lot. Otherwise as iterating.
+        Return the next events, as many as came at once, oldest first: for who reads a lot. Where there are callbacks, one at a time.
 
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: as iterating does.
         """
-        events, others = [await anext(self)], self._events
-        if others and self._on_message is None and not self._listeners:
-            if "error" not in {event.type for event in others}:
-                events += others
-                others.clear()
-            while others and others[0].type != "error":
-                events.append(others.popleft())
-            self._reader.cursor = events[-1].last_event_id if others else self._reader.decoded_id
+        events = [await anext(self)]
+        if not self._listeners:
+            events += self._events
+            self._events.clear()
         return events
 
     def on(self, event_type: str, callback: OnMessage) -> Callable[[], None]:
@@ -233,7 +204,7 @@ class EventSource:
         check_callbacks(callback=callback)
         key = object()
         listeners = self._listeners.setdefault(event_type, {})
-        listeners[key] = callback
+        listeners[key] = f"on({event_type!r})", callback
 
         def remove() -> None:
             listeners.pop(key, None)
@@ -254,10 +225,7 @@ class EventSource:
         """
         check_url(url)
         check_last_event_id(last_event_id)
-        self._url = url
-        self._reader.retarget(url)
-        if last_event_id is not None:
-            self._reader.cursor = last_event_id
+        self._reader.retarget(url, last_event_id=last_event_id)
 
     async def run(self) -> None:
         """Read to the end for the callbacks' sake; raise what the iteration would."""
@@ -271,37 +239,16 @@ class EventSource:
         Can be called from anywhere in the event loop's thread, callbacks included. A waiting reader wakes and frees the connection;
         where none waits, `aclose()` or the end of the block does.
         """
-        self._events.clear()
         self._reader.close()
 
     async def aclose(self) -> None:
         """End it at once, and return when the connection is freed."""
-        self._events.clear()
         await self._reader.aclose()
 
-    def _deliver(self, event: ServerSentEvent) -> None:
-        """Tell the callbacks of an event, as long as none of them closes the stream."""
-        if event.type == "error" and (detail := read_error(event.data)) is not None:
-            # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
-            self._reader.stream_end = StreamError(detail.code, detail.message)
-            self._reporter.error(self._reader.stream_end, level=logging.INFO)
-        else:
-            self._reader.reconnection.received()
-        if event.type == "message" and self._on_message is not None:
-            self._reporter.call("on_message", self._on_message, event)
+    def _call(self, event: ServerSentEvent) -> None:
+        """Call the callbacks of an event, as long as none of them closes the stream."""
         listeners = self._listeners.get(event.type, {})
-        for key, callback in list(listeners.items()):
+        for key, (name, callback) in list(listeners.items()):
             # An earlier one may have removed this one, or closed the stream.
             if key in listeners and not self._reader.is_closed:
-                self._reporter.call(f"on({event.type!r})", callback, event)
-
-
-def _credentials_of(token: Token | Credentials | None, headers: Mapping[str, str] | None) -> Credentials | None:
-    if token is None:
-        return None
-    if any(name.lower() == "authorization" for name in headers or {}):
-        raise ValueError("there is a token and a header 'Authorization'; give one of them")
-    if isinstance(token, str):
-        # What cannot be sent shows here, not with the first request.
-        authorization_header(token)
-    return token if isinstance(token, Credentials) else Credentials(token)
+                self._reporter.call(name, callback, event)

@@ -1,4 +1,4 @@
-"""Reads a stream: one connection after another, and the state machine between them."""
+"""Reads a stream and delivers its events: one connection after another, and the state machine between them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import logging
 import random
+from types import TracebackType
+from typing import Self
 
 import httpx2
 import msgspec
 
 from pricewire.client.http_client import new_client
-from pricewire.client.report import OnOpen, Reporter
+from pricewire.client.parsing import read_error
+from pricewire.client.report import Reporter
 from pricewire.client.stream.connection import Connection, connect
+from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
-from pricewire.client.stream.request import FINAL_FAILURES, Target, retry_after
+from pricewire.client.stream.request import FINAL_FAILURES, retry_after
 from pricewire.client.urls import public_url
 from pricewire.errors import (
     ClientError,
@@ -39,41 +43,39 @@ freeing: set[asyncio.Task[None]] = set()
 
 class StreamReader:
     """
-    Keeps a stream connected while someone calls `advance`.
+    Keeps a stream connected while someone asks for its events.
 
     Attributes:
+        url: where the next connection goes.
+        last_event_id: the id to resume after, so that what was given out does not come again; empty: none.
         state: the connection's state.
         is_closed: nothing comes any more.
-        cursor: the id to resume after.
-        reconnection: counts the attempts; an event that shows the stream's health starts them again.
         headers: the headers of the newest stream's response.
-        stream_end: what the server said before it ends the stream: the reason for the disconnection that follows.
-        failure: why the reader closed; None where that was no error.
 
     Args:
-        target: what to connect to.
-        cursor: the id to begin after; empty: none.
-        client: sends the requests, and stays open; None: one of the reader's own.
-        reporter: told of errors and states.
-        on_open: called when a connection is open.
+        url: the stream's address.
+        options: how it is asked for and kept.
+        reporter: told of connections, errors and states.
+        last_event_id: the id to begin after; empty: none.
     """
 
-    def __init__(
-        self, target: Target, *, cursor: str, client: httpx2.AsyncClient | None, reporter: Reporter, on_open: OnOpen | None
-    ) -> None:
+    def __init__(self, url: str, options: StreamOptions, reporter: Reporter, *, last_event_id: str = "") -> None:
+        self.url = url
+        self.last_event_id = last_event_id
         self.state = ConnectionState(state=State.CONNECTING)
         self.is_closed = False
-        self.cursor = cursor
         self.headers = httpx2.Headers()
-        self.stream_end: StreamError | None = None
-        self.failure: ClientError | None = None
-        self._target = target
-        self._client = client
+        self._options = options
+        # Those that were read and not given out yet, oldest first.
+        self._events: list[ServerSentEvent] = []
+        # What the server said before it ends the stream: the reason for the disconnection that follows.
+        self._stream_end: StreamError | None = None
+        # Why the reader closed; None where that was no error, or was raised already.
+        self._failure: ClientError | None = None
+        self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._reporter = reporter
-        self._on_open = on_open
-        self._public_url = public_url(target.url)
-        self.reconnection = Reconnection(target.reconnect)
+        self._reconnection = Reconnection(options.reconnect)
         self._connection: Connection | None = None
         self._begun = False
         # When the newest stream was opened, and when the next attempt is due, on the loop's clock.
@@ -87,26 +89,65 @@ class StreamReader:
         self._at_rest.set()
 
     @property
-    def decoded_id(self) -> str:
+    def _decoded_id(self) -> str:
         """The id of the last event that was decoded; that of an event without data, too."""
-        return self.cursor if self._connection is None else self._connection.decoder.last_event_id
+        return self.last_event_id if self._connection is None else self._connection.decoder.last_event_id
 
     @property
     def held_by(self) -> asyncio.AbstractEventLoop | None:
         """The event loop in which there is something to free; None where there is nothing."""
         return None if self._connection is None and self._own_client is None else self._loop
 
-    def retarget(self, url: str) -> None:
-        """Have the next connection go to another address."""
-        self._target = msgspec.structs.replace(self._target, url=url)
-        self._public_url = public_url(url)
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def advance(self) -> list[ServerSentEvent]:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        await self.aclose()
+
+    def retarget(self, url: str, *, last_event_id: str | None = None) -> None:
+        """Have the next connection go to another address; and resume there after an event, where its id is given."""
+        self.url = url
+        if last_event_id is not None:
+            self.last_event_id = last_event_id
+
+    async def next_events(self) -> list[ServerSentEvent]:
+        """
+        Return the next events, as many as came at once, oldest first; wait, connect and reconnect as it takes.
+
+        An event `error` is the first of those that are returned: what the server says in it is reported at that moment.
+
+        Raises:
+            StopAsyncIteration: there are no more.
+            ClientError: why the stream cannot go on, once.
+            RuntimeError: another task is in here.
+        """
+        while not self.is_closed:
+            if not self._events:
+                self._events = await self._advance()
+                continue
+            events, self._events = self._events, []
+            self.last_event_id = events[0].last_event_id
+            if not self._judge(events[0]):
+                break
+            types = [event.type for event in events]
+            if "error" in types[1:]:
+                place = types.index("error", 1)
+                events, self._events = events[:place], events[place:]
+            # Behind the last event of a chunk there may be another that has only an id.
+            self.last_event_id = events[-1].last_event_id if self._events else self._decoded_id
+            return events
+        await self.aclose()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        raise StopAsyncIteration
+
+    async def _advance(self) -> list[ServerSentEvent]:
         """
         Take one step - wait, connect, or read - and return the events that it brought.
 
         What fails is judged here, and reported where the stream goes on; when there is no way on, the reader is closed afterwards and has a
-        `failure`.
+        failure.
 
         Raises:
             RuntimeError: another task is in here.
@@ -128,7 +169,7 @@ class StreamReader:
             if not self.is_closed:
                 self._lost(self._connect_error(self._describe_silence() if scope.expired() else "timed out", error))
         except HTTPStatusError as error:
-            self._lost(error, final=not (self._target.retry_statuses and may_retry(error.status)))
+            self._lost(error, final=not (self._options.retry_statuses and may_retry(error.status)))
         except ContentTypeError as error:
             self._lost(error, final=True)
         except (ConnectError, EventTooLargeError) as error:
@@ -141,7 +182,7 @@ class StreamReader:
             self._lost(self._connect_error(detail, error))
         except httpx2.LocalProtocolError:
             # Its text repeats the header that cannot be sent, which may be a token.
-            self._lost(ConnectError(self._public_url, "the request cannot be sent, a header of it is illegal"), final=True)
+            self._lost(ConnectError(public_url(self.url), "the request cannot be sent, a header of it is illegal"), final=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
         except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
@@ -163,7 +204,7 @@ class StreamReader:
     def close(self, failure: ClientError | None = None) -> None:
         """Close the reader; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
         if not self.is_closed:
-            self.failure = failure
+            self._failure = failure
             self._move(State.CLOSED, reason=failure)
         self._interrupt()
 
@@ -186,9 +227,9 @@ class StreamReader:
         elif self._connection is None:
             if self._client is None:
                 # Before the time-out begins: it loads the certificates.
-                self._client = self._own_client = await new_client(self._target.url)
-            if self._target.idle_timeout is not None:
-                scope.reschedule(asyncio.get_running_loop().time() + self._target.idle_timeout)
+                self._client = self._own_client = await new_client(self.url)
+            if self._options.idle_timeout is not None:
+                scope.reschedule(asyncio.get_running_loop().time() + self._options.idle_timeout)
             await self._connect(self._client, scope)
         else:
             return await self._read(self._connection)
@@ -197,17 +238,18 @@ class StreamReader:
     async def _connect(self, client: httpx2.AsyncClient, scope: asyncio.Timeout) -> None:
         if not self._begun:
             self._begun = True
-            self._reporter.state(self._public_url, self.state)
+            self._report_state()
             if self.is_closed:
                 return
         connection = await connect(
             client,
-            self._target,
-            last_event_id=self.cursor,
+            self.url,
+            self._options,
+            last_event_id=self.last_event_id,
             on_stale=lambda: self._set_stale(True),
             on_dead=self._interrupt,
         )
-        # Closed by another task in the turn in which the response arrived: `advance` drops what has come.
+        # Closed by another task in the turn in which the response arrived: `_advance` drops what has come.
         self._connection = connection
         if self.is_closed:
             return
@@ -217,11 +259,11 @@ class StreamReader:
         # Unless a callback closed the reader meanwhile, the time-out has done its work.
         scope.reschedule(None)
         self.headers = connection.response.headers
-        self.stream_end = None
+        self._stream_end = None
         self._opened_at = asyncio.get_running_loop().time()
         self._move(State.OPEN)
-        if self._on_open is not None and not self.is_closed:
-            self._reporter.call("on_open", self._on_open)
+        if not self.is_closed:
+            self._reporter.opened()
 
     async def _read(self, connection: Connection) -> list[ServerSentEvent]:
         events = await connection.read()
@@ -233,17 +275,32 @@ class StreamReader:
         if connection.watchdog.heard():
             self._set_stale(False)
         if connection.decoder.retry is not None:
-            self.reconnection.retry = connection.decoder.retry / 1000
+            self._reconnection.asked(connection.decoder.retry / 1000)
         if not events:
-            # An event that has only an id is not given out, and moves the cursor all the same.
-            self.cursor = connection.decoder.last_event_id
+            # An event that has only an id is not given out, and is resumed after all the same.
+            self.last_event_id = connection.decoder.last_event_id
         return events
+
+    def _judge(self, event: ServerSentEvent) -> bool:
+        """
+        Take an event for a sign of health, but for one by which the server says why it is about to end the stream.
+
+        Returns whether events are given out still: a callback that hears of the error may have closed the reader.
+        """
+        detail = read_error(event.data) if event.type == "error" else None
+        if detail is None:
+            self._reconnection.received()
+            return True
+        # No sign of health: a server that refuses in band would be asked again and again, as if for the first time.
+        self._stream_end = StreamError(detail.code, detail.message)
+        self._reporter.error(self._stream_end, level=logging.INFO)
+        return not self.is_closed
 
     def _lost(self, error: ClientError, *, final: bool = False) -> None:
         """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""
         if self.is_closed:
             return
-        stream_end, self.stream_end = self.stream_end, None
+        stream_end, self._stream_end = self._stream_end, None
         if final:
             self.close(error)
             return
@@ -251,9 +308,9 @@ class StreamReader:
             stream_end.__cause__ = error
         reason: ClientError = stream_end or error
         at_once = self._renewed(stream_end)
-        wait = self.reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
+        wait = self._reconnection.failed(reason, random.random(), retry_after=retry_after(error))  # noqa: S311 - spreads load, no secret
         if wait is None:
-            causes = self.reconnection.causes
+            causes = self._reconnection.causes
             exhausted = ReconnectExhausted(causes)
             exhausted.__cause__ = causes[-1]
             self.close(exhausted)
@@ -273,38 +330,41 @@ class StreamReader:
         A server that takes no token for longer than a moment is not to be asked in a busy loop: one that ended the stream before any event
         has that counted as a failure.
         """
-        credentials = self._target.credentials
+        credentials = self._options.credentials
         token = None if self._connection is None else self._connection.token
         if stream_end is None or stream_end.code != StreamEnd.TOKEN_EXPIRED.name or credentials is None or token is None:
             return False
         credentials.reject(token)
         if asyncio.get_running_loop().time() - self._opened_at >= HEALTHY_LIFE:
-            self.reconnection.received()
-        return credentials.can_refresh and self.reconnection.attempt == 0
+            self._reconnection.received()
+        return credentials.can_refresh and self._reconnection.attempt == 0
 
     def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
-        error = ConnectError(self._public_url, detail)
+        error = ConnectError(public_url(self.url), detail)
         error.__cause__ = cause
         return error
 
     def _describe_silence(self) -> str:
         if self._connection is None:
-            return f"no response within {self._target.idle_timeout} s"
+            return f"no response within {self._options.idle_timeout} s"
         return f"silent for {self._connection.watchdog.patience.dead} s, which counts as dead"
 
     def _set_stale(self, is_stale: bool) -> None:
         self.state = msgspec.structs.replace(self.state, is_stale=is_stale)
-        self._reporter.state(self._public_url, self.state)
+        self._report_state()
 
     def _move(self, state: State, *, wait: float | None = None, reason: ClientError | None = None) -> None:
         if state not in TRANSITIONS[self.state.state]:
             raise RuntimeError(f"a connection cannot become {state} when it is {self.state.state}")
         self.is_closed = state is State.CLOSED
-        self.state = ConnectionState(state=state, attempt=self.reconnection.attempt, wait=wait, reason=reason)
-        self._reporter.state(self._public_url, self.state)
+        self.state = ConnectionState(state=state, attempt=self._reconnection.attempt, wait=wait, reason=reason)
+        self._report_state()
+
+    def _report_state(self) -> None:
+        self._reporter.state(public_url(self.url), self.state)
 
     def _interrupt(self) -> None:
-        """Wake whoever is in `advance`."""
+        """Wake whoever is in `_advance`."""
         if self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())
 
@@ -315,7 +375,7 @@ class StreamReader:
 
 
 def abandon(reader: StreamReader) -> None:
-    """Free a link that nobody reads any more. The collector may call this in any thread, and after the loop's end."""
+    """Free a reader that nobody holds any more. The collector may call this in any thread, and after the loop's end."""
     loop = reader.held_by
     if loop is None or loop.is_closed():
         return

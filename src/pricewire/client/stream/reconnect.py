@@ -149,6 +149,10 @@ class Reconnection:
         self.retry: float | None = None
         self.causes: list[ClientError] = []
 
+    def asked(self, retry: float) -> None:
+        """Note the reconnection time that the stream asks for, in seconds."""
+        self.retry = retry
+
     def received(self) -> None:
         """Start the attempts again: an event came. That a connection merely opened proves nothing, it may be dropped at once."""
         if self.attempt:

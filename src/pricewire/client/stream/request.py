@@ -8,13 +8,11 @@ import time
 from collections.abc import Mapping
 
 import httpx2
-import msgspec
 
-from pricewire.client.api.tokens import Credentials
 from pricewire.client.parsing import read_error
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import ACCEPTED, plain_chunks
-from pricewire.client.stream.reconnect import ReconnectPolicy, parse_retry_after
+from pricewire.client.stream.reconnect import parse_retry_after
 from pricewire.client.urls import check_url, origin_of
 from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
 
@@ -50,29 +48,6 @@ FINAL_FAILURES = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyR
 """Failures that the next attempt would only repeat."""
 
 Headers = list[tuple[bytes, bytes]]
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What a link connects to, and what it puts up with.
-
-    Attributes:
-        url: the stream's address.
-        headers: the request's headers, without the token's.
-        credentials: bring the token; None: there is none.
-        reconnect: when to try again.
-        idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
-        retry_statuses: whether to try again after 408, 429 and 5xx.
-        max_event_size: the most that one event may hold, in bytes.
-    """
-
-    url: str
-    headers: Headers
-    credentials: Credentials | None = None
-    reconnect: ReconnectPolicy
-    idle_timeout: float | None
-    retry_statuses: bool
-    max_event_size: int
 
 
 def build_headers(headers: Mapping[str, str] | None) -> Headers:

@@ -13,12 +13,12 @@ import httpx2
 import msgspec
 
 from pricewire.client.api.http import Api
-from pricewire.client.api.tokens import Credentials
 from pricewire.client.http_client import new_client
 from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
 from pricewire.client.report import OnError, OnState, Reporter
-from pricewire.client.stream.event_source import EventSource
-from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
+from pricewire.client.stream.options import StreamOptions
+from pricewire.client.stream.reader import StreamReader
+from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
 from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, read_head, slot_of
@@ -100,11 +100,7 @@ class Multiplexer:
     Args:
         stream_url: where streams are.
         api: changes open streams.
-        headers: more headers for every request.
-        credentials: bring the token; None: there is none.
-        reconnect: when to try again.
-        idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
-        http_client: sends the requests, and stays open; None: one of the multiplexer's own.
+        options: how the stream is asked for and kept; without an HTTP client the multiplexer makes one of its own.
         on_error: told of every error.
         on_state: told of every change of the connection's state.
     """
@@ -113,12 +109,8 @@ class Multiplexer:
         self,
         stream_url: str,
         api: Api,
+        options: StreamOptions,
         *,
-        headers: Mapping[str, str] | None,
-        credentials: Credentials | None,
-        reconnect: ReconnectPolicy,
-        idle_timeout: float | None,
-        http_client: httpx2.AsyncClient | None,
         on_error: OnError | None,
         on_state: OnState | None,
     ) -> None:
@@ -126,11 +118,8 @@ class Multiplexer:
         self.state = ConnectionState(state=State.CONNECTING)
         self._stream_url = stream_url
         self._api = api
-        self._headers = headers
-        self._credentials = credentials
-        self._reconnect = reconnect
-        self._idle_timeout = idle_timeout
-        self._client = http_client
+        self._options = options
+        self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
         # Who wants what.
@@ -142,7 +131,7 @@ class Multiplexer:
         # The connection: none without a reader, which ends when no stream is wanted.
         self._reader: asyncio.Task[None] | None = None
         self._is_wanted = False
-        self._source: EventSource | None = None
+        self._source: StreamReader | None = None
         self._scope: asyncio.Timeout | None = None
         # Of the newest request: what it asked for, the id to resume after where the source has none, and whether it leaves a gap.
         self._listing = Listing((), False, 0)
@@ -303,7 +292,7 @@ class Multiplexer:
                     self._send(action)
                 case Wait(failures):
                     after = None if self._failure is None else retry_after(self._failure)
-                    wait = self._reconnect.wait(failures, random.random(), retry_after=after)  # noqa: S311 - spreads load, no secret
+                    wait = self._options.reconnect.wait(failures, random.random(), retry_after=after)  # noqa: S311 - spreads load, no secret
                     self._timer = asyncio.get_running_loop().call_later(wait, lambda: self._act(self._topics.waited()))
                 case Refuse(name, reason):
                     self._fail(name, reason)
@@ -419,22 +408,15 @@ class Multiplexer:
         self._set_state(ConnectionState(state=State.CLOSED, reason=failure if isinstance(failure, ClientError) else None))
 
     async def _read_stream(self) -> bool:
-        """Read an `EventSource` to its end; return whether to go on with another one, where one is wanted."""
+        """Read a stream to its end; return whether to go on with another one, where one is wanted."""
         client = await self.client()
         if not self._is_wanted:
             return False
-        source = EventSource(
+        source = StreamReader(
             self._stream_url,
-            headers=self._headers,
-            token=self._credentials,
-            reconnect=self._reconnect,
+            msgspec.structs.replace(self._options, http_client=client),
+            Reporter(on_open=self._opened, on_error=self._hear, on_state=self._follow),
             last_event_id=self._cursor,
-            idle_timeout=self._idle_timeout,
-            retry_statuses=True,
-            http_client=client,
-            on_open=self._opened,
-            on_error=self._hear,
-            on_state=self._follow,
         )
         self._source = source
         async with source:
@@ -461,7 +443,7 @@ class Multiplexer:
                     self._act(self._topics.connection_refused(error))
                     return True
 
-    async def _read_events(self, source: EventSource) -> None:
+    async def _read_events(self, source: StreamReader) -> None:
         while True:
             # What was read stays to be passed on, should the wait for room be cut short.
             while self._events:
