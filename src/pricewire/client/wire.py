@@ -16,8 +16,9 @@ from pricewire.client.api.tokens import Token, account_of
 from pricewire.client.api.trades import TRADE_TIMEOUT, Trader
 from pricewire.client.arguments import check_type
 from pricewire.client.report import OnError, OnState
-from pricewire.client.stream.options import StreamOptions
+from pricewire.client.stream.options import StreamOptions, credentials_of
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy
+from pricewire.client.stream.request import build_headers
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
 from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.client.topics.multiplexer import Multiplexer
@@ -69,10 +70,15 @@ def connect(
         TypeError: an argument has another type than the one named here, or a callback is a coroutine function.
     """
     check_url(url)
-    options = StreamOptions.of(
-        headers=headers, token=token, reconnect=reconnect, idle_timeout=idle_timeout, retry_statuses=True, http_client=http_client
+    options = StreamOptions(
+        headers=headers,
+        credentials=credentials_of(token),
+        reconnect=reconnect,
+        idle_timeout=idle_timeout,
+        retry_statuses=True,
+        http_client=http_client,
     )
-    api = Api(url, options.headers, options.credentials)
+    api = Api(url, build_headers(headers), options.credentials)
     multiplexer = Multiplexer(stream_url(url, protected=token is not None), api, options, on_error=on_error, on_state=on_state)
     return Wire(url, multiplexer, Trader(api, multiplexer.client), account_of_token(token))
 

@@ -55,6 +55,15 @@ async def test_a_provider_is_asked_when_a_token_is_needed() -> None:
     assert await credentials.get() == "c"
 
 
+async def test_where_a_token_was_rejected_meanwhile_another_one_is_brought() -> None:
+    credentials = Credentials(provider_of("a", "b"))
+    assert await credentials.get() == "a"
+    # By one of two streams; the other one hears of it by itself.
+    credentials.reject("a")
+    assert credentials.renewal_wait("a") == 0
+    assert await credentials.refresh("a") == "b"
+
+
 async def test_many_that_wait_ask_once() -> None:
     credentials = Credentials(provider_of("a", "b"))
     assert await asyncio.gather(*(credentials.get() for _ in range(10))) == ["a"] * 10

@@ -11,7 +11,7 @@ from support.raw_server import RawConnection, RawServer, answer, hold, status, s
 
 
 async def open_connection(client: httpx2.AsyncClient, url: str) -> Connection | None:
-    options = StreamOptions.of(reconnect=ReconnectPolicy(), max_event_size=1000)
+    options = StreamOptions(reconnect=ReconnectPolicy(), max_event_size=1000)
     return await connect(client, url, options, last_event_id="7", on_stale=lambda: None, on_dead=lambda: None)
 
 

@@ -15,7 +15,7 @@ ONCE = ReconnectPolicy(attempts=1, interval=0.001, ceiling=0.01, floor=0.001)
 
 
 def reader_of(url: str, reporter: Reporter) -> StreamReader:
-    return StreamReader(url, StreamOptions.of(reconnect=ONCE), reporter)
+    return StreamReader(url, StreamOptions(reconnect=ONCE), reporter)
 
 
 async def test_a_stream_from_its_first_connection_to_the_last_attempt() -> None:

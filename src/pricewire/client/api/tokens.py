@@ -98,7 +98,7 @@ class Credentials:
             TypeError: the provider is no asynchronous function that returns a string.
         """
         async with self._asking:
-            if self._provider is not None and self._token == after:
+            if self._provider is not None and self._token in (None, after):
                 self._token = await _ask(self._provider)
                 claims = claims_of(self._token)
                 wait = renew_after(claims.exp, claims.iat, time.time())

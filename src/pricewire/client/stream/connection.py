@@ -14,6 +14,7 @@ from pricewire.client.stream.renewal import Renewal
 from pricewire.client.stream.request import (
     Headers,
     authorization_header,
+    build_headers,
     check_content_type,
     last_event_id_header,
     open_response,
@@ -39,9 +40,6 @@ class Connection:
         watchdog: judges its silence.
 
     Args:
-        response: see the attributes.
-        decoder: likewise.
-        watchdog: likewise.
         token: what it was asked for with; None: no token.
         renewal: renews the token meanwhile; None where that cannot be.
     """
@@ -136,7 +134,7 @@ async def connect(
         ConnectError: it came by HTTP/2.
         TokenError: the token's provider failed.
     """
-    response, token = await _request(client, url, options, options.headers + last_event_id_header(last_event_id))
+    response, token = await _request(client, url, options, build_headers(options.headers) + last_event_id_header(last_event_id))
     url = public_url(url)
     try:
         if response.status_code == 200:

@@ -17,7 +17,7 @@ import httpx2
 from pricewire.client.api.tokens import Credentials, Token
 from pricewire.client.arguments import check_callbacks, check_last_event_id, check_type
 from pricewire.client.report import OnError, OnMessage, OnOpen, OnState, Reporter
-from pricewire.client.stream.options import StreamOptions
+from pricewire.client.stream.options import StreamOptions, credentials_of
 from pricewire.client.stream.reader import StreamReader, abandon
 from pricewire.client.stream.reconnect import ConnectionState, ReadyState, ReconnectPolicy, State
 from pricewire.client.stream.watchdog import IDLE_TIMEOUT
@@ -93,13 +93,12 @@ class EventSource:
         on_state: OnState | None = None,
     ) -> None:
         check_url(url)
-        check_type("reconnect", reconnect, (ReconnectPolicy, type(None)), "a ReconnectPolicy, or None")
         check_last_event_id(last_event_id)
         check_callbacks(on_message=on_message)
-        options = StreamOptions.of(
+        options = StreamOptions(
             headers=headers,
-            token=token,
-            reconnect=reconnect or ReconnectPolicy.of(reconnect_attempts, reconnect_interval),
+            credentials=credentials_of(token),
+            reconnect=ReconnectPolicy.of(reconnect_attempts, reconnect_interval) if reconnect is None else reconnect,
             idle_timeout=idle_timeout,
             retry_statuses=retry_statuses,
             max_event_size=max_event_size,
