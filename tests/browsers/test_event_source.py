@@ -194,7 +194,7 @@ def test_every_event_is_there_at_once_and_a_stream_that_ends_comes_back(engine: 
         assert server.call(site.compressed_streams) == [1]
         published()
         for other in others:
-            assert other.read_to_end().endswith(b'"message":"come back"}}\n\n')
+            assert other.read_to_end().endswith(b'"message":"the server is stopping; reconnect"}}\n\n')
 
 
 def test_nothing_is_lost_while_streams_join_at_random(engine: Engine, server: Serving, site: Site) -> None:

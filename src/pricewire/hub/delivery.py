@@ -49,17 +49,11 @@ class Start:
 
 class Delivery:
     """
-    The streams that a hub writes to, and the groups that share what they are written.
-
-    Attributes:
-        position: the number of the newest event.
-        counters: what has been done.
-        heartbeat: after so many seconds of silence a stream gets a comment.
-        is_draining: whether new streams are refused because the process is about to stop.
+    The streams that a hub writes to, and the groups that share what they are written. The attributes are those of `Hub`.
 
     Args:
         topics: what can be streamed.
-        heartbeat: see above.
+        heartbeat: after so many seconds of silence a stream gets a comment.
     """
 
     def __init__(self, topics: Topics, heartbeat: float) -> None:

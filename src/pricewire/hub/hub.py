@@ -26,9 +26,15 @@ class Hub(Delivery):
         hub = Hub()
         hub.publish("news", {"headline": "…"}, key="news")
 
+    Attributes:
+        position: the number of the newest event.
+        counters: what it has done.
+        heartbeat: after so many seconds of silence a stream gets a comment.
+        is_draining: whether new streams are refused because the process is about to stop.
+
     Args:
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
-        heartbeat: after so many seconds of silence a stream gets a comment.
+        heartbeat: see above.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
             can stop, and should then `forget` the topic.
