@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,26 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield Scene(server, database, alice)
 
 
+@contextmanager
+def expiring(scene: Scene, path: str) -> Iterator[Events]:
+    """Open a stream whose token ends soon: as soon as this machine is quick enough to open it before."""
+    for lifetime in (0.5, 2.0, 8.0, 32.0):
+        with Events(scene.server, path, TOKENS.issue(scene.alice.uuid, lifetime=lifetime)) as stream:
+            if stream.status == 200:
+                yield stream
+                return
+    pytest.fail("no stream was opened within half a minute")
+
+
 def test_a_stream_ends_with_its_token(scene: Scene) -> None:
-    token = TOKENS.issue(scene.alice.uuid, lifetime=1.0)
-    with Events(scene.server, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream:
+    with expiring(scene, f"/protected/sse?topic=balance:{scene.alice.uuid}") as stream:
         assert stream.next()[1]["event"] == "balance"
         assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
         assert stream.read_to_end().endswith(b"0\r\n\r\n")
 
 
 def test_a_public_stream_with_a_token_ends_with_it_too(scene: Scene) -> None:
-    with Events(scene.server, "/sse?topic=ticks:R_10", TOKENS.issue(scene.alice.uuid, lifetime=0.5)) as stream:
+    with expiring(scene, "/sse?topic=ticks:R_10") as stream:
         assert stream.wait_for("error")["error"]["code"] == "TOKEN_EXPIRED"
 
 
@@ -96,7 +107,7 @@ def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_dat
 
 
 def test_a_ticket_opens_a_stream_that_lives_as_long_as_its_token(scene: Scene) -> None:
-    token = TOKENS.issue(scene.alice.uuid, lifetime=1.0)
+    token = TOKENS.issue(scene.alice.uuid, lifetime=4.0)
     answer = httpx2.post(f"{scene.server.url}/v1/tickets", headers=bearer(token))
     assert answer.headers["cache-control"] == "no-store"
     ticket = answer.json()["data"]["ticket"]

@@ -19,7 +19,10 @@ from pricewire.server.transport import handover
 from pricewire.server.transport.event_stream import EventStream
 from support.serving import Serving
 
-HERE, THERE = "10.213.77.1", "10.213.77.2"
+# Of this process alone: the tests may run twice on a machine at the same time.
+HERE, THERE = (f"10.213.{os.getpid() % 256}.{number}" for number in (1, 2))
+# The kernel takes 15 characters.
+LINK_HERE, LINK_THERE = (f"pw{os.getpid()}{end}" for end in "ab")
 
 CLIENT = """
 import socket, sys
@@ -46,11 +49,11 @@ def elsewhere() -> Iterator[str]:
     except subprocess.CalledProcessError as error:
         pytest.skip(f"no network namespaces here: {error.stderr}")
     try:
-        ip("link", "add", "pw-here", "type", "veth", "peer", "name", "pw-there", "netns", name)
-        ip("address", "add", f"{HERE}/30", "dev", "pw-here")
-        ip("link", "set", "pw-here", "up")
-        ip("-n", name, "address", "add", f"{THERE}/30", "dev", "pw-there")
-        ip("-n", name, "link", "set", "pw-there", "up")
+        ip("link", "add", LINK_HERE, "type", "veth", "peer", "name", LINK_THERE, "netns", name)
+        ip("address", "add", f"{HERE}/30", "dev", LINK_HERE)
+        ip("link", "set", LINK_HERE, "up")
+        ip("-n", name, "address", "add", f"{THERE}/30", "dev", LINK_THERE)
+        ip("-n", name, "link", "set", LINK_THERE, "up")
         yield name
     finally:
         ip("netns", "delete", name)
@@ -72,7 +75,7 @@ def test_a_peer_whose_link_is_cut_is_freed(elsewhere: str, loop: str, monkeypatc
             assert client.stdout is not None
             assert client.stdout.readline() == "open\n"
             assert serving.call(lambda: hub.streams) == 1
-            ip("-n", elsewhere, "link", "set", "pw-there", "down")
+            ip("-n", elsewhere, "link", "set", LINK_THERE, "down")
             # Only heartbeats are written: no price has to come for the loss to be noticed.
             while serving.call(lambda: hub.streams):
                 pass
