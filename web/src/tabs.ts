@@ -181,7 +181,8 @@ export class TabLink implements TopicLink {
     const { signal } = this.#leading
     const tell = (told: Told) => {
       if (signal.aborted) return // this tab no longer leads
-      if (this.#others.size > 0) this.#post(told)
+      // A new leader does not know yet who is there: its first events would reach nobody.
+      if (this.#others.size > 0 || this.#inherited.length > 0) this.#post(told)
       this.#hear(told)
     }
     const listener: TopicListener = {
