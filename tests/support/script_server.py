@@ -90,7 +90,8 @@ class ScriptServer:
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = handler.path.partition("?")[0]
         if path.startswith("/release/"):
-            self._release(path.removeprefix("/release")).set()
+            with self._lock:
+                self._released[path.removeprefix("/release")].set()
         if path.startswith("/case/"):
             with contextlib.suppress(ConnectionError):
                 self._play(handler, path)
@@ -106,16 +107,14 @@ class ScriptServer:
         handler.end_headers()
         handler.wfile.write(content)
 
-    def _release(self, path: str) -> threading.Event:
-        with self._lock:  # the page may ask for it while its stream gets there
-            return self._released.setdefault(path, threading.Event())
-
     def _play(self, handler: BaseHTTPRequestHandler, path: str) -> None:
         with self._lock:
             requests = self.requests.setdefault(path, [])
             answers = self.cases[path.rpartition("/")[2]]
             answer = answers[min(len(requests), len(answers) - 1)]
             requests.append({name.lower(): value for name, value in handler.headers.items()})
+            # A new one for each answer: another engine may have played the same case.
+            released = self._released[path] = threading.Event()
         handler.send_response(answer.status)
         for name, value in answer.headers.items():
             handler.send_header(name, value)
@@ -131,6 +130,6 @@ class ScriptServer:
         if answer.end == "hold":
             self._closing.wait(HELD_OPEN)
         elif answer.end == "cut":
-            self._release(path).wait(HELD_OPEN)
+            released.wait(HELD_OPEN)
         elif answer.end == "end":
             handler.wfile.write(b"0\r\n\r\n")
