@@ -349,7 +349,9 @@ def debian(release: str, directory: Path) -> Path:
 
 def inside(root: Path) -> tuple[str, ...]:
     """Return what a command begins with that is to see a directory as its whole system; what it mounts goes with it."""
-    script = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    # Bound to itself, the directory is a mount of its own, as the root of a system is: `ip netns` insists on that.
+    mounts = ('--bind "$0" "$0"', '--rbind /dev "$0/dev"', '-t proc proc "$0/proc"', '-t sysfs sys "$0/sys"')
+    script = " && ".join([*(f"mount {mount}" for mount in mounts), 'exec chroot "$0" "$@"'])
     return ("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, str(root))
 
 

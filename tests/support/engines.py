@@ -143,6 +143,8 @@ class WebKit:
 
     def open(self, url: str) -> None:
         self._command(f"{self._session}/url", url=url)
+        # Its driver now and then comes back before the scripts have run.
+        self.evaluate("new Promise(done => document.readyState === 'complete' ? done(true) : addEventListener('load', () => done(true)))")
 
     def evaluate(self, js: str) -> Any:
         return value_of(self._command(f"{self._session}/execute/async", script=SCRIPT % bounded(js), args=[]))
