@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import sys
@@ -16,7 +18,9 @@ import uvicorn
 
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
+from pricewire.server.transport.connections import OpenConnections
 from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.handshake import Handshake
 from pricewire.server.transport.serve import Server
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
@@ -135,3 +139,22 @@ def test_a_hello_that_comes_with_its_connection_is_not_lost(secure: Any) -> None
     with secure() as server:
         for _ in range(50):
             assert server.status() == 200
+
+
+def test_a_connection_that_finds_no_file_left_takes_no_place() -> None:
+    class FullSocket:
+        def dup(self) -> socket.socket:
+            raise OSError(errno.EMFILE, "too many open files")
+
+    class Accepted(asyncio.Transport):
+        is_aborted = False
+
+        def abort(self) -> None:
+            self.is_aborted = True
+
+    connections, under_way = OpenConnections(), set[Handshake]()
+    accepted = Accepted({"peername": ("192.0.2.1", 5), "socket": FullSocket()})
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    Handshake(context, asyncio.Protocol, connections, Limits(), under_way).connection_made(accepted)
+    assert accepted.is_aborted
+    assert (len(connections), under_way) == (0, set())

@@ -122,6 +122,33 @@ def test_tabs_share_a_stream_and_the_next_one_goes_on_without_a_gap(
     assert context.pages[0].evaluate("navigator.locks.query().then(({ held, pending }) => [...held, ...pending].length)") == 0
 
 
+SLOW_TO_TELL = """() => {
+  const post = BroadcastChannel.prototype.postMessage
+  BroadcastChannel.prototype.postMessage = function (message) {
+    if (message.type === 'want') setTimeout(() => post.call(this, message), 500)
+    else post.call(this, message)
+  }
+}"""
+"""Has a tab take its time until it tells which topics it wants."""
+
+
+def test_a_new_leader_s_first_events_reach_tabs_that_have_told_it_nothing_yet(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
+    gold.rise()
+    first = open_tab(context, script_server, server)
+    gold.reaches(first)
+    others = [open_tab(context, script_server, server) for _ in range(3)]
+    gold.reaches(*others)
+    for tab in others:
+        tab.evaluate(SLOW_TO_TELL)
+    first.close()
+    gold.rise()
+    gold.rise()
+    gold.reaches(*others)
+    assert [prices(tab) for tab in others] == [[1, 2, 3]] * 3
+
+
 def test_another_tab_takes_over_from_one_that_crashes(
     context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
 ) -> None:

@@ -17,7 +17,7 @@ export interface ChangeOptions {
   readonly signal: AbortSignal
 }
 
-/** Asks the server to change an open stream. A newer token in the request also prolongs the stream's life. */
+/** Asks the server to change an open stream. A newer token in the request also renews the stream. */
 export async function changeStream(streamId: string, change: StreamChange, options: ChangeOptions): Promise<Response> {
   const { base, credentials, signal, fetch = globalThis.fetch } = options
   const headers: Record<string, string> = { 'Content-Type': 'application/json' }

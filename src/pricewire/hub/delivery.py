@@ -107,7 +107,7 @@ class Delivery:
         if not self.is_draining and group.needs_flush(start.position):
             # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
             self._flush_group(group)
-            # Its form may have failed, and it has ended.
+            # Its format may have failed, and it has ended.
             group = self._group(spec, stream.frame)
         stream.coding = group.new_coding()
         stream.group = group
@@ -248,7 +248,7 @@ class Delivery:
             self.end(stream, stream_end)
 
     def fail_group(self, group: Group) -> None:
-        """End the streams of a group whose form, which is the user's, or whose coder has raised: those of other groups must not notice."""
+        """End the streams of a group whose format, the user's, or whose coder has raised: those of other groups must not notice."""
         streams = len(group.members) + len(group.lagging)
         logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
         self.end_group(group, StreamEnd.INTERNAL_ERROR)
@@ -307,7 +307,7 @@ class Delivery:
         self._topics.enter(spec.topics)
         # The stream may have seen events that the other group still has to write.
         self._flush_group(self._group(spec, stream.frame))
-        # The form of that may have failed, and it has ended.
+        # The format of that may have failed, and it has ended.
         new = self._group(spec, stream.frame)
         new.hold(stream)
         stream.group = new
@@ -346,7 +346,7 @@ class Delivery:
         if group.needs_flush(lag.position):
             self._flush_group(group)
             if stream.group is None:
-                # The group's form has failed, and its streams were ended.
+                # The group's format has failed, and its streams were ended.
                 return 0
         until = group.given(self.position)
         events = self._missed(group, lag, until, exact)

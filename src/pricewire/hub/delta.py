@@ -26,7 +26,7 @@ class FlushPass:
         self._deltas: dict[tuple[int, Format], Delta] = {}
 
     def delta(self, seqs: dict[str, int], form: Format) -> Delta:
-        """Return what is new for groups of a form that were given the events of the same numbers last."""
+        """Return what is new for groups of a format that were given the events of the same numbers last."""
         # The view refers to the dict, so that no other one can be at its place meanwhile.
         key = id(seqs), form
         delta = self._deltas.get(key)

@@ -1,4 +1,4 @@
-"""An event in the hub, and the forms in which streams show it: its bytes are made once per form, however many streams get them."""
+"""An event in the hub, and the formats in which streams show it: its bytes are made once per format, however many streams get them."""
 
 from __future__ import annotations
 

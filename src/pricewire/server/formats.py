@@ -1,4 +1,4 @@
-"""The forms in which the endpoints show ticks and candles (`http-api.md` names them)."""
+"""The formats in which the endpoints show ticks and candles (`http-api.md` names them)."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def instrument_price_format(event: Event, merged: int) -> bytes:
 @lru_cache(maxsize=1024)
 def narrow_format(form: Format, members: frozenset[str]) -> Format:
     """
-    Return a form that shows only some members of the data, for readers to whom every byte counts.
+    Return a format that shows only some members of the data, for readers to whom every byte counts.
 
-    The same arguments give the same form, so that streams which chose the same members share their bytes.
+    The same arguments give the same format, so that streams which chose the same members share their bytes.
 
     Args:
         form: what the events look like otherwise.

@@ -116,7 +116,7 @@ def with_sign(text: str) -> str:
 
 def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Format:
     """
-    Return the form that shows only some members of the data.
+    Return the format that shows only some members of the data.
 
     Args:
         form: what the events look like otherwise.

@@ -81,7 +81,7 @@ PRODUCTS: tuple[ProductTerms, ...] = (
 
 
 class Products:
-    """The products of a house."""
+    """The products that a server offers."""
 
     def __init__(self, commissions: Mapping[str, float] | None = None) -> None:
         """

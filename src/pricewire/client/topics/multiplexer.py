@@ -144,7 +144,7 @@ class Multiplexer:
         self._changes: set[asyncio.Task[None]] = set()
         self._failure: ClientError | None = None
         self._timer: asyncio.TimerHandle | None = None
-        # Inboxes that have no room for another message: reading goes on when they were given a chance.
+        # Queues that have no room for another message: reading goes on when they were given a chance.
         self._full: list[MessageQueue] = []
         self._events: deque[ServerSentEvent] = deque()
 

@@ -50,10 +50,17 @@ class Handshake(asyncio.Protocol):
         accepted = cast("asyncio.Transport", transport)
         peer = accepted.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
-        if self._connections.enter(self, address, self._limits) is None:
+        if self._connections.enter(self, address, self._limits) is not None:
+            accepted.abort()
+            return
+        try:
             # Nothing has been read yet: the loop takes the same connection a second time, now with TLS. Its `start_tls` would not do, as
             # uvloop's now and then never reads the first bytes.
             self._accepted = accepted.get_extra_info("socket").dup()
+        except OSError:
+            # The process has no file left for it.
+            self._leave()
+        else:
             self._task = asyncio.get_running_loop().create_task(self._run(self._accepted))
             self._under_way.add(self)
         accepted.abort()
