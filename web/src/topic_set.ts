@@ -276,6 +276,7 @@ export class TopicSet<R> {
     } else if (this.#isAtStake()) return [...actions, ...this.#startOver()]
     else {
       this.#isUnsure = false
+      actions.push(...drop(without(this.unknown, this.confirmed, this.agreed)))
       this.unknown.clear()
     }
     return [...actions, ...this.#settle()]
@@ -381,7 +382,8 @@ export class TopicSet<R> {
     for (const topic of change?.remove ?? []) expected.delete(topic)
     const actions: Action<R>[] = [...drop(without(this.unknown, now, this.confirmed)), ...this.#keep([...now])]
     const odd = this.#asked().filter((name) => this.#unnamed.has(name) && expected.has(name) && !now.has(name))
-    const extra = without(now, expected)
+    // What a change without an answer was about may be carried or not: that is no other name.
+    const extra = without(now, expected, new Set(without(this.unknown, this.#strange)))
     const [topic] = extra
     this.agreed = new Set(now)
     this.unknown.clear()

@@ -262,7 +262,9 @@ class Model(RuleBasedStateMachine):
             assert self.cursor is not None
             self.stream.items += server.after(topics, self.cursor)
         else:
-            self.stream.items += server.snapshot(topics)
+            # Read in one go, as it is written: resumed at an id within it, a stream would begin with values older than those before it.
+            snapshot = server.snapshot(topics)
+            self.stream.items += [(topic, number, None) for topic, number, _ in snapshot[:-1]] + snapshot[-1:]
             self.cursor = None
         self.is_connecting = False
         self.act(self.set.opened(can_change=True, is_new=not listing.resumes))
@@ -379,5 +381,6 @@ class Model(RuleBasedStateMachine):
                 assert (subscriber.seen[-1] if subscriber.seen else 0) == current, f"{subscriber.name} is behind"
 
 
-Model.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None, report_multiple_bugs=False)
+# The same examples in every run: a search by luck is for whoever looks for faults, with `max_examples` in the thousands.
+Model.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None, report_multiple_bugs=False, derandomize=True)
 TestModel = Model.TestCase

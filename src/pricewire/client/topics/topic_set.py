@@ -284,15 +284,14 @@ class TopicSet(Generic[R]):
 
     def connection_refused(self, reason: R) -> list[Action[R]]:
         """Note that the newest connection was refused for one of its topics, or for their number; find out which."""
-        listed = [name for name in self._asked() if self.topic_of(name) in self._listing.topics]
-        suspects = [name for name in listed if self.topic_of(name) not in self.confirmed]
+        suspects = [topic for topic in self._listing.topics if topic not in self.confirmed]
         self._is_connected = False
         actions: list[Action[R]] = []
         if not suspects:
-            suspects, actions = listed, self._forget()
+            suspects, actions = list(self._listing.topics), self._forget()
         if len(suspects) == 1:
-            actions += self._refuse(self.topic_of(suspects[0]), reason)
-        elif suspects:
+            actions += self._refuse(suspects[0], reason)
+        else:
             self._batch = len(suspects) // 2
         return actions + self._settle()
 
@@ -376,6 +375,7 @@ class TopicSet(Generic[R]):
             self.unknown.update(change.remove)
         elif not self._is_at_stake():
             self._is_unsure = False
+            actions += map(Drop, sorted(self.unknown - self.confirmed - self.agreed))
             self.unknown.clear()
         else:
             return actions + self._start_over()
@@ -472,7 +472,8 @@ class TopicSet(Generic[R]):
         gone = self.unknown - now - self.confirmed
         actions = [*map(Drop, sorted(gone)), *self._keep(now)]
         odd = [name for name in self._asked() if name in self._unnamed & expected - now]
-        extra = sorted(now - expected)
+        # What a change without an answer was about may be carried or not: that is no other name.
+        extra = sorted(now - expected - (self.unknown - self._strange))
         self.agreed = set(now)
         self.unknown.clear()
         self._unnamed.clear()
