@@ -18,8 +18,7 @@ async def test_an_account_is_opened_with_a_deposit(database: Database) -> None:
     added = await accounts.add("alice", password_hash="a hash", balance=Decimal("10000.50"))
     assert added.balance == Decimal("10000.50")
     assert await accounts.find("alice") == await accounts.find_uuid(added.uuid) == added
-    async with database.read() as connection:
-        rows = (await connection.execute(select(transactions.c.kind, transactions.c.amount, transactions.c.balance))).all()
+    rows = await database.rows(select(transactions.c.kind, transactions.c.amount, transactions.c.balance))
     assert [tuple(row) for row in rows] == [("deposit", 1_000_050, 1_000_050)]
 
 

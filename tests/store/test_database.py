@@ -27,8 +27,8 @@ async def insert(connection: AsyncConnection, token_id: str) -> None:
 
 
 async def tokens(database: Database) -> list[str]:
-    async with database.read() as connection:
-        return list((await connection.execute(text("SELECT token_id FROM revocations ORDER BY number"))).scalars())
+    revocations = metadata.tables["revocations"]
+    return [token_id for (token_id,) in await database.rows(sa.select(revocations.c.token_id).order_by(revocations.c.number))]
 
 
 async def test_the_tables_are_as_the_code_has_them(database: Database) -> None:
@@ -41,8 +41,7 @@ async def test_the_tables_are_as_the_code_has_them(database: Database) -> None:
             if not (isinstance(each, list) or "index" in each[0] or "constraint" in each[0])
         ]
 
-    async with database.read() as connection:
-        assert await connection.run_sync(compare) == []
+    assert await database.read(lambda connection: connection.run_sync(compare)) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -139,6 +138,26 @@ async def test_closing_finishes_what_is_being_written(database_address: str) -> 
     again = await Database.open(database_address)
     assert len(await tokens(again)) == 5
     await again.close()
+
+
+async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its_caller(database_address: str) -> None:
+    database = await Database.open(database_address)
+    begun, finished = asyncio.Event(), []
+
+    async def work(connection: AsyncConnection) -> None:
+        begun.set()
+        await connection.execute(text("SELECT 1"))
+        finished.append(connection)
+
+    reading = asyncio.create_task(database.read(work))
+    connecting = asyncio.create_task(database.read(work))
+    await begun.wait()
+    reading.cancel()
+    connecting.cancel()
+    await database.close()
+    assert len(finished) == 2
+    assert reading.cancelled()
+    assert connecting.cancelled()
 
 
 async def test_a_transaction_that_the_database_ended_fails_as_a_whole(tmp_path: Path) -> None:

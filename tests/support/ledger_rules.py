@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
@@ -16,10 +19,14 @@ ENDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
 
 async def check_books(database: Database) -> None:
     """Assert that every balance is the sum of its transactions and not below zero, and that every contract was paid for and closed once."""
-    async with database.read() as connection:
-        account_rows = (await connection.execute(select(accounts))).all()
-        contract_rows = {row.contract_id: row for row in await connection.execute(select(contracts))}
-        booked = (await connection.execute(select(transactions).order_by(transactions.c.number))).all()
+
+    async def work(connection: AsyncConnection) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]], Sequence[Row[Any]]]:
+        statements = (select(accounts), select(contracts), select(transactions).order_by(transactions.c.number))
+        first, second, third = [(await connection.execute(statement)).all() for statement in statements]
+        return first, second, third
+
+    account_rows, contracted, booked = await database.read(work)
+    contract_rows = {row.contract_id: row for row in contracted}
     for account in account_rows:
         balance = 0
         for row in booked:

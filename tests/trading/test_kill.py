@@ -52,8 +52,7 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
     assert len(bought) > kills
     assert set(bought.values()) <= contracts.keys(), "no purchase that was answered is lost"
     assert len(set(bought.values())) == len(bought), "each key has its contract"
-    async with database.read() as connection:
-        keys = (await connection.execute(select(func.count()).select_from(idempotency_keys))).scalar_one()
+    ((keys,),) = await database.rows(select(func.count()).select_from(idempotency_keys))
     assert keys == len(contracts), "and no contract is without a key"
 
     ends = {

@@ -168,9 +168,7 @@ class Accounts:
 
     async def list(self) -> list[Account]:
         """Return all accounts, in the order of their names."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(tables.accounts).order_by(tables.accounts.c.id))
-            return [_account(row) for row in rows]
+        return [_account(row) for row in await self._database.rows(select(tables.accounts).order_by(tables.accounts.c.id))]
 
     async def set_password_hash(self, account_id: str, password_hash: str) -> None:
         """
@@ -209,13 +207,11 @@ class Accounts:
         columns = tables.accounts.c
         wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation
         statement = select(columns.uuid, columns.generation, columns.not_before_ms, columns.status != "active").where(wanted)
-        async with self._database.read() as connection:
-            return [Standing(*row) for row in await connection.execute(statement.order_by(columns.generation))]
+        return [Standing(*row) for row in await self._database.rows(statement.order_by(columns.generation))]
 
     async def _one(self, condition: ColumnElement[bool]) -> Account | None:
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(tables.accounts).where(condition))).one_or_none()
-        return None if row is None else _account(row)
+        rows = await self._database.rows(select(tables.accounts).where(condition))
+        return _account(rows[0]) if rows else None
 
     async def _change(self, account_id: str, **values: str) -> None:
         columns = tables.accounts.c

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Row, Select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -19,9 +18,10 @@ from pricewire.store.group_commit import GroupWriter
 from pricewire.store.migrate import migrate
 
 Result = TypeVar("Result")
+Columns = TypeVarTuple("Columns")
 
 Work = Callable[[AsyncConnection], Awaitable[Result]]
-"""What is done in one transaction."""
+"""What is done in one transaction, or read on one connection."""
 
 CONNECTIONS = 10
 """How many connections to PostgreSQL a process opens at most, and how many readers of an SQLite file."""
@@ -38,7 +38,7 @@ class Database:
     def __init__(self, url: URL) -> None:
         """Prepare to connect; use `open`."""
         self._shown = shown(url)
-        self._writes: set[asyncio.Future[Any]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._writer: AsyncEngine | None = None
         self._group: GroupWriter | None = None
         if url.drivername == "sqlite":
@@ -70,9 +70,9 @@ class Database:
         return cls(url)
 
     async def close(self) -> None:
-        """Finish what is being written and close every connection."""
-        while self._writes:
-            await asyncio.wait(self._writes)
+        """Finish what is being written and read, and close every connection."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
         for engine in (self._writer, self._engine):
             if engine is not None:
                 await engine.dispose()
@@ -90,34 +90,50 @@ class Database:
             DatabaseError: the database does not answer, or refuses.
         """
         # Both databases go on in a task of their own: a cancelled caller would else leave it open whether its purchase was made.
-        future: asyncio.Future[Result] = asyncio.ensure_future(self._alone(work)) if self._group is None else self._group.run(work)
-        self._writes.add(future)
-        future.add_done_callback(self._writes.discard)
+        return await self._finish(asyncio.ensure_future(self._alone(work)) if self._group is None else self._group.run(work))
+
+    async def read(self, work: Work[Result]) -> Result:
+        """
+        Read something, and return it.
+
+        Args:
+            work: is called with a connection, and returns what it has read.
+
+        Raises:
+            DatabaseError: the database does not answer, or refuses.
+        """
+        # In a task of its own: where its caller is cancelled while it connects, nobody would close the connection.
+        return await self._finish(asyncio.ensure_future(self._reading(work)))
+
+    async def rows(self, statement: Select[*Columns]) -> Sequence[Row[*Columns]]:
+        """
+        Return what a query finds.
+
+        Raises:
+            DatabaseError: the database does not answer, or refuses.
+        """
+
+        async def work(connection: AsyncConnection) -> Sequence[Row[*Columns]]:
+            return (await connection.execute(statement)).all()
+
+        return await self.read(work)
+
+    async def _finish(self, future: asyncio.Future[Result]) -> Result:
+        """Wait for what is done to its end whatever becomes of the caller."""
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.shield(future)
         except SQLAlchemyError as error:
-            raise self._error(error) from None
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """
-        Give a connection for reading.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
-        try:
-            async with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._error(error) from None
+            raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
 
     async def _alone(self, work: Work[Result]) -> Result:
         async with self._engine.begin() as connection:
             return await work(connection)
 
-    def _error(self, error: SQLAlchemyError) -> DatabaseError:
-        return DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}")
+    async def _reading(self, work: Work[Result]) -> Result:
+        async with self._engine.connect() as connection:
+            return await work(connection)
 
 
 def reason(error: SQLAlchemyError) -> str:

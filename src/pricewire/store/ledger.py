@@ -68,9 +68,12 @@ class Ledger:
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
         """Return the answer that a purchase got, or None where there was none."""
-        async with self._database.read() as connection:
+
+        async def work(connection: AsyncConnection) -> Bought | None:
             first = (await connection.execute(_key(account_uuid, idempotency_key))).one_or_none()
             return None if first is None else await _first_answer(connection, first, digest)
+
+        return await self._database.read(work)
 
     async def enter(self, entered: Sequence[Contract]) -> None:
         """Keep what became of open contracts that stay open."""
@@ -100,25 +103,26 @@ class Ledger:
     async def open_contracts(self) -> list[Contract]:
         """Return all open contracts, oldest first."""
         statement = select(contracts).where(contracts.c.status == "open").order_by(contracts.c.buy_time, contracts.c.contract_id)
-        async with self._database.read() as connection:
-            return [from_row(row) for row in await connection.execute(statement)]
+        return [from_row(row) for row in await self._database.rows(statement)]
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
         """Return an account's newest closed contracts."""
         is_wanted = (contracts.c.account_uuid == account_uuid) & (contracts.c.status != "open")
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
-        async with self._database.read() as connection:
+
+        async def work(connection: AsyncConnection) -> ClosedPage:
             total = (await connection.execute(select(func.count()).select_from(contracts).where(is_wanted))).scalar_one()
             return ClosedPage([from_row(row) for row in await connection.execute(statement.limit(limit))], total)
+
+        return await self._database.read(work)
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
         """Return an account's contract."""
         is_wanted = (contracts.c.contract_id == contract_id) & (contracts.c.account_uuid == account_uuid)
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(contracts).where(is_wanted))).one_or_none()
-        if row is None:
+        rows = await self._database.rows(select(contracts).where(is_wanted))
+        if not rows:
             raise UnknownContractError(contract_id)
-        return from_row(row)
+        return from_row(rows[0])
 
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         async def work(connection: AsyncConnection) -> list[Closed]:

@@ -66,9 +66,8 @@ class Revocations:
         Args:
             number: the last one that the caller knows of; 0 for all of them.
         """
-        async with self._database.read() as connection:
-            rows = await connection.execute(select(revocations).where(revocations.c.number > number).order_by(revocations.c.number))
-            return [Revocation(*row) for row in rows]
+        statement = select(revocations).where(revocations.c.number > number).order_by(revocations.c.number)
+        return [Revocation(*row) for row in await self._database.rows(statement)]
 
     async def prune(self, now_s: int) -> None:
         """

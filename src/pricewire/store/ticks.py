@@ -105,9 +105,7 @@ class RecordedTicks:
         Args:
             before_ms: of before this time, in milliseconds since 1970.
         """
-        async with self._database.read() as connection:
-            instruments = (await connection.execute(select(ticks.c.instrument_id).distinct())).scalars().all()
-        for instrument_id in instruments:
+        for (instrument_id,) in await self._database.rows(select(ticks.c.instrument_id).distinct()):
             statement = delete(ticks).where(ticks.c.instrument_id == instrument_id, ticks.c.epoch_ms < before_ms)
 
             async def work(connection: AsyncConnection, statement: Delete = statement) -> None:
@@ -171,10 +169,9 @@ class RecordedTicks:
 
         return PastTicks(instrument.id, np.array(times, np.int64), pips(price), pips(ask), pips(bid))
 
-    async def _rows(self, instrument_id: str, condition: ColumnElement[bool], newest: int | None) -> list[Row[int, str, str, str]]:
+    async def _rows(self, instrument_id: str, condition: ColumnElement[bool], newest: int | None) -> Sequence[Row[int, str, str, str]]:
         """Return time, price, ask and bid of ticks, oldest first."""
         statement = select(ticks.c.epoch_ms, ticks.c.price, ticks.c.ask, ticks.c.bid)
         statement = statement.where(ticks.c.instrument_id == instrument_id, condition)
         statement = statement.order_by(ticks.c.epoch_ms.desc(), ticks.c.number.desc()).limit(newest)
-        async with self._database.read() as connection:
-            return list(await connection.execute(statement))[::-1]
+        return (await self._database.rows(statement))[::-1]
