@@ -40,7 +40,7 @@ FOREIGN = {
 
 PURE = {
     "hub": {"delta.py", "event.py", "log.py"},
-    "market": {"backoff.py", "candles.py", "feeds/simulated/brownian.py", "history.py", "markets.py", "pips.py"},
+    "market": {"candles.py", "feeds/simulated/brownian.py", "history.py", "markets.py", "pips.py"},
     "trading": {
         "columns.py",
         "contracts.py",
@@ -58,7 +58,6 @@ PURE = {
         "api/renewal.py",
         "stream/reconnect.py",
         "topics/conflation.py",
-        "topics/lanes.py",
         "topics/throttle.py",
         "topics/topic_set.py",
     },

@@ -21,8 +21,7 @@ from pricewire.client.stream.reader import StreamReader
 from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
-from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, read_head, slot_of
-from pricewire.client.topics.lanes import Lanes
+from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, Lanes, read_head, slot_of
 from pricewire.client.topics.message_queue import MessageQueue, Start
 from pricewire.client.topics.topic_set import (
     Action,
