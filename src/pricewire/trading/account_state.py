@@ -62,7 +62,7 @@ class OpenPosition:
         topic: of the account's contracts.
         bid: what it was last worth, in the currency's smallest unit.
         template: what its updates are made of; None before the first.
-        is_waiting: whether something has happened to it that is not durable yet, and must not be told before.
+        is_waiting: whether a change of it is not durable yet: until then nothing of it is published.
     """
 
     __slots__ = ("account", "bid", "book", "contract_id", "is_waiting", "template", "topic")
@@ -119,17 +119,17 @@ class AccountStates:
         row = await self._accounts.find_uuid(account_uuid)
         if row is None:
             raise AccountError(f"there is no account {account_uuid!r}")
-        # Another request may have been quicker, and have changed the balance since.
+        # Another request may have been faster, and have changed the balance since.
         return self._states.setdefault(account_uuid, AccountState(account_uuid, row.currency, row.balance))
 
     def hold(self, account: AccountState, book: InstrumentBook, contract: Contract) -> OpenPosition:
-        """Take a contract among the open ones of its account."""
+        """Add a contract to the open ones of its account."""
         position = OpenPosition(account, book, contract.contract_id, to_units(first_bid(contract), contract.currency))
         self.positions[contract.contract_id] = account.open[contract.contract_id] = position
         return position
 
     def release(self, contract: Contract) -> AccountState:
-        """Take a contract out of the open ones; return whose it was."""
+        """Remove a contract from the open ones; return its account."""
         account = self._states[contract.account_uuid]
         self.positions.pop(contract.contract_id, None)
         account.open.pop(contract.contract_id, None)

@@ -41,7 +41,7 @@ class Columns(Generic[Item]):
         return item in self._rows
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """Return a column: a view, that writing to changes the table."""
+        """Return a column as a view: writing to it changes the table."""
         return self._arrays[name][: len(self.items)]
 
     def row(self, item: Item) -> int:

@@ -61,7 +61,7 @@ class Trades:
             products: what is offered.
             ledger: the contracts and the money.
             states: who trades.
-            account_events: tells the holders.
+            account_events: publishes to the holders.
             settlement: ends contracts that are not sold before.
             clock: the time.
             max_open_contracts: how many an account may have at once; None for any number.
@@ -86,14 +86,14 @@ class Trades:
 
         Raises:
             InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
             TooManyContractsError: the account has as many open contracts as it may have.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account.
             IdempotencyConflictError: the request's key was used for another purchase.
-            DatabaseError: the database does not answer; whether it was bought, a repetition shows.
+            DatabaseError: the database does not answer; repeat the request to learn whether it was bought.
         """
         return await self._finish(self._buy(account_uuid, request))
 
@@ -139,7 +139,7 @@ class Trades:
                 now_ms=now_ms,
             )
             check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
-            # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
+            # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
             try:
                 bought = await self._ledger.buy(Purchase(contract, key, hashed))
@@ -157,7 +157,7 @@ class Trades:
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
-            # The value of its key, for who begins to listen before the next tick.
+            # The current value of its key, for streams that begin before the next tick.
             self._account_events.updated(position, contract, b"")
         account.change, account.balance = balance - account.balance, balance
         self._account_events.balance(account)
@@ -196,7 +196,7 @@ class Trades:
 
 
 def digest(request: PurchaseRequest) -> str:
-    """Return what tells one request from another: the same for the same content, whether an amount is a text or a number."""
+    """Return a hash of a request's content: the same whether an amount is a text or a number."""
     details = request.proposal_details
     details = msgspec.structs.replace(details, stake=_same(details.stake), payout=None if details.payout is None else _same(details.payout))
     return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(request, proposal_details=details))).hexdigest()

@@ -20,7 +20,7 @@ ENDINGS = frozenset({"contract_sold", "contract_settled"})
 """Events after which there is no current value of their contract."""
 
 DATA = ',"data":'
-"""What follows the number of an envelope, unless it stands for others."""
+"""What follows `seq` in an envelope that stands for no others."""
 
 DIGITS = "0123456789"
 
@@ -28,7 +28,7 @@ BEGINNING = re.compile(r'\{"event":"(?P<event>[a-z_]+)","subscription_id":"(?P<t
 """How an envelope begins, as Pricewire writes it."""
 
 MAX_LANES = 10_000
-"""How many lanes are remembered: a server could send topics without end."""
+"""How many lanes are remembered: a server could send any number of topics."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +37,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: what its data is.
-        topic: whose it is.
+        topic: its topic.
         merged: how many older events it stands for.
     """
 
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """The members of an envelope's data that tell the messages of a topic apart, where they are more than one."""
+    """The members of an envelope's data that tell the current values of a topic apart, where it has several."""
 
     contract_id: str = ""
     open_epoch_ms: str | int = ""
@@ -65,7 +65,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: what its data is: `tick`, for instance.
-        topic: whose it is.
+        topic: its topic.
         text: the whole envelope, as it came.
         merged: how many older messages it stands for.
         at: when it arrived, in seconds on the monotonic clock.
@@ -84,7 +84,7 @@ class Lane:
 
     Attributes:
         event: what their data is.
-        topic: whose they are.
+        topic: their topic.
     """
 
     def __init__(self, event: str, topic: str) -> None:
@@ -93,10 +93,10 @@ class Lane:
 
 
 class Lanes:
-    """Tells the lanes of a stream's messages."""
+    """Finds the lanes of messages by how their texts begin, without parsing them."""
 
     def __init__(self) -> None:
-        # By how their messages begin, up to the number.
+        # By the beginning of their messages, up to `seq`.
         self._known: dict[str, Lane] = {}
 
     def run(self, events: Sequence[ServerSentEvent], start: int) -> list[tuple[Lane, str]]:

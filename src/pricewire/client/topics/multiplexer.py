@@ -56,7 +56,7 @@ class Route:
         values: its current values, by contract where it has several: kept for as long as the stream carries it, so that whoever subscribes
             begins with them.
         is_stale: its feed has fallen silent.
-        is_held: who wants it came while it was being removed, and gets nothing until that is settled.
+        is_held: its subscribers came while it was being removed, and get nothing until that is settled.
     """
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ class Route:
 
     @property
     def readers(self) -> tuple[MessageQueue, ...]:
-        """Who gets what comes."""
+        """The queues that get new messages."""
         return () if self.is_held else self.queues
 
     def note(self, arrival: Arrival) -> None:
-        """Note a message."""
+        """Update the current values with a message."""
         self.is_stale = False
         if arrival.event in SINGLE:
             self.values[""] = arrival
@@ -81,7 +81,7 @@ class Route:
             self.values[slot_of(arrival)] = arrival
 
     def show(self, queue: MessageQueue) -> None:
-        """Give a reader the current values."""
+        """Put the current values into a queue."""
         for arrival in self.values.values():
             queue.put(msgspec.structs.replace(arrival, merged=0))
 
@@ -170,7 +170,7 @@ class Multiplexer:
             raise RuntimeError("this wire is closed")
         client = self._client
         if client is None:
-            # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
+            # Other requests are few and keep no connection: with the last subscription all connections are closed.
             made = await new_client(self._stream_url, keep_alive=False)
             client = self._client
             if client is None and not self._is_closed:
@@ -209,7 +209,7 @@ class Multiplexer:
             route.show(queue)
         for topic in queue.topics:
             if topic in self._topics.refused:
-                # A moment ago: who wanted it then has not left yet.
+                # It was refused a moment ago, and the subscribers of then have not left yet.
                 self._fail(topic, self._topics.refused[topic])
         self._settle_soon()
 
@@ -219,7 +219,7 @@ class Multiplexer:
         self._take_out(queue)
 
     async def rest(self) -> None:
-        """Return when the connection is freed, where nobody wants it any more."""
+        """Return when the connection is closed, if nobody wants it any more."""
         if not self._queues:
             self._settle()
             await finish([*([self._reader] if self._reader is not None else []), *self._changes])
@@ -272,13 +272,13 @@ class Multiplexer:
             asyncio.get_running_loop().call_soon(self._settle)
 
     def _settle(self) -> None:
-        """Say what is wanted now."""
+        """Tell the topic set what is wanted now."""
         self._will_settle = False
-        # The pace that does for all: the quickest that one wants; 0 where one wants every update.
+        # The fastest pace that a subscription wants; 0 where one wants every update.
         pace = min(min((round(queue.interval * 1000) for queue in self._queues), default=0), MAX_INTERVAL_MS)
         self._act(self._topics.want([topic for topic, route in self._routes.items() if route.queues], pace))
 
-    # What is to be done about it.
+    # Carrying out what the topic set decides.
 
     def _act(self, actions: Sequence[Action[HTTPStatusError]]) -> None:
         for action in actions:
@@ -383,7 +383,7 @@ class Multiplexer:
     # Reading.
 
     async def _run(self) -> None:
-        """Read until nobody wants it any more, or there is no way on."""
+        """Read until nobody wants the stream any more, or it has failed for good."""
         failure: Exception | None = None
         try:
             while self._is_wanted and await self._read_stream():
@@ -432,7 +432,7 @@ class Multiplexer:
                     # Closed here, it may have been wanted again since.
                     return self._source is not source
                 except TimeoutError:
-                    # It was made to expire, to connect anew with other topics.
+                    # `_connect` made it expire, to connect again with other topics.
                     if not scope.expired():
                         raise
                 except HTTPStatusError as error:
@@ -444,7 +444,7 @@ class Multiplexer:
 
     async def _read_events(self, source: StreamReader) -> None:
         while True:
-            # What was read stays to be passed on, should the wait for room be cut short.
+            # What was read is kept and passed on later, if the wait for room is cut short.
             while self._events:
                 self._take(self._events.popleft())
                 if self._full:
@@ -456,7 +456,7 @@ class Multiplexer:
                 self._events.extend(events)
 
     def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
-        """Take events that nobody has to have room for: those of one kind together, unread."""
+        """Take events for queues that never have to be waited for: runs of them together, unparsed."""
         place = 0
         while place < len(events):
             run = self._lanes.run(events, place)
@@ -530,7 +530,7 @@ class Multiplexer:
 
     async def _wait_for_room(self) -> None:
         self._full.clear()
-        # A reader that keeps up gets the turn in which it can show that.
+        # A reader that keeps up needs one turn of the loop to make room.
         await asyncio.sleep(0)
 
     # The connection.
@@ -546,7 +546,7 @@ class Multiplexer:
             self._set_state(state)
 
     def _aim(self) -> None:
-        """Say where the next connection goes."""
+        """Set the address and the cursor of the next connection."""
         source = self._source
         if source is None:
             # Everybody has just left, and it is about to be closed.

@@ -16,13 +16,13 @@ from pricewire.errors import InvalidTokenError, PricewireError
 logger = logging.getLogger(__name__)
 
 ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""Those with a public key, only: who knows a public key could sign by HMAC with it. Source: RFC 8725, section 3.1."""
+"""Only those with a public key: who knows a public key could sign by HMAC with it. Source: RFC 8725, section 3.1."""
 
 FLOOR_S = 10.0
-"""The shortest time between two fetches, in seconds: tokens with made-up key names must not turn into a storm on the issuer."""
+"""The shortest time between two fetches, in seconds: tokens with made-up key names must not flood the issuer with requests."""
 
 FRESH_S = 600.0
-"""After so many seconds the keys are fetched again, so that one which was withdrawn is not believed for ever."""
+"""After so many seconds the keys are fetched again, so that a withdrawn key is not accepted for ever."""
 
 TIMEOUT_S = 5.0
 """How long a fetch may take, in seconds."""
@@ -78,7 +78,7 @@ class IssuerKeys:
         key = self._known(key_id, algorithm)
         if key is None:
             if self._fetching is not None or now - self._tried_at >= FLOOR_S:
-                # Shielded: who waits may go away, the others still wait.
+                # Shielded: one request may be cancelled while others still wait.
                 await asyncio.shield(self._fetch(now))
                 key = self._known(key_id, algorithm)
         elif now - self._fetched_at >= FRESH_S and now - self._tried_at >= FLOOR_S:
@@ -88,7 +88,7 @@ class IssuerKeys:
         return key
 
     async def aclose(self) -> None:
-        """End a fetch that is under way, and its connections."""
+        """Cancel a fetch that is under way, and close the connections."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
@@ -120,7 +120,7 @@ class IssuerKeys:
             self._keys = [key for key in jwt.PyJWKSet.from_json(text.decode()).keys if key.algorithm_name in ALGORITHMS]
             self._fetched_at = self._clock()
         except (httpx2.HTTPError, jwt.PyJWTError, TimeoutError, ValueError, AttributeError, RecursionError) as error:
-            # What was good is still good: that the issuer cannot be reached must not log everybody out.
-            logger.warning("the keys of %s cannot be had (%s); those known before are used", self._url, type(error).__name__)
+            # The known keys stay valid: an issuer that cannot be reached must not log everybody out.
+            logger.warning("the keys of %s cannot be fetched (%s); the known ones stay in use", self._url, type(error).__name__)
         finally:
             self._fetching = None

@@ -12,7 +12,7 @@ YEAR_S = 365 * 86_400
 """A year of 365 days, in seconds, as in the pricing of contracts."""
 
 SPREAD_STEPS = 0.2
-"""Half the spread, in standard deviations of a second's price change: makers widen with the risk they hold."""
+"""Half the spread, in standard deviations of a second's price change: market makers widen it with their risk."""
 
 
 class BrownianPrice:

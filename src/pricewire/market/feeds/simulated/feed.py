@@ -29,7 +29,7 @@ class SimulatedFeed:
     The ticks of simulated instruments, with a day of history before the first.
 
     The prices of an instrument depend on the seed and on its id alone, and not on when the feed starts nor on which others there are.
-    (On the version of NumPy as well, in principle: it keeps a generator's sequence unless it has to mend it.)
+    (On the version of NumPy as well, in principle: it keeps a generator's sequence unless that has a bug.)
 
     Attributes:
         seed: what the prices are made from.
