@@ -7,7 +7,7 @@ The errors of Pricewire, all below one base class.
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
-    ├── UnknownInstrumentError    no feed brings this instrument
+    ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
@@ -20,10 +20,10 @@ The errors of Pricewire, all below one base class.
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
     ├── UnknownContractError      the account has no such contract
-    ├── InvalidTokenError         a token is not to be believed
+    ├── InvalidTokenError         a token is not valid
     ├── TooManyAttemptsError      too many passwords were tried
     └── ClientError               what a client's `on_error` receives and its iterator raises
-        ├── ConnectError          no connection came about, or it broke
+        ├── ConnectError          no connection could be made, or it broke
         ├── HTTPStatusError       the server answered with another status than 200
         ├── ContentTypeError      the server answered with something else than an event stream
         ├── TokenError            the token provider brought no token
@@ -41,7 +41,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 QUOTED = 100
-"""How many characters of what a user sent an error quotes: the longest topic of sense."""
+"""How many characters of what a user sent an error quotes: as long as the longest sensible topic."""
 
 
 class PricewireError(Exception):
@@ -78,7 +78,7 @@ class RecordingError(PricewireError):
 
 class UnknownInstrumentError(PricewireError):
     """
-    No feed brings this instrument.
+    No feed has this instrument.
 
     Attributes:
         instrument_id: the id that was asked for.
@@ -105,7 +105,7 @@ class StreamRefusedError(PricewireError):
 
 
 class InvalidTokenError(PricewireError):
-    """A token is not to be believed; the text says why, and holds nothing of the token."""
+    """A token is not valid; the text says why, and holds nothing of the token."""
 
 
 class TooManyAttemptsError(PricewireError):
@@ -253,7 +253,7 @@ class EventTooLargeError(ProtocolError, ClientError):
 
 class ConnectError(ClientError):
     """
-    No connection came about, or it broke, ended, or fell silent.
+    No connection could be made, or it broke, ended, or fell silent.
 
     Attributes:
         url: the stream's address, without its query.

@@ -212,7 +212,7 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--database", "/"], "the database /"),
         (["serve", "--database", "postgresql://u:secret@h:x/y"], "the database's address cannot be read"),
         (["account", "add", "alice", "--balance", "x"], "balance"),
-        (["token", "alice", "--hours", "1e9"], "a token is good for"),
+        (["token", "alice", "--hours", "1e9"], "a token is valid for"),
         (["serve", "--config", "/"], "/: Is a directory"),
         (["serve", "--nonsense", "x"], "--nonsense"),
         (["serve", "--config", "none.toml"], "none.toml"),

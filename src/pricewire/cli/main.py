@@ -180,7 +180,7 @@ def serve(
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
-    # Last, so that another mistake is told whether the port is free or not.
+    # Last, so that other mistakes are reported whether the port is free or not.
     check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
 
@@ -200,7 +200,7 @@ def serve(
         trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
         proxy_headers=False,
-        # There are no WebSockets here, and a connection that became one would leave every bound behind.
+        # There are no WebSockets here, and a connection that became one would escape every limit.
         ws="none",
         log_config=None,
         log_level="warning",
@@ -210,7 +210,7 @@ def serve(
 
 
 def announce(message: str) -> None:
-    """Tell what the server does: in plain words on a terminal, as a line of the log elsewhere."""
+    """Say what the server does: on a terminal as it is, elsewhere as a line of the log."""
     if sys.stderr.isatty():
         Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(message)
     else:
@@ -251,7 +251,7 @@ def record(
         instruments: whose ticks, `R_100` for instance.
         to: the file.
         url: the server.
-        token: who asks, where the server wants to know; better given as `PRICEWIRE_TOKEN`, which other users of the machine do not see.
+        token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
         count: how many ticks are enough.
     """
     if not instruments:
@@ -284,7 +284,7 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
         loop: whether it begins again at its end.
         keep_times: whether ticks have the times of the recording.
         timezone: where times without a zone were taken.
-        market: of its instruments; None for what their names say.
+        market: the market of its instruments; None to tell it by their names.
 
     Raises:
         FeedError: the recording cannot be used.
@@ -300,9 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Run the command line; errors of ours are one line, without a traceback.
 
     Args:
-        arguments: what stands after the program's name; by default what this process was given.
+        arguments: what follows the program's name; by default this process's arguments.
     """
-    # That of an earlier call in this process would be read before `launch` has looked through it.
+    # The one of an earlier call in this process would be read before `launch` has checked it.
     app.config = ()
     try:
         app.meta(arguments)

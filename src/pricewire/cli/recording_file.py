@@ -29,7 +29,7 @@ class RecordingFile:
     """
     Ticks in Parquet, with the id of the last event, so that a recording can go on where it stopped.
 
-    Each flush writes the whole file anew beside the old one, which it then replaces in one step: at any moment the file under this name is
+    Each flush writes the whole file again beside the old one, which it then replaces in one step: at any moment the file under this name is
     complete. Can be called from any thread.
 
     Attributes:

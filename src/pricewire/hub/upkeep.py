@@ -1,4 +1,4 @@
-"""What a hub sees to four times a second: heartbeats, slow readers, and topics that nobody listens to any more."""
+"""What a hub does four times a second: heartbeats, slow readers, and topics that nobody listens to any more."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class CandleSeries:
     """
     The minutes of one instrument for a week, and the longer candles made from them.
 
-    Only whole days are let go, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
+    Only whole days are dropped, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
     """
 
     __slots__ = ("_current", "_keep_ms", "_length", "_rows")
@@ -213,7 +213,7 @@ class CandleSeries:
         self._length += 1
 
     def _make_room(self, newest_ms: int) -> None:
-        """Let go of the days that are old enough, and take twice the space of the rest."""
+        """Drop the days that are old enough, and take twice the space of the rest."""
         gone = int(np.searchsorted(self._rows[: self._length, START], self._oldest_kept(newest_ms)))
         kept = self._rows[gone : self._length]
         self._length = len(kept)

@@ -28,12 +28,12 @@ class Feed(Protocol):
     instruments' market is closed.
 
     Attributes:
-        instruments: what it brings prices of. It stays the same.
+        instruments: the instruments that it has prices of; always the same.
     """
 
     @property
     def instruments(self) -> Sequence[Instrument]:
-        """What it brings prices of."""
+        """The instruments that it has prices of."""
 
     def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield ticks as they come; an `async def` with `yield` is the simplest way."""

@@ -156,7 +156,7 @@ class TickHistory:
         return place
 
     def _make_room(self) -> None:
-        """Let go of the ticks that need not be kept, and take twice the space of the rest."""
+        """Drop the ticks that need not be kept, and take twice the space of the rest."""
         self._start = self._oldest_kept()
         self._resize(max(64, 2 * (self._end - self._start)))
 
@@ -173,11 +173,11 @@ class TickHistory:
 
 def put_in(past: PastTicks, recorded: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument, in the time of its recorded ticks these alone.
+    Return an instrument's past ticks, with the recorded ones in place of the feed's in their span of time.
 
     Args:
-        past: what its feed knows.
-        recorded: what was recorded: some ticks.
+        past: the ticks that its feed knows.
+        recorded: the recorded ticks, at least one.
     """
     before = np.searchsorted(past.epoch_ms, recorded.epoch_ms[0], "left")
     after = np.searchsorted(past.epoch_ms, recorded.epoch_ms[-1], "right")

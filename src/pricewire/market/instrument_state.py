@@ -1,4 +1,4 @@
-"""All that is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
+"""What is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class InstrumentState:
         return tick, self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:
-        """Keep the candle of so many seconds at hand from now on."""
+        """Keep the newest candle of so many seconds up to date from now on."""
         if granularity not in self._live:
             topic = str(CandlesTopic(self.instrument.id, granularity))
             self._live[granularity] = (topic, self.candles.current(granularity))

@@ -1,4 +1,4 @@
-"""The market: runs the feeds, keeps what they bring, publishes it, and answers what has been."""
+"""The market: runs the feeds, keeps and publishes their ticks, and answers requests for history."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ class Market:
 
     def remember(self, recorded: PastTicks) -> None:
         """
-        Have an instrument's history show the ticks that were recorded of it, in their time these alone; called before `run`.
+        Put recorded ticks into an instrument's history, in place of the feed's own in their span of time; called before `run`.
 
         Args:
             recorded: the ticks of one instrument, oldest first; the feed's own history is used before and after them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         self._of(recorded.instrument_id)
         if len(recorded.epoch_ms):
@@ -103,7 +103,7 @@ class Market:
         Publish a topic from now on; again is the same as once. Ticks are always published.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -114,7 +114,7 @@ class Market:
         Stop publishing a topic's candles; without effect where it was not wanted.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -129,7 +129,7 @@ class Market:
         Return an instrument, with `is_market_open` as it is now.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return shown(self._of(instrument_id))
 
@@ -138,7 +138,7 @@ class Market:
         Return whether an instrument has been silent for much longer than usual.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return self._of(instrument_id).pace.is_stale
 
@@ -147,7 +147,7 @@ class Market:
         Return the tick that came last, or None before the first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self._of(instrument_id).newest
 
@@ -160,7 +160,7 @@ class Market:
             granularity: its span, in seconds.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self._of(instrument_id).candle(parse_granularity(str(granularity)))
@@ -170,7 +170,7 @@ class Market:
         Return recent ticks, oldest first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self.select_ticks(request).ticks()
 
@@ -179,7 +179,7 @@ class Market:
         Select recent ticks; a thread may make ticks of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
@@ -189,7 +189,7 @@ class Market:
         Return recent candles, oldest first, with the one being built.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self.select_candles(request).candles()
@@ -199,7 +199,7 @@ class Market:
         Select recent candles, with the one being built; a thread may make candles of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         state = self._of(request.instrument_id)
@@ -241,7 +241,7 @@ class Market:
             self._publish(topic, candle, "candle")
 
     def _report(self, error: FeedError) -> None:
-        """Log a tick that is not used: the first ones, then ever fewer, since a broken feed brings thousands per second."""
+        """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""
         self._refused += 1
         if self._refused <= 5 or str(self._refused).strip("0") == "1":
             logger.warning("tick not used (%d so far): %s", self._refused, error)

@@ -141,7 +141,7 @@ def parse_node(text: str) -> Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """Return the address that a text is, an IPv4 address for one in the clothes of IPv6 (`::ffff:192.0.2.1`); None where it is none."""
+    """Return the address that a text is, an IPv4 address for one mapped to IPv6 (`::ffff:192.0.2.1`); None where it is none."""
     try:
         address = ip_address(text)
     except ValueError:

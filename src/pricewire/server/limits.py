@@ -1,4 +1,4 @@
-"""How much is let in: who has had enough is refused before its stream starts, and nobody who is in is thrown out."""
+"""The limits of the server: what would exceed one is refused before it starts, and no open stream is ended for one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_RETRY_AFTER = 30.0
 """The longest that a refused stream is asked to wait, in seconds: a person who waits for prices closes the page after that."""
 
 PERMIT_RETRY_AFTER = 5.0
-"""How long to wait where a stream has to end first, in seconds. When one will, nobody knows."""
+"""How long to wait where a stream has to end first, in seconds. When that will be is not known."""
 
 QUOTE_COST = 20
 """What it costs to begin a quote, as a multiple of a topic of ticks: measured, 0.2 ms and 0.01 ms."""
@@ -295,7 +295,7 @@ class Admission:
         self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
 
     def permit(self, stream_id: str) -> Permit | None:
-        """Return the place of an open stream; None where there is none."""
+        """Return the permit of an open stream; None where there is none."""
         return self._permits.get(stream_id)
 
     def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
@@ -310,7 +310,7 @@ class Admission:
         self.quotes.change(key, old, new)
 
     def name(self, stream_id: str, permit: Permit) -> None:
-        """Have a stream's place found by its id; the place calls this."""
+        """Have a stream's permit found by its id; the permit calls this."""
         self._permits[stream_id] = permit
 
     def leave(self, endpoint: str, key: Hashable, account: str | None, stream_id: str | None) -> None:
@@ -335,12 +335,12 @@ class Admission:
 
 class Permit:
     """
-    The place of one stream among those that are let in.
+    The permit of one stream, to be given back when it has ended.
 
     As a context manager it gives itself back where its block fails, and keeps itself otherwise:
 
-        with admission.admit("ticks", client) as place:
-            return EventStream(hub, topics, on_close=place.give_back)
+        with admission.admit("ticks", client) as permit:
+            return EventStream(hub, topics, on_close=permit.give_back)
     """
 
     __slots__ = ("_account", "_admission", "_endpoint", "_key", "_quotes", "_stream_id")

@@ -1,4 +1,4 @@
-"""Joins the market, and the desk where there is one, to the hub: what they bring is published, and they know who listens."""
+"""Joins the market, and the desk if there is one, to the hub: publishes their messages, and tells them which topics have streams."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Publisher:
     Attributes:
         market: instruments, history and the running feeds.
         hub: the streams.
-        desk: what gets every tick, and publishes the topics that are not the market's; None without trading.
-        recorder: what records every tick before the desk gets it; None without trading.
+        desk: gets every tick, and publishes the topics that are not the market's; None without trading.
+        recorder: records every tick before the desk gets it; None without trading.
 
     Args:
         feeds: where prices come from.
@@ -62,7 +62,7 @@ class Publisher:
         Return a topic's name.
 
         Raises:
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
         """
         self.market.instrument(topic.instrument_id)
         return str(topic)

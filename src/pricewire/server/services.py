@@ -40,7 +40,7 @@ class TradingSetup:
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
         keys: what tokens are signed with.
-        rules: what tokens have to say.
+        rules: what tokens must claim.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
         keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
@@ -60,7 +60,7 @@ class Services:
 
     Attributes:
         publisher: the market and the hub.
-        auth: who knows accounts and tokens; None without trading, and before `open`.
+        auth: checks accounts and tokens; None without trading, and before `open`.
 
     Args:
         publisher: see above.
@@ -134,9 +134,9 @@ async def add_demo_account(accounts: Accounts) -> None:
 
 async def close_demo_account(accounts: Accounts) -> None:
     """
-    End the tokens that the demo account has from a time when nobody else reached the server; its password opens nothing without it, either.
+    End the demo account's tokens from a time when only this machine reached the server; its usual password is refused as well.
 
-    It is left alone where it has a password of its own by now.
+    An account whose password was changed is left alone.
     """
     account = await accounts.find(DEMO)
     if account is not None and account.password_hash is not None and await asyncio.to_thread(matches, DEMO, account.password_hash):
@@ -145,7 +145,7 @@ async def close_demo_account(accounts: Accounts) -> None:
 
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Have work done beside the block, and end it with the block."""
+    """Run a task beside the block, and end it with the block."""
     task = asyncio.create_task(work)
     task.add_done_callback(report)
     try:
@@ -156,6 +156,6 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def report(task: asyncio.Task[None]) -> None:
-    """Log that something has ended which the server cannot be without."""
+    """Log the failure of a task that the server needs."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s has failed; start the server again", task.get_coro(), exc_info=error)

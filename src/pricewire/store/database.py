@@ -1,4 +1,4 @@
-"""The database: opened, brought to this version's form, written in transactions that are durable when they return."""
+"""The database: opened, migrated to this version's tables, written in transactions that are durable when they return."""
 
 from __future__ import annotations
 

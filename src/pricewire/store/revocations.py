@@ -15,7 +15,7 @@ from pricewire.store.tables import revocations
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """
-    A token that is no longer good.
+    A revoked token.
 
     Attributes:
         number: its place in the order of revocations.

@@ -33,7 +33,7 @@ PRUNE_S = 3600.0
 """How often old ticks are removed, in seconds."""
 
 MOST_WAITING = 100_000
-"""How many ticks wait at most while the database does not answer; the oldest are given up then."""
+"""How many ticks wait at most while the database does not answer; then the oldest are dropped."""
 
 
 class RecordedTicks:

@@ -50,7 +50,7 @@ class EventSource:
     Args:
         url: the stream's address, `http` or `https`.
         headers: more headers for the request.
-        token: who asks, or an asynchronous function that returns that, or `Credentials` that others share. With a function, a token that
+        token: a bearer token, or an async function that returns one, or `Credentials` that others share. With a function, a token that
             the server rejects is replaced once, and one that is about to expire in time. It is sent to this address's origin only.
         reconnect: when to try again; by default made from the next two.
         reconnect_attempts: how many attempts in a row; None: for ever.

@@ -38,7 +38,7 @@ HEALTHY_LIFE = 1.0
 
 
 freeing: set[asyncio.Task[None]] = set()
-"""The tasks that free abandoned readers: the event loop itself keeps no hold of them."""
+"""The tasks that free abandoned readers: the event loop keeps no reference to them."""
 
 
 class StreamReader:
@@ -119,7 +119,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here.
+            RuntimeError: another task is reading.
         """
         while not self.is_closed:
             if not self._events:
@@ -150,7 +150,7 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here.
+            RuntimeError: another task is reading.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
@@ -283,7 +283,7 @@ class StreamReader:
 
     def _judge(self, event: ServerSentEvent) -> bool:
         """
-        Take an event for a sign of health, but for one by which the server says why it is about to end the stream.
+        Count an event as a sign of health, unless the server says in it why it is about to end the stream.
 
         Returns whether events are given out still: a callback that hears of the error may have closed the reader.
         """

@@ -1,7 +1,7 @@
 """
 Reconnection: when a client tries again, how long it waits, and when it gives up.
 
-Nothing here does I/O, looks at a clock or throws dice: times and random numbers are arguments.
+Nothing here does I/O, reads a clock or draws random numbers: times and random numbers are arguments.
 
 Source: WHATWG HTML, section 9.2.3, "Processing model".
 """
@@ -56,7 +56,7 @@ class ReadyState(enum.IntEnum):
 
 class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
     """
-    All there is to say about a connection at a moment.
+    The state of a connection at a moment.
 
     Attributes:
         state: where it stands.

@@ -60,7 +60,7 @@ class BoundedState(ServerState):
         limits: of a request and its connection.
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
-        logger: what connections warn by: of requests that cannot be read there may be thousands a second.
+        logger: for the warnings of connections, throttled: there may be thousands of unreadable requests a second.
 
     Args:
         limits: see above; the defaults of `Limits` where none are given.
@@ -70,7 +70,7 @@ class BoundedState(ServerState):
     def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
         super().__init__()
         self.limits = limits or Limits()
-        # One that counts nothing is false.
+        # An empty one is false.
         self.open_connections = OpenConnections() if open_connections is None else open_connections
         self.requests_too_large = 0
         self.logger = ThrottledLogger(logging.getLogger("uvicorn.error"))

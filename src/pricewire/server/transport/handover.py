@@ -51,8 +51,8 @@ PEER_TIMEOUT = 30
 
 SURPLUS = 64 * 1024
 """
-How many bytes a reader may send behind its request. It has nothing to say, and to read a flood costs half a core; not to read at all would
-leave its going unnoticed.
+How many bytes a reader may send behind its request. It has nothing to send. To read a flood costs half a core; not to read at all
+would leave its disconnection unnoticed.
 """
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -135,7 +135,7 @@ class Handover:
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
         cycle.disconnected = True
         cycle.message_event.set()
-        # What refers to itself would wait for the garbage collector, with every connection that came.
+        # Break the cycle, or connections linger until a collection.
         self._protocol = self._cycle = None
         return stream
 

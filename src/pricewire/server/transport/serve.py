@@ -105,9 +105,9 @@ class Server(uvicorn.Server):
 
 def keep_from_collector() -> None:
     """
-    Have the garbage collector leave alone what there is now; called once, when a process that does nothing but serve has started.
+    Exclude all objects of now from garbage collections; called once, when a process that only serves has started.
 
-    What is there from the beginning is no garbage, and to go through it holds the loop for some 30 ms.
+    They are no garbage, and to go through them holds the loop for some 30 ms.
     """
     gc.collect()
     gc.freeze()
