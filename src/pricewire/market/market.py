@@ -184,16 +184,6 @@ class Market:
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
 
-    def candles(self, request: CandlesHistoryRequest) -> list[Candle]:
-        """
-        Return recent candles, oldest first, with the one being built.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-            InvalidTopicError: the granularity is none of `GRANULARITIES`.
-        """
-        return self.select_candles(request).candles()
-
     def select_candles(self, request: CandlesHistoryRequest) -> SelectedCandles:
         """
         Select recent candles, with the one being built; a thread may make candles of them.
@@ -256,7 +246,7 @@ class Market:
                     own[past.instrument_id].load(past if recorded is None else put_in(past, recorded))
                     self._recorded.pop(past.instrument_id, None)
             except Exception as error:
-                # Prices to come are worth more than those that were: the feed runs all the same.
+                # The prices to come matter more than the history: the feed runs without it.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
         for instrument_id, recorded in self._recorded.items():
             self._states[instrument_id].load(recorded)
