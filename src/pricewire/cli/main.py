@@ -58,7 +58,7 @@ app.command(token)
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
 TLS = Group("TLS", sort_key=3)
-LIMITS = Group("Limits", help="What is beyond them is refused before it starts; nobody who is in is thrown out.", sort_key=4)
+LIMITS = Group("Limits", help="What would exceed one is refused before it starts; no open stream is ended for one.", sort_key=4)
 
 
 @app.command
@@ -131,7 +131,7 @@ def serve(
         max_connections_per_address: the same of one client address.
         max_body_bytes: the size of a request's body.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
-            and `X-Forwarded-For` are believed about the client's address. May be repeated.
+            and `X-Forwarded-For` are trusted about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.

@@ -136,7 +136,7 @@ def check_tls(certificate: Path, key: Path) -> None:
             raise PricewireError(f"{option} {path}: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # Without the certificate's key this fails, too; so it is told apart by what can be read alone.
+        # Loading both fails for a wrong certificate and for a wrong key; so the certificate is tried alone first.
         context.load_verify_locations(certificate)
     except ssl.SSLError:
         raise PricewireError(f"--tls-cert {certificate} holds no certificate in PEM") from None

@@ -42,7 +42,7 @@ class Recorder:
     Args:
         source: brings the events of ticks.
         file: gets the ticks.
-        on_error: told of messages that do not fit.
+        on_error: called with messages that do not fit.
         count: how many ticks are enough; None: no end.
     """
 

@@ -27,12 +27,7 @@ PROOF = 2.0
 
 
 class CongestionWatch:
-    """
-    The streams that are written to only when nothing on the way would hold that up.
-
-    Args:
-        delivery: whose streams these are.
-    """
+    """The streams that are written to only when nothing on the way would hold that up."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery

@@ -132,7 +132,7 @@ class Hub(Delivery):
         return [event.message for event in state.log.snapshot(self.position)] if state else []
 
     def forget(self, topic: str) -> None:
-        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back starts anew."""
+        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back gets a `reset`."""
         self._topics.forget(topic, self.position)
 
     def join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes = b"") -> None:

@@ -64,7 +64,7 @@ class TopicLog:
         if event.key is None:
             self._unkeyed.append((event, now))
         else:
-            # Inserted anew, so that the order is that of the newest of each key.
+            # Inserted again, so that the order is that of the newest of each key.
             self._latest.pop(event.key, None)
             self._latest[event.key] = event
         if len(self._events) > self.limits.count:

@@ -102,7 +102,7 @@ class PacedGroup(Group):
         """Return whether a stream that has everything up to a position cannot go on before the group has been flushed."""
         if self.time == RESTING:
             return False
-        # A log that has let go of what the group was not given cannot tell any more what was current then.
+        # A log that has dropped what the group was not given cannot tell any more what was current then.
         return position > self.position or any(topic.log.floor > self.position for topic in self.topics)
 
     def lag(self, position: int) -> Lag:

@@ -14,13 +14,7 @@ SWEEP_INTERVAL = 0.25
 
 
 class Upkeep:
-    """
-    One timer for all streams, which runs as long as there are any, or topics that are about to end.
-
-    Args:
-        delivery: the streams.
-        topics: the topics.
-    """
+    """One timer for all streams, which runs as long as there are any, or topics that are about to end."""
 
     def __init__(self, delivery: Delivery, topics: Topics) -> None:
         self._delivery = delivery

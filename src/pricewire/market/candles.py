@@ -130,12 +130,7 @@ class CandleSeries:
     __slots__ = ("_current", "_keep_ms", "_length", "_rows")
 
     def __init__(self, keep_ms: int = KEEP_MS) -> None:
-        """
-        Begin without candles.
-
-        Args:
-            keep_ms: how long to keep them at least, in milliseconds.
-        """
+        """Begin without candles; they are kept for `keep_ms` milliseconds at least."""
         self._keep_ms = keep_ms
         self._rows: Integers = np.empty((64, COLUMNS), np.int64)
         self._length = 0

@@ -57,13 +57,7 @@ class InstrumentState:
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
     def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            instrument: as its feed announces it.
-            start_ns: the time, in nanoseconds since 1970.
-        """
+        """Begin without ticks, at a time in nanoseconds since 1970."""
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None

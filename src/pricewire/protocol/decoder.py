@@ -304,7 +304,7 @@ class EventStreamDecoder:
             if "\0" not in value:
                 self._id = value
         elif name == "retry" and DIGITS.fullmatch(value):
-            # Any longer wait is as good as for ever, and int() refuses thousands of digits.
+            # Any longer wait means for ever, and int() refuses thousands of digits.
             digits = value.lstrip("0") or "0"
             self.retry = int(digits) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY
 

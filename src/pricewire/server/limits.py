@@ -119,8 +119,8 @@ class TokenBucket:
     """
     Lets so many in per second, and a number at once after a quiet time. It knows no clock: times come in as arguments, in seconds.
 
-    Who is not let in is told when to come instead, one after the other at the same rate: told the same time, they would all come together
-    and most of them in vain.
+    Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
+    come together, and most of them in vain.
 
     Args:
         rate: how many per second.
@@ -179,7 +179,7 @@ class Admission:
 
     Args:
         limits: see above.
-        trusted_proxies: the networks of the proxies that are believed about who their client is.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is.
         clock: returns the time in seconds.
         jitter: returns a number from 0 to 1.
     """
@@ -240,7 +240,7 @@ class Admission:
             raise self._refused("account", message, PERMIT_RETRY_AFTER)
         if self.open.total() >= limits.streams:
             raise self._refused("process", f"the server has {limits.streams} streams, its limit", PERMIT_RETRY_AFTER)
-        # Last, so that who is refused for another reason takes nobody's turn.
+        # Last, so that a stream that is refused for another reason takes nobody's turn.
         if (wait := self._bucket.take(self._clock())) > 0:
             raise self._refused("rate", f"the server lets {limits.new_streams_per_second:g} new streams in per second, its limit", wait)
         self.open[endpoint] += 1
@@ -361,10 +361,7 @@ class Permit:
 
     def carry(self, topics: Iterable[str]) -> None:
         """
-        Have the stream carry topics, instead of what it has.
-
-        Args:
-            topics: their names in canonical form.
+        Have the stream carry topics, by their canonical names, instead of what it has.
 
         Raises:
             StreamRefusedError: it would exceed a limit of quotes.

@@ -26,7 +26,7 @@ LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
 LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; of the others as `Publisher` is told."""
+"""How far the logs of topics reach back, by their kinds; the others have the limits of the `Publisher`."""
 
 
 class Publisher:
@@ -116,7 +116,7 @@ class Publisher:
             if self.desk is not None:
                 self.desk.last_stream(topic)
             if not isinstance(topic, ContractsTopic | BalanceTopic):
-                # What becomes of contracts and balances is published all the same; the others have a gap from here on.
+                # Contracts and balances are still published; the others have a gap from here on.
                 self.hub.forget(name)
             return
         self.market.unwant(topic)

@@ -22,7 +22,7 @@ from pricewire.store.database import Database
 from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
+"""The text of a UUID. It is kept as given: front ends that have it built in compare it letter by letter. Source: RFC 9562, section 4."""
 
 AccountStatus = Literal["active", "suspended"]
 
@@ -83,12 +83,6 @@ class Accounts:
     """The accounts in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
         self._database = database
 
     async def add(

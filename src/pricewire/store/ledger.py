@@ -48,13 +48,7 @@ class Ledger:
     """
 
     def __init__(self, database: Database, ticks: RecordedTicks) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-            ticks: the recorded ticks in it; those waiting are written before an entry or a settlement that may be based on them.
-        """
+        """Use an open database. Ticks that wait to be recorded are written before an entry or a settlement that may be based on them."""
         self._database = database
         self._ticks = ticks
 

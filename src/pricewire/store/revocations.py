@@ -32,12 +32,6 @@ class Revocations:
     """The revocations in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
         self._database = database
 
     async def add(self, token_id: str, expires_at: int) -> None:

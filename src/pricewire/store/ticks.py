@@ -46,13 +46,7 @@ class RecordedTicks:
     """
 
     def __init__(self, database: Database, *, keep_s: float = KEEP_S) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-            keep_s: how long ticks are kept, in seconds.
-        """
+        """Use an open database; ticks are kept for `keep_s` seconds."""
         self._database = database
         self._keep_ms = round(keep_s * 1000)
         self._waiting: list[dict[str, Any]] = []

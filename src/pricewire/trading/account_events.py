@@ -36,16 +36,6 @@ class AccountEvents:
     """
 
     def __init__(self, publish: Publish, books: InstrumentBooks, states: AccountStates, ledger: Ledger, clock: Clock) -> None:
-        """
-        Prepare to publish.
-
-        Args:
-            publish: sends messages to the streams of a topic.
-            books: where open contracts are.
-            states: the accounts that hold them.
-            ledger: where closed contracts are.
-            clock: the time.
-        """
         self._publish = publish
         self._books = books
         self._states = states

@@ -33,14 +33,6 @@ class AccountState:
     __slots__ = ("account_uuid", "balance", "change", "closed", "currency", "is_heard", "is_listed", "lock", "open")
 
     def __init__(self, account_uuid: str, currency: str, balance: Decimal) -> None:
-        """
-        Begin without contracts.
-
-        Args:
-            account_uuid: the account.
-            currency: of all its money.
-            balance: what it has.
-        """
         self.account_uuid = account_uuid
         self.currency = currency
         self.balance = balance
@@ -91,12 +83,6 @@ class AccountStates:
     """
 
     def __init__(self, accounts: Accounts) -> None:
-        """
-        Begin with none.
-
-        Args:
-            accounts: in the database.
-        """
         self._accounts = accounts
         self._states: dict[str, AccountState] = {}
         self.positions: dict[str, OpenPosition] = {}

@@ -24,12 +24,7 @@ class Columns(Generic[Item]):
     __slots__ = ("_arrays", "_rows", "items")
 
     def __init__(self, types: Mapping[str, type]) -> None:
-        """
-        Begin without rows.
-
-        Args:
-            types: of the columns, by their names: `float`, `int` or `bool`.
-        """
+        """Begin without rows; the types of the columns are `float`, `int` or `bool`."""
         self.items: list[Item] = []
         self._rows: dict[Item, int] = {}
         self._arrays: dict[str, npt.NDArray[Any]] = {name: np.zeros(SMALLEST, type_) for name, type_ in types.items()}

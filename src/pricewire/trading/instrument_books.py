@@ -49,13 +49,7 @@ class InstrumentBook:
     __slots__ = ("_next_quote", "_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
 
     def __init__(self, instrument: Instrument, volatility: float | None) -> None:
-        """
-        Begin without ticks, quotes and contracts.
-
-        Args:
-            instrument: the instrument.
-            volatility: annual, where it is known; by default it is estimated.
-        """
+        """Begin without ticks, quotes and contracts; an annual volatility that is not known is estimated."""
         self.instrument = instrument
         self.quantum = Decimal(1).scaleb(-instrument.pip_size)
         self.volatility = Volatility(volatility)
@@ -152,12 +146,6 @@ class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
 
     def __init__(self, market: Market) -> None:
-        """
-        Begin without books.
-
-        Args:
-            market: the instruments and their ticks.
-        """
         self._market = market
         self._books: dict[str, InstrumentBook] = {}
 

@@ -81,13 +81,6 @@ class UpdateTemplate:
     __slots__ = ("_currency", "_head", "_middle", "_stake", "_tail", "contract")
 
     def __init__(self, contract: Contract, instrument_name: str) -> None:
-        """
-        Encode what stays the same.
-
-        Args:
-            contract: an open one.
-            instrument_name: its instrument's name for people.
-        """
         self.contract = contract
         self._currency = contract.currency
         self._stake = to_units(contract.stake, contract.currency)
@@ -143,14 +136,7 @@ def first_bid(contract: Contract) -> Decimal:
 
 
 def sold(contract: Contract, instrument_name: str, ticks: Iterable[TickPoint]) -> Sold[Amount]:
-    """
-    Return the answer to a sale.
-
-    Args:
-        contract: the contract with its sale.
-        instrument_name: its instrument's name for people.
-        ticks: of its life, oldest first.
-    """
+    """Return the answer to a sale."""
     proceeds = contract.proceeds or Decimal(0)
     body = contract_body(contract, instrument_name, proceeds, ticks)
     return Sold(

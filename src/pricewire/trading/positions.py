@@ -69,12 +69,7 @@ class Positions:
     __slots__ = ("_scale", "contracts", "newest", "table")
 
     def __init__(self, pip_size: int) -> None:
-        """
-        Begin without contracts.
-
-        Args:
-            pip_size: the decimals of the instrument's prices.
-        """
+        """Begin without contracts, for prices with `pip_size` decimals."""
         self.contracts: dict[str, Contract] = {}
         self.table: Columns[str] = Columns(COLUMNS)
         self.newest: Tick | None = None

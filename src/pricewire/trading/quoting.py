@@ -25,14 +25,6 @@ class Quoting:
     """
 
     def __init__(self, books: InstrumentBooks, products: Products, publish: Publish) -> None:
-        """
-        Begin without quotes.
-
-        Args:
-            books: the instruments' prices.
-            products: what is offered.
-            publish: sends messages to the streams of a topic.
-        """
         self._books = books
         self._products = products
         self._publish = publish

@@ -40,16 +40,6 @@ class Settlement:
     """
 
     def __init__(self, books: InstrumentBooks, ledger: Ledger, states: AccountStates, account_events: AccountEvents, clock: Clock) -> None:
-        """
-        Begin with nothing to write.
-
-        Args:
-            books: where open contracts are.
-            ledger: the contracts and the money.
-            states: whose contracts they are; those that are closed are taken out.
-            account_events: publishes to the holders.
-            clock: the time to wait by.
-        """
         self._books = books
         self._ledger = ledger
         self._states = states

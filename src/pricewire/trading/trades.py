@@ -53,19 +53,7 @@ class Trades:
         *,
         max_open_contracts: int | None,
     ) -> None:
-        """
-        Prepare to trade.
-
-        Args:
-            books: the instruments' prices and open contracts.
-            products: what is offered.
-            ledger: the contracts and the money.
-            states: who trades.
-            account_events: publishes to the holders.
-            settlement: ends contracts that are not sold before.
-            clock: the time.
-            max_open_contracts: how many an account may have at once; None for any number.
-        """
+        """Prepare to trade; `max_open_contracts` is how many an account may have at once, None for any number."""
         self._books = books
         self._products = products
         self._ledger = ledger
@@ -79,10 +67,6 @@ class Trades:
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
         """
         Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
-
-        Args:
-            account_uuid: the buyer's account.
-            request: what is to be bought.
 
         Raises:
             InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
@@ -100,10 +84,6 @@ class Trades:
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
         Buy a contract back at what it was worth at the newest tick.
-
-        Args:
-            account_uuid: the holder's account.
-            contract_id: which contract.
 
         Raises:
             UnknownContractError: the account has no such contract.

@@ -95,7 +95,7 @@ def last_event_id_header(last_event_id: str) -> Headers:
     Source: WHATWG HTML, section 9.2.3, "reestablish the connection", step 5.
     """
     value = last_event_id.strip(" \t").encode("utf-8", "surrogateescape")
-    # A form feed, for instance, is lawful in an id and not in a header. Without the id the stream begins anew, with it none would begin.
+    # A form feed, for instance, is allowed in an id and not in a header. Without the id the stream starts afresh, with it none would start.
     return [(b"last-event-id", value)] if value and FIELD_VALUE.fullmatch(value) else []
 
 

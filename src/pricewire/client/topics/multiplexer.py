@@ -93,15 +93,15 @@ class Multiplexer:
     There is a connection while there are subscriptions. What changes in one turn of the event loop is changed in one request.
 
     Attributes:
-        reporter: told of errors that end nothing.
+        reporter: gets the errors that end nothing.
         state: where the connection stands.
 
     Args:
         stream_url: where streams are.
         api: changes open streams.
         options: how the stream is asked for and kept; without an HTTP client the multiplexer makes one of its own.
-        on_error: told of every error.
-        on_state: told of every change of the connection's state.
+        on_error: called with every error.
+        on_state: called with every change of the connection's state.
     """
 
     def __init__(

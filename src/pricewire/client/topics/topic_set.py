@@ -142,7 +142,7 @@ class TopicSet(Generic[R]):
         confirmed: see the module.
         agreed: see the module.
         unknown: see the module.
-        leaving: topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that.
+        leaving: topics that are being removed, until it is known whether they are: who subscribes to one meanwhile waits for that.
         requested: the change that is not settled.
         interval: the pace that the stream keeps, in milliseconds.
     """
@@ -218,7 +218,7 @@ class TopicSet(Generic[R]):
         return actions + self._settle()
 
     def retry(self) -> list[Action[R]]:
-        """Begin anew, with the refused topics too."""
+        """Begin again, with the refused topics too."""
         self.refused.clear()
         self._odd.clear()
         self._batch = math.inf

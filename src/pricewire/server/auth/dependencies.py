@@ -33,7 +33,7 @@ SECURITY = [{"token": list[str]()}]
 TOKEN_NAMES = frozenset({"access_token", "auth_token", "authorization", "bearer", "id_token", "jwt", "token"})
 """Query parameters that people put tokens in."""
 
-Ticket = Annotated[str | None, QueryParameter(description="Instead of a token: from `POST /v1/tickets`, for one stream, good once.")]
+Ticket = Annotated[str | None, QueryParameter(description="Instead of a token: from `POST /v1/tickets`, for one stream, valid once.")]
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -35,7 +35,7 @@ class IssuerKeys:
     """
     The keys behind an address, kept while they are fresh, and longer while the issuer is down.
 
-    A token that names an unknown key has the set fetched anew: issuers publish a new key shortly before they use it. However many requests
+    A token that names an unknown key has the set fetched again: issuers publish a new key shortly before they use it. However many requests
     wait for a fetch, there is one at a time.
 
     Args:

@@ -55,11 +55,6 @@ class AuthService:
         """
         Return the account, if the password is right; otherwise None.
 
-        Args:
-            account_id: the account's name.
-            password: the password to check.
-            address: where the attempt comes from.
-
         Raises:
             TooManyAttemptsError: too many have failed.
         """

@@ -57,7 +57,7 @@ class Tickets:
         """
         token, expires_at = self._remove(ticket) if ticket in self._open else (None, 0.0)
         if token is None or expires_at <= self._clock():
-            raise InvalidTokenError("the ticket is not good: each is for one stream, once, within 30 s; get another by POST /v1/tickets")
+            raise InvalidTokenError("the ticket is not valid: each is for one stream, once, within 30 s; get another by POST /v1/tickets")
         return token
 
     def _remove(self, ticket: str) -> tuple[Token, float]:

@@ -85,7 +85,7 @@ class TokenRules:
 
 FAULTS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
-    jwt.ImmatureSignatureError: "the token is not good yet",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidIssuerError: "the token is of another issuer",
     jwt.InvalidAudienceError: "the token is for another audience",
     jwt.InvalidSignatureError: "the token's signature is not right",

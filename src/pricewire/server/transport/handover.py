@@ -98,7 +98,7 @@ class Handover:
         """
         Say before the response's head that its body is a stream.
 
-        HTTP/1.0 knows no chunks: there the body ends with the connection. uvicorn would send chunks all the same.
+        HTTP/1.0 has no chunks: there the body ends with the connection. uvicorn would send chunks regardless.
         """
         if self._cycle is not None and self._cycle.scope["http_version"] == "1.0":
             self._cycle.chunked_encoding = False

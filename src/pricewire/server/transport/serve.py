@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         config: what to serve, and where.
         drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
         on_started: called with the port once connections are accepted.
-        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        limits: how long and how slow a request may be, and how many connections there may be.
         trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
     """
 
@@ -129,7 +129,7 @@ def make_server(
         app: the application, or where to import it from, as `module:attribute`.
         drain_seconds: how long the streams may take to end when the server stops.
         on_started: called with the port once connections are accepted.
-        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        limits: how long and how slow a request may be, and how many connections there may be.
         trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 
