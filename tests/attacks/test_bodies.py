@@ -15,7 +15,7 @@ import pricewire.protocol.account_messages
 import pricewire.protocol.messages
 import pricewire.protocol.trading_messages
 from pricewire.store.accounts import Account
-from support.app_server import add_account, bearer, open_app_server, refused
+from support.app_server import add_account, bearer, open_app_server, purchase, refused
 from support.serving import Serving
 
 HISTORY = "/v1/market/instruments/ticks/history"
@@ -35,14 +35,9 @@ def post(scene: tuple[Serving, Account], path: str, body: Any) -> httpx2.Respons
     return httpx2.post(server.url + path, json=body, headers=bearer(account), timeout=30)
 
 
-def purchase(**details: Any) -> dict[str, Any]:
-    proposal = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
-    return {"idempotency_key": "key", "product_id": "rise_fall", "proposal_details": proposal}
-
-
 @pytest.mark.parametrize("number", ["5", "1e1", "1e-100000000", "5.0", " 5", "true", True, None, 5.5, 1e300])
 def test_a_whole_number_in_a_body_is_a_whole_number(scene: tuple[Serving, Account], number: object) -> None:
-    assert "duration" in refused(post(scene, BUY, purchase(duration=number)), 400, "INVALID_PARAMETERS")
+    assert "duration" in refused(post(scene, BUY, purchase("key", duration=number)), 400, "INVALID_PARAMETERS")
     if number != "5":
         assert "count" in refused(post(scene, HISTORY, {"instrument_id": "R_100", "count": number}), 400, "INVALID_PARAMETERS")
 
@@ -56,15 +51,15 @@ def test_the_times_that_were_sent_can_be_given_back(scene: tuple[Serving, Accoun
 
 def test_a_truth_in_a_body_is_a_truth(scene: tuple[Serving, Account]) -> None:
     for value in ("true", "1", 1):
-        assert "allow_equals" in refused(post(scene, BUY, purchase(allow_equals=value)), 400, "INVALID_PARAMETERS")
+        assert "allow_equals" in refused(post(scene, BUY, purchase("key", allow_equals=value)), 400, "INVALID_PARAMETERS")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\x00", "\u2028"])
 def test_no_text_ends_with_a_line_break(scene: tuple[Serving, Account], end: str) -> None:
     server, account = scene
-    refused(post(scene, BUY, purchase() | {"idempotency_key": f"key{end}"}), 400, "INVALID_PARAMETERS")
-    refused(post(scene, BUY, purchase(instrument_id=f"1HZ100V{end}")), 400, "INVALID_PARAMETERS")
-    refused(post(scene, BUY, purchase(stake=f"10{end}")), 400, "INVALID_PARAMETERS")
+    refused(post(scene, BUY, purchase("key") | {"idempotency_key": f"key{end}"}), 400, "INVALID_PARAMETERS")
+    refused(post(scene, BUY, purchase("key", instrument_id=f"1HZ100V{end}")), 400, "INVALID_PARAMETERS")
+    refused(post(scene, BUY, purchase("key", stake=f"10{end}")), 400, "INVALID_PARAMETERS")
     refused(post(scene, "/login", {"account_id": f"alice{end}", "password": "x"}), 400, "INVALID_PARAMETERS")
     contract = quote("0" * 32 + end)
     refused(
@@ -112,5 +107,5 @@ def test_a_body_that_is_not_there_is_named(scene: tuple[Serving, Account]) -> No
 
 def test_a_stranger_is_not_told_what_a_body_needs(scene: tuple[Serving, Account]) -> None:
     server, _ = scene
-    for body in ({}, purchase(duration="1e1"), purchase()):
+    for body in ({}, purchase("key", duration="1e1"), purchase("key")):
         refused(httpx2.post(server.url + BUY, json=body), 401, "UNAUTHORIZED")

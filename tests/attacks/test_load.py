@@ -17,7 +17,7 @@ import pytest
 
 from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
-from support.app_server import Events, add_account, bearer, open_app_server
+from support.app_server import Events, add_account, bearer, open_app_server, purchase
 from support.serving import Reader, Serving
 
 OpenServer = Callable[..., Any]
@@ -167,8 +167,7 @@ def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
 
 
 def buy(server: Serving, account: Account, key: str) -> httpx2.Response:
-    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "hours", "stake": "10", "variant": "rise"}
-    body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+    body = purchase(key, duration_unit="hours")
     return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=60)
 
 

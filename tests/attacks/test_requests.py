@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pricewire.server.auth.tokens import READ, TokenRules, Tokens
 from pricewire.store.accounts import Account
-from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, refused
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.serving import Reader, Serving
 
 BUY = "/v1/trading/contracts/buy"
@@ -47,11 +47,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]
     add_account(database, "victim")
     with open_app_server(database, http=http) as server:
         yield Scene(server, alice, mallory)
-
-
-def purchase(key: str, **details: Any) -> dict[str, Any]:
-    proposal = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
-    return {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": proposal}
 
 
 def claims(principal: Account, **others: Any) -> dict[str, Any]:

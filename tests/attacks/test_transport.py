@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import Topic
@@ -24,7 +23,6 @@ from pricewire.server.auth.dependencies import Caller
 from pricewire.server.limits import Limits
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.transport.handover import HandoverProtocol
-from pricewire.server.transport.serve import Server
 from support.app_server import Events, add_account, bearer, open_app_server, refused
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
@@ -34,16 +32,9 @@ LIMITS = Limits(request_seconds=0.3, streams_per_address=20, connections_per_add
 STREAM = b"GET /sse?topic=ticks:GOLD HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class LimitedServer(Server):
-    """A server that gives little time, and few connections."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=LIMITS, **options)
-
-
 @pytest.fixture
 def gold(http: type[asyncio.Protocol], feed: HandFeed) -> Iterator[Serving]:
-    with Serving(create_app([feed], heartbeat=0.2, limits=LIMITS), server_class=LimitedServer, http=http) as server:
+    with Serving(create_app([feed], heartbeat=0.2, limits=LIMITS), limits=LIMITS, http=http) as server:
         yield server
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.test_main import served
+from support.command import served
 from support.serving import Reader
 
 READERS = 1000

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import uvicorn
 
+from pricewire.server.limits import Limits
 from pricewire.server.transport.serve import Server
 
 Result = TypeVar("Result")
@@ -30,6 +33,7 @@ class Serving:
         host: the address to listen at.
         port: the port; by default a free one.
         drain_seconds: how long streams may take to end.
+        limits: of requests and connections; those of `Server` by default.
         options: for `uvicorn.Config`.
     """
 
@@ -41,10 +45,11 @@ class Serving:
         host: str = "127.0.0.1",
         port: int = 0,
         drain_seconds: float = 0.1,
+        limits: Limits | None = None,
         **options: Any,
     ) -> None:
         self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
-        own = {"drain_seconds": drain_seconds} if issubclass(server_class, Server) else {}
+        own = {"drain_seconds": drain_seconds, "limits": limits} if issubclass(server_class, Server) else {}
         self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -166,6 +171,39 @@ class Reader:
             self.received += data
         result, self.received = self.received, b""
         return result
+
+
+class EventReader(Reader):
+    """
+    A stream, read event by event.
+
+    Attributes:
+        status: of the response.
+        head: its headers, with names in lower case.
+        last_id: the id of the newest event.
+    """
+
+    def __init__(self, url: str, path: str, **options: Any) -> None:
+        super().__init__(url, path, **options)
+        self.status, self.head = self.read_head()
+        self.last_id = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def next(self) -> tuple[str, Any]:
+        """Return the next event's type and data."""
+        fields: dict[str, str] = {}
+        deadline = time.monotonic() + PATIENCE
+        # Comments keep coming, so the socket's own limit would never be reached.
+        while time.monotonic() < deadline:
+            line = self.read_until(b"\n").decode().removesuffix("\n").removesuffix("\r")
+            if not line and "data" in fields:
+                self.last_id = fields.get("id", self.last_id)
+                return fields.get("event", "message"), json.loads(fields["data"])
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        raise TimeoutError("no event within a minute")
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:

@@ -8,13 +8,13 @@ import traceback
 
 import pytest
 
-from client.api.test_tokens import provider_of
 from pricewire.client.api.tokens import Credentials
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
 from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
 from support.raw_server import PATIENCE, RawServer, status, stream
 from support.sources import NO_CONTENT, QUICK, drain, quiet
+from support.tokens import provider_of
 
 HOURS = ReconnectPolicy(attempts=3, interval=7200.0, ceiling=7200.0, floor=3600.0)
 UNAUTHORIZED = status("401 Unauthorized", b"WWW-Authenticate: Bearer\r\n", b'{"error":{"code":"UNAUTHORIZED","message":"no"}}')

@@ -6,16 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.topics.test_subscription import tick_event
 from pricewire.client.parsing import FAILURES
 from pricewire.client.topics import conflation
 from pricewire.client.topics.conflation import Arrival, Lanes, conflate, key_of, read_head, slot_of
 from pricewire.protocol.decoder import ServerSentEvent
-
-
-def arrival(event: str, topic: str, data: str = "{}", *, merged: int = 0, at: float = 0.0) -> Arrival:
-    text = f'{{"event":"{event}","subscription_id":"{topic}","seq":1,"data":{data}}}'
-    return Arrival(event, topic, text, merged, at)
+from support.client_messages import arrival, tick_event
 
 
 def test_the_head_of_an_envelope() -> None:

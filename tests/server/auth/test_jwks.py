@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pricewire.errors import InvalidTokenError, PricewireError
 from pricewire.server.auth.jwks import FLOOR_S, FRESH_S, MAX_SIZE, IssuerKeys
 from pricewire.server.auth.tokens import Tokens
+from support.clocks import HandClock
 
 
 class Issuer:
@@ -61,14 +62,6 @@ def issuer() -> Iterator[Issuer]:
     issuer.server.server_close()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def make(name: str) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
     key = Ed25519PrivateKey.generate()
     return key, {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name, "alg": "EdDSA"}
@@ -79,7 +72,7 @@ def signed(key: Ed25519PrivateKey, name: str) -> str:
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     tokens = Tokens(keys)
     (first, shown), (second, shown_too) = make("first"), make("second")
@@ -98,7 +91,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> Non
 
 
 async def test_made_up_names_do_not_turn_into_a_storm(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.publish(shown)
@@ -129,7 +122,7 @@ async def test_all_wait_for_one_fetch_and_who_gives_up_harms_nobody(issuer: Issu
 
 @pytest.mark.parametrize("fault", ["down", "error", "no JSON", "no keys", "huge"])
 async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Issuer, fault: str) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.publish(shown)
@@ -148,7 +141,7 @@ async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Iss
 
 
 async def test_old_keys_are_fetched_again_and_nobody_waits_for_that(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     _, shown = make("one")
     _, other = make("other")

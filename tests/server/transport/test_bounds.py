@@ -8,11 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedState
-from pricewire.server.transport.serve import Server, make_server
+from pricewire.server.transport.serve import make_server
 from support.serving import Reader, Serving
 
 LIMITS = Limits(request_target=100, request_headers=1000)
@@ -43,31 +42,17 @@ async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: C
     await send({"type": "http.response.body", "body": body})
 
 
-class BoundedServer(Server):
-    """A server with small limits."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=LIMITS, **options)
-
-
 @pytest.fixture(params=["uvloop", "asyncio"])
 def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
     options = make_server(application).config.http
-    with Serving(application, server_class=BoundedServer, http=options, loop=request.param, lifespan="off") as serving:
+    with Serving(application, limits=LIMITS, http=options, loop=request.param, lifespan="off") as serving:
         yield serving
-
-
-class HastyServer(Server):
-    """A server that waits for a head for a moment only."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=HASTY, **options)
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
     options = make_server(application).config.http
-    with Serving(application, server_class=HastyServer, http=options, loop=request.param, lifespan="off") as serving:
+    with Serving(application, limits=HASTY, http=options, loop=request.param, lifespan="off") as serving:
         yield serving
 
 
