@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx2
+import pytest
 
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -97,6 +99,41 @@ class Events(EventReader):
             if is_it(name, data):
                 return data
         raise TimeoutError("no such event within a minute")
+
+
+@dataclass
+class Scene:
+    """A server with trading, its database, and an account."""
+
+    server: Serving
+    database: Path
+    alice: Account
+
+    @classmethod
+    @contextmanager
+    def open(cls, folders: pytest.TempPathFactory, **options: Any) -> Iterator[Self]:
+        """Serve as `open_app_server` does, over a new database."""
+        database = folders.mktemp("scene") / "pricewire.db"
+        alice = add_account(database, "alice")
+        with open_app_server(database, **options) as server:
+            yield cls(server, database, alice)
+
+    def get(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
+        """Return the answer of a request that may be refused; an open stream is an empty answer."""
+        with httpx2.stream("GET", self.server.url + path, **self._with(token, options)) as answer:
+            if not answer.headers["content-type"].startswith("text/event-stream"):
+                answer.read()
+            return answer
+
+    def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
+        return httpx2.post(self.server.url + path, **self._with(token, options))
+
+    def change(self, stream: Events, token: str | Account, **change: Any) -> httpx2.Response:
+        return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))
+
+    def _with(self, token: str | Account | None, options: dict[str, Any]) -> dict[str, Any]:
+        headers = {} if token is None else bearer(token)
+        return {"timeout": PATIENCE, **options, "headers": {**headers, **options.get("headers", {})}}
 
 
 def refused(answer: httpx2.Response, status: int, code: str) -> str:

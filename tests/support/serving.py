@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -106,31 +107,18 @@ class Serving:
         await self._server.serve([self._listener])
 
 
-class Reader:
+class Raw:
     """
-    One HTTP request by hand, and what comes back, byte for byte.
+    A connection on which anything can be sent, and what comes back, byte for byte.
 
     Args:
         url: `http://host:port` or `https://…`.
-        path: the path and query.
-        headers: more header lines.
-        method: the method.
-        version: of HTTP.
+        data: what is sent first.
         buffer: the size of the socket's receive buffer, in bytes; small for a slow reader.
         context: for TLS.
     """
 
-    def __init__(
-        self,
-        url: str,
-        path: str = "/",
-        *,
-        headers: dict[str, str] | None = None,
-        method: str = "GET",
-        version: str = "1.1",
-        buffer: int | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, url: str, data: bytes = b"", *, buffer: int | None = None, context: ssl.SSLContext | None = None) -> None:
         host, port = url.partition("://")[2].split(":")
         self.socket = socket.socket()
         if buffer is not None:
@@ -139,11 +127,10 @@ class Reader:
         self.socket.connect((host, int(port)))
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname=host)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        self.socket.sendall(f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{lines}\r\n".encode())
+        self.socket.sendall(data)
         self.received = b""
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -171,6 +158,39 @@ class Reader:
             self.received += data
         result, self.received = self.received, b""
         return result
+
+    def wait_for_end(self) -> None:
+        """Read until the connection ends, or is reset."""
+        with contextlib.suppress(ConnectionResetError):
+            self.read_to_end()
+
+
+class Reader(Raw):
+    """
+    One HTTP request, and what comes back.
+
+    Args:
+        url: `http://host:port` or `https://…`.
+        path: the path and query.
+        headers: more header lines.
+        method: the method.
+        version: of HTTP.
+        options: of `Raw`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        path: str = "/",
+        *,
+        headers: dict[str, str] | None = None,
+        method: str = "GET",
+        version: str = "1.1",
+        **options: Any,
+    ) -> None:
+        host = url.partition("://")[2].split(":")[0]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        super().__init__(url, f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{lines}\r\n".encode(), **options)
 
 
 class EventReader(Reader):

@@ -12,7 +12,7 @@ import pytest
 from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedState
 from pricewire.server.transport.serve import make_server
-from support.serving import Reader, Serving
+from support.serving import Raw, Serving
 
 LIMITS = Limits(request_target=100, request_headers=1000)
 HASTY = Limits(request_seconds=0.05)
@@ -56,12 +56,9 @@ def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
         yield serving
 
 
-def connect(server: Serving) -> Reader:
-    """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
-    reader = Reader.__new__(Reader)
-    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    reader.received = b""
-    return reader
+def connect(server: Serving) -> Raw:
+    """Return a connection on which nothing was sent yet."""
+    return Raw(server.url)
 
 
 def too_large(server: Serving) -> int:
@@ -70,7 +67,7 @@ def too_large(server: Serving) -> int:
     return state.requests_too_large
 
 
-def refusal(reader: Reader) -> tuple[int, str, str]:
+def refusal(reader: Raw) -> tuple[int, str, str]:
     status, headers = reader.read_head()
     assert headers["content-type"] == "application/json"
     assert headers["connection"] == "close"
