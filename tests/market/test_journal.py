@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pricewire.market import journal as module
 from pricewire.market.feed import PastTicks
 from pricewire.market.journal import COLUMNS, Journal
 from pricewire.protocol.messages import Instrument, Tick
+from support.full_disk import full_disk
 
 START = 1_764_288_000_000
 GOLD, SILVER = Instrument("GOLD", "Gold", [], 2), Instrument("SILVER", "Silver", [], 4)
@@ -157,17 +157,13 @@ def test_a_full_disk_refuses_the_tick_and_spoils_nothing(tmp_path: Path) -> None
     journal = Journal(tmp_path, [GOLD])
     added = fill(journal, 5)
     size = newest_file(tmp_path).stat().st_size
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # Room for one more and a half.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + COLUMNS.itemsize * 3 // 2, hard))
-    try:
+    with full_disk(size + COLUMNS.itemsize * 3 // 2):
         added += fill(journal, 1, start=5)
         for _ in range(3):
             with pytest.raises(JournalError, match="cannot be written: File too large"):
                 fill(journal, 1, start=6)
         assert rows(journal) == added
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     added += fill(journal, 2, start=7)
     assert rows(journal) == added
     journal.close()
@@ -308,7 +304,7 @@ def test_an_instrument_whose_decimals_have_changed_keeps_its_prices(tmp_path: Pa
 async def test_ticks_come_with_their_decimals(tmp_path: Path) -> None:
     journal = Journal(tmp_path, [GOLD])
     fill(journal, 5)
-    found = await journal.between(GOLD, START + 1000, START + 3000, newest=2)
+    found = await journal.between("GOLD", START + 1000, START + 3000, newest=2)
     assert found == [
         Tick(
             "GOLD", START + number * 1000, Decimal(125_000 + number) / 100, Decimal(125_002 + number) / 100, Decimal(124_998 + number) / 100

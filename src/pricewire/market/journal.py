@@ -80,10 +80,13 @@ class Segment:
     newest_ms: int
 
     def records(self) -> Records:
-        """Return the ticks in it, in the order of their coming."""
-        with self.path.open("rb") as file:
-            file.seek(self.begin)
-            return np.fromfile(file, COLUMNS, self.count)
+        """Return the ticks in it, in the order of their coming; none where it was removed meanwhile."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.begin)
+                return np.fromfile(file, COLUMNS, self.count)
+        except FileNotFoundError:
+            return np.empty(0, COLUMNS)
 
 
 class Journal:
@@ -200,7 +203,9 @@ class Journal:
 
     def read(self, from_ms: int = EARLIEST_MS, to_ms: int = LATEST_MS) -> dict[str, PastTicks]:
         """
-        Return the ticks of a span of time by their instruments, oldest first, with the decimals that the instruments have now; blocking.
+        Return the ticks of a span of time by their instruments, oldest first; blocking.
+
+        Prices have the decimals that their instrument has now, or had then where it is no longer there.
 
         Args:
             from_ms: the first time of interest, in milliseconds since 1970.
@@ -210,10 +215,7 @@ class Journal:
         for segment in self._all():
             if segment.newest_ms < from_ms:
                 continue
-            try:
-                records = segment.records()
-            except FileNotFoundError:  # pruned meanwhile
-                continue
+            records = segment.records()
             epoch_ms = np.ascontiguousarray(records["epoch_ms"])
             place = records["instrument"].astype(np.min_scalar_type(len(segment.instruments)))
             # By instrument, each in the order of its coming.
@@ -229,23 +231,17 @@ class Journal:
                     parts.setdefault(instrument_id, []).append(shifted(part, shift) if shift else part)
         return {instrument_id: joined(instrument_id, those) for instrument_id, those in parts.items()}
 
-    async def between(self, instrument: Instrument, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
+    async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
         """
         Return the ticks of an instrument in a span of time, oldest first.
 
         Args:
-            instrument: whose.
+            instrument_id: whose.
             from_ms: the first time of interest, in milliseconds since 1970.
             to_ms: the last time of interest.
             newest: so many at most, the newest; by default all of them.
         """
-        past = (await asyncio.to_thread(self.read, from_ms, to_ms)).get(instrument.id)
-        if past is None:
-            return []
-        newest = len(past.epoch_ms) if newest is None else newest
-        columns = [column[-newest:].tolist() for column in (past.epoch_ms, past.price, past.ask, past.bid)]
-        one = quantum_of(instrument.pip_size)
-        return [Tick(instrument.id, epoch_ms, *(pips * one for pips in prices)) for epoch_ms, *prices in zip(*columns, strict=True)]
+        return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 
     def prune(self, before_ms: int) -> None:
         """Remove the files whose ticks are all of before a time, in milliseconds since 1970."""
@@ -311,6 +307,30 @@ class Journal:
 
     def _current(self) -> Segment:
         return Segment(self._path, self._instruments, self._begin, (self._end - self._begin) // COLUMNS.itemsize, self._newest_ms)
+
+    def _between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None) -> list[Tick]:
+        parts: list[list[Tick]] = []
+        missing = newest
+        for segment in reversed(self._all()):
+            if instrument_id not in segment.instruments or segment.newest_ms < from_ms:
+                continue
+            records = segment.records()
+            of_it = records["instrument"] == list(segment.instruments).index(instrument_id)
+            records = records[of_it & (records["epoch_ms"] >= from_ms) & (records["epoch_ms"] <= to_ms)]
+            if missing is not None:
+                records = records[len(records) - min(missing, len(records)) :]
+                missing -= len(records)
+            one = quantum_of(segment.instruments[instrument_id])
+            columns = (records[name].tolist() for name in ("epoch_ms", "price", "ask", "bid"))
+            parts.append(
+                [
+                    Tick(instrument_id, epoch_ms, price * one, ask * one, bid * one)
+                    for epoch_ms, price, ask, bid in zip(*columns, strict=True)
+                ]
+            )
+            if missing == 0:
+                break
+        return [tick for part in reversed(parts) for tick in part]
 
     def _all(self) -> list[Segment]:
         return [*self._segments, self._current()] if self._file >= 0 else list(self._segments)
