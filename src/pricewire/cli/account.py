@@ -20,6 +20,7 @@ from cyclopts import App, Group, Parameter
 
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
+from pricewire.market.journal import KEEP_S
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -28,7 +29,6 @@ from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, TokenRules, Tok
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Accounts, AccountStatus
 from pricewire.store.database import Database
-from pricewire.store.ticks import KEEP_S
 from pricewire.trading.products import Products
 
 GROUP = Group("Accounts and trading", sort_key=1)
