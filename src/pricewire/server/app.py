@@ -36,6 +36,7 @@ from pricewire.server.routes.streams import stream_candles, stream_protected_top
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.server.services import Services, TradingSetup
+from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_query import refuse_loose_query
@@ -80,7 +81,7 @@ class SchemaPlugin(JsonRenderPlugin):
 
 class Application(Litestar):
     """
-    The application, which looks at a request's host and at its client's rate before it routes: both hold for every path.
+    The application, which looks at a request's host, its client's rate and its headers before it routes: all that holds for every path.
 
     Args:
         admission: how often one address may ask.
@@ -90,7 +91,7 @@ class Application(Litestar):
 
     def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
         super().__init__(**options)
-        self._entry = HostNames(RequestRate(super().__call__, admission), names)
+        self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
