@@ -120,7 +120,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here.
+            RuntimeError: another task is in here, or the connection is open in another event loop.
         """
         while not self.is_closed:
             if not self._events:
@@ -151,12 +151,15 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here.
+            RuntimeError: another task is in here, or the connection is open in another event loop.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
+        loop = asyncio.get_running_loop()
+        if self._connection is not None and self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise RuntimeError("this stream is open in another event loop; read it there, or make one in each")
         self._at_rest.clear()
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         scope = asyncio.timeout(None)
         try:
             async with scope:
