@@ -66,6 +66,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
   #open(): void {
     this.#close = createSSEConnection({
       ...this.#options,
+      reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
       params: this.#params,
       onMessage: (message) => {
         this.received += 1
