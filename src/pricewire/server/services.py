@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.errors import AccountError
-from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
+from pricewire.market.journal import KEEP_S, Journal
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
@@ -21,7 +21,7 @@ from pricewire.server.publisher import Publisher
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import KEEP_S, RecordedTicks
+from pricewire.store.old_ticks import take_over
 from pricewire.trading.desk import Desk
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
@@ -39,14 +39,16 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
+        journal: the folder of the journal, which ticks are written to before anything is decided by them.
         keys: what tokens are signed with.
         rules: what tokens must claim.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds: contracts of a process that has ended are settled by them.
     """
 
     database: str | Path = field(repr=False)
+    journal: Path
     keys: KeySource
     rules: TokenRules = field(default_factory=TokenRules)
     demo_account: bool = False
@@ -81,6 +83,7 @@ class Services:
 
         Raises:
             DatabaseError: the database cannot be used.
+            JournalError: the journal cannot be used.
         """
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
@@ -104,10 +107,13 @@ class Services:
             stack.push_async_callback(self.auth.aclose)
             await self.auth.load()
             await stack.enter_async_context(running(self.auth.run()))
-            ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
-            ledger = Ledger(database, ticks)
+            market = self.publisher.market
+            journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
+            stack.callback(journal.close)
+            await take_over(database, journal, market.instruments())
+            ledger = Ledger(database, journal.sync)
             desk = Desk(
-                self.publisher.market,
+                market,
                 ledger,
                 self.auth.accounts,
                 self.publisher.hub.publish,
@@ -115,12 +121,12 @@ class Services:
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
-            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
-            for instrument in self.publisher.market.instruments():
-                self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
-            await stack.enter_async_context(running(ticks.run()))
+            past = await asyncio.to_thread(journal.read, now_ms - round(setup.keep_ticks_s * 1000))
+            market.write_to(journal, past)
+            await desk.restore(await recover(ledger, journal, now_ms), journal)
+            await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.publisher.begin_trading(desk, ticks)
+            self.publisher.begin_trading(desk)
             yield
 
 
