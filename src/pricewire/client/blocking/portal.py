@@ -27,7 +27,7 @@ class PortalClosedError(RuntimeError):
 
 
 class ForkedError(RuntimeError):
-    """The process has forked, and the loop's thread stayed behind."""
+    """The process was forked, and the loop's thread stayed in the parent."""
 
     def __init__(self) -> None:
         super().__init__("this was made before the process forked, and its thread stayed in the parent; make a new one in this process")
@@ -81,7 +81,7 @@ class Portal:
             concurrent.futures.CancelledError: the loop ended meanwhile.
         """
         if os.getpid() != self._process:
-            # First: the gate may have been locked when the process forked, and would stay so.
+            # Checked first: the gate may have been locked when the process was forked, and would stay locked.
             raise ForkedError
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
@@ -118,8 +118,8 @@ class Portal:
         """
         End what runs on the loop, then the loop and its thread.
 
-        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: what runs
-        in the parent goes on.
+        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: the
+        parent's loop goes on.
         """
         if os.getpid() != self._process:
             return
