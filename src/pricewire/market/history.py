@@ -173,17 +173,18 @@ class TickHistory:
 
 def put_in(past: PastTicks, recorded: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument, in the time of its recorded ticks these alone.
+    Return the past of an instrument: from its first recorded tick on the recorded ones alone.
+
+    Contracts were settled by these. What the feed knows of a later time was not recorded: no contract has looked at it.
 
     Args:
         past: what its feed knows.
         recorded: what was recorded: some ticks.
     """
     before = np.searchsorted(past.epoch_ms, recorded.epoch_ms[0], "left")
-    after = np.searchsorted(past.epoch_ms, recorded.epoch_ms[-1], "right")
 
     def join(own: Integers, better: Integers) -> Integers:
-        return np.concatenate([own[:before], better, own[after:]])
+        return np.concatenate([own[:before], better])
 
     return PastTicks(
         past.instrument_id,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
+from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.instrument_state import InstrumentState, SelectedCandles
 from pricewire.market.markets import MARKETS
@@ -76,12 +76,39 @@ class Market:
             self._states_of_feeds.append(own)
         self._recorded: dict[str, PastTicks] = {}
 
-    def remember(self, recorded: PastTicks) -> None:
+    def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
-        Have an instrument's history show the ticks that were recorded of it, in their time these alone; called before `run`.
+        Return what came after the newest recorded ticks, as far as the feeds can tell; called before `run`, to be recorded.
+
+        The ticks of an instrument are in order; a feed that fails at it is left out from there on.
 
         Args:
-            recorded: the ticks of one instrument, oldest first; the feed's own history is used before and after them.
+            newest: the newest recorded tick of each instrument that has one.
+        """
+        for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
+            if not isinstance(feed, FeedWithBackfill):
+                continue
+            reached = {tick.instrument_id: tick.epoch_ms for tick in newest if tick.instrument_id in own}
+            try:
+                for past in feed.backfill([tick for tick in newest if tick.instrument_id in own]):
+                    if past.instrument_id not in reached:
+                        raise FeedError(f"ticks to fill up {past.instrument_id!r}, of which the feed was given no recorded tick")
+                    check_past(past)
+                    if len(past.epoch_ms) == 0:
+                        continue
+                    if past.epoch_ms[0] < reached[past.instrument_id]:
+                        raise FeedError(f"ticks to fill up {past.instrument_id} that begin before the newest recorded one")
+                    reached[past.instrument_id] = int(past.epoch_ms[-1])
+                    yield past
+            except Exception as error:
+                logger.warning("feed %s cannot tell what came meanwhile: %r", type(feed).__name__, error, exc_info=error)
+
+    def remember(self, recorded: PastTicks) -> None:
+        """
+        Have an instrument's history show the ticks that were recorded of it, from the first of them on these alone; called before `run`.
+
+        Args:
+            recorded: the ticks of one instrument, oldest first; the feed's own history is used before them.
 
         Raises:
             UnknownInstrumentError: no feed brings the instrument.

@@ -12,7 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.errors import AccountError
-from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
+from pricewire.market.feed import LATEST_MS
+from pricewire.market.history import MAX_AGE_MS, MAX_TICKS, SelectedTicks
+from pricewire.market.market import Market
+from pricewire.market.pips import quantum_of
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
@@ -115,6 +118,7 @@ class Services:
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
+            await fill_up(self.publisher.market, ticks)
             await desk.restore(await recover(ledger, ticks, now_ms), ticks)
             for instrument in self.publisher.market.instruments():
                 self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
@@ -122,6 +126,26 @@ class Services:
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk, ticks)
             yield
+
+
+async def fill_up(market: Market, ticks: RecordedTicks) -> None:
+    """
+    Record what came while the server was down, as far as the feeds can tell: contracts are settled by it, and the history has it.
+
+    Raises:
+        DatabaseError: the database does not answer.
+    """
+    instruments = {instrument.id: instrument for instrument in market.instruments()}
+    newest = [tick for name in instruments for tick in await ticks.between(name, 0, LATEST_MS, newest=1)]
+    filled = 0
+    for past in market.backfill(newest):
+        quantum = quantum_of(instruments[past.instrument_id].pip_size)
+        for tick in SelectedTicks(past.instrument_id, quantum, past.epoch_ms, past.price, past.ask, past.bid).ticks():
+            ticks.record(tick)
+        await ticks.flush()
+        filled += len(past.epoch_ms)
+    if filled:
+        logger.info("recorded %d ticks that came while the server was down", filled)
 
 
 async def add_demo_account(accounts: Accounts) -> None:
