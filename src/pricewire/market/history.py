@@ -162,17 +162,18 @@ class TickHistory:
 
 def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument, in the time of its journaled ticks these alone.
+    Return the past of an instrument: from its first journaled tick on the journaled ones alone.
+
+    What the feed knows of a later time is not in the journal: it has not happened.
 
     Args:
         past: what its feed knows.
         journaled: what the journal has: some ticks.
     """
     before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
-    after = np.searchsorted(past.epoch_ms, journaled.epoch_ms[-1], "right")
 
     def join(own: Integers, better: Integers) -> Integers:
-        return np.concatenate([own[:before], better, own[after:]])
+        return np.concatenate([own[:before], better])
 
     return PastTicks(
         past.instrument_id,
