@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -335,7 +335,7 @@ async def test_the_history_is_loaded_before_the_first_tick() -> None:
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
-        ([past("X", -60_000, -30_000, -1000)], ["2.0", "9.0", "10.0", "4.0"]),
+        ([past("X", -60_000, -30_000, -1000)], ["2.0", "9.0", "10.0"]),
         ([], ["9.0", "10.0"]),
         (ValueError("disk"), ["9.0", "10.0"]),
     ],
@@ -348,6 +348,50 @@ async def test_journaled_ticks_take_the_place_of_what_the_feed_knows(
     market.write_to(journal, {"X": past("X", -40_000, -20_000, price=90), "Z": past("Z")})
     async with running(market):
         assert [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))] == expected
+
+
+class Filling(ScriptedFeed):
+    """A feed that can tell what came while the server was down."""
+
+    def __init__(self, clock: FakeClock, *filled: PastTicks | Exception) -> None:
+        super().__init__(clock, [X], [])
+        self._filled = filled
+        self.asked: list[Tick] = []
+
+    def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
+        self.asked += newest
+        for each in self._filled:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+
+def test_the_feeds_are_asked_what_came_after_the_ticks_of_the_journal() -> None:
+    clock = FakeClock()
+    feed = Filling(clock, past("X", -5000, -4000), PastTicks("X", *np.empty((4, 0), np.int64)), past("X", -4000, -1000))
+    market = Market([ScriptedFeed(clock, [Y], []), feed], lambda *_: None, clock=clock)
+    filled = list(market.backfill([tick("X", 1, -5000), tick("Y", 1, -5000)]))
+    assert [(past.epoch_ms - NOW_MS).tolist() for past in filled] == [[-5000, -4000], [-4000, -1000]]
+    assert feed.asked == [tick("X", 1, -5000)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (ValueError("away"), "away"),
+        (past("X", -6000), "begin before the newest in the journal"),
+        (past("X", -5000, -1000, -2000), "not in the order of their times"),
+        (past("Z"), "'Z', of which the feed was given no tick"),
+    ],
+)
+def test_a_feed_that_fails_to_tell_is_left_out_from_there_on(
+    wrong: PastTicks | Exception, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    market = Market([Filling(clock, past("X", -4500), wrong, past("X", -100))], lambda *_: None, clock=clock)
+    assert [(past.epoch_ms - NOW_MS).tolist() for past in market.backfill([tick("X", 1, -5000)])] == [[-4500]]
+    assert "feed Filling cannot tell what came meanwhile" in caplog.text
+    assert message in caplog.text
 
 
 @pytest.mark.parametrize("history", [ValueError("disk"), [past("Y")]])

@@ -149,6 +149,7 @@ export interface Instrument {
   readonly is_market_open: boolean
   readonly opens_at: string | null
   readonly closes_at: string | null
+  readonly is_predictable: boolean
 }
 
 export interface InstrumentPrice {

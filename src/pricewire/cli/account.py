@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
-import os
 import re
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from cyclopts import App, Group, Parameter
 
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
+from pricewire.market.feeds.simulated.secret import local_secret
 from pricewire.market.journal import KEEP_S
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
@@ -32,8 +30,6 @@ from pricewire.store.database import Database
 from pricewire.trading.products import Products
 
 GROUP = Group("Accounts and trading", sort_key=1)
-
-SEED_FILE = "seed"
 
 KEEP_TICKS_HOURS = KEEP_S / 3600
 
@@ -48,7 +44,8 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database, of the journal of ticks and of the key that tokens are signed with.
+        data_dir: the directory of the database, of the journal of ticks, of the key that tokens are signed with, and of the secret of the
+            simulated prices.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
@@ -92,29 +89,14 @@ class Store:
         except OSError as error:
             raise PricewireError(f"--jwt-secret-file {self.jwt_secret_file}: {error.strerror}") from None
 
-    def seed(self) -> int:
+    def market_secret(self) -> bytes:
         """
-        Return what simulated prices are made from, drawn at the first start: after a restart they go on from those that were recorded.
+        Return what simulated prices are made from.
 
         Raises:
             PricewireError: the file that keeps it cannot be used.
         """
-        path = self.data_dir / SEED_FILE
-        try:
-            if not path.exists():
-                self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # Written whole under another name first; of processes that start together, one does.
-                draft = path.with_name(f"{SEED_FILE}.{secrets.token_hex(8)}")
-                draft.write_text(f"{secrets.randbits(32)}\n")
-                with contextlib.suppress(FileExistsError):
-                    os.link(draft, path)
-                draft.unlink()
-            text = path.read_text().strip()
-        except OSError as error:
-            raise PricewireError(f"{path}: {error.strerror}") from None
-        if not text.isdecimal():
-            raise PricewireError(f"{path} holds no seed but {text!r}: remove it to have one drawn")
-        return int(text)
+        return local_secret(self.data_dir)
 
     def setup(
         self,

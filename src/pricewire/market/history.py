@@ -162,17 +162,18 @@ class TickHistory:
 
 def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return an instrument's past ticks, with the journaled ones in place of the feed's in their span of time.
+    Return the past of an instrument: the feed's ticks up to its first journaled tick, and from there on the journaled ones alone.
+
+    What the feed knows of a later time is not in the journal: it has not happened.
 
     Args:
         past: the ticks that its feed knows.
         journaled: the ticks of the journal, at least one.
     """
     before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
-    after = np.searchsorted(past.epoch_ms, journaled.epoch_ms[-1], "right")
 
     def join(own: Integers, better: Integers) -> Integers:
-        return np.concatenate([own[:before], better, own[after:]])
+        return np.concatenate([own[:before], better])
 
     return PastTicks(
         past.instrument_id,

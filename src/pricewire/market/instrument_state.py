@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pricewire.errors import FeedError
 from pricewire.market.candles import BuildingCandle, CandleSeries
-from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks
+from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks, check_past
 from pricewire.market.history import TickHistory
 from pricewire.market.pace import Pace
 from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
@@ -79,10 +79,7 @@ class InstrumentState:
         Raises:
             FeedError: the columns differ in length, or the times are not in order.
         """
-        if not len(past.epoch_ms) == len(past.price) == len(past.ask) == len(past.bid):
-            raise FeedError(f"the past ticks of {past.instrument_id} have columns of different lengths")
-        if (past.epoch_ms[1:] < past.epoch_ms[:-1]).any():
-            raise FeedError(f"the past ticks of {past.instrument_id} are not in the order of their times")
+        check_past(past)
         if len(past.epoch_ms) == 0:
             return
         self.history.load(past)

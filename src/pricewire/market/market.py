@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
+from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
 from pricewire.market.journal import Journal
@@ -83,13 +83,40 @@ class Market:
             self._states_of_feeds.append(own)
         self._journaled: dict[str, PastTicks] = {}
 
+    def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
+        """
+        Return what came after the newest ticks of the journal, as far as the feeds can tell; called before `write_to`, to be written.
+
+        The ticks of an instrument are in order; a feed that fails at it is left out from there on.
+
+        Args:
+            newest: the newest tick in the journal of each instrument that has one.
+        """
+        for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
+            if not isinstance(feed, FeedWithBackfill):
+                continue
+            reached = {tick.instrument_id: tick.epoch_ms for tick in newest if tick.instrument_id in own}
+            try:
+                for past in feed.backfill([tick for tick in newest if tick.instrument_id in own]):
+                    if past.instrument_id not in reached:
+                        raise FeedError(f"ticks to fill up {past.instrument_id!r}, of which the feed was given no tick")
+                    check_past(past)
+                    if len(past.epoch_ms) == 0:
+                        continue
+                    if past.epoch_ms[0] < reached[past.instrument_id]:
+                        raise FeedError(f"ticks to fill up {past.instrument_id} that begin before the newest in the journal")
+                    reached[past.instrument_id] = int(past.epoch_ms[-1])
+                    yield past
+            except Exception as error:
+                logger.warning("feed %s cannot tell what came meanwhile: %r", type(feed).__name__, error, exc_info=error)
+
     def write_to(self, journal: Journal, past: Mapping[str, PastTicks]) -> None:
         """
         Write every tick to a journal from now on; called before `run`.
 
         Args:
             journal: of all instruments of the feeds.
-            past: its recent ticks by instrument; histories show them in place of the feed's own in their span of time.
+            past: its recent ticks by instrument: histories show them, and before them what the feeds know.
         """
         self._journal = journal
         self._journaled = {instrument_id: ticks for instrument_id, ticks in past.items() if instrument_id in self._states}

@@ -138,6 +138,7 @@ class Instrument(msgspec.Struct, frozen=True):
         is_market_open: whether prices are coming.
         opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
         closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+        is_predictable: whether somebody may know its prices beforehand, because they are simulated from a seed.
     """
 
     id: InstrumentId
@@ -147,6 +148,7 @@ class Instrument(msgspec.Struct, frozen=True):
     is_market_open: bool = True
     opens_at: str | None = None
     closes_at: str | None = None
+    is_predictable: bool = False
 
 
 class TicksBody(msgspec.Struct, frozen=True):

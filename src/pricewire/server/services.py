@@ -12,7 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.errors import AccountError
+from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
+from pricewire.market.market import Market
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
@@ -121,13 +123,36 @@ class Services:
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
-            past = await asyncio.to_thread(journal.read, now_ms - round(setup.keep_ticks_s * 1000))
-            market.write_to(journal, past)
+            kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
+            await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
+            market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
             await desk.restore(await recover(ledger, journal, now_ms), journal)
             await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk)
             yield
+
+
+async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
+    """
+    Write what came while the server was down to the journal, as far as the feeds can tell: contracts are settled by it.
+
+    Args:
+        market: whose feeds are asked.
+        journal: where it is missing.
+        from_ms: the first time of interest, in milliseconds since 1970.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    filled = 0
+    for past in market.backfill(newest):
+        if past.epoch_ms[-1] >= from_ms:
+            journal.extend(past)
+            filled += len(past.epoch_ms)
+    if filled:
+        logger.info("the journal has %d ticks more, which came while the server was down", filled)
 
 
 async def add_demo_account(accounts: Accounts) -> None:

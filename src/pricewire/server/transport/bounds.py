@@ -267,7 +267,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_body and self.pipeline:
             # It waits behind others, and will never be whole.
             self.pipeline.popleft()
-            cycle = self.cycle = self.pipeline[0][0] if self.pipeline else self._serving
+            cycle = self.pipeline[0][0] if self.pipeline else self._serving
+            if cycle is not None:
+                self.cycle = cycle
         elif self._in_body and cycle is not None:
             if cycle.response_started:
                 self.transport.close()
