@@ -327,7 +327,7 @@ class TokenError(ClientError):
 
     Attributes:
         detail: what happened.
-        is_final: whether asking again would not help: it is no provider of tokens at all. A stream ends with this then.
+        is_final: whether asking again would not help, since it is not a provider of tokens at all. Then a stream ends with this error.
     """
 
     def __init__(self, detail: str, *, is_final: bool = False) -> None:

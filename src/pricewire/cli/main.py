@@ -116,8 +116,8 @@ def serve(
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
         market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
-        seed: make the simulated prices from a number, the same wherever it is given, instead of the secret in the data directory: for tests
-            and demonstrations, since who knows or guesses it can foresee them all.
+        seed: make the simulated prices from this number instead of the secret in the data directory, the same ones everywhere: for tests
+            and demonstrations, since whoever knows or guesses it can predict all prices.
         rate: multiplies the number of simulated ticks, for load; another rate has other prices.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.

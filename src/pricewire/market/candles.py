@@ -13,7 +13,7 @@ KEEP_MS = 7 * DAY_MS
 """How long minutes are kept, in milliseconds: a week, so that a chart of days has a few."""
 
 START, OPEN, HIGH, LOW, CLOSE = range(5)
-"""The columns of candles as rows of numbers: the first millisecond of the span, and four prices in pips."""
+"""The columns of candles: the first millisecond of the span, and four prices in pips."""
 COLUMNS = 5
 
 

@@ -88,7 +88,7 @@ class InstrumentState:
 
     def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
-        Return a tick with exactly the instrument's decimals, and its prices in pips; nothing is kept of it.
+        Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
 
         Args:
             tick: of this instrument.
@@ -112,18 +112,18 @@ class InstrumentState:
         if not (0 < bid <= ask < MOST_PIPS and 0 < price < MOST_PIPS and EARLIEST_MS <= epoch_ms < LATEST_MS):
             raise FeedError(self._fault(tick))
         if self.newest is not None and epoch_ms < self.newest.epoch_ms:
-            # What was decided by the newest cannot be decided again.
+            # What was decided on the newest tick cannot be decided again.
             raise FeedError(f"tick of {tick.instrument_id} at {epoch_ms}: one at {self.newest.epoch_ms} has come before")
         return tick, (price, ask, bid)
 
     def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
         """
-        Keep a tick that was checked; return the wanted candles that it has changed, with their topics.
+        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
 
         Args:
-            tick: as `check` has returned it.
+            tick: as `check` returned it.
             pips: its prices, likewise.
-            now_ns: when it came, in nanoseconds since 1970.
+            now_ns: when it arrived, in nanoseconds since 1970.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)

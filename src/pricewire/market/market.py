@@ -36,7 +36,7 @@ class Market:
     """
     All instruments of some feeds.
 
-    Ticks are written to the journal, then published, in the order of their coming; one that is older than its instrument's newest is
+    Ticks are written to the journal, then published, in the order in which they arrive; one that is older than its instrument's newest is
     refused. A candle is published with every tick in it, where somebody wants it.
 
     Attributes:
@@ -85,9 +85,9 @@ class Market:
 
     def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
-        Return what came after the newest ticks of the journal, as far as the feeds can tell; called before `write_to`, to be written.
+        Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
 
-        The ticks of an instrument are in order; a feed that fails at it is left out from there on.
+        The ticks of an instrument are in order; a feed that fails here brings no more.
 
         Args:
             newest: the newest tick in the journal of each instrument that has one.

@@ -81,7 +81,7 @@ class SchemaPlugin(JsonRenderPlugin):
 
 class Application(Litestar):
     """
-    The application, which looks at a request's host, its client's rate and its headers before it routes: all that holds for every path.
+    The application, which checks a request's host, its client's rate and its headers before it routes: these checks hold for every path.
 
     Args:
         admission: how often one address may ask.

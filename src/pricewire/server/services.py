@@ -41,12 +41,12 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
-        journal: the folder of the journal, which ticks are written to before anything is decided by them.
+        journal: the folder of the journal; ticks are written to it before anything is decided on them.
         keys: what tokens are signed with.
         rules: what tokens must claim.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long the journal keeps ticks, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
     """
 
     database: str | Path = field(repr=False)
@@ -135,11 +135,11 @@ class Services:
 
 async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     """
-    Write what came while the server was down to the journal, as far as the feeds can tell: contracts are settled by it.
+    Write the ticks of the time when the server was down to the journal, as far as the feeds know them: contracts are settled with them.
 
     Args:
         market: whose feeds are asked.
-        journal: where it is missing.
+        journal: gets the ticks.
         from_ms: the first time of interest, in milliseconds since 1970.
 
     Raises:

@@ -193,7 +193,7 @@ class StreamReader:
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and not is_cancelled():
-                # Of a transport or hook as well: passed on, it would end the reader's task as if somebody had asked for that.
+                # A transport or a hook may raise one too: passed on, it would end the reader's task although nobody cancelled it.
                 self._lost(self._connect_error("CancelledError while connecting or reading", error), final=True)
                 return []
             # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.

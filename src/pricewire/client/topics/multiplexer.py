@@ -123,7 +123,7 @@ class Multiplexer:
         self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
-        # Where it is used while it has subscriptions or a connection: nothing of it can be shared with another event loop.
+        # The event loop that uses it while it has subscriptions or a connection; no other loop can share them.
         self._loop: asyncio.AbstractEventLoop | None = None
         # Who wants what.
         self._queues: set[MessageQueue] = set()
@@ -241,13 +241,13 @@ class Multiplexer:
                 await self._own_client.aclose()
 
     def _check_open(self) -> None:
-        """Let pass who can use this here and now; from then on it is for this event loop."""
+        """Check that this can be used now and in this event loop, which it belongs to from then on."""
         if self._is_closed:
             has_ended = self._loop is not None and self._loop.is_closed()
             raise RuntimeError(f"{CLOSED}, as its event loop has ended; make another one" if has_ended else CLOSED)
         loop = asyncio.get_running_loop()
         if self._loop not in (None, loop) and (self._queues or self._reader is not None):
-            # What waits in one loop would be woken from the other one's thread, late or never.
+            # A task that waits in one loop would be woken from the other one's thread, late or never.
             raise RuntimeError("this wire is in use in another event loop; make one in each, or use pricewire.sync from any thread")
         self._loop = loop
 
