@@ -188,20 +188,48 @@ def test_a_refusal_is_told_to_the_tabs_that_asked(
     assert gold.open_streams() == 1
 
 
-def test_a_frozen_tab_gives_the_stream_away(context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold) -> None:
+@pytest.mark.parametrize("which", ["leader", "follower"])
+def test_a_tab_that_was_frozen_goes_on_without_a_gap_while_another_has_the_stream(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold, which: str
+) -> None:
     gold.rise()
-    first = open_tab(context, script_server, server)
-    gold.reaches(first)
-    second = open_tab(context, script_server, server)
-    gold.reaches(second)
-    session = context.new_cdp_session(first)
-    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    tabs = [open_tab(context, script_server, server) for _ in range(2)]
+    gold.reaches(*tabs)
+    frozen, other = tabs if which == "leader" else tabs[::-1]
+    session = context.new_cdp_session(frozen)
+    for _ in range(2):
+        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        for _ in range(5):
+            gold.rise()
+        gold.reaches(other)
+        session.send("Page.setWebLifecycleState", {"state": "active"})
+        gold.rise()
+        gold.reaches(*tabs)
+    assert [numbers(tab) for tab in tabs] == [list(range(1, 14))] * 2
+    until(lambda: gold.open_streams() == 1)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })",
+        "LockManager.prototype.request = () => Promise.reject(new DOMException('not here', 'SecurityError'))",
+    ],
+    ids=["no locks", "locks refused"],
+)
+def test_each_tab_has_a_stream_of_its_own_where_there_are_no_locks(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold, script: str
+) -> None:
+    context.add_init_script(script)
     gold.rise()
-    gold.reaches(second)
-    session.send("Page.setWebLifecycleState", {"state": "active"})
+    tabs = [open_tab(context, script_server, server) for _ in range(2)]
+    gold.reaches(*tabs)
+    assert gold.open_streams() == 2
+    tabs[0].close()
     gold.rise()
-    gold.reaches(first, second)
-    assert gold.open_streams() == 1
+    gold.reaches(tabs[1])
+    tabs[1].evaluate("window.end()")
+    until(lambda: gold.open_streams() == 0)
 
 
 BLOCK = """path => void setTimeout(() => {

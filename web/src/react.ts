@@ -26,9 +26,16 @@ import {
 } from './pricewire.js'
 import { type Shown, type Source, View } from './view.js'
 
-/** The price of an instrument, as numbers. */
+/**
+ * The price of an instrument, as numbers, for display: a number holds about 16 digits, so a price of more is rounded, and from 1e21 on it is
+ * written with an exponent. Everything else that the library gives is the server's text, a `Price`, with every digit.
+ */
 export interface MarketPrice extends InstrumentPrice {
-  /** The middle of bid and ask. */
+  /** A number, rounded to about 16 digits. */
+  readonly bid: number
+  /** A number, rounded to about 16 digits. */
+  readonly ask: number
+  /** The middle of bid and ask: a number, rounded to about 16 digits. */
   readonly price: number
   /** The time of the price at its source, in milliseconds since 1970 in UTC. */
   readonly epoch_ms: number
