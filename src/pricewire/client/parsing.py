@@ -95,7 +95,7 @@ def read_error(data: str | bytes) -> ErrorDetail | None:
 
 
 def read_stream_state(data: str) -> StreamState | None:
-    """Return what a stream carries, as an event `changed` says it; None where it does not."""
+    """Return the state of a stream from the data of an event `changed`; None if it is not one."""
     try:
         return msgspec.json.decode(data, type=StreamState)
     except FAILURES:

@@ -20,6 +20,9 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="mill
 """A time that a request names: a number that JavaScript has too."""
 InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$(?!\n)", examples=["R_100", "EURUSD"])]
 
+MAX_INTERVAL_MS = 60_000
+"""The slowest pace that a server keeps for a stream, in milliseconds."""
+
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """
@@ -272,7 +275,7 @@ class StreamChange(msgspec.Struct, frozen=True, kw_only=True):
 
     add: list[str] = []
     remove: list[str] = []
-    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
+    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_INTERVAL_MS)] | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True):

@@ -39,14 +39,11 @@ from pricewire.client.topics.topic_set import (
 from pricewire.client.urls import public_url
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError
 from pricewire.protocol.decoder import ServerSentEvent
-from pricewire.protocol.messages import Data, StreamChange, StreamState
+from pricewire.protocol.messages import MAX_INTERVAL_MS, Data, StreamChange, StreamState
 
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
 
 CLOSED = "this wire is closed"
-
-MAX_INTERVAL_MS = 60_000
-"""The slowest pace that a server keeps, in milliseconds."""
 
 
 class Route:
@@ -532,7 +529,7 @@ class Multiplexer:
                 self._full.append(queue)
 
     def _route(self, topic: str) -> Route | None:
-        """Return where a topic goes; None where nothing of it is to be kept."""
+        """Return where a topic's events go; None if nothing of it is kept."""
         if topic not in self._topics.confirmed and not self._topics.heard(topic):
             return None
         return self._routes.setdefault(topic, Route())
