@@ -145,7 +145,7 @@ def test_all_who_ask_for_the_same_contract_share_its_topic(scene: Scene) -> None
     topics = []
     for path in paths:
         with Events(scene.server, f"/sse?topic={path}") as stream:
-            first = stream.next()[1]
+            first = stream.until(lambda data: "subscription_id" in data)
             topics.append(first["subscription_id"])
             assert first["event"] == "proposal"
             assert [each["variant"] for each in first["data"]["variants"]] == ["higher", "lower"]
@@ -249,7 +249,8 @@ def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
 def test_no_opening_sale_or_settlement_is_missed_by_a_stream_that_resumes(scene: Scene) -> None:
     path = f"/protected/sse?topic=contracts:{scene.alice.uuid}&topic=balance:{scene.alice.uuid}"
     with Events(scene.server, path, scene.alice) as stream:
-        stream.until(lambda data: data["event"] == "balance")
+        while not stream.last_id:
+            stream.next()
         last_id = stream.last_id
     bought = scene.buy("while-away", duration=1, duration_unit="ticks")
     with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as closed:
