@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
@@ -267,7 +267,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_body and self.pipeline:
             # It waits behind others, and will never be whole.
             self.pipeline.popleft()
-            cycle = self.cycle = self.pipeline[0][0] if self.pipeline else self._serving
+            cycle = self.cycle = self.pipeline[0][0] if self.pipeline else cast("RequestResponseCycle", self._serving)
         elif self._in_body and cycle is not None:
             if cycle.response_started:
                 self.transport.close()
