@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
@@ -31,6 +30,7 @@ from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in,
 from pricewire.server.routes.health import liveness, readiness
 from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
 from pricewire.server.routes.page import page_routes
+from pricewire.server.routes.schema import RENDERER, schema_router
 from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
@@ -65,18 +65,6 @@ TRADING_ROUTES = (
     stream_balance,
 )
 """What is there where trading is."""
-
-
-class SchemaPlugin(JsonRenderPlugin):
-    """Renders the schema once: to encode its 70 KB for each request takes as long as the rest of the request."""
-
-    _rendered: bytes | None = None
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Return the schema as JSON."""
-        if self._rendered is None:
-            self._rendered = super().render(request, openapi_schema)
-        return self._rendered
 
 
 class Application(Litestar):
@@ -215,8 +203,8 @@ def create_app(
             title="Pricewire",
             version=version("pricewire"),
             description="Live trading data over Server-Sent Events.",
-            path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
-            render_plugins=[SchemaPlugin(path="/")],
+            openapi_router=schema_router(),
+            render_plugins=[RENDERER],
         ),
     )

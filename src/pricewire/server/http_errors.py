@@ -109,6 +109,19 @@ class UnknownError(HTTPException):
     status_code = 404
 
 
+class UnavailableError(PricewireError):
+    """
+    Something that a request needs does not answer at the moment.
+
+    Attributes:
+        retry_after: when to try again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
     """Return an error response."""
     body = error_body(code or CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "INVALID_PARAMETERS"), message)
@@ -198,6 +211,11 @@ def on_trade_refused(request: Request[Any, Any, Any], error: TradeRefusedError) 
     return problem(409, str(error), CONFLICTS[type(error)])
 
 
+def on_unavailable(request: Request[Any, Any, Any], error: UnavailableError) -> Response[ErrorBody]:
+    """Answer 503, and say when to come again."""
+    return problem(503, str(error), "UNAVAILABLE", {"retry-after": str(error.retry_after)})
+
+
 def on_database_error(request: Request[Any, Any, Any], error: DatabaseError) -> Response[ErrorBody]:
     """Answer 503 without any detail, which goes to the log."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
@@ -231,6 +249,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     InvalidProposalError: on_invalid,
     TradeRefusedError: on_trade_refused,
     DatabaseError: on_database_error,
+    UnavailableError: on_unavailable,
     JournalError: on_journal_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
