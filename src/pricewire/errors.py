@@ -76,6 +76,10 @@ class RecordingError(PricewireError):
     """A recording cannot be written or continued."""
 
 
+class JournalError(PricewireError):
+    """The journal of ticks cannot be opened or written."""
+
+
 class UnknownInstrumentError(PricewireError):
     """
     No feed brings this instrument.

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, InvalidStateError
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 EXIT_TIMEOUT = 5.0
 """How long the thread may take to end, in seconds: the interpreter's exit does not wait for ever."""
+
+TURN_S = 1.0
+"""
+How long a thread waits in one go, in seconds. A signal that comes just before the main thread begins to wait does not end the wait, so its
+handler, and with it Ctrl-C, has to wait for the next turn.
+"""
 
 End = Callable[[], Awaitable[object]]
 """Ends what runs on the loop; harmless when that has ended."""
@@ -39,6 +47,61 @@ class Gate:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.is_open = True
+
+
+class Call(Generic[R]):
+    """
+    What a thread asks of the loop, and the answer.
+
+    An interrupt may come anywhere in the thread, so nothing is made there that would have to be awaited.
+
+    Args:
+        loop: where it is done.
+        function: does it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:
+        self._loop = loop
+        self._function = function
+        self._answer: Future[R] = Future()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, on the loop."""
+        if not self._answer.cancelled():
+            self._task = self._loop.create_task(self._run())
+
+    def result(self) -> R:
+        """Wait for the answer."""
+        while True:
+            try:
+                return self._answer.result(TURN_S)
+            except TimeoutError:
+                # Its own, perhaps.
+                if self._answer.done():
+                    return self._answer.result()
+
+    def cancel(self) -> None:
+        """End it where it is still being done."""
+        if self._answer.cancel():
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the task
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        # Where the thread does not wait any more, nobody wants to know.
+        with contextlib.suppress(InvalidStateError):
+            try:
+                result = await self._function()
+            except asyncio.CancelledError:
+                self._answer.cancel()
+            except BaseException as error:
+                self._answer.set_exception(error)
+            else:
+                self._answer.set_result(result)
 
 
 class Portal:
@@ -86,17 +149,15 @@ class Portal:
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
 
-        async def run() -> R:
-            return await function(*args, **kwargs)
-
-        with self._gate.lock:
-            if self.is_closed:
-                raise PortalClosedError
-            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        call = Call(self._loop, lambda: function(*args, **kwargs))
         try:
-            return future.result()
+            with self._gate.lock:
+                if self.is_closed:
+                    raise PortalClosedError
+                self._loop.call_soon_threadsafe(call.start)
+            return call.result()
         finally:
-            future.cancel()
+            call.cancel()
 
     def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """

@@ -14,7 +14,7 @@ import msgspec
 
 from pricewire.client.api.http import Api
 from pricewire.client.http_client import new_client
-from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
+from pricewire.client.parsing import FAILURES, decode_error, read_stale_topic, read_stream_state
 from pricewire.client.report import OnError, OnState, Reporter
 from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reader import StreamReader
@@ -386,7 +386,7 @@ class Multiplexer:
         except Exception as error:  # of a token provider, for instance: the readers have to hear of it
             self._fail_all(error)
         else:
-            self._act(self._topics.answered(change.number, answer.data.topics))
+            self._act(self._topics.answered(change.number, answer.data.topics, answer.data.names))
             self._take_pace()
 
     def _take_pace(self) -> None:
@@ -504,9 +504,9 @@ class Multiplexer:
             case "message":
                 self._pass_on(event.data)
             case "changed":
-                topics = read_changed_topics(event.data)
-                if topics is not None:
-                    self._act(self._topics.changed(topics))
+                state = read_stream_state(event.data)
+                if state is not None:
+                    self._act(self._topics.changed(state.topics, state.names))
             case "stale":
                 route = self._routes.get(read_stale_topic(event.data) or "")
                 if route is not None:
@@ -533,13 +533,10 @@ class Multiplexer:
                 self._full.append(queue)
 
     def _route(self, topic: str) -> Route | None:
-        """Return where a topic goes; a new one for what the stream carries and nobody wants, or not under this name; otherwise None."""
-        route = self._routes.get(topic)
-        if route is None:
-            self._act(self._topics.heard(topic))
-            if self._topics.carries(topic):
-                route = self._routes[topic] = Route()
-        return route
+        """Return where a topic goes; None where nothing of it is to be kept."""
+        if topic not in self._topics.confirmed and not self._topics.heard(topic):
+            return None
+        return self._routes.setdefault(topic, Route())
 
     async def _wait_for_room(self) -> None:
         self._full.clear()
