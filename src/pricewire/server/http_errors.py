@@ -18,6 +18,7 @@ from pricewire.errors import (
     AccountSuspendedError,
     ContractNotSellableError,
     DatabaseError,
+    ExposureLimitError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     InvalidProposalError,
@@ -27,6 +28,7 @@ from pricewire.errors import (
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
+    TooManyPurchasesError,
     TradeRefusedError,
     UnknownContractError,
     UnknownInstrumentError,
@@ -54,6 +56,7 @@ CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
     TooManyContractsError: "TOO_MANY_CONTRACTS",
+    ExposureLimitError: "EXPOSURE_LIMIT",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
     MarketClosedError: "MARKET_CLOSED",
 }
@@ -191,9 +194,11 @@ def on_refused(request: Request[Any, Any, Any], error: StreamRefusedError | TooM
 
 
 def on_trade_refused(request: Request[Any, Any, Any], error: TradeRefusedError) -> Response[ErrorBody]:
-    """Answer 409 with what stands in the way, or 403."""
+    """Answer 409 with what stands in the way, or 403, or 429 to who buys too often."""
     if isinstance(error, AccountSuspendedError):
         return problem(403, str(error))
+    if isinstance(error, TooManyPurchasesError):
+        return problem(429, str(error), headers={"retry-after": str(error.retry_after)})
     return problem(409, str(error), CONFLICTS[type(error)])
 
 
