@@ -17,9 +17,8 @@ from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.tables import accounts, entries, transactions
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import enter, settle
-from support.contract_maker import make_purchase, tick
+from support.contract_maker import make_purchase, nothing_to_sync, tick
 from support.ledger_rules import balance_of, check_books
 
 BO = Operator("bo", "wire 4711")
@@ -70,7 +69,7 @@ async def test_a_balance_goes_to_zero_and_not_below(cashier: Cashier, database: 
 async def test_of_withdrawals_and_purchases_at_once_those_take_place_that_can_be_paid(
     cashier: Cashier, database: Database, alice: Account
 ) -> None:
-    ledger = Ledger(database, RecordedTicks(database))
+    ledger = Ledger(database, nothing_to_sync)
     withdrawals = [cashier.withdraw("alice", Decimal("10.00"), BO) for _ in range(20)]
     answers = await asyncio.gather(*withdrawals, *(ledger.buy(make_purchase(alice)) for _ in range(20)), return_exceptions=True)
     assert sum(not isinstance(answer, BaseException) for answer in answers) == 10
@@ -115,7 +114,7 @@ async def test_all_entries_sum_to_zero_at_every_instant(
     cashier: Cashier, database: Database, alice: Account, database_address: str
 ) -> None:
     """Another reader looks again and again while four kinds of movements go on."""
-    ledger = Ledger(database, RecordedTicks(database))
+    ledger = Ledger(database, nothing_to_sync)
     other = await Database.open(database_address)
     sums = select(
         select(func.sum(accounts.c.balance)).scalar_subquery(),

@@ -19,8 +19,8 @@ from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.migrate import MIGRATIONS
 from pricewire.store.tables import entries
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import refund
+from support.contract_maker import nothing_to_sync
 from support.ledger_rules import check_books
 from support.postgres import Postgres
 
@@ -112,7 +112,7 @@ async def test_money_of_before_gets_its_other_side(kind: str, tmp_path: Path, po
         await database.close()
     database = await Database.open(address)
     await Cashier(database).withdraw("alice", Decimal("9.53"), Operator("bo", "paid out"))
-    ledger = Ledger(database, RecordedTicks(database))
+    ledger = Ledger(database, nothing_to_sync)
     (opened,) = await ledger.open_contracts()
     await ledger.settle([refund(opened)])
     await check_books(database)

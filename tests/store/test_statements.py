@@ -20,10 +20,9 @@ from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.statements import Statements, house_totals
 from pricewire.store.tables import transactions
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import enter, refund, sell, settle
 from pricewire.trading.interfaces import EntriesPage, PageOf
-from support.contract_maker import BUY_TIME, make_purchase, tick
+from support.contract_maker import BUY_TIME, make_purchase, nothing_to_sync, tick
 from support.ledger_rules import check_books
 
 LAST_MS = 10**15
@@ -38,7 +37,7 @@ async def alice(database: Database) -> AsyncIterator[Account]:
 
 async def trade(database: Database, account: Account, *ends: str, day: int = 0, **fields: Any) -> list[str]:
     """Buy contracts and end them, each a second later than the one before; return their ids."""
-    ledger, ids = Ledger(database, RecordedTicks(database)), []
+    ledger, ids = Ledger(database, nothing_to_sync), []
     for second, end in enumerate(ends):
         later = day * DAY_MS + second * 1000
         bought = (
@@ -120,7 +119,7 @@ async def test_closed_contracts_are_paged_as_far_back_as_there_are(database: Dat
     bob = await Accounts(database).add("bob", balance=Decimal("50.00"))
     await trade(database, bob, "won")
     ids = await trade(database, alice, "won", "open", "lost", "sold", "refunded", "won", "lost")
-    ledger_page = await Ledger(database, RecordedTicks(database)).closed_contracts(alice.uuid, 100)
+    ledger_page = await Ledger(database, nothing_to_sync).closed_contracts(alice.uuid, 100)
     assert {contract.contract_id for contract in ledger_page.contracts} == {*ids} - {ids[1]}
     for limit in (1, 2, 4, 100):
         found, before = [], None
@@ -188,7 +187,7 @@ async def test_every_page_begins_in_an_index_and_reads_no_more_than_it_needs(tmp
         await books.entries(page, frozenset({"deposit"}))
         await books.closed_contracts(page)
         await books.results(account.uuid, 0, LAST_MS)
-        await Ledger(database, RecordedTicks(database)).closed_contracts(account.uuid, 50)
+        await Ledger(database, nothing_to_sync).closed_contracts(account.uuid, 50)
 
     async def plan(connection: Any) -> list[str]:
         return [row[3] for each in seen for row in (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each[0]}", each[1])).all()]

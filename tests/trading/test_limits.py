@@ -92,9 +92,9 @@ def test_exposure_is_what_open_contracts_may_win_beyond_their_stakes() -> None:
     assert not exposure._instruments, "nothing is kept of who has nothing open"
 
 
-async def test_the_desk_refuses_what_could_win_too_much_until_another_ends(database: Database) -> None:
+async def test_the_desk_refuses_what_could_win_too_much_until_another_ends(database: Database, tmp_path: Path) -> None:
     limits = TradingLimits(account_exposure={"USD": Decimal(15)}, instrument_exposure={"USD": Decimal(25)})
-    async with TradingEnv(database, limits=limits).open() as env:
+    async with TradingEnv(database, tmp_path / "journal", limits=limits).open() as env:
         alice, bob = await open_account(env), await open_account(env, name="bob")
         first = await env.desk.buy(alice.uuid, order("1"))
         with pytest.raises(ExposureLimitError, match="the account's open contracts may win 15 USD"):
@@ -113,12 +113,12 @@ async def test_the_desk_refuses_what_could_win_too_much_until_another_ends(datab
         await env.desk.buy(bob.uuid, order("5"))
 
 
-async def test_exposure_counts_what_was_open_before_a_restart(database: Database) -> None:
+async def test_exposure_counts_what_was_open_before_a_restart(database: Database, tmp_path: Path) -> None:
     limits = TradingLimits(account_exposure={"USD": Decimal(15)})
-    async with TradingEnv(database, limits=limits).open() as env:
+    async with TradingEnv(database, tmp_path / "journal", limits=limits).open() as env:
         alice = await open_account(env)
         await env.desk.buy(alice.uuid, order("1", duration=5, duration_unit="minutes"))
-    async with TradingEnv(database, limits=limits, seconds=10).open() as env:
+    async with TradingEnv(database, tmp_path / "journal", limits=limits, seconds=10).open() as env:
         with pytest.raises(ExposureLimitError):
             await env.desk.buy(alice.uuid, order("2"))
         await env.give("100.00", 400)
@@ -126,8 +126,8 @@ async def test_exposure_counts_what_was_open_before_a_restart(database: Database
         await env.desk.buy(alice.uuid, order("2"))
 
 
-async def test_the_desk_lets_an_account_buy_so_often(database: Database) -> None:
-    async with TradingEnv(database, limits=TradingLimits(purchases_per_second=0.001)).open() as env:
+async def test_the_desk_lets_an_account_buy_so_often(database: Database, tmp_path: Path) -> None:
+    async with TradingEnv(database, tmp_path / "journal", limits=TradingLimits(purchases_per_second=0.001)).open() as env:
         alice, bob = await open_account(env), await open_account(env, name="bob")
         first = await env.desk.buy(alice.uuid, order("1"))
         with pytest.raises(TooManyPurchasesError):

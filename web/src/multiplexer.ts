@@ -202,6 +202,7 @@ export class Multiplexer implements TopicLink {
       },
       {
         ...this.#options,
+        reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
         params: {},
         token: this.#credentials,
         lastEventId: listing.resumes ? this.#id : undefined,

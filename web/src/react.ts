@@ -35,9 +35,9 @@ export interface MarketPrice extends InstrumentPrice {
 }
 
 /**
- * The options of all hooks: the server, the pace, and callbacks. Hooks with the same server and identity share one connection.
+ * The options of all hooks: the server, the pace, and callbacks. Hooks with the same server, identity, policy and `fetch` share one connection.
  *
- * The callbacks of the newest rendering are called, so they may be new functions each time.
+ * The callbacks of the newest rendering are called, so they may be new functions each time; but the `fetch` of the first.
  */
 export interface HookOptions extends StoreOptions, Pace {
   readonly onError?: ((error: SSEError) => void) | undefined
@@ -233,11 +233,18 @@ export function useBalanceSSE(
 export function usePricewireState(
   options: HookOptions = {},
 ): Connected & { readonly state: ConnectionState; readonly reconnect: () => void } {
-  const store = sharedStore(options)
+  const store = sharedStore(useServer(options))
   const source = useMemo(() => ({ store, read: () => undefined, subscribe: () => () => {} }), [store])
   const { state } = useView<undefined>(source, options, () => {})
   const reconnect = useMemo(() => () => store.reconnect(), [store])
   return { state, reconnect, ...toConnected(state) }
+}
+
+/** Keeps the `fetch` of a component's first rendering: with a new function at every rendering it would connect at every rendering. */
+function useServer(options: HookOptions): HookOptions {
+  const fetch = useRef(options.fetch)
+  if (!fetch.current !== !options.fetch) fetch.current = options.fetch
+  return { ...options, fetch: fetch.current }
 }
 
 function useTopic<Data>(
@@ -245,7 +252,7 @@ function useTopic<Data>(
   options: HookOptions,
   onData: (data: Data, event: EventPlace) => void,
 ): [Data | null, Connected] {
-  const store = sharedStore(options)
+  const store = sharedStore(useServer(options))
   const source = useMemo<Source<TopicState>>(
     () => ({
       store,
@@ -268,7 +275,7 @@ function useQuery<Message>(
   onMessage: (message: Message) => void,
 ): [Message | null, Connected] {
   const key = params && JSON.stringify(params)
-  const store: QueryStore<Message> = sharedQuery<Message>(params ?? {}, options)
+  const store: QueryStore<Message> = sharedQuery<Message>(params ?? {}, useServer(options))
   const source = useMemo<Source<Message | undefined>>(
     () => ({
       store,

@@ -21,6 +21,7 @@ from cyclopts import App, Group, Parameter
 
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
+from pricewire.market.journal import KEEP_S
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -32,7 +33,6 @@ from pricewire.store.audit import AuditTrail, Operator
 from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.statements import house_totals
-from pricewire.store.ticks import KEEP_S
 from pricewire.trading.money import to_text
 from pricewire.trading.products import Products
 
@@ -55,7 +55,7 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database and of the key that tokens are signed with.
+        data_dir: the directory of the database, of the journal of ticks and of the key that tokens are signed with.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
@@ -139,7 +139,7 @@ class Store:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
             commissions: of the products that have another than the usual one.
-            keep_ticks_hours: how long recorded ticks are kept.
+            keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
 
         Raises:
@@ -149,7 +149,9 @@ class Store:
         asyncio.run(check(self.address))
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
-        return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600)
+        return TradingSetup(
+            self.address, self.data_dir / "journal", self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600
+        )
 
 
 STORE = Store()

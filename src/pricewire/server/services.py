@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.errors import AccountError
-from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
+from pricewire.market.journal import KEEP_S, Journal
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
@@ -23,8 +23,8 @@ from pricewire.store.accounts import Accounts
 from pricewire.store.audit import AuditTrail
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
+from pricewire.store.old_ticks import take_over
 from pricewire.store.statements import Statements
-from pricewire.store.ticks import KEEP_S, RecordedTicks
 from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
 from pricewire.trading.limits import TradingLimits
@@ -44,14 +44,16 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
+        journal: the folder of the journal, which ticks are written to before anything is decided by them.
         keys: what tokens are signed with.
         rules: what tokens have to say.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds: contracts of a process that has ended are settled by them.
     """
 
     database: str | Path = field(repr=False)
+    journal: Path
     keys: KeySource
     rules: TokenRules = field(default_factory=TokenRules)
     demo_account: bool = False
@@ -88,6 +90,7 @@ class Services:
 
         Raises:
             DatabaseError: the database cannot be used.
+            JournalError: the journal cannot be used.
         """
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
@@ -111,10 +114,13 @@ class Services:
             stack.push_async_callback(self.auth.aclose)
             await self.auth.load()
             await stack.enter_async_context(running(self.auth.run()))
-            ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
-            ledger = Ledger(database, ticks)
+            market = self.publisher.market
+            journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
+            stack.callback(journal.close)
+            await take_over(database, journal, market.instruments())
+            ledger = Ledger(database, journal.sync)
             desk = Desk(
-                self.publisher.market,
+                market,
                 ledger,
                 self.auth.accounts,
                 self.publisher.hub.publish,
@@ -126,13 +132,13 @@ class Services:
             # Before the desk reads the first balance: what moves after that is heard of.
             await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
-            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
-            for instrument in self.publisher.market.instruments():
-                self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
+            past = await asyncio.to_thread(journal.read, now_ms - round(setup.keep_ticks_s * 1000))
+            market.write_to(journal, past)
+            await desk.restore(await recover(ledger, journal, now_ms), journal)
             await stack.enter_async_context(running(money_watch.run()))
-            await stack.enter_async_context(running(ticks.run()))
+            await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.publisher.begin_trading(desk, ticks)
+            self.publisher.begin_trading(desk)
             yield
 
 

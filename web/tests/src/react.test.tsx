@@ -120,6 +120,46 @@ describe('useMarketSSE', () => {
     })
   })
 
+  it('goes on where a callback throws, and reports that', async () => {
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    const reported = vi.fn()
+    vi.stubGlobal('reportError', reported)
+    const onPrice = () => {
+      throw new Error('of the page')
+    }
+    act(() => root.render(<Price id="A" onPrice={onPrice} />))
+    await shown('A: 1 live; ')
+    send(event('ticks:A', 2))
+    await shown('A: 2 live; ')
+    expect(reported.mock.calls.map(([error]) => String(error))).toEqual(['Error: of the page', 'Error: of the page'])
+    vi.unstubAllGlobals()
+    report.mockRestore()
+  })
+
+  it('stays with the fetch of the first rendering, and shares no connection with another fetch', async () => {
+    const fetches = vi.fn()
+    const make =
+      () =>
+      (...args: Parameters<typeof fetch>) => {
+        fetches()
+        return fetch(...args)
+      }
+    const Own = () => <Price id="A" fetch={make()} />
+    act(() =>
+      root.render(
+        <>
+          <Own />
+          <Price id="B" />
+        </>,
+      ),
+    )
+    await shown('A: 1 live; B: 1 live; ')
+    send(event('ticks:A', 2), event('ticks:B', 2))
+    await shown('A: 2 live; B: 2 live; ')
+    expect(server.requests).toHaveLength(2)
+    expect(fetches).toHaveBeenCalledTimes(1)
+  })
+
   it('never shows the price of the instrument before', async () => {
     act(() => root.render(<Price id="A" />))
     await shown('A: 1 live; ')

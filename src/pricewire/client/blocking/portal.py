@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,13 @@ class PortalClosedError(RuntimeError):
         super().__init__("this has been closed")
 
 
+class ForkedError(RuntimeError):
+    """The process has forked, and the loop's thread stayed behind."""
+
+    def __init__(self) -> None:
+        super().__init__("this was made before the process forked, and its thread stayed in the parent; make a new one in this process")
+
+
 class Gate:
     """Lets threads ask something of the loop, until it closes: what comes later would wait for an answer for ever."""
 
@@ -44,12 +52,13 @@ class Portal:
     def __init__(self, end: End) -> None:
         self._end = end
         self._gate = Gate()
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=_run, args=(self._loop, self._gate, end, started), name="pricewire", daemon=True)
         self._thread.start()
         started.wait()
-        self._stop = weakref.finalize(self, _stop, self._loop, self._thread)
+        self._stop = weakref.finalize(self, _stop, self._loop, self._thread, self._process)
 
     @property
     def is_inside(self) -> bool:
@@ -67,9 +76,13 @@ class Portal:
 
         Raises:
             RuntimeError: the calling thread is that of the loop, which cannot wait for itself.
+            ForkedError: the loop is in another process.
             PortalClosedError: the loop has ended.
             concurrent.futures.CancelledError: the loop ended meanwhile.
         """
+        if os.getpid() != self._process:
+            # First: the gate may have been locked when the process forked, and would stay so.
+            raise ForkedError
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
 
@@ -90,6 +103,7 @@ class Portal:
         Call a plain function on the loop and return what it returns.
 
         Raises:
+            ForkedError: the loop is in another process.
             PortalClosedError: the loop has ended.
         """
         if self.is_inside:
@@ -104,8 +118,11 @@ class Portal:
         """
         End what runs on the loop, then the loop and its thread.
 
-        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already.
+        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: what runs
+        in the parent goes on.
         """
+        if os.getpid() != self._process:
+            return
         if self.is_inside:
             self._stop()
         elif self.is_closed:
@@ -146,8 +163,10 @@ def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threadi
             loop.close()
 
 
-def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    """Stop the loop. The collector may call this in any thread."""
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, process: int) -> None:
+    """Stop the loop. The collector may call this in any thread, and in a process that was forked, which shares the loop's descriptors."""
+    if os.getpid() != process:
+        return
     if not loop.is_closed():
         loop.call_soon_threadsafe(loop.stop)
     if threading.get_ident() != thread.ident:

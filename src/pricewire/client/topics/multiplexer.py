@@ -44,6 +44,8 @@ from pricewire.protocol.messages import Data, StreamChange, StreamState
 
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
 
+CLOSED = "this wire is closed"
+
 MAX_INTERVAL_MS = 60_000
 """The slowest pace that a server keeps, in milliseconds."""
 
@@ -122,6 +124,8 @@ class Multiplexer:
         self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
+        # Where it is used while it has subscriptions or a connection: nothing of it can be shared with another event loop.
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Who wants what.
         self._queues: set[MessageQueue] = set()
         self._routes: dict[str, Route] = {}
@@ -164,11 +168,10 @@ class Multiplexer:
         Return what sends the requests.
 
         Raises:
-            RuntimeError: the multiplexer is closed.
+            RuntimeError: the multiplexer is closed, or in use in another event loop.
             ConnectError: there can be none.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
+        self._check_open()
         client = self._client
         if client is None:
             # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
@@ -180,7 +183,7 @@ class Multiplexer:
                 # Another task was quicker, or the wire is closed by now.
                 await made.aclose()
         if client is None:
-            raise RuntimeError("this wire is closed")
+            raise RuntimeError(CLOSED)
         return client
 
     def join(self, queue: MessageQueue) -> None:
@@ -188,11 +191,9 @@ class Multiplexer:
         Pass messages on to a queue, beginning with what is known of its topics already.
 
         Raises:
-            RuntimeError: the multiplexer is closed, or no event loop is running.
+            RuntimeError: the multiplexer is closed, or in use in another event loop, or none is running.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
-        asyncio.get_running_loop()
+        self._check_open()
         for name in queue.topics:
             queue.rename(name, self._topics.topic_of(name))
         self._queues.add(queue)
@@ -239,6 +240,17 @@ class Multiplexer:
         finally:
             if self._own_client is not None:
                 await self._own_client.aclose()
+
+    def _check_open(self) -> None:
+        """Let pass who can use this here and now; from then on it is for this event loop."""
+        if self._is_closed:
+            has_ended = self._loop is not None and self._loop.is_closed()
+            raise RuntimeError(f"{CLOSED}, as its event loop has ended; make another one" if has_ended else CLOSED)
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop) and (self._queues or self._reader is not None):
+            # What waits in one loop would be woken from the other one's thread, late or never.
+            raise RuntimeError("this wire is in use in another event loop; make one in each, or use pricewire.sync from any thread")
+        self._loop = loop
 
     # Who wants what.
 

@@ -153,9 +153,7 @@ async def list_closed_contracts(
 async def answer_csv(request: AnyRequest, kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct], cursor: str | None) -> Response[Any]:
     """Return rows as CSV, with their members' names in the first line."""
     headers = {} if cursor is None else {NEXT_CURSOR: cursor}
-    return await answer(
-        request, lambda: to_csv(kind, rows), len(rows), encode=str.encode, media_type="text/csv", headers=headers
-    )
+    return await answer(request, lambda: to_csv(kind, rows), len(rows), encode=str.encode, media_type="text/csv", headers=headers)
 
 
 def to_csv(kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> str:
