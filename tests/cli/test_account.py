@@ -136,6 +136,7 @@ def test_a_token_is_printed(run: Run) -> None:
         (["account", "withdraw", "alice", "1", "--reason", "x"], "", "the balance of 0.00 USD is less than the 1.00 to be taken"),
         (["account", "adjust", "alice", "0", "--reason", "x"], "", "give an amount that is not zero"),
         (["account", "status", "alice", "suspended", "--author", ""], "", "there is no author"),
+        (["account", "audit", "bob"], "", "there is no account 'bob'"),
         (["account", "audit", "--newest", "0"], "", "--newest 0: give 1 or more"),
         *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
         (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),

@@ -323,6 +323,8 @@ def audit(account_id: str | None = None, /, *, newest: int = 1000, store: Store 
         raise PricewireError(f"--newest {newest}: give 1 or more")
 
     async def work(database: Database) -> None:
+        if account_id is not None and await Accounts(database).find(account_id) is None:
+            raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
         lines = [("number", "time", "author", "act", "account", "detail", "reason")]
         lines += [
             (str(act.number), iso_time(act.epoch_ms), act.author, act.act, act.account_id, act.detail, act.reason)

@@ -224,9 +224,6 @@ def test_the_rows_that_an_address_asks_for_are_limited(tmp_path: Path) -> None:
     with open_app_server(database, HandFeed(), limits=Limits(history_rows_per_second=1.0, address_burst_seconds=1500.0)) as server:
         scene = Scene(server, database, alice)
         for path in (f"{STATEMENT}?limit=400", f"{CLOSED}?limit=200", PROFIT):
-            for _ in range(5):
-                answer = scene.get(path)
-                if answer.status_code == 429:
-                    break
-            refused(answer, 429, "RATE_LIMIT_EXCEEDED")
-            assert int(answer.headers["retry-after"]) >= 1
+            answers = [scene.get(path) for _ in range(3)]
+            refused(answers[-1], 429, "RATE_LIMIT_EXCEEDED")
+            assert int(answers[-1].headers["retry-after"]) >= 1
