@@ -34,6 +34,7 @@ from pricewire.errors import (
     UnknownContractError,
     UnknownInstrumentError,
 )
+from pricewire.protocol.accounting_messages import TRANSACTION_KINDS
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 from pricewire.server.strict_request import FAULT
@@ -80,6 +81,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "product_id": get_args(ProductId),
     "duration_unit": get_args(DurationUnit),
     "variant": get_args(Variant),
+    "kind": TRANSACTION_KINDS,
+    "format": ("json", "csv"),
 }
 """What members and parameters may be that are one of a few; msgspec says only that they are not."""
 

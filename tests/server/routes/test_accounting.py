@@ -213,6 +213,11 @@ def test_what_cannot_be_asked_for_is_refused(scene: Scene, query: str) -> None:
     refused(scene.get(query), 400, "INVALID_PARAMETERS")
 
 
+def test_a_kind_that_is_none_is_told_with_those_there_are(scene: Scene) -> None:
+    assert "give one of deposit, withdrawal, adjustment" in refused(scene.get(f"{STATEMENT}?kind=none"), 400, "INVALID_PARAMETERS")
+    assert "give one of json, csv" in refused(scene.get(f"{PROFIT}?format=xml"), 400, "INVALID_PARAMETERS")
+
+
 @pytest.mark.parametrize("query", ["from_day=0001-01-01&to_day=0001-01-02", "to_day=0001-01-01", "to_day=9999-12-31"])
 def test_the_ends_of_the_calendar_have_no_results(scene: Scene, query: str) -> None:
     assert scene.data(f"{PROFIT}?{query}")["results"] == []
