@@ -15,7 +15,7 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.store.accounts import Account
 from support.app_server import PASSWORD, TOKENS, Events, add_account, bearer, open_app_server, purchase, refused
 from support.feeds import HandFeed
-from support.serving import EventReader, Serving
+from support.serving import Serving
 
 Check = Callable[[Any], bool]
 Shape = Any
@@ -380,7 +380,7 @@ def test_a_stream_says_what_topics_are_called_that_were_asked_for_otherwise(scen
         assert stream.wait_for("changed") == changed
         last_id = stream.last_id
     again = f"/sse?topic=ticks:R_100&topic={first}&topic={second}"
-    with EventReader(scene.server.url, again, headers={"Last-Event-ID": last_id}) as stream:
+    with Events(scene.server, f"{again}&last_event_id={last_id}") as stream:
         assert stream.next()[0] != "changed"
 
 
