@@ -149,6 +149,7 @@ export interface Instrument {
   readonly is_market_open: boolean
   readonly opens_at: string | null
   readonly closes_at: string | null
+  readonly is_predictable: boolean
 }
 
 export interface InstrumentPrice {
@@ -292,6 +293,7 @@ export interface StreamState {
   readonly topics: readonly string[]
   readonly interval_ms: number
   readonly expires_at: string | null
+  readonly names: Readonly<Record<string, string>>
 }
 
 export interface TickBody {

@@ -116,8 +116,9 @@ def serve(
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
         market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
-        seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
-        rate: multiplies the number of simulated ticks, for load.
+        seed: make the simulated prices from a number, the same wherever it is given, instead of the secret in the data directory: for tests
+            and demonstrations, since who knows or guesses it can foresee them all.
+        rate: multiplies the number of simulated ticks, for load; another rate has other prices.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.
         max_streams: open streams in all.
@@ -137,7 +138,7 @@ def serve(
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
-        keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
+        keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):
@@ -161,9 +162,11 @@ def serve(
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
-            simulated = SimulatedFeed(store.seed() if seed is None else seed, rate)
+            simulated = SimulatedFeed(seed, rate, secret=store.market_secret() if seed is None else None)
             feeds.append(simulated)
-            announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
+            announce(f"Simulating {len(simulated.instruments)} instruments.")
+            if seed is not None:
+                logger.warning("prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts")
         elif name.startswith("replay:"):
             path = name.removeprefix("replay:")
             replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
