@@ -16,6 +16,8 @@ The errors of Pricewire, all below one base class.
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
     │   ├── TooManyContractsError      the account has as many open contracts as it may have
+    │   ├── ExposureLimitError         open contracts could win more than they may
+    │   ├── TooManyPurchasesError      the account buys too often
     │   ├── ContractNotSellableError   the contract is not open any more
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
@@ -183,6 +185,34 @@ class TooManyContractsError(TradeRefusedError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
         self.limit = limit
+
+
+class ExposureLimitError(TradeRefusedError):
+    """
+    With this one, open contracts could win more than they may.
+
+    Attributes:
+        limit: how much they may win.
+        currency: its currency.
+    """
+
+    def __init__(self, which: str, limit: Decimal, currency: str) -> None:
+        super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
+        self.limit = limit
+        self.currency = currency
+
+
+class TooManyPurchasesError(TradeRefusedError):
+    """
+    The account buys too often.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
+
+    def __init__(self, per_second: float, retry_after: int) -> None:
+        super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class ContractNotSellableError(TradeRefusedError):

@@ -1,5 +1,7 @@
 """
-Trades without an end and is killed, again and again, on the same database; then prints what was answered, one JSON array per answer.
+Trades and moves money without an end and is killed, again and again, on the same database; then prints what was answered.
+
+It prints one JSON array for each answer.
 
 Run as a program with a database's address, the journal's folder, an account's uuid, how often to kill, and a seed. Each life is a
 fork of this process, so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
@@ -21,6 +23,8 @@ from pathlib import Path
 from pricewire.errors import ContractNotSellableError
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument, Tick
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract, sell
@@ -37,10 +41,11 @@ def now_ms() -> int:
 
 
 class Life:
-    """One life of a trading process: ticks, traders, and what the desk does with each tick."""
+    """One life of a trading process: ticks, traders, what the desk does with each tick, and an operator who moves money."""
 
     def __init__(self, database: Database, journal: Journal, account_uuid: str, output: int, seed: int) -> None:
         self.journal = journal
+        self.cashier = Cashier(database)
         self.ledger = Ledger(database, journal.sync)
         self.account_uuid = account_uuid
         self.output = output
@@ -61,6 +66,7 @@ class Life:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.market())
             group.create_task(self.journal.run())
+            group.create_task(self.operate())
             for number in range(TRADERS):
                 group.create_task(self.trade(f"{os.getpid()}-{number}"))
 
@@ -91,6 +97,14 @@ class Life:
             return
         self.open.pop(contract_id, None)
         self.say("sold", contract_id, closed.change)
+
+    async def operate(self) -> None:
+        for number in count():
+            operator = Operator("bo", f"{os.getpid()}-{number}")
+            amount = Decimal(self.random.randint(1, 500)).scaleb(-2)
+            await self.random.choice([self.cashier.deposit, self.cashier.withdraw, self.cashier.adjust])("alice", amount, operator)
+            self.say("moved", operator.reason)
+            await asyncio.sleep(self.random.uniform(0, 0.03))
 
     async def market(self) -> None:
         while True:

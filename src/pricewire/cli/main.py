@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,6 +87,9 @@ def serve(
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    purchases_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.purchases_per_second,
+    max_exposure_per_account: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_instrument: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
     max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
     max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
@@ -128,6 +132,11 @@ def serve(
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
+        purchases_per_second: purchases that one account may make; after a quiet time two seconds' worth at once.
+        max_exposure_per_account: how much the open contracts of one account may win, in a currency: `--max-exposure-per-account.USD 50000`
+            for instance. Any amount where none is given.
+        max_exposure_per_instrument: how much the open contracts on one instrument may win, of all accounts of a currency together: what the
+            house may lose by it. Any amount where none is given.
         max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
         max_connections_per_address: the same of one client address.
         max_body_bytes: the size of a request's body.
@@ -153,6 +162,9 @@ def serve(
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,
+        purchases_per_second=purchases_per_second,
+        exposure_per_account=max_exposure_per_account or {},
+        exposure_per_instrument=max_exposure_per_instrument or {},
         connections=max_connections,
         connections_per_address=max_connections_per_address,
         request_body=max_body_bytes,

@@ -26,6 +26,7 @@ from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.publisher import Publisher
 from pricewire.server.request_rate import RequestRate
+from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
 from pricewire.server.routes.health import liveness, readiness
 from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
@@ -42,6 +43,7 @@ from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_query import refuse_loose_query
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
+from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
@@ -56,6 +58,9 @@ TRADING_ROUTES = (
     list_products,
     show_product,
     show_balance,
+    show_statement,
+    show_profit_and_loss,
+    list_closed_contracts,
     buy,
     sell,
     stream_protected_topics,
@@ -116,7 +121,7 @@ def create_app(
     names = accepted_names(host_names, origins)
     publisher = Publisher(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, open_contracts=admission.limits.open_contracts_per_account)
+    services = Services(publisher, trading, limits=admission.limits.trading())
     metrics = Metrics(publisher.hub, admission)
 
     def losses() -> dict[str, int]:
@@ -144,6 +149,9 @@ def create_app(
 
     async def provide_desk() -> Desk | None:
         return publisher.desk
+
+    async def provide_accounting() -> Accounting | None:
+        return services.accounting
 
     async def provide_stream_opener() -> StreamOpener:
         return StreamOpener(publisher, admission, services.auth)
@@ -181,6 +189,7 @@ def create_app(
             "metrics": Provide(provide_metrics),
             "auth": Provide(provide_auth),
             "desk": Provide(provide_desk),
+            "accounting": Provide(provide_accounting),
             "stream_opener": Provide(provide_stream_opener),
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
@@ -197,7 +206,7 @@ def create_app(
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PATCH"],
             allow_headers=CLIENT_HEADERS,
-            expose_headers=[*EXPOSED_HEADERS, "Retry-After", "WWW-Authenticate"],
+            expose_headers=[*EXPOSED_HEADERS, NEXT_CURSOR, "Retry-After", "WWW-Authenticate"],
         ),
         openapi_config=OpenAPIConfig(
             title="Pricewire",

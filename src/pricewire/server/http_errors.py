@@ -18,6 +18,7 @@ from pricewire.errors import (
     AccountSuspendedError,
     ContractNotSellableError,
     DatabaseError,
+    ExposureLimitError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     InvalidProposalError,
@@ -28,10 +29,12 @@ from pricewire.errors import (
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
+    TooManyPurchasesError,
     TradeRefusedError,
     UnknownContractError,
     UnknownInstrumentError,
 )
+from pricewire.protocol.accounting_messages import TRANSACTION_KINDS
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 from pricewire.server.strict_request import FAULT
@@ -55,6 +58,7 @@ CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
     TooManyContractsError: "TOO_MANY_CONTRACTS",
+    ExposureLimitError: "EXPOSURE_LIMIT",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
     MarketClosedError: "MARKET_CLOSED",
 }
@@ -77,6 +81,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "product_id": get_args(ProductId),
     "duration_unit": get_args(DurationUnit),
     "variant": get_args(Variant),
+    "kind": TRANSACTION_KINDS,
+    "format": ("json", "csv"),
 }
 """What members and parameters may be that are one of a few; msgspec says only that they are not."""
 
@@ -205,9 +211,11 @@ def on_refused(request: Request[Any, Any, Any], error: StreamRefusedError | TooM
 
 
 def on_trade_refused(request: Request[Any, Any, Any], error: TradeRefusedError) -> Response[ErrorBody]:
-    """Answer 409 with what stands in the way, or 403."""
+    """Answer 409 with what stands in the way, or 403, or 429 to who buys too often."""
     if isinstance(error, AccountSuspendedError):
         return problem(403, str(error))
+    if isinstance(error, TooManyPurchasesError):
+        return problem(429, str(error), headers={"retry-after": str(error.retry_after)})
     return problem(409, str(error), CONFLICTS[type(error)])
 
 

@@ -19,12 +19,17 @@ from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import TokenRules
+from pricewire.server.money_watch import MoneyWatch
 from pricewire.server.publisher import Publisher
 from pricewire.store.accounts import Accounts
+from pricewire.store.audit import AuditTrail
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.old_ticks import take_over
+from pricewire.store.statements import Statements
+from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
+from pricewire.trading.limits import TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
 
@@ -65,18 +70,20 @@ class Services:
     Attributes:
         publisher: the market and the hub.
         auth: who knows accounts and tokens; None without trading, and before `open`.
+        accounting: reads the books, likewise.
 
     Args:
         publisher: see above.
         setup: what trading needs; None for a server without.
-        open_contracts: how many an account may have at once.
+        limits: how much trading lets in; by default anything.
     """
 
-    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
+    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None) -> None:
         self.publisher = publisher
         self.auth: AuthService | None = None
+        self.accounting: Accounting | None = None
         self._setup = setup
-        self._open_contracts = open_contracts
+        self._limits = limits
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -120,13 +127,18 @@ class Services:
                 self.auth.accounts,
                 self.publisher.hub.publish,
                 products=setup.products,
-                open_contracts=self._open_contracts,
+                limits=self._limits,
             )
+            self.accounting = Accounting(Statements(database), desk.instrument_name)
+            money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
+            # Before the desk reads the first balance: what moves after that is heard of.
+            await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
             await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
             market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
             await desk.restore(await recover(ledger, journal, now_ms), journal)
+            await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk)

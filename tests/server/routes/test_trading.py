@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_all_who_ask_for_the_same_contract_share_its_topic(scene: Scene) -> None
     topics = []
     for path in paths:
         with Events(scene.server, f"/sse?topic={path}") as stream:
-            first = stream.next()[1]
+            first = stream.until(lambda data: "subscription_id" in data)
             topics.append(first["subscription_id"])
             assert first["event"] == "proposal"
             assert [each["variant"] for each in first["data"]["variants"]] == ["higher", "lower"]
@@ -249,7 +250,8 @@ def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
 def test_no_opening_sale_or_settlement_is_missed_by_a_stream_that_resumes(scene: Scene) -> None:
     path = f"/protected/sse?topic=contracts:{scene.alice.uuid}&topic=balance:{scene.alice.uuid}"
     with Events(scene.server, path, scene.alice) as stream:
-        stream.until(lambda data: data["event"] == "balance")
+        while not stream.last_id:
+            stream.next()
         last_id = stream.last_id
     bought = scene.buy("while-away", duration=1, duration_unit="ticks")
     with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as closed:
@@ -372,3 +374,22 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
         for _ in range(3):
             prices.next()
         scene.buy("full")
+
+
+def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene) -> None:
+    dora = add_account(scene.database, "dora")
+
+    def buy(server: Serving, key: str) -> httpx2.Response:
+        details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+        body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+        return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(dora), timeout=60)
+
+    with open_app_server(scene.database, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
+        assert buy(server, "first").status_code == 200
+        assert "may win 15 USD" in refused(buy(server, "second"), 409, "EXPOSURE_LIMIT")
+    with open_app_server(scene.database, limits=Limits(purchases_per_second=0.001)) as server:
+        assert buy(server, "third").status_code == 200
+        answer = buy(server, "fourth")
+        assert "0.001 purchases per second" in refused(answer, 429, "RATE_LIMIT_EXCEEDED")
+        assert int(answer.headers["retry-after"]) > 100
+        assert buy(server, "third").status_code == 200, "a repetition gets the first answer"
