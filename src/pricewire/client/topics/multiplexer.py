@@ -448,6 +448,8 @@ class Multiplexer:
                     # It was made to expire, to connect anew with other topics.
                     if not scope.expired():
                         raise
+                    # It may have waited for room, and not for the stream.
+                    await source.reconnect()
                 except HTTPStatusError as error:
                     if not is_of_topics(error):
                         raise
