@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
