@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pricewire.client.stream.reconnect import ConnectionState, State
+from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
 from pricewire.client.topics.subscription import Subscription
 from pricewire.client.wire import Wire, connect
 from pricewire.errors import BufferOverflowError, ClientError, HTTPStatusError
@@ -21,7 +21,7 @@ from support.client_messages import take, tick_event
 from support.feeds import HandFeed
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status, stream
 from support.serving import Serving
-from support.sources import FOREVER, quiet
+from support.sources import FOREVER, QUICK, quiet
 
 NOT_FOUND = status("404 Not Found", body=b'{"error":{"code":"NOT_FOUND","message":"there is no such thing"}}')
 
@@ -291,6 +291,43 @@ async def test_a_stream_without_an_id_is_not_tried_to_change_and_resumes_with_le
         assert b.start == "resumed"
     assert targets(server) == ["GET /sse?topic=ticks:A&topic=ticks:B", "GET /sse?topic=ticks:B"]
     assert server.connections[1].headers[b"last-event-id"] == b"2"
+
+
+async def test_a_new_stream_takes_the_place_while_a_reader_has_no_room() -> None:
+    burst = b"".join(map(tick_event, range(1, 2000)))
+    async with (
+        RawServer(hold(burst), hold(tick_event(2000, "R_50"))) as server,
+        connect(server.url, reconnect=QUICK, on_error=quiet) as wire,
+        asyncio.timeout(PATIENCE),
+    ):
+        # It keeps up, but there is room for one message only: reading waits for it again and again.
+        full = wire.ticks("R_100", buffer=1, overflow="error")
+        await take(full, 10)
+        reading = asyncio.create_task(full.collect(10_000))
+        await asyncio.sleep(0)
+        assert await take(wire.ticks("R_50"), 1) == [2000]
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert targets(server)[1].count("topic=") == 2
+
+
+async def test_a_server_that_never_carries_what_is_asked_for_is_not_asked_in_a_busy_loop() -> None:
+    policy = ReconnectPolicy(attempts=None, interval=3600.0, ceiling=3600.0, floor=3600.0)
+    watch = Watch()
+    async with (
+        RawServer(hold(tick_event(1) + confirmed(2, "ticks:OTHER"))) as server,
+        connect(server.url, reconnect=policy, on_error=quiet, on_state=watch) as wire,
+        asyncio.timeout(PATIENCE),
+    ):
+        ticks = wire.ticks("R_100")
+        await take(ticks, 1)
+        while State.WAITING not in watch.states:  # noqa: ASYNC110 - a list that a callback fills
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert wire.state.wait is not None
+        assert wire.state.wait > 3000
+    assert len(server.connections) == 1
 
 
 async def test_a_change_that_fails_is_tried_again() -> None:

@@ -444,6 +444,8 @@ class Multiplexer:
                     # `_connect` made it expire, to connect again with other topics.
                     if not scope.expired():
                         raise
+                    # It may have waited for room, and not for the stream.
+                    await source.reconnect()
                 except HTTPStatusError as error:
                     if not is_of_topics(error):
                         raise
