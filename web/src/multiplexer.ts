@@ -22,8 +22,8 @@ export interface TopicListener {
   readonly onStale: (topic: string) => void
   /** The server does not give a topic; the others go on. */
   readonly onRefused: (topic: string, error: SSEError) => void
-  /** A topic is not carried any more: its next value is a new beginning. */
-  readonly onDropped: (topic: string) => void
+  /** A topic is not carried any more: its next value is a new beginning. `isAnew`: that is so as the stream itself has begun anew. */
+  readonly onDropped: (topic: string, isAnew?: boolean) => void
   /** What the stream carries from here on, and the id to resume it after. */
   readonly onTopics?: (topics: readonly string[], id: string) => void
   readonly onState: (state: ConnectionState) => void
@@ -52,9 +52,6 @@ const REFUSALS = new Set([400, 403, 404, 409, 414, 431])
 /** How long the answer to a change may take, in milliseconds. */
 const CHANGE_TIMEOUT = 10_000
 
-/** An event, and the id to resume after. */
-type Arrival = readonly [envelope: Envelope, id: string]
-
 /** One stream of any topics, whose list is changed while it is open. It carries out what a {@link TopicSet} decides. */
 export class Multiplexer implements TopicLink {
   readonly #options: ServerOptions
@@ -64,9 +61,9 @@ export class Multiplexer implements TopicLink {
   readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
   /** The newest event of each topic. */
-  readonly #values = new Map<string, Arrival>()
-  /** What is held back: the events of topics that were taken again while they were being removed. */
-  readonly #held = new Map<string, Arrival[]>()
+  readonly #values = new Map<string, Envelope>()
+  /** What is held back: the events of topics that are not confirmed yet, or were taken again while they were being removed. */
+  readonly #held = new Map<string, Envelope[]>()
   /** Closes the connection; absent where there is none. */
   #close: (() => void) | undefined
   #streamId = ''
@@ -75,6 +72,8 @@ export class Multiplexer implements TopicLink {
   /** Ends what belongs to the open stream: the change on its way, and the wait for the next one. */
   #endChange = () => {}
   #retryAfter = 0
+  /** Whether the stream is just beginning, with the current values. */
+  #isAnew = false
 
   /**
    * @param isWatching - whether it pauses by itself while the page does not need it.
@@ -137,40 +136,44 @@ export class Multiplexer implements TopicLink {
             action.reason ?? new SSEError({ message: `the server has another name for ${action.name}` }),
           )
           break
-        case 'rename':
+        case 'rename': {
+          const newest = this.#values.get(action.topic)
+          // What is held back comes with the others.
+          if (newest !== undefined && !this.#held.get(action.topic)?.length) this.#give(newest, [action.name])
+          break
+        }
         case 'serve': {
           const held = this.#held.get(action.topic) ?? []
-          const newest = this.#values.get(action.topic)
           this.#held.delete(action.topic)
-          for (const arrival of held) this.#give(arrival)
-          if (action.do === 'rename' && newest !== undefined && held.length === 0) this.#give(newest, [action.name])
+          for (const envelope of held) this.#give(envelope)
           break
         }
         case 'drop':
           this.#held.delete(action.topic)
           this.#values.delete(action.topic)
-          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name)
+          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name, this.#isAnew)
       }
     }
   }
 
   /** Hands on what has come for a topic, under the names by which it is wanted. */
-  #give([envelope, id]: Arrival, names = this.#set.namesOf(envelope.subscription_id)): void {
+  #give(envelope: Envelope, names = this.#set.namesOf(envelope.subscription_id)): void {
     for (const name of names)
       this.#listener.onEnvelope(
         name === envelope.subscription_id ? envelope : { ...envelope, subscription_id: name },
-        id,
+        this.#id,
       )
   }
 
   #take(envelope: Envelope, id: string): void {
     const topic = envelope.subscription_id
-    const arrival: Arrival = [envelope, id]
     this.#id = id
-    if (this.#set.heard(topic)) this.#values.set(topic, arrival)
+    if (!this.#set.heard(topic)) return
+    this.#values.set(topic, envelope)
+    if (!this.#set.confirmed.has(topic) && !this.#held.has(topic)) this.#held.set(topic, [])
     const held = this.#held.get(topic)
-    if (held === undefined) this.#give(arrival)
-    else held.push(arrival)
+    if (held === undefined) this.#give(envelope)
+    else held.push(envelope)
   }
 
   #control(event: ControlEvent, data: unknown, id: string): void {
@@ -208,8 +211,9 @@ export class Multiplexer implements TopicLink {
         onOpen: ({ start, streamId }) => {
           this.#streamId = streamId ?? ''
           if (!listing.resumes) this.#id = ''
-          const isNew = !listing.resumes || start === 'snapshot' || start === 'reset'
-          this.#act(this.#set.opened(streamId !== undefined, isNew))
+          this.#isAnew = !listing.resumes || start === 'snapshot' || start === 'reset'
+          this.#act(this.#set.opened(streamId !== undefined, this.#isAnew))
+          this.#isAnew = false
           this.#tellTopics()
         },
         onState: (state) => {
