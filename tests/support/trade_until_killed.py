@@ -51,10 +51,10 @@ class Life:
         os.write(self.output, json.dumps(answer, default=str).encode() + b"\n")
 
     async def run(self, unanswered: list[str]) -> None:
-        for each in await recover(self.ledger, self.ticks, now_ms()):
+        for each in await recover(self.ledger, self.ticks):
             self.open[each.contract.contract_id] = each.contract
         if self.open:
-            self.seen = await self.ticks.between("GOLD", min(contract.buy_time for contract in self.open.values()), now_ms())
+            self.seen = await self.ticks.between("GOLD", min(contract.buy_time for contract in self.open.values()) - 60_000, now_ms())
         for key in unanswered:
             await self.buy(key)
         async with asyncio.TaskGroup() as group:
@@ -97,7 +97,7 @@ class Life:
             tick = Tick("GOLD", now_ms(), spot, spot, spot)
             self.seen.append(tick)
             self.ticks.record(tick)
-            decided = {name: decide(contract, self.seen, now_ms()).contract for name, contract in self.open.items()}
+            decided = {name: decide(contract, self.seen).contract for name, contract in self.open.items()}
             await self.ledger.enter(
                 [contract for name, contract in decided.items() if contract.status == "open" and contract != self.open.get(name)]
             )

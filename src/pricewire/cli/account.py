@@ -124,6 +124,7 @@ class Store:
         keep_ticks_hours: float = KEEP_TICKS_HOURS,
         *,
         is_proxied: bool = False,
+        trades_replays: bool = False,
     ) -> TradingSetup:
         """
         Return what a server needs of it, once the database can be opened.
@@ -134,6 +135,7 @@ class Store:
             commissions: of the products that have another than the usual one.
             keep_ticks_hours: how long recorded ticks are kept.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
+            trades_replays: whether to trade on recordings.
 
         Raises:
             PricewireError: the database, the keys or the commissions cannot be used.
@@ -142,7 +144,7 @@ class Store:
         asyncio.run(check(self.address))
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
-        return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600)
+        return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600, trades_replays)
 
 
 STORE = Store()

@@ -67,6 +67,20 @@ class FeedWithHistory(Protocol):
         """Return the past ticks of its instruments; called once, before the iteration begins."""
 
 
+@runtime_checkable
+class RecordedFeed(Protocol):
+    """
+    A feed whose ticks have been before, so that others may know what comes next.
+
+    Attributes:
+        is_recording: True.
+    """
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether they have been; True."""
+
+
 def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:
     """
     Return a tick with its prices rounded half even to the instrument's decimals, and the middle of bid and ask for price.

@@ -62,7 +62,7 @@ class InstrumentState:
 
         Args:
             instrument: as its feed announces it.
-            start_ns: the time, in nanoseconds since 1970.
+            start_ns: the time, in nanoseconds of a monotonic clock.
         """
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
@@ -98,7 +98,7 @@ class InstrumentState:
 
         Args:
             tick: of this instrument. One that is older than the newest is kept in its place, and changes the candles of its time.
-            now_ns: when it came, in nanoseconds since 1970.
+            now_ns: when it came, in nanoseconds of a monotonic clock.
 
         Raises:
             FeedError: its prices are not positive numbers or bid is above ask, or its time is not in milliseconds since 1970.

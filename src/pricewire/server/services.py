@@ -44,6 +44,7 @@ class TradingSetup:
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
         keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+        trades_replays: whether to trade on recordings: others may know what comes next.
     """
 
     database: str | Path = field(repr=False)
@@ -52,6 +53,7 @@ class TradingSetup:
     demo_account: bool = False
     products: Products = field(default_factory=Products)
     keep_ticks_s: float = KEEP_S
+    trades_replays: bool = False
 
 
 class Services:
@@ -113,9 +115,10 @@ class Services:
                 self.publisher.hub.publish,
                 products=setup.products,
                 open_contracts=self._open_contracts,
+                trades_replays=setup.trades_replays,
             )
             now_ms = time.time_ns() // 1_000_000
-            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
+            await desk.restore(await recover(ledger, ticks), ticks)
             for instrument in self.publisher.market.instruments():
                 self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
             await stack.enter_async_context(running(ticks.run()))
