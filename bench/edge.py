@@ -10,6 +10,7 @@ refuses a purchase there is none: what it never sells has no row.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,9 @@ CONFIDENCE = 0.99
 
 PURCHASES = 4
 """How many purchases of each strategy are settled on many futures."""
+
+JUDGED = 1000
+"""A strategy with fewer purchases is not judged: where a loss is seldom, some have none among their first."""
 
 CHUNK = 10_000
 """How many futures are made at a time."""
@@ -287,6 +291,10 @@ class World:
         for _ in range(4):
             await asyncio.sleep(0)
 
+    def has_moved(self, after: str) -> bool:
+        """Return whether the newest tick has done what `Strategy.after` says."""
+        return after == "any" or (self.move if after == "up" else -self.move) > LARGE
+
     def wait(self, part: float) -> None:
         """Let a part of an interval pass after the newest tick."""
         self.clock.now_ms = self._next_ms + part * self._feed.interval_ms
@@ -304,12 +312,43 @@ class World:
         pass
 
 
-async def play(
-    feed: Feed, chosen: Sequence[Strategy], rounds: int, seed: int, progress: Callable[[str], None]
-) -> dict[Strategy, list[float]]:
+@dataclass(slots=True)
+class Returns:
+    """
+    What a strategy got for its stakes: -1 for one that is lost.
+
+    Attributes:
+        count: how many there were.
+        total: their sum.
+        squares: the sum of their squares.
+    """
+
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, returns: Floats) -> None:
+        """Count more of them."""
+        self.count += len(returns)
+        self.total += float(returns.sum())
+        self.squares += float((returns * returns).sum())
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return self.total / self.count
+
+    def interval(self) -> tuple[float, float]:
+        """Return the interval of `CONFIDENCE` that their expectation lies in; it takes two of them at least."""
+        variance = max(0.0, self.squares / self.count - self.mean**2) * self.count / (self.count - 1)
+        half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance / self.count)
+        return self.mean - half, self.mean + half
+
+
+async def play(feed: Feed, chosen: Sequence[Strategy], rounds: int, seed: int, progress: Callable[[str], None]) -> dict[Strategy, Returns]:
     """Return the returns of strategies, a number for each purchase: -1 where the stake is lost."""
     world = World(feed, seed)
-    returns: dict[Strategy, list[float]] = defaultdict(list)
+    returns: dict[Strategy, Returns] = defaultdict(Returns)
     by_moment = sorted(chosen, key=lambda strategy: strategy.moment)
     running = asyncio.create_task(world.desk.run())
     for _ in range(WARM_UP):
@@ -318,7 +357,7 @@ async def play(
         progress(f"{feed.name}: round {number + 1} of {rounds}")
         held: dict[str, Strategy] = {}
         for strategy in by_moment:
-            if strategy.after != "any" and (world.move if strategy.after == "up" else -world.move) < LARGE:
+            if not world.has_moved(strategy.after):
                 continue
             world.wait(strategy.moment)
             contract_id = await _buy(world, strategy, f"{number}")
@@ -337,7 +376,7 @@ async def play(
         for contract_id, strategy in bought.items():
             ended = world.ledger.ended.pop(contract_id, None)
             if ended is not None and ended.proceeds is not None:
-                returns[strategy].append(float(ended.proceeds / STAKE) - 1)
+                returns[strategy].add(np.array([float(ended.proceeds / STAKE) - 1]))
     running.cancel()
     return returns
 
@@ -413,17 +452,21 @@ def settle(contract: Contract, spot: float, times: Floats, pips: Floats) -> Floa
     return np.where(is_back, 0.0, gain)
 
 
-async def sample(feed: Feed, chosen: Sequence[Strategy], purchases: int, futures: int, seed: int) -> dict[Strategy, list[float]]:
+async def sample(feed: Feed, chosen: Sequence[Strategy], purchases: int, futures: int, seed: int) -> dict[Strategy, Returns]:
     """Return the returns of strategies that hold to the end, on many futures of each of a few purchases."""
     world = World(feed, seed)
     random = np.random.default_rng(seed + 1)
-    returns: dict[Strategy, list[float]] = defaultdict(list)
+    returns: dict[Strategy, Returns] = defaultdict(Returns)
     for _ in range(WARM_UP):
         await world.tick()
     book = world.desk._books.find(INSTRUMENT.id)
-    for number in range(purchases):
+    for number, after in itertools.product(range(purchases), ("any", "up", "down")):
+        while not world.has_moved(after):
+            await world.tick()
         contracts = []
         for strategy in sorted(chosen, key=lambda strategy: strategy.moment):
+            if strategy.after != after:
+                continue
             world.wait(strategy.moment)
             contract_id = await _buy(world, strategy, f"{number}")
             if contract_id is not None:
@@ -438,17 +481,10 @@ async def sample(feed: Feed, chosen: Sequence[Strategy], purchases: int, futures
             logs = logs + np.cumsum(deviations * random.standard_normal((count, ticks)) - deviations**2 / 2, axis=1)
             pips = np.rint(np.exp(logs))
             for strategy, contract in contracts:
-                returns[strategy] += settle(contract, world.pips, times, pips).tolist()
+                returns[strategy].add(settle(contract, world.pips, times, pips))
         for _ in range(LONGEST_ROUND):
             await world.tick()
     return returns
-
-
-def interval(returns: Sequence[float]) -> tuple[float, float]:
-    """Return the mean of returns and half the width of its interval of `CONFIDENCE`."""
-    values = np.array(returns)
-    half = norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean()), float(half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,7 +499,7 @@ class Settings:
     """
 
     rounds: int = 1000
-    futures: int = 50_000
+    futures: int = 25_000
     seed: int = 1
 
 
@@ -478,7 +514,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     tables, notes = [], []
     for feed in FEEDS:
         chosen = list(strategies())
-        held = [strategy for strategy in chosen if strategy.sells == "never" and strategy.after == "any"]
+        held = [strategy for strategy in chosen if strategy.sells == "never"]
         if feed.outage:
             returns = asyncio.run(play(feed, chosen, settings.rounds, settings.seed, progress))
         else:
@@ -488,14 +524,14 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
         table = Table(f"What a buyer gains: ticks {feed.name}", columns)
         beaten = []
         for strategy, each in returns.items():
-            if len(each) < 2:
+            if each.count < 2:
                 continue
-            mean, half = interval(each)
-            table.rows.append([str(strategy), f"{len(each):,}", f"{mean:+.2%}", f"{mean - half:+.2%} to {mean + half:+.2%}"])
-            figures[f"{feed.name}: {strategy}"] = (len(each), mean, half)
-            if mean - half > 0:
+            low, high = each.interval()
+            table.rows.append([str(strategy), f"{each.count:,}", f"{each.mean:+.2%}", f"{low:+.2%} to {high:+.2%}"])
+            figures[f"{feed.name}: {strategy}"] = (each.count, each.mean, low, high)
+            if low > 0 and each.count >= JUDGED:
                 beaten.append(str(strategy))
         tables.append(table)
-        total = [value for each in returns.values() for value in each]
-        notes.append(f"{feed.name}: the house keeps {-float(np.mean(total)):.2%} of all stakes; beaten by {', '.join(beaten) or 'nobody'}")
+        kept = -sum(each.total for each in returns.values()) / sum(each.count for each in returns.values())
+        notes.append(f"{feed.name}: the house keeps {kept:.2%} of all stakes; beaten by {', '.join(beaten) or 'nobody'}")
     return Report("edge", tables, figures, notes)
