@@ -82,6 +82,8 @@ class SimulatedClock:
 class OneInstrument:
     """What the desk asks of a market, of a market with one instrument."""
 
+    journal_failure = ""
+
     def __init__(self, feed: object) -> None:
         self._feed = feed
 

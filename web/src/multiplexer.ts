@@ -22,10 +22,10 @@ export interface TopicListener {
   readonly onStale: (topic: string) => void
   /** The server does not give a topic; the others go on. */
   readonly onRefused: (topic: string, error: SSEError) => void
-  /** A topic is not carried any more: its next value is a new beginning. */
-  readonly onDropped: (topic: string) => void
-  /** What the stream carries from here on, and can be resumed with. */
-  readonly onTopics?: (topics: readonly string[]) => void
+  /** A topic is not carried any more: its next value is a new beginning. `isAnew`: that is so as the stream itself has begun anew. */
+  readonly onDropped: (topic: string, isAnew?: boolean) => void
+  /** What the stream carries from here on, and the id to resume it after. */
+  readonly onTopics?: (topics: readonly string[], id: string) => void
   readonly onState: (state: ConnectionState) => void
   readonly onError: (error: SSEError) => void
 }
@@ -52,9 +52,6 @@ const REFUSALS = new Set([400, 403, 404, 409, 414, 431])
 /** How long the answer to a change may take, in milliseconds. */
 const CHANGE_TIMEOUT = 10_000
 
-/** An event, and the id to resume after. */
-type Arrival = readonly [envelope: Envelope, id: string]
-
 /** One stream of any topics, whose list is changed while it is open. It carries out what a {@link TopicSet} decides. */
 export class Multiplexer implements TopicLink {
   readonly #options: ServerOptions
@@ -63,19 +60,20 @@ export class Multiplexer implements TopicLink {
   readonly #isWatching: boolean
   readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
-  /** The newest event of each topic; of those that are held back all that have come. */
-  readonly #values = new Map<string, readonly Arrival[]>()
-  /** Topics that were taken again while they were being removed. */
-  readonly #held = new Set<string>()
+  /** The newest event of each topic. */
+  readonly #values = new Map<string, Envelope>()
+  /** What is held back: the events of topics that are not confirmed yet, or were taken again while they were being removed. */
+  readonly #held = new Map<string, Envelope[]>()
   /** Closes the connection; absent where there is none. */
   #close: (() => void) | undefined
   #streamId = ''
-  /** The id to resume another connection after, and whether this one has an id. */
+  /** The id to resume after. */
   #id = ''
-  #hasCursor = false
   /** Ends what belongs to the open stream: the change on its way, and the wait for the next one. */
   #endChange = () => {}
   #retryAfter = 0
+  /** Whether the stream is just beginning, with the current values. */
+  #isAnew = false
 
   /**
    * @param isWatching - whether it pauses by itself while the page does not need it.
@@ -96,7 +94,7 @@ export class Multiplexer implements TopicLink {
     const set = this.#set
     for (const name of topics) {
       const topic = set.topicOf(name)
-      if (set.leaving.has(topic) && !this.#wanted.includes(name)) this.#hold(topic)
+      if (set.leaving.has(topic) && !this.#wanted.includes(name) && !this.#held.has(topic)) this.#held.set(topic, [])
     }
     // What has another name at the server is told by that when it is dropped.
     for (const name of this.#wanted)
@@ -107,11 +105,6 @@ export class Multiplexer implements TopicLink {
 
   reconnect(): void {
     this.#act(this.#set.retry())
-  }
-
-  #hold(topic: string): void {
-    if (!this.#held.has(topic)) this.#values.delete(topic)
-    this.#held.add(topic)
   }
 
   #act(actions: readonly Action<SSEError>[]): void {
@@ -143,45 +136,53 @@ export class Multiplexer implements TopicLink {
             action.reason ?? new SSEError({ message: `the server has another name for ${action.name}` }),
           )
           break
-        case 'rename':
-        case 'serve':
-          if (this.#held.delete(action.topic) || action.do === 'rename')
-            for (const arrival of this.#values.get(action.topic) ?? []) this.#give(action.topic, arrival)
+        case 'rename': {
+          const newest = this.#values.get(action.topic)
+          // What is held back comes with the others.
+          if (newest !== undefined && !this.#held.get(action.topic)?.length) this.#give(newest, [action.name])
           break
+        }
+        case 'serve': {
+          const held = this.#held.get(action.topic) ?? []
+          this.#held.delete(action.topic)
+          for (const envelope of held) this.#give(envelope)
+          break
+        }
         case 'drop':
           this.#held.delete(action.topic)
           this.#values.delete(action.topic)
-          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name)
+          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name, this.#isAnew)
       }
     }
   }
 
   /** Hands on what has come for a topic, under the names by which it is wanted. */
-  #give(topic: string, [envelope, id]: Arrival): void {
-    for (const name of this.#set.namesOf(topic))
-      this.#listener.onEnvelope(name === topic ? envelope : { ...envelope, subscription_id: name }, id)
+  #give(envelope: Envelope, names = this.#set.namesOf(envelope.subscription_id)): void {
+    for (const name of names)
+      this.#listener.onEnvelope(
+        name === envelope.subscription_id ? envelope : { ...envelope, subscription_id: name },
+        this.#id,
+      )
   }
 
   #take(envelope: Envelope, id: string): void {
     const topic = envelope.subscription_id
-    const arrival: Arrival = [envelope, id]
-    const isHeld = this.#held.has(topic)
     this.#id = id
-    this.#hasCursor = true
-    this.#act(this.#set.heard(topic))
-    if (this.#set.carries(topic)) this.#values.set(topic, [...((isHeld && this.#values.get(topic)) || []), arrival])
-    if (!isHeld) this.#give(topic, arrival)
+    if (!this.#set.heard(topic)) return
+    this.#values.set(topic, envelope)
+    if (!this.#set.confirmed.has(topic) && !this.#held.has(topic)) this.#held.set(topic, [])
+    const held = this.#held.get(topic)
+    if (held === undefined) this.#give(envelope)
+    else held.push(envelope)
   }
 
-  #control(event: ControlEvent, data: unknown): void {
+  #control(event: ControlEvent, data: unknown, id: string): void {
     if (event === 'stale') {
       const { topic } = data as { topic: string }
       for (const name of this.#set.namesOf(topic)) this.#listener.onStale(name)
     } else if (event === 'changed') {
-      // It has an id that is not known here, and with an older one what was added would come twice.
-      this.#id = ''
-      this.#hasCursor = true
-      this.#act(this.#set.changed((data as StreamState).topics))
+      this.#id = id
+      this.#act(this.#set.changed((data as StreamState).topics, (data as StreamState).names))
       this.#tellTopics()
     }
   }
@@ -189,7 +190,6 @@ export class Multiplexer implements TopicLink {
   #open(): void {
     this.#disconnect()
     let listing = this.#set.listen(this.#id !== '')
-    this.#hasCursor = listing.resumes
     const connection: { close?: () => void } = {}
     // What an earlier connection still tells while it is being closed is of no interest.
     const isCurrent = () => this.#close === close
@@ -197,20 +197,23 @@ export class Multiplexer implements TopicLink {
     this.#close = close
     connection.close = connect(
       () => {
-        listing = this.#set.listen(this.#hasCursor)
+        listing = this.#set.listen(this.#id !== '')
         return { topic: listing.topics, interval_ms: listing.interval }
       },
       {
         ...this.#options,
+        reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
         params: {},
         token: this.#credentials,
         lastEventId: listing.resumes ? this.#id : undefined,
         onMessage: (message, event) => this.#take(message as Envelope, event.lastEventId),
-        onControl: (event, data) => this.#control(event, data),
+        onControl: (event, data, id) => this.#control(event, data, id),
         onOpen: ({ start, streamId }) => {
           this.#streamId = streamId ?? ''
-          const isNew = !listing.resumes || start === 'snapshot' || start === 'reset'
-          this.#act(this.#set.opened(streamId !== undefined, isNew))
+          if (!listing.resumes) this.#id = ''
+          this.#isAnew = !listing.resumes || start === 'snapshot' || start === 'reset'
+          this.#act(this.#set.opened(streamId !== undefined, this.#isAnew))
+          this.#isAnew = false
           this.#tellTopics()
         },
         onState: (state) => {
@@ -260,8 +263,10 @@ export class Multiplexer implements TopicLink {
         },
       )
       const { ok, status, headers } = response
-      if (ok) this.#act(set.answered(number, ((await response.json()) as { data: StreamState }).data.topics))
-      else if (isTransient(status) && status !== 501) {
+      if (ok) {
+        const { data } = (await response.json()) as { data: StreamState }
+        this.#act(set.answered(number, data.topics, data.names))
+      } else if (isTransient(status) && status !== 501) {
         this.#retryAfter = parseRetryAfter(headers.get('Retry-After'), Date.now())
         fail(status === 429)
       } else this.#act(set.changeRefused(number, new SSEError(await problemOf(response))))
@@ -278,6 +283,6 @@ export class Multiplexer implements TopicLink {
   }
 
   #tellTopics(): void {
-    this.#listener.onTopics?.([...this.#set.confirmed])
+    this.#listener.onTopics?.([...this.#set.confirmed], this.#id)
   }
 }

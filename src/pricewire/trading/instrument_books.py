@@ -1,4 +1,4 @@
-"""All that is traded on each instrument: live quotes and open contracts, each priced in one go with every tick."""
+"""What is traded on each instrument: live quotes and open contracts, all priced together at every tick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from pricewire.errors import MarketClosedError, UnknownInstrumentError
+from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.clock import Clock
 from pricewire.market.feed import RecordedFeed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -37,13 +37,13 @@ PAST_TICKS = 2000
 """How many past ticks the estimates begin with."""
 
 OLDEST_MS = 600_000
-"""How old a price may be by its own time, in milliseconds: one of a recording that keeps its times is no price of today."""
+"""How old the newest price may be by its own time, in milliseconds: a recording that keeps its times has no price of today."""
 
 SLOWEST_MS = 24_000
 """How seldom ticks may come to be traded on, in milliseconds: of five intervals without one a contract is given back."""
 
 LARGEST_PIP_SIZE = 8
-"""The decimals that are assumed of an instrument that no feed brings any more."""
+"""The decimals assumed for an instrument that no feed has any more."""
 
 
 class InstrumentBook:
@@ -104,7 +104,7 @@ class InstrumentBook:
         self._next_quote = 0
 
     def remember(self, tick: Tick) -> bool:
-        """Take a tick from before now; return whether it is new, and not one that comes late."""
+        """Note a tick; return False for one older than the newest, which changes nothing."""
         if self.tick is not None and tick.epoch_ms < self.tick.epoch_ms:
             return False
         self.tick = tick
@@ -176,8 +176,8 @@ class InstrumentBook:
         """
         Yield the topic, the event's name and the message of every live quote at the newest tick; none while there is no price.
 
-        All are priced at the first one. Others may come and go before the last: one that has gone is left out. Where an earlier iteration
-        was not gone through, this one begins with the quote that it stopped before.
+        All are priced when the first one is asked for; one that is removed before its turn is left out. Where the last iteration was not
+        finished, this one begins at the quote where that stopped.
         """
         tick, moves = self.tick, self.moves
         if not self._offers or tick is None or moves is None:
@@ -253,7 +253,7 @@ class InstrumentBooks:
         Return an instrument's book.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         book = self._books.get(instrument_id)
         if book is None:
@@ -269,7 +269,7 @@ class InstrumentBooks:
         return book
 
     def restore(self, instrument_id: str) -> InstrumentBook:
-        """Return the book of an instrument that there are contracts of, also where no feed brings it any more."""
+        """Return the book of an instrument with open contracts, even if no feed has it any more."""
         try:
             return self.find(instrument_id)
         except UnknownInstrumentError:
@@ -326,8 +326,11 @@ class InstrumentBooks:
             book: the instrument's.
 
         Raises:
-            MarketClosedError: there is no price that one could trade at.
+            MarketClosedError: there is no price to trade at.
+            JournalError: ticks cannot be written to the journal now.
         """
+        if self._market.journal_failure:
+            raise JournalError(self._market.journal_failure)
         instrument_id = book.instrument.id
         tick, moves = book.tick, book.moves
         if book.is_foreseeable and not self._trades_replays:

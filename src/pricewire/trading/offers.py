@@ -1,4 +1,4 @@
-"""Offers: what somebody asks the price of, of a given stake or of a given payout: checked, shown, and bought. Pure."""
+"""Offers: checked requests for a price, of a given stake or of a given payout; how they are sent, and how they are bought. Pure."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def make_stake_offer(topic: ProposalTopic, products: Products, instrument: Instr
     check_duration(topic.duration, topic.duration_unit)
     stake = checked_stake(topic.stake, topic.currency)
     barrier = checked_barrier(topic.barrier, terms, instrument.pip_size, spot)
-    # A barrier that is reached is touched: there is nothing to allow.
+    # To reach a barrier is to touch it: equality always counts.
     allow_equals = True if terms.is_touch else topic.allow_equals
     canonical = msgspec.structs.replace(
         topic,
@@ -232,7 +232,7 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
         barrier=strike,
         allow_equals=False,
         pip_size=instrument.pip_size,
-        # Without a strike it is the spot; which is touched already, so there it is the product's own barrier.
+        # Without a strike it is the spot. A touch would begin touched, so it gets its product's default barrier.
         has_barrier=terms.is_touch,
         is_touch=terms.is_touch,
     )
@@ -311,7 +311,7 @@ def make_contract(
         offer: what is asked for.
         variant: the side.
         priced: what it is worth.
-        tick: that this was computed from.
+        tick: the tick that it was priced at.
         names: the contract's id, and its reference for people.
         account_uuid: the buyer's account.
         moves: how the price moves, as it was priced with.
@@ -338,7 +338,7 @@ def make_contract(
         )
     barrier = topic.barrier
     if barrier is None and offer.terms.has_barrier:
-        # The default, as an offset, which the entry then makes a price of.
+        # The default, as an offset: the entry makes it a price.
         barrier = f"{int(priced.barrier[0]) * quantum - tick.price:+f}"
     return Contract(
         contract_id=names[0],

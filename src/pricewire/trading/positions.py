@@ -1,4 +1,4 @@
-"""The open contracts of an instrument: what a tick does to them, and what they are worth then, all in one go. Pure."""
+"""The open contracts of an instrument: what a tick does to them, and what they are worth then, computed for all together. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = {
     "is_entered": bool,
 }
 """
-What is computed with of each contract.
+The numbers of each contract that prices and settlement are computed from.
 
 `base` and `of_spot` give the barrier in pips, `base + of_spot * spot`, until the entry fixes it in `base`. `side` is 1 where the entry was
 at or below the barrier, -1 above. `seen` counts the ticks after the entry; where `in_ticks`, the last one is the `duration`-th.
@@ -78,12 +78,7 @@ class Positions:
     __slots__ = ("_scale", "contracts", "newest", "table")
 
     def __init__(self, pip_size: int) -> None:
-        """
-        Begin without contracts.
-
-        Args:
-            pip_size: the decimals of the instrument's prices.
-        """
+        """Begin without contracts, for prices with `pip_size` decimals."""
         self.contracts: dict[str, Contract] = {}
         self.table: Columns[str] = Columns(COLUMNS)
         self.newest: Tick | None = None
@@ -91,7 +86,7 @@ class Positions:
 
     def add(self, contract: Contract, ticks_seen: int = 0) -> None:
         """
-        Take an open contract.
+        Add an open contract.
 
         Args:
             contract: the contract, entered or not.
@@ -115,13 +110,13 @@ class Positions:
         self.table.add(contract.contract_id, values | self._life(contract))
 
     def remove(self, contract_id: str) -> None:
-        """Let go of a contract that was sold; harmless where it has ended."""
+        """Remove a contract that was sold; harmless if it has ended."""
         self.contracts.pop(contract_id, None)
         self.table.remove(contract_id)
 
     def on_tick(self, tick: Tick, moves: Moves) -> Happened:
         """
-        Let a tick happen to all contracts.
+        Apply a tick to all contracts.
 
         A contract is settled with the tick that makes its outcome certain: that which touches its barrier, the last one of its duration, or
         the first one after its end.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from pricewire.errors import DatabaseError
+from pricewire.errors import DatabaseError, JournalError
 from pricewire.market.clock import Clock
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
@@ -22,7 +22,7 @@ BATCH = 1000
 """How many contracts are written in one transaction at most: others wait for it."""
 
 RETRY_S = 1.0
-"""After how many seconds what a database did not take is tried again."""
+"""How long after a failed write it is tried again, in seconds."""
 
 WATCH_S = 0.5
 """How often contracts are looked for whose ticks have stayed away, in seconds."""
@@ -37,16 +37,6 @@ class Settlement:
     """
 
     def __init__(self, books: InstrumentBooks, ledger: Ledger, states: AccountStates, account_events: AccountEvents, clock: Clock) -> None:
-        """
-        Begin with nothing to write.
-
-        Args:
-            books: where open contracts are.
-            ledger: the contracts and the money.
-            states: whose contracts they are; those that are closed are taken out.
-            account_events: tells the holders.
-            clock: the time to wait by.
-        """
         self._books = books
         self._ledger = ledger
         self._states = states
@@ -73,7 +63,7 @@ class Settlement:
             self._wait(contract)
 
     def forget(self, book: InstrumentBook, contract_id: str) -> None:
-        """Let go of a contract that was sold, or was not bought after all."""
+        """Remove a contract that was sold, or was not bought after all."""
         book.positions.remove(contract_id)
         self._changed.pop(contract_id, None)
         self._ended.pop(contract_id, None)
@@ -104,7 +94,7 @@ class Settlement:
             try:
                 await self._account_events.load_closed(account)
             except DatabaseError as error:
-                # The contracts are closed and told all the same; the list comes with the next one.
+                # The contracts are closed and published all the same; the list comes with the next one.
                 logger.warning("a list of closed contracts is not up to date: %s", error)
             else:
                 self._account_events.closed_list(account)
@@ -126,7 +116,7 @@ class Settlement:
             try:
                 while self._ended or self._changed:
                     await self._write()
-            except DatabaseError as error:
+            except (DatabaseError, JournalError) as error:
                 # Once, not at every try.
                 if not is_away:
                     logger.warning("%d contracts wait to be settled: %s", len(self._ended), error)
@@ -146,7 +136,7 @@ class Settlement:
         """Write and publish one batch."""
         batch = dict(islice(self._ended.items(), BATCH)) | dict(islice(self._changed.items(), BATCH))
         async with AsyncExitStack() as stack:
-            # In their order: a purchase or a sale has one of them at most, so nobody waits for another who waits.
+            # Sorted, and a purchase or a sale holds one of them at most: so there is no deadlock.
             for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
                 await stack.enter_async_context(self._states[account_uuid].lock)
             # As they are by now: some may have gone on meanwhile, or were sold.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from pricewire.protocol.messages import Tick
@@ -77,12 +76,7 @@ class Volatility:
     __slots__ = ("_changes", "_equal", "_known", "_newest_log", "_newest_ms", "_regular_ms", "_square", "_time_ms")
 
     def __init__(self, known: float | None = None) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            known: the annual volatility, where it is known; 1.0 is 100 %.
-        """
+        """Begin without ticks; an annual volatility that is not known is estimated."""
         self._known = known
         self._changes = 0
         self._newest_ms = 0
@@ -111,11 +105,6 @@ class Volatility:
             square, time_ms = square * part, time_ms * part
         self._square += weight * (square - self._square)
         self._time_ms += weight * (time_ms - self._time_ms)
-
-    def load(self, ticks: Iterable[Tick]) -> None:
-        """Take ticks, oldest first."""
-        for tick in ticks:
-            self.add(tick)
 
     @property
     def annual(self) -> float | None:
