@@ -16,6 +16,8 @@ The errors of Pricewire, all below one base class.
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
     │   ├── TooManyContractsError      the account has as many open contracts as it may have
+    │   ├── ExposureLimitError         open contracts could win more than they may
+    │   ├── TooManyPurchasesError      the account buys too often
     │   ├── ContractNotSellableError   the contract is not open any more
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
@@ -74,6 +76,10 @@ class FeedError(PricewireError):
 
 class RecordingError(PricewireError):
     """A recording cannot be written or continued."""
+
+
+class JournalError(PricewireError):
+    """The journal of ticks cannot be opened or written."""
 
 
 class UnknownInstrumentError(PricewireError):
@@ -179,6 +185,34 @@ class TooManyContractsError(TradeRefusedError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
         self.limit = limit
+
+
+class ExposureLimitError(TradeRefusedError):
+    """
+    With this one, open contracts could win more than they may.
+
+    Attributes:
+        limit: how much they may win.
+        currency: its currency.
+    """
+
+    def __init__(self, which: str, limit: Decimal, currency: str) -> None:
+        super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
+        self.limit = limit
+        self.currency = currency
+
+
+class TooManyPurchasesError(TradeRefusedError):
+    """
+    The account buys too often.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
+
+    def __init__(self, per_second: float, retry_after: int) -> None:
+        super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class ContractNotSellableError(TradeRefusedError):
@@ -323,11 +357,13 @@ class TokenError(ClientError):
 
     Attributes:
         detail: what happened.
+        is_final: whether asking again would not help: it is no provider of tokens at all. A stream ends with this then.
     """
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, is_final: bool = False) -> None:
         super().__init__(f"the token provider brought no token: {detail}")
         self.detail = detail
+        self.is_final = is_final
 
 
 class TradeUncertainError(ClientError):
@@ -399,7 +435,7 @@ class CallbackError(ClientError):
         callback: which one, `on_message` for instance.
     """
 
-    def __init__(self, callback: str, error: Exception) -> None:
+    def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
         self.callback = callback
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -118,29 +119,73 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", pricewire("--version").stdout)
 
 
-def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices() -> None:
-    def history() -> list[str]:
-        with served("--port", "0", "--seed", "7") as (url, said):
-            assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
-            body = {"instrument_id": "1HZ100V", "granularity": 3600}
-            candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
-            return [candles[0]["open"]]
+def opened(url: str) -> dict[str, str]:
+    """Return the first prices of the whole hours of the last day."""
+    body = {"instrument_id": "1HZ100V", "granularity": 3600}
+    candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
+    return {candle["open_epoch_ms"]: candle["open"] for candle in candles[1:]}
 
-    assert history() == history()
+
+def agree(one: dict[str, str], other: dict[str, str]) -> bool:
+    common = one.keys() & other.keys()
+    return len(common) > 20 and all(one[hour] == other[hour] for hour in common)
+
+
+def predictable(url: str) -> set[bool]:
+    return {each["is_predictable"] for each in httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]}
+
+
+def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices(tmp_path: Path) -> None:
+    openings: list[dict[str, str]] = []
+    for data in ("one", "other"):
+        with served("--port", "0", "--seed", "70707", "--data-dir", str(tmp_path / data)) as (url, said):
+            assert "Simulating 10 instruments." in said
+            assert "prices can be foreseen" in said
+            assert "70707" not in said
+            assert predictable(url) == {True}
+            openings.append(opened(url))
+        assert not (tmp_path / data / "market-secret").exists()
+    assert agree(*openings)
 
 
 def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
-    def seed() -> str:
-        with served("--port", "0", "--data-dir", str(tmp_path / "data")) as (_, said):
-            found = re.search(r"--seed (\d+) gives", said)
-            assert found is not None
-            return found[1]
+    data = tmp_path / "data"
+    openings: list[dict[str, str]] = []
+    for _ in range(2):
+        with served("--port", "0", "--data-dir", str(data)) as (url, said):
+            assert "foreseen" not in said
+            assert predictable(url) == {False}
+            openings.append(opened(url))
+        assert (data / "market-secret").read_text().strip() not in said
+    assert agree(*openings)
+    assert stat.S_IMODE((data / "market-secret").stat().st_mode) == 0o600
+    (data / "market-secret").write_text("x")
+    refused = pricewire("serve", "--port", "0", "--data-dir", str(data))
+    assert refused.returncode == 1
+    assert "holds no secret: remove it" in refused.stderr
 
-    assert seed() == seed() == (tmp_path / "data" / "seed").read_text().strip()
-    (tmp_path / "data" / "seed").write_text("x")
-    said = pricewire("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
-    assert said.returncode == 1
-    assert "holds no seed but 'x'" in said.stderr
+
+def test_what_was_published_before_a_kill_is_in_the_history_after_it(tmp_path: Path) -> None:
+    names = [f"1HZ{volatility}V" for volatility in (10, 25, 50, 75, 100)]
+    query = "&".join(f"topic=ticks:{name}" for name in names)
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0"]
+    data = str(tmp_path / "data")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(PRICEWIRE_DATA_DIR=data))
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, f"/sse?{query}") as reader:
+        reader.read_head()
+        published = b"".join(reader.read_until(b"\n\n") for _ in range(20))
+        process.kill()
+        published += reader.read_to_end()
+    process.communicate(timeout=120)
+    ticks = [json.loads(line)["data"] for line in re.findall(rb"^data: (.*)$", published, re.MULTILINE)]
+    assert len(ticks) >= 20
+    with served("--port", "0", PRICEWIRE_DATA_DIR=data) as (url, _):
+        for name in names:
+            request = {"instrument_id": name, "count": 5000}
+            history = httpx2.post(f"{url}/v1/market/instruments/ticks/history", json=request).json()["data"]["ticks"]
+            assert [tick for tick in ticks if tick["instrument_id"] == name and tick not in history] == []
 
 
 def test_serve_replays_recordings() -> None:
@@ -162,11 +207,11 @@ def test_serve_runs_a_feed_of_ones_own() -> None:
 
 def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
     (tmp_path / "pricewire.toml").write_text("[serve]\nport = 1\nseed = 11\n")
-    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (_, said):
-        assert "--seed 11" in said
-    (tmp_path / "other.toml").write_text("[serve]\nport = 0\nseed = 12\n")
-    with served("--config", str(tmp_path / "other.toml")) as (_, said):
-        assert "--seed 12" in said
+    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (url, _):
+        assert predictable(url) == {True}
+    (tmp_path / "other.toml").write_text('[serve]\nport = 0\nfeed = ["simulated"]\n')
+    with served("--config", str(tmp_path / "other.toml"), cwd=tmp_path) as (url, _):
+        assert predictable(url) == {False}
 
 
 def test_tls(tmp_path: Path) -> None:

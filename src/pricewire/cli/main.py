@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -86,6 +87,9 @@ def serve(
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    purchases_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.purchases_per_second,
+    max_exposure_per_account: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_instrument: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
     max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
     max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
@@ -116,8 +120,9 @@ def serve(
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
         market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
-        seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
-        rate: multiplies the number of simulated ticks, for load.
+        seed: make the simulated prices from a number, the same wherever it is given, instead of the secret in the data directory: for tests
+            and demonstrations, since who knows or guesses it can foresee them all.
+        rate: multiplies the number of simulated ticks, for load; another rate has other prices.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.
         max_streams: open streams in all.
@@ -127,6 +132,11 @@ def serve(
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
+        purchases_per_second: purchases that one account may make; after a quiet time two seconds' worth at once.
+        max_exposure_per_account: how much the open contracts of one account may win, in a currency: `--max-exposure-per-account.USD 50000`
+            for instance. Any amount where none is given.
+        max_exposure_per_instrument: how much the open contracts on one instrument may win, of all accounts of a currency together: what the
+            house may lose by it. Any amount where none is given.
         max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
         max_connections_per_address: the same of one client address.
         max_body_bytes: the size of a request's body.
@@ -137,7 +147,7 @@ def serve(
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
-        keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
+        keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):
@@ -152,6 +162,9 @@ def serve(
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,
+        purchases_per_second=purchases_per_second,
+        exposure_per_account=max_exposure_per_account or {},
+        exposure_per_instrument=max_exposure_per_instrument or {},
         connections=max_connections,
         connections_per_address=max_connections_per_address,
         request_body=max_body_bytes,
@@ -161,9 +174,11 @@ def serve(
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
-            simulated = SimulatedFeed(store.seed() if seed is None else seed, rate)
+            simulated = SimulatedFeed(seed, rate, secret=store.market_secret() if seed is None else None)
             feeds.append(simulated)
-            announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
+            announce(f"Simulating {len(simulated.instruments)} instruments.")
+            if seed is not None:
+                logger.warning("prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts")
         elif name.startswith("replay:"):
             path = name.removeprefix("replay:")
             replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)

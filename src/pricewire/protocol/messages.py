@@ -138,6 +138,7 @@ class Instrument(msgspec.Struct, frozen=True):
         is_market_open: whether prices are coming.
         opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
         closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+        is_predictable: whether somebody may know its prices beforehand, because they are simulated from a seed.
     """
 
     id: InstrumentId
@@ -147,6 +148,7 @@ class Instrument(msgspec.Struct, frozen=True):
     is_market_open: bool = True
     opens_at: str | None = None
     closes_at: str | None = None
+    is_predictable: bool = False
 
 
 class TicksBody(msgspec.Struct, frozen=True):
@@ -281,8 +283,10 @@ class StreamState(msgspec.Struct, frozen=True):
         topics: its topics.
         interval_ms: its pace, in milliseconds; 0 for every update.
         expires_at: when it ends with its token, in the form of ISO 8601; null where no token was needed.
+        names: the names in `topics` of what was asked for under other names: by the name that was asked for.
     """
 
     topics: list[str]
     interval_ms: int
     expires_at: str | None = None
+    names: dict[str, str] = {}

@@ -7,7 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,7 @@ from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.protocol.topics import is_quote
 from pricewire.server.client_address import Address, Network, client_address, limit_key
 from pricewire.server.rates import AddressRates, LiveQuotes
+from pricewire.trading.limits import TradingLimits
 
 if sys.platform != "win32":
     import resource
@@ -66,6 +68,10 @@ class Limits:
             pages that reconnect, each with 100 topics.
         open_contracts_per_account: how many contracts an account may have open. The stream of their list has all of them with every tick:
             300 kB for 500.
+        purchases_per_second: how many an account may make: each takes some ms of a core, so two accounts that buy all the time leave
+            room for the others.
+        exposure_per_account: how much the open contracts of an account may win, for each currency; for others, any amount.
+        exposure_per_instrument: how much the open contracts on an instrument may win, of all accounts of a currency together, likewise.
         new_streams_per_second: how many streams may start. Starting one takes some 0.2 ms of a core, so 1,000 are a fifth of it, and prices
             go on flowing to those that are in.
         burst_seconds: how many seconds' worth of new streams a quiet server lets in at once: of 5,000 that were cut, 2,000 are back at
@@ -98,6 +104,9 @@ class Limits:
     history_rows_per_second: float = 10_000.0
     address_burst_seconds: float = 10.0
     open_contracts_per_account: int = 500
+    purchases_per_second: float = 100.0
+    exposure_per_account: Mapping[str, Decimal] = field(default_factory=dict)
+    exposure_per_instrument: Mapping[str, Decimal] = field(default_factory=dict)
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192
@@ -109,10 +118,21 @@ class Limits:
     connections_per_address: int = 256
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not value > 0:
-                raise PricewireError(f"limit {field.name} is {value:g}; it has to be above 0")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not (isinstance(value, Mapping) or value > 0):
+                raise PricewireError(f"limit {each.name} is {value:g}; it has to be above 0")
+        # Which checks them.
+        self.trading()
+
+    def trading(self) -> TradingLimits:
+        """Return the limits of trading."""
+        return TradingLimits(
+            open_contracts=self.open_contracts_per_account,
+            purchases_per_second=self.purchases_per_second,
+            account_exposure=self.exposure_per_account,
+            instrument_exposure=self.exposure_per_instrument,
+        )
 
 
 class TokenBucket:

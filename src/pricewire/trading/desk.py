@@ -21,6 +21,7 @@ from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, TickHistory
+from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
@@ -60,7 +61,7 @@ class Desk:
         *,
         products: Products | None = None,
         clock: Clock | None = None,
-        open_contracts: int | None = None,
+        limits: TradingLimits | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -72,13 +73,15 @@ class Desk:
             publish: what carries messages to those who listen.
             products: what is offered; by default all products at the usual commission.
             clock: the time to run by; by default the system's.
-            open_contracts: how many an account may have at once; by default any number.
+            limits: how much is let in; by default anything.
         """
         self.products = products or Products()
+        limits = limits or TradingLimits()
+        self._exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._books = InstrumentBooks(market)
-        self._states = AccountStates(accounts)
+        self._states = AccountStates(accounts, self._exposure)
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
@@ -90,7 +93,9 @@ class Desk:
             self._account_events,
             self._settlement,
             self._clock,
-            max_open_contracts=open_contracts,
+            exposure=self._exposure,
+            rates=PurchaseRates(limits.purchases_per_second),
+            max_open_contracts=limits.open_contracts,
         )
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
@@ -115,6 +120,7 @@ class Desk:
                     book.positions.newest = tick
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
+            self._exposure.add(contract)
             self._states.hold(account, book, contract)
 
     async def run(self) -> None:
@@ -178,6 +184,24 @@ class Desk:
             DatabaseError: the database does not answer.
         """
         return self._account_events.balance_body(await self._states.find(account_uuid))
+
+    async def money_moved(self, account_uuid: str) -> None:
+        """
+        Publish an account's balance, as somebody else has moved its money.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        account = self._states.known(account_uuid)
+        if account is None:
+            return
+        async with account.lock:
+            if await self._states.refresh(account):
+                self._account_events.balance(account)
+
+    def instrument_name(self, instrument_id: str) -> str:
+        """Return an instrument's name for people; its id where no feed brings it."""
+        return self._books.name(instrument_id)
 
     def chosen_contract(
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Ledger, Purchase
+from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
 from pricewire.trading.money import from_units, to_text
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
@@ -51,7 +53,10 @@ class Trades:
         settlement: Settlement,
         clock: Clock,
         *,
+        exposure: Exposure,
+        rates: PurchaseRates,
         max_open_contracts: int | None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Prepare to trade.
@@ -64,7 +69,10 @@ class Trades:
             account_events: tells the holders.
             settlement: ends contracts that are not sold before.
             clock: the time.
+            exposure: how much open contracts may win.
+            rates: how often an account may buy.
             max_open_contracts: how many an account may have at once; None for any number.
+            monotonic: returns the time in seconds, of a clock that nobody sets.
         """
         self._books = books
         self._products = products
@@ -73,7 +81,10 @@ class Trades:
         self._account_events = account_events
         self._settlement = settlement
         self._clock = clock
+        self._exposure = exposure
+        self._rates = rates
         self._max_open_contracts = max_open_contracts
+        self._monotonic = monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
@@ -90,6 +101,8 @@ class Trades:
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
             TooManyContractsError: the account has as many open contracts as it may have.
+            ExposureLimitError: open contracts could win more than they may.
+            TooManyPurchasesError: the account buys too often.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account.
             IdempotencyConflictError: the request's key was used for another purchase.
@@ -119,6 +132,7 @@ class Trades:
         first = await self._ledger.bought(account_uuid, key, hashed)
         if first is not None:
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+        self._rates.take(account_uuid, self._monotonic())
         topic, variant = requested(request, self._products)
         account = await self._states.find(account_uuid)
         async with account.lock:
@@ -139,16 +153,19 @@ class Trades:
                 now_ms=now_ms,
             )
             check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
+            self._exposure.check(contract)
             # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
             book.positions.add(contract)
+            self._exposure.add(contract)
+            is_bought = False
             try:
                 bought = await self._ledger.buy(Purchase(contract, key, hashed))
-            except BaseException:
-                self._settlement.forget(book, contract.contract_id)
-                raise
-            if bought.is_repeated:
-                self._settlement.forget(book, contract.contract_id)
-            else:
+                is_bought = not bought.is_repeated
+            finally:
+                if not is_bought:
+                    self._settlement.forget(book, contract.contract_id)
+                    self._exposure.remove(contract)
+            if is_bought:
                 self._opened(account, book, contract, bought.balance)
             return purchased(key, bought.contract, book.instrument.display_name)
 
@@ -159,7 +176,8 @@ class Trades:
         if account.is_heard:
             # The value of its key, for who begins to listen before the next tick.
             self._account_events.updated(position, contract, b"")
-        account.change, account.balance = balance - account.balance, balance
+        # An operator may have moved money meanwhile, which is another change.
+        account.change, account.balance = -contract.stake, balance
         self._account_events.balance(account)
         if account.is_listed:
             self._account_events.open_list(account)

@@ -40,8 +40,10 @@ def test_instruments(server: Serving) -> None:
         "is_market_open": instruments["GOLD"]["is_market_open"],
         "opens_at": None,
         "closes_at": None,
+        "is_predictable": False,
     }
     assert instruments["R_100"]["is_market_open"] is True
+    assert instruments["R_100"]["is_predictable"] is True, "it has a seed here"
 
 
 def test_ticks_history(server: Serving, feed: HandFeed) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, refused, with_accounts
 from support.feeds import HandFeed
+from support.full_disk import full_disk
 from support.serving import Serving
 
 
@@ -95,10 +97,10 @@ def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -
         assert other.until(lambda data: data["data"]["change"] == "-10.00")
 
 
-def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene) -> None:
+def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene, tmp_path: Path) -> None:
     token = TOKENS.issue(scene.alice.uuid)
     with (
-        open_app_server(scene.database, HandFeed()) as other,
+        open_app_server(scene.database, HandFeed(), journal=tmp_path) as other,
         Events(other, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream,
     ):
         assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).status_code == 200
@@ -144,7 +146,7 @@ def test_all_who_ask_for_the_same_contract_share_its_topic(scene: Scene) -> None
     topics = []
     for path in paths:
         with Events(scene.server, f"/sse?topic={path}") as stream:
-            first = stream.next()[1]
+            first = stream.until(lambda data: "subscription_id" in data)
             topics.append(first["subscription_id"])
             assert first["event"] == "proposal"
             assert [each["variant"] for each in first["data"]["variants"]] == ["higher", "lower"]
@@ -248,7 +250,8 @@ def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
 def test_no_opening_sale_or_settlement_is_missed_by_a_stream_that_resumes(scene: Scene) -> None:
     path = f"/protected/sse?topic=contracts:{scene.alice.uuid}&topic=balance:{scene.alice.uuid}"
     with Events(scene.server, path, scene.alice) as stream:
-        stream.until(lambda data: data["event"] == "balance")
+        while not stream.last_id:
+            stream.next()
         last_id = stream.last_id
     bought = scene.buy("while-away", duration=1, duration_unit="ticks")
     with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as closed:
@@ -356,3 +359,37 @@ def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path) -> None:
             first = {data["event"]: data["data"] for data in (stream.next()[1] for _ in range(2))}
             assert len(first["contracts"]["contracts"]) == 1
             assert first["balance"]["balance"] == "9990.00"
+
+
+def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(scene: Scene) -> None:
+    with Events(scene.server, "/sse?topic=ticks:1HZ100V") as prices:
+        with full_disk():
+            for _ in range(3):
+                prices.next()
+            details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+            body = {"idempotency_key": "full", "product_id": "rise_fall", "proposal_details": details}
+            answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+            refused(answer, 503, "UNAVAILABLE")
+            assert "trading is paused" in answer.text
+        for _ in range(3):
+            prices.next()
+        scene.buy("full")
+
+
+def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene) -> None:
+    dora = add_account(scene.database, "dora")
+
+    def buy(server: Serving, key: str) -> httpx2.Response:
+        details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+        body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+        return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(dora), timeout=60)
+
+    with open_app_server(scene.database, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
+        assert buy(server, "first").status_code == 200
+        assert "may win 15 USD" in refused(buy(server, "second"), 409, "EXPOSURE_LIMIT")
+    with open_app_server(scene.database, limits=Limits(purchases_per_second=0.001)) as server:
+        assert buy(server, "third").status_code == 200
+        answer = buy(server, "fourth")
+        assert "0.001 purchases per second" in refused(answer, 429, "RATE_LIMIT_EXCEEDED")
+        assert int(answer.headers["retry-after"]) > 100
+        assert buy(server, "third").status_code == 200, "a repetition gets the first answer"

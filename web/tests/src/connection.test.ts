@@ -76,7 +76,7 @@ describe('createSSEConnection', () => {
     const control: unknown[] = []
     const error = await until('onError', server, { onControl: (...event) => control.push(event) })
     expect(error).toMatchObject({ name: 'SSEError', code: 'SLOW_CONSUMER', message: 'too slow' })
-    expect(control).toEqual([['reset', { a: 1 }]])
+    expect(control).toEqual([['reset', { a: 1 }, '']])
   })
 
   it('goes through its states', async () => {

@@ -12,8 +12,11 @@ from pricewire.store.revocations import Revocations
 PRUNE_S = 3600.0
 """How often tokens that have expired are forgotten, in seconds."""
 
-GRACE_S = 300.0
-"""How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be believed."""
+GRACE_S = 86_400.0
+"""
+How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be believed, and than a clock is set
+forward by mistake. Forgotten then, it would be good again once the clock is right.
+"""
 
 
 class Revoked:
@@ -30,7 +33,7 @@ class Revoked:
         self._on_revoked = on_revoked
         self._known: dict[str, float] = {}
         self._number = 0
-        self._pruned_at = 0.0
+        self._pruned_at = float("-inf")
 
     def __contains__(self, token_id: str) -> bool:
         return token_id in self._known
@@ -52,8 +55,8 @@ class Revoked:
 
     async def _refresh(self) -> None:
         await self.load()
-        if (now := time.time()) - self._pruned_at >= PRUNE_S:
-            self._pruned_at = now
+        if time.monotonic() - self._pruned_at >= PRUNE_S:
+            self._pruned_at, now = time.monotonic(), time.time()
             self._known = {name: until for name, until in self._known.items() if until > now}
             await self._store.prune(int(now))
 

@@ -23,10 +23,12 @@ class Tickets:
 
     Args:
         clock: returns the time in seconds since 1970.
+        steady: returns the time in seconds from any start, by a clock that nobody sets: what tickets live by.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._steady = steady
         # In the order of their ends, as all live equally long.
         self._open: dict[str, tuple[Token, float]] = {}
         self._counts: Counter[str] = Counter()
@@ -38,7 +40,7 @@ class Tickets:
         Raises:
             StreamRefusedError: the account has too many that it has not used.
         """
-        now = self._clock()
+        now = self._steady()
         while self._open and (oldest := next(iter(self._open))) and self._open[oldest][1] <= now:
             self._remove(oldest)
         if self._counts[token.account] >= MAX_OPEN:
@@ -46,7 +48,7 @@ class Tickets:
         ticket = secrets.token_urlsafe(24)
         self._open[ticket] = (token, now + LIFETIME_S)
         self._counts[token.account] += 1
-        return ticket, now + LIFETIME_S
+        return ticket, self._clock() + LIFETIME_S
 
     def take(self, ticket: str) -> Token:
         """
@@ -56,7 +58,7 @@ class Tickets:
             InvalidTokenError: it is none, was used already, or is too old.
         """
         token, expires_at = self._remove(ticket) if ticket in self._open else (None, 0.0)
-        if token is None or expires_at <= self._clock():
+        if token is None or expires_at <= self._steady():
             raise InvalidTokenError("the ticket is not good: each is for one stream, once, within 30 s; get another by POST /v1/tickets")
         return token
 

@@ -19,6 +19,9 @@ STEP_S = 1.0
 RETRY_S = 0.1
 """How often is looked for a stream that is to end while its response's head is on the way, in seconds."""
 
+JUMP_S = 1.0
+"""By how much the clock differs from the time that has passed before it counts as set, in seconds: less is corrected all the time."""
+
 SLACK = 1000
 """How many entries may be left over of streams that have gone, besides as many as there are streams, before the heap is cleared of them."""
 
@@ -30,7 +33,7 @@ class WatchedStream:
 
     Attributes:
         token: its token.
-        ends_at: when the stream ends, in seconds since 1970.
+        ends_at: when the stream ends, in seconds by the clock that nobody sets.
         stream_end: why it will.
     """
 
@@ -43,16 +46,21 @@ class TokenWatch:
     """
     Knows each stream's token, and ends the stream when the token expires or is revoked.
 
-    One heap has all ends in order; the entry of a stream that was renewed or has gone is passed over.
+    One heap has all ends in order; the entry of a stream that was renewed or has gone is passed over. A stream ends once the time has
+    passed that its token had left, also where the clock has been set back meanwhile; where it was set forward, once the token has expired.
 
     Args:
         hub: whose streams.
         clock: returns the time in seconds since 1970.
+        steady: returns the time in seconds from any start, by a clock that nobody sets.
     """
 
-    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
         self._clock = clock
+        self._steady = steady
+        # How much the one clock is ahead of the other.
+        self._ahead = clock() - steady()
         self._watched: dict[str, WatchedStream] = {}
         self._streams: defaultdict[str, set[str]] = defaultdict(set)
         self._ends: list[tuple[float, str]] = []
@@ -62,9 +70,10 @@ class TokenWatch:
         if len(self._ends) > 2 * len(self._watched) + SLACK:
             self._ends = [(each.ends_at, name) for name, each in self._watched.items()]
             heapq.heapify(self._ends)
-        self._watched[stream_id] = WatchedStream(token, token.expires_at)
+        ends_at = self._steady() + token.expires_at - self._clock()
+        self._watched[stream_id] = WatchedStream(token, ends_at)
         self._streams[token.id].add(stream_id)
-        heapq.heappush(self._ends, (token.expires_at, stream_id))
+        heapq.heappush(self._ends, (ends_at, stream_id))
 
     def token(self, stream_id: str) -> Token | None:
         """Return the token that a stream depends on; None for one that needs none."""
@@ -109,7 +118,13 @@ class TokenWatch:
 
     def end_expired(self) -> None:
         """End the streams whose tokens have expired."""
-        now = self._clock()
+        ahead = self._clock() - self._steady()
+        if abs(ahead - self._ahead) > JUMP_S:
+            self._ahead = ahead
+            now = self._clock()
+            for stream_id in [name for name, watched in self._watched.items() if watched.token.expires_at <= now]:
+                self._end(stream_id, self._watched[stream_id].stream_end)
+        now = self._steady()
         while self._ends and self._ends[0][0] <= now:
             ends_at, stream_id = heapq.heappop(self._ends)
             watched = self._watched.get(stream_id)
@@ -119,7 +134,7 @@ class TokenWatch:
     async def run(self) -> None:
         """End streams when their time has come, until cancelled."""
         while True:
-            wait = self._ends[0][0] - self._clock() if self._ends else STEP_S
+            wait = self._ends[0][0] - self._steady() if self._ends else STEP_S
             # Not longer than a step, as a stream may begin meanwhile that ends before the others.
             await asyncio.sleep(min(max(wait, 0.01), STEP_S))
             self.end_expired()
@@ -128,7 +143,7 @@ class TokenWatch:
         found = self._hub.find(stream_id)
         if found is None:
             # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
-            ends_at = self._clock() + RETRY_S
+            ends_at = self._steady() + RETRY_S
             self._watched[stream_id] = replace(self._watched[stream_id], ends_at=ends_at, stream_end=stream_end)
             heapq.heappush(self._ends, (ends_at, stream_id))
         else:
