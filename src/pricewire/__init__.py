@@ -1,7 +1,7 @@
 """
 Live trading data streamed over Server-Sent Events: the server and the Python client.
 
-    pricewire.connect               prices as typed objects, over a connection that looks after itself
+    pricewire.connect               prices as typed objects, over a connection that reconnects by itself
     pricewire.log_in                tokens for it, from an account and its password
     pricewire.EventSource           any event stream
     pricewire.create_sse_connection the same with callbacks

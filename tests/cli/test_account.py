@@ -138,7 +138,7 @@ def test_a_token_is_printed(run: Run) -> None:
         (["account", "status", "alice", "suspended", "--author", ""], "", "there is no author"),
         (["account", "audit", "bob"], "", "there is no account 'bob'"),
         (["account", "audit", "--newest", "0"], "", "--newest 0: give 1 or more"),
-        *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
+        *((["token", "alice", f"--hours={hours}"], "", "a token is valid for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
         (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),
         (["account", "list", "--database", "postgresql://me:secret@127.0.0.1:1/x"], "", "cannot be opened"),
     ],

@@ -13,12 +13,13 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from pricewire.market.journal import Journal
-from pricewire.protocol.messages import Instrument
+from pricewire.protocol.messages import Instrument, Tick
 from pricewire.store.accounts import Accounts
 from pricewire.store.audit import AuditTrail
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.tables import idempotency_keys
+from pricewire.trading.contracts import Contract
 from pricewire.trading.recovery import recover
 from support.ledger_rules import check_books
 
@@ -26,6 +27,17 @@ SOURCES = Path(__file__).parents[2]
 SCRIPT = SOURCES / "tests/support/trade_until_killed.py"
 KILLS = {True: 25, False: 8}
 """How often, of an SQLite file and of a PostgreSQL server's client."""
+
+
+def check_outcome(contract: Contract, life: list[Tick]) -> None:
+    """Assert that a contract ended as the ticks of its life in the journal say."""
+    if contract.status == "refunded":
+        assert life == []
+    elif contract.entry_tick_time is not None:
+        assert (contract.entry_tick_time, contract.entry_spot) == (life[0].epoch_ms, life[0].price)
+    if contract.status == "settled":
+        assert (contract.exit_tick_time, contract.exit_spot) == (life[-1].epoch_ms, life[-1].price)
+        assert contract.proceeds == (contract.payout if life[-1].price > life[0].price else 0)
 
 
 async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: str, tmp_path: Path) -> None:
@@ -65,14 +77,7 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
     assert ends.items() <= {name: (contract.status, contract.proceeds) for name, contract in contracts.items()}.items(), "no end is lost"
     recorded = await journal.between("GOLD", 0, in_a_minute)
     for contract in contracts.values():
-        life = [tick for tick in recorded if contract.buy_time < tick.epoch_ms <= contract.expiry_time]
-        if contract.status == "refunded":
-            assert life == []
-        elif contract.entry_tick_time is not None:
-            assert (contract.entry_tick_time, contract.entry_spot) == (life[0].epoch_ms, life[0].price)
-        if contract.status == "settled":
-            assert (contract.exit_tick_time, contract.exit_spot) == (life[-1].epoch_ms, life[-1].price)
-            assert contract.proceeds == (contract.payout if life[-1].price > life[0].price else 0)
+        check_outcome(contract, [tick for tick in recorded if contract.buy_time < tick.epoch_ms <= contract.expiry_time])
     assert {"sold", "settled"} <= Counter(contract.status for contract in contracts.values()).keys()
     journal.close()
     await database.close()

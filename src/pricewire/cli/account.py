@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -56,9 +57,9 @@ class Store:
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
-        jwks_url: where another issuer publishes its keys: only its tokens are good then.
+        jwks_url: where another issuer publishes its keys: then only its tokens are valid.
         jwt_issuer: what a token's `iss` has to be.
-        jwt_audience: what a token's `aud` has to hold.
+        jwt_audience: what a token's `aud` has to contain.
     """
 
     data_dir: Path = Path("pricewire-data")
@@ -75,7 +76,7 @@ class Store:
 
     @property
     def rules(self) -> TokenRules:
-        """What tokens have to say."""
+        """What tokens must claim."""
         return TokenRules(self.jwt_issuer, self.jwt_audience)
 
     def keys(self) -> KeySource:
@@ -83,7 +84,7 @@ class Store:
         Return what tokens are signed with.
 
         Raises:
-            PricewireError: it cannot be had, or two are given.
+            PricewireError: it cannot be read, or two are given.
         """
         if self.jwt_secret_file is not None and self.jwks_url is not None:
             raise PricewireError("--jwt-secret-file and --jwks-url exclude each other: give one")
@@ -115,12 +116,12 @@ class Store:
         is_proxied: bool = False,
     ) -> TradingSetup:
         """
-        Return what a server needs of it, once the database can be opened.
+        Return what a server's trading needs; the database has been opened once, to try it.
 
         Args:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-            commissions: of the products that have another than the usual one.
+            commissions: by product, where it is not the usual one.
             keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
 
@@ -165,9 +166,9 @@ def add(
         currency: of all its money.
         type: `real` or `demo`.
         group: for your own use.
-        uuid: what topics and requests call it, for a front end that has one built in; by default one is drawn.
+        uuid: its name in topics and requests, for a front end that has one built in; by default a random one.
         author: who opens it, for the audit trail; by default the user of the system.
-        reason: why, for the audit trail, and for the account's statement where it begins with money.
+        reason: why, for the audit trail, and for the account's statement if it begins with money.
         store: where accounts are.
     """
     if re.fullmatch(ACCOUNT_ID, account_id) is None:
@@ -345,19 +346,19 @@ def token(
 
     Args:
         account_id: the account's name.
-        hours: how long it is good, 8760 at most.
-        read_only: whether it is for looking only, and not for buying and selling.
+        hours: how long it is valid, in hours; at most 8760.
+        read_only: whether it is only for reading, and not for buying and selling.
         store: where accounts are, and what tokens are signed with.
     """
     if not 0 < hours <= MAX_HOURS:
-        raise PricewireError(f"--hours {hours:g}: a token is good for more than 0 and at most {MAX_HOURS:g} hours")
+        raise PricewireError(f"--hours {hours:g}: a token is valid for more than 0 and at most {MAX_HOURS:g} hours")
 
     async def work(database: Database) -> None:
         account = await Accounts(database).find(account_id)
         if account is None:
             raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
         if account.status != "active":
-            raise AccountError(f"the account {account_id!r} is suspended, and no token of it is good")
+            raise AccountError(f"the account {account_id!r} is suspended, so no token of it is valid")
         scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
         issued = Tokens(store.keys(), store.rules).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
         sys.stdout.write(f"{issued}\n")
@@ -412,7 +413,7 @@ def run(store: Store, work: Callable[[Database], Awaitable[None]]) -> None:
 
 
 async def check(address: str | Path) -> None:
-    """Open a database and close it again: what is wrong with it is told before the server starts."""
+    """Open a database and close it again, so that an error shows before the server starts."""
     await (await Database.open(address)).close()
 
 

@@ -35,7 +35,7 @@ FOREVER = ReconnectPolicy(attempts=None)
 """Tries again until it is told to stop."""
 
 BUFFER = 1024
-"""How many messages of a subscription may wait, where nothing is said: more than one read of the socket brings."""
+"""How many messages of a subscription may wait by default: more than one read of the socket brings."""
 
 
 def connect(
@@ -57,8 +57,8 @@ def connect(
                 print(tick.instrument_id, tick.price)
 
     Args:
-        url: the server's address; a path before its own ones may follow.
-        token: who asks, or an asynchronous function that returns that, such as `log_in` makes; with a token the protected stream is
+        url: the server's address, with or without a path in front of its own ones.
+        token: a bearer token, or an async function that returns one, such as `log_in` makes; with a token the protected stream is
             used. It is sent to this server only, and is in no log or error.
         headers: more headers for every request.
         reconnect: when to try again; by default for ever.
@@ -98,7 +98,7 @@ class Options(TypedDict, total=False):
         buffer: how many messages may wait to be read, 1024 by default.
         overflow: what happens beyond that. `latest`, the default, leaves out what newer messages supersede, unread; those that nothing
             supersedes, such as a contract's end, are never left out, and too many of them are an error. `error` ends the subscription with
-            a `BufferOverflowError`. Who wants every event however slowly they are read uses `EventSource`, whose connection waits for it.
+            a `BufferOverflowError`. To get every event however slowly you read, use `EventSource`: its connection waits.
     """
 
     interval: float
@@ -119,7 +119,7 @@ class Wire:
         multiplexer: the connection.
         trader: buys and sells.
         accounting: reads an account's books.
-        account_uuid: whose contracts and balance are meant where none is named; None where that is not known.
+        account_uuid: the account whose contracts and balance are meant where none is named; None where it is not known.
     """
 
     def __init__(self, url: str, multiplexer: Multiplexer, trader: Trader, accounting: AccountingReader, account_uuid: str | None) -> None:
@@ -148,7 +148,7 @@ class Wire:
         Return the ticks of some instruments, beginning with the newest of each.
 
         Args:
-            instrument_ids: whose.
+            instrument_ids: the instruments.
             options: see `Options`.
 
         Raises:
@@ -438,5 +438,5 @@ def account_of_token(token: Token | None) -> str | None:
 
 
 def stream_url(base_url: str, *, protected: bool) -> str:
-    """Return the address of a server's stream: the protected one for who holds a token."""
+    """Return the address of a server's stream: the protected one for clients with a token."""
     return base_url.rstrip("/") + ("/protected/sse" if protected else "/sse")

@@ -69,12 +69,12 @@ TRADING_ROUTES = (
     stream_closed_contracts,
     stream_balance,
 )
-"""What is there where trading is."""
+"""The routes of a server with trading."""
 
 
 class Application(Litestar):
     """
-    The application, which looks at a request's host, its client's rate and its headers before it routes: all that holds for every path.
+    The application, which checks a request's host, its client's rate and its headers before it routes: these checks hold for every path.
 
     Args:
         admission: how often one address may ask.
@@ -109,7 +109,7 @@ def create_app(
         origins: the origins whose pages may use it; `*` for any.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how much is let in; the defaults of `Limits` where none are given.
-        trusted_proxies: the networks of the proxies that are believed about who their client is; uvicorn's `proxy_headers` has to be off.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.

@@ -84,7 +84,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "kind": TRANSACTION_KINDS,
     "format": ("json", "csv"),
 }
-"""What members and parameters may be that are one of a few; msgspec says only that they are not."""
+"""The values of members and parameters that have only a few; msgspec's message does not name them."""
 
 
 CLIENT_GONE = "client disconnected prematurely"
@@ -98,7 +98,7 @@ class InvalidParametersError(HTTPException):
 
 
 class UnauthorizedError(HTTPException):
-    """A request has to show a token, or the one that it shows is not good."""
+    """A request needs a token, or the one that it carries is not valid."""
 
     status_code = 401
 

@@ -1,4 +1,4 @@
-"""How much is let in: who has had enough is refused before its stream starts, and nobody who is in is thrown out."""
+"""The limits of the server: what would exceed one is refused before it starts, and no open stream is ended for one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_RETRY_AFTER = 30.0
 """The longest that a refused stream is asked to wait, in seconds: a person who waits for prices closes the page after that."""
 
 PERMIT_RETRY_AFTER = 5.0
-"""How long to wait where a stream has to end first, in seconds. When one will, nobody knows."""
+"""How long to wait where a stream has to end first, in seconds. When that will be is not known."""
 
 QUOTE_COST = 20
 """What it costs to begin a quote, as a multiple of a topic of ticks: measured, 0.2 ms and 0.01 ms."""
@@ -139,8 +139,8 @@ class TokenBucket:
     """
     Lets so many in per second, and a number at once after a quiet time. It knows no clock: times come in as arguments, in seconds.
 
-    Who is not let in is told when to come instead, one after the other at the same rate: told the same time, they would all come together
-    and most of them in vain.
+    Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
+    come together, and most of them in vain.
 
     Args:
         rate: how many per second.
@@ -199,7 +199,7 @@ class Admission:
 
     Args:
         limits: see above.
-        trusted_proxies: the networks of the proxies that are believed about who their client is.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is.
         clock: returns the time in seconds.
         jitter: returns a number from 0 to 1.
     """
@@ -260,7 +260,7 @@ class Admission:
             raise self._refused("account", message, PERMIT_RETRY_AFTER)
         if self.open.total() >= limits.streams:
             raise self._refused("process", f"the server has {limits.streams} streams, its limit", PERMIT_RETRY_AFTER)
-        # Last, so that who is refused for another reason takes nobody's turn.
+        # Last, so that a stream that is refused for another reason takes nobody's turn.
         if (wait := self._bucket.take(self._clock())) > 0:
             raise self._refused("rate", f"the server lets {limits.new_streams_per_second:g} new streams in per second, its limit", wait)
         self.open[endpoint] += 1
@@ -315,7 +315,7 @@ class Admission:
         self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
 
     def permit(self, stream_id: str) -> Permit | None:
-        """Return the place of an open stream; None where there is none."""
+        """Return the permit of an open stream; None where there is none."""
         return self._permits.get(stream_id)
 
     def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
@@ -330,7 +330,7 @@ class Admission:
         self.quotes.change(key, old, new)
 
     def name(self, stream_id: str, permit: Permit) -> None:
-        """Have a stream's place found by its id; the place calls this."""
+        """Have a stream's permit found by its id; the permit calls this."""
         self._permits[stream_id] = permit
 
     def leave(self, endpoint: str, key: Hashable, account: str | None, stream_id: str | None) -> None:
@@ -355,12 +355,12 @@ class Admission:
 
 class Permit:
     """
-    The place of one stream among those that are let in.
+    The permit of one stream, to be given back when it has ended.
 
     As a context manager it gives itself back where its block fails, and keeps itself otherwise:
 
-        with admission.admit("ticks", client) as place:
-            return EventStream(hub, topics, on_close=place.give_back)
+        with admission.admit("ticks", client) as permit:
+            return EventStream(hub, topics, on_close=permit.give_back)
     """
 
     __slots__ = ("_account", "_admission", "_endpoint", "_key", "_quotes", "_stream_id")
@@ -381,10 +381,7 @@ class Permit:
 
     def carry(self, topics: Iterable[str]) -> None:
         """
-        Have the stream carry topics, instead of what it has.
-
-        Args:
-            topics: their names in canonical form.
+        Have the stream carry topics, by their canonical names, instead of what it has.
 
         Raises:
             StreamRefusedError: it would exceed a limit of quotes.

@@ -46,12 +46,12 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
-        journal: the folder of the journal, which ticks are written to before anything is decided by them.
+        journal: the folder of the journal; ticks are written to it before anything is decided on them.
         keys: what tokens are signed with.
-        rules: what tokens have to say.
+        rules: what tokens must claim.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long the journal keeps ticks, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
     """
 
     database: str | Path = field(repr=False)
@@ -69,7 +69,7 @@ class Services:
 
     Attributes:
         publisher: the market and the hub.
-        auth: who knows accounts and tokens; None without trading, and before `open`.
+        auth: checks accounts and tokens; None without trading, and before `open`.
         accounting: reads the books, likewise.
 
     Args:
@@ -147,11 +147,11 @@ class Services:
 
 async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     """
-    Write what came while the server was down to the journal, as far as the feeds can tell: contracts are settled by it.
+    Write the ticks of the time when the server was down to the journal, as far as the feeds know them: contracts are settled with them.
 
     Args:
         market: whose feeds are asked.
-        journal: where it is missing.
+        journal: gets the ticks.
         from_ms: the first time of interest, in milliseconds since 1970.
 
     Raises:
@@ -177,9 +177,9 @@ async def add_demo_account(accounts: Accounts) -> None:
 
 async def close_demo_account(accounts: Accounts) -> None:
     """
-    End the tokens that the demo account has from a time when nobody else reached the server; its password opens nothing without it, either.
+    End the demo account's tokens from a time when only this machine reached the server; its usual password is refused as well.
 
-    It is left alone where it has a password of its own by now.
+    An account whose password was changed is left alone.
     """
     account = await accounts.find(DEMO)
     if account is not None and account.password_hash is not None and await asyncio.to_thread(matches, DEMO, account.password_hash):
@@ -188,7 +188,7 @@ async def close_demo_account(accounts: Accounts) -> None:
 
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Have work done beside the block, and end it with the block."""
+    """Run a task beside the block, and end it with the block."""
     task = asyncio.create_task(work)
     task.add_done_callback(report)
     try:
@@ -199,6 +199,6 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def report(task: asyncio.Task[None]) -> None:
-    """Log that something has ended which the server cannot be without."""
+    """Log the failure of a task that the server needs."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s has failed; start the server again", task.get_coro(), exc_info=error)

@@ -24,7 +24,7 @@ from pricewire.store.transactions import now_ms
 from pricewire.trading.money import DECIMALS, from_units, to_amount
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
+"""The text of a UUID. It is kept as given: front ends that have it built in compare it letter by letter. Source: RFC 9562, section 4."""
 
 AccountStatus = Literal["active", "suspended"]
 
@@ -49,7 +49,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         currency: of all its money.
         balance: the sum of its entries.
         password_hash: of its password; None where it cannot log in with one.
-        generation: which of its tokens are good: those that say this number. It grows with each change of password or status.
+        generation: which of its tokens are valid: those with this number. It grows with each change of password or status.
     """
 
     id: str
@@ -70,13 +70,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """
-    Which tokens of an account are good.
+    Which tokens of an account are valid.
 
     Attributes:
         account_uuid: the account's.
-        generation: what a token of this server has to say.
-        not_before_ms: since when a token of another issuer has to be, in milliseconds since 1970.
-        is_suspended: whether none is good.
+        generation: what a token of this server must claim.
+        not_before_ms: when a token of another issuer must have been issued at the earliest, in milliseconds since 1970.
+        is_suspended: whether none is valid.
     """
 
     account_uuid: str
@@ -89,12 +89,6 @@ class Accounts:
     """The accounts in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
         self._database = database
 
     async def add(
@@ -202,7 +196,7 @@ class Accounts:
 
     async def standings(self, generation: int | None = None) -> Sequence[Standing]:
         """
-        Return which tokens are good, of each account that has ended any or is suspended.
+        Return which tokens are valid, of each account that has ended any or is suspended.
 
         Args:
             generation: only of accounts whose own is above; they come in its order.

@@ -70,11 +70,11 @@ class Ledger:
 
     def __init__(self, database: Database, sync: Callable[[], Awaitable[None]]) -> None:
         """
-        Use a database.
+        Use an open database.
 
         Args:
             database: an open one.
-            sync: brings the ticks of the journal to the disk: done before an entry or a settlement that may be based on them.
+            sync: writes the ticks of the journal to the disk; called before an entry or a settlement that may be based on them.
         """
         self._database = database
         self._sync = sync

@@ -28,8 +28,8 @@ accounts = Table(
 """
 Who trades. The balance is the sum of the account's transactions: both change in one database transaction.
 
-`generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are dead,
-and who asks for what is above the highest that it knows misses no change. `not_before_ms` is when that was.
+`generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are no
+longer valid, and a process that asks for those above the highest that it knows misses no change. `not_before_ms` is when that was.
 """
 
 house_accounts = Table(
@@ -136,7 +136,7 @@ revocations = Table(
     Column("token_id", Text, unique=True),
     Column("expires_at", BigInteger),
 )
-"""Tokens that are no longer good."""
+"""Revoked tokens."""
 
 ticks = Table(
     "ticks",

@@ -1,4 +1,4 @@
-"""The desk: all of trading in one object, for the server: it lets every tick happen and passes on what else there is to do."""
+"""The desk: all of trading in one object, for the server. It applies every tick and delegates the rest."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Desk:
     """
     Trading, for the server: quotes, purchases, sales, positions and balances.
 
-    `run` has to run beside, `on_tick` has to be called with every tick after it was recorded, and `first_stream` and `last_stream` when a
-    topic of trading begins and ceases to have listeners. Before a stream is opened, `prepare` checks its topics. What is published:
+    `run` has to run in a task, `on_tick` has to be called with every tick after it was recorded, and `first_stream` and `last_stream` when
+    a topic of trading gets its first stream and loses its last. Before a stream is opened, `prepare` checks its topics. What is published:
 
         topic                      event                                    key
         proposal:…                 proposal                                 the topic
@@ -70,7 +70,7 @@ class Desk:
             market: the instruments and their ticks.
             ledger: the contracts and the money.
             accounts: who trades.
-            publish: what carries messages to those who listen.
+            publish: sends messages to the streams of a topic.
             products: what is offered; by default all products at the usual commission.
             clock: the time to run by; by default the system's.
             limits: how much is let in; by default anything.
@@ -100,7 +100,7 @@ class Desk:
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take up the open contracts of before a restart; called once, before the first tick.
+        Take over the open contracts from before a restart; called once, before the first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
@@ -128,7 +128,7 @@ class Desk:
         await self._settlement.run()
 
     def on_tick(self, tick: Tick) -> None:
-        """Let a tick happen: quotes are priced and published, contracts entered, touched, ended, priced and published."""
+        """Apply a tick: price and publish quotes; enter, touch, end, price and publish contracts."""
         book = self._books.find(tick.instrument_id)
         happened = book.on_tick(tick)
         if happened is None:
@@ -146,7 +146,7 @@ class Desk:
 
         Raises:
             InvalidProposalError: what it asks for is not offered.
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
@@ -161,7 +161,7 @@ class Desk:
             self._account_events.first_stream(topic)
 
     def last_stream(self, topic: QuoteTopic | AccountTopic) -> None:
-        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
+        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are still published."""
         if isinstance(topic, QuoteTopic):
             self._quoting.last_stream(topic)
         else:
@@ -177,7 +177,7 @@ class Desk:
 
     async def balance(self, account_uuid: str) -> BalanceBody[Amount]:
         """
-        Return what an account has.
+        Return an account's balance.
 
         Raises:
             AccountError: there is no such account.
@@ -206,7 +206,7 @@ class Desk:
     def chosen_contract(
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
     ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
-        """Return the list of a topic with one contract alone, as `AccountEvents.chosen_contract` says."""
+        """Return the list of a topic with only one contract, as `AccountEvents.chosen_contract` says."""
         return self._account_events.chosen_contract(topic, contract_id)
 
     async def check_contract(self, account_uuid: str, contract_id: str) -> None:

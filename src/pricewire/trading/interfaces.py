@@ -1,4 +1,4 @@
-"""What trading needs from outside, as protocols: a ledger, accounts, recorded ticks (`store/` has them), and what publishes. Pure."""
+"""What trading needs from outside, as protocols: a ledger, accounts, recorded ticks (`store/` implements them), and a publisher. Pure."""
 
 from __future__ import annotations
 
@@ -197,8 +197,8 @@ class Ledger(Protocol):
     """
     The contracts and the money.
 
-    Every method that writes returns when what it wrote is durable, and is carried to its end even if its caller is cancelled. What it
-    returned is then to be published; nothing is published from there. An account's balance is never below zero.
+    Every method that writes returns when what it wrote is durable, and finishes even if its caller is cancelled. The caller publishes what
+    it returned; the ledger publishes nothing. An account's balance is never below zero.
     """
 
     async def buy(self, purchase: Purchase) -> Bought:
@@ -210,7 +210,7 @@ class Ledger(Protocol):
             InsufficientBalanceError: the account has less than the price.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account, or it has another currency.
-            DatabaseError: the database does not answer; whether it was bought, a repetition with the same key shows.
+            DatabaseError: the database does not answer; repeat it with the same key to learn whether it was bought.
         """
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
@@ -232,7 +232,7 @@ class Ledger(Protocol):
 
     async def sell(self, sold: Contract) -> Closed:
         """
-        Close a contract and give its proceeds to its account. Of a sale and a settlement at once one wins.
+        Close a contract and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
 
         Args:
             sold: the contract with its sale.
@@ -329,16 +329,16 @@ class TickHistory(Protocol):
 
 
 class Publish(Protocol):
-    """What carries messages to those who listen."""
+    """Sends messages to the streams of a topic."""
 
     def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
         """
-        Send a message to all who listen to a topic.
+        Send a message to all streams of a topic.
 
         Args:
             topic: the topic's text.
             message: what msgspec encodes.
             key: what it supersedes earlier messages by; without one it is never left out.
             event: what it is.
-            ends: the key that it ends: a new listener gets nothing of that key any more.
+            ends: the key that it ends: a new stream gets nothing of that key any more.
         """

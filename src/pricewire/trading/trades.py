@@ -63,10 +63,10 @@ class Trades:
 
         Args:
             books: the instruments' prices and open contracts.
-            products: what is offered.
+            products: the products that can be bought.
             ledger: the contracts and the money.
-            states: who trades.
-            account_events: tells the holders.
+            states: the accounts.
+            account_events: tells the accounts' streams.
             settlement: ends contracts that are not sold before.
             clock: the time.
             exposure: how much open contracts may win.
@@ -91,13 +91,9 @@ class Trades:
         """
         Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
 
-        Args:
-            account_uuid: the buyer's account.
-            request: what is to be bought.
-
         Raises:
             InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
             TooManyContractsError: the account has as many open contracts as it may have.
@@ -106,17 +102,13 @@ class Trades:
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account.
             IdempotencyConflictError: the request's key was used for another purchase.
-            DatabaseError: the database does not answer; whether it was bought, a repetition shows.
+            DatabaseError: the database does not answer; repeat the request to learn whether it was bought.
         """
         return await self._finish(self._buy(account_uuid, request))
 
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
         Buy a contract back at what it was worth at the newest tick.
-
-        Args:
-            account_uuid: the holder's account.
-            contract_id: which contract.
 
         Raises:
             UnknownContractError: the account has no such contract.
@@ -154,7 +146,7 @@ class Trades:
             )
             check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
             self._exposure.check(contract)
-            # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
+            # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
             self._exposure.add(contract)
             is_bought = False
@@ -174,7 +166,7 @@ class Trades:
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
-            # The value of its key, for who begins to listen before the next tick.
+            # The current value of its key, for streams that begin before the next tick.
             self._account_events.updated(position, contract, b"")
         # An operator may have moved money meanwhile, which is another change.
         account.change, account.balance = -contract.stake, balance
@@ -214,7 +206,7 @@ class Trades:
 
 
 def digest(request: PurchaseRequest) -> str:
-    """Return what tells one request from another: the same for the same content, whether an amount is a text or a number."""
+    """Return a hash of a request's content: the same whether an amount is a text or a number."""
     details = request.proposal_details
     details = msgspec.structs.replace(details, stake=_same(details.stake), payout=None if details.payout is None else _same(details.payout))
     return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(request, proposal_details=details))).hexdigest()

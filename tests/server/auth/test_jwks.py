@@ -19,8 +19,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pricewire.errors import InvalidTokenError, PricewireError
 from pricewire.server.auth.jwks import FLOOR_S, FRESH_S, MAX_KEYS, MAX_SIZE, IssuerKeys, read_keys
+from pricewire.server.auth.keys import encoded
 from pricewire.server.auth.tokens import Tokens
 from pricewire.server.http_errors import UnavailableError
+from support.clocks import HandClock
 
 
 class Issuer:
@@ -70,14 +72,6 @@ def issuer() -> Iterator[Issuer]:
     issuer.server.server_close()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def make(name: str) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
     key = Ed25519PrivateKey.generate()
     return key, {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name, "alg": "EdDSA"}
@@ -88,7 +82,7 @@ def signed(key: Ed25519PrivateKey, name: str) -> str:
 
 
 async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     tokens = Tokens(keys)
     (first, shown), (second, shown_too) = make("first"), make("second")
@@ -107,7 +101,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> Non
 
 
 async def test_made_up_names_do_not_turn_into_a_storm(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.publish(shown)
@@ -138,7 +132,7 @@ async def test_all_wait_for_one_fetch_and_who_gives_up_harms_nobody(issuer: Issu
 
 @pytest.mark.parametrize("fault", ["down", "error", "redirect", "no JSON", "no set", "no keys", "huge", "too many", "compressed"])
 async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Issuer, fault: str) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.publish(shown)
@@ -170,7 +164,7 @@ async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Iss
 
 
 async def test_old_keys_are_fetched_again_and_nobody_waits_for_that(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     _, shown = make("one")
     _, other = make("other")
@@ -212,7 +206,7 @@ async def test_without_a_name_two_keys_are_none(issuer: Issuer) -> None:
 
 
 async def test_while_the_issuer_is_away_a_token_of_an_unknown_key_may_be_good(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.status = 500
@@ -231,7 +225,7 @@ async def test_while_the_issuer_is_away_a_token_of_an_unknown_key_may_be_good(is
 
 
 async def test_nobody_with_a_known_key_waits_for_a_fetch_that_others_cause(issuer: Issuer) -> None:
-    clock = Clock()
+    clock = HandClock()
     keys = IssuerKeys(issuer.url, clock=clock)
     key, shown = make("one")
     issuer.publish(shown)

@@ -10,15 +10,8 @@ import pytest
 from pricewire.hub.hub import Hub
 from pricewire.server.auth.token_watch import SLACK, TokenWatch
 from pricewire.server.auth.tokens import Token
+from support.clocks import HandClock
 from support.recorder import Recorder, numbers
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def token(name: str, expires_at: float, account: str = "a") -> Token:
@@ -29,7 +22,7 @@ class Services:
     """A hub, the lives of its streams, and the time."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = HandClock()
         # How much the clock of the wall has been set forward, in seconds.
         self.set_by = 0.0
         self.hub = Hub()

@@ -300,7 +300,7 @@ connect = _blocking(connect_asynchronously)
 
 
 def log_in(url: str, account_id: str, password: str) -> Login:
-    """Log in, and return what brings tokens to `connect` and the others, as `pricewire.log_in` does."""
+    """Log in, and return a token provider for `connect` and the others, as `pricewire.log_in` does."""
     portal = Portal(_nothing)
     try:
         return portal.call(log_in_asynchronously, url, account_id, password)

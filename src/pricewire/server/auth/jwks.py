@@ -20,13 +20,13 @@ from pricewire.server.http_errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""Those with a public key, only: who knows a public key could sign by HMAC with it. Source: RFC 8725, section 3.1."""
+"""Only those with a public key: who knows a public key could sign by HMAC with it. Source: RFC 8725, section 3.1."""
 
 FLOOR_S = 10.0
-"""The shortest time between two fetches, in seconds: tokens with made-up key names must not turn into a storm on the issuer."""
+"""The shortest time between two fetches, in seconds: tokens with made-up key names must not flood the issuer with requests."""
 
 FRESH_S = 600.0
-"""After so many seconds the keys are fetched again, so that one which was withdrawn is not believed for ever."""
+"""After so many seconds the keys are fetched again, so that a withdrawn key is not accepted for ever."""
 
 TIMEOUT_S = 5.0
 """How long a fetch may take, in seconds."""
@@ -54,7 +54,7 @@ class IssuerKeys:
     """
     The keys behind an address, kept while they are fresh, and longer while the issuer is down.
 
-    A token that names an unknown key has the set fetched anew: issuers publish a new key shortly before they use it. However many requests
+    A token that names an unknown key has the set fetched again: issuers publish a new key shortly before they use it. However many requests
     wait for a fetch, there is one at a time.
 
     Args:
@@ -100,7 +100,7 @@ class IssuerKeys:
         key = self._known(key_id, algorithm)
         if key is None:
             if self._fetching is not None or now - self._tried_at >= FLOOR_S:
-                # Shielded: who waits may go away, the others still wait.
+                # Shielded: one request may be cancelled while others still wait.
                 await asyncio.shield(self._fetch(now))
                 key = self._known(key_id, algorithm)
         elif now - self._fetched_at >= FRESH_S and now - self._tried_at >= FLOOR_S:
@@ -113,7 +113,7 @@ class IssuerKeys:
         return key
 
     async def aclose(self) -> None:
-        """End a fetch that is under way, and its connections."""
+        """Cancel a fetch that is under way, and close the connections."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
@@ -145,10 +145,10 @@ class IssuerKeys:
             self._fetched_at = self._clock()
             self._is_away = False
         except (httpx2.HTTPError, OSError, ValueError, RecursionError) as error:
-            # What was good is still good: that the issuer cannot be reached must not log everybody out.
+            # The known keys stay valid: an issuer that cannot be reached must not log everybody out.
             self._is_away = True
             reason = f"{type(error).__name__}: {error}" if isinstance(error, ValueError) else type(error).__name__
-            logger.warning("the keys of %s cannot be had (%s); those known before are used", self._url, reason)
+            logger.warning("the keys of %s cannot be fetched (%s); the known ones stay in use", self._url, reason)
         finally:
             self._fetching = None
 

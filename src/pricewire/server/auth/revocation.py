@@ -14,17 +14,17 @@ PRUNE_S = 3600.0
 
 GRACE_S = 86_400.0
 """
-How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be believed, and than a clock is set
-forward by mistake. Forgotten then, it would be good again once the clock is right.
+How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be accepted, and longer than a clock
+is set forward by mistake. If it were forgotten then, it would be valid again when the clock is right.
 """
 
 
 class Revoked:
     """
-    The tokens that are no longer good.
+    The revoked tokens.
 
     Args:
-        store: where all processes have them.
+        store: the revocations that all processes share.
         on_revoked: called with the id of each one that becomes known.
     """
 
@@ -39,7 +39,7 @@ class Revoked:
         return token_id in self._known
 
     async def add(self, token: Token) -> None:
-        """Revoke a token; when this returns, it stays so."""
+        """Revoke a token; durable when this returns."""
         await self._store.add(token.id, int(token.expires_at + GRACE_S))
         self._learn(token.id, token.expires_at + GRACE_S)
 

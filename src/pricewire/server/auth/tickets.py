@@ -1,4 +1,4 @@
-"""Tickets: what a browser's own EventSource shows instead of a token, as it can send no header."""
+"""Tickets: what a browser's own EventSource sends instead of a token, because it cannot send headers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pricewire.errors import InvalidTokenError, StreamRefusedError
 from pricewire.server.auth.tokens import Token
 
 LIFETIME_S = 30.0
-"""How long a ticket is good, in seconds: a page asks for it right before it opens its stream."""
+"""How long a ticket is valid, in seconds: a page asks for it right before it opens its stream."""
 
 MAX_OPEN = 64
-"""How many tickets an account may have that it has not used: as many as it may have streams."""
+"""How many unused tickets an account may have: as many as it may have streams."""
 
 
 class Tickets:
     """
-    Gives tickets, each good for one stream and once.
+    Gives tickets, each valid once, for one stream.
 
     Args:
         clock: returns the time in seconds since 1970.
@@ -29,13 +29,13 @@ class Tickets:
     def __init__(self, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._steady = steady
-        # In the order of their ends, as all live equally long.
+        # In the order in which they expire, as all have the same lifetime.
         self._open: dict[str, tuple[Token, float]] = {}
         self._counts: Counter[str] = Counter()
 
     def give(self, token: Token) -> tuple[str, float]:
         """
-        Return a ticket that stands for a token, and until when it is good, in seconds since 1970.
+        Return a ticket that stands for a token, and when it expires, in seconds since 1970.
 
         Raises:
             StreamRefusedError: the account has too many that it has not used.
@@ -52,14 +52,14 @@ class Tickets:
 
     def take(self, ticket: str) -> Token:
         """
-        Return the token that a ticket stands for; the ticket is used up with that.
+        Return the token that a ticket stands for, and use up the ticket.
 
         Raises:
-            InvalidTokenError: it is none, was used already, or is too old.
+            InvalidTokenError: it is unknown, was used already, or has expired.
         """
         token, expires_at = self._remove(ticket) if ticket in self._open else (None, 0.0)
         if token is None or expires_at <= self._steady():
-            raise InvalidTokenError("the ticket is not good: each is for one stream, once, within 30 s; get another by POST /v1/tickets")
+            raise InvalidTokenError("the ticket is not valid: each is for one stream, once, within 30 s; get another by POST /v1/tickets")
         return token
 
     def _remove(self, ticket: str) -> tuple[Token, float]:

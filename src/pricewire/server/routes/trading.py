@@ -46,7 +46,7 @@ async def show_product(
     product_id: Annotated[ProductId, QueryParameter(description="Of which kind of contract.")],
     instrument_id: Annotated[str | None, QueryParameter(description="On which instrument's price; all have the same.")] = None,
 ) -> Data[ProductConfig]:
-    """Return what a form for a product begins with, and what it may hold."""
+    """Return the defaults and the limits of a product's form."""
     if instrument_id is not None:
         publisher.market.instrument(instrument_id)
     return Data(desk.products.config(product_id))
