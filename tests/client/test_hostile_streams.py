@@ -14,11 +14,11 @@ import httpx2
 import pytest
 
 from client.topics.test_multiplexer import confirmed
-from client.topics.test_subscription import tick_event
 from pricewire import sync
 from pricewire.client.wire import connect
 from pricewire.errors import ClientError, ConnectError, DecodeError
 from pricewire.protocol.messages import Envelope, Tick
+from support.client_messages import tick_event
 from support.raw_server import PATIENCE, RawConnection, RawServer, hold, stream
 from support.serving import Serving
 from support.sources import FOREVER

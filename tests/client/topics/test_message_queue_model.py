@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.topics.test_conflation import arrival
 from pricewire.client.topics import message_queue
 from pricewire.client.topics.conflation import Arrival, Key
 from pricewire.client.topics.message_queue import MessageQueue
 from pricewire.errors import BufferOverflowError
 from support import manual_loop
+from support.client_messages import arrival
 from support.manual_loop import advance, running_loop
 
 STEP = 0.125

@@ -40,7 +40,7 @@ HEALTHY_LIFE = 1.0
 
 
 freeing: set[asyncio.Task[None]] = set()
-"""The tasks that free abandoned readers: the event loop itself keeps no hold of them."""
+"""The tasks that free abandoned readers: the event loop keeps no reference to them."""
 
 
 class StreamReader:
@@ -121,7 +121,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here, or the connection is open in another event loop.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         while not self.is_closed:
             if not self._events:
@@ -152,7 +152,7 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here, or the connection is open in another event loop.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
@@ -194,7 +194,7 @@ class StreamReader:
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and not is_cancelled():
-                # Of a transport or hook as well: passed on, it would end the reader's task as if somebody had asked for that.
+                # A transport or a hook may raise one too: passed on, it would end the reader's task although nobody cancelled it.
                 self._lost(self._connect_error("CancelledError while connecting or reading", error), final=True)
                 return []
             # Cancelled, mostly: the connection goes at once.
@@ -295,7 +295,7 @@ class StreamReader:
 
     def _judge(self, event: ServerSentEvent) -> bool:
         """
-        Take an event for a sign of health, but for one by which the server says why it is about to end the stream.
+        Count an event as a sign of health, unless the server says in it why it is about to end the stream.
 
         Returns whether events are given out still: a callback that hears of the error may have closed the reader.
         """
