@@ -8,6 +8,7 @@ import time
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,7 +16,9 @@ import pytest
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.feeds.simulated.path import SimulatedPath
+from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
+from pricewire.server.services import fill_up
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.ticks import RecordedTicks
@@ -61,7 +64,7 @@ def live_tick(server: Serving) -> tuple[int, Decimal]:
         return int(data["epoch_ms"]), Decimal(data["price"])
 
 
-def was_down(database: Path, recorded: list[Tick], *contracts: dict[str, object]) -> list[Contract]:
+def was_down(database: Path, recorded: list[Tick], *contracts: dict[str, Any]) -> list[Contract]:
     """Have a database with recorded ticks and open contracts, as a server leaves it that was killed; return the contracts."""
 
     async def work() -> list[Contract]:
@@ -100,6 +103,7 @@ def test_prices_before_and_after_a_restart_are_one_path_and_never_repeat(tmp_pat
     with serve(database) as server:
         last_before, price = live_tick(server)
         before = history_of(server) | {last_before: price}
+    time.sleep(2)  # so that there is a tick between the two
     with serve(database) as server:
         first_after, price = live_tick(server)
         after = history_of(server)
@@ -158,9 +162,29 @@ def test_the_down_time_stays_a_gap_where_the_recorded_ticks_are_of_another_path(
 def test_a_second_start_fills_up_nothing_twice(tmp_path: Path) -> None:
     database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
     was_down(database, path_of(now_ms - 400_000, now_ms - 300_000))
-    for _ in range(2):
-        with serve(database) as server:
-            shown = history_of(server)
+    with serve(database):
+        pass
+    with serve(database) as server:
+        shown = history_of(server)
     times = sorted(shown)
     assert times == list(range(times[0], times[-1] + 1000, 1000))
     assert shown == prices(path_of(times[0], times[-1]))
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_of_a_long_down_time_only_what_is_kept_or_needed_is_recorded(tmp_path: Path, is_needed: bool) -> None:
+    database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
+    died = now_ms - 600_000
+    open_one = {"buy_time": died - 10_500, "expiry_time": died + 20_000}
+    was_down(database, path_of(died - 60_000, died), *([open_one] if is_needed else []))
+
+    async def recorded() -> list[Tick]:
+        opened = await Database.open(database)
+        ticks = RecordedTicks(opened)
+        market = Market([SimulatedFeed(secret=SECRET, instruments=[FAST_100])], lambda *_: None)
+        await fill_up(market, ticks, Ledger(opened, ticks), now_ms - 60_000)
+        kept = await ticks.between("1HZ100V", died + 1, now_ms)
+        await opened.close()
+        return kept
+
+    assert asyncio.run(recorded()) == path_of(died + 1 if is_needed else now_ms - 60_000, now_ms)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+
 from pricewire.errors import AccountError
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.history import MAX_AGE_MS, MAX_TICKS, SelectedTicks
@@ -118,7 +120,7 @@ class Services:
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
-            await fill_up(self.publisher.market, ticks)
+            await fill_up(self.publisher.market, ticks, ledger, now_ms - round(setup.keep_ticks_s * 1000))
             await desk.restore(await recover(ledger, ticks, now_ms), ticks)
             for instrument in self.publisher.market.instruments():
                 self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
@@ -128,22 +130,33 @@ class Services:
             yield
 
 
-async def fill_up(market: Market, ticks: RecordedTicks) -> None:
+async def fill_up(market: Market, ticks: RecordedTicks, ledger: Ledger, from_ms: int) -> None:
     """
     Record what came while the server was down, as far as the feeds can tell: contracts are settled by it, and the history has it.
+
+    Args:
+        market: the feeds.
+        ticks: the recorded ticks.
+        ledger: the open contracts.
+        from_ms: from when on ticks are kept; of before it, only those that an open contract looks at are recorded.
 
     Raises:
         DatabaseError: the database does not answer.
     """
     instruments = {instrument.id: instrument for instrument in market.instruments()}
+    needed_ms = dict.fromkeys(instruments, from_ms)
+    for contract in await ledger.open_contracts():
+        needed_ms[contract.instrument_id] = min(contract.buy_time, needed_ms.get(contract.instrument_id, from_ms))
     newest = [tick for name in instruments for tick in await ticks.between(name, 0, LATEST_MS, newest=1)]
     filled = 0
     for past in market.backfill(newest):
-        quantum = quantum_of(instruments[past.instrument_id].pip_size)
-        for tick in SelectedTicks(past.instrument_id, quantum, past.epoch_ms, past.price, past.ask, past.bid).ticks():
+        needed = slice(int(np.searchsorted(past.epoch_ms, needed_ms[past.instrument_id])), None)
+        columns = (column[needed] for column in (past.epoch_ms, past.price, past.ask, past.bid))
+        missed = SelectedTicks(past.instrument_id, quantum_of(instruments[past.instrument_id].pip_size), *columns).ticks()
+        for tick in missed:
             ticks.record(tick)
         await ticks.flush()
-        filled += len(past.epoch_ms)
+        filled += len(missed)
     if filled:
         logger.info("recorded %d ticks that came while the server was down", filled)
 
