@@ -76,7 +76,8 @@ class Auditor:
             faults.note(f"{self._name}: {event.type} {event.data[:200]}")
             return None
         faults.events += 1
-        position = int(event.last_event_id.rpartition("-")[2])
+        # Of a snapshot only the last event has an id.
+        position = int(event.last_event_id.rpartition("-")[2] or 0)
         body: dict[str, Any] = json.loads(event.data)
         topic, seq, merged = body["subscription_id"], body["seq"], body.get("merged", 0)
         before = self._seqs.get(topic)

@@ -32,6 +32,7 @@ function typeOf(schema) {
   const parts = schema.oneOf ?? schema.anyOf
   if (parts) return [...new Set(parts.map(typeOf))].join(' | ')
   if (Array.isArray(schema.type)) return schema.type.map((type) => typeOf({ ...schema, type })).join(' | ')
+  if (schema.additionalProperties) return `Readonly<Record<string, ${typeOf(schema.additionalProperties)}>>`
   if (schema.type !== 'array') return TYPES[schema.type] ?? 'unknown'
   const item = typeOf(schema.items ?? {})
   return `readonly ${item.includes(' ') ? `(${item})` : item}[]`

@@ -76,6 +76,10 @@ class RecordingError(PricewireError):
     """A recording cannot be written or continued."""
 
 
+class JournalError(PricewireError):
+    """The journal of ticks cannot be opened or written."""
+
+
 class UnknownInstrumentError(PricewireError):
     """
     No feed brings this instrument.
@@ -323,11 +327,13 @@ class TokenError(ClientError):
 
     Attributes:
         detail: what happened.
+        is_final: whether asking again would not help: it is no provider of tokens at all. A stream ends with this then.
     """
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, is_final: bool = False) -> None:
         super().__init__(f"the token provider brought no token: {detail}")
         self.detail = detail
+        self.is_final = is_final
 
 
 class TradeUncertainError(ClientError):
@@ -399,7 +405,7 @@ class CallbackError(ClientError):
         callback: which one, `on_message` for instance.
     """
 
-    def __init__(self, callback: str, error: Exception) -> None:
+    def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
         self.callback = callback
 

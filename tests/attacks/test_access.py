@@ -282,5 +282,7 @@ def test_the_demo_account_of_before_is_closed_to_others(tmp_path: Path, http: ty
 
 
 def serve_demo(database: Path, http: type[asyncio.Protocol], *, demo_account: bool) -> Serving:
-    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(database, KEY, RULES, demo_account=demo_account))
+    app = create_app(
+        [SimulatedFeed(seed=1)], trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=demo_account)
+    )
     return Serving(app, http=http)

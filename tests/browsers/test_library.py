@@ -270,7 +270,9 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servi
     """A server with an account, and the account."""
     database: Path = tmp_path_factory.mktemp("house") / "trading.db"
     # To the second, however much clocks may differ: a token that has expired is refused.
-    app = create_app([HandFeed()], heartbeat=1.0, trading=TradingSetup(database, KEY, replace(RULES, leeway=0.0)))
+    app = create_app(
+        [HandFeed()], heartbeat=1.0, trading=TradingSetup(database, database.with_name("journal"), KEY, replace(RULES, leeway=0.0))
+    )
     with Serving(app, http=HandoverProtocol) as serving, ThreadPoolExecutor(1) as pool:
         # In a thread, as Playwright has a loop running in this one.
         yield serving, pool.submit(add_account, database, "browser").result().uuid

@@ -165,6 +165,29 @@ def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
     assert "holds no secret: remove it" in refused.stderr
 
 
+def test_what_was_published_before_a_kill_is_in_the_history_after_it(tmp_path: Path) -> None:
+    names = [f"1HZ{volatility}V" for volatility in (10, 25, 50, 75, 100)]
+    query = "&".join(f"topic=ticks:{name}" for name in names)
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0"]
+    data = str(tmp_path / "data")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(PRICEWIRE_DATA_DIR=data))
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, f"/sse?{query}") as reader:
+        reader.read_head()
+        published = b"".join(reader.read_until(b"\n\n") for _ in range(20))
+        process.kill()
+        published += reader.read_to_end()
+    process.communicate(timeout=120)
+    ticks = [json.loads(line)["data"] for line in re.findall(rb"^data: (.*)$", published, re.MULTILINE)]
+    assert len(ticks) >= 20
+    with served("--port", "0", PRICEWIRE_DATA_DIR=data) as (url, _):
+        for name in names:
+            request = {"instrument_id": name, "count": 5000}
+            history = httpx2.post(f"{url}/v1/market/instruments/ticks/history", json=request).json()["data"]["ticks"]
+            assert [tick for tick in ticks if tick["instrument_id"] == name and tick not in history] == []
+
+
 def test_serve_replays_recordings() -> None:
     feeds = ["--feed", f"replay:{RECORDINGS / 'eurusd-quotes.csv'}", "--feed", f"replay:{RECORDINGS / 'btcusdt-quotes.parquet'}=BTC"]
     with served("--port", "0", "--speed", "50", *feeds) as (url, said):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic
 from support.fake_market import START_MS, START_NS, FakeClock, ScriptedFeed, Step, running, settle
+from support.full_disk import full_disk
 
 X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=1)
 Y = Instrument(id="Y", display_name="Y", categories=["Forex"], pip_size=1)
@@ -67,6 +70,43 @@ async def test_a_tick_is_kept_before_it_is_published() -> None:
     market = Market([ScriptedFeed(clock, [X], [tick("X", 1)])], lambda topic, message, event: seen.append(market.tick("X")), clock=clock)
     async with running(market):
         assert seen == [tick("X", 1)]
+
+
+async def test_a_tick_is_in_the_journal_before_it_is_published(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, [X])
+    clock, seen = FakeClock(), list[list[int]]()
+
+    def publish(topic: str, message: Tick | Candle, event: str) -> None:
+        seen.append(journal.read()["X"].price.tolist())
+
+    market = Market([ScriptedFeed(clock, [X], [tick("X", 4), tick("X", 5)])], publish, clock=clock)
+    market.write_to(journal, {})
+    async with running(market):
+        await settle()
+    assert seen == [[40], [40, 50]]
+    journal.close()
+
+
+async def test_prices_go_on_while_the_journal_cannot_be_written_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path, [X])
+    clock, published = FakeClock(), Published()
+    market = Market(
+        [ScriptedFeed(clock, [X], [tick("X", 4), 1.0, tick("X", 5), tick("X", 6), 1.0, tick("X", 7), 9.0])], published.publish, clock=clock
+    )
+    market.write_to(journal, {})
+    async with running(market):
+        await settle()
+        with full_disk():
+            await clock.advance(1)
+            await settle()
+        assert "File too large" in market.journal_failure
+        await clock.advance(1)
+        await settle()
+        assert market.journal_failure == ""
+    assert journal.read()["X"].price.tolist() == [40, 70]
+    assert published.topics() == ["ticks:X"] * 4
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "once"
+    journal.close()
 
 
 async def test_candles_are_published_while_they_are_wanted() -> None:
@@ -300,16 +340,14 @@ async def test_the_history_is_loaded_before_the_first_tick() -> None:
         (ValueError("disk"), ["9.0", "10.0"]),
     ],
 )
-async def test_recorded_ticks_take_the_place_of_what_the_feed_knows(history: list[PastTicks] | Exception, expected: list[str]) -> None:
+async def test_journaled_ticks_take_the_place_of_what_the_feed_knows(
+    history: list[PastTicks] | Exception, expected: list[str], journal: Journal
+) -> None:
     clock = FakeClock()
     market = Market([Remembering(clock, history, [10.0])], lambda *_: None, clock=clock)
-    market.remember(past("X"))
-    market.remember(past("X", -40_000, -20_000, price=90))
-    market.remember(PastTicks("X", *np.empty((4, 0), np.int64)))
+    market.write_to(journal, {"X": past("X", -40_000, -20_000, price=90), "Z": past("Z")})
     async with running(market):
         assert [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))] == expected
-    with pytest.raises(UnknownInstrumentError):
-        market.remember(past("Z"))
 
 
 class Filling(ScriptedFeed):
@@ -328,7 +366,7 @@ class Filling(ScriptedFeed):
             yield each
 
 
-def test_the_feeds_are_asked_what_came_after_the_recorded_ticks() -> None:
+def test_the_feeds_are_asked_what_came_after_the_ticks_of_the_journal() -> None:
     clock = FakeClock()
     feed = Filling(clock, past("X", -5000, -4000), PastTicks("X", *np.empty((4, 0), np.int64)), past("X", -4000, -1000))
     market = Market([ScriptedFeed(clock, [Y], []), feed], lambda *_: None, clock=clock)
@@ -341,9 +379,9 @@ def test_the_feeds_are_asked_what_came_after_the_recorded_ticks() -> None:
     ("wrong", "message"),
     [
         (ValueError("away"), "away"),
-        (past("X", -6000), "begin before the newest recorded one"),
+        (past("X", -6000), "begin before the newest in the journal"),
         (past("X", -5000, -1000, -2000), "not in the order of their times"),
-        (past("Z"), "'Z', of which the feed was given no recorded tick"),
+        (past("Z"), "'Z', of which the feed was given no tick"),
     ],
 )
 def test_a_feed_that_fails_to_tell_is_left_out_from_there_on(

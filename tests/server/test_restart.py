@@ -16,12 +16,10 @@ import pytest
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.feeds.simulated.path import SimulatedPath
-from pricewire.market.market import Market
+from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
-from pricewire.server.services import fill_up
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter
 from support.app_server import Events, add_account, open_app_server
 from support.contract_maker import make_purchase
@@ -65,15 +63,14 @@ def live_tick(server: Serving) -> tuple[int, Decimal]:
 
 
 def was_down(database: Path, recorded: list[Tick], *contracts: dict[str, Any]) -> list[Contract]:
-    """Have a database with recorded ticks and open contracts, as a server leaves it that was killed; return the contracts."""
+    """Have a journal with ticks, and a database with open contracts, as a server leaves it that was killed; return the contracts."""
 
     async def work() -> list[Contract]:
         opened = await Database.open(database)
-        ticks = RecordedTicks(opened)
-        ledger = Ledger(opened, ticks)
+        journal = Journal(database.with_name("journal"), [FAST_100.instrument])
         for tick in recorded:
-            ticks.record(tick)
-        await ticks.flush()
+            journal.add("1HZ100V", tick.epoch_ms, *(int(price.scaleb(2)) for price in (tick.price, tick.ask, tick.bid)))
+        ledger = Ledger(opened, journal.sync)
         made = []
         for fields in contracts:
             bought = await ledger.buy(make_purchase(alice, instrument_id="1HZ100V", **fields))
@@ -82,16 +79,21 @@ def was_down(database: Path, recorded: list[Tick], *contracts: dict[str, Any]) -
             if entry is not None:
                 await ledger.enter([enter(bought.contract, entry, 1000)])
         await opened.close()
+        journal.close()
         return made
 
     alice = add_account(database, "alice")
     return asyncio.run(work())
 
 
+async def nothing() -> None:
+    """Bring no ticks to the disk: nothing is written."""
+
+
 def found(database: Path, contract: Contract) -> Contract:
     async def work() -> Contract:
         opened = await Database.open(database)
-        kept = await Ledger(opened, RecordedTicks(opened)).find(contract.contract_id, contract.account_uuid)
+        kept = await Ledger(opened, nothing).find(contract.contract_id, contract.account_uuid)
         await opened.close()
         return kept
 
@@ -130,7 +132,7 @@ def test_contracts_that_expired_in_the_down_time_are_settled_by_what_came_then(t
     )
     with caplog.at_level(logging.INFO), serve(database) as server:
         shown = history_of(server)
-    assert "ticks that came while the server was down" in caplog.text
+    assert "which came while the server was down" in caplog.text
     timed, late, counted, touched = (found(database, contract) for contract in contracts)
     for contract in (timed, late):
         exit_ms = contract.expiry_time // 1000 * 1000
@@ -146,7 +148,7 @@ def test_contracts_that_expired_in_the_down_time_are_settled_by_what_came_then(t
     assert prices(path_of(died - 60_000, now_ms - 1000)).items() <= shown.items()
 
 
-def test_the_down_time_stays_a_gap_where_the_recorded_ticks_are_of_another_path(tmp_path: Path) -> None:
+def test_the_down_time_stays_a_gap_where_the_journal_is_of_another_path(tmp_path: Path) -> None:
     database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
     died = now_ms - 600_000
     recorded = path_of(died - 60_000, died)
@@ -169,22 +171,3 @@ def test_a_second_start_fills_up_nothing_twice(tmp_path: Path) -> None:
     times = sorted(shown)
     assert times == list(range(times[0], times[-1] + 1000, 1000))
     assert shown == prices(path_of(times[0], times[-1]))
-
-
-@pytest.mark.parametrize("is_needed", [False, True])
-def test_of_a_long_down_time_only_what_is_kept_or_needed_is_recorded(tmp_path: Path, is_needed: bool) -> None:
-    database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
-    died = now_ms - 600_000
-    open_one = {"buy_time": died - 10_500, "expiry_time": died + 20_000}
-    was_down(database, path_of(died - 60_000, died), *([open_one] if is_needed else []))
-
-    async def recorded() -> list[Tick]:
-        opened = await Database.open(database)
-        ticks = RecordedTicks(opened)
-        market = Market([SimulatedFeed(secret=SECRET, instruments=[FAST_100])], lambda *_: None)
-        await fill_up(market, ticks, Ledger(opened, ticks), now_ms - 60_000)
-        kept = await ticks.between("1HZ100V", died + 1, now_ms)
-        await opened.close()
-        return kept
-
-    assert asyncio.run(recorded()) == path_of(died + 1 if is_needed else now_ms - 60_000, now_ms)

@@ -365,12 +365,31 @@ def test_every_variant_is_bought(scene: Scene, product_id: str, side: int) -> No
 def test_a_stream_is_changed(scene: Scene) -> None:
     with Events(scene.server, "/sse?topic=ticks:R_100") as stream:
         path = f"/v1/streams/{stream.head['pricewire-stream']}"
-        shape = {"topics": [text], "interval_ms": integer, "expires_at": maybe(iso_time)}
+        shape = {"topics": [text], "interval_ms": integer, "expires_at": maybe(iso_time), "names": {}}
         states = [
             fits(scene.client.patch(path, json=body).json(), {"data": shape})["data"]
             for body in ({}, {"add": ["ticks:R_10"]}, {"remove": ["ticks:R_100"]}, {"interval_ms": 250})
         ]
-        assert states[-1] == {"topics": ["ticks:R_10"], "interval_ms": 250, "expires_at": None}
+        assert states[-1] == {"topics": ["ticks:R_10"], "interval_ms": 250, "expires_at": None, "names": {}}
+
+
+def test_a_stream_says_what_topics_are_called_that_were_asked_for_otherwise(scene: Scene) -> None:
+    first, second = "proposal:rise_fall:R_100:5:minutes:10:false", "proposal:rise_fall:R_100:7:minutes:10:false"
+    others = [f"{topic.replace(':10:', ':10.00:')}" for topic in (first, second)]
+    with Events(scene.server, f"/sse?topic=ticks:R_100&topic={others[0]}&interval_ms=50") as stream:
+        names = {others[0]: first}
+        state = {"topics": [first, "ticks:R_100"], "interval_ms": 50, "expires_at": None, "names": names}
+        assert stream.next() == ("changed", state)
+        assert stream.last_id == "", "nothing has come that could be resumed"
+        assert {stream.next()[1]["subscription_id"] for _ in range(2)} == {first, "ticks:R_100"}
+        path = f"/v1/streams/{stream.head['pricewire-stream']}"
+        changed = scene.client.patch(path, json={"add": [*others, "ticks:R_100"]}).json()["data"]
+        assert changed == {**state, "topics": [first, second, "ticks:R_100"], "names": {others[0]: first, others[1]: second}}
+        assert stream.wait_for("changed") == changed
+        last_id = stream.last_id
+    again = f"/sse?topic=ticks:R_100&topic={first}&topic={second}"
+    with Events(scene.server, again, **{"Last-Event-ID": last_id}) as stream:
+        assert stream.next()[0] != "changed"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/schema"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -37,13 +38,24 @@ HASH = hash_password(PASSWORD)
 
 @contextmanager
 def open_app_server(
-    database: str | Path, *feeds: Feed, keys: KeySource = KEY, http: type[asyncio.Protocol] = HandoverProtocol, **options: Any
+    database: str | Path,
+    *feeds: Feed,
+    keys: KeySource = KEY,
+    http: type[asyncio.Protocol] = HandoverProtocol,
+    journal: Path | None = None,
+    **options: Any,
 ) -> Iterator[Serving]:
-    """Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database."""
-    setup = TradingSetup(database, keys, RULES)
-    app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
-    with Serving(app, http=http) as serving:
-        yield serving
+    """
+    Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database.
+
+    The journal is beside an SQLite file, where none is given.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        beside = database.with_name("journal") if isinstance(database, Path) else Path(folder)
+        setup = TradingSetup(database, journal or beside, keys, RULES)
+        app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
+        with Serving(app, http=http) as serving:
+            yield serving
 
 
 def with_accounts(database: str | Path, work: Callable[[Accounts], Awaitable[Result]]) -> Result:

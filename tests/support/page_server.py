@@ -102,7 +102,9 @@ def open_page_server(
         heartbeat: after how long a silence streams show that they live, in seconds.
     """
     feed = PitFeed(instrument)
-    app = create_app([feed], heartbeat=heartbeat, trading=TradingSetup(database, KEY, RULES, demo_account=True))
+    app = create_app(
+        [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
+    )
     with Serving(app, port=port, http=HandoverProtocol) as serving:
         page_server = PageServer(serving, feed, database)
         page_server.move(1900)

@@ -42,8 +42,8 @@ async def sqlite(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Databas
 
 
 @pytest.fixture
-async def trading_env(sqlite: Database) -> AsyncIterator[TradingEnv]:
-    async with TradingEnv(sqlite).open() as trading_env:
+async def trading_env(sqlite: Database, tmp_path: Path) -> AsyncIterator[TradingEnv]:
+    async with TradingEnv(sqlite, tmp_path / "journal").open() as trading_env:
         yield trading_env
 
 
@@ -254,7 +254,7 @@ async def test_a_late_tick_changes_nothing(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
     await trading_env.desk.buy(account.uuid, order())
     await trading_env.give("100.20", 3)
-    await trading_env.give("250.00", 2)
+    trading_env.feed.give(249.95, 250.05, START_MS + 2000)
     await trading_env.give("100.20", 16)
     details = (await trading_env.event("contract_settled")).data["contract_details"]
     assert (details["entry_spot"], details["exit_spot"]) == ("100.20", "100.20")
@@ -274,8 +274,8 @@ class SlowLedger(Ledger):
 
 
 @pytest.fixture
-async def slow_floor(sqlite: Database) -> AsyncIterator[tuple[TradingEnv, SlowLedger]]:
-    trading_env = TradingEnv(sqlite, SlowLedger)
+async def slow_floor(sqlite: Database, tmp_path: Path) -> AsyncIterator[tuple[TradingEnv, SlowLedger]]:
+    trading_env = TradingEnv(sqlite, tmp_path / "journal", SlowLedger)
     ledger = trading_env.ledger
     assert isinstance(ledger, SlowLedger)
     ledger.go_on, ledger.written = asyncio.Event(), asyncio.Event()
@@ -331,8 +331,8 @@ class BrokenLedger(Ledger):
         return await super().settle(settled)
 
 
-async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database) -> None:
-    trading_env = TradingEnv(sqlite, BrokenLedger)
+async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database, tmp_path: Path) -> None:
+    trading_env = TradingEnv(sqlite, tmp_path / "journal", BrokenLedger)
     ledger = trading_env.ledger
     assert isinstance(ledger, BrokenLedger)
     ledger.refused = asyncio.Event()
@@ -350,16 +350,15 @@ async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database) -
         assert len(trading_env.events("contract_settled")) == 1
 
 
-async def test_after_a_restart_everything_goes_on(sqlite: Database) -> None:
-    async with TradingEnv(sqlite).open() as trading_env:
+async def test_after_a_restart_everything_goes_on(sqlite: Database, tmp_path: Path) -> None:
+    async with TradingEnv(sqlite, tmp_path / "journal").open() as trading_env:
         account = await open_account(trading_env)
         in_ticks = await trading_env.desk.buy(account.uuid, order("a", duration=3, duration_unit="ticks"))
         expired = await trading_env.desk.buy(account.uuid, order("b", duration=20, variant="fall"))
         later = await trading_env.desk.buy(account.uuid, order("c", duration=2, duration_unit="minutes"))
         await trading_env.give("100.20", 1)
         await trading_env.give("100.10", 2)
-        await trading_env.ticks.flush()
-    async with TradingEnv(sqlite, seconds=60).open() as trading_env:
+    async with TradingEnv(sqlite, tmp_path / "journal", seconds=60).open() as trading_env:
         assert (await trading_env.ledger.find(expired.contract_id, account.uuid)).exit_spot == Decimal("100.10")
         # One of its ticks came before; the market begins with two more at 20 and 21 seconds.
         settled = await trading_env.event("contract_settled")

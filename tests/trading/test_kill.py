@@ -12,11 +12,12 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from pricewire.market.journal import Journal
+from pricewire.protocol.messages import Instrument
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.tables import idempotency_keys
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.recovery import recover
 from support.ledger_rules import check_books
 
@@ -26,13 +27,13 @@ KILLS = {True: 25, False: 8}
 """How often, of an SQLite file and of a PostgreSQL server's client."""
 
 
-async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: str) -> None:
+async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: str, tmp_path: Path) -> None:
     database = await Database.open(database_address)
     account = await Accounts(database).add("alice", balance=Decimal("1000000.00"))
     kills = KILLS["://" not in database_address]
     await database.close()  # so that an SQLite file is recovered from its log by those that come after a kill
 
-    command = [str(SCRIPT), database_address, account.uuid, str(kills), "1"]
+    command = [str(SCRIPT), database_address, str(tmp_path / "journal"), account.uuid, str(kills), "1"]
     program = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=asyncio.subprocess.PIPE, env={"PYTHONPATH": f"{SOURCES / 'src'}:{SOURCES / 'tests'}"}
     )
@@ -41,10 +42,10 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
     answers = [json.loads(line) for line in output.splitlines()]
 
     database = await Database.open(database_address)
-    ticks = RecordedTicks(database)
-    ledger = Ledger(database, ticks)
+    journal = Journal(tmp_path / "journal", [Instrument("GOLD", "Gold", [], 2)])
+    ledger = Ledger(database, journal.sync)
     in_a_minute = time.time_ns() // 1_000_000 + 60_000
-    assert await recover(ledger, ticks, in_a_minute) == []
+    assert await recover(ledger, journal, in_a_minute) == []
     await check_books(database)
     page = await ledger.closed_contracts(account.uuid, limit=100_000)
     contracts = {contract.contract_id: contract for contract in page.contracts}
@@ -59,7 +60,7 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
         contract_id: (kind, Decimal(change)) for kind, contract_id, *rest in answers if kind not in ("asked", "bought") for change in rest
     }
     assert ends.items() <= {name: (contract.status, contract.proceeds) for name, contract in contracts.items()}.items(), "no end is lost"
-    recorded = await ticks.between("GOLD", 0, in_a_minute)
+    recorded = await journal.between("GOLD", 0, in_a_minute)
     for contract in contracts.values():
         life = [tick for tick in recorded if contract.buy_time < tick.epoch_ms <= contract.expiry_time]
         if contract.status == "refunded":
@@ -70,4 +71,5 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
             assert (contract.exit_tick_time, contract.exit_spot) == (life[-1].epoch_ms, life[-1].price)
             assert contract.proceeds == (contract.payout if life[-1].price > life[0].price else 0)
     assert {"sold", "settled"} <= Counter(contract.status for contract in contracts.values()).keys()
+    journal.close()
     await database.close()

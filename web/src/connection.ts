@@ -54,7 +54,10 @@ export interface ServerOptions {
    * and the open stream continues with it.
    */
   readonly token?: Token | undefined
-  /** How many attempts in a row to reopen a lost stream; `Infinity` never gives up. Default 3. */
+  /**
+   * How many attempts in a row to reopen a lost stream; `Infinity` never gives up, and is the default of connections that are shared: of stores
+   * and hooks. Default 3.
+   */
   readonly reconnectAttempts?: number | undefined
   /** The longest wait before the first attempt, in milliseconds; it doubles with each further attempt. Default 1000. */
   readonly reconnectInterval?: number | undefined
@@ -77,7 +80,8 @@ export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
   readonly onError?: ((error: SSEError) => void) | undefined
   readonly onOpen?: ((start: StreamStart) => void) | undefined
   readonly onState?: ((state: ConnectionState) => void) | undefined
-  readonly onControl?: ((event: ControlEvent, data: unknown) => void) | undefined
+  /** Called with each event about the stream itself, and the id that it can be resumed after. */
+  readonly onControl?: ((event: ControlEvent, data: unknown, id: string) => void) | undefined
 }
 
 /**
@@ -147,7 +151,9 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     source = made
     made.addEventListener('message', (event) => parse(event, (message) => tell(onMessage, message, event)))
     for (const name of ['changed', 'stale', 'reset'] as const) {
-      made.addEventListener(name, (event: MessageEvent) => parse(event, (data) => tell(onControl, name, data)))
+      made.addEventListener(name, (event: MessageEvent) =>
+        parse(event, (data) => tell(onControl, name, data, event.lastEventId)),
+      )
     }
     made.addEventListener('connecting', () => tell(onState, { status: 'connecting' }))
     made.addEventListener('open', () => {

@@ -24,8 +24,8 @@ export interface TopicListener {
   readonly onRefused: (topic: string, error: SSEError) => void
   /** A topic is not carried any more: its next value is a new beginning. */
   readonly onDropped: (topic: string) => void
-  /** What the stream carries from here on, and can be resumed with. */
-  readonly onTopics?: (topics: readonly string[]) => void
+  /** What the stream carries from here on, and the id to resume it after. */
+  readonly onTopics?: (topics: readonly string[], id: string) => void
   readonly onState: (state: ConnectionState) => void
   readonly onError: (error: SSEError) => void
 }
@@ -63,16 +63,15 @@ export class Multiplexer implements TopicLink {
   readonly #isWatching: boolean
   readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
-  /** The newest event of each topic; of those that are held back all that have come. */
-  readonly #values = new Map<string, readonly Arrival[]>()
-  /** Topics that were taken again while they were being removed. */
-  readonly #held = new Set<string>()
+  /** The newest event of each topic. */
+  readonly #values = new Map<string, Arrival>()
+  /** What is held back: the events of topics that were taken again while they were being removed. */
+  readonly #held = new Map<string, Arrival[]>()
   /** Closes the connection; absent where there is none. */
   #close: (() => void) | undefined
   #streamId = ''
-  /** The id to resume another connection after, and whether this one has an id. */
+  /** The id to resume after. */
   #id = ''
-  #hasCursor = false
   /** Ends what belongs to the open stream: the change on its way, and the wait for the next one. */
   #endChange = () => {}
   #retryAfter = 0
@@ -96,7 +95,7 @@ export class Multiplexer implements TopicLink {
     const set = this.#set
     for (const name of topics) {
       const topic = set.topicOf(name)
-      if (set.leaving.has(topic) && !this.#wanted.includes(name)) this.#hold(topic)
+      if (set.leaving.has(topic) && !this.#wanted.includes(name) && !this.#held.has(topic)) this.#held.set(topic, [])
     }
     // What has another name at the server is told by that when it is dropped.
     for (const name of this.#wanted)
@@ -107,11 +106,6 @@ export class Multiplexer implements TopicLink {
 
   reconnect(): void {
     this.#act(this.#set.retry())
-  }
-
-  #hold(topic: string): void {
-    if (!this.#held.has(topic)) this.#values.delete(topic)
-    this.#held.add(topic)
   }
 
   #act(actions: readonly Action<SSEError>[]): void {
@@ -144,10 +138,14 @@ export class Multiplexer implements TopicLink {
           )
           break
         case 'rename':
-        case 'serve':
-          if (this.#held.delete(action.topic) || action.do === 'rename')
-            for (const arrival of this.#values.get(action.topic) ?? []) this.#give(action.topic, arrival)
+        case 'serve': {
+          const held = this.#held.get(action.topic) ?? []
+          const newest = this.#values.get(action.topic)
+          this.#held.delete(action.topic)
+          for (const arrival of held) this.#give(arrival)
+          if (action.do === 'rename' && newest !== undefined && held.length === 0) this.#give(newest, [action.name])
           break
+        }
         case 'drop':
           this.#held.delete(action.topic)
           this.#values.delete(action.topic)
@@ -157,31 +155,31 @@ export class Multiplexer implements TopicLink {
   }
 
   /** Hands on what has come for a topic, under the names by which it is wanted. */
-  #give(topic: string, [envelope, id]: Arrival): void {
-    for (const name of this.#set.namesOf(topic))
-      this.#listener.onEnvelope(name === topic ? envelope : { ...envelope, subscription_id: name }, id)
+  #give([envelope, id]: Arrival, names = this.#set.namesOf(envelope.subscription_id)): void {
+    for (const name of names)
+      this.#listener.onEnvelope(
+        name === envelope.subscription_id ? envelope : { ...envelope, subscription_id: name },
+        id,
+      )
   }
 
   #take(envelope: Envelope, id: string): void {
     const topic = envelope.subscription_id
     const arrival: Arrival = [envelope, id]
-    const isHeld = this.#held.has(topic)
     this.#id = id
-    this.#hasCursor = true
-    this.#act(this.#set.heard(topic))
-    if (this.#set.carries(topic)) this.#values.set(topic, [...((isHeld && this.#values.get(topic)) || []), arrival])
-    if (!isHeld) this.#give(topic, arrival)
+    if (this.#set.heard(topic)) this.#values.set(topic, arrival)
+    const held = this.#held.get(topic)
+    if (held === undefined) this.#give(arrival)
+    else held.push(arrival)
   }
 
-  #control(event: ControlEvent, data: unknown): void {
+  #control(event: ControlEvent, data: unknown, id: string): void {
     if (event === 'stale') {
       const { topic } = data as { topic: string }
       for (const name of this.#set.namesOf(topic)) this.#listener.onStale(name)
     } else if (event === 'changed') {
-      // It has an id that is not known here, and with an older one what was added would come twice.
-      this.#id = ''
-      this.#hasCursor = true
-      this.#act(this.#set.changed((data as StreamState).topics))
+      this.#id = id
+      this.#act(this.#set.changed((data as StreamState).topics, (data as StreamState).names))
       this.#tellTopics()
     }
   }
@@ -189,7 +187,6 @@ export class Multiplexer implements TopicLink {
   #open(): void {
     this.#disconnect()
     let listing = this.#set.listen(this.#id !== '')
-    this.#hasCursor = listing.resumes
     const connection: { close?: () => void } = {}
     // What an earlier connection still tells while it is being closed is of no interest.
     const isCurrent = () => this.#close === close
@@ -197,18 +194,20 @@ export class Multiplexer implements TopicLink {
     this.#close = close
     connection.close = connect(
       () => {
-        listing = this.#set.listen(this.#hasCursor)
+        listing = this.#set.listen(this.#id !== '')
         return { topic: listing.topics, interval_ms: listing.interval }
       },
       {
         ...this.#options,
+        reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
         params: {},
         token: this.#credentials,
         lastEventId: listing.resumes ? this.#id : undefined,
         onMessage: (message, event) => this.#take(message as Envelope, event.lastEventId),
-        onControl: (event, data) => this.#control(event, data),
+        onControl: (event, data, id) => this.#control(event, data, id),
         onOpen: ({ start, streamId }) => {
           this.#streamId = streamId ?? ''
+          if (!listing.resumes) this.#id = ''
           const isNew = !listing.resumes || start === 'snapshot' || start === 'reset'
           this.#act(this.#set.opened(streamId !== undefined, isNew))
           this.#tellTopics()
@@ -260,8 +259,10 @@ export class Multiplexer implements TopicLink {
         },
       )
       const { ok, status, headers } = response
-      if (ok) this.#act(set.answered(number, ((await response.json()) as { data: StreamState }).data.topics))
-      else if (isTransient(status) && status !== 501) {
+      if (ok) {
+        const { data } = (await response.json()) as { data: StreamState }
+        this.#act(set.answered(number, data.topics, data.names))
+      } else if (isTransient(status) && status !== 501) {
         this.#retryAfter = parseRetryAfter(headers.get('Retry-After'), Date.now())
         fail(status === 429)
       } else this.#act(set.changeRefused(number, new SSEError(await problemOf(response))))
@@ -278,6 +279,6 @@ export class Multiplexer implements TopicLink {
   }
 
   #tellTopics(): void {
-    this.#listener.onTopics?.([...this.#set.confirmed])
+    this.#listener.onTopics?.([...this.#set.confirmed], this.#id)
   }
 }

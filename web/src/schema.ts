@@ -293,6 +293,7 @@ export interface StreamState {
   readonly topics: readonly string[]
   readonly interval_ms: number
   readonly expires_at: string | null
+  readonly names: Readonly<Record<string, string>>
 }
 
 export interface TickBody {

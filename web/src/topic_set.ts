@@ -1,7 +1,7 @@
-/** After so many changes in a row without an answer a new stream takes the place of this one. */
+/** After so many changes in a row without an answer a new stream takes the place of this one; after as many again one with everything. */
 const MAX_FAILURES = 3
 
-/** How many names are remembered that the server has others for, beyond those that are wanted. */
+/** How many names are remembered that the server has others for, beyond those that are wanted; and how many topics that nobody asked for. */
 const MAX_NAMES = 1000
 
 /** A change of the open stream; with nothing to add or remove, the question what it carries. */
@@ -42,12 +42,16 @@ export interface Listing {
   readonly interval: number
 }
 
+/** The server's names for what was asked for, where they differ. */
+export type Names = Readonly<Record<string, string>>
+
 /**
  * What one stream is to carry, what it carries, and what to ask for next, over all its connections.
  *
  * A state machine without input or output of its own: each method takes something that happened and returns what is to be done about it. The
  * Python client has the same one, and both run `tests/vectors/topic_set.json`. There is one change at a time, and the next one waits until the
- * stream has confirmed the last: so an event belongs to one list of topics.
+ * stream has confirmed the last: so an event belongs to one list of topics. Only the server knows which names are of the same topic: it says so
+ * wherever it says what the stream carries.
  *
  * @typeParam R - why a topic is refused.
  */
@@ -55,13 +59,13 @@ export class TopicSet<R> {
   /** Those of the wanted names that the server does not give, and why. */
   readonly refused = new Map<string, R | null>()
   /** What the stream itself said that it carries, up to its last event's id: with these topics it can be resumed. */
-  confirmed = new Set<string>()
-  /** What the stream carries as the server said last, in an answer or on the stream. */
-  agreed = new Set<string>()
-  /** Topics of a change that had no answer: it may have been made or not, or still be on its way. */
-  readonly unknown = new Set<string>()
+  confirmed: ReadonlySet<string> = new Set()
+  /** What the stream is to carry from the requested change on, as the answer to it said. */
+  agreed: ReadonlySet<string> | undefined
+  /** Whether a change had no answer since it was last known what the stream carries: it may have been made or not, or still be on its way. */
+  unknown = false
   /** Topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that. */
-  readonly leaving = new Set<string>()
+  leaving = new Set<string>()
 
   /** What subscribers want, under the names that they use; oldest first. */
   #wanted: readonly string[] = []
@@ -71,10 +75,10 @@ export class TopicSet<R> {
   #wantedInterval = 0
   /** The server's names for wanted ones, where they differ. */
   #names = new Map<string, string>()
-  /** What the server has not named yet, and may have another name for. */
-  readonly #unnamed = new Set<string>()
-  /** What it has another name for; each of these is asked for alone. With it the carried topics that it was found not to be. */
-  readonly #odd = new Map<string, Set<string> | undefined>()
+  /** What the stream has brought ahead of its confirmation. */
+  #early = new Set<string>()
+  /** What the stream has said since the change was requested. */
+  #heard: ReadonlySet<string>[] = []
   #listing: Listing = { topics: [], resumes: false, interval: 0 }
   #isConnected = false
   #isOpen = false
@@ -82,25 +86,19 @@ export class TopicSet<R> {
   #isWaiting = false
   /** The next connection asks for everything, since the open stream could not be changed. */
   #startsOver = false
-  /** How many topics may come at once: halved when a request is refused, to find out which of them it is. */
+  /**
+   * How many topics may be asked for at once. After a refusal it is halved until it is known which of them is refused; until then a change adds
+   * or removes, and does not do both.
+   */
   #batch = Number.POSITIVE_INFINITY
-  /** A change that adds and removes was refused: from now on one or the other. */
-  #isSplit = false
-  /** What the stream carries has to be asked. */
-  #isUnsure = false
   /** A topic that was refused, unless every change is. */
   #suspect: [topic: string, reason: R] | undefined
-  /** What the stream keeps though it was to be removed. */
-  readonly #stuck = new Set<string>()
-  /** What the stream has brought without being asked. */
-  readonly #strange = new Set<string>()
   /** What was refused on an earlier stream. */
   #refusedBefore: readonly string[] = []
+  /** The last change that was made, and what the stream carries since: asked for again, it would lead nowhere. */
+  #made: string | undefined
   #number = 0
   #failures = 0
-  /** The answer to the requested change, and what the stream has said since that was sent. */
-  #answer: Set<string> | undefined
-  #heard: Set<string>[] = []
 
   /** Returns the server's name for a wanted one, as far as that is known. */
   topicOf(name: string): string {
@@ -113,22 +111,13 @@ export class TopicSet<R> {
     return names.length > 0 ? names : [topic]
   }
 
-  /** Whether what comes for a topic may be its current value. */
-  carries(topic: string): boolean {
-    const { confirmed, agreed, unknown } = this
-    return confirmed.has(topic) || agreed.has(topic) || unknown.has(topic) || !!this.#requested?.add.includes(topic)
-  }
-
   /** Notes all that is wanted from now on, and the pace, in milliseconds. */
   want(names: readonly string[], interval = 0): Action<R>[] {
     const gone = this.#wanted.filter((name) => !names.includes(name))
     this.#wanted = names
     this.#wantedInterval = interval
-    for (const name of gone) {
-      this.refused.delete(name)
-      this.#odd.delete(name)
-    }
-    const topics = gone.map((name) => this.topicOf(name)).filter((topic) => !this.carries(topic))
+    for (const name of gone) this.refused.delete(name)
+    const topics = without(this.#topicsOf(gone), this.#known())
     if (this.#names.size > MAX_NAMES) this.#names = new Map([...this.#names].filter(([name]) => names.includes(name)))
     return [...drop(topics), ...this.#settle()]
   }
@@ -147,16 +136,17 @@ export class TopicSet<R> {
   listen(hasCursor: boolean): Listing {
     // What was confirmed can be resumed. What was added since cannot: its current value may not have come. So a lost stream is resumed with the
     // former, and the latter is added again; unless streams cannot be changed here.
-    const topics = this.#asked().map((name) => this.topicOf(name))
-    const kept = topics.filter((topic) => this.confirmed.has(topic))
+    const topics = this.#topics()
+    const kept = [...topics].filter((topic) => this.confirmed.has(topic))
     const resumes = hasCursor && kept.length > 0
-    const isAll = !resumes || this.#startsOver
-    const others = isAll ? topics.filter((topic) => !this.confirmed.has(topic)).slice(0, this.#batch) : []
+    const others = resumes && !this.#startsOver ? [] : without(topics, this.confirmed).slice(0, this.#batch)
     this.#listing = {
-      topics: [...new Set([...kept, ...others])],
+      topics: [...kept, ...others],
       resumes: resumes && others.length === 0,
       interval: this.#wantedInterval,
     }
+    // Who wants one of these before the stream has begun must wait until it is added.
+    for (const topic of without(this.confirmed, topics)) this.leaving.add(topic)
     return this.#listing
   }
 
@@ -169,17 +159,13 @@ export class TopicSet<R> {
   opened(canChange: boolean, isNew: boolean): Action<R>[] {
     const { topics, interval } = this.#listing
     const gone = [...this.#known()].filter((topic) => isNew || !topics.includes(topic))
-    const stay = isNew ? [] : topics.filter((topic) => this.leaving.has(topic))
+    const stay = topics.filter((topic) => this.leaving.has(topic) && !gone.includes(topic))
     this.#endStream()
     this.leaving.clear()
     this.#isConnected = this.#isOpen = true
     this.#canChange = canChange
     this.#startsOver = false
     this.confirmed = new Set(topics)
-    this.agreed = new Set(topics)
-    for (const topic of topics) this.#unnamed.add(topic)
-    // Two names may be of one topic: then nothing would come for one of them.
-    this.#isUnsure = new Set(topics.map(kindOf)).size < topics.length
     this.#interval = interval
     if (isNew && canChange) for (const name of this.#refusedBefore) this.refused.delete(name)
     this.#refusedBefore = []
@@ -200,59 +186,49 @@ export class TopicSet<R> {
 
   /** Notes that the newest connection was refused for one of its topics, or for their number; finds out which. */
   connectionRefused(reason: R): Action<R>[] {
-    const actions: Action<R>[] = []
-    let suspects = this.#listing.topics.filter((topic) => !this.confirmed.has(topic))
-    this.#isConnected = false
-    if (suspects.length === 0) {
-      suspects = [...this.#listing.topics]
-      actions.push(...this.#forget())
-    }
-    if (suspects.length === 1) actions.push(...this.#refuse(suspects[0] as string, reason))
-    else this.#batch = suspects.length >> 1
+    const { topics } = this.#listing
+    const actions = this.#forget()
+    if (topics.length === 1) actions.push(...this.#refuse(topics[0] as string, reason))
+    else this.#batch = topics.length >> 1
     return [...actions, ...this.#settle()]
   }
 
-  /** Notes that the stream brings a topic that it was not asked for under this name. */
-  heard(topic: string): Action<R>[] {
-    if (!this.#isOpen || this.#strange.has(topic) || this.carries(topic) || this.#strange.size >= MAX_NAMES) return []
-    this.#strange.add(topic)
-    this.unknown.add(topic)
-    return this.#settle()
+  /** Notes that the stream brings a topic; returns whether its values are to be kept. */
+  heard(topic: string): boolean {
+    if (!this.confirmed.has(topic) && this.#isOpen && this.#early.size < MAX_NAMES) this.#early.add(topic)
+    return this.confirmed.has(topic) || this.#early.has(topic)
   }
 
-  /** Notes that the stream itself said what it carries from here on. */
-  changed(topics: readonly string[]): Action<R>[] {
+  /** Notes that the stream itself said what it carries from here on, and the server's names for what was asked for. */
+  changed(topics: readonly string[], names: Names): Action<R>[] {
     const now = new Set(topics)
-    const gone = without(new Set([...this.confirmed, ...this.leaving]), now)
+    const gone = without(this.confirmed, now)
     this.confirmed = now
     for (const topic of gone) this.leaving.delete(topic)
-    const actions: Action<R>[] = drop(gone)
-    if (this.#requested === undefined) actions.push(...this.#learn(now))
-    else {
+    for (const topic of now) this.#early.delete(topic)
+    const actions: Action<R>[] = [...drop(gone), ...this.#rename(names)]
+    if (this.#requested !== undefined) {
       this.#heard.push(now)
-      if (isSame(now, this.#answer)) this.#finish()
+      if (isSame(now, this.agreed)) actions.push(...this.#finish())
     }
     return [...actions, ...this.#settle()]
   }
 
-  /** Notes that the server has made a change, and what the stream carries from then on. */
-  answered(number: number, topics: readonly string[]): Action<R>[] {
+  /** Notes that the server has made a change, what the stream carries from then on, and the server's names for what was added. */
+  answered(number: number, topics: readonly string[], names: Names): Action<R>[] {
     const change = this.#requested
     if (change?.number !== number) return []
-    const now = new Set(topics)
-    const actions: Action<R>[] = []
-    if (this.#suspect !== undefined) {
-      // Changes are taken, so it was the topic.
-      actions.push(...this.#refuse(...this.#suspect))
-      this.#suspect = undefined
-    }
+    const agreed = new Set(topics)
+    this.agreed = agreed
     this.#batch *= 2
     this.#failures = 0
     this.#interval = change.interval
-    for (const topic of change.remove) if (now.has(topic)) this.#stuck.add(topic)
-    actions.push(...this.#learn(now, change))
-    this.#answer = now
-    if ([this.confirmed, ...this.#heard].some((heard) => isSame(heard, now))) this.#finish()
+    const actions = this.#rename(names)
+    // Changes are taken, so it was the topic.
+    if (this.#suspect !== undefined) actions.push(...this.#refuse(...this.#suspect))
+    this.#suspect = undefined
+    for (const topic of change.add) if (!agreed.has(topic)) actions.push(...this.#refuse(topic, null))
+    if ([this.confirmed, ...this.#heard].some((heard) => isSame(heard, agreed))) actions.push(...this.#finish())
     return [...actions, ...this.#settle()]
   }
 
@@ -262,24 +238,12 @@ export class TopicSet<R> {
     if (change?.number !== number) return []
     const { add, remove } = change
     const [first] = add
-    this.#finish()
-    const actions = this.#keep(remove)
-    if (first !== undefined && remove.length > 0 && !(this.#isSplit && this.#odd.has(first))) this.#isSplit = true
+    // It cannot be changed.
+    if (first === undefined) return this.#reopen(remove.length === 0)
+    if (remove.length > 0) this.#batch = add.length
     else if (add.length > 1) this.#batch = add.length >> 1
-    else if (first !== undefined) this.#suspect = [first, reason]
-    else if (remove.length > 0) {
-      for (const topic of remove) {
-        this.#stuck.add(topic)
-        // The server knows better what the stream carries.
-        this.unknown.add(topic)
-      }
-    } else if (this.#isAtStake()) return [...actions, ...this.#startOver()]
-    else {
-      this.#isUnsure = false
-      actions.push(...drop(without(this.unknown, this.confirmed, this.agreed)))
-      this.unknown.clear()
-    }
-    return [...actions, ...this.#settle()]
+    else this.#suspect = [first, reason]
+    return [...this.#undo(), ...this.#settle()]
   }
 
   /**
@@ -289,21 +253,21 @@ export class TopicSet<R> {
    */
   changeFailed(number: number, isUndone = false): Action<R>[] {
     const change = this.#requested
-    if (change?.number !== number || this.#answer !== undefined) return []
-    const { add, remove } = change
+    if (change?.number !== number || this.agreed !== undefined) return []
     const { confirmed } = this
     if (
       this.#heard.length > 0 &&
-      add.every((topic) => confirmed.has(topic)) &&
-      !remove.some((topic) => confirmed.has(topic))
+      change.add.every((topic) => confirmed.has(this.topicOf(topic))) &&
+      !change.remove.some((topic) => confirmed.has(topic))
     )
-      return this.answered(number, [...confirmed]) // The stream has said that it was made.
-    this.#finish()
+      return this.answered(number, [...confirmed], {}) // The stream has said that it was made.
     this.#failures += 1
-    const actions = isUndone ? this.#keep(remove) : []
-    if (!isUndone) {
-      for (const topic of [...add, ...remove]) this.unknown.add(topic)
-      if (this.#failures >= MAX_FAILURES && this.#isAtStake()) return this.#startOver()
+    const actions: Action<R>[] = []
+    if (isUndone) actions.push(...this.#undo())
+    else if (this.#failures % MAX_FAILURES === 0) return this.#reopen(this.#failures > MAX_FAILURES)
+    else {
+      this.#requested = undefined
+      this.unknown = true
     }
     this.#isWaiting = true
     return [...actions, { do: 'wait', failures: this.#failures }]
@@ -319,15 +283,24 @@ export class TopicSet<R> {
     return this.#wanted.filter((name) => !this.refused.has(name))
   }
 
-  /** Returns the topics that the stream may carry. */
+  /** Returns the topics that are asked for, oldest first. */
+  #topics(): Set<string> {
+    return this.#topicsOf(this.#asked())
+  }
+
+  #topicsOf(names: readonly string[]): Set<string> {
+    return new Set(names.map((name) => this.topicOf(name)))
+  }
+
+  /** Returns the topics whose values may be known. */
   #known(): Set<string> {
-    return new Set([...this.confirmed, ...this.agreed, ...this.unknown, ...(this.#requested?.add ?? [])])
+    return new Set([...this.confirmed, ...this.#early])
   }
 
   /** Returns what there is to do between what is wanted and what the stream carries. */
   #settle(): Action<R>[] {
-    const asked = this.#asked()
-    if (asked.length === 0) {
+    const topics = this.#topics()
+    if (topics.size === 0) {
       const end: Action<R>[] = this.#isConnected ? [{ do: 'disconnect' }] : []
       return [...this.#forget(), ...end]
     }
@@ -337,81 +310,45 @@ export class TopicSet<R> {
     }
     if (!this.#isOpen) {
       // Of what it would come back to, nothing may be wanted any more.
-      const isLost = this.confirmed.size > 0 && !asked.some((name) => this.confirmed.has(this.topicOf(name)))
+      const isLost = this.confirmed.size > 0 && without(this.confirmed, topics).length === this.confirmed.size
       return isLost ? this.#connectAnew() : []
     }
     if (this.#requested !== undefined || this.#isWaiting) return []
-    const [add, remove] = this.#difference(asked)
-    const isDue = add.length + remove.length > 0 || this.#interval !== this.#wantedInterval
-    if (!this.#canChange) return isDue ? this.#startOver() : []
-    if (!isDue && !this.#isUnsure && this.unknown.size === 0 && this.#suspect === undefined) return []
+    let add: string[] = []
+    let remove: string[] = []
+    if (!this.unknown && this.#suspect === undefined) {
+      ;[add, remove] = this.#difference(topics)
+      const isDue = add.length + remove.length > 0 && this.#made !== textOf(add, remove, this.confirmed)
+      if (!isDue && this.#interval === this.#wantedInterval) return []
+    }
+    if (!this.#canChange) return this.#reopen(true)
     this.#number += 1
+    this.#heard = []
     this.#requested = { do: 'change', number: this.#number, add, remove, interval: this.#wantedInterval }
-    for (const topic of add) this.#unnamed.add(topic)
     for (const topic of remove) this.leaving.add(topic)
     return [this.#requested]
   }
 
   /** Returns what the next change of the open stream is to add and to remove. */
-  #difference(asked: readonly string[]): [add: string[], remove: string[]] {
-    if (this.#suspect !== undefined) return [[], []]
-    const topics = new Set(asked.map((name) => this.topicOf(name)))
-    const missing = without(topics, this.agreed, this.unknown)
-    const add = missing.filter((topic) => !this.#odd.has(topic)).slice(0, this.#batch)
-    const remove = without(this.agreed, topics, this.unknown, this.#stuck).sort()
-    const [first] = missing
-    if (add.length > 0 || first === undefined) return [add, add.length > 0 && this.#isSplit ? [] : remove]
-    // Added in one change with the removal of what it may be, it shows which it is: that stays then.
-    const namesakes = this.#namesakes(first)
-    return [[first], namesakes.length > 0 ? namesakes.slice(0, 1) : this.#isSplit ? [] : remove]
+  #difference(topics: ReadonlySet<string>): [add: string[], remove: string[]] {
+    const add = without(topics, this.confirmed)
+    const remove = without(this.confirmed, topics).sort()
+    if (add.length === 0) this.#batch = Number.POSITIVE_INFINITY
+    else if (this.#batch < Number.POSITIVE_INFINITY)
+      return remove.length > 0 && remove.length < this.confirmed.size ? [[], remove] : [add.slice(0, this.#batch), []]
+    return [add, remove]
   }
 
-  /** Returns the carried topics that may be the same as an odd one. */
-  #namesakes(name: string): string[] {
-    const tested = this.#odd.get(name)
-    return tested === undefined
-      ? []
-      : without(this.agreed, tested)
-          .filter((topic) => kindOf(topic) === kindOf(name))
-          .sort()
-  }
-
-  /** Takes what the server says of the stream for the truth: what is unknown no more, and what it has other names for. */
-  #learn(now: ReadonlySet<string>, change?: Change): Action<R>[] {
-    const expected = new Set([...without(this.agreed, this.unknown), ...(change?.add ?? [])])
-    for (const topic of change?.remove ?? []) expected.delete(topic)
-    const actions: Action<R>[] = [...drop(without(this.unknown, now, this.confirmed)), ...this.#keep([...now])]
-    const odd = this.#asked().filter((name) => this.#unnamed.has(name) && expected.has(name) && !now.has(name))
-    // What a change without an answer was about may be carried or not: that is no other name.
-    const extra = without(now, expected, new Set(without(this.unknown, this.#strange)))
-    const [topic] = extra
-    this.agreed = new Set(now)
-    this.unknown.clear()
-    this.#unnamed.clear()
-    this.#isUnsure = false
-    for (const name of odd) {
-      if (odd.length === 1 && extra.length === 1 && topic !== undefined) {
-        this.#odd.delete(name)
-        this.#names.set(name, topic)
-        actions.push({ do: 'rename', name, topic })
-      } else if (odd.length > 1 || change?.add.length !== 1 || change.add[0] !== name) {
-        if (!this.#odd.has(name)) this.#odd.set(name, undefined)
-      } else {
-        this.#odd.set(name, new Set([...(this.#odd.get(name) ?? []), ...change.remove]))
-        if (extra.length > 0 || this.#namesakes(name).length === 0) actions.push(...this.#refuse(name, null))
-      }
+  /** Takes the server's names for what is wanted. */
+  #rename(names: Names): Action<R>[] {
+    const actions: Action<R>[] = []
+    for (const name of this.#wanted) {
+      const topic = names[this.topicOf(name)]
+      if (topic === undefined) continue
+      this.#names.set(name, topic)
+      actions.push({ do: 'rename', name, topic })
     }
     return actions
-  }
-
-  /** Whether something that is wanted depends on a change, and not only the question what the stream carries. */
-  #isAtStake(): boolean {
-    return this.#suspect !== undefined || without(this.unknown, this.#strange).length > 0
-  }
-
-  /** Notes that topics are not being removed after all. */
-  #keep(topics: readonly string[]): Action<R>[] {
-    return serve(topics.filter((topic) => this.leaving.delete(topic)))
   }
 
   #refuse(topic: string, reason: R | null): Action<R>[] {
@@ -420,11 +357,21 @@ export class TopicSet<R> {
     return names.map((name) => ({ do: 'refuse', name, reason }))
   }
 
-  /** Has no change be requested. */
-  #finish(): void {
-    this.#requested = this.#answer = undefined
-    if (this.#heard.length > 0) this.agreed = new Set(this.confirmed)
-    this.#heard = []
+  /** Has no change be requested: it was made, and what the stream carries is known. */
+  #finish(): Action<R>[] {
+    const { add = [], remove = [] } = this.#requested ?? {}
+    this.#made = textOf(add, remove, this.agreed)
+    this.unknown = false
+    return this.#undo()
+  }
+
+  /** Has no change be requested: what was being removed and is confirmed stays, unless a change before had no answer. */
+  #undo(): Action<R>[] {
+    this.#requested = this.agreed = undefined
+    if (this.unknown) return []
+    const stay = [...this.leaving]
+    this.leaving.clear()
+    return serve(stay)
   }
 
   #connectAnew(): Action<R>[] {
@@ -433,54 +380,48 @@ export class TopicSet<R> {
     return [...actions, { do: 'connect' }]
   }
 
-  /** Has a new stream take the place of this one, with everything. */
-  #startOver(): Action<R>[] {
-    this.#startsOver = true
+  /** Has a new stream take the place of this one. */
+  #reopen(startsOver: boolean): Action<R>[] {
+    this.#startsOver = startsOver
     return [...this.#lose(), { do: 'connect' }]
   }
 
   /** Notes that the stream is no more; what came ahead of its confirmation is not resumed, and comes again. */
   #lose(): Action<R>[] {
-    const known = this.#known()
-    // Nor is what came under names that nobody knew.
-    if (this.#strange.size + this.#odd.size > 0)
-      for (const topic of [...this.#unnamed, ...this.#odd.keys()]) this.confirmed.delete(topic)
+    const gone = [...this.#early]
     this.#endStream()
-    this.agreed = new Set(this.confirmed)
-    return drop(without(known, this.confirmed))
+    return drop(gone)
   }
 
   /** Has nothing to come back to. */
   #forget(): Action<R>[] {
-    const known = this.#known()
+    const gone = [...this.#known()]
     this.#endStream()
-    for (const topics of [this.confirmed, this.agreed, this.leaving]) topics.clear()
+    this.confirmed = new Set()
+    this.leaving.clear()
     this.#isConnected = this.#startsOver = false
     this.#batch = Number.POSITIVE_INFINITY
-    return drop([...known])
+    this.#failures = 0
+    return drop(gone)
   }
 
   #endStream(): void {
-    this.#isOpen = this.#isWaiting = this.#isSplit = this.#isUnsure = false
-    this.#requested = this.#answer = this.#suspect = undefined
-    this.#heard = []
-    this.#failures = 0
-    for (const topics of [this.unknown, this.#unnamed, this.#stuck, this.#strange, this.#odd]) topics.clear()
+    this.#isOpen = this.#isWaiting = this.unknown = false
+    this.#requested = this.agreed = this.#suspect = this.#made = undefined
+    this.#early.clear()
   }
 }
 
-/** Returns the part of a topic that is written in one way only: of many parts the first two, otherwise all. */
-function kindOf(topic: string): string {
-  const parts = topic.split(':')
-  return parts.length > 3 ? parts.slice(0, 2).join(':') : topic
-}
-
-function without(topics: ReadonlySet<string>, ...others: ReadonlySet<string>[]): string[] {
-  return [...topics].filter((topic) => !others.some((other) => other.has(topic)))
+function without(topics: ReadonlySet<string>, others: ReadonlySet<string>): string[] {
+  return [...topics].filter((topic) => !others.has(topic))
 }
 
 function isSame(topics: ReadonlySet<string>, others: ReadonlySet<string> | undefined): boolean {
   return topics.size === others?.size && without(topics, others).length === 0
+}
+
+function textOf(add: readonly string[], remove: readonly string[], carried: Iterable<string> = []): string {
+  return JSON.stringify([add, remove, [...carried].sort()])
 }
 
 const drop = (topics: readonly string[]): Action<never>[] => [...topics].sort().map((topic) => ({ do: 'drop', topic }))

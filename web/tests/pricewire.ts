@@ -113,6 +113,9 @@ export class Pricewire {
     })
     const start = last === undefined ? 'snapshot' : 'resumed'
     open(response, '', { 'Pricewire-Stream': stream.id, 'Pricewire-Start': start, 'Pricewire-Heartbeat': '15' })
+    const names = this.#names(asked)
+    if (last === undefined && Object.keys(names).length > 0)
+      response.write(changed({ topics, interval_ms: stream.interval, names }))
     response.write(first)
   }
 
@@ -138,16 +141,24 @@ export class Pricewire {
     else if (bad !== undefined) refuse(response, 404, 'NOT_FOUND', `there is no ${bad}`)
     else {
       const added = add.map(this.nameOf)
-      const snapshot = this.#snapshot(added.filter((topic) => !stream.topics.includes(topic)))
+      const snapshot = this.#snapshot(added.filter((topic) => !stream.topics.includes(topic))).replace(
+        /^id: .*\n/gm,
+        '',
+      )
       stream.topics = [...stream.topics.filter((topic) => !remove.includes(topic)), ...added]
       stream.interval = interval_ms ?? stream.interval
       stream.token = token
-      const state = { topics: stream.topics, interval_ms: stream.interval }
-      if (!this.isMute) stream.response.write(`${snapshot}event: changed\ndata: ${JSON.stringify(state)}\n\n`)
+      const state = { topics: stream.topics, interval_ms: stream.interval, names: this.#names(add) }
+      if (!this.isMute) stream.response.write(`${snapshot}id: ${this.#events.length}\n${changed(state)}`)
       if (this.isSilent) return
       response.writeHead(200, { 'Content-Type': 'application/json' })
       response.end(JSON.stringify({ data: state }))
     }
+  }
+
+  /** The names here of what has other ones there. */
+  #names(asked: string[]): Record<string, string> {
+    return Object.fromEntries(asked.map((name) => [name, this.nameOf(name)]).filter(([name, topic]) => name !== topic))
   }
 
   /** The newest event of each topic, each of which has one. */
@@ -159,6 +170,10 @@ export class Pricewire {
       })
       .join('')
   }
+}
+
+function changed(state: object): string {
+  return `event: changed\ndata: ${JSON.stringify(state)}\n\n`
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {

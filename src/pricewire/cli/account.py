@@ -18,6 +18,7 @@ from cyclopts import App, Group, Parameter
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
 from pricewire.market.feeds.simulated.secret import local_secret
+from pricewire.market.journal import KEEP_S
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -26,7 +27,6 @@ from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, TokenRules, Tok
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Accounts, AccountStatus
 from pricewire.store.database import Database
-from pricewire.store.ticks import KEEP_S
 from pricewire.trading.products import Products
 
 GROUP = Group("Accounts and trading", sort_key=1)
@@ -44,7 +44,8 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database, of the key that tokens are signed with, and of the secret of the simulated prices.
+        data_dir: the directory of the database, of the journal of ticks, of the key that tokens are signed with, and of the secret of the
+            simulated prices.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
@@ -113,7 +114,7 @@ class Store:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
             commissions: of the products that have another than the usual one.
-            keep_ticks_hours: how long recorded ticks are kept.
+            keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
 
         Raises:
@@ -123,7 +124,9 @@ class Store:
         asyncio.run(check(self.address))
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
-        return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600)
+        return TradingSetup(
+            self.address, self.data_dir / "journal", self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600
+        )
 
 
 STORE = Store()

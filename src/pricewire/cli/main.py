@@ -138,7 +138,7 @@ def serve(
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
-        keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
+        keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):

@@ -94,10 +94,10 @@ def read_error(data: str | bytes) -> ErrorDetail | None:
         return None
 
 
-def read_changed_topics(data: str) -> list[str] | None:
-    """Return the topics that an event `changed` confirms; None where it names none."""
+def read_stream_state(data: str) -> StreamState | None:
+    """Return what a stream carries, as an event `changed` says it; None where it does not."""
     try:
-        return msgspec.json.decode(data, type=StreamState).topics
+        return msgspec.json.decode(data, type=StreamState)
     except FAILURES:
         return None
 

@@ -272,7 +272,7 @@ class Wire:
 
         Raises:
             HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `MARKET_CLOSED`, `INVALID_PARAMETERS`, ….
-            TradeUncertainError: a request may have arrived, and no answer came in time.
+            TradeUncertainError: a request may have arrived, and no answer came in time; a status without a code, a proxy's, is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
             RuntimeError: the wire is closed.
@@ -292,7 +292,8 @@ class Wire:
 
         Raises:
             HTTPStatusError: the server refused; the `code` says why: `CONTRACT_NOT_SELLABLE`, `NOT_FOUND`, ….
-            TradeUncertainError: a request may have arrived, and no answer came in time, or one that the contract cannot be sold any more.
+            TradeUncertainError: a request may have arrived, and no answer came in time, or one that the contract cannot be sold any more; a
+                status without a code is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
             RuntimeError: the wire is closed.

@@ -252,11 +252,17 @@ class Group:
         return Lag(position, {topic.name: topic.log.seq_at(position) for topic in self.topics})
 
     def snapshot(self, until: int) -> tuple[bytes, int]:
-        """Return the current values as of a position, encoded, and how many they are; made once for all streams that join there."""
+        """
+        Return the current values as of a position, encoded, and how many they are; made once for all streams that join there.
+
+        Only the last one has an id. A reader that is cut off before it begins anew: if it resumed after an older one, events of the other
+        topics would come that are older than values which it has.
+        """
         if self._snapshot is not None and self._snapshot[0] == until:
             return self._snapshot[1:]
         events = in_order([event for topic in self.topics for event in topic.log.snapshot(until)])
-        data = b"".join([event.encoded(self.spec.form) for event in events])
+        form = self.spec.form
+        data = b"".join([*[event.encoded_without_id(form) for event in events[:-1]], *[event.encoded(form) for event in events[-1:]]])
         # The first of a group keeps none: it may be the only one there ever is, and there are thousands like it.
         self._snapshot = (until, data, len(events)) if self.members else None
         return data, len(events)

@@ -14,6 +14,9 @@ from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
 from pricewire.protocol.messages import Candle, Instrument, Tick
 from pricewire.protocol.topics import CandlesTopic, TicksTopic
 
+Pips = tuple[int, int, int]
+"""Price, ask and bid, in pips."""
+
 
 class SelectedCandles(NamedTuple):
     """
@@ -36,7 +39,7 @@ class SelectedCandles(NamedTuple):
         one, span_ms = self.quantum, self.granularity * 1000
         return [
             Candle(self.instrument_id, self.granularity, start, open_ * one, high * one, low * one, close * one, start + span_ms)
-            for start, open_, high, low, close, _, _ in self.rows.tolist()
+            for start, open_, high, low, close in self.rows.tolist()
         ]
 
 
@@ -89,16 +92,16 @@ class InstrumentState:
         self.candles.load(past.epoch_ms, past.price)
         self.newest = self.history.query(None, None, None, 1)[0]
 
-    def take(self, tick: Tick, now_ns: int) -> tuple[Tick, list[tuple[str, Candle]]]:
+    def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
-        Keep a tick; return it with exactly the instrument's decimals, and the wanted candles that it has changed, with their topics.
+        Return a tick with exactly the instrument's decimals, and its prices in pips; nothing is kept of it.
 
         Args:
-            tick: of this instrument. One that is older than the newest is kept in its place, and changes the candles of its time.
-            now_ns: when it came, in nanoseconds since 1970.
+            tick: of this instrument.
 
         Raises:
-            FeedError: its prices are not positive numbers or bid is above ask, or its time is not in milliseconds since 1970.
+            FeedError: its prices are not positive numbers, bid is above ask, its time is not in milliseconds since 1970, or it is older
+                than the newest.
         """
         try:
             one = self._quantum
@@ -114,12 +117,27 @@ class InstrumentState:
         price, ask, bid = int(tick.price * scale), int(tick.ask * scale), int(tick.bid * scale)
         if not (0 < bid <= ask < MOST_PIPS and 0 < price < MOST_PIPS and EARLIEST_MS <= epoch_ms < LATEST_MS):
             raise FeedError(self._fault(tick))
+        if self.newest is not None and epoch_ms < self.newest.epoch_ms:
+            # What was decided by the newest cannot be decided again.
+            raise FeedError(f"tick of {tick.instrument_id} at {epoch_ms}: one at {self.newest.epoch_ms} has come before")
+        return tick, (price, ask, bid)
+
+    def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
+        """
+        Keep a tick that was checked; return the wanted candles that it has changed, with their topics.
+
+        Args:
+            tick: as `check` has returned it.
+            pips: its prices, likewise.
+            now_ns: when it came, in nanoseconds since 1970.
+        """
+        epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)
         self.candles.add(epoch_ms, price)
         self.pace.tick(now_ns)
         self.newest = tick
         self.is_open = True
-        return tick, self._changed(epoch_ms, price) if self._live else []
+        return self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:
         """Keep the candle of so many seconds at hand from now on."""
@@ -146,11 +164,8 @@ class InstrumentState:
             if building is None or epoch_ms >= building.end:
                 building = BuildingCandle(granularity * 1000, epoch_ms, price)
                 self._live[granularity] = (topic, building)
-            elif epoch_ms >= building.start:
-                building.add(epoch_ms, price)
             else:
-                # A late tick of an earlier candle. The history has it; published, that candle would pass for the newest.
-                continue
+                building.add(price)
             changed.append((topic, self._message(granularity, building)))
         return changed
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from pricewire.errors import FeedError, UnknownInstrumentError
+from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
-from pricewire.market.instrument_state import InstrumentState, SelectedCandles
+from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
+from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
 from pricewire.market.supervisor import Supervisor
@@ -35,8 +36,12 @@ class Market:
     """
     All instruments of some feeds.
 
-    Ticks are published in the order of their coming. A candle is published with every tick in it, where somebody wants it; one of an
-    earlier span, changed by a late tick, is not.
+    Ticks are written to the journal, then published, in the order of their coming; one that is older than its instrument's newest is
+    refused. A candle is published with every tick in it, where somebody wants it.
+
+    Attributes:
+        journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
+            nothing may be decided by them.
     """
 
     def __init__(
@@ -64,6 +69,8 @@ class Market:
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self._refused = 0
+        self._journal: Journal | None = None
+        self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.now_ns()
@@ -74,16 +81,16 @@ class Market:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
                 own[instrument.id] = self._states[instrument.id] = InstrumentState(checked(instrument), now_ns)
             self._states_of_feeds.append(own)
-        self._recorded: dict[str, PastTicks] = {}
+        self._journaled: dict[str, PastTicks] = {}
 
     def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
-        Return what came after the newest recorded ticks, as far as the feeds can tell; called before `run`, to be recorded.
+        Return what came after the newest ticks of the journal, as far as the feeds can tell; called before `write_to`, to be written.
 
         The ticks of an instrument are in order; a feed that fails at it is left out from there on.
 
         Args:
-            newest: the newest recorded tick of each instrument that has one.
+            newest: the newest tick in the journal of each instrument that has one.
         """
         for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
             if not isinstance(feed, FeedWithBackfill):
@@ -92,30 +99,27 @@ class Market:
             try:
                 for past in feed.backfill([tick for tick in newest if tick.instrument_id in own]):
                     if past.instrument_id not in reached:
-                        raise FeedError(f"ticks to fill up {past.instrument_id!r}, of which the feed was given no recorded tick")
+                        raise FeedError(f"ticks to fill up {past.instrument_id!r}, of which the feed was given no tick")
                     check_past(past)
                     if len(past.epoch_ms) == 0:
                         continue
                     if past.epoch_ms[0] < reached[past.instrument_id]:
-                        raise FeedError(f"ticks to fill up {past.instrument_id} that begin before the newest recorded one")
+                        raise FeedError(f"ticks to fill up {past.instrument_id} that begin before the newest in the journal")
                     reached[past.instrument_id] = int(past.epoch_ms[-1])
                     yield past
             except Exception as error:
                 logger.warning("feed %s cannot tell what came meanwhile: %r", type(feed).__name__, error, exc_info=error)
 
-    def remember(self, recorded: PastTicks) -> None:
+    def write_to(self, journal: Journal, past: Mapping[str, PastTicks]) -> None:
         """
-        Have an instrument's history show the ticks that were recorded of it, from the first of them on these alone; called before `run`.
+        Write every tick to a journal from now on; called before `run`.
 
         Args:
-            recorded: the ticks of one instrument, oldest first; the feed's own history is used before them.
-
-        Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            journal: of all instruments of the feeds.
+            past: what it has of recent times, by instrument: histories show it, and what the feeds know of before it.
         """
-        self._of(recorded.instrument_id)
-        if len(recorded.epoch_ms):
-            self._recorded[recorded.instrument_id] = recorded
+        self._journal = journal
+        self._journaled = {instrument_id: ticks for instrument_id, ticks in past.items() if instrument_id in self._states}
 
     async def run(self) -> None:
         """Load the history of the feeds, then run them until cancelled, also when all have ended."""
@@ -232,7 +236,6 @@ class Market:
         state = self._of(request.instrument_id)
         granularity = parse_granularity(str(request.granularity))
         rows = state.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
-        # Where the minutes are the rows, they are those of the series, which a late tick changes.
         return state.select_candles(rows.copy(), granularity)
 
     def _of(self, instrument_id: str) -> InstrumentState:
@@ -259,13 +262,28 @@ class Market:
             state = own.get(tick.instrument_id)
             if state is None:
                 raise FeedError(f"tick of {tick.instrument_id!r}, which its feed has not announced")
-            tick, candles = state.take(tick, self._clock.now_ns())
+            tick, pips = state.check(tick)
         except FeedError as error:
             self._report(error)
             return
+        if self._journal is not None:
+            self._write(self._journal, tick, pips)
+        candles = state.add(tick, pips, self._clock.now_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
+
+    def _write(self, journal: Journal, tick: Tick, pips: Pips) -> None:
+        try:
+            journal.add(tick.instrument_id, tick.epoch_ms, *pips)
+        except JournalError as error:
+            if not self.journal_failure:
+                logger.error("%s; prices go on, trading does not", error)
+            self.journal_failure = str(error)
+        else:
+            if self.journal_failure:
+                logger.info("the journal is written again")
+                self.journal_failure = ""
 
     def _report(self, error: FeedError) -> None:
         """Log a tick that is not used: the first ones, then ever fewer, since a broken feed brings thousands per second."""
@@ -279,15 +297,14 @@ class Market:
                 for past in feed.history() if isinstance(feed, FeedWithHistory) else ():
                     if past.instrument_id not in own:
                         raise FeedError(f"past ticks of {past.instrument_id!r}, which the feed has not announced")
-                    recorded = self._recorded.get(past.instrument_id)
-                    own[past.instrument_id].load(past if recorded is None else put_in(past, recorded))
-                    self._recorded.pop(past.instrument_id, None)
+                    journaled = self._journaled.pop(past.instrument_id, None)
+                    own[past.instrument_id].load(past if journaled is None else put_in(past, journaled))
             except Exception as error:
                 # Prices to come are worth more than those that were: the feed runs all the same.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
-        for instrument_id, recorded in self._recorded.items():
-            self._states[instrument_id].load(recorded)
-        self._recorded.clear()
+        for instrument_id, journaled in self._journaled.items():
+            self._states[instrument_id].load(journaled)
+        self._journaled.clear()
 
     async def _watch(self) -> None:
         while True:

@@ -283,8 +283,10 @@ class StreamState(msgspec.Struct, frozen=True):
         topics: its topics.
         interval_ms: its pace, in milliseconds; 0 for every update.
         expires_at: when it ends with its token, in the form of ISO 8601; null where no token was needed.
+        names: the names in `topics` of what was asked for under other names: by the name that was asked for.
     """
 
     topics: list[str]
     interval_ms: int
     expires_at: str | None = None
+    names: dict[str, str] = {}

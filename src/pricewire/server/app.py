@@ -36,8 +36,10 @@ from pricewire.server.routes.streams import stream_candles, stream_protected_top
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.server.services import Services, TradingSetup
+from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
+from pricewire.server.strict_query import refuse_loose_query
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.trading.desk import Desk
@@ -79,7 +81,7 @@ class SchemaPlugin(JsonRenderPlugin):
 
 class Application(Litestar):
     """
-    The application, which looks at a request's host and at its client's rate before it routes: both hold for every path.
+    The application, which looks at a request's host, its client's rate and its headers before it routes: all that holds for every path.
 
     Args:
         admission: how often one address may ask.
@@ -89,7 +91,7 @@ class Application(Litestar):
 
     def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
         super().__init__(**options)
-        self._entry = HostNames(RequestRate(super().__call__, admission), names)
+        self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
@@ -195,7 +197,7 @@ def create_app(
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address],
+        guards=[refuse_token_in_address, refuse_loose_query],
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

@@ -55,7 +55,7 @@ def instrument_price_format(event: Event, merged: int) -> bytes:
     tick = event.message
     if not isinstance(tick, TickBody):
         raise TypeError(f"an instrument's price is made of a tick, not of {type(tick).__name__}")
-    time = datetime.fromtimestamp(int(tick.epoch_ms) / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    time = timestamp(int(tick.epoch_ms) / 1000)
     return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))
 
 
@@ -75,3 +75,8 @@ def narrow_format(form: Format, members: frozenset[str]) -> Format:
         return form(event.narrowed(members), merged)
 
     return narrow
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time in seconds since 1970 in the form of ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

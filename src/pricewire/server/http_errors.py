@@ -22,6 +22,7 @@ from pricewire.errors import (
     InsufficientBalanceError,
     InvalidProposalError,
     InvalidTopicError,
+    JournalError,
     MarketClosedError,
     PricewireError,
     StreamRefusedError,
@@ -203,6 +204,12 @@ def on_database_error(request: Request[Any, Any, Any], error: DatabaseError) -> 
     return problem(503, "the database does not answer; try again", "UNAVAILABLE", {"retry-after": "5"})
 
 
+def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Response[ErrorBody]:
+    """Answer 503: prices that cannot be recorded are no ground for a trade. What is wrong goes to the log."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "trading is paused, since prices cannot be recorded; try again", "UNAVAILABLE", {"retry-after": "5"})
+
+
 def is_refusal(error: Exception) -> bool:
     """Return whether a request was refused for what it asks for."""
     return isinstance(error, InvalidTopicError | UnknownInstrumentError) or (isinstance(error, HTTPException) and error.status_code == 400)
@@ -224,6 +231,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     InvalidProposalError: on_invalid,
     TradeRefusedError: on_trade_refused,
     DatabaseError: on_database_error,
+    JournalError: on_journal_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
     UnicodeDecodeError: on_no_text,

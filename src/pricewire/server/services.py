@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
-
 from pricewire.errors import AccountError
 from pricewire.market.feed import LATEST_MS
-from pricewire.market.history import MAX_AGE_MS, MAX_TICKS, SelectedTicks
+from pricewire.market.journal import KEEP_S, Journal
 from pricewire.market.market import Market
-from pricewire.market.pips import quantum_of
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
@@ -26,7 +23,7 @@ from pricewire.server.publisher import Publisher
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import KEEP_S, RecordedTicks
+from pricewire.store.old_ticks import take_over
 from pricewire.trading.desk import Desk
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
@@ -44,14 +41,16 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
+        journal: the folder of the journal, which ticks are written to before anything is decided by them.
         keys: what tokens are signed with.
         rules: what tokens have to say.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds: contracts of a process that has ended are settled by them.
     """
 
     database: str | Path = field(repr=False)
+    journal: Path
     keys: KeySource
     rules: TokenRules = field(default_factory=TokenRules)
     demo_account: bool = False
@@ -86,6 +85,7 @@ class Services:
 
         Raises:
             DatabaseError: the database cannot be used.
+            JournalError: the journal cannot be used.
         """
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
@@ -109,10 +109,13 @@ class Services:
             stack.push_async_callback(self.auth.aclose)
             await self.auth.load()
             await stack.enter_async_context(running(self.auth.run()))
-            ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
-            ledger = Ledger(database, ticks)
+            market = self.publisher.market
+            journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
+            stack.callback(journal.close)
+            await take_over(database, journal, market.instruments())
+            ledger = Ledger(database, journal.sync)
             desk = Desk(
-                self.publisher.market,
+                market,
                 ledger,
                 self.auth.accounts,
                 self.publisher.hub.publish,
@@ -120,45 +123,36 @@ class Services:
                 open_contracts=self._open_contracts,
             )
             now_ms = time.time_ns() // 1_000_000
-            await fill_up(self.publisher.market, ticks, ledger, now_ms - round(setup.keep_ticks_s * 1000))
-            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
-            for instrument in self.publisher.market.instruments():
-                self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
-            await stack.enter_async_context(running(ticks.run()))
+            kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
+            await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
+            market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
+            await desk.restore(await recover(ledger, journal, now_ms), journal)
+            await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.publisher.begin_trading(desk, ticks)
+            self.publisher.begin_trading(desk)
             yield
 
 
-async def fill_up(market: Market, ticks: RecordedTicks, ledger: Ledger, from_ms: int) -> None:
+async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     """
-    Record what came while the server was down, as far as the feeds can tell: contracts are settled by it, and the history has it.
+    Write what came while the server was down to the journal, as far as the feeds can tell: contracts are settled by it.
 
     Args:
-        market: the feeds.
-        ticks: the recorded ticks.
-        ledger: the open contracts.
-        from_ms: from when on ticks are kept; of before it, only those that an open contract looks at are recorded.
+        market: whose feeds are asked.
+        journal: where it is missing.
+        from_ms: the first time of interest, in milliseconds since 1970.
 
     Raises:
-        DatabaseError: the database does not answer.
+        JournalError: it cannot be written.
     """
-    instruments = {instrument.id: instrument for instrument in market.instruments()}
-    needed_ms = dict.fromkeys(instruments, from_ms)
-    for contract in await ledger.open_contracts():
-        needed_ms[contract.instrument_id] = min(contract.buy_time, needed_ms.get(contract.instrument_id, from_ms))
-    newest = [tick for name in instruments for tick in await ticks.between(name, 0, LATEST_MS, newest=1)]
+    newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
     filled = 0
     for past in market.backfill(newest):
-        needed = slice(int(np.searchsorted(past.epoch_ms, needed_ms[past.instrument_id])), None)
-        columns = (column[needed] for column in (past.epoch_ms, past.price, past.ask, past.bid))
-        missed = SelectedTicks(past.instrument_id, quantum_of(instruments[past.instrument_id].pip_size), *columns).ticks()
-        for tick in missed:
-            ticks.record(tick)
-        await ticks.flush()
-        filled += len(missed)
+        if past.epoch_ms[-1] >= from_ms:
+            journal.extend(past)
+            filled += len(past.epoch_ms)
     if filled:
-        logger.info("recorded %d ticks that came while the server was down", filled)
+        logger.info("the journal has %d ticks more, which came while the server was down", filled)
 
 
 async def add_demo_account(accounts: Accounts) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import msgspec
 
 from pricewire.hub.event import Format
+from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.messages import StreamState
 from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
+from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import InvalidParametersError
 from pricewire.server.limits import Admission, Permit
 from pricewire.server.logs import logged
@@ -96,7 +101,7 @@ class StreamOpener:
         form: Format,
         *,
         interval_ms: int = 0,
-        control: bool = False,
+        names: Sequence[str] | None = None,
         prelude: bytes = b"",
     ) -> EventStream:
         """
@@ -109,7 +114,8 @@ class StreamOpener:
             topics: what to stream.
             form: how events are shown.
             interval_ms: at most one update per topic in so many milliseconds.
-            control: whether named events come beside the data.
+            names: the topics as the request wrote them, for a stream with named events beside the data: where one has another name here,
+                the stream begins with an event `changed` that says so. None for a stream without such events.
             prelude: encoded events that come first.
 
         Raises:
@@ -121,9 +127,14 @@ class StreamOpener:
         if caller.token is not None and caller.token.expires_at <= time.time():
             # It would end at once, and its reader come back at once, for as long as clocks may differ.
             raise unauthorized("the token has expired", is_invalid=True)
-        names = await self.check(topics, caller)
+        carried = await self.check(topics, caller)
+        others = other_names(names or (), carried)
+        if others:
+            expires_at = None if caller.token is None or self._auth is None else timestamp(caller.token.expires_at)
+            state = StreamState(sorted(set(carried)), interval_ms, expires_at, others)
+            prelude = encode_event(msgspec.json.encode(state), event_type="changed")
         with self._admission.admit(endpoint, self._admission.client(request.scope), caller.account) as permit:
-            permit.carry(names)
+            permit.carry(carried)
             stream_id = new_stream_id()
             permit.name(stream_id)
             on_close = permit.give_back
@@ -131,13 +142,13 @@ class StreamOpener:
                 on_close = bind(stream_id, caller.token, self._auth, permit)
             stream = EventStream(
                 self._publisher.hub,
-                names,
+                carried,
                 form=form,
                 interval=interval_ms / 1000,
-                control=control,
+                control=names is not None,
                 prelude=prelude,
                 stream_id=stream_id,
-                on_close=logged(on_close, lambda: stream.outcome, stream=stream_id, endpoint=endpoint, topics=len(names)),
+                on_close=logged(on_close, lambda: stream.outcome, stream=stream_id, endpoint=endpoint, topics=len(carried)),
             )
             return stream
 
@@ -148,6 +159,17 @@ class StreamOpener:
         if desk is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
         return str(await desk.prepare(topic))
+
+
+def other_names(names: Iterable[str], carried: Iterable[str]) -> dict[str, str]:
+    """
+    Return the names of topics that have others here than those by which they were asked for.
+
+    Args:
+        names: by which they were asked for.
+        carried: the names that they have here, in the same order.
+    """
+    return {name: topic for name, topic in zip(names, carried, strict=False) if name != topic}
 
 
 def bind(stream_id: str, token: Token, auth: AuthService, permit: Permit) -> Callable[[], None]:

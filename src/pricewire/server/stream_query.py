@@ -57,16 +57,16 @@ class StreamQuery:
     Attributes:
         topics: as they were asked for.
         form: how events are shown.
-        control: whether named events come beside the data.
+        names: the topics as the request wrote them, where named events come beside the data; None where they do not.
         interval_ms: at most one update per topic in so many milliseconds.
     """
 
-    __slots__ = ("control", "form", "interval_ms", "topics")
+    __slots__ = ("form", "interval_ms", "names", "topics")
 
-    def __init__(self, topics: Sequence[Topic], form: Format, *, control: bool, interval_ms: int) -> None:
+    def __init__(self, topics: Sequence[Topic], form: Format, *, interval_ms: int, names: Sequence[str] | None = None) -> None:
         self.topics = topics
         self.form = form
-        self.control = control
+        self.names = names
         self.interval_ms = interval_ms
 
 
@@ -87,8 +87,9 @@ async def provide_stream_query(
     if action is None:
         if not topic:
             raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
-        topics = [parse_topic(with_sign(each)) for each in topic]
-        return StreamQuery(topics, narrowed(envelope, fields, topics), control=True, interval_ms=interval_ms)
+        names = list(map(with_sign, topic))
+        topics = list(map(parse_topic, names))
+        return StreamQuery(topics, narrowed(envelope, fields, topics), interval_ms=interval_ms, names=names)
     if topic:
         raise InvalidParametersError("action and topic exclude each other")
     if fields is not None:
@@ -96,7 +97,7 @@ async def provide_stream_query(
     if action == "instrument_price":
         if not instrument_id:
             raise InvalidParametersError("action=instrument_price needs instrument_id=…")
-        return StreamQuery([TicksTopic(each) for each in instrument_id], instrument_price_format, control=False, interval_ms=interval_ms)
+        return StreamQuery([TicksTopic(each) for each in instrument_id], instrument_price_format, interval_ms=interval_ms)
     if action != "contract_price":
         raise InvalidParametersError(f"action {quoted(action)} is neither instrument_price nor contract_price")
     asked = {"duration": duration, "instrument": instrument, "trade_type": trade_type, "currency": currency, "payout": payout}
@@ -106,7 +107,7 @@ async def provide_stream_query(
     number, unit = parse_duration(duration)
     text = f"contract_price:{trade_type}:{instrument}:{number}:{unit}:{currency}:{payout}"
     price = parse_topic(text if strike is None else f"{text}:{with_sign(strike)}")
-    return StreamQuery([price], plain, control=False, interval_ms=interval_ms)
+    return StreamQuery([price], plain, interval_ms=interval_ms)
 
 
 def with_sign(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,6 @@ from pricewire.errors import (
 from pricewire.store.contract_rows import CHANGING, as_bought, from_row, to_row
 from pricewire.store.database import Database
 from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
 from pricewire.trading.money import from_units, to_units
@@ -47,16 +46,16 @@ class Ledger:
     Every method that writes returns when the disk has it. An account's balance is the sum of its transactions.
     """
 
-    def __init__(self, database: Database, ticks: RecordedTicks) -> None:
+    def __init__(self, database: Database, sync: Callable[[], Awaitable[None]]) -> None:
         """
         Use a database.
 
         Args:
             database: an open one.
-            ticks: the recorded ticks in it; those waiting are written before an entry or a settlement that may be based on them.
+            sync: brings the ticks of the journal to the disk: done before an entry or a settlement that may be based on them.
         """
         self._database = database
-        self._ticks = ticks
+        self._sync = sync
 
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
@@ -79,7 +78,7 @@ class Ledger:
         """Keep what became of open contracts that stay open."""
         if not entered:
             return
-        await self._ticks.flush()
+        await self._sync()
 
         async def work(connection: AsyncConnection) -> None:
             await _change(connection, entered)
@@ -97,7 +96,7 @@ class Ledger:
         """Close contracts that have expired, and give the accounts what they pay or the stake back."""
         if not settled:
             return []
-        await self._ticks.flush()
+        await self._sync()
         return await self._close(settled)
 
     async def open_contracts(self) -> list[Contract]:

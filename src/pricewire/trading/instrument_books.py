@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pricewire.errors import MarketClosedError, UnknownInstrumentError
+from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
@@ -226,7 +226,10 @@ class InstrumentBooks:
 
         Raises:
             MarketClosedError: there is no price that one could trade at.
+            JournalError: ticks cannot be written to the journal now.
         """
+        if self._market.journal_failure:
+            raise JournalError(self._market.journal_failure)
         instrument_id = book.instrument.id
         tick, volatility = book.tick, book.volatility.annual
         if tick is None or not self._market.instrument(instrument_id).is_market_open:

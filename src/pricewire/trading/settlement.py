@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from pricewire.errors import DatabaseError
+from pricewire.errors import DatabaseError, JournalError
 from pricewire.market.clock import Clock
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
@@ -128,7 +128,7 @@ class Settlement:
             try:
                 while self._ended or self._changed:
                     await self._write()
-            except DatabaseError as error:
+            except (DatabaseError, JournalError) as error:
                 # Once, not at every try.
                 if not is_away:
                     logger.warning("%d contracts wait to be settled: %s", len(self._ended), error)

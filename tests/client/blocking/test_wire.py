@@ -130,6 +130,35 @@ def test_ctrl_c_ends_a_wait(server: Serving) -> None:
     assert (output, errors, program.returncode) == ("interrupted\n", "", 0)
 
 
+STORM = """
+import random, signal
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+interrupted = 0
+with wire:
+    ticks = wire.ticks("R_10")
+    for _ in range(300):
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.003))
+                next(ticks)
+                next(ticks)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupted += 1
+    next(ticks)
+print(interrupted > 100)
+"""
+
+
+def test_an_interrupt_at_any_moment_ends_the_wait_and_nothing_else(server: Serving) -> None:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT + STORM, server.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
+
+
 def test_the_interpreter_ends_though_nothing_was_closed(server: Serving) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SCRIPT + "wire.ticks('R_10').collect(2)", server.url],

@@ -50,7 +50,7 @@ def test_topics_are_added_and_removed(server: Serving, feed: HandFeed, change: C
     before = stream.last_id
     answer = change(stream.id, add=["candles:GOLD:60", "ticks:GOLD"])
     assert answer.status_code == 200
-    state = {"topics": ["candles:GOLD:60", "ticks:GOLD"], "interval_ms": 0, "expires_at": None}
+    state = {"topics": ["candles:GOLD:60", "ticks:GOLD"], "interval_ms": 0, "expires_at": None, "names": {}}
     assert answer.json() == {"data": state}
     kind, candle = stream.next()
     assert (kind, candle["subscription_id"]) == ("message", "candles:GOLD:60"), "the current value of what is added"
@@ -58,10 +58,12 @@ def test_topics_are_added_and_removed(server: Serving, feed: HandFeed, change: C
     assert stream.next() == ("changed", state)
     server.call(feed.give, 19, 21, NOON + 1000)
     assert [stream.next()[1]["event"] for _ in range(2)] == ["tick", "candle"]
-    answer = change(stream.id, remove=["ticks:GOLD"], interval_ms=50)
-    state = {"topics": ["candles:GOLD:60"], "interval_ms": 50, "expires_at": None}
-    assert answer.json() == {"data": state}
-    assert stream.next() == ("changed", state)
+    state = {"topics": ["candles:GOLD:60"], "interval_ms": 50, "expires_at": None, "names": {}}
+    for _ in range(2):
+        # A proxy may send it twice.
+        answer = change(stream.id, remove=["ticks:GOLD"], interval_ms=50)
+        assert answer.json() == {"data": state}
+        assert stream.next() == ("changed", state)
     server.call(feed.give, 29, 31, NOON + 2000)
     kind, candle = stream.next()
     assert (kind, candle["event"], candle["data"]["close"]) == ("message", "candle", "30.00")
@@ -101,7 +103,6 @@ def test_a_compressed_stream_is_changed_too(server: Serving, feed: HandFeed, cha
     [
         ({"add": ["ticks:NONE"]}, 404, "there is no instrument 'NONE'"),
         ({"add": ["x"]}, 400, "topic 'x' is none of"),
-        ({"remove": ["ticks:R_10"]}, 400, "does not carry 'ticks:R_10'"),
         ({"remove": ["ticks:GOLD"]}, 400, "at least one topic"),
         ({"interval_ms": -1}, 400, "interval_ms"),
         ({"interval_ms": "x"}, 400, "interval_ms"),

@@ -17,6 +17,7 @@ from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, refused, with_accounts
 from support.feeds import HandFeed
+from support.full_disk import full_disk
 from support.serving import Serving
 
 
@@ -95,10 +96,10 @@ def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -
         assert other.until(lambda data: data["data"]["change"] == "-10.00")
 
 
-def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene) -> None:
+def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene, tmp_path: Path) -> None:
     token = TOKENS.issue(scene.alice.uuid)
     with (
-        open_app_server(scene.database, HandFeed()) as other,
+        open_app_server(scene.database, HandFeed(), journal=tmp_path) as other,
         Events(other, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream,
     ):
         assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).status_code == 200
@@ -356,3 +357,18 @@ def test_a_restarted_server_goes_on_where_it_was(tmp_path: Path) -> None:
             first = {data["event"]: data["data"] for data in (stream.next()[1] for _ in range(2))}
             assert len(first["contracts"]["contracts"]) == 1
             assert first["balance"]["balance"] == "9990.00"
+
+
+def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(scene: Scene) -> None:
+    with Events(scene.server, "/sse?topic=ticks:1HZ100V") as prices:
+        with full_disk():
+            for _ in range(3):
+                prices.next()
+            details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
+            body = {"idempotency_key": "full", "product_id": "rise_fall", "proposal_details": details}
+            answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+            refused(answer, 503, "UNAVAILABLE")
+            assert "trading is paused" in answer.text
+        for _ in range(3):
+            prices.next()
+        scene.buy("full")

@@ -144,6 +144,17 @@ def test_a_reader_that_comes_back_gets_what_it_missed(server: Serving, hub: Hub,
         assert b'"data":2}' in body
 
 
+def test_a_reader_that_names_two_events_starts_anew(server: Serving, hub: Hub) -> None:
+    server.call(hub.publish, "a", 1, key="k")
+    with Reader(server.url) as reader:
+        reader.read_head()
+        last = reader.read_until(b"\n\n").partition(b"id: ")[2].partition(b"\n")[0].decode()
+    first, second = {"Last-Event-ID": last}, {"last-event-id": last}
+    for path, headers in (("/", {**first, **second}), (f"/?last_event_id={last}&last_event_id={last}", {})):
+        with Reader(server.url, path, headers=headers) as reader:
+            assert reader.read_head()[1]["pricewire-start"] == "reset"
+
+
 def test_a_reader_of_another_boot_is_told(server: Serving, hub: Hub) -> None:
     server.call(hub.publish, "a", 1, key="k")
     with Reader(server.url, headers={"Last-Event-ID": "é".encode().decode("latin-1")}) as reader:

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Envelope } from '../../src/messages.js'
 import { TopicStore } from '../../src/topic_store.js'
 import { Pricewire } from '../pricewire.js'
 import { BAD, open, TestServer } from '../server.js'
@@ -188,9 +189,9 @@ describe('TopicStore', () => {
   it.each([
     [405, ['PATCH']],
     [501, ['PATCH']],
-    // Perhaps it was made: it is asked for twice what the stream carries.
-    [500, ['PATCH', 'PATCH']],
-  ])('reconnects with the new list where changes are answered with %i', async (status, questions) => {
+    // Perhaps it was made: it is asked for twice what the stream carries, and then again on another one.
+    [500, ['PATCH', 'PATCH'], ['GET A after 1', 'PATCH +B', 'PATCH', 'PATCH']],
+  ])('reconnects with the new list where changes are answered with %i', async (status, questions, again = []) => {
     server.changeStatus = status
     const ends = [store.subscribe('A', nothing)]
     await until(() => expect(seq('A')).toBe(1))
@@ -199,7 +200,16 @@ describe('TopicStore', () => {
     await until(() => expect(server.topics).toEqual([['A', 'B']]))
     ends.push(store.subscribe('C', nothing))
     await until(() => expect(seq('C')).toBe(1))
-    expect(server.asked).toEqual(['GET A', 'PATCH +B', ...questions, 'GET A,B', 'PATCH +C', ...questions, 'GET A,B,C'])
+    expect(server.asked).toEqual([
+      'GET A',
+      'PATCH +B',
+      ...questions,
+      ...again,
+      'GET A,B',
+      'PATCH +C',
+      ...questions,
+      'GET A,B,C',
+    ])
     for (const end of ends) end()
   })
 
@@ -226,7 +236,7 @@ describe('TopicStore', () => {
     await until(() => expect(seq('r:X:10.00:1')).toBe(1))
     server.publish('r:X:10:1')
     await until(() => expect(seq('r:X:10.00:1')).toBe(2))
-    expect(server.asked).toEqual(['GET A,q:X:10.00:1', 'PATCH', 'PATCH +r:X:10.00:1'])
+    expect(server.asked).toEqual(['GET A,q:X:10.00:1', 'PATCH +r:X:10.00:1'])
     ends[1]?.()
     await until(() => expect(server.topics).toEqual([['A', 'r:X:10:1']]))
     expect(seq('q:X:10.00:1')).toBeUndefined()
@@ -315,6 +325,34 @@ describe('TopicStore', () => {
     await until(() => expect(own.topic('A').envelope?.seq).toBe(7))
     end()
     await bad.stop()
+  })
+
+  it('gives a listener that is slow the newest events instead of old ones, and says which these replace', async () => {
+    const seen: Envelope[] = []
+    const end = store.subscribe('A', ({ envelope }) => {
+      const from = performance.now()
+      while (performance.now() - from < 5);
+      if (envelope !== undefined) seen.push(envelope)
+    })
+    await until(() => expect(seen).toHaveLength(1))
+    for (let count = 2; count <= 1000; count += 1) server.publish('A')
+    await until(() => expect(seen.at(-1)?.seq).toBe(1000))
+    expect(seen.length).toBeLessThan(300)
+    let last = 0
+    for (const { seq, merged = 0 } of seen) {
+      expect(seq).toBe(last + 1 + merged)
+      last = seq
+    }
+    end()
+  })
+
+  it('gives a listener that is fast every event', async () => {
+    const seen: number[] = []
+    const end = store.subscribe('A', ({ envelope }) => seen.push(envelope?.seq ?? 0))
+    await until(() => expect(seen).toHaveLength(1))
+    for (let count = 2; count <= 5000; count += 1) server.publish('A')
+    await until(() => expect(seen).toHaveLength(5000))
+    end()
   })
 
   it('comes back after a server that was stopped', async () => {

@@ -67,7 +67,8 @@ async def log_in(url: str, account_id: str, password: str, *, http_client: httpx
 
     Raises:
         ValueError: the address is none of `http` or `https`.
-        HTTPStatusError: the server refused: status 401 where there is no account with this name and password.
+        HTTPStatusError: the server refused: status 401 where there is no account with this name and password. Without a `code` it was
+            something else that answered, a proxy for instance.
         ConnectError: there was no answer, or one that cannot be read.
     """
     check_url(url)

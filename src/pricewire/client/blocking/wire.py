@@ -14,7 +14,7 @@ from typing import Generic, ParamSpec, Self, TypeVar, Unpack
 from pricewire.client.api.login import Login
 from pricewire.client.api.login import log_in as log_in_asynchronously
 from pricewire.client.api.trades import TRADE_TIMEOUT
-from pricewire.client.blocking.portal import Portal, PortalClosedError
+from pricewire.client.blocking.portal import ForkedError, Portal, PortalClosedError
 from pricewire.client.stream.reconnect import ConnectionState
 from pricewire.client.topics.message_queue import Start
 from pricewire.client.topics.subscription import Subscription as AsyncSubscription
@@ -141,7 +141,7 @@ class Subscription(Generic[M]):
         if self._portal.is_inside:
             self._subscription.close()
             return
-        with contextlib.suppress(PortalClosedError):
+        with contextlib.suppress(PortalClosedError, ForkedError):
             self._portal.call(self._subscription.aclose)
 
 

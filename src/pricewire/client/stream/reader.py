@@ -19,6 +19,7 @@ from pricewire.client.stream.connection import Connection, connect
 from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
 from pricewire.client.stream.request import FINAL_FAILURES, retry_after
+from pricewire.client.tasks import is_cancelled
 from pricewire.client.urls import public_url
 from pricewire.errors import (
     ClientError,
@@ -119,7 +120,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here.
+            RuntimeError: another task is in here, or the connection is open in another event loop.
         """
         while not self.is_closed:
             if not self._events:
@@ -150,12 +151,15 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here.
+            RuntimeError: another task is in here, or the connection is open in another event loop.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
+        loop = asyncio.get_running_loop()
+        if self._connection is not None and self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise RuntimeError("this stream is open in another event loop; read it there, or make one in each")
         self._at_rest.clear()
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -176,7 +180,7 @@ class StreamReader:
             # No client can be made here, or it is not fit for streams, or the next connection would bring the same event.
             self._lost(error, final=True)
         except TokenError as error:
-            self._lost(error)
+            self._lost(error, final=error.is_final)
         except httpx2.PoolTimeout as error:
             detail = "all connections of the http_client are in use; give it limits=httpx2.Limits(max_connections=None)"
             self._lost(self._connect_error(detail, error))
@@ -187,7 +191,11 @@ class StreamReader:
             self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
         except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and not is_cancelled():
+                # Of a transport or hook as well: passed on, it would end the reader's task as if somebody had asked for that.
+                self._lost(self._connect_error("CancelledError while connecting or reading", error), final=True)
+                return []
             # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.
             if self.state.state in (State.CONNECTING, State.OPEN):
                 self._due = 0.0
@@ -321,7 +329,8 @@ class StreamReader:
         self._move(State.WAITING, wait=wait, reason=reason)
         # Of a last event of the server the user has heard when it came.
         if stream_end is None and not self.is_closed:
-            self._reporter.error(error, level=logging.INFO)
+            # A provider that fails is the application's to mend, and no ordinary reconnection.
+            self._reporter.error(error, level=logging.WARNING if isinstance(error, TokenError) else logging.INFO)
 
     def _renewed(self, stream_end: StreamError | None) -> bool:
         """
@@ -339,7 +348,7 @@ class StreamReader:
             self._reconnection.received()
         return credentials.can_refresh and self._reconnection.attempt == 0
 
-    def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
+    def _connect_error(self, detail: str, cause: BaseException) -> ConnectError:
         error = ConnectError(public_url(self.url), detail)
         error.__cause__ = cause
         return error

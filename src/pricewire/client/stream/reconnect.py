@@ -188,7 +188,7 @@ def parse_retry_after(value: str, now: float) -> float | None:
 
     Args:
         value: the header's value, digits or a date.
-        now: the time, in seconds since 1970.
+        now: the time by the clock that a date is meant by, the server's, in seconds since 1970.
 
     Source: RFC 9110, section 10.2.3.
     """
@@ -196,9 +196,19 @@ def parse_retry_after(value: str, now: float) -> float | None:
     if DELAY_SECONDS.fullmatch(value):
         # int() refuses thousands of digits, and a float has no room for hundreds of them.
         return float(value) if len(value) <= 12 else LONGEST_WAIT
+    date = parse_date(value)
+    return None if date is None else max(0.0, date - now)
+
+
+def parse_date(value: str) -> float | None:
+    """
+    Return a date of HTTP in seconds since 1970; None where it cannot be read.
+
+    Source: RFC 9110, section 5.6.7.
+    """
     try:
         date = parsedate_to_datetime(value)
+        # A date without a zone is in GMT, as all dates of HTTP are.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    # A date without a zone is in GMT, as all dates of HTTP are.
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)

@@ -12,7 +12,7 @@ import httpx2
 from pricewire.client.parsing import read_error
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import ACCEPTED, plain_chunks
-from pricewire.client.stream.reconnect import parse_retry_after
+from pricewire.client.stream.reconnect import parse_date, parse_retry_after
 from pricewire.client.urls import check_url, origin_of
 from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
 
@@ -178,6 +178,12 @@ def status_error(url: str, response: httpx2.Response, body: bytes = b"") -> HTTP
 
 
 def retry_after(error: ClientError) -> float | None:
-    """Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one."""
-    value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
-    return None if value is None else parse_retry_after(value, time.time())
+    """
+    Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one.
+
+    A date in it is compared with the response's own `Date`, where there is one: this machine's clock may be wrong by hours.
+    """
+    if not isinstance(error, HTTPStatusError) or (value := error.headers.get("retry-after")) is None:
+        return None
+    now = parse_date(error.headers.get("date", ""))
+    return parse_retry_after(value, time.time() if now is None else now)

@@ -14,7 +14,7 @@ import msgspec
 
 from pricewire.client.api.http import Api
 from pricewire.client.http_client import new_client
-from pricewire.client.parsing import FAILURES, decode_error, read_changed_topics, read_stale_topic
+from pricewire.client.parsing import FAILURES, decode_error, read_stale_topic, read_stream_state
 from pricewire.client.report import OnError, OnState, Reporter
 from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reader import StreamReader
@@ -43,6 +43,8 @@ from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Data, StreamChange, StreamState
 
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
+
+CLOSED = "this wire is closed"
 
 MAX_INTERVAL_MS = 60_000
 """The slowest pace that a server keeps, in milliseconds."""
@@ -122,6 +124,8 @@ class Multiplexer:
         self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
+        # Where it is used while it has subscriptions or a connection: nothing of it can be shared with another event loop.
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Who wants what.
         self._queues: set[MessageQueue] = set()
         self._routes: dict[str, Route] = {}
@@ -164,11 +168,10 @@ class Multiplexer:
         Return what sends the requests.
 
         Raises:
-            RuntimeError: the multiplexer is closed.
+            RuntimeError: the multiplexer is closed, or in use in another event loop.
             ConnectError: there can be none.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
+        self._check_open()
         client = self._client
         if client is None:
             # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
@@ -180,7 +183,7 @@ class Multiplexer:
                 # Another task was quicker, or the wire is closed by now.
                 await made.aclose()
         if client is None:
-            raise RuntimeError("this wire is closed")
+            raise RuntimeError(CLOSED)
         return client
 
     def join(self, queue: MessageQueue) -> None:
@@ -188,11 +191,9 @@ class Multiplexer:
         Pass messages on to a queue, beginning with what is known of its topics already.
 
         Raises:
-            RuntimeError: the multiplexer is closed, or no event loop is running.
+            RuntimeError: the multiplexer is closed, or in use in another event loop, or none is running.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
-        asyncio.get_running_loop()
+        self._check_open()
         for name in queue.topics:
             queue.rename(name, self._topics.topic_of(name))
         self._queues.add(queue)
@@ -239,6 +240,17 @@ class Multiplexer:
         finally:
             if self._own_client is not None:
                 await self._own_client.aclose()
+
+    def _check_open(self) -> None:
+        """Let pass who can use this here and now; from then on it is for this event loop."""
+        if self._is_closed:
+            has_ended = self._loop is not None and self._loop.is_closed()
+            raise RuntimeError(f"{CLOSED}, as its event loop has ended; make another one" if has_ended else CLOSED)
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop) and (self._queues or self._reader is not None):
+            # What waits in one loop would be woken from the other one's thread, late or never.
+            raise RuntimeError("this wire is in use in another event loop; make one in each, or use pricewire.sync from any thread")
+        self._loop = loop
 
     # Who wants what.
 
@@ -374,7 +386,7 @@ class Multiplexer:
         except Exception as error:  # of a token provider, for instance: the readers have to hear of it
             self._fail_all(error)
         else:
-            self._act(self._topics.answered(change.number, answer.data.topics))
+            self._act(self._topics.answered(change.number, answer.data.topics, answer.data.names))
             self._take_pace()
 
     def _take_pace(self) -> None:
@@ -492,9 +504,9 @@ class Multiplexer:
             case "message":
                 self._pass_on(event.data)
             case "changed":
-                topics = read_changed_topics(event.data)
-                if topics is not None:
-                    self._act(self._topics.changed(topics))
+                state = read_stream_state(event.data)
+                if state is not None:
+                    self._act(self._topics.changed(state.topics, state.names))
             case "stale":
                 route = self._routes.get(read_stale_topic(event.data) or "")
                 if route is not None:
@@ -521,13 +533,10 @@ class Multiplexer:
                 self._full.append(queue)
 
     def _route(self, topic: str) -> Route | None:
-        """Return where a topic goes; a new one for what the stream carries and nobody wants, or not under this name; otherwise None."""
-        route = self._routes.get(topic)
-        if route is None:
-            self._act(self._topics.heard(topic))
-            if self._topics.carries(topic):
-                route = self._routes[topic] = Route()
-        return route
+        """Return where a topic goes; None where nothing of it is to be kept."""
+        if topic not in self._topics.confirmed and not self._topics.heard(topic):
+            return None
+        return self._routes.setdefault(topic, Route())
 
     async def _wait_for_room(self) -> None:
         self._full.clear()

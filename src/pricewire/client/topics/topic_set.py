@@ -6,18 +6,19 @@ browser client has the same one, and both run `tests/vectors/topic_set.json`. It
 
 - *wanted*: what subscribers want, under the names that they use.
 - *requested*: what was asked for and is not settled: the topics of a connection's request, or one change of the open stream.
-- *agreed*: what the stream carries as the server said last, in an answer or on the stream.
+- *agreed*: what the stream is to carry from the requested change on, as the answer to it said.
 - *confirmed*: what the stream itself said that it carries, up to its last event's id: with these topics it can be resumed.
 - *refused*: what the server does not give, and why.
-- *unknown*: topics of a change that had no answer. It may have been made or not, or still be on its way.
+- *unknown*: a change had no answer. It may have been made or not, or still be on its way.
 
 There is one change at a time, and the next one waits until the stream has confirmed the last: so an event belongs to one list of topics.
+Only the server knows which names are of the same topic: it says so wherever it says what the stream carries.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -25,10 +26,10 @@ R = TypeVar("R")
 """Why a topic is refused."""
 
 MAX_FAILURES = 3
-"""After so many changes in a row without an answer a new stream takes the place of this one."""
+"""After so many changes in a row without an answer a new stream takes the place of this one; after as many again one with everything."""
 
 MAX_NAMES = 1000
-"""How many names are remembered that the server has others for, beyond those that are wanted."""
+"""How many names are remembered that the server has others for, beyond those that are wanted; and how many topics that nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,8 @@ class TopicSet(Generic[R]):
         wanted: see the module; oldest first.
         refused: those of the wanted names that are refused, and why.
         confirmed: see the module.
-        agreed: see the module.
-        unknown: see the module.
+        agreed: see the module; None where no change has been answered that is not settled.
+        unknown: whether a change had no answer since it was last known what the stream carries.
         leaving: topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that.
         requested: the change that is not settled.
         interval: the pace that the stream keeps, in milliseconds.
@@ -151,18 +152,18 @@ class TopicSet(Generic[R]):
         self.wanted: dict[str, None] = {}
         self.refused: dict[str, R | None] = {}
         self.confirmed: set[str] = set()
-        self.agreed: set[str] = set()
-        self.unknown: set[str] = set()
+        self.agreed: set[str] | None = None
+        self.unknown = False
         self.leaving: set[str] = set()
         self.requested: Change | None = None
         self.interval = 0
         self._wanted_interval = 0
         # The server's names for wanted ones, where they differ.
         self._names: dict[str, str] = {}
-        # What the server has not named yet, and may have another name for.
-        self._unnamed: set[str] = set()
-        # What it has another name for; each of these is asked for alone. With it the carried topics that it was found not to be.
-        self._odd: dict[str, set[str] | None] = {}
+        # What the stream has brought ahead of its confirmation.
+        self._early: set[str] = set()
+        # What the stream has said since the change was requested.
+        self._heard: list[set[str]] = []
         self._listing = Listing((), False, 0)
         self._is_connected = False
         self._is_open = False
@@ -170,32 +171,21 @@ class TopicSet(Generic[R]):
         self._is_waiting = False
         # The next connection asks for everything, since the open stream could not be changed.
         self._starts_over = False
-        # How many topics may come at once: halved when a request is refused, to find out which of them it is.
+        # How many topics may be asked for at once. After a refusal it is halved until it is known which of them is refused; until then a
+        # change adds or removes, and does not do both.
         self._batch = math.inf
-        # A change that adds and removes was refused: from now on one or the other.
-        self._is_split = False
-        # What the stream carries has to be asked.
-        self._is_unsure = False
         # A topic that was refused, unless every change is.
         self._suspect: tuple[str, R] | None = None
-        # What the stream keeps though it was to be removed; what it has brought without being asked; what was refused on an earlier one.
-        self._stuck: set[str] = set()
-        self._strange: set[str] = set()
+        # What was refused on an earlier stream.
         self._refused_before: set[str] = set()
+        # The last change that was made, and what the stream carries since: asked for again, it would lead nowhere.
+        self._made: tuple[tuple[str, ...], tuple[str, ...], set[str]] | None = None
         self._number = 0
         self._failures = 0
-        # The answer to the requested change, and what the stream has said since that was sent.
-        self._answer: set[str] | None = None
-        self._heard: list[set[str]] = []
 
     def topic_of(self, name: str) -> str:
         """Return the server's name for a wanted one, as far as that is known."""
         return self._names.get(name, name)
-
-    def carries(self, topic: str) -> bool:
-        """Return whether what comes for a topic may be its current value."""
-        is_asked = self.requested is not None and topic in self.requested.add
-        return is_asked or topic in self.confirmed or topic in self.agreed or topic in self.unknown
 
     def want(self, names: Iterable[str], interval: int = 0) -> list[Action[R]]:
         """
@@ -207,21 +197,17 @@ class TopicSet(Generic[R]):
         """
         before, self.wanted = self.wanted, dict.fromkeys(names)
         self._wanted_interval = interval
-        actions: list[Action[R]] = []
-        for name in [name for name in before if name not in self.wanted]:
+        gone = [name for name in before if name not in self.wanted]
+        for name in gone:
             self.refused.pop(name, None)
-            self._odd.pop(name, None)
-            if not self.carries(self.topic_of(name)):
-                actions.append(Drop(self.topic_of(name)))
+        topics = sorted(set(map(self.topic_of, gone)) - self._known())
         if len(self._names) > MAX_NAMES:
             self._names = {name: topic for name, topic in self._names.items() if name in self.wanted}
-        return actions + self._settle()
+        return [*map(Drop, topics), *self._settle()]
 
     def retry(self) -> list[Action[R]]:
         """Begin anew, with the refused topics too."""
         self.refused.clear()
-        self._odd.clear()
-        self._batch = math.inf
         return self._connect_anew() if self.wanted else []
 
     def listen(self, *, has_cursor: bool) -> Listing:
@@ -233,15 +219,16 @@ class TopicSet(Generic[R]):
         """
         # What was confirmed can be resumed. What was added since cannot: its current value may not have come. So a lost stream is resumed
         # with the former, and the latter is added again; unless streams cannot be changed here.
-        names = self._asked()
-        kept = [name for name in names if self.topic_of(name) in self.confirmed]
-        others = [name for name in names if self.topic_of(name) not in self.confirmed]
+        topics = self._topics()
+        kept = [topic for topic in topics if topic in self.confirmed]
+        others = [topic for topic in topics if topic not in self.confirmed]
         resumes = has_cursor and bool(kept)
         if resumes and not self._starts_over:
             others = []
         others = others[: int(min(self._batch, len(others)))]
-        topics = dict.fromkeys(self.topic_of(name) for name in kept + others)
-        self._listing = Listing(tuple(topics), resumes and not others, self._wanted_interval)
+        self._listing = Listing((*kept, *others), resumes and not others, self._wanted_interval)
+        # Who wants one of these before the stream has begun must wait until it is added.
+        self.leaving |= self.confirmed - topics.keys()
         return self._listing
 
     def opened(self, *, can_change: bool, is_new: bool) -> list[Action[R]]:
@@ -260,10 +247,7 @@ class TopicSet(Generic[R]):
         self._is_connected = self._is_open = True
         self._can_change = can_change
         self._starts_over = False
-        self.confirmed, self.agreed = listed, set(listed)
-        self._unnamed = set(listed)
-        # Two names may be of one topic: then nothing would come for one of them.
-        self._is_unsure = len(set(map(_kind, listed))) < len(listed)
+        self.confirmed = listed
         self.interval = self._listing.interval
         if is_new and can_change:
             for name in self._refused_before:
@@ -284,70 +268,66 @@ class TopicSet(Generic[R]):
 
     def connection_refused(self, reason: R) -> list[Action[R]]:
         """Note that the newest connection was refused for one of its topics, or for their number; find out which."""
-        suspects = [topic for topic in self._listing.topics if topic not in self.confirmed]
-        self._is_connected = False
-        actions: list[Action[R]] = []
-        if not suspects:
-            suspects, actions = list(self._listing.topics), self._forget()
-        if len(suspects) == 1:
-            actions += self._refuse(suspects[0], reason)
+        topics = self._listing.topics
+        actions = self._forget()
+        if len(topics) == 1:
+            actions += self._refuse(topics[0], reason)
         else:
-            self._batch = len(suspects) // 2
+            self._batch = len(topics) // 2
         return actions + self._settle()
 
-    def heard(self, topic: str) -> list[Action[R]]:
-        """Note that the stream brings a topic that it was not asked for under this name."""
-        if not self._is_open or topic in self._strange or self.carries(topic) or len(self._strange) >= MAX_NAMES:
-            return []
-        self._strange.add(topic)
-        self.unknown.add(topic)
-        return self._settle()
+    def heard(self, topic: str) -> bool:
+        """Note that the stream brings a topic; return whether its values are to be kept."""
+        if topic not in self.confirmed and self._is_open and len(self._early) < MAX_NAMES:
+            self._early.add(topic)
+        return topic in self.confirmed or topic in self._early
 
-    def changed(self, topics: Collection[str]) -> list[Action[R]]:
+    def changed(self, topics: Collection[str], names: Mapping[str, str]) -> list[Action[R]]:
         """
         Note that the stream itself said what it carries from here on.
 
         Args:
             topics: all of it.
+            names: the server's names for what was asked for, where they differ.
         """
         now = set(topics)
-        gone = (self.confirmed | self.leaving) - now
+        gone = self.confirmed - now
         self.confirmed = now
         self.leaving -= gone
-        actions: list[Action[R]] = [Drop(topic) for topic in sorted(gone)]
-        if self.requested is None:
-            actions += self._learn(now)
-        else:
+        self._early -= now
+        actions = [*map(Drop, sorted(gone)), *self._rename(names)]
+        if self.requested is not None:
             self._heard.append(now)
-            if now == self._answer:
-                self._finish()
+            if now == self.agreed:
+                actions += self._finish()
         return actions + self._settle()
 
-    def answered(self, number: int, topics: Collection[str]) -> list[Action[R]]:
+    def answered(self, number: int, topics: Collection[str], names: Mapping[str, str]) -> list[Action[R]]:
         """
         Note that the server has made a change.
 
         Args:
             number: the change's.
             topics: what the stream carries from then on.
+            names: the server's names for what was added, where they differ.
         """
         change = self.requested
         if change is None or change.number != number:
             return []
-        now = set(topics)
-        actions: list[Action[R]] = []
+        self.agreed = set(topics)
+        self._batch *= 2
+        self._failures = 0
+        self.interval = change.interval
+        actions = self._rename(names)
         if self._suspect is not None:
             # Changes are taken, so it was the topic.
             actions += self._refuse(*self._suspect)
             self._suspect = None
-        self._batch *= 2
-        self._failures = 0
-        self.interval = change.interval
-        self._stuck |= now.intersection(change.remove)
-        actions += self._learn(now, change)
-        self._answer = now
-        if now in self._heard or now == self.confirmed:
-            self._finish()
+        for topic in change.add:
+            if topic not in self.agreed:
+                actions += self._refuse(topic, None)
+        if self.agreed in [self.confirmed, *self._heard]:
+            actions += self._finish()
         return actions + self._settle()
 
     def change_refused(self, number: int, reason: R) -> list[Action[R]]:
@@ -361,25 +341,16 @@ class TopicSet(Generic[R]):
         change = self.requested
         if change is None or change.number != number:
             return []
-        self._finish()
-        actions = self._keep(change.remove)
-        if change.add and change.remove and not (self._is_split and change.add[0] in self._odd):
-            self._is_split = True
+        if not change.add:
+            # It cannot be changed.
+            return self._reopen(starts_over=not change.remove)
+        if change.remove:
+            self._batch = len(change.add)
         elif len(change.add) > 1:
             self._batch = len(change.add) // 2
-        elif change.add:
-            self._suspect = change.add[0], reason
-        elif change.remove:
-            self._stuck.update(change.remove)
-            # The server knows better what the stream carries.
-            self.unknown.update(change.remove)
-        elif not self._is_at_stake():
-            self._is_unsure = False
-            actions += map(Drop, sorted(self.unknown - self.confirmed - self.agreed))
-            self.unknown.clear()
         else:
-            return actions + self._start_over()
-        return actions + self._settle()
+            self._suspect = change.add[0], reason
+        return [*self._undo(), *self._settle()]
 
     def change_failed(self, number: int, *, is_undone: bool = False) -> list[Action[R]]:
         """
@@ -390,20 +361,20 @@ class TopicSet(Generic[R]):
             is_undone: whether the server said that it has done nothing, and will later.
         """
         change = self.requested
-        if change is None or change.number != number or self._answer is not None:
+        if change is None or change.number != number or self.agreed is not None:
             return []
-        if self._heard and self.confirmed.issuperset(change.add) and self.confirmed.isdisjoint(change.remove):
+        if self._heard and self.confirmed.issuperset(map(self.topic_of, change.add)) and self.confirmed.isdisjoint(change.remove):
             # The stream has said that it was made.
-            return self.answered(number, self.confirmed)
-        self._finish()
+            return self.answered(number, self.confirmed, {})
         self._failures += 1
         actions: list[Action[R]] = []
         if is_undone:
-            actions += self._keep(change.remove)
+            actions += self._undo()
+        elif self._failures % MAX_FAILURES == 0:
+            return self._reopen(starts_over=self._failures > MAX_FAILURES)
         else:
-            self.unknown.update(change.add, change.remove)
-            if self._failures >= MAX_FAILURES and self._is_at_stake():
-                return self._start_over()
+            self.requested = None
+            self.unknown = True
         self._is_waiting = True
         return [*actions, Wait(self._failures)]
 
@@ -415,145 +386,113 @@ class TopicSet(Generic[R]):
     def _asked(self) -> list[str]:
         return [name for name in self.wanted if name not in self.refused]
 
+    def _topics(self) -> dict[str, None]:
+        """Return the topics that are asked for, oldest first."""
+        return dict.fromkeys(map(self.topic_of, self._asked()))
+
     def _known(self) -> set[str]:
-        """Return the topics that the stream may carry."""
-        return self.confirmed.union(self.agreed, self.unknown, self.requested.add if self.requested is not None else ())
+        """Return the topics whose values may be known."""
+        return self.confirmed | self._early
 
     def _settle(self) -> list[Action[R]]:
         """Return what there is to do between what is wanted and what the stream carries."""
-        asked = self._asked()
-        if not asked:
+        topics = self._topics()
+        if not topics:
             end: list[Action[R]] = [Disconnect()] if self._is_connected else []
             return self._forget() + end
         if not self._is_connected:
             self._is_connected = True
             return [Connect()]
-        if not self._is_open and self.confirmed and self.confirmed.isdisjoint(map(self.topic_of, asked)):
+        if not self._is_open and self.confirmed and self.confirmed.isdisjoint(topics):
             # Of what it would come back to, nothing is wanted.
             return self._connect_anew()
         if not self._is_open or self.requested is not None or self._is_waiting:
             return []
-        add, remove = self._difference(asked)
-        is_due = add or remove or self.interval != self._wanted_interval
-        if is_due and not self._can_change:
-            return self._start_over()
-        if not (is_due or self._is_unsure or self.unknown or self._suspect) or not self._can_change:
-            return []
+        add: tuple[str, ...] = ()
+        remove: tuple[str, ...] = ()
+        if not self.unknown and self._suspect is None:
+            add, remove = self._difference(topics)
+            is_due = (add or remove) and (add, remove, self.confirmed) != self._made
+            if not is_due and self.interval == self._wanted_interval:
+                return []
+        if not self._can_change:
+            return self._reopen(starts_over=True)
         self._number += 1
-        self.requested = Change(self._number, tuple(add), tuple(remove), self._wanted_interval)
-        self._unnamed.update(add)
+        self._heard = []
+        self.requested = Change(self._number, add, remove, self._wanted_interval)
         self.leaving.update(remove)
         return [self.requested]
 
-    def _difference(self, asked: list[str]) -> tuple[list[str], list[str]]:
+    def _difference(self, topics: dict[str, None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return what the next change of the open stream is to add and to remove."""
-        if self._suspect is not None:
-            return [], []
-        topics = dict.fromkeys(map(self.topic_of, asked))
-        missing = [topic for topic in topics if topic not in self.agreed and topic not in self.unknown]
-        add = [topic for topic in missing if topic not in self._odd]
-        remove = sorted(self.agreed - topics.keys() - self.unknown - self._stuck)
-        if add or not missing:
-            add = add[: int(min(self._batch, len(add)))]
-            return add, [] if add and self._is_split else remove
-        # Added in one change with the removal of what it may be, it shows which it is: that stays then.
-        return missing[:1], self._namesakes(missing[0])[:1] or ([] if self._is_split else remove)
+        add = tuple(topic for topic in topics if topic not in self.confirmed)
+        remove = tuple(sorted(self.confirmed - topics.keys()))
+        if not add:
+            self._batch = math.inf
+        elif self._batch < math.inf:
+            if remove and not self.confirmed.isdisjoint(topics):
+                return (), remove
+            return add[: int(self._batch)], ()
+        return add, remove
 
-    def _namesakes(self, name: str) -> list[str]:
-        """Return the carried topics that may be the same as an odd one."""
-        tested = self._odd.get(name)
-        return [] if tested is None else [topic for topic in sorted(self.agreed - tested) if _kind(topic) == _kind(name)]
-
-    def _learn(self, now: set[str], change: Change | None = None) -> list[Action[R]]:
-        """Take what the server says of the stream for the truth: what is unknown no more, and what it has other names for."""
-        expected = self.agreed - self.unknown
-        if change is not None:
-            expected = expected.union(change.add).difference(change.remove)
-        gone = self.unknown - now - self.confirmed
-        actions = [*map(Drop, sorted(gone)), *self._keep(now)]
-        odd = [name for name in self._asked() if name in self._unnamed & expected - now]
-        # What a change without an answer was about may be carried or not: that is no other name.
-        extra = sorted(now - expected - (self.unknown - self._strange))
-        self.agreed = set(now)
-        self.unknown.clear()
-        self._unnamed.clear()
-        self._is_unsure = False
-        for name in odd:
-            if len(odd) == len(extra) == 1:
-                self._odd.pop(name, None)
-                self._names[name] = extra[0]
-                actions.append(Rename(name, extra[0]))
-            elif len(odd) > 1 or change is None or change.add != (name,):
-                self._odd.setdefault(name, None)
-            else:
-                self._odd[name] = (self._odd.get(name) or set()).union(change.remove)
-                if extra or not self._namesakes(name):
-                    actions += self._refuse(name, None)
+    def _rename(self, names: Mapping[str, str]) -> list[Action[R]]:
+        """Take the server's names for what is wanted."""
+        actions: list[Action[R]] = []
+        for name in self.wanted:
+            topic = names.get(self.topic_of(name))
+            if topic is not None:
+                self._names[name] = topic
+                actions.append(Rename(name, topic))
         return actions
-
-    def _is_at_stake(self) -> bool:
-        """Whether something that is wanted depends on a change, and not only the question what the stream carries."""
-        return self._suspect is not None or not self.unknown <= self._strange
-
-    def _keep(self, topics: Iterable[str]) -> list[Action[R]]:
-        """Note that topics are not being removed after all."""
-        stay = self.leaving.intersection(topics)
-        self.leaving -= stay
-        return [*map(Serve, sorted(stay))]
 
     def _refuse(self, topic: str, reason: R | None) -> list[Action[R]]:
         names = [name for name in self._asked() if self.topic_of(name) == topic]
         self.refused.update(dict.fromkeys(names, reason))
         return [Refuse(name, reason) for name in names]
 
-    def _finish(self) -> None:
-        """Have no change be requested."""
-        self.requested = self._answer = None
-        if self._heard:
-            self.agreed = set(self.confirmed)
-            self._heard = []
+    def _finish(self) -> list[Action[R]]:
+        """Have no change be requested: it was made, and what the stream carries is known."""
+        if self.requested is not None and self.agreed is not None:
+            self._made = self.requested.add, self.requested.remove, self.agreed
+        self.unknown = False
+        return self._undo()
+
+    def _undo(self) -> list[Action[R]]:
+        """Have no change be requested: what was being removed and is confirmed stays, unless a change before had no answer."""
+        self.requested = self.agreed = None
+        if self.unknown:
+            return []
+        stay, self.leaving = self.leaving, set()
+        return [*map(Serve, sorted(stay))]
 
     def _connect_anew(self) -> list[Action[R]]:
         actions = self._forget()
         self._is_connected = True
         return [*actions, Connect()]
 
-    def _start_over(self) -> list[Action[R]]:
-        """Have a new stream take the place of this one, with everything."""
-        self._starts_over = True
+    def _reopen(self, *, starts_over: bool) -> list[Action[R]]:
+        """Have a new stream take the place of this one."""
+        self._starts_over = starts_over
         return [*self._lose(), Connect()]
 
     def _lose(self) -> list[Action[R]]:
         """Note that the stream is no more; what came ahead of its confirmation is not resumed, and comes again."""
-        known = self._known()
-        if self._strange or self._odd:
-            # Nor is what came under names that nobody knew.
-            self.confirmed -= self._unnamed.union(self._odd)
+        gone = sorted(self._early)
         self._end_stream()
-        self.agreed = set(self.confirmed)
-        return [*map(Drop, sorted(known - self.confirmed))]
+        return [*map(Drop, gone)]
 
     def _forget(self) -> list[Action[R]]:
         """Have nothing to come back to."""
-        known = self._known()
+        gone = sorted(self._known())
         self._end_stream()
-        for topics in (self.confirmed, self.agreed, self.leaving):
-            topics.clear()
+        self.confirmed = set()
+        self.leaving = set()
         self._is_connected = self._starts_over = False
         self._batch = math.inf
-        return [*map(Drop, sorted(known))]
+        self._failures = 0
+        return [*map(Drop, gone)]
 
     def _end_stream(self) -> None:
-        self._is_open = self._is_waiting = self._is_split = self._is_unsure = False
-        self.requested = self._answer = self._suspect = None
-        self._heard = []
-        self._failures = 0
-        for topics in (self.unknown, self._unnamed, self._stuck, self._strange):
-            topics.clear()
-        self._odd.clear()
-
-
-def _kind(topic: str) -> str:
-    """Return the part of a topic that is written in one way only: of many parts the first two, otherwise all."""
-    parts = topic.split(":")
-    return ":".join(parts[:2]) if len(parts) > 3 else topic
+        self._is_open = self._is_waiting = self.unknown = False
+        self.requested = self.agreed = self._suspect = self._made = None
+        self._early = set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from litestar import get, post
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
@@ -14,6 +12,7 @@ from pricewire.protocol.messages import Data
 from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, UNAUTHORIZED, AnyRequest, Principal, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import limit_key
+from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import INVALID, REFUSED, UNAVAILABLE, UNKNOWN, ForbiddenError, UnknownError
 from pricewire.server.limits import Admission
 
@@ -67,8 +66,3 @@ async def give_ticket(auth: NamedDependency[AuthService], principal: NamedDepend
     """Give a ticket for a client that can send no header, as the browser's own `EventSource`: for one stream, once, within 30 seconds."""
     ticket, expires_at = auth.give_ticket(principal.token)
     return Data(TicketBody(ticket, timestamp(expires_at)))
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time in seconds since 1970 in the form of ISO 8601."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

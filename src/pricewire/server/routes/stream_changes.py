@@ -17,10 +17,10 @@ from pricewire.protocol.topics import parse_topic
 from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
+from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 from pricewire.server.publisher import Publisher
-from pricewire.server.routes.accounts import timestamp
-from pricewire.server.stream_opener import StreamOpener
+from pricewire.server.stream_opener import StreamOpener, other_names
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
@@ -39,16 +39,14 @@ async def change_stream(
     Add and remove topics of an open stream, change its pace, and have it live as long as the token that this request shows.
 
     The stream's id is the response's header `Pricewire-Stream`. The stream confirms by an event `changed`, with the same data as this
-    answer, at the place where the change took effect: behind the current values of the topics that were added. A stream that was opened
+    answer, at the place where the change took effect: behind the current values of the topics that were added. Where a topic was added
+    under another name than the one it has here, both say so. The same change made twice is as one made once. A stream that was opened
     with a token is changed with one of the same account.
     """
     stream, spec = opened(publisher, stream_id)
     token = owner(stream_id, auth, caller)
     if not spec.control and (data.add or data.remove or data.interval_ms is not None):
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
-    strangers = sorted(set(data.remove).difference(spec.topics))
-    if strangers:
-        raise InvalidParametersError(f"remove: the stream does not carry {', '.join(map(quoted, strangers))}")
     # A stream that depends on no token would outlive this one.
     owned = caller if token is not None else Caller(None)
     require_topics(map(parse_topic, spec.topics), owned.token)
@@ -68,7 +66,9 @@ async def change_stream(
     if token is not None and auth is not None and caller.token is not None:
         token = auth.token_watch.renew(stream_id, caller.token)
     interval = spec.interval if data.interval_ms is None else data.interval_ms / 1000
-    state = StreamState(sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at))
+    state = StreamState(
+        sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at), other_names(data.add, added)
+    )
     if spec.control:
         publisher.hub.change(stream, replace(spec, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
     return Data(state)

@@ -168,5 +168,5 @@ async def opened(endpoint: str, request: AnyRequest, stream_opener: StreamOpener
         stream_query.topics,
         stream_query.form,
         interval_ms=stream_query.interval_ms,
-        control=stream_query.control,
+        names=stream_query.names,
     )
