@@ -50,6 +50,10 @@ settings.load_profile("unhurried")
 REMARK = "remark"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--churn-minutes", type=float, default=2.0, help="how long the tabs of a browser are troubled")
+
+
 @pytest.fixture
 def remark(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Put a sentence into the summary of the run, for what is good to know and no failure."""

@@ -42,7 +42,6 @@ FOREIGN = {
 PURE = {
     "hub": {"delta.py", "event.py", "log.py"},
     "market": {
-        "backoff.py",
         "candles.py",
         "feeds/simulated/brownian.py",
         "feeds/simulated/keystream.py",
@@ -68,7 +67,6 @@ PURE = {
         "api/renewal.py",
         "stream/reconnect.py",
         "topics/conflation.py",
-        "topics/lanes.py",
         "topics/throttle.py",
         "topics/topic_set.py",
     },

@@ -1,4 +1,4 @@
-"""Files that hold a secret of the server's own: made at the first time, and readable by their owner alone."""
+"""Files with a secret of the server: created at the first use, and readable only by their owner."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pricewire.errors import PricewireError
 
 def read_secret_file(path: Path, make: Callable[[], bytes]) -> bytes:
     """
-    Return what a file holds; where there is none, it is written first.
+    Return the content of a file; if there is none, it is written first.
 
     Args:
-        path: the file. Its directory is made where it is missing.
-        make: returns what a new file holds.
+        path: the file. Its directory is created if it is missing.
+        make: returns the content of a new file.
 
     Raises:
         PricewireError: the file cannot be used, or others may read it.
@@ -34,9 +34,9 @@ def read_secret_file(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a new file where there is none; of processes that start together, one does."""
+    """Write a new file if there is none; of processes that start together, only one does."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written whole under another name first: who finds the file finds all of it.
+    # Written under another name first, so that nobody reads half a file.
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

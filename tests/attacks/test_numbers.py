@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -14,9 +11,8 @@ import httpx2
 import pytest
 
 from pricewire.protocol.messages import MAX_MESSAGE
-from pricewire.store.accounts import Account
-from support.app_server import add_account, bearer, open_app_server
-from support.serving import Reader, Serving
+from support.app_server import Scene, bearer
+from support.serving import Reader
 
 BUY = "/v1/trading/contracts/buy"
 
@@ -51,20 +47,6 @@ STREAMS = [
 
 WHOLE = [path for path in STREAMS if any(name in path for name in ("interval_ms={", "&duration={}&", "granularity={", "start_epoch_ms={"))]
 """Where the framework itself would read a whole number from the query."""
-
-
-@dataclass
-class Scene:
-    server: Serving
-    alice: Account
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
-    database = tmp_path_factory.mktemp("numbers") / "pricewire.db"
-    alice = add_account(database, "alice")
-    with open_app_server(database, http=http) as server:
-        yield Scene(server, alice)
 
 
 def checked(status: int, body: bytes, *allowed: int) -> None:

@@ -16,9 +16,9 @@ from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from support.app_server import KEY, RULES, TOKENS, add_account
-from support.cut_wire import Wire
 from support.engines import Engine
 from support.feeds import HandFeed
+from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
 
@@ -191,15 +191,14 @@ def gold(page: Engine, feed: HandFeed) -> Gold:
 
 
 def test_a_network_that_is_cut_leaves_no_gap(gold: Gold, server: Serving) -> None:
-    with Wire(server.port) as wire:
+    with Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.stall()
-        wire.cut()
+        network.cut()
         gold.until("seen.states.includes('waiting')")
         gold.rise(server, 2)
-        wire.flow()
+        network.heal()
         gold.arrives()
         assert gold.seen("prices") == [1, 2, 3]
         assert gold.seen("starts") == ["snapshot", "resumed"]
@@ -207,24 +206,24 @@ def test_a_network_that_is_cut_leaves_no_gap(gold: Gold, server: Serving) -> Non
 
 def test_a_network_that_stalls_is_noticed(gold: Gold) -> None:
     app = create_app([gold.feed], heartbeat=0.2)
-    with Serving(app, http=HandoverProtocol) as server, Wire(server.port) as wire:
+    with Serving(app, http=HandoverProtocol) as server, Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.stall()
+        network.stall()
         gold.until("seen.isOld && seen.states.includes('waiting')")
         gold.rise(server, 2)
-        wire.flow()
+        network.heal()
         gold.arrives()
         assert gold.seen("prices") == [1, 2, 3]
 
 
 def test_a_slow_network_is_borne(gold: Gold, server: Serving) -> None:
-    with Wire(server.port) as wire:
+    with Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.throttle(20_000)
+        network.throttle(20_000)
         gold.rise(server, 300)
         gold.arrives()
         assert gold.seen("states") == ["connecting", "open"]

@@ -10,9 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -21,7 +18,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from pricewire.cli.main import main
+from support.command import environment, pricewire, served
 from support.serving import Reader
+from support.tls import Certificate
 
 RECORDINGS = Path(__file__).parents[1] / "support" / "recordings"
 
@@ -31,43 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, where the data directory is made."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-PLACE = tempfile.TemporaryDirectory(prefix="pricewire-tests-")
-"""Where the data directory is that is used by default: not the developer's own."""
-
-
-def environment(**more: str) -> dict[str, str]:
-    ours = {"NO_COLOR": "1", "PRICEWIRE_DATA_DIR": f"{PLACE.name}/data"}
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, **ours, **more}
-
-
-def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pricewire", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(**more), check=False)
-
-
-@contextmanager
-def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tuple[str, str]]:
-    """Run `pricewire serve`; yield its address and what it said before."""
-    command = [sys.executable, "-m", "pricewire", "serve", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment(**more))
-    assert process.stderr is not None
-    said = ""
-    try:
-        for line in process.stderr:
-            said += line
-            if match := re.search(r"Serving on (\S+) - Ctrl-C stops\.", line):
-                yield match[1], said
-                break
-        else:
-            pytest.fail(f"it did not start: {said}")
-    finally:
-        process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=120)[1]
-    assert "Traceback" not in rest, rest
-    # As a program that Ctrl-C ended should: the shell is to know of it.
-    assert process.returncode == 128 + signal.SIGINT
 
 
 def first_tick(url: str, instrument_id: str, **connection: object) -> dict[str, str]:
@@ -215,14 +177,11 @@ def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
 
 
 def test_tls(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    with served("--port", "0", "--tls-cert", str(tmp_path / "chain.pem"), "--tls-key", str(tmp_path / "key.pem")) as (url, _):
+    certificate = Certificate(tmp_path)
+    chain, key = certificate.options.values()
+    with served("--port", "0", "--tls-cert", chain, "--tls-key", key) as (url, _):
         assert url.startswith("https://")
-        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(tmp_path / "authority.pem"), f"{url}/sse?topic=ticks:R_100"]
+        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(certificate.authority), f"{url}/sse?topic=ticks:R_100"]
         stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert stream.stdout is not None
         assert stream.stdout.readline().startswith("id: ")
@@ -257,7 +216,7 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--database", "/"], "the database /"),
         (["serve", "--database", "postgresql://u:secret@h:x/y"], "the database's address cannot be read"),
         (["account", "add", "alice", "--balance", "x"], "balance"),
-        (["token", "alice", "--hours", "1e9"], "a token is good for"),
+        (["token", "alice", "--hours", "1e9"], "a token is valid for"),
         (["serve", "--config", "/"], "/: Is a directory"),
         (["serve", "--nonsense", "x"], "--nonsense"),
         (["serve", "--config", "none.toml"], "none.toml"),

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from client.topics.test_subscription import tick_event
 from pricewire.cli import record as module
 from pricewire.cli.record import Recorder, record
 from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import InvalidTopicError, RecordingError
 from pricewire.market.feeds.replay.feed import ReplayFeed
+from support.client_messages import tick_event
 from support.feeds import HandFeed
 from support.raw_server import RawServer, hold, stream
 from support.serving import Serving

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from client.topics.test_subscription import tick_event
 from pricewire.client.callbacks import create_sse_connection
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState
 from pricewire.client.wire import connect
 from pricewire.errors import CallbackError, ClientError
+from support.client_messages import tick_event
 from support.raw_server import PATIENCE, RawServer, hold, stream
 from support.sources import FOREVER
 

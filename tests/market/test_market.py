@@ -141,13 +141,13 @@ async def test_candles_are_published_while_they_are_wanted() -> None:
 async def test_candles_can_be_read() -> None:
     market, _, _ = market_of([tick("X", 1), tick("X", 3, 60_000), tick("X", 2, 120_000)])
     async with running(market):
-        candles = market.candles(CandlesHistoryRequest(instrument_id="X", count=2))
+        candles = market.select_candles(CandlesHistoryRequest(instrument_id="X", count=2)).candles()
         assert [str(candle.close) for candle in candles] == ["3.0", "2.0"]
         assert candles[-1] == market.candle("X", 60)
-        (day,) = market.candles(CandlesHistoryRequest(instrument_id="X", granularity=86400))
+        (day,) = market.select_candles(CandlesHistoryRequest(instrument_id="X", granularity=86400)).candles()
         assert [str(price) for price in (day.open, day.high, day.low, day.close)] == ["1.0", "3.0", "1.0", "2.0"]
         assert day.close_epoch_ms - day.open_epoch_ms == 86_400_000
-        assert market.candles(CandlesHistoryRequest(instrument_id="X", from_epoch_ms=10**30)) == []
+        assert market.select_candles(CandlesHistoryRequest(instrument_id="X", from_epoch_ms=10**30)).candles() == []
         assert market.ticks(TicksHistoryRequest(instrument_id="X", to_epoch_ms=-(10**30))) == []
 
 
@@ -169,7 +169,7 @@ async def test_ticks_can_be_read_by_time_and_thinned() -> None:
         lambda market: market.candle("Z", 60),
         lambda market: market.is_stale("Z"),
         lambda market: market.ticks(TicksHistoryRequest(instrument_id="Z")),
-        lambda market: market.candles(CandlesHistoryRequest(instrument_id="Z")),
+        lambda market: market.select_candles(CandlesHistoryRequest(instrument_id="Z")).candles(),
         lambda market: market.want(TicksTopic("Z")),
         lambda market: market.unwant(CandlesTopic("Z", 60)),
     ],
@@ -183,7 +183,7 @@ def test_an_unknown_instrument_is_named(ask: Any) -> None:
 def test_an_unknown_granularity_is_named() -> None:
     market, _, _ = market_of([])
     with pytest.raises(InvalidTopicError, match="granularity '90'"):
-        market.candles(CandlesHistoryRequest(instrument_id="X", granularity=90))
+        market.select_candles(CandlesHistoryRequest(instrument_id="X", granularity=90)).candles()
     with pytest.raises(InvalidTopicError, match="granularity '90'"):
         market.candle("X", 90)
 
@@ -414,7 +414,7 @@ async def test_the_simulated_market_has_a_day_of_ticks_and_candles_and_goes_on()
             interval = 1000 if instrument.id.startswith("1HZ") else 2000
             assert {after.epoch_ms - before.epoch_ms for before, after in pairwise(ticks)} == {interval}
             assert ticks[-1].epoch_ms == clock.now_ns() // 1_000_000 // interval * interval
-            minutes = market.candles(CandlesHistoryRequest(instrument_id=instrument.id, count=5000))
+            minutes = market.select_candles(CandlesHistoryRequest(instrument_id=instrument.id, count=5000)).candles()
             assert len(minutes) in (1441, 1442)
             assert all(minute.low <= minute.open <= minute.high for minute in minutes)
             for granularity in GRANULARITIES:

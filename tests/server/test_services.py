@@ -15,7 +15,7 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import DEMO_BALANCE, Services, TradingSetup, running
 from pricewire.store.database import Database
-from support.app_server import KEY, RULES, Events, add_account, bearer, open_app_server, refused
+from support.app_server import KEY, RULES, Events, add_account, bearer, open_app_server, purchase, refused
 from support.feeds import HandFeed
 
 
@@ -79,8 +79,7 @@ def test_a_stream_of_a_contract_gets_nothing_of_one_that_has_ended(tmp_path: Pat
     topics = f"/protected/sse?topic=contracts:{alice.uuid}&topic=balance:{alice.uuid}"
     with open_app_server(database) as server:
         with Events(server, topics, alice) as stream:
-            details = {"instrument_id": "1HZ100V", "duration": 1, "duration_unit": "ticks", "stake": "10", "variant": "rise"}
-            body = {"idempotency_key": "one", "product_id": "rise_fall", "proposal_details": details}
+            body = purchase("one", duration=1, duration_unit="ticks")
             answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice), timeout=60)
             assert answer.status_code == 200
             stream.until(lambda data: data["event"] == "contract_settled")

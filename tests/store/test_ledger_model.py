@@ -26,7 +26,7 @@ from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract, enter, refund, sell, settle
 from pricewire.trading.interfaces import Purchase
-from support.contract_maker import BUY_TIME, make_contract, tick
+from support.contract_maker import BUY_TIME, make_contract, nothing_to_sync, tick
 from support.ledger_rules import balance_of, check_books
 
 Result = TypeVar("Result")
@@ -35,10 +35,6 @@ NAMES = st.sampled_from(["alice", "bob"])
 CENTS = st.integers(1, 2000).map(lambda cents: Decimal(cents).scaleb(-2))
 WHICH = st.integers(0, 9)
 ENDS = st.lists(st.tuples(WHICH, st.sampled_from(["won", "lost", "refunded"])), max_size=4, unique_by=lambda end: end[0])
-
-
-async def nothing_to_sync() -> None:
-    """There are no ticks here."""
 
 
 class LedgerAndModel(RuleBasedStateMachine):

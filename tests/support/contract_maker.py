@@ -29,6 +29,10 @@ def write(journal: Journal, tick: Tick) -> None:
     journal.add(tick.instrument_id, tick.epoch_ms, *(int(price * 100) for price in (tick.price, tick.ask, tick.bid)))
 
 
+async def nothing_to_sync() -> None:
+    """Stand in for a journal, where no contract depends on a tick."""
+
+
 def make_contract(account: Account, **fields: Any) -> Contract:
     """Return an account's contract on rising within ten seconds for 10.00, or with other fields."""
     return msgspec.structs.replace(make_open(account.uuid, BUY_TIME, 10_000), **({"currency": account.currency} | fields))

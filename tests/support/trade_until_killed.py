@@ -1,5 +1,7 @@
 """
-Trades without an end and is killed, again and again, on the same database; then prints what was answered, one JSON array per answer.
+Trades and moves money without an end and is killed, again and again, on the same database; then prints what was answered.
+
+It prints one JSON array for each answer.
 
 Run as a program with a database's address, the journal's folder, an account's uuid, how often to kill, and a seed. Each life is a
 fork of this process, so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
@@ -21,6 +23,8 @@ from pathlib import Path
 from pricewire.errors import ContractNotSellableError
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument, Tick
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract, sell
@@ -31,16 +35,20 @@ from support.contract_maker import make_open
 TRADERS = 6
 TICK_S = 0.005
 
+LONG_MS = 2000
+"""How long one in five contracts lasts, in milliseconds: on a busy machine the others end before they can be sold."""
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
 class Life:
-    """One life of a trading process: ticks, traders, and what the desk does with each tick."""
+    """One life of a trading process: ticks, traders, what the desk does with each tick, and an operator who moves money."""
 
     def __init__(self, database: Database, journal: Journal, account_uuid: str, output: int, seed: int) -> None:
         self.journal = journal
+        self.cashier = Cashier(database)
         self.ledger = Ledger(database, journal.sync)
         self.account_uuid = account_uuid
         self.output = output
@@ -61,11 +69,12 @@ class Life:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.market())
             group.create_task(self.journal.run())
+            group.create_task(self.operate())
             for number in range(TRADERS):
                 group.create_task(self.trade(f"{os.getpid()}-{number}"))
 
     async def buy(self, key: str) -> Contract:
-        contract = make_open(self.account_uuid, now_ms(), self.random.randint(10, 150))
+        contract = make_open(self.account_uuid, now_ms(), self.random.choice([10, 50, 100, 150, LONG_MS]))
         self.say("asked", key)
         bought = await self.ledger.buy(Purchase(contract, key, "digest"))
         self.say("bought", key, bought.contract.contract_id)
@@ -75,15 +84,17 @@ class Life:
 
     async def trade(self, name: str) -> None:
         for number in count():
-            contract = await self.buy(f"{name}-{number}")
+            await self.buy(f"{name}-{number}")
             if self.random.random() < 0.5:
                 await asyncio.sleep(self.random.uniform(0, 0.05))
-                await self.sell(contract.contract_id)
+                await self.sell()
 
-    async def sell(self, contract_id: str) -> None:
-        contract = self.open.get(contract_id)
-        if contract is None or contract.entry_tick_time is None:
+    async def sell(self) -> None:
+        entered = [contract for contract in self.open.values() if contract.entry_tick_time is not None]
+        if not entered:
             return
+        contract = self.random.choice(entered)
+        contract_id = contract.contract_id
         sold = sell(contract, Decimal(self.random.randint(1, 1900)).scaleb(-2), self.seen[-1], now_ms())
         try:
             closed = await self.ledger.sell(sold)
@@ -91,6 +102,14 @@ class Life:
             return
         self.open.pop(contract_id, None)
         self.say("sold", contract_id, closed.change)
+
+    async def operate(self) -> None:
+        for number in count():
+            operator = Operator("bo", f"{os.getpid()}-{number}")
+            amount = Decimal(self.random.randint(1, 500)).scaleb(-2)
+            await self.random.choice([self.cashier.deposit, self.cashier.withdraw, self.cashier.adjust])("alice", amount, operator)
+            self.say("moved", operator.reason)
+            await asyncio.sleep(self.random.uniform(0, 0.03))
 
     async def market(self) -> None:
         while True:

@@ -20,6 +20,7 @@ from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.desk import Desk
+from pricewire.trading.limits import TradingLimits
 from pricewire.trading.recovery import recover
 from support.fake_market import START_MS, FakeClock, running, settle
 from support.feeds import GOLD, HandFeed
@@ -43,7 +44,15 @@ class TradingEnv:
         published: all that was published, oldest first.
     """
 
-    def __init__(self, database: Database, journal: Path, ledger_type: type[Ledger] = Ledger, *, seconds: int = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        journal: Path,
+        ledger_type: type[Ledger] = Ledger,
+        *,
+        seconds: int = 0,
+        limits: TradingLimits | None = None,
+    ) -> None:
         self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
         self.feed = HandFeed()
@@ -52,7 +61,7 @@ class TradingEnv:
         self.journal = Journal(journal, self.market.instruments())
         self.market.write_to(self.journal, {})
         self.ledger = ledger_type(database, self.journal.sync)
-        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock)
+        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits)
         self.published: list[Published] = []
         self._news = asyncio.Event()
         self._given = self._taken = 0

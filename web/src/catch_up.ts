@@ -39,7 +39,7 @@ export class CatchUp {
       onEnvelope: (envelope: Envelope, id: string) => wanted(envelope.subscription_id) && onEnvelope(envelope, id),
       onStale: () => {}, // the leader tells it
       onRefused: fail,
-      onDropped: (topic: string) => wanted(topic) && onDropped(topic),
+      onDropped: (topic: string, isAnew?: boolean) => isAnew && wanted(topic) && onDropped(topic),
       onState: ({ status }: { status: string }) => status === 'closed' && this.#left.size > 0 && fail(),
       onError: () => {},
     }

@@ -24,17 +24,10 @@ export class Given {
     return envelope.seq > last.seq + 1 + (envelope.merged ?? 0) ? 'gap' : 'next'
   }
 
-  /** Whether an event, told by a tab that knows more, shows that its topic has begun anew while this page was away. */
+  /** Whether an event has an earlier number, or another content: where it is not late, its topic has begun anew. */
   isOlder(envelope: Envelope): boolean {
     const { envelope: last } = this.#of(envelope.subscription_id)
     return last !== undefined && envelope.seq <= last.seq && JSON.stringify(envelope) !== JSON.stringify(last)
-  }
-
-  /** Whether the page lacks events of a topic that others have had, or that nobody has asked for meanwhile. */
-  lacks(topic: string, value: { readonly envelope?: Envelope } | undefined): boolean {
-    const { envelope: last, isOver } = this.#of(topic)
-    if (last === undefined || isOver) return false
-    return value === undefined || (value.envelope !== undefined && this.place(value.envelope) === 'gap')
   }
 
   /** Notes that the page gets an event. */

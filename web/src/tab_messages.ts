@@ -12,7 +12,9 @@ export interface Value {
 /** What the leader's connection brings, for all tabs. */
 export type Told =
   | { readonly type: 'event'; readonly envelope: Envelope; readonly id: string }
-  | { readonly type: 'stale' | 'dropped'; readonly topic: string }
+  | { readonly type: 'stale'; readonly topic: string }
+  /** The leader's stream does not carry a topic; `isAnew`: since it has begun anew, and not since nobody was known to want it. */
+  | { readonly type: 'dropped'; readonly topic: string; readonly isAnew: boolean }
   | { readonly type: 'refused'; readonly topic: string; readonly problem: Problem }
   | { readonly type: 'state'; readonly state: ConnectionState }
   | { readonly type: 'error'; readonly problem: Problem }

@@ -85,6 +85,8 @@ export class TabLink implements TopicLink {
   #isBack = false
   /** The server has refused this tab. It follows another that succeeds. */
   #hasFailed = false
+  /** What the leader's stream does not carry though this tab wants it, and the event after which something of it may be missing. */
+  readonly #dropped = new Map<string, string>()
   #catchUp: CatchUp | undefined
 
   /** @param name - the name of the lock and the channel; the same for all tabs that share. */
@@ -106,6 +108,7 @@ export class TabLink implements TopicLink {
       this.#id = ''
       this.#topics = []
       this.#values.clear()
+      this.#dropped.clear()
       this.#setState(CLOSED)
       return
     }
@@ -217,7 +220,7 @@ export class TabLink implements TopicLink {
     const listener: TopicListener = {
       onEnvelope: (envelope, id) => tell({ type: 'event', envelope, id }),
       onStale: (topic) => tell({ type: 'stale', topic }),
-      onDropped: (topic) => tell({ type: 'dropped', topic }),
+      onDropped: (topic, isAnew = false) => tell({ type: 'dropped', topic, isAnew }),
       onRefused: (topic, error) => tell({ type: 'refused', topic, problem: toProblem(error) }),
       onTopics: (topics) => tell({ type: 'topics', topics }),
       onError: (error) => tell({ type: 'error', problem: toProblem(error) }),
@@ -228,9 +231,8 @@ export class TabLink implements TopicLink {
     }
     this.#link = new Multiplexer(this.#options, listener, false, resumption)
     this.#tell({ type: 'lead' })
-    // What is not resumed begins anew.
     for (const topic of new Set([...this.#values.keys(), ...this.#mine]))
-      if (!resumption?.topics.includes(topic)) tell({ type: 'dropped', topic })
+      if (!resumption?.topics.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
     this.#settle(false)
     const timer = setTimeout(() => {
       this.#inherited = []
@@ -361,13 +363,16 @@ export class TabLink implements TopicLink {
       const value = values.get(topic)
       // It may have begun anew while this tab did not listen.
       if (this.#isBack && value?.envelope !== undefined && this.#given.isOlder(value.envelope)) this.#given.end(topic)
-      if (this.#given.lacks(topic, value)) missed.push(topic)
+      if (value === undefined) this.#miss(topic)
+      else if (value.envelope !== undefined && this.#given.place(value.envelope) === 'gap') missed.push(topic)
     }
     this.#isTold = true
     this.#isBack = false
     this.#values.clear()
     for (const [topic, value] of values) this.#values.set(topic, value)
-    if (missed.length > 0 && this.#id !== '') this.#fetch({ id: this.#id, topics: missed })
+    // Of these, what is missing for the longest time is the first.
+    const [, from = this.#id] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
+    if (missed.length > 0 && from !== '') this.#fetch({ id: from, topics: missed })
     this.#topics = topics
     this.#id = id
     this.#setFollowed(state)
@@ -380,6 +385,7 @@ export class TabLink implements TopicLink {
     const topics = [...new Set([...missed.topics, ...(before?.topics ?? [])])]
     const id = before?.start.id ?? missed.id
     before?.end()
+    for (const topic of topics) this.#dropped.delete(topic)
     this.#catchUp = new CatchUp(
       this.#options,
       { id, topics },
@@ -387,7 +393,11 @@ export class TabLink implements TopicLink {
         onEnvelope: (envelope, id) => this.#offer(envelope, id, true),
         onDropped: (topic) => this.#given.end(topic),
         onFailed: (topics) => {
-          for (const topic of topics) this.#show(topic)
+          for (const topic of topics) {
+            this.#given.end(topic)
+            this.#dropped.delete(topic)
+            this.#show(topic)
+          }
         },
       },
     )
@@ -407,7 +417,10 @@ export class TabLink implements TopicLink {
         return
       case 'dropped':
         this.#values.delete(told.topic)
-        this.#given.end(told.topic)
+        if (told.isAnew) {
+          this.#given.end(told.topic)
+          this.#dropped.delete(told.topic)
+        } else if (isMine) this.#miss(told.topic)
         return
       case 'refused':
         this.#values.set(told.topic, { problem: told.problem })
@@ -425,10 +438,17 @@ export class TabLink implements TopicLink {
     }
   }
 
+  /** Notes that something of a topic may be missing from here on. */
+  #miss(topic: string): void {
+    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#id)
+  }
+
   /** Gives the page an event, unless it has had it or lacks one before it. */
   #offer(envelope: Envelope, id: string, isMissed = false): void {
     const topic = envelope.subscription_id
     if (!this.#mine.includes(topic)) return
+    const isSure = isMissed || this.#catchUp?.topics.has(topic)
+    if (!isSure && this.#isTold && this.#dropped.has(topic)) this.#regain(topic, envelope)
     const place = this.#given.place(envelope)
     const isLater = place === 'gap' && !isMissed && (!this.#isTold || this.#catchUp?.topics.has(topic))
     if (place !== 'known' && !isLater) {
@@ -436,6 +456,16 @@ export class TabLink implements TopicLink {
       this.#listener.onEnvelope(envelope, id)
     }
     if (this.#catchUp?.topics.has(topic) && this.#hasAll(topic)) this.#catchUp.reached(topic)
+  }
+
+  /** Looks at the first event of a topic that is carried again: what came before it, if anything, has to be fetched. */
+  #regain(topic: string, envelope: Envelope): void {
+    const id = this.#dropped.get(topic) ?? ''
+    this.#dropped.delete(topic)
+    if (this.#given.place(envelope) !== 'gap' && !this.#given.isOlder(envelope)) return
+    // It may also have begun anew; then the server says so.
+    if (id === '') this.#given.end(topic)
+    else this.#fetch({ id, topics: [topic] })
   }
 
   /** Whether the page has been given all that was told of a topic. */
@@ -458,6 +488,7 @@ export class TabLink implements TopicLink {
 
   #forget(topic: string): void {
     this.#given.forget(topic)
+    this.#dropped.delete(topic)
     this.#catchUp?.reached(topic)
     this.#listener.onDropped(topic)
   }

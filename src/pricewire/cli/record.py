@@ -42,7 +42,7 @@ class Recorder:
     Args:
         source: brings the events of ticks.
         file: gets the ticks.
-        on_error: told of messages that do not fit.
+        on_error: called with messages that do not fit.
         count: how many ticks are enough; None: no end.
     """
 
@@ -98,7 +98,7 @@ class Recorder:
             self._on_error(error)
             return None
         tick, row = envelope.data, row_of(envelope.data)
-        # A stream that begins anew begins with the current value, which may have been the last one before.
+        # A stream that starts again begins with the current value, which may have been the last one before.
         if not all_finite(tick) or self._last.get(tick.instrument_id) == row:
             return None
         self._last[tick.instrument_id] = row
@@ -143,7 +143,7 @@ async def record(
         instruments: whose ticks.
         to: the Parquet file; one that is there is continued where it stopped.
         console: where messages go.
-        token: who asks.
+        token: a bearer token, or an async function that returns one.
         count: how many ticks are enough; None: no end.
         on_started: called with the recorder.
 

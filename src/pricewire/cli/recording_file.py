@@ -1,4 +1,4 @@
-"""The file of a recording: always whole, whatever happens to the process that writes it, and written by one process at a time."""
+"""The file of a recording: always complete, whatever happens to the process that writes it, and written by one process at a time."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Row = tuple[str, int, float, float, float]
 @contextlib.contextmanager
 def sole_writer(path: Path) -> Iterator[None]:
     """
-    Keep others from writing a recording inside this block: each flush replaces the file, and with it what another process had written.
+    Keep other processes from writing a recording inside this block: each flush replaces the file, and so what another one has written.
 
-    The lock is a file beside it, since the recording itself is replaced. The system frees it with the process, however that ends.
+    The lock is a file beside the recording, which itself is replaced. The system frees it when the process ends, however that happens.
 
     Args:
         path: where the recording is, or is to be.
@@ -64,7 +64,7 @@ def _locked(place: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(place.stat(), os.fstat(lock)):
                     return lock
-            # Its holder ended and took it away, between the opening and the locking.
+            # Its holder ended and deleted it after it was opened here and before it was locked.
             os.close(lock)
         except BaseException:
             os.close(lock)
@@ -75,7 +75,7 @@ class RecordingFile:
     """
     Ticks in Parquet, with the id of the last event, so that a recording can go on where it stopped.
 
-    Each flush writes the whole file anew beside the old one, which it then replaces in one step: at any moment the file under this name is
+    Each flush writes the whole file again beside the old one, which it then replaces in one step: at any moment the file under this name is
     complete. Can be called from any thread.
 
     Attributes:
@@ -108,7 +108,7 @@ class RecordingFile:
             RecordingError: the file cannot be written; then it is as it was.
         """
         with self._writing:
-            # A link goes on pointing to the recording.
+            # A link still points to the recording afterwards.
             target = self.path.resolve()
             new = target.with_name(f".{target.name}.new")
             schema = TICKS.with_metadata({CURSOR: cursor.encode()})

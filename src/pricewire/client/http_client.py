@@ -33,7 +33,7 @@ if hasattr(os, "register_at_fork"):
 
 def check_http_client(client: object) -> None:
     """
-    Let a client pass that can be awaited, and None.
+    Check that a value is an asynchronous client, or None.
 
     Raises:
         TypeError: it is something else.

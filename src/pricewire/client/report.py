@@ -1,4 +1,4 @@
-"""What the user hears of a connection: callbacks that may raise, and the log."""
+"""What the user gets to know of a connection: callbacks, which may raise, and the log."""
 
 from __future__ import annotations
 

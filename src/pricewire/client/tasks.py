@@ -1,4 +1,4 @@
-"""Tasks: waiting for their end, so that nothing is left behind, and whether one was asked to end."""
+"""Tasks: waiting for their end, so that nothing is left running, and whether one was cancelled."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ async def finish(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 def is_cancelled() -> bool:
     """
-    Whether the running task was asked to end.
+    Whether the running task was cancelled.
 
-    A `CancelledError` without that comes from something that it awaits or calls: to pass it on would end the task without anybody's wish,
-    and without an error.
+    A `CancelledError` without that comes from something that the task awaits or calls: to pass it on would end the task although nobody
+    cancelled it, and without an error.
     """
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

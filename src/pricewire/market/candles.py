@@ -13,7 +13,7 @@ KEEP_MS = 7 * DAY_MS
 """How long minutes are kept, in milliseconds: a week, so that a chart of days has a few."""
 
 START, OPEN, HIGH, LOW, CLOSE = range(5)
-"""The columns of candles as rows of numbers: the first millisecond of the span, and four prices in pips."""
+"""The columns of candles: the first millisecond of the span, and four prices in pips."""
 COLUMNS = 5
 
 
@@ -109,18 +109,13 @@ class CandleSeries:
     """
     The minutes of one instrument for a week, and the longer candles made from them.
 
-    Only whole days are let go, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
+    Only whole days are dropped, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
     """
 
     __slots__ = ("_current", "_keep_ms", "_length", "_rows")
 
     def __init__(self, keep_ms: int = KEEP_MS) -> None:
-        """
-        Begin without candles.
-
-        Args:
-            keep_ms: how long to keep them at least, in milliseconds.
-        """
+        """Begin without candles; they are kept for `keep_ms` milliseconds at least."""
         self._keep_ms = keep_ms
         self._rows: Integers = np.empty((64, COLUMNS), np.int64)
         self._length = 0
@@ -196,7 +191,7 @@ class CandleSeries:
         self._length += 1
 
     def _make_room(self, newest_ms: int) -> None:
-        """Let go of the days that are old enough, and take twice the space of the rest."""
+        """Drop the days that are old enough, and take twice the space of the rest."""
         oldest_kept = (newest_ms - self._keep_ms) // DAY_MS * DAY_MS
         gone = int(np.searchsorted(self._rows[: self._length, START], oldest_kept))
         kept = self._rows[gone : self._length]

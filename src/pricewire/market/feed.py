@@ -28,12 +28,12 @@ class Feed(Protocol):
     instruments' market is closed.
 
     Attributes:
-        instruments: what it brings prices of. It stays the same.
+        instruments: the instruments that it has prices of; always the same.
     """
 
     @property
     def instruments(self) -> Sequence[Instrument]:
-        """What it brings prices of."""
+        """The instruments that it has prices of."""
 
     def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield ticks as they come; an `async def` with `yield` is the simplest way."""
@@ -69,14 +69,14 @@ class FeedWithHistory(Protocol):
 
 @runtime_checkable
 class FeedWithBackfill(Protocol):
-    """A feed that can tell what came while the server was down."""
+    """A feed that knows the ticks of the time when the server was down."""
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
         """
-        Return the ticks that came after the newest recorded ones, up to now; the iteration, and the history, go on from there.
+        Return the ticks after the newest recorded ones, up to now; the iteration and the history continue from there.
 
-        Called once, before `history` and the iteration, where ticks are recorded. What it returns is recorded, and contracts are settled by
-        it. What came while the server was down is in the history only if it is returned here.
+        Called once, before `history` and the iteration, if ticks are recorded. The ticks that it returns are recorded, and contracts are
+        settled with them. Those of the time when the server was down are in the history only if they are returned here.
 
         Args:
             newest: the newest recorded tick of each of its instruments that has one.

@@ -145,7 +145,7 @@ class TickHistory:
         return max(young, self._end - self._max_ticks)
 
     def _make_room(self) -> None:
-        """Let go of the ticks that need not be kept, and take twice the space of the rest."""
+        """Drop the ticks that need not be kept, and take twice the space of the rest."""
         self._start = self._oldest_kept()
         self._resize(max(64, 2 * (self._end - self._start)))
 
@@ -162,13 +162,13 @@ class TickHistory:
 
 def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument: from its first journaled tick on the journaled ones alone.
+    Return the past of an instrument: the feed's ticks up to its first journaled tick, and from there on the journaled ones alone.
 
     What the feed knows of a later time is not in the journal: it has not happened.
 
     Args:
-        past: what its feed knows.
-        journaled: what the journal has: some ticks.
+        past: the ticks that its feed knows.
+        journaled: the ticks of the journal, at least one.
     """
     before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
 

@@ -1,4 +1,4 @@
-"""All that is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
+"""What is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
 
 from __future__ import annotations
 
@@ -60,13 +60,7 @@ class InstrumentState:
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
     def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            instrument: as its feed announces it.
-            start_ns: the time, in nanoseconds since 1970.
-        """
+        """Begin without ticks, at a time in nanoseconds since 1970."""
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None
@@ -94,7 +88,7 @@ class InstrumentState:
 
     def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
-        Return a tick with exactly the instrument's decimals, and its prices in pips; nothing is kept of it.
+        Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
 
         Args:
             tick: of this instrument.
@@ -118,18 +112,18 @@ class InstrumentState:
         if not (0 < bid <= ask < MOST_PIPS and 0 < price < MOST_PIPS and EARLIEST_MS <= epoch_ms < LATEST_MS):
             raise FeedError(self._fault(tick))
         if self.newest is not None and epoch_ms < self.newest.epoch_ms:
-            # What was decided by the newest cannot be decided again.
+            # What was decided on the newest tick cannot be decided again.
             raise FeedError(f"tick of {tick.instrument_id} at {epoch_ms}: one at {self.newest.epoch_ms} has come before")
         return tick, (price, ask, bid)
 
     def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
         """
-        Keep a tick that was checked; return the wanted candles that it has changed, with their topics.
+        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
 
         Args:
-            tick: as `check` has returned it.
+            tick: as `check` returned it.
             pips: its prices, likewise.
-            now_ns: when it came, in nanoseconds since 1970.
+            now_ns: when it arrived, in nanoseconds since 1970.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)
@@ -140,7 +134,7 @@ class InstrumentState:
         return self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:
-        """Keep the candle of so many seconds at hand from now on."""
+        """Keep the newest candle of so many seconds up to date from now on."""
         if granularity not in self._live:
             topic = str(CandlesTopic(self.instrument.id, granularity))
             self._live[granularity] = (topic, self.candles.current(granularity))

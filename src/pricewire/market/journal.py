@@ -1,4 +1,4 @@
-"""The journal: every tick in a file before anybody sees it, in the order of their coming."""
+"""The journal: every tick is written to a file before anybody sees it, in the order in which they arrive."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ KEEP_S = 86_400.0
 """How long ticks are kept by default, in seconds: a day."""
 
 SYNC_S = 1.0
-"""How often what was added is brought to the disk, in seconds: what a power cut may take."""
+"""How often added ticks are synced to the disk, in seconds: the most that a power cut can lose."""
 
 SEGMENT_RECORDS = 1 << 20
 """How many ticks a file holds at most: 40 MiB."""
 
 SEGMENTS_KEPT = 24
-"""A file is added to for at most one part in so many of the time that ticks are kept: then they are removed in time."""
+"""A file takes ticks for at most this fraction of the time that ticks are kept (1/24), so that old files can be removed in time."""
 
 PRUNE_S = 3600.0
 """How often old files are removed, in seconds."""
 
 RECORD = struct.Struct("<qqqqII")
 COLUMNS = np.dtype([("epoch_ms", "<i8"), ("price", "<i8"), ("ask", "<i8"), ("bid", "<i8"), ("instrument", "<u4"), ("check", "<u4")])
-"""A tick: prices in pips, the place of the instrument in the file's first line, and `check_of` all that."""
+"""A tick: prices in pips, the index of the instrument in the file's first line, and the check of all these; see `checks`."""
 
 A, B, C, D, E, F = (
     0x9E3779B97F4A7C15,
@@ -53,8 +53,8 @@ A, B, C, D, E, F = (
     0xE7037ED1A0B428DB,
 )
 """
-A check is the upper half of a sum of 64 bits: each column by its own odd number, so that none can be missing unnoticed, and one
-more, so that zeros are no tick. Unlike a CRC it is made for a million records in some milliseconds.
+A check is the upper half of a 64-bit sum: each column times an odd number of its own, so that a missing one is noticed, plus one
+number more, so that zeros are not a tick. Unlike a CRC, it takes only some milliseconds for a million records.
 """
 
 Records = npt.NDArray[np.void]
@@ -63,11 +63,11 @@ Records = npt.NDArray[np.void]
 @dataclass(frozen=True, slots=True)
 class Segment:
     """
-    One file of the journal: a line of JSON with its instruments, filled up to whole records, then ticks.
+    One file of the journal: a line of JSON with its instruments, padded to the size of whole records, then ticks.
 
     Attributes:
         path: the file.
-        instruments: the decimals of each instrument, by its id, in the order of their places.
+        instruments: the decimals of each instrument by its id, in the order of their indexes.
         begin: where the ticks begin, in bytes.
         count: how many whole ticks it holds.
         newest_ms: the newest time in it, in milliseconds since 1970.
@@ -80,7 +80,7 @@ class Segment:
     newest_ms: int
 
     def records(self) -> Records:
-        """Return the ticks in it, in the order of their coming; none where it was removed meanwhile."""
+        """Return its ticks, in the order in which they arrived; none if the file was removed meanwhile."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.begin)
@@ -91,20 +91,20 @@ class Segment:
 
 class Journal:
     """
-    The ticks of some instruments in a folder of files, each of which is only added to.
+    The ticks of some instruments in a folder of files that are only appended to.
 
-    A tick is in the hands of the operating system when `add` returns, so a process that is killed loses none; it is on the disk when
-    `sync` returns, and a second later at the latest, so a power cut takes no more. What was half written then is left out when the files
-    are read. Each process begins a file of its own.
+    When `add` returns, the operating system has the tick, so a process that is killed loses none. When `sync` returns, and a second
+    later at the latest, it is on the disk, so a power cut loses no more than that second. A record that was half written is left out
+    when the files are read. Each process starts a file of its own.
     """
 
     def __init__(self, folder: Path, instruments: Sequence[Instrument], *, keep_s: float = KEEP_S) -> None:
         """
-        Open a journal, made where it is missing; no other process may have it open.
+        Open a journal, and create it if it is missing; no other process may have it open.
 
         Args:
             folder: where its files are.
-            instruments: what ticks will be added of.
+            instruments: those whose ticks will be added.
             keep_s: how long ticks are kept, in seconds.
 
         Raises:
@@ -148,7 +148,7 @@ class Journal:
             bid: what one gets for selling, in pips.
 
         Raises:
-            JournalError: it cannot be written, as on a full disk. The journal is as it was before, and the next tick may be tried.
+            JournalError: it cannot be written, for instance to a full disk. The journal is unchanged, and the next tick may be tried.
         """
         place = self._places[instrument_id]
         check = (epoch_ms * A + price * B + ask * C + bid * D + place * E + F) >> 32 & 0xFFFFFFFF
@@ -159,7 +159,7 @@ class Journal:
         Write many ticks of an instrument, oldest first.
 
         Raises:
-            JournalError: they cannot be written; then none of the rest is.
+            JournalError: a part cannot be written; the parts before it are in the journal.
         """
         place = self._places[past.instrument_id]
         for start in range(0, len(past.epoch_ms), 1 << 16):
@@ -173,11 +173,11 @@ class Journal:
 
     async def sync(self) -> None:
         """
-        Return when every tick that was added is on the disk; those who wait at once share the way there.
+        Return when every tick that was added is on the disk; callers that wait at the same time share one sync.
 
         Raises:
-            JournalError: the disk does not take them. Nothing can be added any more then: what the disk has refused once, the system
-                takes for written.
+            JournalError: the disk does not take them. Nothing can be added any more then, since the system takes what the disk has
+                refused once for written.
         """
         added = self._added
         while self._durable < added:
@@ -188,7 +188,7 @@ class Journal:
             await asyncio.shield(self._syncing)
 
     async def run(self) -> None:
-        """Sync each second and remove old files each hour, until it is cancelled or the disk refuses."""
+        """Sync every second and remove old files every hour, until it is cancelled or the disk refuses."""
         next_prune = time.monotonic()
         while True:
             try:
@@ -205,7 +205,7 @@ class Journal:
         """
         Return the ticks of a span of time by their instruments, oldest first; blocking.
 
-        Prices have the decimals that their instrument has now, or had then where it is no longer there.
+        Prices have the decimals that their instrument has now, or those it had, if it does not exist any more.
 
         Args:
             from_ms: the first time of interest, in milliseconds since 1970.
@@ -218,7 +218,7 @@ class Journal:
             records = segment.records()
             epoch_ms = np.ascontiguousarray(records["epoch_ms"])
             place = records["instrument"].astype(np.min_scalar_type(len(segment.instruments)))
-            # By instrument, each in the order of its coming.
+            # By instrument, and for each in the order in which the ticks arrived.
             order = np.argsort(place, kind="stable")
             if not (from_ms <= epoch_ms.min(initial=from_ms) and epoch_ms.max(initial=to_ms) <= to_ms):
                 order = order[(epoch_ms[order] >= from_ms) & (epoch_ms[order] <= to_ms)]
@@ -239,18 +239,18 @@ class Journal:
             instrument_id: whose.
             from_ms: the first time of interest, in milliseconds since 1970.
             to_ms: the last time of interest.
-            newest: so many at most, the newest; by default all of them.
+            newest: how many at most, the newest ones; by default all.
         """
         return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 
     def prune(self, before_ms: int) -> None:
-        """Remove the files whose ticks are all of before a time, in milliseconds since 1970."""
+        """Remove the files whose ticks are all older than a time, in milliseconds since 1970."""
         for segment in [segment for segment in self._segments if segment.newest_ms < before_ms]:
             segment.path.unlink(missing_ok=True)
             self._segments.remove(segment)
 
     def close(self) -> None:
-        """Bring what was added to the disk, and let another process have the journal."""
+        """Sync what was added, and let another process have the journal."""
         for file in [*self._unsynced, self._file]:
             if file >= 0:
                 with contextlib.suppress(OSError):
@@ -266,7 +266,7 @@ class Journal:
             if self._end >= self._full_at or time.monotonic() >= self._age_out:
                 self._begin_segment()
             written = os.pwrite(self._file, data, self._end)
-            # A full disk takes a part; the rest says why. What is there already is written over by the next one.
+            # A full disk takes a part, and the next call says why. The next tick overwrites that part.
             while written < len(data):
                 written += os.pwrite(self._file, data[written:], self._end + written)
         except OSError as error:
@@ -279,7 +279,7 @@ class Journal:
     def _begin_segment(self) -> None:
         header = json.dumps({"pricewire": "ticks", "version": 1, "instruments": self._instruments}).encode()
         header = header.ljust(-(-(len(header) + 1) // COLUMNS.itemsize) * COLUMNS.itemsize - 1) + b"\n"
-        # After all others, also where the clock was set back.
+        # Sorted after all others, even if the clock was set back.
         before = self._all()
         number = max(time.time_ns() // 1_000_000, int(before[-1].path.stem) + 1 if before else 0)
         path = self._folder / f"{number:015d}.ticks"
@@ -352,7 +352,7 @@ class Journal:
 
 
 def opened(path: Path) -> Segment | None:
-    """Return a file of the journal with the ticks that are whole; None, and a warning, for one that is none."""
+    """Return a file of the journal with its complete ticks; None, and a warning, if it is not such a file."""
     try:
         with path.open("rb") as file:
             line = file.readline(1 << 20)
@@ -372,7 +372,7 @@ def opened(path: Path) -> Segment | None:
 
 
 def checks(records: Records) -> npt.NDArray[np.uint32]:
-    """Return what the check of each record has to be."""
+    """Return the right check of each record."""
     total = np.full(len(records), F, np.uint64)
     for name, factor in (("epoch_ms", A), ("price", B), ("ask", C), ("bid", D), ("instrument", E)):
         total += records[name].astype(np.uint64) * np.uint64(factor)
@@ -380,7 +380,7 @@ def checks(records: Records) -> npt.NDArray[np.uint32]:
 
 
 def shifted(past: PastTicks, decimals: int) -> PastTicks:
-    """Return ticks whose prices have so many decimals more than they were written with, rounded half even where fewer."""
+    """Return ticks with so many more decimals than they were written with; with fewer, prices are rounded half to even."""
 
     def column(pips: Integers) -> Integers:
         values: Integers = pips * 10**decimals if decimals > 0 else np.rint(pips / 10**-decimals).astype(np.int64)
@@ -390,7 +390,7 @@ def shifted(past: PastTicks, decimals: int) -> PastTicks:
 
 
 def joined(instrument_id: str, parts: Sequence[PastTicks]) -> PastTicks:
-    """Return ticks of one instrument, one part after the other."""
+    """Return the parts of one instrument's ticks as one."""
     if len(parts) == 1:
         return parts[0]
     names = ("epoch_ms", "price", "ask", "bid")

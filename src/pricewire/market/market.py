@@ -1,4 +1,4 @@
-"""The market: runs the feeds, keeps what they bring, publishes it, and answers what has been."""
+"""The market: runs the feeds, keeps and publishes their ticks, and answers requests for history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Market:
     """
     All instruments of some feeds.
 
-    Ticks are written to the journal, then published, in the order of their coming; one that is older than its instrument's newest is
+    Ticks are written to the journal, then published, in the order in which they arrive; one that is older than its instrument's newest is
     refused. A candle is published with every tick in it, where somebody wants it.
 
     Attributes:
@@ -85,9 +85,9 @@ class Market:
 
     def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
-        Return what came after the newest ticks of the journal, as far as the feeds can tell; called before `write_to`, to be written.
+        Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
 
-        The ticks of an instrument are in order; a feed that fails at it is left out from there on.
+        The ticks of an instrument are in order; a feed that fails here brings no more.
 
         Args:
             newest: the newest tick in the journal of each instrument that has one.
@@ -116,7 +116,7 @@ class Market:
 
         Args:
             journal: of all instruments of the feeds.
-            past: what it has of recent times, by instrument: histories show it, and what the feeds know of before it.
+            past: its recent ticks by instrument: histories show them, and before them what the feeds know.
         """
         self._journal = journal
         self._journaled = {instrument_id: ticks for instrument_id, ticks in past.items() if instrument_id in self._states}
@@ -134,7 +134,7 @@ class Market:
         Publish a topic from now on; again is the same as once. Ticks are always published.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -145,7 +145,7 @@ class Market:
         Stop publishing a topic's candles; without effect where it was not wanted.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -160,7 +160,7 @@ class Market:
         Return an instrument, with `is_market_open` as it is now.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return shown(self._of(instrument_id))
 
@@ -169,7 +169,7 @@ class Market:
         Return whether an instrument has been silent for much longer than usual.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return self._of(instrument_id).pace.is_stale
 
@@ -178,7 +178,7 @@ class Market:
         Return the tick that came last, or None before the first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self._of(instrument_id).newest
 
@@ -191,7 +191,7 @@ class Market:
             granularity: its span, in seconds.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self._of(instrument_id).candle(parse_granularity(str(granularity)))
@@ -201,7 +201,7 @@ class Market:
         Return recent ticks, oldest first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self.select_ticks(request).ticks()
 
@@ -210,27 +210,17 @@ class Market:
         Select recent ticks; a thread may make ticks of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
-
-    def candles(self, request: CandlesHistoryRequest) -> list[Candle]:
-        """
-        Return recent candles, oldest first, with the one being built.
-
-        Raises:
-            UnknownInstrumentError: no feed brings the instrument.
-            InvalidTopicError: the granularity is none of `GRANULARITIES`.
-        """
-        return self.select_candles(request).candles()
 
     def select_candles(self, request: CandlesHistoryRequest) -> SelectedCandles:
         """
         Select recent candles, with the one being built; a thread may make candles of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         state = self._of(request.instrument_id)
@@ -286,7 +276,7 @@ class Market:
                 self.journal_failure = ""
 
     def _report(self, error: FeedError) -> None:
-        """Log a tick that is not used: the first ones, then ever fewer, since a broken feed brings thousands per second."""
+        """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""
         self._refused += 1
         if self._refused <= 5 or str(self._refused).strip("0") == "1":
             logger.warning("tick not used (%d so far): %s", self._refused, error)
@@ -300,7 +290,7 @@ class Market:
                     journaled = self._journaled.pop(past.instrument_id, None)
                     own[past.instrument_id].load(past if journaled is None else put_in(past, journaled))
             except Exception as error:
-                # Prices to come are worth more than those that were: the feed runs all the same.
+                # The prices to come matter more than the history: the feed runs without it.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
         for instrument_id, journaled in self._journaled.items():
             self._states[instrument_id].load(journaled)

@@ -1,4 +1,4 @@
-"""Joins the market, and the desk where there is one, to the hub: what they bring is published, and they know who listens."""
+"""Joins the market, and the desk if there is one, to the hub: publishes their messages, and tells them which topics have streams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
 LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; of the others as `Publisher` is told."""
+"""How far the logs of topics reach back, by their kinds; the others have the limits of the `Publisher`."""
 
 
 class Publisher:
@@ -35,7 +35,7 @@ class Publisher:
     Attributes:
         market: instruments, history and the running feeds.
         hub: the streams.
-        desk: what gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
+        desk: gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
 
     Args:
         feeds: where prices come from.
@@ -59,7 +59,7 @@ class Publisher:
         Return a topic's name.
 
         Raises:
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
         """
         self.market.instrument(topic.instrument_id)
         return str(topic)
@@ -113,7 +113,7 @@ class Publisher:
             if self.desk is not None:
                 self.desk.last_stream(topic)
             if not isinstance(topic, ContractsTopic | BalanceTopic):
-                # What becomes of contracts and balances is published all the same; the others have a gap from here on.
+                # Contracts and balances are still published; the others have a gap from here on.
                 self.hub.forget(name)
             return
         self.market.unwant(topic)

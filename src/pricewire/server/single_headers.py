@@ -1,4 +1,4 @@
-"""Headers that a request has once: of two, the first would count here, and perhaps the second for whoever stands in front."""
+"""Headers that a request may have only once: of two, this server would read the first, and a proxy in front perhaps the second."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ SINGLE = {
     for name in ("Authorization", "Content-Length", "Content-Type", "Last-Event-ID", "Origin", "Transfer-Encoding")
 }
 """
-Those that decide who may, how a body is read, and where a stream goes on. `Host` has a rule of its own; lists, such as `Accept-Encoding`
-and `X-Forwarded-For`, may go over several lines. Source: RFC 9110, section 5.3.
+Those that decide who is allowed, how a body is read, and where a stream resumes. `Host` has a rule of its own; lists, such as
+`Accept-Encoding` and `X-Forwarded-For`, may go over several lines. Source: RFC 9110, section 5.3.
 """
 
 
 class SingleHeaders:
     """
-    Refuses requests in which such a header comes twice.
+    Refuses requests that have such a header twice.
 
     Args:
-        app: what requests go to that are let in.
+        app: gets the other requests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that says two things, and pass on any other."""
+        """Refuse a request that has such a header twice, and pass on any other."""
         if scope["type"] == ScopeType.HTTP:
             names = [name for name, _ in scope["headers"] if name in SINGLE]
             if len(names) > len(set(names)):
                 name, count = Counter(names).most_common(1)[0]
                 message = f"a request has one header {SINGLE[name]}; this one has {count}"
-                # Whoever has made this request out of two may have done so with what follows, too.
+                # If a proxy made this request out of two, it may have done the same with what follows.
                 await send_problem(send, 400, "INVALID_PARAMETERS", message, {"connection": "close"})
                 return
         await self._app(scope, receive, send)

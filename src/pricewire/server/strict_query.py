@@ -1,4 +1,4 @@
-"""Queries that are read as what they say."""
+"""Strict parameters of queries: no value is taken for another one."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 def refuse_loose_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """
-    Refuse a whole number that is not written as one, and two values where there is one.
+    Refuse a whole number that is not written in digits alone, and two values of a parameter that has one.
 
-    The framework would take `1e3` and `1000.0` for 1000, and of two values the last: somebody in front of the server may have looked at
-    the first.
+    The framework would take `1e3` and `1000.0` for 1000, and the last of two values, while a proxy in front of the server may have
+    checked the first.
 
     Raises:
-        ValidationException: a parameter is such a one.
+        ValidationException: there is such a parameter.
     """
     if not connection.scope["query_string"]:
         return
@@ -50,7 +50,7 @@ def refuse_loose_query(connection: AnyConnection, handler: BaseRouteHandler) -> 
 
 @cache
 def parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
-    """Return the parameters of the query that a handler and what it depends on have, by their names."""
+    """Return the query parameters of a handler and of its dependencies, by name."""
     found: dict[str, FieldDefinition] = {}
     dependencies = handler.resolve_dependencies()
     signatures = [handler.parsed_fn_signature]

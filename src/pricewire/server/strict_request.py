@@ -1,4 +1,4 @@
-"""Requests whose bodies are read as what they say."""
+"""Requests whose bodies are read strictly: a text is no number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """
-        Return the body as the handler's type; or a `WrongBody`, which the framework refuses once it has asked who may.
+        Return the body as the handler's type; or a `WrongBody`, which the framework refuses once it has checked the caller.
 
         Raises:
             SerializationException: it is no JSON.

@@ -1,4 +1,4 @@
-"""Takes the ticks that earlier versions kept in the database into the journal."""
+"""Moves the ticks that earlier versions kept in the database to the journal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pricewire.store.tables import ticks
 
 async def take_over(database: Database, journal: Journal, instruments: Sequence[Instrument]) -> None:
     """
-    Write the ticks of a database to a journal, then remove them there; nothing is done where there are none.
+    Write the ticks of a database to a journal, then delete them from the database; does nothing if there are none.
 
     Args:
         database: an open one.
-        journal: what takes them. An instrument that it has ticks of was taken over before.
-        instruments: those of the journal; ticks of others are only removed.
+        journal: an instrument that it has ticks of was moved before.
+        instruments: those of the journal; ticks of others are only deleted.
 
     Raises:
         DatabaseError: the database does not answer.
@@ -50,6 +50,6 @@ async def take_over(database: Database, journal: Journal, instruments: Sequence[
 
 def in_pips(prices: Sequence[str], pip_size: int) -> Integers:
     """Return prices as pips."""
-    # Not by way of decimals, which take a second for a day of ticks: doubles are as exact up to fifteen digits.
+    # Without decimals, which take a second for a day of ticks: doubles are as exact up to fifteen digits.
     pips: Floats = np.array(prices, np.float64) * 10**pip_size
     return np.rint(pips).astype(np.int64)

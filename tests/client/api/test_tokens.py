@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
-from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,23 +12,7 @@ from hypothesis import strategies as st
 from pricewire.client.api import tokens
 from pricewire.client.api.tokens import Claims, Credentials, claims_of
 from pricewire.errors import TokenError
-
-
-def jwt(claims: object) -> str:
-    """Return a token whose signature nobody verifies."""
-    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"e30.{part}.c2ln"
-
-
-def provider_of(*answers: str) -> Callable[[], Awaitable[str]]:
-    """Return a provider that brings one token after another, each at the loop's next turn."""
-    coming = iter(answers)
-
-    async def provider() -> str:
-        await asyncio.sleep(0)
-        return next(coming)
-
-    return provider
+from support.tokens import jwt, provider_of
 
 
 async def test_a_fixed_token_stays_as_it_is() -> None:

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from client.blocking.test_wire import PATIENCE, START
+from client.blocking.test_wire import START
 from support.feeds import HandFeed
-from support.serving import Serving
+from support.serving import PATIENCE, Serving
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 

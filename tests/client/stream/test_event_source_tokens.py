@@ -9,16 +9,16 @@ import traceback
 import httpx2
 import pytest
 
-from client.api.test_tokens import provider_of
-from client.topics.test_subscription import tick_event
 from pricewire.client.api.tokens import Credentials
 from pricewire.client.callbacks import create_sse_connection
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
 from pricewire.client.wire import connect
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
+from support.client_messages import tick_event
 from support.raw_server import PATIENCE, RawServer, hold, status, stream
 from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
+from support.tokens import provider_of
 
 HOURS = ReconnectPolicy(attempts=3, interval=7200.0, ceiling=7200.0, floor=3600.0)
 UNAUTHORIZED = status("401 Unauthorized", b"WWW-Authenticate: Bearer\r\n", b'{"error":{"code":"UNAUTHORIZED","message":"no"}}')

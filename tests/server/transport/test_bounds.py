@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedState
-from pricewire.server.transport.serve import Server, make_server
-from support.serving import Reader, Serving
+from pricewire.server.transport.serve import make_server
+from support.serving import Raw, Serving
 
 LIMITS = Limits(request_target=100, request_headers=1000)
 HASTY = Limits(request_seconds=0.05)
@@ -51,40 +50,23 @@ async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: C
     await send({"type": "http.response.body", "body": body})
 
 
-class BoundedServer(Server):
-    """A server with small limits."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=LIMITS, **options)
-
-
 @pytest.fixture(params=["uvloop", "asyncio"])
 def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
     options = make_server(application).config.http
-    with Serving(application, server_class=BoundedServer, http=options, loop=request.param, lifespan="off") as serving:
+    with Serving(application, limits=LIMITS, http=options, loop=request.param, lifespan="off") as serving:
         yield serving
-
-
-class HastyServer(Server):
-    """A server that waits for a head for a moment only."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=HASTY, **options)
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
     options = make_server(application).config.http
-    with Serving(application, server_class=HastyServer, http=options, loop=request.param, lifespan="off") as serving:
+    with Serving(application, limits=HASTY, http=options, loop=request.param, lifespan="off") as serving:
         yield serving
 
 
-def connect(server: Serving) -> Reader:
-    """Return a reader that has sent nothing yet but an empty line, which comes before no request."""
-    reader = Reader.__new__(Reader)
-    reader.socket = socket.create_connection(("127.0.0.1", server.port), timeout=60)
-    reader.received = b""
-    return reader
+def connect(server: Serving) -> Raw:
+    """Return a connection on which nothing was sent yet."""
+    return Raw(server.url)
 
 
 def too_large(server: Serving) -> int:
@@ -93,7 +75,7 @@ def too_large(server: Serving) -> int:
     return state.requests_too_large
 
 
-def refusal(reader: Reader) -> tuple[int, str, str]:
+def refusal(reader: Raw) -> tuple[int, str, str]:
     status, headers = reader.read_head()
     assert headers["content-type"] == "application/json"
     assert headers["connection"] == "close"

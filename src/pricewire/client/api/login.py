@@ -53,14 +53,14 @@ class Login:
 
 async def log_in(url: str, account_id: str, password: str, *, http_client: httpx2.AsyncClient | None = None) -> Login:
     """
-    Log in, and return what brings tokens to `connect` and the others. It keeps the password, to log in again before a token expires.
+    Log in, and return a token provider for `connect` and the others. It keeps the password, to log in again before a token expires.
 
         login = await pricewire.log_in("http://127.0.0.1:8080", "demo", "demo")
         async with pricewire.connect("http://127.0.0.1:8080", token=login) as wire:
             print((await wire.balance().snapshot()).balance)
 
     Args:
-        url: the server's address; a path before its own ones may follow.
+        url: the server's address, with or without a path in front of its own ones.
         account_id: the account's name.
         password: its password. It is in no log or error.
         http_client: sends the requests, and stays open afterwards; by default one for each login.

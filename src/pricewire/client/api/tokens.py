@@ -30,7 +30,7 @@ class Claims(msgspec.Struct, frozen=True):
     Attributes:
         exp: when it expires, in seconds since 1970; None: never.
         iat: when it was issued, likewise; None where it does not say.
-        account: whose it is; None where it does not say.
+        account: the account that it is for; None where it does not say.
     """
 
     exp: float | None = None
@@ -40,7 +40,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 class Credentials:
     """
-    The token that requests go out with. Shared by all that act for the same identity, it asks the provider once for all of them.
+    The token of requests. Shared by all clients of the same identity, so that the provider is asked once for all of them.
 
     Attributes:
         can_refresh: whether there is a provider to ask for another token.

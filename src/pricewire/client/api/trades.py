@@ -105,12 +105,12 @@ async def _repeat(
     """
     Send a request until it is answered, or its time is over.
 
-    A status without a code of Pricewire is no answer: a proxy sent it, for instance, and whether the server has the request is not known.
+    A status without an error code of Pricewire is not an answer: a proxy may have sent it, and the server may not have the request.
 
     Args:
         send: sends it once; called with the time that it has, in seconds.
         within: the time for all repetitions, in seconds.
-        settles: whether a refusal of the server also tells what became of requests whose answer was lost.
+        settles: whether a refusal by the server also tells what happened to earlier requests whose answer was lost.
         what: the trade, for the error.
         key: its idempotency key, for the error.
 
@@ -132,7 +132,7 @@ async def _repeat(
         except HTTPStatusError as error:
             failure: ClientError = error
             is_answer = error.code is not None
-            # Asked again, the server itself may answer; not where a rejected token would be replaced again and again.
+            # The next time the server itself may answer; but a rejected token would be replaced again and again.
             retry = may_retry(error.status) or (not is_answer and lost is not None and error.status not in (401, 403))
             if not retry and (not is_answer or (lost is not None and not settles(error))):
                 detail = str(error) if is_answer else f"{error} and no code of Pricewire, so that a proxy may have done so"

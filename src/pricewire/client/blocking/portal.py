@@ -19,8 +19,8 @@ EXIT_TIMEOUT = 5.0
 
 TURN_S = 1.0
 """
-How long a thread waits in one go, in seconds. A signal that comes just before the main thread begins to wait does not end the wait, so its
-handler, and with it Ctrl-C, has to wait for the next turn.
+How long a thread waits at a time, in seconds. A signal that comes just before the main thread begins to wait does not end the wait, so
+its handler, and with it Ctrl-C, runs only after that time.
 """
 
 End = Callable[[], Awaitable[object]]
@@ -35,14 +35,14 @@ class PortalClosedError(RuntimeError):
 
 
 class ForkedError(RuntimeError):
-    """The process has forked, and the loop's thread stayed behind."""
+    """The process was forked, and the loop's thread stayed in the parent."""
 
     def __init__(self) -> None:
         super().__init__("this was made before the process forked, and its thread stayed in the parent; make a new one in this process")
 
 
 class Gate:
-    """Lets threads ask something of the loop, until it closes: what comes later would wait for an answer for ever."""
+    """Lets threads call the loop until it closes: a later call would wait for its result for ever."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -51,13 +51,13 @@ class Gate:
 
 class Call(Generic[R]):
     """
-    What a thread asks of the loop, and the answer.
+    A call from a thread to the loop, and its result.
 
-    An interrupt may come anywhere in the thread, so nothing is made there that would have to be awaited.
+    An interrupt may come anywhere in the thread, so no coroutine is created there that would have to be awaited.
 
     Args:
-        loop: where it is done.
-        function: does it.
+        loop: runs the function.
+        function: what is called.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:
@@ -67,22 +67,22 @@ class Call(Generic[R]):
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, on the loop."""
+        """Start; called on the loop."""
         if not self._answer.cancelled():
             self._task = self._loop.create_task(self._run())
 
     def result(self) -> R:
-        """Wait for the answer."""
+        """Wait for the result."""
         while True:
             try:
                 return self._answer.result(TURN_S)
             except TimeoutError:
-                # Its own, perhaps.
+                # Perhaps the function itself raised it.
                 if self._answer.done():
                     return self._answer.result()
 
     def cancel(self) -> None:
-        """End it where it is still being done."""
+        """Cancel it if it is still running."""
         if self._answer.cancel():
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the task
                 self._loop.call_soon_threadsafe(self._cancel)
@@ -92,7 +92,7 @@ class Call(Generic[R]):
             self._task.cancel()
 
     async def _run(self) -> None:
-        # Where the thread does not wait any more, nobody wants to know.
+        # If the thread does not wait any more, nobody needs the result.
         with contextlib.suppress(InvalidStateError):
             try:
                 result = await self._function()
@@ -144,7 +144,7 @@ class Portal:
             concurrent.futures.CancelledError: the loop ended meanwhile.
         """
         if os.getpid() != self._process:
-            # First: the gate may have been locked when the process forked, and would stay so.
+            # Checked first: the gate may have been locked when the process was forked, and would stay locked.
             raise ForkedError
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
@@ -179,8 +179,8 @@ class Portal:
         """
         End what runs on the loop, then the loop and its thread.
 
-        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: what runs
-        in the parent goes on.
+        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: the
+        parent's loop goes on.
         """
         if os.getpid() != self._process:
             return

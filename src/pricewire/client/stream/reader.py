@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from types import TracebackType
 from typing import Self
@@ -39,7 +40,7 @@ HEALTHY_LIFE = 1.0
 
 
 freeing: set[asyncio.Task[None]] = set()
-"""The tasks that free abandoned readers: the event loop itself keeps no hold of them."""
+"""The tasks that free abandoned readers: the event loop keeps no reference to them."""
 
 
 class StreamReader:
@@ -80,7 +81,7 @@ class StreamReader:
         self._connection: Connection | None = None
         self._begun = False
         # When the newest stream was opened, and when the next attempt is due, on the loop's clock.
-        self._opened_at = 0.0
+        self._opened_at = -math.inf
         self._due = 0.0
         # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
         self._scope: asyncio.Timeout | None = None
@@ -120,7 +121,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here, or the connection is open in another event loop.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         while not self.is_closed:
             if not self._events:
@@ -151,7 +152,7 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here, or the connection is open in another event loop.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
@@ -193,13 +194,11 @@ class StreamReader:
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and not is_cancelled():
-                # Of a transport or hook as well: passed on, it would end the reader's task as if somebody had asked for that.
+                # A transport or a hook may raise one too: passed on, it would end the reader's task although nobody cancelled it.
                 self._lost(self._connect_error("CancelledError while connecting or reading", error), final=True)
                 return []
-            # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.
-            if self.state.state in (State.CONNECTING, State.OPEN):
-                self._due = 0.0
-                self._move(State.WAITING, wait=0.0)
+            # Cancelled, mostly: the connection goes at once.
+            self._pause()
             raise
         finally:
             try:
@@ -208,6 +207,11 @@ class StreamReader:
             finally:
                 self._at_rest.set()
         return []
+
+    async def reconnect(self) -> None:
+        """Leave the connection, where there is one, so that the next step makes another; not while somebody reads."""
+        self._pause()
+        await self._drop()
 
     def close(self, failure: ClientError | None = None) -> None:
         """Close the reader; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
@@ -291,7 +295,7 @@ class StreamReader:
 
     def _judge(self, event: ServerSentEvent) -> bool:
         """
-        Take an event for a sign of health, but for one by which the server says why it is about to end the stream.
+        Count an event as a sign of health, unless the server says in it why it is about to end the stream.
 
         Returns whether events are given out still: a callback that hears of the error may have closed the reader.
         """
@@ -303,6 +307,17 @@ class StreamReader:
         self._stream_end = StreamError(detail.code, detail.message)
         self._reporter.error(self._stream_end, level=logging.INFO)
         return not self.is_closed
+
+    def _pause(self) -> None:
+        """
+        Have the next step connect anew without a wait, since nothing failed.
+
+        But for the policy's floor since the last opening: who connects anew again and again would do so hundreds of times a second.
+        """
+        if self.state.state in (State.CONNECTING, State.OPEN):
+            now = asyncio.get_running_loop().time()
+            self._due = max(now, self._opened_at + self._options.reconnect.floor)
+            self._move(State.WAITING, wait=self._due - now)
 
     def _lost(self, error: ClientError, *, final: bool = False) -> None:
         """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""

@@ -40,7 +40,7 @@ class Renewal:
         client: sends the requests.
         url: the address of the stream, after all redirects.
         stream_id: the server's name for it, from the header `Pricewire-Stream`.
-        credentials: bring the next tokens.
+        credentials: provide the next tokens.
         token: the one that the stream was opened with.
     """
 

@@ -176,7 +176,7 @@ class Subscription(Generic[M]):
 
     def _check_loop(self) -> None:
         if not self._queue.is_ended and get_running_loop() is not self._loop:
-            # Nobody could wake who waits here.
+            # A task that waits here could not be woken.
             raise RuntimeError("this subscription was made in another event loop; read it there, or use pricewire.sync from any thread")
 
     def _read(self, arrival: Arrival) -> M | None:

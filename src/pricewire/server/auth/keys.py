@@ -40,7 +40,7 @@ class KeySource(Protocol):
         """
 
     async def aclose(self) -> None:
-        """Give up what the source holds open."""
+        """Close the source's connections, if it has any."""
 
 
 class SigningKey:
@@ -48,11 +48,11 @@ class SigningKey:
     A key that this server signs with.
 
     Attributes:
-        algorithms: the one that it is for.
+        algorithms: the only one that it is for.
 
     Args:
-        key: what is signed with.
-        public: what is checked with, as a JSON Web Key; its `kid`, if it has one, is what tokens name it by.
+        key: the private key or the secret, to sign with.
+        public: the key to check signatures with, as a JSON Web Key; tokens name it by its `kid`, if it has one.
     """
 
     def __init__(self, key: Ed25519PrivateKey | bytes, public: dict[str, Any]) -> None:
@@ -64,23 +64,23 @@ class SigningKey:
         return f"SigningKey(for {self.algorithms[0]})"
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Return the token that says this."""
+        """Return a signed token with these claims."""
         named = {} if self._checks.key_id is None else {"kid": self._checks.key_id}
         return jwt.encode(claims, self._key, algorithm=self.algorithms[0], headers=named)
 
     async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
-        """Return the key, for a token that names it or none; a key without a name is the only one that there can be."""
+        """Return the key, for a token that names it or no key; a key without a name is used for every token."""
         if self._checks.key_id is not None and key_id not in (None, self._checks.key_id):
             raise InvalidTokenError("the token is signed with a key that this server does not know")
         return self._checks
 
     async def aclose(self) -> None:
-        """Hold nothing open."""
+        """Do nothing: a local key has no connections."""
 
 
 def local_key(directory: Path) -> SigningKey:
     """
-    Return the key of a data directory, which is made at the first time: Ed25519, in a file that only its owner may read.
+    Return the key of a data directory, which is made on first use: Ed25519, in a file that only its owner may read.
 
     Raises:
         PricewireError: the file cannot be used, or others may read it.

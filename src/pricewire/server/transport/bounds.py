@@ -66,7 +66,7 @@ class BoundedState(ServerState):
         limits: of a request and its connection.
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
-        logger: what connections warn by: of requests that cannot be read there may be thousands a second.
+        logger: for the warnings of connections, throttled: there may be thousands of unreadable requests a second.
 
     Args:
         limits: see above; the defaults of `Limits` where none are given.
@@ -76,7 +76,7 @@ class BoundedState(ServerState):
     def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
         super().__init__()
         self.limits = limits or Limits()
-        # One that counts nothing is false.
+        # An empty one is false.
         self.open_connections = OpenConnections() if open_connections is None else open_connections
         self.requests_too_large = 0
         self.logger = ThrottledLogger(logging.getLogger("uvicorn.error"))
@@ -100,7 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         # Whatever still comes is dropped.
         self._refused = False
-        # The refusal that is written once the requests before have been answered, and how many bytes have come since.
+        # The refusal that is written when the requests before it have been answered, and how many bytes have come since.
         self._due: tuple[int, str] | None = None
         self._surplus = 0
         self._head_size = 0
@@ -225,7 +225,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds.open_connections.serve(self)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or close the connection where what comes next is none, or a rest of this one that nobody reads."""
+        """Go on with the next request, or close the connection if no request follows, or the rest of this one, which nobody reads."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
             if self._due is not None:
@@ -265,14 +265,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         cycle: RequestResponseCycle | None = self.cycle
         if self._in_body and self.pipeline:
-            # It waits behind others, and will never be whole.
+            # It waits behind others, and will never be complete.
             self.pipeline.popleft()
             cycle = self.cycle = self.pipeline[0][0] if self.pipeline else cast("RequestResponseCycle", self._serving)
         elif self._in_body and cycle is not None:
             if cycle.response_started:
                 self.transport.close()
                 return
-            # The application hears of no more, and what it still sends is dropped.
+            # The application gets no more of it, and what it still sends is dropped.
             cycle.disconnected = True
             cycle.message_event.set()
             cycle = None

@@ -161,7 +161,7 @@ async def _refuse(send: Send) -> None:
 
 def _last_event_id(scope: Scope) -> str | None:
     """
-    Return the id that the reader has seen last; of several no id at all, which nobody resumes from.
+    Return the id that the reader has seen last; of several ids, one that no stream can be resumed from.
 
     Source: RFC 9110, section 5.3: lines of the same name are one, separated by commas.
     """

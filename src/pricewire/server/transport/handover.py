@@ -92,7 +92,7 @@ class Handover:
         """
         Say before the response's head that its body is a stream.
 
-        HTTP/1.0 knows no chunks: there the body ends with the connection. uvicorn would send chunks all the same.
+        HTTP/1.0 has no chunks: there the body ends with the connection. uvicorn would send chunks regardless.
         """
         if self._cycle is not None and self._cycle.scope["http_version"] == "1.0":
             self._cycle.chunked_encoding = False
@@ -129,7 +129,7 @@ class Handover:
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
         cycle.disconnected = True
         cycle.message_event.set()
-        # What refers to itself would wait for the garbage collector, with every connection that came.
+        # Break the cycle, or connections linger until a collection.
         self._protocol = self._cycle = None
         return stream
 

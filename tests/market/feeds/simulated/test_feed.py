@@ -14,20 +14,11 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.instruments import SIMULATED, SimulatedInstrument
 from pricewire.market.feeds.simulated.path import SimulatedPath
 from pricewire.protocol.messages import Tick
-from support.fake_market import START_NS, FakeClock
+from support.fake_market import START_NS, FakeClock, SelfMovingClock
 
 R_100 = next(each for each in SIMULATED if each.instrument.id == "R_100")
 SECRET = bytes(range(32))
 FAST_100 = next(each for each in SIMULATED if each.instrument.id == "1HZ100V")
-
-
-class SelfMovingClock(FakeClock):
-    """A clock on which sleeping takes no time, but moves it."""
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        # As a real loop does, wake a little late.
-        self.jump(seconds + 1e-6)
 
 
 def feed_of(

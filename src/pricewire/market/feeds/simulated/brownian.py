@@ -13,10 +13,10 @@ YEAR_S = 365 * 86_400
 """A year of 365 days, in seconds, as in the pricing of contracts."""
 
 SPREAD_STEPS = 0.2
-"""Half the spread, in standard deviations of a second's price change: makers widen with the risk they hold."""
+"""Half the spread, in standard deviations of a second's price change: market makers widen it with their risk."""
 
 HIGHEST = 2.0**53
-"""The highest price, in pips: above, a float has no whole ones any more. Only a clock at 1970 comes there."""
+"""The highest price, in pips: above it, a float cannot hold every whole number. Only a clock at 1970 leads there."""
 
 TOTALS = 64
 """The row of the keystream with the spans' totals; the rows below have the bridges, by their level."""
@@ -29,7 +29,7 @@ class BrownianPath:
     The steps are divided into spans of a power of two. The change over each span is one random number. Within, the path is a Brownian
     bridge by Lévy's construction: the middle of a span is the mean of its ends and a random number, then the middle of each half, and so on
     down to the single step. Each random number has its own place in the keystream, so any part of the path is the same however much of the
-    rest is looked at, and costs its own length and a few numbers.
+    rest is computed, and costs only its own length and a few numbers.
 
     Source: P. Glasserman, Monte Carlo Methods in Financial Engineering, section 3.1, "Brownian bridge construction".
     """
@@ -38,7 +38,7 @@ class BrownianPath:
 
     def __init__(self, keystream: Keystream, span_level: int, origin: int) -> None:
         """
-        Begin without having looked at anything.
+        Prepare the path; nothing is computed yet.
 
         Args:
             keystream: what the path is a function of.
@@ -59,7 +59,7 @@ class BrownianPath:
             last: the last step, in the same units, not before the first.
             level: 0 for every step; above, for every `2**level`-th: the same values with fewer between them. At most the spans' level.
         """
-        # Ever shorter pieces, of those that the row touches: their ends, from the piece of `first` to the end of the piece of `last`.
+        # Shorter and shorter pieces that the row touches: their ends, from the piece of `first` to the end of the piece of `last`.
         height = self._span_level - level
         ends = self._span_ends(first >> height, (last >> height) + 1)
         for down in range(height, 0, -1):
@@ -78,7 +78,7 @@ class BrownianPath:
         """Return the path at the beginning of the spans from `first` to `last`."""
         needed = max(last, self._origin) + 1
         if needed > len(self._totals):
-            # From the first span on, each time: they are few, and so the sum does not depend on what was looked at before.
+            # Always from the first span on: there are few, and so the sum does not depend on what was computed before.
             totals = np.zeros(needed + 1)
             np.cumsum(self._keystream.normals(TOTALS, 0, needed), out=totals[1:])
             self._totals = totals * math.sqrt(2.0**self._span_level)

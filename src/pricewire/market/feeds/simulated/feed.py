@@ -20,19 +20,19 @@ from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Instrument, Tick
 
 HISTORY_S = 86_400
-"""How far back the history reaches, in seconds: what the longest candle spans."""
+"""How far back the history reaches, in seconds: the span of the longest candle."""
 
 BLOCK = 512
-"""How many prices are computed at a time: enough that NumPy's cost per call does not show."""
+"""How many prices are computed at a time: enough to make NumPy's cost per call negligible."""
 
 CHUNK = 65_536
-"""How many ticks are handed back at a time."""
+"""How many ticks are returned at a time."""
 
 CATCH_UP = 86_400
 """
-How many ticks of an instrument come at once at most, after the machine slept: a day of one per second.
+How many ticks of an instrument come at once at most, after the machine slept: those of a day, at one per second.
 
-Contracts are settled by what came meanwhile, so they are not left out; but a clock that was set on by a year must not bring them all.
+Contracts are settled with these ticks, so they are not left out; but a clock that was set forward by a year must not bring them all.
 """
 
 
@@ -40,8 +40,8 @@ class SimulatedFeed:
     """
     The ticks of simulated instruments, with a day of history before the first.
 
-    They are a function of a secret and of the time: a feed that starts again goes on where the prices would be, two feeds with one secret
-    agree, and nobody without it can foresee a price. (Agree to the last bit, on the same versions of NumPy and SciPy.)
+    They are a function of a secret and of the time: a feed that starts again continues where the prices would be by then, two feeds with
+    one secret agree, and nobody without it can predict a price. (They agree to the last bit on the same versions of NumPy and SciPy.)
 
     Attributes:
         instruments: whose ticks there are.
@@ -61,14 +61,14 @@ class SimulatedFeed:
         Prepare the feed.
 
         Args:
-            seed: what to make the prices from instead of a secret, not negative: for tests and demonstrations. Who knows or guesses it
-                can compute all prices, and the instruments say so.
+            seed: makes the prices instead of a secret, for tests and demonstrations; not negative. Whoever knows or guesses it can compute
+                all prices, and the instruments say so.
             rate: multiplies the number of ticks per second, for load; the volatility per second stays the same. Another rate has other
                 prices.
             secret: 32 random bytes that nobody else knows, `local_secret` for instance; by default they are drawn.
-            instruments: whose ticks to make.
+            instruments: those whose ticks are made.
             history_s: how far back the history reaches, in seconds.
-            clock: the time to run by; by default the system's.
+            clock: the time; by default the system's.
 
         Raises:
             FeedError: the seed is negative, the secret has another length, both are given, or the rate is not a positive number.
@@ -93,9 +93,9 @@ class SimulatedFeed:
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
         """
-        Return the ticks from after the newest recorded ones to now; history and iteration go on from there.
+        Return the ticks after the newest recorded ones, up to now; history and iteration continue from there.
 
-        Nothing is returned of an instrument whose newest recorded tick is none of this feed's: it had another secret then, or another rate.
+        Nothing is returned for an instrument whose newest recorded tick is not from this feed: it had another secret then, or another rate.
 
         Args:
             newest: the newest recorded tick of each instrument that has one.
@@ -110,7 +110,7 @@ class SimulatedFeed:
             step = cursor.find(tick)
             if step is not None:
                 missing.append((cursor.path, step + 1, cursor.path.step_at(start_ns)))
-            # A clock that was set back must not bring the ticks again that everybody knows.
+            # A clock that was set back must not bring ticks again that everybody knows.
             after = cursor.path.step_at((tick.epoch_ms + 1) * 1_000_000 - 1) if step is None else step
             cursor.move_to(max(cursor.step, after + 1))
         return self._chunks(missing)
@@ -119,7 +119,7 @@ class SimulatedFeed:
         """
         Return the ticks of the day before the start; the live ones follow without a gap.
 
-        With a `rate` above 1 it has not much more ticks than with 1: every second one for instance, but for the last ones.
+        With a `rate` above 1 it has not many more ticks than with 1: for instance every second one, except for the last ones.
         """
         start_ns, level = self._begin(), self._history_level
         for cursor in self._cursors:
@@ -135,7 +135,7 @@ class SimulatedFeed:
         Yield the ticks of all instruments as they fall due; a second iteration continues the first.
 
         Raises:
-            FeedError: the clock was set back: the prices of that time are known already, and go on when it is over.
+            FeedError: the clock was set back: the prices of that time are known already, and go on after it.
         """
         self._begin()
         clock = self._clock
@@ -154,7 +154,7 @@ class SimulatedFeed:
                 tick = cursor.next_tick()
                 heapq.heapreplace(due, (cursor.due_ns, order, cursor))
                 yield tick
-            # Not for longer, so that a clock that was set back just now is noticed.
+            # Not longer, so that a clock that is set back meanwhile is noticed.
             await clock.sleep(min(max(0, due[0][0] - clock.now_ns()), SUSPENSION_NS) / 1e9)
 
     def _begin(self) -> int:
@@ -181,7 +181,7 @@ class SimulatedFeed:
 
 class Cursor:
     """
-    Where the live ticks of one instrument have come to.
+    The place in the live ticks of one instrument.
 
     Attributes:
         instrument_id: whose ticks.
@@ -219,29 +219,13 @@ class Cursor:
         return Tick(self.instrument_id, epoch_ms, price * one, (price + half) * one, (price - half) * one)
 
     def find(self, tick: Tick) -> int | None:
-        """Return the number of a tick, the last one where several are equal; None where it is none of this path's."""
+        """Return the number of a tick, the last one if several are equal; None if it is not of this path."""
         first = self.path.step_at(tick.epoch_ms * 1_000_000 - 1) + 1
         last = self.path.step_at((tick.epoch_ms + 1) * 1_000_000 - 1)
         ticks = self.path.ticks(first, last)
         bid, ask = (int(price / self._quantum) for price in (tick.bid, tick.ask))
         same = np.flatnonzero((ticks.bid == bid) & (ticks.ask == ask))
         return first + int(same[-1]) if len(same) else None
-
-
-def check_clock(newest_ns: int, now_ns: int) -> None:
-    """
-    Check that the clock has not been set back.
-
-    Args:
-        newest_ns: when the newest tick was due, in nanoseconds since 1970.
-        now_ns: the time, in nanoseconds since 1970.
-
-    Raises:
-        FeedError: it has, by more than it can be waited for.
-    """
-    early_ns = newest_ns - now_ns
-    if early_ns > SUSPENSION_NS:
-        raise FeedError(f"the clock stands {early_ns / 1e9:.0f} s before the newest tick; prices go on when it has come there again")
 
 
 def joined(before: PastTicks, after: PastTicks) -> PastTicks:

@@ -1,4 +1,4 @@
-"""Random numbers as a function of a key: the n-th of a row is always the same, and tells nothing of the others. Pure."""
+"""Random numbers as a function of a key: the n-th of a row is always the same, and says nothing about the others. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK_BYTES = 16
 
 
 def secret_of_seed(seed: int) -> bytes:
-    """Return the secret that a seed stands for. It is as easily guessed as the seed: for tests and demonstrations."""
+    """Return the secret of a seed. It is as easy to guess as the seed: for tests and demonstrations."""
     return hashlib.sha256(f"pricewire seed {seed}".encode()).digest()
 
 
@@ -30,7 +30,7 @@ class Keystream:
     Rows of standard normal numbers, each number found by its place.
 
     A row is the keystream of AES-256 in counter mode, 64 bits a number, of which 52 become a uniform number and that a normal one, by the
-    inverse of the distribution. Without the key no number can be told from chance, whatever others are known.
+    inverse of the distribution. Without the key, no number can be told from chance, even if all others are known.
 
     Source: NIST SP 800-38A, section 6.5 (the counter mode); RFC 5869, section 2.3 (the key's derivation).
     """

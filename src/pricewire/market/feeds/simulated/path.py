@@ -23,7 +23,7 @@ class SimulatedPath:
     The ticks of one instrument, for ever.
 
     Tick k is due k intervals after 1970. Its price is a geometric Brownian motion without drift. It depends on the secret, the instrument
-    and the interval, and on nothing else: not on when a server starts, nor on what was asked for before.
+    and the interval, and on nothing else: not on when a server starts, nor on which ticks were computed before.
 
     Attributes:
         interval_ns: the time between two ticks, in nanoseconds.
@@ -35,11 +35,11 @@ class SimulatedPath:
 
     def __init__(self, simulated: SimulatedInstrument, secret: bytes, interval_ns: int) -> None:
         """
-        Begin without having looked at anything.
+        Prepare the path; nothing is computed yet.
 
         Args:
             simulated: the instrument.
-            secret: 32 random bytes; who knows them knows all prices.
+            secret: 32 random bytes; whoever knows them knows all prices.
             interval_ns: the time between two ticks, in nanoseconds.
 
         Raises:
@@ -87,7 +87,7 @@ class SimulatedPath:
         return quote(self.prices(first, last, level), self._volatility, self._pip_size)
 
     def ticks(self, first: int, last: int, level: int = 0) -> PastTicks:
-        """Return a row of ticks, none where the last comes before the first; the arguments are those of `prices`."""
+        """Return a row of ticks, none if the last comes before the first; the arguments are those of `prices`."""
         if last < first:
             return PastTicks(self._instrument_id, *np.empty((4, 0), np.int64))
         prices, halves = self.quotes(first, last, level)

@@ -16,7 +16,7 @@ FILE_NAME = "market-secret"
 
 def local_secret(directory: Path) -> bytes:
     """
-    Return the secret of a data directory, which is drawn at the first time: 32 bytes, in a file that only its owner may read.
+    Return the secret of a data directory, drawn at the first use: 32 bytes, in a file that only its owner may read.
 
     Raises:
         PricewireError: the file cannot be used, or others may read it.
