@@ -52,9 +52,6 @@ const REFUSALS = new Set([400, 403, 404, 409, 414, 431])
 /** How long the answer to a change may take, in milliseconds. */
 const CHANGE_TIMEOUT = 10_000
 
-/** An event, and the id to resume after. */
-type Arrival = readonly [envelope: Envelope, id: string]
-
 /** One stream of any topics, whose list is changed while it is open. It carries out what a {@link TopicSet} decides. */
 export class Multiplexer implements TopicLink {
   readonly #options: ServerOptions
@@ -64,9 +61,9 @@ export class Multiplexer implements TopicLink {
   readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
   /** The newest event of each topic. */
-  readonly #values = new Map<string, Arrival>()
-  /** What is held back: the events of topics that were taken again while they were being removed. */
-  readonly #held = new Map<string, Arrival[]>()
+  readonly #values = new Map<string, Envelope>()
+  /** What is held back: the events of topics that are not confirmed yet, or were taken again while they were being removed. */
+  readonly #held = new Map<string, Envelope[]>()
   /** Closes the connection; absent where there is none. */
   #close: (() => void) | undefined
   #streamId = ''
@@ -139,13 +136,16 @@ export class Multiplexer implements TopicLink {
             action.reason ?? new SSEError({ message: `the server has another name for ${action.name}` }),
           )
           break
-        case 'rename':
+        case 'rename': {
+          const newest = this.#values.get(action.topic)
+          // What is held back comes with the others.
+          if (newest !== undefined && !this.#held.get(action.topic)?.length) this.#give(newest, [action.name])
+          break
+        }
         case 'serve': {
           const held = this.#held.get(action.topic) ?? []
-          const newest = this.#values.get(action.topic)
           this.#held.delete(action.topic)
-          for (const arrival of held) this.#give(arrival)
-          if (action.do === 'rename' && newest !== undefined && held.length === 0) this.#give(newest, [action.name])
+          for (const envelope of held) this.#give(envelope)
           break
         }
         case 'drop':
@@ -157,22 +157,23 @@ export class Multiplexer implements TopicLink {
   }
 
   /** Hands on what has come for a topic, under the names by which it is wanted. */
-  #give([envelope, id]: Arrival, names = this.#set.namesOf(envelope.subscription_id)): void {
+  #give(envelope: Envelope, names = this.#set.namesOf(envelope.subscription_id)): void {
     for (const name of names)
       this.#listener.onEnvelope(
         name === envelope.subscription_id ? envelope : { ...envelope, subscription_id: name },
-        id,
+        this.#id,
       )
   }
 
   #take(envelope: Envelope, id: string): void {
     const topic = envelope.subscription_id
-    const arrival: Arrival = [envelope, id]
     this.#id = id
-    if (this.#set.heard(topic)) this.#values.set(topic, arrival)
+    if (!this.#set.heard(topic)) return
+    this.#values.set(topic, envelope)
+    if (!this.#set.confirmed.has(topic) && !this.#held.has(topic)) this.#held.set(topic, [])
     const held = this.#held.get(topic)
-    if (held === undefined) this.#give(arrival)
-    else held.push(arrival)
+    if (held === undefined) this.#give(envelope)
+    else held.push(envelope)
   }
 
   #control(event: ControlEvent, data: unknown, id: string): void {

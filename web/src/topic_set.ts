@@ -28,7 +28,7 @@ export type Action<R> =
   | { readonly do: 'refuse'; readonly name: string; readonly reason: R | null }
   /** Give the subscribers of a name what comes under the server's name for it, beginning with what has come. */
   | { readonly do: 'rename'; readonly name: string; readonly topic: string }
-  /** Give the known values of a topic to subscribers who came while it was being removed: it has stayed. */
+  /** Give the known values of a topic to its subscribers, from whom they were held back: the stream carries it, and goes on with it. */
   | { readonly do: 'serve'; readonly topic: string }
   /** Forget the known values of a topic: from here on the stream brings it no more, or begins with its current values. */
   | { readonly do: 'drop'; readonly topic: string }
@@ -193,7 +193,10 @@ export class TopicSet<R> {
     return [...actions, ...this.#settle()]
   }
 
-  /** Notes that the stream brings a topic; returns whether its values are to be kept. */
+  /**
+   * Notes that the stream brings a topic; returns whether its values are to be kept. Until the topic is confirmed they are held back: were the
+   * stream lost before, they would come again, and some after them would not.
+   */
   heard(topic: string): boolean {
     if (!this.confirmed.has(topic) && this.#isOpen && this.#early.size < MAX_NAMES) this.#early.add(topic)
     return this.confirmed.has(topic) || this.#early.has(topic)
@@ -201,12 +204,13 @@ export class TopicSet<R> {
 
   /** Notes that the stream itself said what it carries from here on, and the server's names for what was asked for. */
   changed(topics: readonly string[], names: Names): Action<R>[] {
+    if (!this.#isOpen) return []
     const now = new Set(topics)
     const gone = without(this.confirmed, now)
     this.confirmed = now
     for (const topic of gone) this.leaving.delete(topic)
-    for (const topic of now) this.#early.delete(topic)
-    const actions: Action<R>[] = [...drop(gone), ...this.#rename(names)]
+    const come = [...now].filter((topic) => this.#early.delete(topic))
+    const actions: Action<R>[] = [...drop(gone), ...serve(come), ...this.#rename(names)]
     if (this.#requested !== undefined) {
       this.#heard.push(now)
       if (isSame(now, this.agreed)) actions.push(...this.#finish())

@@ -80,7 +80,8 @@ describe('the package', () => {
       cwd: FOLDER,
       encoding: 'utf8',
     })
-    const [packed] = JSON.parse(text) as [Packed]
+    // A list; from npm 12 on the packages by their names.
+    const [packed] = Object.values(JSON.parse(text)) as [Packed]
     files = packed.files.map(({ path }) => path)
   }, 60_000)
 

@@ -338,7 +338,7 @@ async def test_a_change_that_fails_is_tried_again() -> None:
         assert await take(wire.ticks("A"), 1) == [1]
         keep, b = wire.ticks("A"), wire.ticks("B")
         await server.requests(4)
-        await first.send(tick_event(2, "B"))
+        await first.send(tick_event(2, "B") + confirmed(2, "ticks:A", "ticks:B"))
         assert await take(b, 1) == [2]
         assert keep.state.state is State.OPEN
     assert [type(error).__name__ for error in errors] == ["HTTPStatusError", "ConnectError"]
@@ -356,7 +356,7 @@ async def test_a_change_carries_the_token_and_a_rejected_one_is_replaced() -> No
         assert await take(a, 1) == [1]
         b = wire.ticks("B")
         await server.requests(3)
-        await first.send(tick_event(2, "B"))
+        await first.send(tick_event(2, "B") + confirmed(2, "ticks:A", "ticks:B"))
         assert await take(b, 1) == [2]
     assert [connection.headers[b"authorization"] for connection in server.connections] == [b"Bearer one", b"Bearer one", b"Bearer two"]
     assert targets(server) == ["GET /protected/sse?topic=ticks:A", "PATCH /v1/streams/s%2F1", "PATCH /v1/streams/s%2F1"]
@@ -511,7 +511,7 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
                 case "PATCH":
                     await connection.body()
                     await agreed("ticks:A", "ticks:B")(connection)
-                    await streams[-1].send(tick_event(2, "B") + tick_event(3, "B"))
+                    await streams[-1].send(tick_event(2, "B") + confirmed(2, "ticks:A", "ticks:B") + tick_event(3, "B"))
                 case _:
                     await NOT_FOUND(connection)
 

@@ -147,6 +147,9 @@ class Model(RuleBasedStateMachine):
         self.requests = 0
 
     def tell(self, do: str, **arguments: Any) -> Any:
+        if do not in ("want", "retry", "listen", "heard"):
+            # Before it learns of anything else it learns who has come and gone.
+            self.want()
         outcome, step = take(self.set, do, **arguments)
         self.steps.append(step)
         return outcome
@@ -182,7 +185,10 @@ class Model(RuleBasedStateMachine):
                 case Rename():
                     for subscriber in self.of(action.name):
                         subscriber.has_gap = True
-                        self.show(subscriber)
+                        if action.topic in self.held:
+                            self.held[action.topic].append(subscriber)
+                        else:
+                            self.show(subscriber)
                 case Serve():
                     for subscriber in self.held.pop(action.topic, []):
                         self.show(subscriber)
@@ -283,8 +289,11 @@ class Model(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.listing is not None)
     def connect(self) -> None:
+        self.want()
         listing, self.listing = self.listing, None
-        assert listing is not None
+        if listing is None:
+            # It is not wanted any more, or another one.
+            return
         assert listing.topics
         topics = set(map(canonical, listing.topics))
         if self.server.bad & topics:
@@ -310,6 +319,10 @@ class Model(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.stream is not None)
     def cut(self) -> None:
+        self.want()
+        if self.stream is None:
+            # It has just been given up.
+            return
         self.lose_stream()
         self.is_connecting = True
         self.act(self.tell("cut"))
@@ -327,6 +340,8 @@ class Model(RuleBasedStateMachine):
                 self.act(self.tell("changed", topics=sorted(topic[0]), names=topic[1]))
             elif self.tell("heard", topic=topic):
                 self.values[topic] = number
+                if topic not in self.set.confirmed:
+                    self.held[topic] = [each for each in self.subscribers if self.topic_of(each) == topic]
                 for subscriber in self.subscribers:
                     if self.topic_of(subscriber) == topic and subscriber not in self.held.get(topic, []):
                         self.give(subscriber, number)

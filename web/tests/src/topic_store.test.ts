@@ -106,6 +106,22 @@ describe('TopicStore', () => {
     for (const end of ends) end()
   })
 
+  it('gives what comes of a new topic when the stream has confirmed it', async () => {
+    const ends = [store.subscribe('A', nothing)]
+    await until(() => expect(seq('A')).toBe(1))
+    server.isMute = true
+    const seen: (number | undefined)[] = []
+    ends.push(store.subscribe('B', ({ envelope }) => seen.push(envelope?.seq)))
+    await until(() => expect(server.topics).toEqual([['A', 'B']]))
+    server.publish('B')
+    server.publish('A')
+    await until(() => expect(seq('A')).toBe(2))
+    expect(seen).toEqual([])
+    server.write('event: changed\ndata: {"topics":["A","B"],"names":{}}\n\n')
+    await until(() => expect(seen).toEqual([2]))
+    for (const end of ends) end()
+  })
+
   it('takes a topic that is left and taken again in one turn for unchanged', async () => {
     store.subscribe('A', nothing)()
     const end = store.subscribe('A', nothing)

@@ -55,7 +55,7 @@ class Route:
         values: its current values, by contract where it has several: kept for as long as the stream carries it, so that whoever subscribes
             begins with them.
         is_stale: its feed has fallen silent.
-        is_held: its subscribers came while it was being removed, and get nothing until that is settled.
+        is_held: its values are not given yet: it is not confirmed, or who wants it came while it was being removed.
     """
 
     def __init__(self) -> None:
@@ -196,8 +196,8 @@ class Multiplexer:
         routes = []
         for topic in dict.fromkeys(queue.topics):
             route = self._routes.setdefault(topic, Route())
-            if not route.queues:
-                route.is_held = topic in self._topics.leaving
+            if not route.queues and topic in self._topics.leaving:
+                route.is_held = True
             route.queues += (queue,)
             routes.append(route)
         shown = [route for route in routes if not route.is_held]
@@ -275,6 +275,13 @@ class Multiplexer:
             queue.fail(failure)
             self._take_out(queue)
 
+    @property
+    def _informed(self) -> TopicSet[HTTPStatusError]:
+        """The topic set, which knows who has come and gone, for telling it what has happened."""
+        if self._will_settle:
+            self._settle()
+        return self._topics
+
     def _settle_soon(self) -> None:
         if not self._will_settle:
             self._will_settle = True
@@ -301,7 +308,7 @@ class Multiplexer:
                 case Wait(failures):
                     after = None if self._failure is None else retry_after(self._failure)
                     wait = self._options.reconnect.wait(failures, random.random(), retry_after=after)  # noqa: S311 - spreads load, no secret
-                    self._timer = asyncio.get_running_loop().call_later(wait, lambda: self._act(self._topics.waited()))
+                    self._timer = asyncio.get_running_loop().call_later(wait, lambda: self._act(self._informed.waited()))
                 case Refuse(name, reason):
                     self._fail(name, reason)
                 case Rename(name, topic):
@@ -327,7 +334,8 @@ class Multiplexer:
             queue.rename(name, topic)
             if queue not in route.queues:
                 route.queues += (queue,)
-                route.show(queue)
+                if not route.is_held:
+                    route.show(queue)
         self._settle_soon()
 
     def _connect(self) -> None:
@@ -360,7 +368,7 @@ class Multiplexer:
         def done(task: asyncio.Task[None]) -> None:
             self._changes.discard(task)
             # However it ended: what was settled before is settled. It may have been cancelled before its first step.
-            self._act(self._topics.change_failed(change.number))
+            self._act(self._informed.change_failed(change.number))
 
         task = asyncio.get_running_loop().create_task(self._change(change), name=f"pricewire: change {public_url(self._stream_url)}")
         self._changes.add(task)
@@ -373,16 +381,16 @@ class Multiplexer:
             answer = await self._api.send(await self.client(), "PATCH", path, Data[StreamState], body=body)
         except ClientError as error:
             if isinstance(error, HTTPStatusError) and is_refusal(error):
-                self._act(self._topics.change_refused(change.number, error))
+                self._act(self._informed.change_refused(change.number, error))
                 return
             self._failure = error
             self.reporter.error(error)
             is_undone = isinstance(error, HTTPStatusError) and error.status == 429
-            self._act(self._topics.change_failed(change.number, is_undone=is_undone))
+            self._act(self._informed.change_failed(change.number, is_undone=is_undone))
         except Exception as error:  # of a token provider, for instance: the readers have to hear of it
             self._fail_all(error)
         else:
-            self._act(self._topics.answered(change.number, answer.data.topics, answer.data.names))
+            self._act(self._informed.answered(change.number, answer.data.topics, answer.data.names))
             self._take_pace()
 
     def _take_pace(self) -> None:
@@ -450,7 +458,7 @@ class Multiplexer:
                     if not is_of_topics(error):
                         raise
                     self._is_wanted = False
-                    self._act(self._topics.connection_refused(error))
+                    self._act(self._informed.connection_refused(error))
                     return True
 
     async def _read_events(self, source: StreamReader) -> None:
@@ -504,7 +512,7 @@ class Multiplexer:
             case "changed":
                 state = read_stream_state(event.data)
                 if state is not None:
-                    self._act(self._topics.changed(state.topics, state.names))
+                    self._act(self._informed.changed(state.topics, state.names))
             case "stale":
                 route = self._routes.get(read_stale_topic(event.data) or "")
                 if route is not None:
@@ -532,9 +540,13 @@ class Multiplexer:
 
     def _route(self, topic: str) -> Route | None:
         """Return where a topic's events go; None if nothing of it is kept."""
-        if topic not in self._topics.confirmed and not self._topics.heard(topic):
+        if topic in self._topics.confirmed:
+            return self._routes.setdefault(topic, Route())
+        if not self._topics.heard(topic):
             return None
-        return self._routes.setdefault(topic, Route())
+        route = self._routes.setdefault(topic, Route())
+        route.is_held = True
+        return route
 
     async def _wait_for_room(self) -> None:
         self._full.clear()
@@ -546,7 +558,7 @@ class Multiplexer:
     def _follow(self, state: ConnectionState) -> None:
         """Follow the source's state; what it asks for is decided at the last moment."""
         if state.state in (State.CONNECTING, State.WAITING):
-            self._act(self._topics.cut())
+            self._act(self._informed.cut())
         if state.state is State.CONNECTING:
             self._aim()
         if state.state is not State.CLOSED:
@@ -567,8 +579,9 @@ class Multiplexer:
         source.retarget(f"{self._stream_url}?{urlencode(parameters, safe=':')}", last_event_id=self._cursor if listing.resumes else "")
 
     def _opened(self) -> None:
-        source, before = self._source, set(self._topics.confirmed)
+        topics, source, before = self._informed, self._source, set(self._topics.confirmed)
         if source is None:
+            # Everybody has just left.
             return
         self._stream_id = source.headers.get("pricewire-stream")
         start = STARTS.get(source.headers.get("pricewire-start"))
@@ -578,7 +591,7 @@ class Multiplexer:
             self._mark_start("reset", before)
             self._cursor = ""
         is_new = not self._listing.resumes or start in ("snapshot", "reset")
-        self._act(self._topics.opened(can_change=self._stream_id is not None, is_new=is_new))
+        self._act(topics.opened(can_change=self._stream_id is not None, is_new=is_new))
         self._take_pace()
 
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:

@@ -102,7 +102,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Give the known values of a topic to subscribers who came while it was being removed: it has stayed."""
+    """Give the known values of a topic to its subscribers, from whom they were held back: the stream carries it, and goes on with it."""
 
     topic: str
 
@@ -277,7 +277,11 @@ class TopicSet(Generic[R]):
         return actions + self._settle()
 
     def heard(self, topic: str) -> bool:
-        """Note that the stream brings a topic; return whether its values are to be kept."""
+        """
+        Note that the stream brings a topic; return whether its values are to be kept.
+
+        Until the topic is confirmed they are held back: were the stream lost before, they would come again, and some after them would not.
+        """
         if topic not in self.confirmed and self._is_open and len(self._early) < MAX_NAMES:
             self._early.add(topic)
         return topic in self.confirmed or topic in self._early
@@ -290,12 +294,15 @@ class TopicSet(Generic[R]):
             topics: all of it.
             names: the server's names for what was asked for, where they differ.
         """
+        if not self._is_open:
+            return []
         now = set(topics)
         gone = self.confirmed - now
         self.confirmed = now
         self.leaving -= gone
-        self._early -= now
-        actions = [*map(Drop, sorted(gone)), *self._rename(names)]
+        come = self._early & now
+        self._early -= come
+        actions = [*map(Drop, sorted(gone)), *map(Serve, sorted(come)), *self._rename(names)]
         if self.requested is not None:
             self._heard.append(now)
             if now == self.agreed:
