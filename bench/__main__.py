@@ -21,6 +21,7 @@ from bench import (
     pricing,
     purchases,
     quotes,
+    simulated,
     slow_link,
     slow_readers,
     storm,
@@ -57,6 +58,9 @@ BENCHMARKS: dict[str, Run] = {
     ),
     "pricing": lambda placement, progress, options: pricing.run(
         placement, pricing.QUICK if options.quick else pricing.Settings(), progress
+    ),
+    "simulated": lambda placement, progress, options: simulated.run(
+        placement, simulated.QUICK if options.quick else simulated.Settings(), progress
     ),
     "positions": lambda placement, progress, options: positions.run(
         placement, positions.QUICK if options.quick else positions.Settings(), progress

@@ -15,7 +15,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from client.stream.test_event_source_closing import cancelling, young_garbage
 from pricewire import sync
 from pricewire.client.api import trades
 from pricewire.client.api.login import log_in
@@ -25,6 +24,7 @@ from pricewire.errors import ConnectError, HTTPStatusError, TradeUncertainError
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, add_account, bearer, open_app_server
+from support.cancelling import cancelling, young_garbage
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
 from support.serving import Serving
 
