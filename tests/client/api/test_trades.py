@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import secrets
 from collections.abc import Iterator
@@ -24,11 +23,9 @@ from pricewire.errors import ConnectError, HTTPStatusError, TradeUncertainError
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, add_account, bearer, open_app_server
-from support.cancelling import cancelling, young_garbage
+from support.cancelling import cancel_everywhere
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
 from support.serving import Serving
-
-__all__ = ["young_garbage"]
 
 FIVE_MINUTES = ProposalTopic("rise_fall", "1HZ100V", 5, "minutes", Decimal(10), allow_equals=False)
 
@@ -344,16 +341,4 @@ async def test_cancelled_at_any_await_a_trade_and_a_login_leave_nothing() -> Non
             with pytest.raises(HTTPStatusError, match="MARKET_CLOSED"):
                 await wire.buy(FIVE_MINUTES, "rise", within=PATIENCE)
 
-    async def run(url: str, count: int) -> bool:
-        return await cancelling(scenario(url), count)
-
-    for count in range(1, 1000):
-        async with RawServer(*scripts) as server:
-            task = asyncio.create_task(run(server.url, count))
-            await asyncio.wait([task], timeout=PATIENCE)
-        gc.collect()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        if not task.cancelled() and not task.result():
-            assert count > 20
-            return
-    pytest.fail("the scenario has no end")
+    await cancel_everywhere(scenario, lambda: RawServer(*scripts), least=20)
