@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,14 +49,26 @@ def open_app_server(
     """
     Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database.
 
-    The journal is beside an SQLite file, where none is given.
+    The journal is beside an SQLite file, where none is given. Simulated markets are open when it yields: their first ticks have come.
     """
+    feeds = feeds or (SimulatedFeed(seed=1, rate=20),)
     with tempfile.TemporaryDirectory() as folder:
         beside = database.with_name("journal") if isinstance(database, Path) else Path(folder)
         setup = TradingSetup(database, journal or beside, keys, RULES)
-        app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
+        app = create_app(feeds, trading=setup, **{"heartbeat": 0.5, **options})
         with Serving(app, http=http) as serving:
+            until_open(serving.url, [instrument.id for feed in feeds if isinstance(feed, SimulatedFeed) for instrument in feed.instruments])
             yield serving
+
+
+def until_open(url: str, instrument_ids: Sequence[str]) -> None:
+    """Wait until the markets of instruments are open."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        shown = httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]
+        if all(each["is_market_open"] for each in shown if each["id"] in instrument_ids):
+            return
+    raise TimeoutError(f"the markets of {', '.join(instrument_ids)} have not opened within a minute")
 
 
 def with_accounts(database: str | Path, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
