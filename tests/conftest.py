@@ -15,6 +15,8 @@ import pytest
 from hypothesis import settings
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.journal import Journal
+from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.address import parse_address
@@ -46,6 +48,10 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 REMARK = "remark"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--churn-minutes", type=float, default=2.0, help="how long the tabs of a browser are troubled")
 
 
 @pytest.fixture
@@ -101,6 +107,14 @@ def database_address(request: pytest.FixtureRequest, tmp_path: Path, sqlite_temp
         return str(shutil.copy(sqlite_template, tmp_path))
     server: Postgres = request.getfixturevalue("postgres")
     return server.make()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A fresh journal of GOLD and SILVER, both with two decimals."""
+    journal = Journal(tmp_path / "journal", [Instrument(name, name.title(), [], 2) for name in ("GOLD", "SILVER")])
+    yield journal
+    journal.close()
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ PROXY = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "
 DEBIAN_PACKAGES = ("ca-certificates", "git", "make", "nodejs", "npm", "python3")
 """What a Debian is expected to have before the first command."""
 
+ANY_AGE = 'Acquire::Check-Valid-Until "false";'
+
 DEBIAN_ENVIRONMENT = {
     "HOME": "/root",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -327,6 +329,8 @@ def debian(release: str, directory: Path) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         steps = (
             ("debootstrap", "--variant=minbase", release, str(root), mirror[1]),
+            # A mirror may stand still: the last state of a release is good enough to try it.
+            (*inside(root), "sh", "-c", f"echo '{ANY_AGE}' > /etc/apt/apt.conf.d/any-age"),
             (*inside(root), "apt-get", "update"),
             (*inside(root), "apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES),
         )

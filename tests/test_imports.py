@@ -13,13 +13,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "pricewire"
 
 MAY_IMPORT = {
     "errors": set[str](),
+    "secret_file": {"errors"},
     "protocol": {"errors"},
     "hub": {"errors", "protocol"},
-    "market": {"errors", "protocol"},
+    "market": {"errors", "protocol", "secret_file"},
     "client": {"errors", "protocol"},
     "store": {"errors", "protocol", "market", "trading.contracts", "trading.interfaces", "trading.money"},
     "trading": {"errors", "protocol", "market"},
-    "server": {"errors", "protocol", "hub", "market", "store", "trading"},
+    "server": {"errors", "protocol", "secret_file", "hub", "market", "store", "trading"},
     "table": {"errors", "protocol"},
     "sync": {"client"},
     "cli": {"errors", "protocol", "market", "client", "store", "trading", "server", "table"},
@@ -31,7 +32,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
-    "market": {"msgspec", "numpy", "pyarrow"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
@@ -40,7 +41,15 @@ FOREIGN = {
 
 PURE = {
     "hub": {"delta.py", "event.py", "log.py"},
-    "market": {"backoff.py", "candles.py", "feeds/simulated/brownian.py", "history.py", "markets.py", "pips.py"},
+    "market": {
+        "candles.py",
+        "feeds/simulated/brownian.py",
+        "feeds/simulated/keystream.py",
+        "feeds/simulated/path.py",
+        "history.py",
+        "markets.py",
+        "pips.py",
+    },
     "trading": {
         "columns.py",
         "contracts.py",
@@ -58,7 +67,6 @@ PURE = {
         "api/renewal.py",
         "stream/reconnect.py",
         "topics/conflation.py",
-        "topics/lanes.py",
         "topics/throttle.py",
         "topics/topic_set.py",
     },

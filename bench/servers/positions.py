@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,6 +15,7 @@ from bench.machine import Placement
 from bench.servers.asgi import AsgiPeer, serve
 from pricewire.hub.hub import Hub
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ContractsTopic, parse_topic
@@ -23,7 +25,6 @@ from pricewire.server.transport.serve import make_server
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract
 from pricewire.trading.desk import Desk
 from pricewire.trading.recovery import Recovered
@@ -97,13 +98,13 @@ class Application:
 
     async def _open(self) -> Desk:
         database = await Database.open(self._path)
-        accounts, ticks = Accounts(database), RecordedTicks(database)
+        accounts, journal = Accounts(database), Journal(Path(self._path).with_name("journal"), self._market.instruments())
         opened = await asyncio.gather(*(accounts.add(f"account-{number}", balance=Decimal(1000)) for number in range(self._accounts)))
         self._uuids = [account.uuid for account in opened]
-        desk = Desk(self._market, Ledger(database, ticks), accounts, self._publish)
+        desk = Desk(self._market, Ledger(database, journal.sync), accounts, self._publish)
         now_ms = time.time_ns() // 1_000_000
         contracts = [contract(number, uuid, now_ms) for number in range(self._each) for uuid in self._uuids]
-        await desk.restore([Recovered(each, 0) for each in contracts], ticks)
+        await desk.restore([Recovered(each, 0) for each in contracts], journal)
         return desk
 
     def _publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:

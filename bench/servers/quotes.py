@@ -49,7 +49,9 @@ class Application:
     """The ASGI application: that of the server, and `/holds`."""
 
     def __init__(self, database: str) -> None:
-        setup = TradingSetup(Path(database), shared_secret(b"the secret of a benchmark, which nobody else has."))
+        setup = TradingSetup(
+            Path(database), Path(database).with_name("journal"), shared_secret(b"the secret of a benchmark, which nobody else has.")
+        )
         self._app = create_app([SimulatedFeed(seed=1, history_s=60)], trading=setup)
         self._probe: Probe | None = None
 

@@ -1,7 +1,7 @@
 """
 Live trading data streamed over Server-Sent Events: the server and the Python client.
 
-    pricewire.connect               prices as typed objects, over a connection that looks after itself
+    pricewire.connect               prices as typed objects, over a connection that reconnects by itself
     pricewire.log_in                tokens for it, from an account and its password
     pricewire.EventSource           any event stream
     pricewire.create_sse_connection the same with callbacks
@@ -43,6 +43,7 @@ from pricewire.hub.event import Event, envelope, plain
 from pricewire.hub.event import Format as Form
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
+from pricewire.protocol.accounting_messages import ClosedContractsPage, DayResult, ProfitAndLossBody, StatementBody, StatementEntry
 from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
 from pricewire.protocol.topics import ProposalTopic
@@ -56,6 +57,7 @@ __all__ = [
     "CallbackError",
     "Candle",
     "ClientError",
+    "ClosedContractsPage",
     "ConnectError",
     "ConnectionState",
     "ContentTypeError",
@@ -63,6 +65,7 @@ __all__ = [
     "ContractDetails",
     "ContractsBody",
     "Credentials",
+    "DayResult",
     "DecodeError",
     "Envelope",
     "Event",
@@ -79,6 +82,7 @@ __all__ = [
     "LogLimits",
     "Login",
     "PricewireError",
+    "ProfitAndLossBody",
     "ProposalBody",
     "ProposalTopic",
     "ProtocolError",
@@ -90,6 +94,8 @@ __all__ = [
     "ServerSentEvent",
     "Sold",
     "State",
+    "StatementBody",
+    "StatementEntry",
     "StreamError",
     "Subscription",
     "Tick",

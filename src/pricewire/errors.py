@@ -7,7 +7,7 @@ The errors of Pricewire, all below one base class.
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
-    ├── UnknownInstrumentError    no feed brings this instrument
+    ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
@@ -16,14 +16,16 @@ The errors of Pricewire, all below one base class.
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
     │   ├── TooManyContractsError      the account has as many open contracts as it may have
+    │   ├── ExposureLimitError         open contracts could win more than they may
+    │   ├── TooManyPurchasesError      the account buys too often
     │   ├── ContractNotSellableError   the contract is not open any more
     │   └── MarketClosedError          no prices are coming that could be traded at
     ├── InvalidProposalError      what was asked for is not offered; the text says what is
     ├── UnknownContractError      the account has no such contract
-    ├── InvalidTokenError         a token is not to be believed
+    ├── InvalidTokenError         a token is not valid
     ├── TooManyAttemptsError      too many passwords were tried
     └── ClientError               what a client's `on_error` receives and its iterator raises
-        ├── ConnectError          no connection came about, or it broke
+        ├── ConnectError          no connection could be made, or it broke
         ├── HTTPStatusError       the server answered with another status than 200
         ├── ContentTypeError      the server answered with something else than an event stream
         ├── TokenError            the token provider brought no token
@@ -41,7 +43,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 QUOTED = 100
-"""How many characters of what a user sent an error quotes: the longest topic of sense."""
+"""How many characters of what a user sent an error quotes: as long as the longest sensible topic."""
 
 
 class PricewireError(Exception):
@@ -76,9 +78,13 @@ class RecordingError(PricewireError):
     """A recording cannot be written or continued."""
 
 
+class JournalError(PricewireError):
+    """The journal of ticks cannot be opened or written."""
+
+
 class UnknownInstrumentError(PricewireError):
     """
-    No feed brings this instrument.
+    No feed has this instrument.
 
     Attributes:
         instrument_id: the id that was asked for.
@@ -105,7 +111,7 @@ class StreamRefusedError(PricewireError):
 
 
 class InvalidTokenError(PricewireError):
-    """A token is not to be believed; the text says why, and holds nothing of the token."""
+    """A token is not valid; the text says why, and holds nothing of the token."""
 
 
 class TooManyAttemptsError(PricewireError):
@@ -181,6 +187,34 @@ class TooManyContractsError(TradeRefusedError):
         self.limit = limit
 
 
+class ExposureLimitError(TradeRefusedError):
+    """
+    With this one, open contracts could win more than they may.
+
+    Attributes:
+        limit: how much they may win.
+        currency: its currency.
+    """
+
+    def __init__(self, which: str, limit: Decimal, currency: str) -> None:
+        super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
+        self.limit = limit
+        self.currency = currency
+
+
+class TooManyPurchasesError(TradeRefusedError):
+    """
+    The account buys too often.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
+
+    def __init__(self, per_second: float, retry_after: int) -> None:
+        super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
 class ContractNotSellableError(TradeRefusedError):
     """
     The contract cannot be sold.
@@ -253,7 +287,7 @@ class EventTooLargeError(ProtocolError, ClientError):
 
 class ConnectError(ClientError):
     """
-    No connection came about, or it broke, ended, or fell silent.
+    No connection could be made, or it broke, ended, or fell silent.
 
     Attributes:
         url: the stream's address, without its query.
@@ -323,11 +357,13 @@ class TokenError(ClientError):
 
     Attributes:
         detail: what happened.
+        is_final: whether asking again would not help, since it is not a provider of tokens at all. Then a stream ends with this error.
     """
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, is_final: bool = False) -> None:
         super().__init__(f"the token provider brought no token: {detail}")
         self.detail = detail
+        self.is_final = is_final
 
 
 class TradeUncertainError(ClientError):
@@ -399,7 +435,7 @@ class CallbackError(ClientError):
         callback: which one, `on_message` for instance.
     """
 
-    def __init__(self, callback: str, error: Exception) -> None:
+    def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
         self.callback = callback
 

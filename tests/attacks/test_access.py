@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +21,24 @@ from pricewire.server.auth.tokens import READ, TRADE
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Account
 from pricewire.trading.desk import Desk
-from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, refused, with_accounts
+from support.app_server import (
+    KEY,
+    PASSWORD,
+    RULES,
+    TOKENS,
+    Events,
+    Scene,
+    add_account,
+    bearer,
+    log_in,
+    refused,
+    with_accounts,
+)
 from support.serving import Serving
 
 DeskTopic = QuoteTopic | AccountTopic
 
 KINDS = ("balance", "contracts", "open_contracts", "closed_contracts")
-
-
-@dataclass
-class Scene:
-    server: Serving
-    database: Path
-    alice: Account
-
-    def get(self, path: str, token: str | None = None) -> httpx2.Response:
-        """Return the answer of a request that is to be refused; an open stream is an empty answer."""
-        with httpx2.stream("GET", self.server.url + path, headers={} if token is None else bearer(token)) as answer:
-            if not answer.headers["content-type"].startswith("text/event-stream"):
-                answer.read()
-            return answer
-
-    def post(self, path: str, token: str | None = None, **options: Any) -> httpx2.Response:
-        headers = {} if token is None else bearer(token)
-        return httpx2.post(self.server.url + path, headers=headers, timeout=60, **options)
-
-    def change(self, stream: Events, token: str, **change: Any) -> httpx2.Response:
-        return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
-    database = tmp_path_factory.mktemp("access") / "pricewire.db"
-    alice = add_account(database, "alice")
-    with open_app_server(database, http=http) as server:
-        yield Scene(server, database, alice)
 
 
 def token(account: Account, *scopes: str, lifetime: float = 60.0) -> str:
@@ -282,5 +263,7 @@ def test_the_demo_account_of_before_is_closed_to_others(tmp_path: Path, http: ty
 
 
 def serve_demo(database: Path, http: type[asyncio.Protocol], *, demo_account: bool) -> Serving:
-    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(database, KEY, RULES, demo_account=demo_account))
+    app = create_app(
+        [SimulatedFeed(seed=1)], trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=demo_account)
+    )
     return Serving(app, http=http)

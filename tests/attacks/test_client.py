@@ -122,15 +122,6 @@ async def test_a_pool_of_the_users_that_is_exhausted_says_so(monkeypatch: pytest
             await drain(pricewire.EventSource(server.url, http_client=client, reconnect=ReconnectPolicy(attempts=0)))
 
 
-async def test_a_client_of_the_users_without_that_limit_carries_150_streams() -> None:
-    client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None))
-    async with RawServer(hold(b"data: a\n\n")) as server, client, contextlib.AsyncExitStack() as stack:
-        sources = [await stack.enter_async_context(pricewire.EventSource(server.url, http_client=client)) for _ in range(150)]
-        async with asyncio.timeout(3 * PATIENCE):
-            assert len(await asyncio.gather(*map(anext, sources))) == 150
-        assert server.live == 150
-
-
 async def test_the_certificates_are_loaded_once_and_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def load() -> Any:
         threads.append(threading.current_thread())
@@ -161,7 +152,10 @@ async def test_the_certificates_are_loaded_once_and_in_another_thread(monkeypatc
         "http://h:0/",
         "http://h:99999/",
         "http://[zz]/",
+        "http://exa mple:x/?ticket=secret",
+        "http://",
         "ftp://h/",
+        "/stream",
         "h",
         "",
     ],
@@ -175,8 +169,9 @@ async def test_an_address_that_cannot_be_is_refused_at_once(url: str) -> None:
         lambda: pricewire.sync.connect(url),
     ]
     for attempt in attempts:
-        with pytest.raises(ValueError, match="address"):
+        with pytest.raises(ValueError, match="address") as raised:
             attempt()
+        assert "secret" not in str(raised.value)
     with pytest.raises(ValueError, match="address"):
         await pricewire.log_in(url, "a", "b")
 
@@ -316,8 +311,6 @@ async def test_other_wrong_types_are_named() -> None:
 async def test_an_id_that_no_event_can_have_is_refused(last_event_id: str) -> None:
     with pytest.raises(ValueError, match="last_event_id"):
         pricewire.EventSource("http://h/", last_event_id=last_event_id)
-    with pytest.raises(ValueError, match="last_event_id"):
-        pricewire.EventSource("http://h/").retarget("http://h/", last_event_id=last_event_id)
 
 
 async def test_the_final_error_is_heard_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
-import uvicorn
 
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.transport.connections import OpenConnections
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.handshake import Handshake
-from pricewire.server.transport.serve import Server
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
+from support.tls import Certificate
 
 FEW = 20
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 50
@@ -58,27 +56,14 @@ class Secure:
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def secure(request: pytest.FixtureRequest, feed: HandFeed, tmp_path: Path) -> Any:
-    auth = trustme.CA()
-    issued = auth.issue_cert("127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    issued.private_key_pem.write_to_path(key)
-    for pem in issued.cert_chain_pems:
-        pem.write_to_path(chain, append=True)
-    context = ssl.create_default_context()
-    auth.configure_trust(context)
+    certificate = Certificate(tmp_path)
 
     @contextlib.contextmanager
     def opened(**options: Any) -> Iterator[Secure]:
         limits = Limits(streams_per_address=FEW, connections_per_address=FEW, **options)
-
-        class LimitedServer(Server):
-            def __init__(self, config: uvicorn.Config, **others: Any) -> None:
-                super().__init__(config, limits=limits, **others)
-
         app = create_app([feed], heartbeat=0.2, limits=limits)
-        tls: dict[str, Any] = {"ssl_certfile": str(chain), "ssl_keyfile": str(key)}
-        with Serving(app, server_class=LimitedServer, http=HandoverProtocol, loop=request.param, **tls) as serving:
-            yield Secure(serving, context)
+        with Serving(app, limits=limits, http=HandoverProtocol, loop=request.param, **certificate.options) as serving:
+            yield Secure(serving, certificate.context)
 
     return opened
 

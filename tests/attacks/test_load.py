@@ -17,7 +17,8 @@ import pytest
 
 from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
-from support.app_server import Events, add_account, bearer, open_app_server
+from support.app_server import Events, add_account, bearer, open_app_server, purchase
+from support.metrics import metric, wait_until
 from support.serving import Reader, Serving
 
 OpenServer = Callable[..., Any]
@@ -67,22 +68,8 @@ def change(server: Serving, stream: Events, **body: Any) -> httpx2.Response:
     return httpx2.patch(f"{server.url}/v1/streams/{stream.head['pricewire-stream']}", json=body)
 
 
-def gauge(server: Serving, name: str) -> int:
-    text = httpx2.get(f"{server.url}/metrics").text
-    (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
-    return int(float(line.split()[1]))
-
-
-def count_of_quotes(server: Serving) -> int:
-    return gauge(server, "pricewire_quotes")
-
-
-def wait_for_quotes(server: Serving, expected: int) -> None:
-    """Wait until so many quotes are live. What takes ten thousand questions never comes."""
-    for _ in range(10_000):
-        if count_of_quotes(server) == expected:
-            return
-    raise AssertionError(f"there are {count_of_quotes(server)} quotes instead of {expected}")
+def count_of_quotes(server: Serving) -> float:
+    return metric(server.url, "pricewire_quotes")
 
 
 def test_a_stream_has_so_many_quotes(serving: OpenServer) -> None:
@@ -123,16 +110,16 @@ def test_quotes_end_with_their_last_stream(serving: OpenServer) -> None:
         ten = [f"ticks:{name}" for volatility in (10, 25, 50, 75, 100) for name in (f"R_{volatility}", f"1HZ{volatility}V")]
         everything = opened(stack, server, ten)
         assert {everything.next()[1]["subscription_id"] for _ in ten} == set(ten)
-        topics = gauge(server, "pricewire_topics")
+        topics = metric(server.url, "pricewire_topics")
         first, second = opened(stack, server, proposals(20, 3)), opened(stack, server, proposals(21, 3))
         assert count_of_quotes(server) == 4
         first.socket.close()
-        wait_for_quotes(server, 3)
+        wait_until(lambda: count_of_quotes(server) == 3)
         assert change(server, second, remove=[proposal(21)]).status_code == 200
         assert count_of_quotes(server) == 2
         second.socket.close()
-        wait_for_quotes(server, 0)
-        assert gauge(server, "pricewire_topics") == topics, "nothing is computed for nobody"
+        wait_until(lambda: count_of_quotes(server) == 0)
+        assert metric(server.url, "pricewire_topics") == topics, "nothing is computed for nobody"
         # A stream that is refused holds none either.
         assert httpx2.get(server.url + stream_of([*proposals(20, 5), "ticks:NONE"])).status_code == 404
         assert count_of_quotes(server) == 0
@@ -167,8 +154,7 @@ def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
 
 
 def buy(server: Serving, account: Account, key: str) -> httpx2.Response:
-    details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "hours", "stake": "10", "variant": "rise"}
-    body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
+    body = purchase(key, duration_unit="hours")
     return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(account), timeout=60)
 
 

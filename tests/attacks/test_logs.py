@@ -62,7 +62,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("logs") / "pricewire.db"
     alice = add_account(database, "alice")
-    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(database, KEY, RULES))
+    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(database, database.with_name("journal"), KEY, RULES))
     app.register(fail)
     streams, root = (io.StringIO(), io.StringIO()), logging.getLogger()
     handlers = [logging.StreamHandler(stream) for stream in streams]

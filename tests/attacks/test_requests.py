@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -20,38 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pricewire.server.auth.tokens import READ, TokenRules, Tokens
 from pricewire.store.accounts import Account
-from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, add_account, bearer, log_in, open_app_server, refused
-from support.serving import Reader, Serving
+from support.app_server import KEY, PASSWORD, RULES, TOKENS, Events, Scene, add_account, bearer, log_in, purchase, refused
+from support.serving import Reader
 
 BUY = "/v1/trading/contracts/buy"
 
 
-@dataclass
-class Scene:
-    server: Serving
-    alice: Account
-    mallory: Account
-
-    def get(self, path: str, **headers: str) -> httpx2.Response:
-        return httpx2.get(self.server.url + path, headers=headers)
-
-    def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
-        headers = {**({} if token is None else bearer(token)), **options.pop("headers", {})}
-        return httpx2.post(self.server.url + path, headers=headers, timeout=30, **options)
-
-
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, http: type[asyncio.Protocol]) -> Iterator[Scene]:
-    database = tmp_path_factory.mktemp("attacks") / "pricewire.db"
-    alice, mallory = [add_account(database, name) for name in ("alice", "mallory")]
-    add_account(database, "victim")
-    with open_app_server(database, http=http) as server:
-        yield Scene(server, alice, mallory)
-
-
-def purchase(key: str, **details: Any) -> dict[str, Any]:
-    proposal = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
-    return {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": proposal}
+def mallory(scene: Scene) -> Account:
+    """Another account of the same server."""
+    return add_account(scene.database, "mallory")
 
 
 def claims(principal: Account, **others: Any) -> dict[str, Any]:
@@ -98,7 +73,7 @@ def test_a_token_that_is_not_good_opens_nothing(scene: Scene, name: str) -> None
     token = hostile(scene.alice)[name]
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     for path in PROTECTED:
-        answer = scene.get(path, **headers)
+        answer = scene.get(path, headers=headers)
         message = refused(answer, 401, "UNAUTHORIZED")
         challenge = answer.headers["www-authenticate"]
         assert challenge.startswith('Bearer realm="pricewire"')
@@ -106,8 +81,8 @@ def test_a_token_that_is_not_good_opens_nothing(scene: Scene, name: str) -> None
         assert not token or token[:30] not in message + challenge
     if token:
         # It need not be there, but what is there has to be good.
-        refused(scene.get("/sse?topic=ticks:R_100", **headers), 401, "UNAUTHORIZED")
-        refused(scene.get("/v1/market/instruments", **headers), 401, "UNAUTHORIZED")
+        refused(scene.get("/sse?topic=ticks:R_100", headers=headers), 401, "UNAUTHORIZED")
+        refused(scene.get("/v1/market/instruments", headers=headers), 401, "UNAUTHORIZED")
     refused(scene.post(BUY, json=purchase("x"), headers=headers), 401, "UNAUTHORIZED")
     for path in (f"/v1/trading/contracts/sell?contract_id={'0' * 32}", "/v1/logout", "/v1/tickets"):
         refused(scene.post(path, headers=headers), 401, "UNAUTHORIZED")
@@ -115,53 +90,52 @@ def test_a_token_that_is_not_good_opens_nothing(scene: Scene, name: str) -> None
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "Bearer"])
 def test_what_is_no_bearer_token_is_none(scene: Scene, scheme: str) -> None:
-    assert scene.get("/v1/accounts", Authorization=f"{scheme} YTpi").status_code == 401
-    assert scene.get("/v1/accounts", Authorization=scheme).status_code == 401
+    assert scene.get("/v1/accounts", headers={"Authorization": f"{scheme} YTpi"}).status_code == 401
+    assert scene.get("/v1/accounts", headers={"Authorization": scheme}).status_code == 401
 
 
 def test_a_token_for_looking_trades_nothing(scene: Scene) -> None:
     token = TOKENS.issue(scene.alice.uuid, frozenset({READ}))
-    assert scene.get("/v1/accounts", **bearer(token)).status_code == 200
+    assert scene.get("/v1/accounts", token).status_code == 200
     answer = scene.post(BUY, token, json=purchase("looking"))
     assert "'trade'" in refused(answer, 403, "FORBIDDEN")
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
     refused(scene.post(f"/v1/trading/contracts/sell?contract_id={'0' * 32}", token), 403, "FORBIDDEN")
-    refused(scene.get("/v1/accounts", **bearer(TOKENS.issue(scene.alice.uuid, frozenset()))), 403, "FORBIDDEN")
+    refused(scene.get("/v1/accounts", TOKENS.issue(scene.alice.uuid, frozenset())), 403, "FORBIDDEN")
 
 
-def test_the_account_of_another_is_out_of_reach(scene: Scene) -> None:
-    mallory = bearer(scene.mallory)
+def test_the_account_of_another_is_out_of_reach(scene: Scene, mallory: Account) -> None:
     bought = scene.post(BUY, scene.alice, json=purchase("mine")).json()["data"]
     contract_id, uuid = bought["contract_id"], scene.alice.uuid
     for topic in ("balance", "contracts", "open_contracts", "closed_contracts"):
-        refused(scene.get(f"/protected/sse?topic={topic}:{uuid}", **mallory), 403, "FORBIDDEN")
-        refused(scene.get(f"/sse?topic={topic}:{uuid}", **mallory), 403, "FORBIDDEN")
+        refused(scene.get(f"/protected/sse?topic={topic}:{uuid}", mallory), 403, "FORBIDDEN")
+        refused(scene.get(f"/sse?topic={topic}:{uuid}", mallory), 403, "FORBIDDEN")
         refused(scene.get(f"/sse?topic={topic}:{uuid}"), 401, "UNAUTHORIZED")
     for path in PROTECTED[1:4]:
-        refused(scene.get(f"{path}?account_uuid={uuid}", **mallory), 403, "FORBIDDEN")
+        refused(scene.get(f"{path}?account_uuid={uuid}", mallory), 403, "FORBIDDEN")
     for kind in ("open", "close"):
-        refused(scene.get(f"/v1/trading/contracts/{kind}/stream?contract_id={contract_id}", **mallory), 404, "NOT_FOUND")
-    refused(scene.post(f"{BUY}?account_uuid={uuid}", scene.mallory, json=purchase("theirs")), 403, "FORBIDDEN")
-    refused(scene.post(f"/v1/trading/contracts/sell?contract_id={contract_id}", scene.mallory), 404, "NOT_FOUND")
-    refused(scene.post(f"/v1/trading/contracts/sell?contract_id={contract_id}&account_uuid={uuid}", scene.mallory), 403, "FORBIDDEN")
-    accounts = scene.get("/v1/accounts", **mallory).json()["data"]["accounts"]
+        refused(scene.get(f"/v1/trading/contracts/{kind}/stream?contract_id={contract_id}", mallory), 404, "NOT_FOUND")
+    refused(scene.post(f"{BUY}?account_uuid={uuid}", mallory, json=purchase("theirs")), 403, "FORBIDDEN")
+    refused(scene.post(f"/v1/trading/contracts/sell?contract_id={contract_id}", mallory), 404, "NOT_FOUND")
+    refused(scene.post(f"/v1/trading/contracts/sell?contract_id={contract_id}&account_uuid={uuid}", mallory), 403, "FORBIDDEN")
+    accounts = scene.get("/v1/accounts", mallory).json()["data"]["accounts"]
     assert [account["id"] for account in accounts] == ["mallory"]
 
 
-def test_an_idempotency_key_of_another_account_tells_nothing(scene: Scene) -> None:
+def test_an_idempotency_key_of_another_account_tells_nothing(scene: Scene, mallory: Account) -> None:
     first = scene.post(BUY, scene.alice, json=purchase("shared")).json()["data"]
-    second = scene.post(BUY, scene.mallory, json=purchase("shared")).json()["data"]
+    second = scene.post(BUY, mallory, json=purchase("shared")).json()["data"]
     assert first["contract_id"] != second["contract_id"]
     assert scene.post(BUY, scene.alice, json=purchase("shared")).json()["data"]["contract_id"] == first["contract_id"]
 
 
-def test_the_stream_of_another_is_not_changed(scene: Scene) -> None:
+def test_the_stream_of_another_is_not_changed(scene: Scene, mallory: Account) -> None:
     uuid = scene.alice.uuid
     with Events(scene.server, "/protected/sse?topic=ticks:R_100", scene.alice) as stream:
         url = f"{scene.server.url}/v1/streams/{stream.head['pricewire-stream']}"
         refused(httpx2.patch(url, json={}), 401, "UNAUTHORIZED")
-        refused(httpx2.patch(url, json={}, headers=bearer(scene.mallory)), 403, "FORBIDDEN")
-        refused(httpx2.patch(url, json={"add": [f"balance:{scene.mallory.uuid}"]}, headers=bearer(scene.alice)), 403, "FORBIDDEN")
+        refused(httpx2.patch(url, json={}, headers=bearer(mallory)), 403, "FORBIDDEN")
+        refused(httpx2.patch(url, json={"add": [f"balance:{mallory.uuid}"]}, headers=bearer(scene.alice)), 403, "FORBIDDEN")
         assert httpx2.patch(url, json={"add": [f"balance:{uuid}"]}, headers=bearer(scene.alice)).status_code == 200
     with Events(scene.server, "/sse?topic=ticks:R_100") as stream:
         url = f"{scene.server.url}/v1/streams/{stream.head['pricewire-stream']}"
@@ -191,7 +165,7 @@ def test_headers_are_not_injected(scene: Scene) -> None:
         assert "x-injected" not in reader.read_head()[1]
 
 
-def test_a_ticket_is_good_for_one_stream_however_many_try_at_once(scene: Scene) -> None:
+def test_a_ticket_is_good_for_one_stream_however_many_try_at_once(scene: Scene, mallory: Account) -> None:
     ticket = scene.post("/v1/tickets", scene.alice).json()["data"]["ticket"]
     path = f"/protected/sse?topic=balance:{scene.alice.uuid}&ticket={ticket}"
     statuses: list[int] = []
@@ -206,7 +180,7 @@ def test_a_ticket_is_good_for_one_stream_however_many_try_at_once(scene: Scene) 
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] + [401] * 9
-    ticket = scene.post("/v1/tickets", scene.mallory).json()["data"]["ticket"]
+    ticket = scene.post("/v1/tickets", mallory).json()["data"]["ticket"]
     refused(scene.get(f"/protected/sse?topic=balance:{scene.alice.uuid}&ticket={ticket}"), 403, "FORBIDDEN")
     refused(scene.get("/protected/sse?topic=ticks:R_100&ticket=made-up"), 401, "UNAUTHORIZED")
     assert scene.get(f"/v1/accounts?ticket={ticket}").status_code == 401, "a ticket is for streams"
@@ -262,10 +236,12 @@ def test_an_idempotency_key_is_plain(scene: Scene, key: str) -> None:
 @pytest.mark.parametrize("contract_id", ["", "x%00", "%ff", "' or 1=1 --", "x" * 65, "../../etc"])
 def test_a_contract_id_is_plain(scene: Scene, contract_id: str) -> None:
     refused(scene.post(f"/v1/trading/contracts/sell?contract_id={contract_id}", scene.alice), 400, "INVALID_PARAMETERS")
-    refused(scene.get(f"/v1/trading/contracts/open/stream?contract_id={contract_id}", **bearer(scene.alice)), 400, "INVALID_PARAMETERS")
+    refused(scene.get(f"/v1/trading/contracts/open/stream?contract_id={contract_id}", scene.alice), 400, "INVALID_PARAMETERS")
 
 
 def test_passwords_are_not_tried_through(scene: Scene) -> None:
+    add_account(scene.database, "victim")
+
     def attempt(name: str, password: str) -> httpx2.Response:
         return scene.post("/login", json={"account_id": name, "password": password})
 

@@ -8,14 +8,13 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import Topic
@@ -24,26 +23,19 @@ from pricewire.server.auth.dependencies import Caller
 from pricewire.server.limits import Limits
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.transport.handover import HandoverProtocol
-from pricewire.server.transport.serve import Server
 from support.app_server import Events, add_account, bearer, open_app_server, refused
 from support.feeds import HandFeed
-from support.serving import Reader, Serving
+from support.metrics import metric, wait_until
+from support.serving import Raw, Serving
 
 NOON = 1_800_014_400_000
 LIMITS = Limits(request_seconds=0.3, streams_per_address=20, connections_per_address=20)
 STREAM = b"GET /sse?topic=ticks:GOLD HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class LimitedServer(Server):
-    """A server that gives little time, and few connections."""
-
-    def __init__(self, config: uvicorn.Config, **options: Any) -> None:
-        super().__init__(config, limits=LIMITS, **options)
-
-
 @pytest.fixture
 def gold(http: type[asyncio.Protocol], feed: HandFeed) -> Iterator[Serving]:
-    with Serving(create_app([feed], heartbeat=0.2, limits=LIMITS), server_class=LimitedServer, http=http) as server:
+    with Serving(create_app([feed], heartbeat=0.2, limits=LIMITS), limits=LIMITS, http=http) as server:
         yield server
 
 
@@ -55,38 +47,6 @@ def is_bounded(http: type[asyncio.Protocol]) -> bool:
 
 ours = pytest.mark.parametrize("http", [HandoverProtocol], ids=["handover"])
 """For tests of our own connections: those of other servers are theirs."""
-
-
-class Raw(Reader):
-    """A connection on which anything can be sent."""
-
-    def __init__(self, server: Serving, data: bytes = b"") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-        self.received = b""
-        self.socket.sendall(data)
-
-    def __enter__(self) -> Raw:
-        return self
-
-    def is_closed(self) -> bool:
-        """Read until the connection ends."""
-        with contextlib.suppress(ConnectionResetError):
-            self.read_to_end()
-        return True
-
-
-def streams(server: Serving) -> float:
-    text = httpx2.get(f"{server.url}/metrics").text
-    return float(text.partition('pricewire_streams{endpoint="sse"} ')[2].partition("\n")[0])
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = threading.Event()
-    timer = threading.Timer(20, deadline.set)
-    timer.start()
-    while not is_so():
-        assert not deadline.is_set(), "it never came to that"
-    timer.cancel()
 
 
 AFTER = {
@@ -102,10 +62,10 @@ AFTER = {
 
 @pytest.mark.parametrize("what", AFTER)
 def test_what_comes_with_a_stream_s_request_harms_nobody(gold: Serving, feed: HandFeed, is_bounded: bool, what: str) -> None:
-    with Raw(gold, STREAM + AFTER[what]) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
+    with Raw(gold.url, STREAM + AFTER[what]) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
         assert attacker.read_head()[0] == 200
         if is_bounded:
-            with Raw(gold) as silent:
+            with Raw(gold.url) as silent:
                 assert silent.read_head()[0] == 408, "so the time for heads is over"
         for number in range(1, 6):
             gold.call(feed.give, number, number + 1, NOON + number)
@@ -120,18 +80,18 @@ def test_a_stream_with_requests_behind_it_ends_with_its_connection(
     gold: Serving, feed: HandFeed, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     for how in ("before", "after", "reset"):
-        with Raw(gold, STREAM + AFTER[what]) as attacker:
+        with Raw(gold.url, STREAM + AFTER[what]) as attacker:
             if how != "before":
                 attacker.read_head()
             if how == "reset":
                 attacker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         gold.call(feed.give, 1, 2, NOON)
-    wait_until(lambda: streams(gold) == 0)
+    wait_until(lambda: metric(gold.url, "pricewire_streams") == 0)
     assert not [record for record in caplog.records if record.exc_info]
 
 
 def unfinished(server: Serving) -> Raw:
-    return Raw(server, b"POST /v1/market/instruments/ticks/history HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    return Raw(server.url, b"POST /v1/market/instruments/ticks/history HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 
 
 @ours
@@ -145,7 +105,7 @@ def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFe
         assert stream.next()[1]["seq"] == 2, "who is in stays in"
         for attacker in attackers:
             with attacker:
-                assert attacker.is_closed()
+                attacker.wait_for_end()
     warnings = [record.getMessage() for record in caplog.records if record.name == "pricewire.server.transport.connections"]
     assert len(warnings) == 1
     assert "one address has 20 connections" in warnings[0]
@@ -154,12 +114,12 @@ def test_unfinished_bodies_of_one_address_leave_room(gold: Serving, feed: HandFe
 @ours
 @pytest.mark.parametrize("start", [b"", b"GET", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["silent", "head", "kept alive"])
 def test_connections_that_wait_for_a_request_make_room(gold: Serving, start: bytes) -> None:
-    waiting = [Raw(gold, start) for _ in range(50)]
+    waiting = [Raw(gold.url, start) for _ in range(50)]
     for _ in range(30):
         assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"
     for each in waiting:
         with each:
-            assert each.is_closed()
+            each.wait_for_end()
 
 
 BIG = json.dumps({"add": [f"ticks:X{number}" for number in range(700_000)]}).encode()
@@ -170,7 +130,7 @@ BIG = json.dumps({"add": [f"ticks:X{number}" for number in range(700_000)]}).enc
 def test_a_body_is_bounded_before_it_is_parsed(gold: Serving, path: str, chunked: bool) -> None:
     head = f"{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
     length = b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"Content-Length: %d\r\n\r\n" % len(BIG)
-    with Raw(gold, head + length) as attacker:
+    with Raw(gold.url, head + length) as attacker:
         try:
             for start in range(0, len(BIG), 65_536):
                 piece = BIG[start : start + 65_536]
@@ -183,7 +143,7 @@ def test_a_body_is_bounded_before_it_is_parsed(gold: Serving, path: str, chunked
             assert (status, error["code"]) == (413, "REQUEST_TOO_LARGE")
             assert error["message"] == "the body of the request exceeds the limit of 65536 bytes"
             assert headers["content-type"] == "application/json"
-        assert attacker.is_closed(), "the rest is not read"
+        attacker.wait_for_end()  # The rest is not read.
     assert httpx2.get(f"{gold.url}/healthz").text == "ok\n"
 
 
@@ -201,7 +161,7 @@ def test_changes_of_a_stream_that_closes_are_answered(gold: Serving, feed: HandF
     gold.call(feed.give, 1, 2, NOON)
     with httpx2.Client() as client:
         for _ in range(30):
-            with Raw(gold, STREAM) as stream:
+            with Raw(gold.url, STREAM) as stream:
                 url = f"{gold.url}/v1/streams/{stream.read_head()[1]['pricewire-stream']}"
                 closing = threading.Thread(target=stream.socket.close)
                 closing.start()
@@ -249,14 +209,14 @@ def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monk
 
 def test_a_stream_whose_reader_takes_nothing_delays_nobody(gold: Serving, feed: HandFeed) -> None:
     """Answers that are not taken fill the connection before the stream begins on it."""
-    with Raw(gold, b"GET /schema HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + STREAM), Events(gold, "/sse?topic=ticks:GOLD") as other:
+    with Raw(gold.url, b"GET /schema HTTP/1.1\r\nHost: x\r\n\r\n" * 20 + STREAM), Events(gold, "/sse?topic=ticks:GOLD") as other:
         for number in range(1, 101):
             gold.call(feed.give, number, number + 1, NOON + number)
             assert other.until(lambda data: "seq" in data)["seq"] == number
 
 
 def test_a_reader_that_floods_its_stream_is_cut_off(gold: Serving, feed: HandFeed, is_bounded: bool) -> None:
-    with Raw(gold, STREAM) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
+    with Raw(gold.url, STREAM) as attacker, Events(gold, "/sse?topic=ticks:GOLD") as other:
         assert attacker.read_head()[0] == 200
         attacker.socket.sendall(b"x" * 30_000)
         gold.call(feed.give, 1, 2, NOON)
@@ -266,7 +226,7 @@ def test_a_reader_that_floods_its_stream_is_cut_off(gold: Serving, feed: HandFee
             for _ in range(1000 if is_bounded else 10):
                 attacker.socket.sendall(b"x" * 100_000)
         if is_bounded:
-            wait_until(lambda: streams(gold) == 1)
+            wait_until(lambda: metric(gold.url, "pricewire_streams") == 1)
         gold.call(feed.give, 2, 3, NOON + 1)
         for number in (1, 2):
             assert other.until(lambda data: "seq" in data)["seq"] == number
@@ -275,7 +235,7 @@ def test_a_reader_that_floods_its_stream_is_cut_off(gold: Serving, feed: HandFee
 def test_what_cannot_be_read_is_logged_seldom(gold: Serving, is_bounded: bool, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(20 if is_bounded else 1):
         for data in (b"\x16\x03\x01 nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n\r\n"):
-            with Raw(gold, data) as attacker:
+            with Raw(gold.url, data) as attacker:
                 assert attacker.read_to_end().startswith(b"HTTP/1.1 ")
     texts = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert texts.count("Invalid HTTP request received.") == 1

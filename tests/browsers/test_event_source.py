@@ -156,45 +156,49 @@ class Other:
         return zlib.decompress(body, zlib.MAX_WBITS | 16)
 
 
-def test_every_event_is_there_at_once_and_a_stream_that_ends_comes_back(engine: Engine, server: Serving, site: Site) -> None:
-    def published() -> None:
-        newest = server.call(site.publish)
-        assert number_of(engine.evaluate("next()")) == newest
+def publish_and_see(engine: Engine, server: Serving, site: Site) -> None:
+    """Publish an event, and see that it is the page's next one."""
+    newest = server.call(site.publish)
+    assert number_of(engine.evaluate("next()")) == newest
 
+
+def test_every_event_is_there_at_once_while_others_join_and_leave(engine: Engine, server: Serving, site: Site) -> None:
     with ExitStack() as stack:
         server.call(site.publish)
         others = [Other(server, stack)]
         newest = [server.call(site.publish) for _ in range(5)][-1]
-
         engine.open(server.url)
         engine.evaluate(f"listen('{STREAM}')")
         assert engine.evaluate("next()")["type"] == "open"
         assert number_of(engine.evaluate("next()")) == newest, "it joins a group that has written before"
         assert "gzip" in site.requests[0]["accept-encoding"]
         assert server.call(site.compressed_streams) == [2]
-        for _ in range(3):
-            published()
         for _ in range(12):
             others.append(Other(server, stack))
-            published()
-            published()
+            publish_and_see(engine, server, site)
+            publish_and_see(engine, server, site)
         assert server.call(site.compressed_streams) == [14]
         others.pop().leave()
-        published()
+        publish_and_see(engine, server, site)
 
+
+def test_a_stream_that_the_server_ends_says_why_and_comes_back_after_its_last_event(engine: Engine, server: Serving, site: Site) -> None:
+    with ExitStack() as stack:
+        server.call(site.publish)
+        other = Other(server, stack)
+        engine.open(server.url)
+        engine.evaluate(f"listen('{STREAM}')")
+        assert [engine.evaluate("next()")["type"] for _ in range(2)] == ["open", "message"]
         missed = server.call(site.end_streams)
         stream_end = engine.evaluate("next()")
-        assert stream_end["type"] == "error"
-        assert json.loads(stream_end["data"])["error"]["code"] == "SERVER_DRAINING"
+        assert (stream_end["type"], json.loads(stream_end["data"])["error"]["code"]) == ("error", "SERVER_DRAINING")
         assert engine.evaluate("next()") == {"type": "error", "data": None, "id": None, "state": 0}, "it is connecting again"
         assert engine.evaluate("next()")["type"] == "open"
         assert site.requests[1]["last-event-id"].endswith(f"-{missed - 1}")
         assert number_of(engine.evaluate("next()")) == missed
         assert server.call(lambda: site.hub.counters.resumed) == 1
-        assert server.call(site.compressed_streams) == [1]
-        published()
-        for other in others:
-            assert other.read_to_end().endswith(b'"message":"the server is stopping; reconnect"}}\n\n')
+        publish_and_see(engine, server, site)
+        assert other.read_to_end().endswith(b'"message":"the server is stopping; reconnect"}}\n\n')
 
 
 def test_nothing_is_lost_while_streams_join_at_random(engine: Engine, server: Serving, site: Site) -> None:

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from support.engines import PATIENCE, find
 from support.feeds import HandFeed
+from support.metrics import metric, wait_until
 from support.script_server import ScriptServer
 from support.serving import Serving
 
@@ -84,17 +84,12 @@ def page(chromium: Page, script_server: ScriptServer, server: Serving) -> Iterat
     chromium.goto("about:blank")
 
 
-def metric(server: Serving, name: str) -> int:
-    text = httpx2.get(f"{server.url}/metrics", trust_env=False).text
-    return next(int(float(line.rpartition(" ")[2])) for line in text.splitlines() if line.startswith(name))
+def open_streams(server: Serving) -> float:
+    return metric(server.url, "pricewire_streams")
 
 
-def open_streams(server: Serving) -> int:
-    return metric(server, 'pricewire_streams{endpoint="sse"}')
-
-
-def started(server: Serving, outcome: str) -> int:
-    return metric(server, f'pricewire_streams_started_total{{outcome="{outcome}"}}')
+def started(server: Serving, outcome: str) -> float:
+    return metric(server.url, "pricewire_streams_started_total", outcome=outcome)
 
 
 IDS = ["GOLD", "R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V", "1HZ25V", "1HZ50V", "1HZ75V", "1HZ100V"]
@@ -164,9 +159,7 @@ def test_it_pauses_while_hidden_and_resumes_without_a_gap(page: Page, server: Se
     page.wait_for_function(GOLD_IS, arg="1")
     page.evaluate("setHidden(true)")
     page.wait_for_function("store.state.status === 'paused' && store.state.reason === 'hidden'")
-    page.wait_for_function(
-        "url => fetch(url).then(r => r.text()).then(text => text.includes('endpoint=\"sse\"} 0'))", arg=f"{server.url}/metrics"
-    )
+    wait_until(lambda: open_streams(server) == 0)
     give(server, feed, 2)
     page.evaluate("setHidden(false)")
     page.wait_for_function(GOLD_IS, arg="2")

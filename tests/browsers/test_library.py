@@ -16,9 +16,9 @@ from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from support.app_server import KEY, RULES, TOKENS, add_account
-from support.cut_wire import Wire
 from support.engines import Engine
 from support.feeds import HandFeed
+from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
 
@@ -191,15 +191,14 @@ def gold(page: Engine, feed: HandFeed) -> Gold:
 
 
 def test_a_network_that_is_cut_leaves_no_gap(gold: Gold, server: Serving) -> None:
-    with Wire(server.port) as wire:
+    with Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.stall()
-        wire.cut()
+        network.cut()
         gold.until("seen.states.includes('waiting')")
         gold.rise(server, 2)
-        wire.flow()
+        network.heal()
         gold.arrives()
         assert gold.seen("prices") == [1, 2, 3]
         assert gold.seen("starts") == ["snapshot", "resumed"]
@@ -207,24 +206,24 @@ def test_a_network_that_is_cut_leaves_no_gap(gold: Gold, server: Serving) -> Non
 
 def test_a_network_that_stalls_is_noticed(gold: Gold) -> None:
     app = create_app([gold.feed], heartbeat=0.2)
-    with Serving(app, http=HandoverProtocol) as server, Wire(server.port) as wire:
+    with Serving(app, http=HandoverProtocol) as server, Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.stall()
+        network.stall()
         gold.until("seen.isOld && seen.states.includes('waiting')")
         gold.rise(server, 2)
-        wire.flow()
+        network.heal()
         gold.arrives()
         assert gold.seen("prices") == [1, 2, 3]
 
 
 def test_a_slow_network_is_borne(gold: Gold, server: Serving) -> None:
-    with Wire(server.port) as wire:
+    with Proxy(server.port) as network:
         gold.rise(server)
-        gold.connect(wire.url)
+        gold.connect(network.url)
         gold.arrives()
-        wire.throttle(20_000)
+        network.throttle(20_000)
         gold.rise(server, 300)
         gold.arrives()
         assert gold.seen("states") == ["connecting", "open"]
@@ -270,7 +269,9 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servi
     """A server with an account, and the account."""
     database: Path = tmp_path_factory.mktemp("house") / "trading.db"
     # To the second, however much clocks may differ: a token that has expired is refused.
-    app = create_app([HandFeed()], heartbeat=1.0, trading=TradingSetup(database, KEY, replace(RULES, leeway=0.0)))
+    app = create_app(
+        [HandFeed()], heartbeat=1.0, trading=TradingSetup(database, database.with_name("journal"), KEY, replace(RULES, leeway=0.0))
+    )
     with Serving(app, http=HandoverProtocol) as serving, ThreadPoolExecutor(1) as pool:
         # In a thread, as Playwright has a loop running in this one.
         yield serving, pool.submit(add_account, database, "browser").result().uuid

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 
+from pricewire.server.app import create_app
+from pricewire.server.transport.handover import HandoverProtocol
 from support.engines import PATIENCE, find
 from support.feeds import HandFeed
-from support.script_server import ScriptServer
+from support.script_server import Answer, ScriptServer
 from support.serving import Serving
 
-SUBSCRIBE = """url => {
+SUBSCRIBE = """([url, options]) => {
   window.seen = {}
+  window.seqs = {}
   window.states = []
-  window.store = sharedStore({ baseUrl: url, reconnectInterval: 1 })
+  window.errors = []
+  window.store = sharedStore({ baseUrl: url, reconnectInterval: 1, ...options })
   window.store.onState(({ status }) => window.states.push(status))
-  window.take = topic => window.store.subscribe(topic, ({ envelope }) => {
-    (window.seen[topic] ??= []).push(Number(envelope.data.bid ?? envelope.data.close))
+  window.store.onError(({ message }) => window.errors.push(message))
+  window.take = topic => window.store.subscribe(topic, ({ envelope, error, isStale }) => {
+    if (envelope === undefined || error !== undefined || isStale) return
+    (window.seen[topic] ??= []).push(Number(envelope.data.bid ?? envelope.data.close));
+    (window.seqs[topic] ??= []).push(envelope.seq)
   })
+  window.setHidden = isHidden => {
+    Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+  }
   window.end = window.take('ticks:GOLD')
 }"""
 
@@ -40,7 +52,7 @@ def context() -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def script_server() -> Iterator[ScriptServer]:
-    with ScriptServer({}) as script_server:
+    with ScriptServer({"never": [Answer(end="cut")]}) as script_server:
         yield script_server
 
 
@@ -52,9 +64,9 @@ class Gold:
         price: the newest.
     """
 
-    def __init__(self, server: Serving, feed: HandFeed) -> None:
+    def __init__(self, server: Serving, feed: HandFeed, price: int = 0) -> None:
         self._server, self._feed = server, feed
-        self.price = 0
+        self.price = price
 
     def rise(self) -> int:
         """Have it cost one more, and return that."""
@@ -80,10 +92,10 @@ def gold(server: Serving, feed: HandFeed) -> Gold:
     return Gold(server, feed)
 
 
-def open_tab(context: BrowserContext, script_server: ScriptServer, server: Serving) -> Page:
+def open_tab(context: BrowserContext, script_server: ScriptServer, server: Serving, **options: object) -> Page:
     tab = context.new_page()
     tab.goto(script_server.url)
-    tab.evaluate(SUBSCRIBE, server.url)
+    tab.evaluate(SUBSCRIBE, [server.url, options])
     return tab
 
 
@@ -176,17 +188,230 @@ def test_a_refusal_is_told_to_the_tabs_that_asked(
     assert gold.open_streams() == 1
 
 
-def test_a_frozen_tab_gives_the_stream_away(context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold) -> None:
+@pytest.mark.parametrize("which", ["leader", "follower"])
+def test_a_tab_that_was_frozen_goes_on_without_a_gap_while_another_has_the_stream(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold, which: str
+) -> None:
+    gold.rise()
+    tabs = [open_tab(context, script_server, server) for _ in range(2)]
+    gold.reaches(*tabs)
+    frozen, other = tabs if which == "leader" else tabs[::-1]
+    session = context.new_cdp_session(frozen)
+    for _ in range(2):
+        session.send("Page.setWebLifecycleState", {"state": "frozen"})
+        for _ in range(5):
+            gold.rise()
+        gold.reaches(other)
+        session.send("Page.setWebLifecycleState", {"state": "active"})
+        gold.rise()
+        gold.reaches(*tabs)
+    assert [numbers(tab) for tab in tabs] == [list(range(1, 14))] * 2
+    until(lambda: gold.open_streams() == 1)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })",
+        "LockManager.prototype.request = () => Promise.reject(new DOMException('not here', 'SecurityError'))",
+    ],
+    ids=["no locks", "locks refused"],
+)
+def test_each_tab_has_a_stream_of_its_own_where_there_are_no_locks(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold, script: str
+) -> None:
+    context.add_init_script(script)
+    gold.rise()
+    tabs = [open_tab(context, script_server, server) for _ in range(2)]
+    gold.reaches(*tabs)
+    assert gold.open_streams() == 2
+    tabs[0].close()
+    gold.rise()
+    gold.reaches(tabs[1])
+    tabs[1].evaluate("window.end()")
+    until(lambda: gold.open_streams() == 0)
+
+
+BLOCK = """path => void setTimeout(() => {
+  const request = new XMLHttpRequest()
+  request.open('GET', path, false)
+  try { request.send() } catch {}
+})"""
+"""Blocks a tab until the script server answers."""
+
+
+@contextlib.contextmanager
+def blocked(tab: Page, script_server: ScriptServer) -> Iterator[None]:
+    """Block a tab, so that nothing of it runs."""
+    path = "/case/tab/never"
+    before = len(script_server.requests.get(path, []))
+    tab.evaluate(BLOCK, path)
+    until(lambda: len(script_server.requests.get(path, [])) > before)
+    yield
+    httpx2.get(f"{script_server.url}/release{path}", trust_env=False)
+
+
+def until(check: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def numbers(tab: Page, topic: str = "ticks:GOLD") -> list[int]:
+    """Return the sequence numbers of a topic that a tab has been given."""
+    result: list[int] = tab.evaluate("topic => window.seqs[topic] ?? []", topic)
+    return result
+
+
+def test_others_take_over_from_a_tab_that_is_blocked_and_it_goes_on_without_a_double(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
     gold.rise()
     first = open_tab(context, script_server, server)
     gold.reaches(first)
-    second = open_tab(context, script_server, server)
-    gold.reaches(second)
-    session = context.new_cdp_session(first)
-    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    others = [open_tab(context, script_server, server) for _ in range(2)]
+    gold.reaches(*others)
+    with blocked(first, script_server):
+        for _ in range(3):
+            gold.rise()
+        # While it is blocked.
+        gold.reaches(*others)
+        gold.rise()
+        gold.reaches(*others)
     gold.rise()
-    gold.reaches(second)
-    session.send("Page.setWebLifecycleState", {"state": "active"})
+    gold.reaches(first, *others)
+    gold.rise()
+    gold.reaches(first, *others)
+    for tab in (first, *others):
+        assert prices(tab) == [1, 2, 3, 4, 5, 6, 7]
+        assert numbers(tab) == [1, 2, 3, 4, 5, 6, 7]
+    until(lambda: gold.open_streams() == 1)
+
+
+def test_a_tab_that_comes_later_learns_what_was_refused(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
+    gold.rise()
+    first = open_tab(context, script_server, server)
+    first.evaluate("void window.take('ticks:NO_SUCH')")
+    first.wait_for_function("window.store.topic('ticks:NO_SUCH').error?.status === 404")
+    second = open_tab(context, script_server, server)
+    second.evaluate("void window.take('ticks:NO_SUCH')")
+    second.wait_for_function("window.store.topic('ticks:NO_SUCH').error?.status === 404")
+    third = context.new_page()
+    third.goto(script_server.url)
+    third.evaluate(SUBSCRIBE.replace("ticks:GOLD", "ticks:NO_SUCH"), [server.url, {}])
+    third.wait_for_function("window.store.topic('ticks:NO_SUCH').error?.status === 404")
     gold.rise()
     gold.reaches(first, second)
-    assert gold.open_streams() == 1
+
+
+def test_all_tabs_come_back_after_a_server_that_was_away(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, feed: HandFeed, gold: Gold
+) -> None:
+    gold.rise()
+    tabs = [open_tab(context, script_server, server, reconnectCeiling=100) for _ in range(5)]
+    gold.reaches(*tabs)
+    server.stop()
+    for tab in tabs:
+        tab.wait_for_function("window.states.filter(status => status === 'waiting').length > 4")
+    with Serving(create_app([feed], heartbeat=0.5), port=server.port, http=HandoverProtocol) as again:
+        gold = Gold(again, feed, gold.price)
+        gold.rise()
+        gold.reaches(*tabs)
+        assert [tab.evaluate("window.store.state.status") for tab in tabs] == ["open"] * 5
+
+
+def test_a_tab_that_has_given_up_follows_one_that_succeeds(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, feed: HandFeed, gold: Gold
+) -> None:
+    gold.rise()
+    tabs = [open_tab(context, script_server, server, reconnectAttempts=0) for _ in range(3)]
+    gold.reaches(*tabs)
+    server.stop()
+    for tab in tabs:
+        tab.wait_for_function("window.states.at(-1) === 'closed' && window.errors.length > 0")
+    with Serving(create_app([feed], heartbeat=0.5), port=server.port, http=HandoverProtocol) as again:
+        gold = Gold(again, feed, gold.price)
+        gold.rise()
+        tabs[1].evaluate("window.store.reconnect()")
+        gold.reaches(*tabs)
+        tabs[1].close()
+        gold.rise()
+        gold.reaches(tabs[0], tabs[2])
+
+
+@pytest.mark.parametrize("which", ["leader", "follower"])
+def test_what_a_paused_tab_has_missed_comes_when_it_is_back(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold, which: str
+) -> None:
+    gold.rise()
+    tabs = [open_tab(context, script_server, server, hiddenAfter=10) for _ in range(2)]
+    gold.reaches(*tabs)
+    paused, other = tabs if which == "leader" else tabs[::-1]
+    paused.evaluate("window.setHidden(true)")
+    paused.wait_for_function("window.states.at(-1) === 'paused'")
+    for _ in range(34):
+        gold.rise()
+    gold.reaches(other)
+    paused.evaluate("window.setHidden(false)")
+    gold.reaches(paused)
+    gold.rise()
+    gold.reaches(paused, other)
+    assert prices(paused) == prices(other) == list(range(1, 37))
+    until(lambda: gold.open_streams() == 1)
+
+
+def test_a_tab_that_left_everything_begins_with_the_newest_value(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
+    gold.rise()
+    other = open_tab(context, script_server, server)
+    gold.reaches(other)
+    own = open_tab(context, script_server, server)
+    gold.reaches(own)
+    own.evaluate("window.end()")
+    own.wait_for_function("window.states.at(-1) === 'closed'")
+    for _ in range(5):
+        gold.rise()
+    gold.reaches(other)
+    own.evaluate("void (window.end = window.take('ticks:GOLD'))")
+    gold.reaches(own)
+    assert prices(own) == [1, 6]
+    own.evaluate("window.end()")
+    own.wait_for_function("window.states.at(-1) === 'closed'")
+    other.close()
+    for _ in range(5):
+        gold.rise()
+    own.evaluate("void (window.end = window.take('ticks:GOLD'))")
+    gold.reaches(own)
+    assert prices(own) == [1, 6, 11]
+    # Left and taken again at once.
+    own.evaluate("window.end()")
+    own.evaluate("void (window.end = window.take('ticks:GOLD'))")
+    gold.rise()
+    gold.reaches(own)
+    assert prices(own)[3:] in ([12], [11, 12])
+
+
+def test_the_only_tab_that_left_everything_begins_with_the_newest_value(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, gold: Gold
+) -> None:
+    gold.rise()
+    tab = open_tab(context, script_server, server)
+    gold.reaches(tab)
+    tab.evaluate("window.end()")
+    tab.wait_for_function("window.states.at(-1) === 'closed'")
+    for _ in range(5):
+        gold.rise()
+    tab.evaluate("void (window.end = window.take('ticks:GOLD'))")
+    gold.reaches(tab)
+    assert prices(tab) == [1, 6]
+    # Nor is there silence where nothing new has come.
+    tab.evaluate("window.end()")
+    tab.wait_for_function("window.states.at(-1) === 'closed'")
+    tab.evaluate("void (window.end = window.take('ticks:GOLD'))")
+    tab.wait_for_function("window.seen['ticks:GOLD'].length === 3")
+    assert prices(tab) == [1, 6, 6]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +53,61 @@ def test_an_account_may_have_a_given_uuid(run: Run) -> None:
     assert "bob" not in run("account", "list")
 
 
+def test_money_is_moved_and_every_act_is_in_the_audit_trail(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "jo")
+    run("account", "add", "alice", "--balance", "12.50", typed="correct horse\n")
+    run("account", "add", "kenji", "--currency", "JPY", "--author", "bo", "--reason", "form 7", typed="correct horse\n")
+    assert run("account", "deposit", "alice", "100", "--reason", "wire 4711") == "112.50\n"
+    assert run("account", "withdraw", "alice", "12.5", "--reason", "paid out", "--author", "bo") == "100.00\n"
+    assert run("account", "adjust", "alice", "-3.25", "--reason", "booked twice") == "96.75\n"
+    assert run("account", "adjust", "alice", "0.25", "--reason", "rounding") == "97.00\n"
+    run("account", "password", "alice", "--reason", "forgotten", typed="another horse\n")
+    run("account", "status", "alice", "suspended", "--author", "bo", "--reason", "fraud?")
+    assert run("account", "withdraw", "alice", "97", "--reason", "closed") == "0.00\n"
+    head, *lines = [line.split("\t") for line in run("account", "audit").splitlines()]
+    assert head == ["number", "time", "author", "act", "account", "detail", "reason"]
+    assert [line[2:] for line in reversed(lines)] == [
+        ["jo", "account_added", "alice", "alice in USD", ""],
+        ["jo", "deposit", "alice", "+12.50 USD", "opening balance"],
+        ["bo", "account_added", "kenji", "kenji in JPY", "form 7"],
+        ["jo", "deposit", "alice", "+100.00 USD", "wire 4711"],
+        ["bo", "withdrawal", "alice", "-12.50 USD", "paid out"],
+        ["jo", "adjustment", "alice", "-3.25 USD", "booked twice"],
+        ["jo", "adjustment", "alice", "+0.25 USD", "rounding"],
+        ["jo", "password_changed", "alice", "", "forgotten"],
+        ["bo", "status_changed", "alice", "active -> suspended", "fraud?"],
+        ["jo", "withdrawal", "alice", "-97.00 USD", "closed"],
+    ]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[0][1])
+    assert len(run("account", "audit", "kenji").splitlines()) == 2
+    assert len(run("account", "audit", "--newest", "3").splitlines()) == 4
+
+
+def test_the_house_has_what_the_accounts_have_not(run: Run) -> None:
+    run("account", "add", "alice", "--balance", "12.50", typed="correct horse\n")
+    run("account", "add", "kenji", "--currency", "JPY", "--balance", "700", typed="correct horse\n")
+    assert run("account", "house").splitlines() == [
+        "currency\thouse\taccounts\tsum",
+        "JPY\t-700\t700\t0",
+        "USD\t-12.50\t12.50\t0.00",
+    ]
+    with contextlib.closing(sqlite3.connect("pricewire-data/pricewire.db")) as file, file:
+        file.execute("UPDATE accounts SET balance = balance + 1 WHERE id = 'alice'")
+    with pytest.raises(PricewireError, match="the books of USD do not sum to zero"):
+        run("account", "house")
+
+
+def test_the_author_is_told_where_the_system_has_no_name_for_the_user(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr("getpass.getuser", nobody)
+    with pytest.raises(PricewireError, match="say who does this: --author NAME"):
+        run("account", "add", "alice", typed="correct horse\n")
+    assert run("account", "add", "alice", "--author", "bo", typed="correct horse\n")
+
+
 def test_a_token_is_printed(run: Run) -> None:
     uuid = run("account", "add", "alice", typed="correct horse\n").strip()
     said = jwt.decode(run("token", "alice", "--read-only", "--hours", "0.5").strip(), options={"verify_signature": False})
@@ -71,7 +129,16 @@ def test_a_token_is_printed(run: Run) -> None:
         (["account", "password", "bob"], "correct horse\n", "there is no account 'bob'"),
         (["account", "status", "bob", "active"], "", "there is no account 'bob'"),
         (["token", "bob"], "", "there is no account 'bob'"),
-        *((["token", "alice", f"--hours={hours}"], "", "a token is good for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
+        (["account", "deposit", "bob", "1", "--reason", "x"], "", "there is no account 'bob'"),
+        (["account", "deposit", "alice", "1", "--reason", ""], "", "a deposit has a reason; say why"),
+        (["account", "deposit", "alice", "0.001", "--reason", "x"], "", "0.001 has more decimals than USD"),
+        (["account", "deposit", "alice", "-1", "--reason", "x"], "", "-1 is no amount of a deposit; give an amount above zero"),
+        (["account", "withdraw", "alice", "1", "--reason", "x"], "", "the balance of 0.00 USD is less than the 1.00 to be taken"),
+        (["account", "adjust", "alice", "0", "--reason", "x"], "", "give an amount that is not zero"),
+        (["account", "status", "alice", "suspended", "--author", ""], "", "there is no author"),
+        (["account", "audit", "bob"], "", "there is no account 'bob'"),
+        (["account", "audit", "--newest", "0"], "", "--newest 0: give 1 or more"),
+        *((["token", "alice", f"--hours={hours}"], "", "a token is valid for") for hours in ("0", "-1", "nan", "inf", "1e9", "8761")),
         (["token", "alice", "--jwks-url", "https://issuer.example/keys"], "", "another issuer"),
         (["account", "list", "--database", "postgresql://me:secret@127.0.0.1:1/x"], "", "cannot be opened"),
     ],

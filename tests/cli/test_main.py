@@ -7,11 +7,9 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -20,7 +18,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from pricewire.cli.main import main
+from support.command import environment, pricewire, served
 from support.serving import Reader
+from support.tls import Certificate
 
 RECORDINGS = Path(__file__).parents[1] / "support" / "recordings"
 
@@ -30,43 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, where the data directory is made."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-PLACE = tempfile.TemporaryDirectory(prefix="pricewire-tests-")
-"""Where the data directory is that is used by default: not the developer's own."""
-
-
-def environment(**more: str) -> dict[str, str]:
-    ours = {"NO_COLOR": "1", "PRICEWIRE_DATA_DIR": f"{PLACE.name}/data"}
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("PRICEWIRE_")}, **ours, **more}
-
-
-def pricewire(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pricewire", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(**more), check=False)
-
-
-@contextmanager
-def served(*arguments: str, cwd: Path | None = None, **more: str) -> Iterator[tuple[str, str]]:
-    """Run `pricewire serve`; yield its address and what it said before."""
-    command = [sys.executable, "-m", "pricewire", "serve", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment(**more))
-    assert process.stderr is not None
-    said = ""
-    try:
-        for line in process.stderr:
-            said += line
-            if match := re.search(r"Serving on (\S+) - Ctrl-C stops\.", line):
-                yield match[1], said
-                break
-        else:
-            pytest.fail(f"it did not start: {said}")
-    finally:
-        process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=120)[1]
-    assert "Traceback" not in rest, rest
-    # As a program that Ctrl-C ended should: the shell is to know of it.
-    assert process.returncode == 128 + signal.SIGINT
 
 
 def first_tick(url: str, instrument_id: str, **connection: object) -> dict[str, str]:
@@ -118,29 +81,73 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", pricewire("--version").stdout)
 
 
-def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices() -> None:
-    def history() -> list[str]:
-        with served("--port", "0", "--seed", "7") as (url, said):
-            assert "Simulating 10 instruments; --seed 7 gives these prices again." in said
-            body = {"instrument_id": "1HZ100V", "granularity": 3600}
-            candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
-            return [candles[0]["open"]]
+def opened(url: str) -> dict[str, str]:
+    """Return the first prices of the whole hours of the last day."""
+    body = {"instrument_id": "1HZ100V", "granularity": 3600}
+    candles = httpx2.post(f"{url}/v1/market/instruments/candles/history", json=body).json()["data"]["candles"]
+    return {candle["open_epoch_ms"]: candle["open"] for candle in candles[1:]}
 
-    assert history() == history()
+
+def agree(one: dict[str, str], other: dict[str, str]) -> bool:
+    common = one.keys() & other.keys()
+    return len(common) > 20 and all(one[hour] == other[hour] for hour in common)
+
+
+def predictable(url: str) -> set[bool]:
+    return {each["is_predictable"] for each in httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]}
+
+
+def test_serve_by_default_simulates_and_the_same_seed_gives_the_same_prices(tmp_path: Path) -> None:
+    openings: list[dict[str, str]] = []
+    for data in ("one", "other"):
+        with served("--port", "0", "--seed", "70707", "--data-dir", str(tmp_path / data)) as (url, said):
+            assert "Simulating 10 instruments." in said
+            assert "prices can be foreseen" in said
+            assert "70707" not in said
+            assert predictable(url) == {True}
+            openings.append(opened(url))
+        assert not (tmp_path / data / "market-secret").exists()
+    assert agree(*openings)
 
 
 def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
-    def seed() -> str:
-        with served("--port", "0", "--data-dir", str(tmp_path / "data")) as (_, said):
-            found = re.search(r"--seed (\d+) gives", said)
-            assert found is not None
-            return found[1]
+    data = tmp_path / "data"
+    openings: list[dict[str, str]] = []
+    for _ in range(2):
+        with served("--port", "0", "--data-dir", str(data)) as (url, said):
+            assert "foreseen" not in said
+            assert predictable(url) == {False}
+            openings.append(opened(url))
+        assert (data / "market-secret").read_text().strip() not in said
+    assert agree(*openings)
+    assert stat.S_IMODE((data / "market-secret").stat().st_mode) == 0o600
+    (data / "market-secret").write_text("x")
+    refused = pricewire("serve", "--port", "0", "--data-dir", str(data))
+    assert refused.returncode == 1
+    assert "holds no secret: remove it" in refused.stderr
 
-    assert seed() == seed() == (tmp_path / "data" / "seed").read_text().strip()
-    (tmp_path / "data" / "seed").write_text("x")
-    said = pricewire("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
-    assert said.returncode == 1
-    assert "holds no seed but 'x'" in said.stderr
+
+def test_what_was_published_before_a_kill_is_in_the_history_after_it(tmp_path: Path) -> None:
+    names = [f"1HZ{volatility}V" for volatility in (10, 25, 50, 75, 100)]
+    query = "&".join(f"topic=ticks:{name}" for name in names)
+    command = [sys.executable, "-m", "pricewire", "serve", "--port", "0"]
+    data = str(tmp_path / "data")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(PRICEWIRE_DATA_DIR=data))
+    assert process.stderr is not None
+    url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
+    with Reader(url, f"/sse?{query}") as reader:
+        reader.read_head()
+        published = b"".join(reader.read_until(b"\n\n") for _ in range(20))
+        process.kill()
+        published += reader.read_to_end()
+    process.communicate(timeout=120)
+    ticks = [json.loads(line)["data"] for line in re.findall(rb"^data: (.*)$", published, re.MULTILINE)]
+    assert len(ticks) >= 20
+    with served("--port", "0", PRICEWIRE_DATA_DIR=data) as (url, _):
+        for name in names:
+            request = {"instrument_id": name, "count": 5000}
+            history = httpx2.post(f"{url}/v1/market/instruments/ticks/history", json=request).json()["data"]["ticks"]
+            assert [tick for tick in ticks if tick["instrument_id"] == name and tick not in history] == []
 
 
 def test_serve_replays_recordings() -> None:
@@ -162,22 +169,19 @@ def test_serve_runs_a_feed_of_ones_own() -> None:
 
 def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
     (tmp_path / "pricewire.toml").write_text("[serve]\nport = 1\nseed = 11\n")
-    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (_, said):
-        assert "--seed 11" in said
-    (tmp_path / "other.toml").write_text("[serve]\nport = 0\nseed = 12\n")
-    with served("--config", str(tmp_path / "other.toml")) as (_, said):
-        assert "--seed 12" in said
+    with served(cwd=tmp_path, PRICEWIRE_PORT="0") as (url, _):
+        assert predictable(url) == {True}
+    (tmp_path / "other.toml").write_text('[serve]\nport = 0\nfeed = ["simulated"]\n')
+    with served("--config", str(tmp_path / "other.toml"), cwd=tmp_path) as (url, _):
+        assert predictable(url) == {False}
 
 
 def test_tls(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
-    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    with served("--port", "0", "--tls-cert", str(tmp_path / "chain.pem"), "--tls-key", str(tmp_path / "key.pem")) as (url, _):
+    certificate = Certificate(tmp_path)
+    chain, key = certificate.options.values()
+    with served("--port", "0", "--tls-cert", chain, "--tls-key", key) as (url, _):
         assert url.startswith("https://")
-        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(tmp_path / "authority.pem"), f"{url}/sse?topic=ticks:R_100"]
+        command = ["curl", "-sN", "--max-time", "3", "--cacert", str(certificate.authority), f"{url}/sse?topic=ticks:R_100"]
         stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert stream.stdout is not None
         assert stream.stdout.readline().startswith("id: ")
@@ -212,7 +216,7 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--database", "/"], "the database /"),
         (["serve", "--database", "postgresql://u:secret@h:x/y"], "the database's address cannot be read"),
         (["account", "add", "alice", "--balance", "x"], "balance"),
-        (["token", "alice", "--hours", "1e9"], "a token is good for"),
+        (["token", "alice", "--hours", "1e9"], "a token is valid for"),
         (["serve", "--config", "/"], "/: Is a directory"),
         (["serve", "--nonsense", "x"], "--nonsense"),
         (["serve", "--config", "none.toml"], "none.toml"),

@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from client.topics.test_subscription import tick_event
 from pricewire.cli import record as module
 from pricewire.cli.record import Recorder, record
 from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import InvalidTopicError, RecordingError
 from pricewire.market.feeds.replay.feed import ReplayFeed
+from support.client_messages import tick_event
 from support.feeds import HandFeed
 from support.raw_server import RawServer, hold, stream
 from support.serving import Serving
@@ -112,8 +112,12 @@ async def test_a_refusal_and_a_file_that_cannot_be_written(server: Serving, tmp_
     code, text = await run(server.url, tmp_path / "a.parquet", instruments=("NOPE",))
     assert code == 1
     assert "there is no instrument 'NOPE'" in text
+    # Before anything is recorded that would be lost.
+    with pytest.raises(RecordingError, match="cannot be written"):
+        await run(server.url, tmp_path / "nowhere" / "a.parquet", instruments=("R_10",))
     monkeypatch.setattr(module, "FLUSH_INTERVAL", 0.01)
-    code, text = await run(server.url, tmp_path / "nowhere" / "a.parquet", instruments=("R_10",))
+    (tmp_path / ".c.parquet.new").mkdir()
+    code, text = await run(server.url, tmp_path / "c.parquet", instruments=("R_10",))
     assert code == 1
     assert "cannot be written" in text
     with pytest.raises(InvalidTopicError):
@@ -132,7 +136,9 @@ async def test_a_lost_connection_leaves_no_gap(tmp_path: Path) -> None:
 
 
 COMMAND = """
-import sys
+import os, resource, sys
+if most := int(os.environ.get("MOST_BYTES", "0")):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 from pricewire.cli.main import main
 from pricewire.cli import record
 record.FLUSH_INTERVAL = 0.05
@@ -149,9 +155,9 @@ Start = Callable[..., subprocess.Popen[str]]
 def started(server: Serving, tmp_path: Path) -> Iterator[Start]:
     programs: list[subprocess.Popen[str]] = []
 
-    def start(*options: str) -> subprocess.Popen[str]:
+    def start(*options: str, **variables: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", COMMAND, "record", "GOLD", "R_10", "--to", str(tmp_path / "ticks.parquet"), "--url", server.url]
-        environment = {**os.environ, "TERM": "dumb"}
+        environment = {**os.environ, "TERM": "dumb", **variables}
         programs.append(subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment))
         return programs[-1]
 
@@ -191,11 +197,76 @@ def test_killed_in_the_middle(server: Serving, feed: HandFeed, tmp_path: Path, s
     assert "ticks recorded" in errors
     assert "missing" not in errors
     rows = pq.read_table(path).to_pylist()
-    gold = [row for row in rows if row["instrument_id"] == "GOLD"]
-    other = [row["time"].timestamp() for row in rows if row["instrument_id"] == "R_10"]
-    assert len(gold) == 2
-    # A tick every 100 ms: none is missing between the two, none is double.
-    assert {round((later - earlier) * 1000) for earlier, later in itertools.pairwise(other)} == {100}
+    assert [row["instrument_id"] for row in rows].count("GOLD") == 2
+    check_that_nothing_is_missing(path)
+
+
+def test_two_at_once_on_one_file(server: Serving, feed: HandFeed, tmp_path: Path, started: Start) -> None:
+    path = tmp_path / "ticks.parquet"
+    server.call(feed.give, 1.0, 1.2, START)
+    first = started()
+    wait_for_rows(path, 3, first)
+    second = started()
+    _, errors = second.communicate(timeout=PATIENCE)
+    assert (second.returncode, errors) == (
+        1,
+        f"pricewire: another process records into {path}; name another file, or end that one\n",
+    )
+    wait_for_rows(path, RecordingFile(path).rows + 3, first)
+    first.send_signal(signal.SIGINT)
+    _, errors = first.communicate(timeout=PATIENCE)
+    assert first.returncode == 0
+    assert errors.startswith(f"{RecordingFile(path).rows} ticks recorded, ")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fills_up_leaves_a_whole_file_that_is_continued(
+    server: Serving, feed: HandFeed, tmp_path: Path, started: Start
+) -> None:
+    path = tmp_path / "ticks.parquet"
+    server.call(feed.give, 1.0, 1.2, START)
+    # A file's size has a limit, and what exceeds it fails in the middle of a flush, as on a full disk.
+    program = started(MOST_BYTES="3000")
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 1
+    assert f"recording {path} cannot be written: " in errors
+    assert list(tmp_path.iterdir()) == [path]
+    before = RecordingFile(path)
+    assert before.rows > 0
+    assert f"{before.rows} ticks recorded, {before.rows} in {path}" in errors
+    program = started()
+    wait_for_rows(path, before.rows + 3, program)
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, "missing" in errors) == (0, False)
+    check_that_nothing_is_missing(path)
+
+
+def test_killed_again_and_again_in_the_middle_of_a_flush(server: Serving, feed: HandFeed, tmp_path: Path, started: Start) -> None:
+    path, torn = tmp_path / "ticks.parquet", tmp_path / ".ticks.parquet.new"
+    server.call(feed.give, 1.0, 1.2, START)
+    rows = 0
+    for _ in range(3):
+        program = started()
+        wait_for_rows(path, rows + 2, program)
+        program.kill()
+        program.communicate()
+        rows = RecordingFile(path).rows
+        # What a kill in the middle of writing leaves beside it.
+        torn.write_bytes(path.read_bytes()[:-7])
+    program = started()
+    wait_for_rows(path, rows + 2, program)
+    program.send_signal(signal.SIGTERM)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, "missing" in errors) == (0, False)
+    check_that_nothing_is_missing(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def check_that_nothing_is_missing(path: Path) -> None:
+    """A tick every 100 ms: none is missing, none is double."""
+    moments = [row["time"].timestamp() for row in pq.read_table(path).to_pylist() if row["instrument_id"] == "R_10"]
+    assert {round((later - earlier) * 1000) for earlier, later in itertools.pairwise(moments)} == {100}
 
 
 def test_the_command_line(server: Serving, feed: HandFeed, tmp_path: Path, started: Start) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pricewire.cli import recording_file as module
-from pricewire.cli.recording_file import RecordingFile, row_of
+from pricewire.cli.recording_file import RecordingFile, row_of, sole_writer
 from pricewire.errors import RecordingError
 from pricewire.protocol.messages import Tick
 
@@ -67,3 +68,52 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypat
     assert recording.path.read_bytes() == before
     assert (recording.rows, recording.cursor) == (1, "1")
     assert list(tmp_path.iterdir()) == [recording.path]
+
+
+def test_one_writes_at_a_time_by_whatever_name(tmp_path: Path) -> None:
+    path, link = tmp_path / "ticks.parquet", tmp_path / "link.parquet"
+    link.symlink_to(path)
+    with sole_writer(path):
+        for name in (path, link):
+            with pytest.raises(RecordingError, match=f"another process records into {name}"), sole_writer(name):
+                pass
+        with sole_writer(tmp_path / "other.parquet"):
+            pass
+    with sole_writer(link):
+        RecordingFile(link).append([tick(1)], "1")
+    assert link.is_symlink()
+    assert RecordingFile(path).rows == 1
+    assert sorted(tmp_path.iterdir()) == [link, path]
+
+
+def test_many_take_turns_and_never_two_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ticks.parquet"
+    inside: list[int] = []
+    most: list[int] = []
+
+    def take(_: int) -> int:
+        refused = 0
+        turns = 0
+        while turns < 50:
+            try:
+                with sole_writer(path):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+                    turns += 1
+            except RecordingError:
+                refused += 1
+        return refused
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(take, range(4)))
+    assert max(most) == 1
+    assert len(most) == 200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_a_killed_process_left_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".ticks.parquet.lock").touch()
+    with sole_writer(tmp_path / "ticks.parquet"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from client.test_wire import CANDLE_EVENT
-from client.topics.test_subscription import tick_event
 from pricewire.client.callbacks import create_sse_connection, running
 from pricewire.client.stream.reconnect import State
 from pricewire.errors import CallbackError, ClientError, DecodeError, HTTPStatusError, ReconnectExhausted
 from pricewire.protocol.messages import Candle, Envelope, InstrumentPrice, Tick
+from support.client_messages import CANDLE_EVENT, tick_event
 from support.raw_server import PATIENCE, RawServer, hold, status, stream
 from support.serving import Serving
 

@@ -2,24 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import httpx2
 import pytest
 
-from client.topics.test_subscription import tick_event
 from pricewire.client.stream.reconnect import ReconnectPolicy, State
-from pricewire.client.wire import connect
+from pricewire.client.wire import Wire, connect
 from pricewire.errors import HTTPStatusError, InvalidTopicError
 from pricewire.protocol.messages import Candle, Tick
+from support.client_messages import CANDLE_EVENT, tick_event
 from support.feeds import HandFeed
 from support.raw_server import PATIENCE, RawServer, hold
 from support.serving import Serving
 
-CANDLE_EVENT = (
-    b'data: {"event":"candle","subscription_id":"candles:R_100:60","seq":1,"data":{"open_epoch_ms":"60000","open":"1","high":"3",'
-    b'"low":"0.5","close":"2","close_epoch_ms":"120000","instrument_id":"R_100","granularity":60}}\n\n'
-)
 CANDLE = Candle("R_100", 60, 60000, Decimal(1), Decimal(3), Decimal("0.5"), Decimal(2), 120000)
 
 
@@ -67,31 +65,39 @@ async def test_a_client_of_the_users_own_stays_open() -> None:
         assert not client.is_closed
 
 
-async def test_mistakes_show_before_any_request() -> None:
+@pytest.mark.parametrize(
+    ("subscribe", "error", "message"),
+    [
+        (lambda wire: wire.ticks("R 100"), InvalidTopicError, "instrument 'R 100'"),
+        (lambda wire: wire.candles("R_100", 61), InvalidTopicError, "granularity '61'"),
+        (lambda wire: wire.ticks(), ValueError, "no instrument"),
+        (lambda wire: wire.topic("", type=dict), ValueError, "no instrument or topic"),
+        (lambda wire: wire.ticks("A", "B", buffer=1), ValueError, "buffer is 1; it has room for a message of each of the 2 topics"),
+        (lambda wire: wire.ticks("A", interval=-1), ValueError, "interval is -1 s"),
+        (lambda wire: wire.ticks("A", overflow="newest"), ValueError, "one of latest, error"),
+        (lambda wire: wire.ticks("A", debounce=1, overflow="error"), ValueError, "overflow is 'latest' with them"),
+    ],
+)
+async def test_a_subscription_that_cannot_be_shows_before_any_request(
+    subscribe: Callable[[Wire], object], error: type[Exception], message: str
+) -> None:
     async with connect("http://127.0.0.1:1") as wire:
-        with pytest.raises(InvalidTopicError):
-            wire.ticks("R 100")
-        with pytest.raises(InvalidTopicError):
-            wire.candles("R_100", 61)
-        with pytest.raises(ValueError, match="no instrument"):
-            wire.ticks()
-        with pytest.raises(ValueError, match="no instrument or topic"):
-            wire.topic("", type=dict)
-        with pytest.raises(ValueError, match="buffer is 1; it has room for a message of each of the 2 topics"):
-            wire.ticks("A", "B", buffer=1)
-        with pytest.raises(ValueError, match="interval is -1 s"):
-            wire.ticks("A", interval=-1)
-        with pytest.raises(ValueError, match="one of latest, error"):
-            wire.ticks("A", overflow="newest")  # type: ignore[arg-type] # that is what is tested
-        with pytest.raises(ValueError, match="overflow is 'latest' with them"):
-            wire.ticks("A", debounce=1, overflow="error")
-    with pytest.raises(ValueError, match="address"):
-        connect("127.0.0.1:8080")
-    with pytest.raises(ValueError, match="Authorization") as raised:
-        connect("http://127.0.0.1:1", token="sec\nret")
+        with pytest.raises(error, match=message):
+            subscribe(wire)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "message"),
+    [
+        ("127.0.0.1:8080", {}, "address"),
+        ("http://127.0.0.1:1", {"token": "sec\nret"}, "Authorization"),
+        ("http://127.0.0.1:1", {"token": "a", "headers": {"authorization": "b"}}, "give one of them"),
+    ],
+)
+def test_a_connection_that_cannot_be_shows_before_any_request(url: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        connect(url, **options)
     assert "sec" not in str(raised.value)
-    with pytest.raises(ValueError, match="give one of them"):
-        connect("http://127.0.0.1:1", token="a", headers={"authorization": "b"})
 
 
 async def test_ticks_of_a_real_server(server: Serving, feed: HandFeed) -> None:

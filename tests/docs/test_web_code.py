@@ -83,7 +83,7 @@ def test_it_compiles(sources: Path) -> None:
 
 def test_the_types_are_those_of_the_servers_schema(tmp_path: Path) -> None:
     """Where it fails: `curl -s http://127.0.0.1:8080/schema | npm --prefix web run schema`, with `pricewire serve` running."""
-    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(tmp_path / "never-opened.sqlite", KEY, RULES))
+    app = create_app([SimulatedFeed(seed=1)], trading=TradingSetup(tmp_path / "never-opened.sqlite", tmp_path / "never-opened", KEY, RULES))
     schema = json.dumps(app.openapi_schema.to_schema(), default=str)
     made = tmp_path / "schema.ts"
     subprocess.run(["node", WEB / "schema.mjs", made], input=schema, text=True, check=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pricewire.hub.congestion import PROOF
 from pricewire.hub.hub import Hub
 from pricewire.hub.upkeep import SWEEP_INTERVAL
-from support.manual_loop import advance, run
+from support.manual_loop import advance, on_manual_loop
 from support.recorder import Recorder
 
 
@@ -23,43 +23,39 @@ class Asked(Recorder):
         return self.is_slow
 
 
-def test_only_streams_that_were_written_to_are_asked() -> None:
-    async def play() -> None:
-        hub = Hub(heartbeat=3600)
-        one, other, paced = Asked(hub, "a"), Asked(hub, "b"), Asked(hub, "a", interval=0.1)
+@on_manual_loop
+async def test_only_streams_that_were_written_to_are_asked() -> None:
+    hub = Hub(heartbeat=3600)
+    one, other, paced = Asked(hub, "a"), Asked(hub, "b"), Asked(hub, "a", interval=0.1)
+    await advance(SWEEP_INTERVAL)
+    assert [one.asked, other.asked, paced.asked] == [1, 1, 1], "for their snapshots"
+    for _ in range(3):
         await advance(SWEEP_INTERVAL)
-        assert [one.asked, other.asked, paced.asked] == [1, 1, 1], "for their snapshots"
-        for _ in range(3):
-            await advance(SWEEP_INTERVAL)
-        assert [one.asked, other.asked, paced.asked] == [1, 1, 1]
-        hub.publish("a", 1)
-        for _ in range(3):
-            await advance(SWEEP_INTERVAL)
-        assert [one.asked, other.asked, paced.asked] == [2, 1, 2]
-        hub.close()
-
-    run(play())
-
-
-def test_a_stream_whose_bytes_pile_up_gets_the_newest_until_it_has_proved_itself() -> None:
-    async def play() -> None:
-        hub = Hub(heartbeat=3600)
-        stream = Asked(hub, "a")
-        stream.is_slow = True
+    assert [one.asked, other.asked, paced.asked] == [1, 1, 1]
+    hub.publish("a", 1)
+    for _ in range(3):
         await advance(SWEEP_INTERVAL)
-        assert hub.lagging == 1
-        for number in range(5):
-            hub.publish("a", number, key="k")
-        await advance(0.02)
-        assert stream.messages == []
-        stream.is_slow = False
-        await advance(0.02)
-        assert stream.messages == [4]
-        assert stream.data[0]["merged"] == 4
-        assert hub.lagging == 1
-        for _ in range(int(PROOF / 0.02) + 2):
-            await advance(0.02)
-        assert hub.lagging == 0
-        hub.close()
+    assert [one.asked, other.asked, paced.asked] == [2, 1, 2]
+    hub.close()
 
-    run(play())
+
+@on_manual_loop
+async def test_a_stream_whose_bytes_pile_up_gets_the_newest_until_it_has_proved_itself() -> None:
+    hub = Hub(heartbeat=3600)
+    stream = Asked(hub, "a")
+    stream.is_slow = True
+    await advance(SWEEP_INTERVAL)
+    assert hub.lagging == 1
+    for number in range(5):
+        hub.publish("a", number, key="k")
+    await advance(0.02)
+    assert stream.messages == []
+    stream.is_slow = False
+    await advance(0.02)
+    assert stream.messages == [4]
+    assert stream.data[0]["merged"] == 4
+    assert hub.lagging == 1
+    for _ in range(int(PROOF / 0.02) + 2):
+        await advance(0.02)
+    assert hub.lagging == 0
+    hub.close()

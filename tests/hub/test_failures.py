@@ -20,7 +20,7 @@ from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream
 from pricewire.protocol.stream_end import StreamEnd
-from support.manual_loop import advance, run
+from support.manual_loop import advance, on_manual_loop, run
 from support.recorder import Recorder
 
 CALLS = ("write", "end", "abort", "unsent", "under_way", "piles_up", "queues", "frame", "form", "on_close")
@@ -249,102 +249,92 @@ class FailingPlay(Play):
 
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("interval", PACES)
-def test_a_write_that_raises_ends_that_stream_alone(interval: float, compress: bool) -> None:
-    async def play() -> None:
-        hub = Hub(heartbeat=0.5)
-        before = [Recorder(hub, "a", interval=interval, compress=compress) for _ in range(3)]
-        failing = Comrade(hub, "write", 1, "a", interval=interval, compress=compress)
-        after = [Recorder(hub, "a", interval=interval, compress=compress) for _ in range(3)]
-        beside = Recorder(hub, "a", "b", interval=interval, compress=compress)
-        for number in range(5):
-            hub.publish("a", number)
-            await advance(0.3)
-        for stream in [*before, *after, beside]:
-            assert stream.messages == list(range(5))
-        assert failing.aborted
-        assert failing.closes == 1
-        assert hub.streams == 7
-        hub.close()
-        assert all(stream.ended for stream in [*before, *after, beside])
-
-    run(play())
+@on_manual_loop
+async def test_a_write_that_raises_ends_that_stream_alone(interval: float, compress: bool) -> None:
+    hub = Hub(heartbeat=0.5)
+    before = [Recorder(hub, "a", interval=interval, compress=compress) for _ in range(3)]
+    failing = Comrade(hub, "write", 1, "a", interval=interval, compress=compress)
+    after = [Recorder(hub, "a", interval=interval, compress=compress) for _ in range(3)]
+    beside = Recorder(hub, "a", "b", interval=interval, compress=compress)
+    for number in range(5):
+        hub.publish("a", number)
+        await advance(0.3)
+    for stream in [*before, *after, beside]:
+        assert stream.messages == list(range(5))
+    assert failing.aborted
+    assert failing.closes == 1
+    assert hub.streams == 7
+    hub.close()
+    assert all(stream.ended for stream in [*before, *after, beside])
 
 
-def test_a_heartbeat_that_raises_ends_that_stream_alone() -> None:
-    async def play() -> None:
-        hub = Hub(heartbeat=0.5)
-        failing, healthy = Comrade(hub, "write", 0, "a"), Recorder(hub, "a")
-        other = Recorder(hub, "b")
-        for _ in range(10):
-            await advance(0.25)
-        assert failing.aborted
-        assert healthy.bytes == other.bytes
-        assert healthy.bytes.count(b":\n") >= 4, "there are heartbeats after the failure"
-        hub.close()
-
-    run(play())
+@on_manual_loop
+async def test_a_heartbeat_that_raises_ends_that_stream_alone() -> None:
+    hub = Hub(heartbeat=0.5)
+    failing, healthy = Comrade(hub, "write", 0, "a"), Recorder(hub, "a")
+    other = Recorder(hub, "b")
+    for _ in range(10):
+        await advance(0.25)
+    assert failing.aborted
+    assert healthy.bytes == other.bytes
+    assert healthy.bytes.count(b":\n") >= 4, "there are heartbeats after the failure"
+    hub.close()
 
 
 @pytest.mark.parametrize("call", ["piles_up", "queues"])
-def test_slow_streams_are_looked_at_after_one_has_failed(call: str) -> None:
-    async def play() -> None:
-        hub = Hub(heartbeat=0.5)
-        failing, slow = Comrade(hub, call, 0, "a"), Recorder(hub, "a")
-        failing.waiting = slow.waiting = 1_000_000
-        hub.publish("a", 1, key="k")
-        for _ in range(4):
-            await advance(0.25)
-        assert failing.aborted
-        assert hub.lagging == 1
-        slow.waiting = 0
-        hub.publish("a", 2, key="k")
-        await advance(0.01)
-        assert slow.messages[-1] == 2
-        hub.close()
-
-    run(play())
+@on_manual_loop
+async def test_slow_streams_are_looked_at_after_one_has_failed(call: str) -> None:
+    hub = Hub(heartbeat=0.5)
+    failing, slow = Comrade(hub, call, 0, "a"), Recorder(hub, "a")
+    failing.waiting = slow.waiting = 1_000_000
+    hub.publish("a", 1, key="k")
+    for _ in range(4):
+        await advance(0.25)
+    assert failing.aborted
+    assert hub.lagging == 1
+    slow.waiting = 0
+    hub.publish("a", 2, key="k")
+    await advance(0.01)
+    assert slow.messages[-1] == 2
+    hub.close()
 
 
-def test_a_publisher_that_cannot_begin_ends_the_stream_that_asked_and_is_asked_again() -> None:
-    async def play() -> None:
-        is_broken = True
-        asked: list[str] = []
+@on_manual_loop
+async def test_a_publisher_that_cannot_begin_ends_the_stream_that_asked_and_is_asked_again() -> None:
+    is_broken = True
+    asked: list[str] = []
 
-        def on_first_stream(topic: str) -> None:
-            asked.append(topic)
-            if is_broken and topic == "b":
-                raise OSError("cannot begin")
+    def on_first_stream(topic: str) -> None:
+        asked.append(topic)
+        if is_broken and topic == "b":
+            raise OSError("cannot begin")
 
-        hub = Hub(on_first_stream=on_first_stream)
-        healthy = Recorder(hub, "a")
-        failing = Recorder(hub, "a", "b", "c")
-        assert failing.aborted
-        assert hub.streams == 1
-        is_broken = False
-        late = Recorder(hub, "b")
-        assert asked == ["a", "b", "b"]
-        hub.publish("a", 1)
-        hub.publish("b", 2)
-        await advance(0.0)
-        assert (healthy.messages, late.messages) == ([1], [2])
-        hub.close()
-
-    run(play())
+    hub = Hub(on_first_stream=on_first_stream)
+    healthy = Recorder(hub, "a")
+    failing = Recorder(hub, "a", "b", "c")
+    assert failing.aborted
+    assert hub.streams == 1
+    is_broken = False
+    late = Recorder(hub, "b")
+    assert asked == ["a", "b", "b"]
+    hub.publish("a", 1)
+    hub.publish("b", 2)
+    await advance(0.0)
+    assert (healthy.messages, late.messages) == ([1], [2])
+    hub.close()
 
 
-def test_a_publisher_that_cannot_stop_harms_nobody() -> None:
-    async def play() -> None:
-        def on_last_stream(topic: str) -> None:
-            raise OSError("cannot stop")
+@on_manual_loop
+async def test_a_publisher_that_cannot_stop_harms_nobody() -> None:
+    def on_last_stream(topic: str) -> None:
+        raise OSError("cannot stop")
 
-        hub = Hub(on_last_stream=on_last_stream, heartbeat=0.5)
-        hub.leave(Recorder(hub, "a"))
-        healthy = Recorder(hub, "b")
-        with mock.patch("pricewire.hub.hub.time.monotonic", return_value=1e12):
-            await advance(0.5)
-        for _ in range(4):
-            await advance(0.5)
-        assert healthy.bytes.count(b":\n") >= 4
-        hub.close()
-
-    run(play())
+    hub = Hub(on_last_stream=on_last_stream, heartbeat=0.5)
+    hub.leave(Recorder(hub, "a"))
+    healthy = Recorder(hub, "b")
+    with mock.patch("pricewire.hub.hub.time.monotonic", return_value=1e12):
+        await advance(0.5)
+    for _ in range(4):
+        await advance(0.5)
+    assert healthy.bytes.count(b":\n") >= 4
+    hub.close()

@@ -10,7 +10,7 @@ import pytest
 from pricewire.hub import flusher
 from pricewire.hub.flusher import BUCKETS, MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub
-from support.manual_loop import advance, run, running_loop
+from support.manual_loop import advance, on_manual_loop, running_loop
 from support.recorder import Recorder
 
 STREAMS = 100
@@ -33,66 +33,60 @@ def measured_by_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flusher, "time", SimpleNamespace(perf_counter=lambda: running_loop().seconds))
 
 
-def test_all_are_written_to_at_once_when_idle() -> None:
-    async def play() -> None:
-        hub = Hub()
-        streams = [CostlyRecorder(hub, "a", f"b{number}") for number in range(STREAMS)]
-        for number in range(3):
-            hub.publish("a", number)
-            await advance(0.0)
-            assert all(stream.messages[-1] == number for stream in streams)
-            await advance(0.001)
-        hub.close()
-
-    run(play())
-
-
-def test_under_load_they_take_turns_and_none_waits_longer_than_the_bound() -> None:
-    async def play() -> None:
-        hub = Hub()
-        streams = [CostlyRecorder(hub, "a", f"b{number}") for number in range(STREAMS)]
-        CostlyRecorder.cost = 0.0001
-        longest = 0.0
-        published: list[float] = []
-        for number in range(400):
-            hub.publish("a", number)
-            published.append(running_loop().seconds)
-            before = running_loop().seconds
-            await advance(0.001)
-            if number > 100:
-                longest = max(longest, running_loop().seconds - before)
-        CostlyRecorder.cost = 0.0
-        await advance(MAX_FLUSH_INTERVAL)
-        bucket = STREAMS / BUCKETS * 0.0001
-        assert longest < 4 * bucket, "a flush of all of them would take ten turns"
-        for stream in streams:
-            assert stream.messages == list(range(400))
-            steady = [time for time in stream.times if published[100] < time < published[-1]]
-            gaps = [later - earlier for earlier, later in pairwise(steady)]
-            assert max(gaps) < MAX_FLUSH_INTERVAL + 4 * bucket
-            assert sum(gaps) / len(gaps) > MAX_FLUSH_INTERVAL / 2, "batches grow"
-        hub.close()
-
-    run(play())
-
-
-def test_after_the_load_it_is_at_once_again() -> None:
-    async def play() -> None:
-        hub = Hub()
-        stream = CostlyRecorder(hub, "a")
-        CostlyRecorder.cost = 0.01
-        hub.publish("a", 1)
+@on_manual_loop
+async def test_all_are_written_to_at_once_when_idle() -> None:
+    hub = Hub()
+    streams = [CostlyRecorder(hub, "a", f"b{number}") for number in range(STREAMS)]
+    for number in range(3):
+        hub.publish("a", number)
         await advance(0.0)
-        hub.publish("a", 2)
-        await advance(0.0)
-        assert stream.messages == [1]
-        CostlyRecorder.cost = 0.0
-        await advance(MAX_FLUSH_INTERVAL)
-        assert stream.messages == [1, 2]
-        await advance(MAX_FLUSH_INTERVAL)
-        hub.publish("a", 3)
-        await advance(0.0)
-        assert stream.messages == [1, 2, 3]
-        hub.close()
+        assert all(stream.messages[-1] == number for stream in streams)
+        await advance(0.001)
+    hub.close()
 
-    run(play())
+
+@on_manual_loop
+async def test_under_load_they_take_turns_and_none_waits_longer_than_the_bound() -> None:
+    hub = Hub()
+    streams = [CostlyRecorder(hub, "a", f"b{number}") for number in range(STREAMS)]
+    CostlyRecorder.cost = 0.0001
+    longest = 0.0
+    published: list[float] = []
+    for number in range(400):
+        hub.publish("a", number)
+        published.append(running_loop().seconds)
+        before = running_loop().seconds
+        await advance(0.001)
+        if number > 100:
+            longest = max(longest, running_loop().seconds - before)
+    CostlyRecorder.cost = 0.0
+    await advance(MAX_FLUSH_INTERVAL)
+    bucket = STREAMS / BUCKETS * 0.0001
+    assert longest < 4 * bucket, "a flush of all of them would take ten turns"
+    for stream in streams:
+        assert stream.messages == list(range(400))
+        steady = [time for time in stream.times if published[100] < time < published[-1]]
+        gaps = [later - earlier for earlier, later in pairwise(steady)]
+        assert max(gaps) < MAX_FLUSH_INTERVAL + 4 * bucket
+        assert sum(gaps) / len(gaps) > MAX_FLUSH_INTERVAL / 2, "batches grow"
+    hub.close()
+
+
+@on_manual_loop
+async def test_after_the_load_it_is_at_once_again() -> None:
+    hub = Hub()
+    stream = CostlyRecorder(hub, "a")
+    CostlyRecorder.cost = 0.01
+    hub.publish("a", 1)
+    await advance(0.0)
+    hub.publish("a", 2)
+    await advance(0.0)
+    assert stream.messages == [1]
+    CostlyRecorder.cost = 0.0
+    await advance(MAX_FLUSH_INTERVAL)
+    assert stream.messages == [1, 2]
+    await advance(MAX_FLUSH_INTERVAL)
+    hub.publish("a", 3)
+    await advance(0.0)
+    assert stream.messages == [1, 2, 3]
+    hub.close()

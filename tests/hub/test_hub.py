@@ -21,8 +21,7 @@ async def bucket() -> None:
     await asyncio.sleep(MAX_FLUSH_INTERVAL + 0.01)
 
 
-async def test_a_stream_gets_the_current_value_then_every_update() -> None:
-    hub = Hub()
+async def test_a_stream_gets_the_current_value_then_every_update(hub: Hub) -> None:
     hub.publish("a", 1, key="k")
     hub.publish("a", 2, key="k")
     hub.publish("b", 3, key="k")
@@ -37,11 +36,9 @@ async def test_a_stream_gets_the_current_value_then_every_update() -> None:
     assert stream.messages == [2, 3, 5, 6]
     assert [data["seq"] for data in stream.data] == [2, 1, 2, 3]
     assert [data["subscription_id"] for data in stream.data] == ["a", "b", "b", "a"]
-    hub.close()
 
 
-async def test_one_flush_is_one_write() -> None:
-    hub = Hub()
+async def test_one_flush_is_one_write(hub: Hub) -> None:
     stream = Recorder(hub, "a")
     for number in range(20):
         hub.publish("a", number)
@@ -50,11 +47,9 @@ async def test_one_flush_is_one_write() -> None:
     assert hub.counters.flushes == 1
     assert hub.counters.events_delivered == 20
     assert hub.counters.bytes_written == len(stream.bytes)
-    hub.close()
 
 
-async def test_what_is_pending_when_a_stream_joins_comes_once() -> None:
-    hub = Hub()
+async def test_what_is_pending_when_a_stream_joins_comes_once(hub: Hub) -> None:
     first = Recorder(hub, "a", "b")
     hub.publish("a", 1, key="k")
     hub.publish("b", 2)
@@ -62,11 +57,9 @@ async def test_what_is_pending_when_a_stream_joins_comes_once() -> None:
     hub.publish("a", 3, key="k")
     await bucket()
     assert first.messages == second.messages == [1, 2, 3]
-    hub.close()
 
 
-async def test_a_reader_resumes_with_exactly_what_it_missed() -> None:
-    hub = Hub()
+async def test_a_reader_resumes_with_exactly_what_it_missed(hub: Hub) -> None:
     for number in range(5):
         hub.publish("a" if number % 2 else "b", number, key="k")
     early = Recorder(hub, "a", "b")
@@ -80,12 +73,10 @@ async def test_a_reader_resumes_with_exactly_what_it_missed() -> None:
     hub.publish("b", 9, key="k")
     await bucket()
     assert late.messages == [5, 7, 9]
-    hub.close()
 
 
 @pytest.mark.parametrize("last_event_id", ["nonsense", "00000000-1", "{boot}-99", "{boot}--1", "{boot}-1x", "{boot}-" + "9" * 30, "\ufffd"])
-async def test_an_id_that_is_not_of_this_boot_resets(last_event_id: str) -> None:
-    hub = Hub()
+async def test_an_id_that_is_not_of_this_boot_resets(hub: Hub, last_event_id: str) -> None:
     hub.publish("a", 1, key="k")
     boot = Recorder(hub, "a").decoder.last_event_id.partition("-")[0]
     stream = Recorder(hub, "a", last_event_id=last_event_id.replace("{boot}", boot))
@@ -94,7 +85,6 @@ async def test_an_id_that_is_not_of_this_boot_resets(last_event_id: str) -> None
     assert stream.messages == [1]
     silent = Recorder(hub, "a", last_event_id=last_event_id, control=False)
     assert [event.type for event in silent.events] == ["message"]
-    hub.close()
 
 
 async def test_a_log_that_does_not_reach_back_resets() -> None:
@@ -109,8 +99,7 @@ async def test_a_log_that_does_not_reach_back_resets() -> None:
     hub.close()
 
 
-async def test_a_topic_that_was_forgotten_resets() -> None:
-    hub = Hub()
+async def test_a_topic_that_was_forgotten_resets(hub: Hub) -> None:
     hub.publish("a", 0, key="k")
     early = Recorder(hub, "a")
     hub.forget("a")
@@ -119,11 +108,9 @@ async def test_a_topic_that_was_forgotten_resets() -> None:
     hub.forget("a")
     assert hub.latest("a") == []
     assert Recorder(hub, "a", last_event_id=early.decoder.last_event_id).start.outcome is Outcome.RESET
-    hub.close()
 
 
-async def test_a_lagging_stream_gets_what_has_not_been_superseded() -> None:
-    hub = Hub()
+async def test_a_lagging_stream_gets_what_has_not_been_superseded(hub: Hub) -> None:
     stream, healthy = Recorder(hub, "a", "b"), Recorder(hub, "a", "b")
     hub.publish("a", 0, key="k")
     await bucket()
@@ -141,11 +128,9 @@ async def test_a_lagging_stream_gets_what_has_not_been_superseded() -> None:
     await bucket()
     assert stream.messages == [0, -2, 4, -4, 5]
     assert healthy.messages == [0, 1, -1, 2, -2, 3, -3, 4, -4, 5]
-    hub.close()
 
 
-async def test_a_key_that_is_over_is_told_of_once_and_not_to_who_comes_later() -> None:
-    hub = Hub()
+async def test_a_key_that_is_over_is_told_of_once_and_not_to_who_comes_later(hub: Hub) -> None:
     early, lagging = Recorder(hub, "orders"), Recorder(hub, "orders")
     hub.pause(lagging)
     hub.publish("orders", "1 opened")
@@ -157,11 +142,9 @@ async def test_a_key_that_is_over_is_told_of_once_and_not_to_who_comes_later() -
     assert early.messages == ["1 opened", "1 open", "2 open", "1 filled"]
     assert lagging.messages == ["1 opened", "2 open", "1 filled"]
     assert Recorder(hub, "orders").messages == ["2 open"]
-    hub.close()
 
 
-async def test_a_stream_paused_by_a_flush_misses_nothing_of_it() -> None:
-    hub = Hub()
+async def test_a_stream_paused_by_a_flush_misses_nothing_of_it(hub: Hub) -> None:
     stream = Recorder(hub, "a")
     stream.pause_at_write = True
     hub.publish("a", 1)
@@ -171,7 +154,6 @@ async def test_a_stream_paused_by_a_flush_misses_nothing_of_it() -> None:
     hub.resume(stream)
     await bucket()
     assert stream.messages == [1, 2, 3]
-    hub.close()
 
 
 async def test_a_stream_that_the_log_has_left_behind_is_ended_and_can_resume_no_more() -> None:
@@ -191,8 +173,7 @@ async def test_a_stream_that_the_log_has_left_behind_is_ended_and_can_resume_no_
     hub.close()
 
 
-async def test_a_reader_that_changes_its_pace_gets_nothing_twice() -> None:
-    hub = Hub()
+async def test_a_reader_that_changes_its_pace_gets_nothing_twice(hub: Hub) -> None:
     slow = Recorder(hub, "a", interval=10)
     fast = Recorder(hub, "a")
     hub.publish("a", 1, key="k")
@@ -204,11 +185,9 @@ async def test_a_reader_that_changes_its_pace_gets_nothing_twice() -> None:
     assert now_slow.messages == []
     assert slow.messages == [1], "it was written to early, so that the others can go on from here"
     hub.publish("a", 2, key="k")
-    hub.close()
 
 
-async def test_a_notice_holds_until_the_next_message() -> None:
-    hub = Hub()
+async def test_a_notice_holds_until_the_next_message(hub: Hub) -> None:
     hub.notify("a", "stale", {})
     hub.publish("a", 0, key="k")
     hub.notify("a", "stale", {})
@@ -227,7 +206,6 @@ async def test_a_notice_holds_until_the_next_message() -> None:
     await bucket()
     assert [event.type for event in Recorder(hub, "a").events] == ["message"]
     assert listening.messages == [1, 2]
-    hub.close()
 
 
 async def test_silence_is_broken_by_a_comment_on_a_line_of_its_own() -> None:
@@ -305,8 +283,7 @@ async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags(
     hub.close()
 
 
-async def test_closing_ends_all_streams_and_refuses_new_ones() -> None:
-    hub = Hub()
+async def test_closing_ends_all_streams_and_refuses_new_ones(hub: Hub) -> None:
     stream, behind, stuck = Recorder(hub, "a"), Recorder(hub, "a", compress=True), Recorder(hub, "a")
     hub.pause(behind)
     hub.pause(stuck)
@@ -325,11 +302,10 @@ async def test_closing_ends_all_streams_and_refuses_new_ones() -> None:
     hub.publish("a", 2)
 
 
-async def test_a_form_that_fails_ends_only_its_own_streams(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_form_that_fails_ends_only_its_own_streams(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     def broken(event: Event, merged: int) -> bytes:
         raise ValueError("no form for this")
 
-    hub = Hub()
     healthy, broken_stream = Recorder(hub, "a"), Recorder(hub)
     hub.leave(broken_stream)
     hub.join(broken_stream, StreamSpec(("a",), form=broken), Start(Outcome.SNAPSHOT))
@@ -341,21 +317,17 @@ async def test_a_form_that_fails_ends_only_its_own_streams(caplog: pytest.LogCap
         "message": "the server could not encode an event",
     }
     assert "no form for this" in caplog.text
-    hub.close()
 
 
-async def test_a_message_that_is_no_json_is_refused_where_it_is_published() -> None:
-    hub = Hub()
+async def test_a_message_that_is_no_json_is_refused_where_it_is_published(hub: Hub) -> None:
     with pytest.raises(TypeError):
         hub.publish("a", object())
     assert hub.position == 0
 
 
-async def test_the_plain_form_is_the_message_alone() -> None:
-    hub = Hub()
+async def test_the_plain_form_is_the_message_alone(hub: Hub) -> None:
     stream = Recorder(hub)
     hub.leave(stream)
     hub.publish("a", {"x": 1}, key="k")
     hub.join(stream, StreamSpec(("a",), form=plain), Start(Outcome.SNAPSHOT))
     assert stream.events[0].data == '{"x":1}'
-    hub.close()

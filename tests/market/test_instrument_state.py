@@ -24,10 +24,16 @@ def tick(price: Any = "1.50", ask: Any = "1.51", bid: Any = "1.49", epoch_ms: An
     return Tick("X", epoch_ms, *(Decimal(each) if isinstance(each, str) else each for each in (price, ask, bid)))
 
 
+def take(it: InstrumentState, given: Tick, now_ns: int = 0) -> tuple[Tick, list[tuple[str, Candle]]]:
+    """Check and keep a tick; return it with the candles that it has changed."""
+    taken, pips = it.check(given)
+    return taken, it.add(taken, pips, now_ns)
+
+
 def test_a_tick_that_fits_is_kept_as_it_is() -> None:
     it = quotes()
     given = tick()
-    assert it.take(given, 5) == (given, [])
+    assert take(it, given, 5) == (given, [])
     assert it.newest is given
     assert it.pace.newest_ns == 5
     assert it.history.query(None, None, None, 9) == [given]
@@ -38,7 +44,7 @@ def test_a_tick_that_fits_is_kept_as_it_is() -> None:
     [("1.5", "1.51", "1.490"), ("1.50499", "1.514", "1.494"), (1.5, 1.51, 1.49), ("1.5", 1.51, "1.49")],
 )
 def test_prices_get_the_decimals_of_the_instrument(price: Any, ask: Any, bid: Any) -> None:
-    taken, _ = quotes().take(tick(price, ask, bid), 0)
+    taken, _ = take(quotes(), tick(price, ask, bid))
     assert (str(taken.price), str(taken.ask), str(taken.bid)) == ("1.50", "1.51", "1.49")
 
 
@@ -68,12 +74,12 @@ def test_a_tick_that_cannot_be_is_refused_and_leaves_no_trace(bad: Tick, message
     it = quotes()
     it.want(60)
     with pytest.raises(FeedError, match=message):
-        it.take(bad, 7)
+        take(it, bad, 7)
     assert (it.newest, it.candle(60), len(it.history), it.pace.newest_ns) == (None, None, 0, 0)
 
 
 def test_bid_may_equal_ask() -> None:
-    assert quotes().take(tick("1.50", "1.50", "1.50"), 0)
+    assert take(quotes(), tick("1.50", "1.50", "1.50"))
 
 
 def candle(granularity: int, start: int, open_: str, high: str, low: str, close: str) -> Candle:
@@ -83,37 +89,33 @@ def candle(granularity: int, start: int, open_: str, high: str, low: str, close:
 
 def test_wanted_candles_are_told_with_every_tick() -> None:
     it = quotes()
-    it.take(tick("1.50"), 0)
+    take(it, tick("1.50"), 0)
     it.want(60)
     it.want(300)
     it.want(60)
-    _, changed = it.take(tick("1.60", "1.61", "1.59", BASE_MS + MINUTE_MS - 1), 0)
+    _, changed = take(it, tick("1.60", "1.61", "1.59", BASE_MS + MINUTE_MS - 1), 0)
     assert changed == [
         ("candles:X:60", candle(60, BASE_MS, "1.50", "1.60", "1.50", "1.60")),
         ("candles:X:300", candle(300, BASE_MS, "1.50", "1.60", "1.50", "1.60")),
     ]
-    _, changed = it.take(tick("1.40", "1.41", "1.39", BASE_MS + MINUTE_MS), 0)
+    _, changed = take(it, tick("1.40", "1.41", "1.39", BASE_MS + MINUTE_MS), 0)
     assert changed == [
         ("candles:X:60", candle(60, BASE_MS + MINUTE_MS, "1.40", "1.40", "1.40", "1.40")),
         ("candles:X:300", candle(300, BASE_MS, "1.50", "1.60", "1.40", "1.40")),
     ]
     it.unwant(300)
     it.unwant(300)
-    _, changed = it.take(tick(epoch_ms=BASE_MS + MINUTE_MS + 1), 0)
+    _, changed = take(it, tick(epoch_ms=BASE_MS + MINUTE_MS + 1), 0)
     assert [topic for topic, _ in changed] == ["candles:X:60"]
 
 
-def test_a_late_tick_changes_its_candle_which_is_told_only_while_it_is_the_newest() -> None:
+def test_a_tick_that_is_older_than_the_newest_is_refused() -> None:
     it = quotes()
-    it.want(60)
-    it.want(300)
-    it.take(tick("1.50", epoch_ms=BASE_MS), 0)
-    it.take(tick("1.51", epoch_ms=BASE_MS + MINUTE_MS), 0)
-    _, changed = it.take(tick("1.90", "1.91", "1.89", BASE_MS + 1), 0)
-    assert changed == [("candles:X:300", candle(300, BASE_MS, "1.50", "1.90", "1.50", "1.51"))]
-    assert it.candle(60) == candle(60, BASE_MS + MINUTE_MS, "1.51", "1.51", "1.51", "1.51")
-    rows = it.candles.rows(60, None, None, 9)
-    assert it.select_candles(rows, 60).candles()[0] == candle(60, BASE_MS, "1.50", "1.90", "1.50", "1.90")
+    take(it, tick("1.50"))
+    take(it, tick("1.51"))
+    with pytest.raises(FeedError, match=f"tick of X at {BASE_MS - 1}: one at {BASE_MS} has come before"):
+        take(it, tick("1.90", "1.91", "1.89", BASE_MS - 1))
+    assert [str(each.price) for each in it.history.query(None, None, None, 9)] == ["1.50", "1.51"], "those of the same time are kept"
 
 
 def past(epochs: list[int], prices: list[int]) -> PastTicks:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import GRANULARITIES, CandlesTopic, TicksTopic
 from support.fake_market import START_MS, START_NS, FakeClock, ScriptedFeed, Step, running, settle
+from support.full_disk import full_disk
 
 X = Instrument(id="X", display_name="X", categories=["Forex"], pip_size=1)
 Y = Instrument(id="Y", display_name="Y", categories=["Forex"], pip_size=1)
@@ -69,6 +72,43 @@ async def test_a_tick_is_kept_before_it_is_published() -> None:
         assert seen == [tick("X", 1)]
 
 
+async def test_a_tick_is_in_the_journal_before_it_is_published(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, [X])
+    clock, seen = FakeClock(), list[list[int]]()
+
+    def publish(topic: str, message: Tick | Candle, event: str) -> None:
+        seen.append(journal.read()["X"].price.tolist())
+
+    market = Market([ScriptedFeed(clock, [X], [tick("X", 4), tick("X", 5)])], publish, clock=clock)
+    market.write_to(journal, {})
+    async with running(market):
+        await settle()
+    assert seen == [[40], [40, 50]]
+    journal.close()
+
+
+async def test_prices_go_on_while_the_journal_cannot_be_written_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(tmp_path, [X])
+    clock, published = FakeClock(), Published()
+    market = Market(
+        [ScriptedFeed(clock, [X], [tick("X", 4), 1.0, tick("X", 5), tick("X", 6), 1.0, tick("X", 7), 9.0])], published.publish, clock=clock
+    )
+    market.write_to(journal, {})
+    async with running(market):
+        await settle()
+        with full_disk():
+            await clock.advance(1)
+            await settle()
+        assert "File too large" in market.journal_failure
+        await clock.advance(1)
+        await settle()
+        assert market.journal_failure == ""
+    assert journal.read()["X"].price.tolist() == [40, 70]
+    assert published.topics() == ["ticks:X"] * 4
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "once"
+    journal.close()
+
+
 async def test_candles_are_published_while_they_are_wanted() -> None:
     market, published, clock = market_of([tick("X", 1), 1.0, tick("X", 2), 1.0, tick("X", 3), 1.0, tick("X", 4)])
     topic = CandlesTopic("X", 300)
@@ -101,13 +141,13 @@ async def test_candles_are_published_while_they_are_wanted() -> None:
 async def test_candles_can_be_read() -> None:
     market, _, _ = market_of([tick("X", 1), tick("X", 3, 60_000), tick("X", 2, 120_000)])
     async with running(market):
-        candles = market.candles(CandlesHistoryRequest(instrument_id="X", count=2))
+        candles = market.select_candles(CandlesHistoryRequest(instrument_id="X", count=2)).candles()
         assert [str(candle.close) for candle in candles] == ["3.0", "2.0"]
         assert candles[-1] == market.candle("X", 60)
-        (day,) = market.candles(CandlesHistoryRequest(instrument_id="X", granularity=86400))
+        (day,) = market.select_candles(CandlesHistoryRequest(instrument_id="X", granularity=86400)).candles()
         assert [str(price) for price in (day.open, day.high, day.low, day.close)] == ["1.0", "3.0", "1.0", "2.0"]
         assert day.close_epoch_ms - day.open_epoch_ms == 86_400_000
-        assert market.candles(CandlesHistoryRequest(instrument_id="X", from_epoch_ms=10**30)) == []
+        assert market.select_candles(CandlesHistoryRequest(instrument_id="X", from_epoch_ms=10**30)).candles() == []
         assert market.ticks(TicksHistoryRequest(instrument_id="X", to_epoch_ms=-(10**30))) == []
 
 
@@ -129,7 +169,7 @@ async def test_ticks_can_be_read_by_time_and_thinned() -> None:
         lambda market: market.candle("Z", 60),
         lambda market: market.is_stale("Z"),
         lambda market: market.ticks(TicksHistoryRequest(instrument_id="Z")),
-        lambda market: market.candles(CandlesHistoryRequest(instrument_id="Z")),
+        lambda market: market.select_candles(CandlesHistoryRequest(instrument_id="Z")).candles(),
         lambda market: market.want(TicksTopic("Z")),
         lambda market: market.unwant(CandlesTopic("Z", 60)),
     ],
@@ -143,7 +183,7 @@ def test_an_unknown_instrument_is_named(ask: Any) -> None:
 def test_an_unknown_granularity_is_named() -> None:
     market, _, _ = market_of([])
     with pytest.raises(InvalidTopicError, match="granularity '90'"):
-        market.candles(CandlesHistoryRequest(instrument_id="X", granularity=90))
+        market.select_candles(CandlesHistoryRequest(instrument_id="X", granularity=90)).candles()
     with pytest.raises(InvalidTopicError, match="granularity '90'"):
         market.candle("X", 90)
 
@@ -295,21 +335,63 @@ async def test_the_history_is_loaded_before_the_first_tick() -> None:
 @pytest.mark.parametrize(
     ("history", "expected"),
     [
-        ([past("X", -60_000, -30_000, -1000)], ["2.0", "9.0", "10.0", "4.0"]),
+        ([past("X", -60_000, -30_000, -1000)], ["2.0", "9.0", "10.0"]),
         ([], ["9.0", "10.0"]),
         (ValueError("disk"), ["9.0", "10.0"]),
     ],
 )
-async def test_recorded_ticks_take_the_place_of_what_the_feed_knows(history: list[PastTicks] | Exception, expected: list[str]) -> None:
+async def test_journaled_ticks_take_the_place_of_what_the_feed_knows(
+    history: list[PastTicks] | Exception, expected: list[str], journal: Journal
+) -> None:
     clock = FakeClock()
     market = Market([Remembering(clock, history, [10.0])], lambda *_: None, clock=clock)
-    market.remember(past("X"))
-    market.remember(past("X", -40_000, -20_000, price=90))
-    market.remember(PastTicks("X", *np.empty((4, 0), np.int64)))
+    market.write_to(journal, {"X": past("X", -40_000, -20_000, price=90), "Z": past("Z")})
     async with running(market):
         assert [str(each.price) for each in market.ticks(TicksHistoryRequest(instrument_id="X"))] == expected
-    with pytest.raises(UnknownInstrumentError):
-        market.remember(past("Z"))
+
+
+class Filling(ScriptedFeed):
+    """A feed that can tell what came while the server was down."""
+
+    def __init__(self, clock: FakeClock, *filled: PastTicks | Exception) -> None:
+        super().__init__(clock, [X], [])
+        self._filled = filled
+        self.asked: list[Tick] = []
+
+    def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
+        self.asked += newest
+        for each in self._filled:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+
+def test_the_feeds_are_asked_what_came_after_the_ticks_of_the_journal() -> None:
+    clock = FakeClock()
+    feed = Filling(clock, past("X", -5000, -4000), PastTicks("X", *np.empty((4, 0), np.int64)), past("X", -4000, -1000))
+    market = Market([ScriptedFeed(clock, [Y], []), feed], lambda *_: None, clock=clock)
+    filled = list(market.backfill([tick("X", 1, -5000), tick("Y", 1, -5000)]))
+    assert [(past.epoch_ms - NOW_MS).tolist() for past in filled] == [[-5000, -4000], [-4000, -1000]]
+    assert feed.asked == [tick("X", 1, -5000)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (ValueError("away"), "away"),
+        (past("X", -6000), "begin before the newest in the journal"),
+        (past("X", -5000, -1000, -2000), "not in the order of their times"),
+        (past("Z"), "'Z', of which the feed was given no tick"),
+    ],
+)
+def test_a_feed_that_fails_to_tell_is_left_out_from_there_on(
+    wrong: PastTicks | Exception, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    market = Market([Filling(clock, past("X", -4500), wrong, past("X", -100))], lambda *_: None, clock=clock)
+    assert [(past.epoch_ms - NOW_MS).tolist() for past in market.backfill([tick("X", 1, -5000)])] == [[-4500]]
+    assert "feed Filling cannot tell what came meanwhile" in caplog.text
+    assert message in caplog.text
 
 
 @pytest.mark.parametrize("history", [ValueError("disk"), [past("Y")]])
@@ -332,7 +414,7 @@ async def test_the_simulated_market_has_a_day_of_ticks_and_candles_and_goes_on()
             interval = 1000 if instrument.id.startswith("1HZ") else 2000
             assert {after.epoch_ms - before.epoch_ms for before, after in pairwise(ticks)} == {interval}
             assert ticks[-1].epoch_ms == clock.now_ns() // 1_000_000 // interval * interval
-            minutes = market.candles(CandlesHistoryRequest(instrument_id=instrument.id, count=5000))
+            minutes = market.select_candles(CandlesHistoryRequest(instrument_id=instrument.id, count=5000)).candles()
             assert len(minutes) in (1441, 1442)
             assert all(minute.low <= minute.open <= minute.high for minute in minutes)
             for granularity in GRANULARITIES:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pricewire.market.clock import SystemClock
 from pricewire.market.feed import Feed
-from pricewire.market.supervisor import Supervisor
+from pricewire.market.supervisor import LONGEST_DELAY_S, Supervisor, restart_delay_s
 from pricewire.protocol.messages import Instrument, Tick
 from support.fake_market import FakeClock, ScriptedFeed, Step, settle
 
@@ -128,3 +130,13 @@ async def test_an_iteration_that_cannot_begin_is_a_failure(caplog: pytest.LogCap
         await task
     assert seen.events == ["down"] * 3
     assert "no route" in caplog.text
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (10**9, 60)])
+def test_the_wait_doubles_up_to_a_minute(failures: int, expected: float) -> None:
+    assert restart_delay_s(failures) == expected
+
+
+@given(st.integers(1, 10**6))
+def test_the_wait_never_shrinks_nor_exceeds_its_bound(failures: int) -> None:
+    assert restart_delay_s(failures) <= restart_delay_s(failures + 1) <= LONGEST_DELAY_S

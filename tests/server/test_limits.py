@@ -16,7 +16,6 @@ import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.parser import text_string_to_metric_families
 
 from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.hub.hub import Hub
@@ -26,6 +25,7 @@ from pricewire.server.client_address import Network, parse_network
 from pricewire.server.limits import MAX_RETRY_AFTER, Admission, Limits, Permit, Tally, TokenBucket
 from pricewire.server.transport.handover import HandoverProtocol
 from support.feeds import HandFeed
+from support.metrics import metric, wait_until
 from support.serving import Reader, Serving
 
 STREAM = "/sse?topic=ticks:GOLD"
@@ -46,19 +46,9 @@ def serving(kind: str, limits: Limits, trusted: Sequence[Network] = (), feed: Ha
     return Serving(app, proxy_headers=False, **SERVERS[kind])
 
 
-def samples(server: Serving, name: str) -> dict[str, float]:
-    """Return a metric's value for each value of its label."""
-    text = httpx2.get(server.url + "/metrics").text
-    found = [sample for family in text_string_to_metric_families(text) for sample in family.samples if sample.name == name]
-    return {next(iter(sample.labels.values())): sample.value for sample in found}
-
-
 def wait_for_streams(server: Serving, expected: int) -> None:
-    """Wait until so many streams are open. What takes ten thousand questions never comes."""
-    for _ in range(10_000):
-        if sum(samples(server, "pricewire_streams").values()) == expected:
-            return
-    raise AssertionError(f"there are other than {expected} streams: {samples(server, 'pricewire_streams')}")
+    """Wait until so many streams are open."""
+    wait_until(lambda: metric(server.url, "pricewire_streams") == expected)
 
 
 def opened(stack: ExitStack, server: Serving, **headers: str) -> Reader:
@@ -90,7 +80,7 @@ def test_streams_of_one_address(kind: str) -> None:
         oldest.socket.close()
         wait_for_streams(server, 1)
         opened(stack, server)
-        assert samples(server, "pricewire_refusals_total")["address"] == 1
+        assert metric(server.url, "pricewire_refusals_total", reason="address") == 1
 
 
 def test_streams_of_the_process(kind: str) -> None:
@@ -99,7 +89,7 @@ def test_streams_of_the_process(kind: str) -> None:
         opened(stack, server)
         assert "the server has 2 streams, its limit" in refused(server)
         oldest.read_until(b":\n")
-        assert samples(server, "pricewire_refusals_total")["process"] == 1
+        assert metric(server.url, "pricewire_refusals_total", reason="process") == 1
 
 
 def test_new_streams_per_second(kind: str) -> None:
@@ -107,7 +97,7 @@ def test_new_streams_per_second(kind: str) -> None:
         opened(stack, server)
         opened(stack, server)
         assert "the server lets 0.25 new streams in per second, its limit" in refused(server)
-        assert samples(server, "pricewire_refusals_total")["rate"] == 1
+        assert metric(server.url, "pricewire_refusals_total", reason="rate") == 1
 
 
 def test_clients_behind_a_trusted_proxy_are_told_apart(kind: str) -> None:
@@ -136,7 +126,7 @@ def test_topics_of_one_stream() -> None:
             "code": "INVALID_PARAMETERS",
             "message": "3 topics exceed the limit of 2 for one stream; open another for the rest",
         }
-        assert samples(server, "pricewire_refusals_total")["parameters"] == 1
+        assert metric(server.url, "pricewire_refusals_total", reason="parameters") == 1
 
 
 @pytest.mark.parametrize(
@@ -152,7 +142,7 @@ def test_every_endpoint_counts(path: str) -> None:
         with Reader(server.url, path) as reader:
             assert reader.read_head()[0] == 200
             endpoint = path.partition("?")[0].split("/")[-2] if path.startswith("/v1") else "sse"
-            assert {name: count for name, count in samples(server, "pricewire_streams").items() if count} == {endpoint: 1}
+            assert metric(server.url, "pricewire_streams", endpoint=endpoint) == metric(server.url, "pricewire_streams") == 1
             refused(server)
         wait_for_streams(server, 0)
 

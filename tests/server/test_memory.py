@@ -7,9 +7,9 @@ import resource
 from pathlib import Path
 
 import httpx2
-from prometheus_client.parser import text_string_to_metric_families
 
-from cli.test_main import served
+from support.command import served
+from support.metrics import metric, wait_until
 from support.serving import Reader
 
 READERS = 1000
@@ -23,18 +23,6 @@ def kernel_memory() -> int:
     return int(match[1]) * resource.getpagesize()
 
 
-def metric(url: str, name: str) -> float:
-    """Return what a metric says, all its labels together."""
-    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics", timeout=60).text)
-    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
-
-
-def wait_for(url: str, name: str, value: float) -> None:
-    """Return once a metric has reached a value."""
-    while metric(url, name) < value:
-        pass
-
-
 def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
@@ -43,12 +31,13 @@ def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path
     try:
         with served("--port", "0", "--seed", "1", "--rate", "200", *limits) as (url, _):
             # The logs reach back to a thousand events each; once they are full, they take no more.
-            wait_for(url, "pricewire_events_published_total", 12_000)
+            wait_until(lambda: metric(url, "pricewire_events_published_total") >= 12_000)
             kernel = kernel_memory()
             readers += [Reader(url, f"/sse?{TOPICS}", buffer=2048) for _ in range(READERS)]
-            wait_for(url, "pricewire_streams_lagging", READERS)
+            wait_until(lambda: metric(url, "pricewire_streams_lagging") == READERS)
             before = metric(url, "process_resident_memory_bytes")
-            wait_for(url, "pricewire_events_published_total", metric(url, "pricewire_events_published_total") + 10_000)
+            published = metric(url, "pricewire_events_published_total")
+            wait_until(lambda: metric(url, "pricewire_events_published_total") >= published + 10_000)
             # Some 140 bytes for each event and reader would be 1 GB by now.
             assert metric(url, "process_resident_memory_bytes") - before < 20_000_000
             assert kernel_memory() - kernel < READERS * 100_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.metrics import DELAY_INTERVAL, LoopDelay
 from pricewire.server.transport.handover import HandoverProtocol
+from support.clocks import HandLoop
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
 
@@ -42,7 +43,7 @@ def still(feed: HandFeed) -> Iterator[Serving]:
         yield serving
 
 
-def test_streams_and_events(still: Serving, feed: HandFeed) -> None:
+def test_streams_events_and_bytes_are_counted_once_for_each_stream_and_each_group(still: Serving, feed: HandFeed) -> None:
     before = read(still)
     assert before["pricewire_streams{sse}"] == before["pricewire_streams{ticks}"] == before["pricewire_streams{candles}"] == 0
     with Reader(still.url, "/sse?topic=ticks:GOLD") as one, Reader(still.url, "/sse?topic=ticks:GOLD") as other:
@@ -52,16 +53,20 @@ def test_streams_and_events(still: Serving, feed: HandFeed) -> None:
         received = one.read_until(b"\n\n")
         other.read_until(b"\n\n")
         during = read(still)
-    assert during["pricewire_streams{sse}"] == 2
-    assert during["pricewire_streams_lagging"] == 0
-    assert during["pricewire_topics"] == 1
-    assert during["pricewire_streams_started_total{snapshot}"] == 2
-    assert during["pricewire_events_published_total"] == before["pricewire_events_published_total"] + 1
-    assert during["pricewire_events_delivered_total"] == 2
-    assert during["pricewire_flushes_total"] == 1
-    assert during["pricewire_flushed_events_total"] == 1
-    assert during["pricewire_flushed_bytes_total"] == len(received) + len(b"\r\n")
-    assert during["pricewire_written_bytes_total"] == 2 * (len(received) + len(b"\r\n"))
+    size = len(received) + len(b"\r\n")
+    expected = {
+        "pricewire_streams{sse}": 2,
+        "pricewire_streams_lagging": 0,
+        "pricewire_topics": 1,
+        "pricewire_streams_started_total{snapshot}": 2,
+        "pricewire_events_published_total": before["pricewire_events_published_total"] + 1,
+        "pricewire_events_delivered_total": 2,
+        "pricewire_flushes_total": 1,
+        "pricewire_flushed_events_total": 1,
+        "pricewire_flushed_bytes_total": size,
+        "pricewire_written_bytes_total": 2 * size,
+    }
+    assert {name: during[name] for name in expected} == expected
 
 
 def test_how_streams_start(still: Serving, feed: HandFeed) -> None:
@@ -106,25 +111,6 @@ def test_the_delay_of_the_loop_is_measured_while_the_server_runs(still: Serving)
     assert found["process_open_fds"] > 0
     assert found["process_resident_memory_bytes"] > 0
     assert any(name.startswith("python_info{") for name in found)
-
-
-class HandLoop:
-    """A loop whose timers the test runs."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.timers: list[tuple[float, Callable[[], None]]] = []
-
-    def call_later(self, delay: float, callback: Callable[[], None]) -> HandLoop:
-        self.timers.append((delay, callback))
-        return self
-
-    def cancel(self) -> None:
-        self.timers.clear()
-
-    def run_after(self, seconds: float) -> None:
-        self.now += seconds
-        self.timers.pop(0)[1]()
 
 
 def test_the_delay_is_how_late_a_callback_comes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,9 @@ def streams_of(server: Serving, token: str, *paths: str) -> Iterator[dict[str, S
 def platform(database: Path, http: type[asyncio.Protocol], **options: Any) -> Iterator[Serving]:
     """Serve what the front end needs: an account with the uuid that it has built in, above all."""
     with_accounts(database, lambda accounts: accounts.add("alice", password_hash=HASH, balance=Decimal(1000), account_uuid=ACCOUNT))
-    app = create_app([SimulatedFeed(seed=1, rate=20)], heartbeat=0.2, trading=TradingSetup(database, KEY, RULES))
+    app = create_app(
+        [SimulatedFeed(seed=1, rate=20)], heartbeat=0.2, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES)
+    )
     with Serving(app, http=http, **options) as server:
         yield server
 

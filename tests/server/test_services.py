@@ -15,12 +15,14 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import DEMO_BALANCE, Services, TradingSetup, running
 from pricewire.store.database import Database
-from support.app_server import KEY, RULES, Events, add_account, bearer, open_app_server, refused
+from support.app_server import KEY, RULES, Events, add_account, bearer, open_app_server, purchase, refused
 from support.feeds import HandFeed
 
 
 async def test_it_is_opened_and_closed_without_leftovers(tmp_path: Path) -> None:
-    services = Services(Publisher([HandFeed()]), TradingSetup(tmp_path / "pricewire.db", KEY, RULES, demo_account=True))
+    services = Services(
+        Publisher([HandFeed()]), TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", KEY, RULES, demo_account=True)
+    )
     before = asyncio.all_tasks()
     for _ in range(2):
         async with services.open():
@@ -30,8 +32,8 @@ async def test_it_is_opened_and_closed_without_leftovers(tmp_path: Path) -> None
     assert asyncio.all_tasks() == before
 
 
-async def test_a_database_that_cannot_be_opened_is_said_without_its_password() -> None:
-    setup = TradingSetup("postgresql://me:secret@127.0.0.1:1/x", KEY)
+async def test_a_database_that_cannot_be_opened_is_said_without_its_password(tmp_path: Path) -> None:
+    setup = TradingSetup("postgresql://me:secret@127.0.0.1:1/x", tmp_path / "journal", KEY)
     assert "secret" not in repr(setup)
     with pytest.raises(DatabaseError) as raised:
         async with Services(Publisher([HandFeed()]), setup).open():
@@ -53,7 +55,7 @@ async def test_what_fails_beside_is_logged(caplog: pytest.LogCaptureFixture) -> 
 
 async def test_the_demo_account_opens_nothing_where_it_is_not_to_be(tmp_path: Path) -> None:
     path = tmp_path / "pricewire.db"
-    async with Services(Publisher([HandFeed()]), TradingSetup(path, KEY, demo_account=True)).open():
+    async with Services(Publisher([HandFeed()]), TradingSetup(path, tmp_path / "journal", KEY, demo_account=True)).open():
         pass
     database = await Database.open(path)
     for is_there in (True, False):
@@ -77,8 +79,7 @@ def test_a_stream_of_a_contract_gets_nothing_of_one_that_has_ended(tmp_path: Pat
     topics = f"/protected/sse?topic=contracts:{alice.uuid}&topic=balance:{alice.uuid}"
     with open_app_server(database) as server:
         with Events(server, topics, alice) as stream:
-            details = {"instrument_id": "1HZ100V", "duration": 1, "duration_unit": "ticks", "stake": "10", "variant": "rise"}
-            body = {"idempotency_key": "one", "product_id": "rise_fall", "proposal_details": details}
+            body = purchase("one", duration=1, duration_unit="ticks")
             answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice), timeout=60)
             assert answer.status_code == 200
             stream.until(lambda data: data["event"] == "contract_settled")

@@ -17,11 +17,11 @@ from pricewire.errors import (
     InsufficientBalanceError,
     UnknownContractError,
 )
+from pricewire.market.journal import Journal
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
-from pricewire.trading.contracts import enter, refund, sell, settle, touch
+from pricewire.trading.contracts import Contract, enter, refund, sell, settle, touch
 from pricewire.trading.interfaces import Closed
 from support.contract_maker import BUY_TIME, make_purchase, tick
 from support.ledger_rules import balance_of, check_books
@@ -33,8 +33,8 @@ async def alice(database: Database) -> Account:
 
 
 @pytest.fixture
-async def ledger(database: Database) -> AsyncIterator[Ledger]:
-    yield Ledger(database, RecordedTicks(database))
+async def ledger(database: Database, journal: Journal) -> AsyncIterator[Ledger]:
+    yield Ledger(database, journal.sync)
     await check_books(database)
 
 
@@ -101,10 +101,12 @@ async def test_who_may_not_buy(ledger: Ledger, database: Database, alice: Accoun
     assert await balance_of(database, alice.uuid) == 100
 
 
-async def test_fifty_of_two_hundred_purchases_at_once_succeed(ledger: Ledger, database: Database, database_address: str) -> None:
+async def test_fifty_of_two_hundred_purchases_at_once_succeed(
+    ledger: Ledger, database: Database, database_address: str, journal: Journal
+) -> None:
     account = await Accounts(database).add("crowd", balance=Decimal("500.00"))
     others = [await Database.open(database_address) for _ in range(2)]
-    ledgers = [ledger, *(Ledger(other, RecordedTicks(other)) for other in others)]
+    ledgers = [ledger, *(Ledger(other, journal.sync) for other in others)]
     answers = await asyncio.gather(*(ledgers[number % 3].buy(make_purchase(account)) for number in range(200)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, BaseException)]
     assert {type(answer) for answer in refused} == {InsufficientBalanceError}
@@ -146,9 +148,9 @@ async def test_a_settlement_pays_gives_back_or_nothing_once(ledger: Ledger, data
     assert await balance_of(database, alice.uuid) == Decimal("99.53")
 
 
-async def test_of_sale_and_settlement_at_once_one_wins(ledger: Ledger, database_address: str, alice: Account) -> None:
+async def test_of_sale_and_settlement_at_once_one_wins(ledger: Ledger, journal: Journal, database_address: str, alice: Account) -> None:
     other = await Database.open(database_address)
-    elsewhere = Ledger(other, RecordedTicks(other))
+    elsewhere = Ledger(other, journal.sync)
     entered = [enter((await ledger.buy(make_purchase(alice))).contract, tick(1000), 1000) for _ in range(10)]
     settled = [settle(contract, tick(9000, "101.00")) for contract in entered]
     sales = [ledger.sell(sell(contract, Decimal("12.00"), tick(8000), BUY_TIME + 8000)) for contract in entered]
@@ -173,17 +175,18 @@ async def test_what_changes_of_an_open_contract_is_kept(ledger: Ledger, alice: A
     await ledger.enter([])
 
 
-async def test_an_entry_and_a_settlement_are_recorded_after_their_ticks(database: Database, alice: Account) -> None:
-    ticks = RecordedTicks(database)
-    ledger = Ledger(database, ticks)
-    contract = (await ledger.buy(make_purchase(alice))).contract
-    ticks.record(tick(1000))
+async def test_an_entry_and_a_settlement_are_written_after_their_ticks_are_on_the_disk(database: Database, alice: Account) -> None:
+    on_disk: list[list[Contract]] = []
+
+    async def sync() -> None:
+        on_disk.append(await noting.open_contracts())
+
+    noting = Ledger(database, sync)
+    contract = (await noting.buy(make_purchase(alice))).contract
     entered = enter(contract, tick(1000), 1000)
-    await ledger.enter([entered])
-    assert await ticks.between("GOLD", BUY_TIME, BUY_TIME + 10_000) == [tick(1000)]
-    ticks.record(tick(9000))
-    await ledger.settle([settle(entered, tick(9000))])
-    assert await ticks.between("GOLD", BUY_TIME, BUY_TIME + 10_000) == [tick(1000), tick(9000)]
+    await noting.enter([entered])
+    await noting.settle([settle(entered, tick(9000))])
+    assert on_disk == [[contract], [entered]]
 
 
 async def test_closed_contracts_come_newest_first(ledger: Ledger, database: Database, alice: Account) -> None:

@@ -24,10 +24,9 @@ from pricewire.errors import (
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, refund, sell, settle
 from pricewire.trading.interfaces import Purchase
-from support.contract_maker import BUY_TIME, make_contract, tick
+from support.contract_maker import BUY_TIME, make_contract, nothing_to_sync, tick
 from support.ledger_rules import balance_of, check_books
 
 Result = TypeVar("Result")
@@ -46,7 +45,7 @@ class LedgerAndModel(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.directory = tempfile.TemporaryDirectory()
         self.database = self.run(Database.open(Path(self.directory.name) / "pricewire.sqlite"))
-        self.ledger = Ledger(self.database, RecordedTicks(self.database))
+        self.ledger = Ledger(self.database, nothing_to_sync)
         self.accounts = Accounts(self.database)
         self.known = {name: self.run(self.accounts.add(name, balance=Decimal("30.00"))) for name in ("alice", "bob")}
         self.balances = {account.uuid: account.balance for account in self.known.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,16 @@ from alembic.config import Config
 
 from pricewire.store.accounts import Accounts
 from pricewire.store.address import parse_address
+from pricewire.store.audit import AuditTrail, Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.connections import prepare_engine
 from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
 from pricewire.store.migrate import MIGRATIONS
+from pricewire.store.tables import entries
+from pricewire.trading.contracts import refund
+from support.contract_maker import nothing_to_sync
+from support.ledger_rules import check_books
 from support.postgres import Postgres
 
 
@@ -53,4 +61,60 @@ async def test_accounts_of_before_have_tokens_that_are_good_unless_they_are_susp
     database = await Database.open(address)
     await Accounts(database).set_password_hash("alice", "x")
     assert [each.generation for each in await Accounts(database).standings()] == [0, 1]
+    await database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_money_of_before_gets_its_other_side(kind: str, tmp_path: Path, postgres: Postgres) -> None:
+    address = str(tmp_path / "old.sqlite") if kind == "sqlite" else postgres.make("template1")
+    people = "INSERT INTO accounts (uuid, id, type, \"group\", status, currency, balance) VALUES ('{0}', '{0}', 'real', 'x', 'active', {1})"
+    terms = "'rise_fall', 'rise', 'GOLD', 10, 'seconds', {false}, {{stake}}, 1953, 0.012, 0.5, 1, 10001".format(
+        false="0" if kind == "sqlite" else "false"
+    )
+    contract = (
+        "INSERT INTO contracts (contract_id, reference_id, account_uuid, currency, product_id, variant, instrument_id, duration,"
+        " duration_unit, allow_equals, stake, payout, commission, volatility, buy_time, expiry_time, exit_time, proceeds, status)"
+        f" VALUES ('{{0}}', '1', '{{1}}', '{{2}}', {terms}, {{end}})"
+    )
+    booked = (
+        "INSERT INTO transactions (account_uuid, contract_id, kind, amount, balance, epoch_ms) VALUES ('{0}', {1}, '{2}', {3}, {4}, {5})"
+    )
+    make(
+        address,
+        "0002",
+        people.format("alice", "'USD', 10953"),
+        people.format("kenji", "'JPY', 4000"),
+        people.format("nobody", "'BTC', 0"),
+        contract.format("won", "alice", "USD", stake=1000, end="10001, 1953, 'settled'"),
+        contract.format("open", "kenji", "JPY", stake=1000, end="NULL, NULL, 'open'"),
+        booked.format("alice", "NULL", "deposit", 10000, 10000, 1),
+        booked.format("kenji", "NULL", "deposit", 5000, 5000, 2),
+        booked.format("alice", "'won'", "purchase", -1000, 9000, 3),
+        booked.format("kenji", "'open'", "purchase", -1000, 4000, 4),
+        booked.format("alice", "'won'", "payout", 1953, 10953, 5),
+    )
+    for _ in range(2):
+        database = await Database.open(address)
+        await check_books(database)
+        rows = await database.rows(sa.select(entries).where(entries.c.account.like("house:%")).order_by(entries.c.number))
+        assert [(row.account, row.kind, row.amount, row.epoch_ms) for row in rows] == [
+            ("house:USD", "deposit", -10000, 1),
+            ("house:JPY", "deposit", -5000, 2),
+            ("house:USD", "purchase", 1000, 3),
+            ("house:JPY", "purchase", 1000, 4),
+            ("house:USD", "payout", -1953, 5),
+        ]
+        acts = await AuditTrail(database).acts(newest=10)
+        assert [(act.account_id, act.act, act.author) for act in acts] == [
+            ("kenji", "deposit", "pricewire"),
+            ("alice", "deposit", "pricewire"),
+        ]
+        await database.close()
+    database = await Database.open(address)
+    await Cashier(database).withdraw("alice", Decimal("9.53"), Operator("bo", "paid out"))
+    ledger = Ledger(database, nothing_to_sync)
+    (opened,) = await ledger.open_contracts()
+    await ledger.settle([refund(opened)])
+    await check_books(database)
+    assert [str(each.balance) for each in await Accounts(database).list()] == ["100.00", "5000", "0E-8"]
     await database.close()

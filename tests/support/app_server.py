@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx2
+import pytest
 
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -23,7 +25,7 @@ from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
-from support.serving import Reader, Serving
+from support.serving import PATIENCE, EventReader, Serving
 
 Result = TypeVar("Result")
 
@@ -37,13 +39,24 @@ HASH = hash_password(PASSWORD)
 
 @contextmanager
 def open_app_server(
-    database: str | Path, *feeds: Feed, keys: KeySource = KEY, http: type[asyncio.Protocol] = HandoverProtocol, **options: Any
+    database: str | Path,
+    *feeds: Feed,
+    keys: KeySource = KEY,
+    http: type[asyncio.Protocol] = HandoverProtocol,
+    journal: Path | None = None,
+    **options: Any,
 ) -> Iterator[Serving]:
-    """Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database."""
-    setup = TradingSetup(database, keys, RULES)
-    app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
-    with Serving(app, http=http) as serving:
-        yield serving
+    """
+    Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database.
+
+    The journal is beside an SQLite file, where none is given.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        beside = database.with_name("journal") if isinstance(database, Path) else Path(folder)
+        setup = TradingSetup(database, journal or beside, keys, RULES)
+        app = create_app(feeds or [SimulatedFeed(seed=1, rate=20)], trading=setup, **{"heartbeat": 0.5, **options})
+        with Serving(app, http=http) as serving:
+            yield serving
 
 
 def with_accounts(database: str | Path, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
@@ -77,31 +90,11 @@ def log_in(server: Serving, account_id: str, password: str = PASSWORD) -> str:
     return token
 
 
-class Events(Reader):
-    """A stream, read event by event."""
+class Events(EventReader):
+    """A stream of a server, which may need a token."""
 
-    def __init__(self, server: Serving, path: str, account: str | Account | None = None, buffer: int | None = None, **headers: str) -> None:
-        super().__init__(server.url, path, headers={**headers, **({} if account is None else bearer(account))}, buffer=buffer)
-        self.socket.settimeout(60)
-        self.status, self.head = self.read_head()
-        self.last_id = ""
-
-    def __enter__(self) -> Events:
-        return self
-
-    def next(self) -> tuple[str, Any]:
-        """Return the next event's type and data."""
-        fields: dict[str, str] = {}
-        deadline = time.monotonic() + 60
-        # Comments keep coming, so the socket's own limit would never be reached.
-        while time.monotonic() < deadline:
-            line = self.read_until(b"\n").decode().removesuffix("\n").removesuffix("\r")
-            if not line and "data" in fields:
-                self.last_id = fields.get("id", self.last_id)
-                return fields.get("event", "message"), json.loads(fields["data"])
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        raise TimeoutError("no event within a minute")
+    def __init__(self, server: Serving, path: str, account: str | Account | None = None, buffer: int | None = None) -> None:
+        super().__init__(server.url, path, headers={} if account is None else bearer(account), buffer=buffer)
 
     def until(self, is_it: Callable[[Any], bool]) -> Any:
         """Return the data of the first event, from the next on, of which something holds."""
@@ -112,7 +105,7 @@ class Events(Reader):
         return self._first(lambda name, _: name == event)
 
     def _first(self, is_it: Callable[[str, Any], bool]) -> Any:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             name, data = self.next()
             if is_it(name, data):
@@ -120,8 +113,49 @@ class Events(Reader):
         raise TimeoutError("no such event within a minute")
 
 
+@dataclass
+class Scene:
+    """A server with trading, its database, and an account."""
+
+    server: Serving
+    database: Path
+    alice: Account
+
+    @classmethod
+    @contextmanager
+    def open(cls, folders: pytest.TempPathFactory, **options: Any) -> Iterator[Self]:
+        """Serve as `open_app_server` does, over a new database."""
+        database = folders.mktemp("scene") / "pricewire.db"
+        alice = add_account(database, "alice")
+        with open_app_server(database, **options) as server:
+            yield cls(server, database, alice)
+
+    def get(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
+        """Return the answer of a request that may be refused; an open stream is an empty answer."""
+        with httpx2.stream("GET", self.server.url + path, **self._with(token, options)) as answer:
+            if not answer.headers["content-type"].startswith("text/event-stream"):
+                answer.read()
+            return answer
+
+    def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
+        return httpx2.post(self.server.url + path, **self._with(token, options))
+
+    def change(self, stream: Events, token: str | Account, **change: Any) -> httpx2.Response:
+        return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))
+
+    def _with(self, token: str | Account | None, options: dict[str, Any]) -> dict[str, Any]:
+        headers = {} if token is None else bearer(token)
+        return {"timeout": PATIENCE, **options, "headers": {**headers, **options.get("headers", {})}}
+
+
 def refused(answer: httpx2.Response, status: int, code: str) -> str:
     """Check that a request was refused, and how; return the message."""
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
     message: str = answer.json()["error"]["message"]
     return message
+
+
+def purchase(key: str, product_id: str = "rise_fall", **details: Any) -> dict[str, Any]:
+    """Return the body of a purchase; by default of a contract on rising within five minutes, for 10.00."""
+    order = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise", **details}
+    return {"idempotency_key": key, "product_id": product_id, "proposal_details": order}

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
 from pricewire.store.accounts import Account
 from pricewire.trading.contracts import Contract
@@ -21,6 +22,15 @@ def tick(offset_ms: int, price: str = "100.00", instrument_id: str = "GOLD") -> 
     """Return a tick at so many milliseconds after the purchase."""
     spot = Decimal(price)
     return Tick(instrument_id, BUY_TIME + offset_ms, spot, spot + Decimal("0.05"), spot - Decimal("0.05"))
+
+
+def write(journal: Journal, tick: Tick) -> None:
+    """Write a tick to a journal, with two decimals."""
+    journal.add(tick.instrument_id, tick.epoch_ms, *(int(price * 100) for price in (tick.price, tick.ask, tick.bid)))
+
+
+async def nothing_to_sync() -> None:
+    """Stand in for a journal, where no contract depends on a tick."""
 
 
 def make_contract(account: Account, **fields: Any) -> Contract:

@@ -55,6 +55,14 @@ class FakeClock:
         self._now_ns += round(seconds * 1e9)
 
 
+class SelfMovingClock(FakeClock):
+    """A clock on which sleeping takes no time, but moves it; like a real one it wakes a little late."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.jump(seconds + 1e-6)
+
+
 async def settle() -> None:
     """Let the other tasks run as far as they can."""
     for _ in range(TURNS):

@@ -12,14 +12,14 @@ GOLD = Instrument(id="GOLD", display_name="Gold", categories=["Commodities", "Me
 
 
 class HandFeed:
-    """Brings GOLD; `give` is called on the server's loop."""
+    """A feed of one instrument; `give` is called on the server's loop."""
 
-    def __init__(self) -> None:
-        self.instruments = [GOLD]
+    def __init__(self, instrument: Instrument = GOLD) -> None:
+        self.instruments = [instrument]
         self._ticks = asyncio.Queue[Tick | Exception]()
 
     def give(self, bid: float, ask: float, epoch_ms: int) -> None:
-        self._ticks.put_nowait(make_tick(GOLD, bid=bid, ask=ask, epoch_ms=epoch_ms))
+        self._ticks.put_nowait(make_tick(self.instruments[0], bid=bid, ask=ask, epoch_ms=epoch_ms))
 
     def fail(self, error: Exception) -> None:
         self._ticks.put_nowait(error)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
 
 
 class ManualLoop(asyncio.SelectorEventLoop):
@@ -36,3 +39,13 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a test on a `ManualLoop`."""
     with asyncio.Runner(loop_factory=ManualLoop) as runner:
         runner.run(coroutine)
+
+
+def on_manual_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Have a test run on a `ManualLoop`."""
+
+    @functools.wraps(test)
+    def running(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return running

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,13 +14,13 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from pricewire.market.feed import make_tick
-from pricewire.protocol.messages import Instrument, Tick
+from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from support.app_server import KEY, PASSWORD, RULES, add_account
+from support.feeds import HandFeed
 from support.serving import Serving
 
 PATIENCE = 10_000
@@ -39,22 +38,6 @@ INSTRUMENT = Instrument(id="R_100", display_name="Volatility 100 Index", categor
 """An instrument whose volatility the server knows by its name: so a contract has a price from the first tick on."""
 
 
-class PitFeed:
-    """Brings one instrument; `give` is called on the server's loop."""
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instruments = [instrument]
-        self._ticks = asyncio.Queue[Tick]()
-
-    def give(self, price: float, epoch_ms: int) -> None:
-        [instrument] = self.instruments
-        self._ticks.put_nowait(make_tick(instrument, bid=price - 0.05, ask=price + 0.05, epoch_ms=epoch_ms))
-
-    async def __aiter__(self) -> AsyncIterator[Tick]:
-        while True:
-            yield await self._ticks.get()
-
-
 @dataclass
 class PageServer:
     """
@@ -67,7 +50,7 @@ class PageServer:
     """
 
     serving: Serving
-    feed: PitFeed
+    feed: HandFeed
     database: Path
     _newest: int = field(default=0)
 
@@ -79,7 +62,7 @@ class PageServer:
     def move(self, price: float) -> None:
         """Bring the next price."""
         self._newest = max(self._newest + 1, int(time.time() * 1000))
-        self.serving.call(self.feed.give, price, self._newest)
+        self.serving.call(self.feed.give, price - 0.05, price + 0.05, self._newest)
 
     def account(self, balance: str = "10000.00") -> Account:
         """Open an account."""
@@ -101,8 +84,10 @@ def open_page_server(
         port: the port; by default a free one.
         heartbeat: after how long a silence streams show that they live, in seconds.
     """
-    feed = PitFeed(instrument)
-    app = create_app([feed], heartbeat=heartbeat, trading=TradingSetup(database, KEY, RULES, demo_account=True))
+    feed = HandFeed(instrument)
+    app = create_app(
+        [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
+    )
     with Serving(app, port=port, http=HandoverProtocol) as serving:
         page_server = PageServer(serving, feed, database)
         page_server.move(1900)

@@ -11,6 +11,9 @@ from typing import Self
 CHUNK = 16 * 1024
 """How much is passed on at once, in bytes."""
 
+SMALL = 2048
+"""The receive buffer of a throttled connection, in bytes: so that the server notices a slow reader."""
+
 
 class Proxy:
     """
@@ -66,6 +69,9 @@ class Proxy:
         """Pass at most so many bytes per second on, in each connection and direction."""
         self._most = max(1, rate // 20)
         self._pause = 1 / 20
+        with self._lock:
+            for each in self._sockets:
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
 
     def heal(self) -> None:
         """Pass everything on again, as fast as it comes."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import uvicorn
 
+from pricewire.server.limits import Limits
 from pricewire.server.transport.serve import Server
 
 Result = TypeVar("Result")
@@ -30,6 +34,7 @@ class Serving:
         host: the address to listen at.
         port: the port; by default a free one.
         drain_seconds: how long streams may take to end.
+        limits: of requests and connections; those of `Server` by default.
         options: for `uvicorn.Config`.
     """
 
@@ -41,10 +46,11 @@ class Serving:
         host: str = "127.0.0.1",
         port: int = 0,
         drain_seconds: float = 0.1,
+        limits: Limits | None = None,
         **options: Any,
     ) -> None:
         self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
-        own = {"drain_seconds": drain_seconds} if issubclass(server_class, Server) else {}
+        own = {"drain_seconds": drain_seconds, "limits": limits} if issubclass(server_class, Server) else {}
         self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,31 +107,18 @@ class Serving:
         await self._server.serve([self._listener])
 
 
-class Reader:
+class Raw:
     """
-    One HTTP request by hand, and what comes back, byte for byte.
+    A connection on which anything can be sent, and what comes back, byte for byte.
 
     Args:
         url: `http://host:port` or `https://…`.
-        path: the path and query.
-        headers: more header lines.
-        method: the method.
-        version: of HTTP.
+        data: what is sent first.
         buffer: the size of the socket's receive buffer, in bytes; small for a slow reader.
         context: for TLS.
     """
 
-    def __init__(
-        self,
-        url: str,
-        path: str = "/",
-        *,
-        headers: dict[str, str] | None = None,
-        method: str = "GET",
-        version: str = "1.1",
-        buffer: int | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, url: str, data: bytes = b"", *, buffer: int | None = None, context: ssl.SSLContext | None = None) -> None:
         host, port = url.partition("://")[2].split(":")
         self.socket = socket.socket()
         if buffer is not None:
@@ -134,11 +127,10 @@ class Reader:
         self.socket.connect((host, int(port)))
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname=host)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        self.socket.sendall(f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{lines}\r\n".encode())
+        self.socket.sendall(data)
         self.received = b""
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -166,6 +158,72 @@ class Reader:
             self.received += data
         result, self.received = self.received, b""
         return result
+
+    def wait_for_end(self) -> None:
+        """Read until the connection ends, or is reset."""
+        with contextlib.suppress(ConnectionResetError):
+            self.read_to_end()
+
+
+class Reader(Raw):
+    """
+    One HTTP request, and what comes back.
+
+    Args:
+        url: `http://host:port` or `https://…`.
+        path: the path and query.
+        headers: more header lines.
+        method: the method.
+        version: of HTTP.
+        options: of `Raw`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        path: str = "/",
+        *,
+        headers: dict[str, str] | None = None,
+        method: str = "GET",
+        version: str = "1.1",
+        **options: Any,
+    ) -> None:
+        host = url.partition("://")[2].split(":")[0]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        super().__init__(url, f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{lines}\r\n".encode(), **options)
+
+
+class EventReader(Reader):
+    """
+    A stream, read event by event.
+
+    Attributes:
+        status: of the response.
+        head: its headers, with names in lower case.
+        last_id: the id of the newest event.
+    """
+
+    def __init__(self, url: str, path: str, **options: Any) -> None:
+        super().__init__(url, path, **options)
+        self.status, self.head = self.read_head()
+        self.last_id = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def next(self) -> tuple[str, Any]:
+        """Return the next event's type and data."""
+        fields: dict[str, str] = {}
+        deadline = time.monotonic() + PATIENCE
+        # Comments keep coming, so the socket's own limit would never be reached.
+        while time.monotonic() < deadline:
+            line = self.read_until(b"\n").decode().removesuffix("\n").removesuffix("\r")
+            if not line and "data" in fields:
+                self.last_id = fields.get("id", self.last_id)
+                return fields.get("event", "message"), json.loads(fields["data"])
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        raise TimeoutError("no event within a minute")
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:

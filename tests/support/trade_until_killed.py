@@ -1,8 +1,10 @@
 """
-Trades without an end and is killed, again and again, on the same database; then prints what was answered, one JSON array per answer.
+Trades and moves money without an end and is killed, again and again, on the same database; then prints what was answered.
 
-Run as a program with a database's address, an account's uuid, how often to kill, and a seed. Each life is a fork of this process,
-so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
+It prints one JSON array for each answer.
+
+Run as a program with a database's address, the journal's folder, an account's uuid, how often to kill, and a seed. Each life is a
+fork of this process, so that it begins at once, and is ended by SIGKILL at a moment that nothing in it knows of.
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ import sys
 import time
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 
 from pricewire.errors import ContractNotSellableError
-from pricewire.protocol.messages import Tick
+from pricewire.market.journal import Journal
+from pricewire.protocol.messages import Instrument, Tick
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, sell
 from pricewire.trading.interfaces import Purchase
 from pricewire.trading.recovery import decide, recover
@@ -30,17 +35,21 @@ from support.contract_maker import make_open
 TRADERS = 6
 TICK_S = 0.005
 
+LONG_MS = 2000
+"""How long one in five contracts lasts, in milliseconds: on a busy machine the others end before they can be sold."""
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
 class Life:
-    """One life of a trading process: ticks, traders, and what the desk does with each tick."""
+    """One life of a trading process: ticks, traders, what the desk does with each tick, and an operator who moves money."""
 
-    def __init__(self, database: Database, account_uuid: str, output: int, seed: int) -> None:
-        self.ticks = RecordedTicks(database)
-        self.ledger = Ledger(database, self.ticks)
+    def __init__(self, database: Database, journal: Journal, account_uuid: str, output: int, seed: int) -> None:
+        self.journal = journal
+        self.cashier = Cashier(database)
+        self.ledger = Ledger(database, journal.sync)
         self.account_uuid = account_uuid
         self.output = output
         self.random = random.Random(seed)
@@ -51,20 +60,21 @@ class Life:
         os.write(self.output, json.dumps(answer, default=str).encode() + b"\n")
 
     async def run(self, unanswered: list[str]) -> None:
-        for each in await recover(self.ledger, self.ticks, now_ms()):
+        for each in await recover(self.ledger, self.journal, now_ms()):
             self.open[each.contract.contract_id] = each.contract
         if self.open:
-            self.seen = await self.ticks.between("GOLD", min(contract.buy_time for contract in self.open.values()), now_ms())
+            self.seen = await self.journal.between("GOLD", min(contract.buy_time for contract in self.open.values()), now_ms())
         for key in unanswered:
             await self.buy(key)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.market())
-            group.create_task(self.ticks.run())
+            group.create_task(self.journal.run())
+            group.create_task(self.operate())
             for number in range(TRADERS):
                 group.create_task(self.trade(f"{os.getpid()}-{number}"))
 
     async def buy(self, key: str) -> Contract:
-        contract = make_open(self.account_uuid, now_ms(), self.random.randint(10, 150))
+        contract = make_open(self.account_uuid, now_ms(), self.random.choice([10, 50, 100, 150, LONG_MS]))
         self.say("asked", key)
         bought = await self.ledger.buy(Purchase(contract, key, "digest"))
         self.say("bought", key, bought.contract.contract_id)
@@ -74,15 +84,17 @@ class Life:
 
     async def trade(self, name: str) -> None:
         for number in count():
-            contract = await self.buy(f"{name}-{number}")
+            await self.buy(f"{name}-{number}")
             if self.random.random() < 0.5:
                 await asyncio.sleep(self.random.uniform(0, 0.05))
-                await self.sell(contract.contract_id)
+                await self.sell()
 
-    async def sell(self, contract_id: str) -> None:
-        contract = self.open.get(contract_id)
-        if contract is None or contract.entry_tick_time is None:
+    async def sell(self) -> None:
+        entered = [contract for contract in self.open.values() if contract.entry_tick_time is not None]
+        if not entered:
             return
+        contract = self.random.choice(entered)
+        contract_id = contract.contract_id
         sold = sell(contract, Decimal(self.random.randint(1, 1900)).scaleb(-2), self.seen[-1], now_ms())
         try:
             closed = await self.ledger.sell(sold)
@@ -91,12 +103,21 @@ class Life:
         self.open.pop(contract_id, None)
         self.say("sold", contract_id, closed.change)
 
+    async def operate(self) -> None:
+        for number in count():
+            operator = Operator("bo", f"{os.getpid()}-{number}")
+            amount = Decimal(self.random.randint(1, 500)).scaleb(-2)
+            await self.random.choice([self.cashier.deposit, self.cashier.withdraw, self.cashier.adjust])("alice", amount, operator)
+            self.say("moved", operator.reason)
+            await asyncio.sleep(self.random.uniform(0, 0.03))
+
     async def market(self) -> None:
         while True:
             spot = Decimal(self.random.randint(9_990, 10_010)).scaleb(-2)
             tick = Tick("GOLD", now_ms(), spot, spot, spot)
+            pips = int(spot * 100)
+            self.journal.add("GOLD", tick.epoch_ms, pips, pips, pips)
             self.seen.append(tick)
-            self.ticks.record(tick)
             decided = {name: decide(contract, self.seen, now_ms()).contract for name, contract in self.open.items()}
             await self.ledger.enter(
                 [contract for name, contract in decided.items() if contract.status == "open" and contract != self.open.get(name)]
@@ -111,17 +132,20 @@ class Life:
             await asyncio.sleep(TICK_S)
 
 
-async def live(address: str, account_uuid: str, output: int, seed: int, unanswered: list[str]) -> None:
-    await Life(await Database.open(address), account_uuid, output, seed).run(unanswered)
+async def live(address: str, folder: Path, account_uuid: str, output: int, seed: int, unanswered: list[str]) -> None:
+    journal = Journal(folder, [Instrument("GOLD", "Gold", [], 2)])
+    await Life(await Database.open(address), journal, account_uuid, output, seed).run(unanswered)
 
 
-def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: list[str], awaited: set[str]) -> list[list[str]]:
+def live_until_killed(
+    address: str, folder: Path, account_uuid: str, seed: int, unanswered: list[str], awaited: set[str]
+) -> list[list[str]]:
     """Have one life begin and end, not before all kinds of answers came in it that are awaited; return what was answered in it."""
     chance = random.Random(seed)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        asyncio.run(live(address, account_uuid, writing, seed, unanswered))
+        asyncio.run(live(address, folder, account_uuid, writing, seed, unanswered))
         os._exit(1)
     os.close(writing)
     with os.fdopen(reading, "rb") as output:
@@ -142,13 +166,14 @@ def live_until_killed(address: str, account_uuid: str, seed: int, unanswered: li
 
 
 def main() -> None:
-    address, account_uuid, kills, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    address, folder, account_uuid = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    kills, seed = int(sys.argv[4]), int(sys.argv[5])
     unanswered: list[str] = []
     happened: set[str] = set()
     for number in range(kills):
         # The last life goes on until everything has happened: on a busy machine the others may have been too short for it.
         awaited = {"sold", "settled"} - happened if number == kills - 1 else set[str]()
-        answers = live_until_killed(address, account_uuid, seed + number, unanswered, awaited)
+        answers = live_until_killed(address, folder, account_uuid, seed + number, unanswered, awaited)
         happened.update(kind for kind, *_ in answers)
         for kind, key, *_ in answers:
             if kind == "asked" and key not in unanswered:

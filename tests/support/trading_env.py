@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, Tick
 from pricewire.protocol.topics import parse_topic
@@ -17,8 +19,8 @@ from pricewire.protocol.trading_messages import PurchaseDetails, PurchaseRequest
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.desk import Desk
+from pricewire.trading.limits import TradingLimits
 from pricewire.trading.recovery import recover
 from support.fake_market import START_MS, FakeClock, running, settle
 from support.feeds import GOLD, HandFeed
@@ -42,15 +44,24 @@ class TradingEnv:
         published: all that was published, oldest first.
     """
 
-    def __init__(self, database: Database, ledger_type: type[Ledger] = Ledger, *, seconds: int = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        journal: Path,
+        ledger_type: type[Ledger] = Ledger,
+        *,
+        seconds: int = 0,
+        limits: TradingLimits | None = None,
+    ) -> None:
         self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
         self.feed = HandFeed()
         self.market = Market([self.feed], self._take, clock=self.clock)
         self.accounts = Accounts(database)
-        self.ticks = RecordedTicks(database)
-        self.ledger = ledger_type(database, self.ticks)
-        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock)
+        self.journal = Journal(journal, self.market.instruments())
+        self.market.write_to(self.journal, {})
+        self.ledger = ledger_type(database, self.journal.sync)
+        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits)
         self.published: list[Published] = []
         self._news = asyncio.Event()
         self._given = self._taken = 0
@@ -62,7 +73,6 @@ class TradingEnv:
 
     def _take(self, topic: str, message: Tick | Candle, event: str) -> None:
         if isinstance(message, Tick):
-            self.ticks.record(message)
             self.desk.on_tick(message)
             self._taken += 1
             self._news.set()
@@ -106,7 +116,7 @@ class TradingEnv:
     async def open(self) -> AsyncIterator[TradingEnv]:
         """Run the market and the desk; the market has a few ticks from 100.00 to 100.10 behind it, the newest now."""
         now_ms = self.clock.now_ns() // 1_000_000
-        await self.desk.restore(await recover(self.ledger, self.ticks, now_ms), self.ticks)
+        await self.desk.restore(await recover(self.ledger, self.journal, now_ms), self.journal)
         async with running(self.market):
             for number in range(-40, 1):
                 price = 100 + 0.1 * (number % 2)
@@ -120,6 +130,7 @@ class TradingEnv:
             finally:
                 desk.cancel()
                 await asyncio.wait([desk])
+                self.journal.close()
 
 
 async def open_account(trading_env: TradingEnv, balance: str = "100.00", name: str = "holder") -> Account:

@@ -23,6 +23,7 @@ from pricewire.errors import (
     UnknownInstrumentError,
 )
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
+from pricewire.protocol.trading_messages import Amount, Purchased
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract
@@ -30,7 +31,7 @@ from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
 from support.fake_market import START_MS
 from support.ledger_rules import balance_of, check_books
-from support.trading_env import TradingEnv, open_account, order
+from support.trading_env import Published, TradingEnv, open_account, order
 
 
 @pytest.fixture
@@ -42,83 +43,120 @@ async def sqlite(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Databas
 
 
 @pytest.fixture
-async def trading_env(sqlite: Database) -> AsyncIterator[TradingEnv]:
-    async with TradingEnv(sqlite).open() as trading_env:
+async def trading_env(sqlite: Database, tmp_path: Path) -> AsyncIterator[TradingEnv]:
+    async with TradingEnv(sqlite, tmp_path / "journal").open() as trading_env:
         yield trading_env
 
 
-async def test_a_contract_lives_from_its_purchase_to_its_payout(trading_env: TradingEnv) -> None:
+async def settled_contract(trading_env: TradingEnv) -> tuple[str, Purchased[Amount], Published]:
+    """Buy a contract on rising, and let it win; return its account, the answer to the purchase, and the event of its settlement."""
     account = await open_account(trading_env)
     await trading_env.listen(f"contracts:{account.uuid}", f"balance:{account.uuid}")
     bought = await trading_env.desk.buy(account.uuid, order())
-    assert (bought.idempotency_key, bought.product_id, bought.buy_price, bought.buy_time) == ("key", "rise_fall", "10.00", START_MS)
-    payout = Decimal(bought.contract_details.potential_payout)
-    assert (bought.contract_details.entry_spot, bought.contract_details.is_valid_to_sell) == (None, False)
     await trading_env.give("100.20", 2)
     await trading_env.until(lambda: any(each.data["contract_details"]["entry_spot"] for each in trading_env.events("contract_updated")))
     await trading_env.give("100.50", 8)
     await trading_env.give("100.30", 15)
     assert trading_env.events("contract_settled") == []
     await trading_env.give("90.00", 16)
-    settled = await trading_env.event("contract_settled")
-    details = settled.data["contract_details"]
+    return account.uuid, bought, await trading_env.event("contract_settled")
+
+
+async def test_a_purchase_is_answered_with_the_contract_before_its_entry(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    assert (bought.idempotency_key, bought.product_id, bought.buy_price, bought.buy_time) == ("key", "rise_fall", "10.00", START_MS)
+    assert (bought.contract_details.entry_spot, bought.contract_details.is_valid_to_sell) == (None, False)
+
+
+async def test_a_contract_is_settled_by_its_first_and_its_last_tick(trading_env: TradingEnv) -> None:
+    _, bought, settled = await settled_contract(trading_env)
     assert (settled.key, settled.ends, settled.data["contract_id"]) == (None, bought.contract_id, bought.contract_id)
-    assert (details["entry_spot"], details["barrier"], details["exit_spot"]) == ("100.20", "100.20", "100.30")
-    assert (details["entry_tick_time"], details["exit_tick_time"]) == (START_MS + 2000, START_MS + 15_000)
-    assert (details["exit_time"], details["contract_expiry_time"]) == (START_MS + 15_000, START_MS + 15_000)
-    assert (details["bid_price"], details["profit_loss"]) == (f"{payout:f}", f"{payout - 10:+f}")
+    payout = Decimal(bought.contract_details.potential_payout)
+    expected = {
+        "entry_spot": "100.20",
+        "barrier": "100.20",
+        "exit_spot": "100.30",
+        "entry_tick_time": START_MS + 2000,
+        "exit_tick_time": START_MS + 15_000,
+        "exit_time": START_MS + 15_000,
+        "contract_expiry_time": START_MS + 15_000,
+        "bid_price": f"{payout:f}",
+        "profit_loss": f"{payout - 10:+f}",
+        "is_expired": True,
+        "is_sold": False,
+        "is_valid_to_sell": False,
+    }
+    details = settled.data["contract_details"]
+    assert {name: details[name] for name in expected} == expected
     assert [each["price"] for each in details["tick_stream"]] == ["100.20", "100.50", "100.30"]
-    assert (details["is_expired"], details["is_sold"], details["is_valid_to_sell"]) == (True, False, False)
+
+
+async def test_every_step_of_a_contract_and_every_change_of_the_balance_is_published(trading_env: TradingEnv) -> None:
+    account_uuid, bought, _ = await settled_contract(trading_env)
+    payout = Decimal(bought.contract_details.potential_payout)
     await trading_env.until(lambda: len(trading_env.events("balance")) == 3)
     balances = [(each.data["balance"], each.data["change"]) for each in trading_env.events("balance")]
     assert balances == [("100.00", "0.00"), ("90.00", "-10.00"), (f"{90 + payout:f}", f"{payout:f}")]
-    assert [each.event for each in trading_env.published if each.topic.startswith("contracts:")] == [
-        "contract_opened",
-        "contract_updated",
-        "contract_updated",
-        "contract_updated",
-        "contract_updated",
-        "contract_settled",
-    ]
-    assert await balance_of(trading_env.database, account.uuid) == 90 + payout
+    published = [each.event for each in trading_env.published if each.topic.startswith("contracts:")]
+    assert published == ["contract_opened", *["contract_updated"] * 4, "contract_settled"]
+    assert await balance_of(trading_env.database, account_uuid) == 90 + payout
 
 
-async def test_an_update_says_what_the_contract_can_be_sold_for_and_a_sale_pays_that(trading_env: TradingEnv) -> None:
+async def sellable_contract(trading_env: TradingEnv) -> tuple[str, str, Any]:
+    """Buy a contract that is listened to, and let it be entered; return its account, its id, and its newest update."""
     account = await open_account(trading_env)
     await trading_env.listen(f"contracts:{account.uuid}", f"open_contracts:{account.uuid}", f"closed_contracts:{account.uuid}")
     bought = await trading_env.desk.buy(account.uuid, order())
-    with pytest.raises(ContractNotSellableError, match="its first tick has not come"):
-        await trading_env.desk.sell(account.uuid, bought.contract_id)
     await trading_env.give("100.20", 1)
     await trading_env.until(lambda: trading_env.events("contract_updated")[-1].data["contract_details"]["is_valid_to_sell"])
     await trading_env.give("100.90", 3)
-    shown = trading_env.events("contract_updated")[-1].data["contract_details"]
-    assert shown["is_valid_to_sell"]
+    return account.uuid, bought.contract_id, trading_env.events("contract_updated")[-1].data["contract_details"]
+
+
+async def test_updates_and_lists_have_the_newest_tick_and_a_chosen_contract_has_all(trading_env: TradingEnv) -> None:
+    account_uuid, contract_id, shown = await sellable_contract(trading_env)
     assert [each["price"] for each in shown["tick_stream"]] == ["100.90"]
 
     def listed() -> Any:
         return trading_env.events("contracts")[-1].data["contracts"][0]["contract_details"]
 
-    await trading_env.until(lambda: listed()["bid_price"] == shown["bid_price"])
-    assert [each["price"] for each in listed()["tick_stream"]] == ["100.90"], "a list has the newest tick of each"
-    chosen = trading_env.desk.chosen_contract(OpenContractsTopic(account.uuid), bought.contract_id).contracts[0].contract_details
-    assert [str(each.price) for each in chosen.tick_stream] == ["100.20", "100.90"]
-    bought_back = await trading_env.desk.sell(account.uuid, bought.contract_id)
-    assert (bought_back.sell_price, bought_back.buy_price) == (shown["bid_price"], "10.00")
-    assert bought_back.contract_details.profit_loss == shown["profit_loss"] == f"{Decimal(bought_back.profit):+f}"
-    assert bought_back.contract_details.is_sold
-    assert not bought_back.contract_details.is_valid_to_sell
-    assert (await trading_env.desk.balance(account.uuid)).balance == f"{90 + Decimal(bought_back.sell_price):f}"
-    assert trading_env.events("contract_sold")[0].ends == bought.contract_id
+    await trading_env.until(lambda: bool(listed()["bid_price"] == shown["bid_price"]))
+    assert [each["price"] for each in listed()["tick_stream"]] == ["100.90"]
+    (chosen,) = trading_env.desk.chosen_contract(OpenContractsTopic(account_uuid), contract_id).contracts
+    assert [str(each.price) for each in chosen.contract_details.tick_stream] == ["100.20", "100.90"]
+
+
+async def test_a_sale_pays_what_the_newest_update_has_shown(trading_env: TradingEnv) -> None:
+    account_uuid, contract_id, shown = await sellable_contract(trading_env)
+    sold = await trading_env.desk.sell(account_uuid, contract_id)
+    assert (sold.sell_price, sold.buy_price) == (shown["bid_price"], "10.00")
+    assert sold.contract_details.profit_loss == shown["profit_loss"] == f"{Decimal(sold.profit):+f}"
+    assert (sold.contract_details.is_sold, sold.contract_details.is_valid_to_sell) == (True, False)
+    assert (await trading_env.desk.balance(account_uuid)).balance == f"{90 + Decimal(sold.sell_price):f}"
+
+
+async def test_a_contract_that_was_sold_moves_to_the_closed_ones_and_is_not_settled(trading_env: TradingEnv) -> None:
+    account_uuid, contract_id, _ = await sellable_contract(trading_env)
+    await trading_env.desk.sell(account_uuid, contract_id)
+    assert trading_env.events("contract_sold")[0].ends == contract_id
     lists = [each for each in trading_env.published if each.event == "contracts"]
     assert [each.data["contracts"] for each in lists if each.topic.startswith("open_")][-1] == []
-    closed = lists[-1]
-    assert closed.data["contracts"][0]["contract_id"] == bought.contract_id
-    assert closed.data["pagination"] == {"current_page": 1, "limit": 50, "total_items": 1, "total_pages": 1}
-    with pytest.raises(ContractNotSellableError, match="it is sold"):
-        await trading_env.desk.sell(account.uuid, bought.contract_id)
+    assert [each["contract_id"] for each in lists[-1].data["contracts"]] == [contract_id]
+    assert lists[-1].data["pagination"] == {"current_page": 1, "limit": 50, "total_items": 1, "total_pages": 1}
     await trading_env.give("100.90", 20)
     assert trading_env.events("contract_settled") == []
+
+
+async def test_only_an_open_contract_that_was_entered_can_be_sold(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    with pytest.raises(ContractNotSellableError, match="its first tick has not come"):
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
+    await trading_env.give("100.20", 1)
+    await trading_env.desk.sell(account.uuid, bought.contract_id)
+    with pytest.raises(ContractNotSellableError, match="it is sold"):
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
 
 
 async def test_a_repeated_request_gets_the_first_answer_whatever_the_market_does(trading_env: TradingEnv) -> None:
@@ -254,7 +292,7 @@ async def test_a_late_tick_changes_nothing(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
     await trading_env.desk.buy(account.uuid, order())
     await trading_env.give("100.20", 3)
-    await trading_env.give("250.00", 2)
+    trading_env.feed.give(249.95, 250.05, START_MS + 2000)
     await trading_env.give("100.20", 16)
     details = (await trading_env.event("contract_settled")).data["contract_details"]
     assert (details["entry_spot"], details["exit_spot"]) == ("100.20", "100.20")
@@ -274,8 +312,8 @@ class SlowLedger(Ledger):
 
 
 @pytest.fixture
-async def slow_floor(sqlite: Database) -> AsyncIterator[tuple[TradingEnv, SlowLedger]]:
-    trading_env = TradingEnv(sqlite, SlowLedger)
+async def slow_floor(sqlite: Database, tmp_path: Path) -> AsyncIterator[tuple[TradingEnv, SlowLedger]]:
+    trading_env = TradingEnv(sqlite, tmp_path / "journal", SlowLedger)
     ledger = trading_env.ledger
     assert isinstance(ledger, SlowLedger)
     ledger.go_on, ledger.written = asyncio.Event(), asyncio.Event()
@@ -331,8 +369,8 @@ class BrokenLedger(Ledger):
         return await super().settle(settled)
 
 
-async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database) -> None:
-    trading_env = TradingEnv(sqlite, BrokenLedger)
+async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database, tmp_path: Path) -> None:
+    trading_env = TradingEnv(sqlite, tmp_path / "journal", BrokenLedger)
     ledger = trading_env.ledger
     assert isinstance(ledger, BrokenLedger)
     ledger.refused = asyncio.Event()
@@ -350,16 +388,15 @@ async def test_what_the_database_did_not_take_is_tried_again(sqlite: Database) -
         assert len(trading_env.events("contract_settled")) == 1
 
 
-async def test_after_a_restart_everything_goes_on(sqlite: Database) -> None:
-    async with TradingEnv(sqlite).open() as trading_env:
+async def test_after_a_restart_everything_goes_on(sqlite: Database, tmp_path: Path) -> None:
+    async with TradingEnv(sqlite, tmp_path / "journal").open() as trading_env:
         account = await open_account(trading_env)
         in_ticks = await trading_env.desk.buy(account.uuid, order("a", duration=3, duration_unit="ticks"))
         expired = await trading_env.desk.buy(account.uuid, order("b", duration=20, variant="fall"))
         later = await trading_env.desk.buy(account.uuid, order("c", duration=2, duration_unit="minutes"))
         await trading_env.give("100.20", 1)
         await trading_env.give("100.10", 2)
-        await trading_env.ticks.flush()
-    async with TradingEnv(sqlite, seconds=60).open() as trading_env:
+    async with TradingEnv(sqlite, tmp_path / "journal", seconds=60).open() as trading_env:
         assert (await trading_env.ledger.find(expired.contract_id, account.uuid)).exit_spot == Decimal("100.10")
         # One of its ticks came before; the market begins with two more at 20 and 21 seconds.
         settled = await trading_env.event("contract_settled")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.contracts import Contract, enter, is_entry, reaches, settle, touch
 from pricewire.trading.recovery import decide, recover
-from support.contract_maker import BUY_TIME, make_contract, make_purchase, tick
+from support.contract_maker import BUY_TIME, make_contract, make_purchase, tick, write
 from support.ledger_rules import balance_of, check_books
 
 ACCOUNT = Account(
@@ -119,20 +119,18 @@ def test_it_comes_to_what_it_would_have_without_the_restart(fields: dict[str, ob
         assert recovered == expected
 
 
-async def test_the_ledger_is_brought_to_where_the_ticks_say_once(database: Database) -> None:
+async def test_the_ledger_is_brought_to_where_the_ticks_say_once(database: Database, journal: Journal) -> None:
     account = await Accounts(database).add("alice", balance=Decimal("100.00"))
-    ticks = RecordedTicks(database)
-    ledger = Ledger(database, ticks)
+    ledger = Ledger(database, journal.sync)
     for each in (tick(500, "2.00"), tick(9000, "3.00"), tick(20_000, "4.00")):
-        ticks.record(each)
-    await ticks.flush()
+        write(journal, each)
     won = (await ledger.buy(make_purchase(account))).contract
     lost = (await ledger.buy(make_purchase(account, variant="fall"))).contract
     without = (await ledger.buy(make_purchase(account, instrument_id="SILVER"))).contract
     going_on = (await ledger.buy(make_purchase(account, duration=60, expiry_time=BUY_TIME + 60_000))).contract
     just_bought = (await ledger.buy(make_purchase(account, buy_time=BUY_TIME + 25_000, expiry_time=BUY_TIME + 60_000))).contract
     after = BUY_TIME + 30_000
-    still_open = {each.contract.contract_id: each for each in await recover(ledger, ticks, after)}
+    still_open = {each.contract.contract_id: each for each in await recover(ledger, journal, after)}
     assert set(still_open) == {going_on.contract_id, just_bought.contract_id}
     assert still_open[going_on.contract_id].contract.entry_spot == Decimal("2.00")
     assert still_open[just_bought.contract_id].contract == just_bought
@@ -140,7 +138,7 @@ async def test_the_ledger_is_brought_to_where_the_ticks_say_once(database: Datab
     assert (await ledger.find(lost.contract_id, account.uuid)).proceeds == 0
     assert (await ledger.find(without.contract_id, account.uuid)).status == "refunded"
     assert await balance_of(database, account.uuid) == Decimal("79.53")
-    assert {each.contract.contract_id: each for each in await recover(ledger, ticks, after)} == still_open
+    assert {each.contract.contract_id: each for each in await recover(ledger, journal, after)} == still_open
     assert {contract.contract_id: contract for contract in await ledger.open_contracts()} == {
         contract_id: each.contract for contract_id, each in still_open.items()
     }

@@ -27,6 +27,9 @@ export abstract class BaseStore {
     return addTo(this.#errorListeners, listener)
   }
 
+  /** Whether there has been a subscription. */
+  wasUsed = false
+
   /** Whether the store was in use, and its last subscription has ended. */
   abstract get isUnused(): boolean
 

@@ -54,7 +54,10 @@ export interface ServerOptions {
    * and the open stream continues with it.
    */
   readonly token?: Token | undefined
-  /** How many attempts in a row to reopen a lost stream; `Infinity` never gives up. Default 3. */
+  /**
+   * How many attempts in a row to reopen a lost stream; `Infinity` never gives up, and is the default of connections that are shared: of stores
+   * and hooks. Default 3.
+   */
   readonly reconnectAttempts?: number | undefined
   /** The longest wait before the first attempt, in milliseconds; it doubles with each further attempt. Default 1000. */
   readonly reconnectInterval?: number | undefined

@@ -21,7 +21,7 @@ export type ErrorBody = schema.ErrorBody
 /** An instrument as the server lists it. */
 export type Instrument = schema.Instrument
 
-/** The price of an instrument, as numbers. */
+/** The price of an instrument, as the server's numbers: rounded to about 16 digits. The other messages have prices as text, a {@link Price}. */
 export type InstrumentPrice = schema.InstrumentPrice
 
 /** The stake and payout of a contract that could be bought, for each variant of its product. */
@@ -39,7 +39,10 @@ export type Tick = schema.TickBody
 /** Time in milliseconds since 1970 in UTC, as digits. */
 export type EpochMs = string
 
-/** A price or an amount of money in decimal notation: a string, because a number would round it. */
+/**
+ * A price or an amount of money in plain decimal notation, never with an exponent: text, because a number would round it. For `Number` of it the
+ * same holds as for all numbers: about 16 digits.
+ */
 export type Price = string
 
 /** The side of a product: rise or fall, for instance. */

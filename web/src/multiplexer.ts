@@ -22,8 +22,8 @@ export interface TopicListener {
   readonly onStale: (topic: string) => void
   /** The server does not give a topic; the others go on. */
   readonly onRefused: (topic: string, error: SSEError) => void
-  /** A topic is not carried any more: its next value is a new beginning. */
-  readonly onDropped: (topic: string) => void
+  /** A topic is not carried any more: its next value is a new beginning. `isAnew`: that is so as the stream itself has begun anew. */
+  readonly onDropped: (topic: string, isAnew?: boolean) => void
   /** What the stream carries from here on, and the id to resume it after. */
   readonly onTopics?: (topics: readonly string[], id: string) => void
   readonly onState: (state: ConnectionState) => void
@@ -72,6 +72,8 @@ export class Multiplexer implements TopicLink {
   /** Ends what belongs to the open stream: the change on its way, and the wait for the next one. */
   #endChange = () => {}
   #retryAfter = 0
+  /** Whether the stream is just beginning, with the current values. */
+  #isAnew = false
 
   /**
    * @param isWatching - whether it pauses by itself while the page does not need it.
@@ -149,7 +151,7 @@ export class Multiplexer implements TopicLink {
         case 'drop':
           this.#held.delete(action.topic)
           this.#values.delete(action.topic)
-          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name)
+          for (const name of this.#set.namesOf(action.topic)) this.#listener.onDropped(name, this.#isAnew)
       }
     }
   }
@@ -200,6 +202,7 @@ export class Multiplexer implements TopicLink {
       },
       {
         ...this.#options,
+        reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
         params: {},
         token: this.#credentials,
         lastEventId: listing.resumes ? this.#id : undefined,
@@ -208,8 +211,9 @@ export class Multiplexer implements TopicLink {
         onOpen: ({ start, streamId }) => {
           this.#streamId = streamId ?? ''
           if (!listing.resumes) this.#id = ''
-          const isNew = !listing.resumes || start === 'snapshot' || start === 'reset'
-          this.#act(this.#set.opened(streamId !== undefined, isNew))
+          this.#isAnew = !listing.resumes || start === 'snapshot' || start === 'reset'
+          this.#act(this.#set.opened(streamId !== undefined, this.#isAnew))
+          this.#isAnew = false
           this.#tellTopics()
         },
         onState: (state) => {

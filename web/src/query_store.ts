@@ -13,7 +13,6 @@ export class QueryStore<Message = unknown> extends BaseStore {
   #message: Message | undefined
   #close: (() => void) | undefined
   #isChanging = false
-  #wasUsed = false
 
   constructor(params: SSEParams, options: ServerOptions = {}) {
     super()
@@ -22,7 +21,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
   }
 
   get isUnused(): boolean {
-    return this.#wasUsed && !this.#isChanging && this.#close === undefined
+    return this.wasUsed && !this.#isChanging && this.#close === undefined
   }
 
   /** The newest message. */
@@ -32,7 +31,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
 
   /** Calls the listener with every message. Returns the function that stops this. */
   subscribe(listener: (message: Message) => void): () => void {
-    this.#wasUsed = true
+    this.wasUsed = true
     const remove = addTo(this.#listeners, listener)
     this.#change()
     return () => {
@@ -66,6 +65,7 @@ export class QueryStore<Message = unknown> extends BaseStore {
   #open(): void {
     this.#close = createSSEConnection({
       ...this.#options,
+      reconnectAttempts: this.#options.reconnectAttempts ?? Number.POSITIVE_INFINITY,
       params: this.#params,
       onMessage: (message) => {
         this.received += 1

@@ -26,18 +26,25 @@ import {
 } from './pricewire.js'
 import { type Shown, type Source, View } from './view.js'
 
-/** The price of an instrument, as numbers. */
+/**
+ * The price of an instrument, as numbers, for display: a number holds about 16 digits, so a price of more is rounded, and from 1e21 on it is
+ * written with an exponent. Everything else that the library gives is the server's text, a `Price`, with every digit.
+ */
 export interface MarketPrice extends InstrumentPrice {
-  /** The middle of bid and ask. */
+  /** A number, rounded to about 16 digits. */
+  readonly bid: number
+  /** A number, rounded to about 16 digits. */
+  readonly ask: number
+  /** The middle of bid and ask: a number, rounded to about 16 digits. */
   readonly price: number
   /** The time of the price at its source, in milliseconds since 1970 in UTC. */
   readonly epoch_ms: number
 }
 
 /**
- * The options of all hooks: the server, the pace, and callbacks. Hooks with the same server and identity share one connection.
+ * The options of all hooks: the server, the pace, and callbacks. Hooks with the same server, identity, policy and `fetch` share one connection.
  *
- * The callbacks of the newest rendering are called, so they may be new functions each time.
+ * The callbacks of the newest rendering are called, so they may be new functions each time; but the `fetch` of the first.
  */
 export interface HookOptions extends StoreOptions, Pace {
   readonly onError?: ((error: SSEError) => void) | undefined
@@ -233,11 +240,18 @@ export function useBalanceSSE(
 export function usePricewireState(
   options: HookOptions = {},
 ): Connected & { readonly state: ConnectionState; readonly reconnect: () => void } {
-  const store = sharedStore(options)
+  const store = sharedStore(useServer(options))
   const source = useMemo(() => ({ store, read: () => undefined, subscribe: () => () => {} }), [store])
   const { state } = useView<undefined>(source, options, () => {})
   const reconnect = useMemo(() => () => store.reconnect(), [store])
   return { state, reconnect, ...toConnected(state) }
+}
+
+/** Keeps the `fetch` of a component's first rendering: with a new function at every rendering it would connect at every rendering. */
+function useServer(options: HookOptions): HookOptions {
+  const fetch = useRef(options.fetch)
+  if (!fetch.current !== !options.fetch) fetch.current = options.fetch
+  return { ...options, fetch: fetch.current }
 }
 
 function useTopic<Data>(
@@ -245,7 +259,7 @@ function useTopic<Data>(
   options: HookOptions,
   onData: (data: Data, event: EventPlace) => void,
 ): [Data | null, Connected] {
-  const store = sharedStore(options)
+  const store = sharedStore(useServer(options))
   const source = useMemo<Source<TopicState>>(
     () => ({
       store,
@@ -268,7 +282,7 @@ function useQuery<Message>(
   onMessage: (message: Message) => void,
 ): [Message | null, Connected] {
   const key = params && JSON.stringify(params)
-  const store: QueryStore<Message> = sharedQuery<Message>(params ?? {}, options)
+  const store: QueryStore<Message> = sharedQuery<Message>(params ?? {}, useServer(options))
   const source = useMemo<Source<Message | undefined>>(
     () => ({
       store,

@@ -64,6 +64,12 @@ export interface ClosedContractsBody {
   readonly pagination: Pagination
 }
 
+export interface ClosedContractsPage {
+  readonly contracts: readonly ContractBody[]
+  /** asks for the next page, as `cursor`; to be taken as it is */
+  readonly next_cursor: string | null
+}
+
 export interface ContractBody {
   readonly contract_id: string
   readonly product_id: 'rise_fall' | 'high_low' | 'touch'
@@ -118,6 +124,15 @@ export interface ContractsBody {
   readonly contracts: readonly ContractBody[]
 }
 
+export interface DayResult {
+  readonly day: string
+  readonly product_id: 'rise_fall' | 'high_low' | 'touch'
+  readonly contracts: number
+  readonly stake: string
+  readonly proceeds: string
+  readonly profit_loss: string
+}
+
 export interface DurationBounds {
   readonly min: number
   readonly max: number
@@ -149,6 +164,7 @@ export interface Instrument {
   readonly is_market_open: boolean
   readonly opens_at: string | null
   readonly closes_at: string | null
+  readonly is_predictable: boolean
 }
 
 export interface InstrumentPrice {
@@ -221,6 +237,11 @@ export interface ProductsBody {
   readonly products: readonly Product[]
 }
 
+export interface ProfitAndLossBody {
+  readonly results: readonly DayResult[]
+  readonly currency: string
+}
+
 export interface ProposalBody {
   readonly variants: readonly ProposalVariant[]
 }
@@ -280,6 +301,26 @@ export interface Sold {
   readonly sell_time: number
   readonly profit: string
   readonly contract_details: ContractDetails
+}
+
+export interface StatementBody {
+  readonly entries: readonly StatementEntry[]
+  readonly currency: string
+  /** asks for the next page, as `cursor`; to be taken as it is */
+  readonly next_cursor: string | null
+}
+
+export interface StatementEntry {
+  readonly transaction_id: string
+  readonly timestamp: number
+  readonly kind: 'deposit' | 'withdrawal' | 'adjustment' | 'purchase' | 'sale' | 'payout' | 'refund'
+  readonly amount: string
+  readonly balance: string
+  readonly contract_id: string | null
+  readonly reference_id: string | null
+  readonly product_id: 'rise_fall' | 'high_low' | 'touch' | null
+  readonly instrument_id: string | null
+  readonly reason: string | null
 }
 
 export interface StreamChange {

@@ -1,52 +1,35 @@
 import { CLOSED } from './base_store.js'
+import { CatchUp } from './catch_up.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
+import { Given } from './given.js'
 import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { Envelope } from './messages.js'
-import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
-import { type Problem, SSEError } from './problem.js'
+import { Multiplexer, type Resumption, type TopicLink, type TopicListener } from './multiplexer.js'
+import { SSEError } from './problem.js'
+import {
+  type All,
+  type FromLeader,
+  fromPlain,
+  type Led,
+  type Message,
+  type Told,
+  toPlain,
+  toProblem,
+  type Value,
+} from './tab_messages.js'
 import { claimsOf, toCredentials } from './tokens.js'
 
-/** The time between two messages by which the leading tab shows that it is alive, in milliseconds. */
-const ALIVE_EVERY = 10_000
+/** How often a tab looks whether it has heard of the leader, in milliseconds. */
+const LOOK_EVERY = 500
 
-/** The silence after which the leading tab counts as frozen and another takes the lead, in milliseconds. */
-const FROZEN_AFTER = 35_000
+/** After so many looks without a word it asks whether the leader is alive. */
+const ASK_AFTER = 2
+
+/** After so many it takes the lead: the leader is blocked or frozen. Looks are counted and not time, since this tab itself may have been blocked. */
+const TAKE_AFTER = 4
 
 /** How long a new leader keeps the old leader's topics, in milliseconds, while the other tabs tell it which topics they want. */
 const GRACE = 2000
-
-/** The state of a topic, as it is sent from tab to tab. */
-interface Value {
-  readonly envelope?: Envelope
-  readonly isStale?: boolean
-  readonly problem?: Problem
-}
-
-type Told =
-  | { readonly type: 'event'; readonly envelope: Envelope; readonly id: string }
-  | { readonly type: 'stale' | 'dropped'; readonly topic: string }
-  | { readonly type: 'refused'; readonly topic: string; readonly problem: Problem }
-  | { readonly type: 'state'; readonly state: ConnectionState }
-  | { readonly type: 'error'; readonly problem: Problem }
-  | { readonly type: 'topics'; readonly topics: readonly string[] }
-
-type Message =
-  | Told
-  /** From the leader: it has started to lead; it is alive. */
-  | { readonly type: 'lead' | 'alive' }
-  /** From the leader to one tab: everything it knows. */
-  | {
-      readonly type: 'all'
-      readonly to: string
-      readonly values: ReadonlyMap<string, Value>
-      readonly topics: readonly string[]
-      readonly id: string
-      readonly state: ConnectionState
-    }
-  /** From another tab: the topics it wants; `isNew`: it knows nothing yet. */
-  | { readonly type: 'want'; readonly tab: string; readonly topics: readonly string[]; readonly isNew: boolean }
-  | { readonly type: 'leave'; readonly tab: string }
-  | { readonly type: 'reconnect' }
 
 /** Returns whether tabs can share a connection here: some browsers have no locks, or none for this page (in a sandboxed frame, for instance). */
 export async function canShare(): Promise<boolean> {
@@ -63,8 +46,9 @@ export async function canShare(): Promise<boolean> {
  * Shares one connection among all tabs with the same server and identity.
  *
  * The tab that holds a lock with a common name is the leader: it has the connection, and forwards events to the other tabs. When it is closed,
- * crashes or is hidden for a while, the browser gives the lock to the next tab, which resumes after the last event. A frozen leader is silent,
- * and loses the lock to a visible tab. Each tab also holds a lock of its own; when that is released, the leader knows that the tab is gone.
+ * crashes or is hidden for a while, the browser gives the lock to the next tab, which resumes after the last event. A leader that does not
+ * answer is blocked or frozen, and loses the lock to another tab; its term is over then, and what it still says is not listened to. Each tab
+ * also holds a lock of its own; when that is released, the leader knows that the tab is gone.
  *
  * Source: W3C Web Locks API; WHATWG HTML, section 9.6 "Broadcasting to other browsing contexts".
  */
@@ -74,6 +58,7 @@ export class TabLink implements TopicLink {
   readonly #options: ServerOptions
   readonly #listener: TopicListener
   readonly #values = new Map<string, Value>()
+  readonly #given = new Given()
   readonly #others = new Map<string, readonly string[]>()
   /** Set while this tab wants topics. */
   #watch: PageWatch | undefined
@@ -81,13 +66,28 @@ export class TabLink implements TopicLink {
   #inherited: readonly string[] = []
   /** The topics of the stream. */
   #topics: readonly string[] = []
+  /** The last event up to which this tab has missed nothing. */
   #id = ''
   #state: ConnectionState = CLOSED
   #channel: BroadcastChannel | undefined
   #link: Multiplexer | undefined
   #joined = new AbortController()
+  /** Ends the wait for the lock; absent before this tab waits for it. */
+  #queue: AbortController | undefined
   #leading = new AbortController()
-  #heardAt = 0
+  /** The newest leader's. */
+  #term = 0
+  /** How often in a row this tab has looked without having heard of the leader. */
+  #looks = 0
+  /** Whether the leader has told this tab everything: what it said before may be missing here. */
+  #isTold = false
+  /** Whether this tab has been away since the last leader told it everything. */
+  #isBack = false
+  /** The server has refused this tab. It follows another that succeeds. */
+  #hasFailed = false
+  /** What the leader's stream does not carry though this tab wants it, and the event after which something of it may be missing. */
+  readonly #dropped = new Map<string, string>()
+  #catchUp: CatchUp | undefined
 
   /** @param name - the name of the lock and the channel; the same for all tabs that share. */
   constructor(name: string, options: ServerOptions, listener: TopicListener) {
@@ -99,35 +99,46 @@ export class TabLink implements TopicLink {
   want(topics: readonly string[]): void {
     const before = this.#mine
     this.#mine = topics
-    for (const topic of before) if (!topics.includes(topic)) this.#listener.onDropped(topic)
+    for (const topic of before) if (!topics.includes(topic)) this.#forget(topic)
     if (topics.length === 0) {
       this.#watch?.end()
       this.#watch = undefined
       this.#leave()
+      // Who begins again begins with the current values.
+      this.#id = ''
+      this.#topics = []
+      this.#values.clear()
+      this.#dropped.clear()
       this.#setState(CLOSED)
       return
     }
     this.#watch ??= new PageWatch(this.#options.hiddenAfter ?? HIDDEN_AFTER, (reason) => this.#pause(reason))
     const { reason } = this.#watch
+    const added = topics.filter((topic) => !before.includes(topic))
     if (reason !== undefined) {
       this.#setState({ status: 'paused', reason })
     } else if (this.#channel === undefined) {
       this.#join()
     } else {
-      for (const topic of topics) if (!before.includes(topic)) this.#show(topic)
+      for (const topic of added) this.#show(topic)
+      if (this.#hasFailed && added.length > 0) this.#retry()
       this.#settle(false)
     }
   }
 
   reconnect(): void {
     for (const [topic, { problem }] of this.#values) if (problem !== undefined) this.#values.delete(topic)
+    this.#given.pardon()
     if (this.#channel === undefined) this.want(this.#mine)
     else if (this.#link !== undefined) this.#link.reconnect()
-    else this.#post({ type: 'reconnect' })
+    else {
+      if (this.#hasFailed) this.#retry()
+      this.#post({ type: 'reconnect' })
+    }
   }
 
   #pause(reason: PauseReason | undefined): void {
-    if (this.#mine.length === 0 || (this.#channel === undefined && this.#state.status === 'closed')) return
+    if (this.#mine.length === 0) return
     if (reason !== undefined) this.#leave()
     this.want(this.#mine)
   }
@@ -135,106 +146,145 @@ export class TabLink implements TopicLink {
   #join(): void {
     this.#joined = new AbortController()
     const { signal } = this.#joined
-    this.#channel = new BroadcastChannel(this.#name)
-    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#take(data)
-    this.#heardAt = Date.now()
+    const channel = new BroadcastChannel(this.#name)
+    this.#channel = channel
+    // A message may still be on its way to a channel that was closed.
+    channel.onmessage = ({ data }: MessageEvent<Message>) => this.#channel === channel && this.#take(data)
+    this.#hasFailed = this.#isTold = false
+    this.#isBack = true
+    this.#queue = undefined
+    this.#looks = 0
     this.#setState({ status: 'connecting' })
     // First this tab's own lock: a leader that hears of this tab waits for that lock, and must not get it while the tab is there.
     void hold(`${this.#name} ${this.#tab}`, signal, () => {
       this.#settle(true)
-      this.#compete({ signal })
+      void this.#compete()
     })
-    const timer = setInterval(() => {
-      if (this.#link !== undefined) {
-        if (this.#others.size > 0) this.#post({ type: 'alive' })
-      } else if (!document.hidden && Date.now() - this.#heardAt > FROZEN_AFTER) {
-        this.#heardAt = Date.now()
-        this.#compete({ steal: true })
-      }
-    }, ALIVE_EVERY)
+    const timer = setInterval(() => this.#look(), LOOK_EVERY)
     signal.addEventListener('abort', () => clearInterval(timer))
   }
 
-  /** Waits for the leader's lock, or steals it, and leads as long as it has the lock. */
-  #compete(options: LockOptions): void {
-    const { signal } = this.#joined
-    const lead = () => {
-      if (signal.aborted || this.#link !== undefined) return
-      return new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve())
-        this.#lead()
-      })
-    }
-    navigator.locks.request(this.#name, options, lead).catch(() => {
-      // Either this tab has left, or another tab has stolen the lock: then this one waits for it again.
-      if (signal.aborted || this.#link === undefined) return
-      this.#resign()
-      this.#settle(true)
-      this.#compete({ signal })
-    })
+  #look(): void {
+    if (this.#link !== undefined || this.#queue === undefined || this.#hasFailed) return
+    this.#looks += 1
+    if (this.#looks === ASK_AFTER) this.#post({ type: 'ask' })
+    if (this.#looks < TAKE_AFTER) return
+    this.#looks = 0
+    if (this.#state.status === 'open') this.#setState({ status: 'open', isSilent: true })
+    this.#isTold = false
+    void this.#compete(true)
   }
 
-  #lead(): void {
-    this.#leading = new AbortController()
+  /** Waits for the leader's lock, or takes it away, and leads as long as it has the lock; then it waits again. */
+  async #compete(isTaking = false): Promise<void> {
+    const joined = this.#joined.signal
+    this.#queue?.abort()
+    const queue = new AbortController()
+    this.#queue = queue
+    const isOver = () => queue.signal.aborted || joined.aborted
+    while (!isOver()) {
+      let hasLed = false
+      const lead = () => {
+        if (isOver()) return
+        hasLed = true
+        return this.#lead()
+      }
+      try {
+        await navigator.locks.request(this.#name, isTaking ? { steal: true } : { signal: queue.signal }, lead)
+      } catch {
+        // Another tab has taken the lock away, unless this one never had it: then it waits no longer, or the page is going.
+        if (!hasLed) return
+      }
+      isTaking = false
+      if (isOver() || this.#hasFailed) return
+      this.#resign()
+      this.#settle(true)
+    }
+  }
+
+  /** Leads until the term is over. */
+  #lead(): Promise<void> {
+    const { signal } = this.#leading
+    // Later than all that were heard of, and than those that were not; a fraction of its own in case two begin at once.
+    this.#term = Math.max(this.#term + 1, Date.now()) + Math.random()
+    this.#isTold = true
+    this.#isBack = false
     this.#inherited = this.#topics
     const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : { id: this.#id, topics: this.#topics }
-    const { signal } = this.#leading
     const tell = (told: Told) => {
       if (signal.aborted) return // this tab no longer leads
       // A new leader does not know yet who is there: its first events would reach nobody.
-      if (this.#others.size > 0 || this.#inherited.length > 0) this.#post(told)
+      if (this.#others.size > 0 || this.#inherited.length > 0) this.#tell(told)
       this.#hear(told)
     }
     const listener: TopicListener = {
       onEnvelope: (envelope, id) => tell({ type: 'event', envelope, id }),
       onStale: (topic) => tell({ type: 'stale', topic }),
-      onDropped: (topic) => tell({ type: 'dropped', topic }),
-      onRefused: (topic, { message, status, code }) =>
-        tell({ type: 'refused', topic, problem: { message, status, code } }),
+      onDropped: (topic, isAnew = false) => tell({ type: 'dropped', topic, isAnew }),
+      onRefused: (topic, error) => tell({ type: 'refused', topic, problem: toProblem(error) }),
       onTopics: (topics) => tell({ type: 'topics', topics }),
-      onError: ({ message, status, code }) => tell({ type: 'error', problem: { message, status, code } }),
+      onError: (error) => tell({ type: 'error', problem: toProblem(error) }),
       onState: (state) => {
-        if (state.status === 'closed') this.#fail(state)
-        else tell({ type: 'state', state: toPlain(state) })
+        if (state.status !== 'closed') tell({ type: 'state', state: toPlain(state) })
+        else if (state.error !== undefined && !signal.aborted) this.#fail(state, state.error)
       },
     }
     this.#link = new Multiplexer(this.#options, listener, false, resumption)
-    this.#post({ type: 'lead' })
+    this.#tell({ type: 'lead' })
+    for (const topic of new Set([...this.#values.keys(), ...this.#mine]))
+      if (!resumption?.topics.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
     this.#settle(false)
     const timer = setTimeout(() => {
       this.#inherited = []
       this.#settle(false)
     }, GRACE)
-    signal.addEventListener('abort', () => clearTimeout(timer))
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
-  /** The server has refused this tab. Only its own page is told, because another tab may succeed. */
-  #fail(state: ConnectionState): void {
-    if (!('error' in state)) return // closed by this tab
-    this.#leave()
+  /** The server has refused this tab. Only its own page is told, because another tab may succeed; then this one follows that. */
+  #fail(state: ConnectionState, error: SSEError): void {
+    this.#hasFailed = true
+    this.#resign()
     this.#setState(state)
+    // Where each topic was refused, that was told.
+    if (this.#mine.some((topic) => this.#values.get(topic)?.problem === undefined)) this.#listener.onError(error)
+  }
+
+  /** Has another try after a failure. */
+  #retry(): void {
+    this.#hasFailed = false
+    this.#setState({ status: 'connecting' })
+    void this.#compete()
+    this.#settle(true)
   }
 
   #resign(): void {
     const link = this.#link
     this.#leading.abort()
+    this.#leading = new AbortController()
     this.#link = undefined
     this.#others.clear()
+    this.#isTold = false
+    this.#looks = 0
     link?.want([])
   }
 
   #leave(): void {
     if (this.#channel === undefined) return
-    const id = this.#id
-    const topics = this.#topics
+    // It may lead again and resume after this event, or catch up.
+    if (this.#catchUp?.topics.size) this.#id = this.#catchUp.start.id
+    this.#catchUp?.end()
     this.#post({ type: 'leave', tab: this.#tab })
     this.#channel.close()
     this.#channel = undefined
     this.#joined.abort()
+    this.#queue?.abort()
     this.#resign()
-    // Kept, because this tab may lead again and resume after this event.
-    this.#id = id
-    this.#topics = topics
   }
 
   /** Tells the leader which topics this tab wants; the leader itself updates its connection. */
@@ -244,14 +294,7 @@ export class TabLink implements TopicLink {
   }
 
   #take(message: Message): void {
-    this.#heardAt = Date.now()
     switch (message.type) {
-      case 'lead':
-        this.#settle(false)
-        return
-      case 'all':
-        if (message.to === this.#tab) this.#takeAll(message)
-        return
       case 'want':
         if (this.#link !== undefined) this.#takeWant(message.tab, message.topics, message.isNew)
         return
@@ -261,11 +304,35 @@ export class TabLink implements TopicLink {
       case 'reconnect':
         this.#link?.reconnect()
         return
-      case 'alive':
+      case 'ask':
+        if (this.#link !== undefined) this.#tell({ type: 'alive' })
         return
       default:
-        // A leader ignores other leaders. There are two only until the old one notices that its lock was stolen.
-        if (this.#link === undefined) this.#hear(message)
+        // A leader that was blocked still tells what it knows, until it notices that its term is over.
+        if (message.term >= this.#term) this.#follow(message)
+    }
+  }
+
+  #follow(message: Led): void {
+    this.#looks = 0
+    if (message.term > this.#term) {
+      this.#term = message.term
+      // It competes again then: as its lock was taken away or, if two have begun at once, with a term that is the highest.
+      if (this.#link !== undefined) this.#resign()
+      this.#isTold = false
+      this.#settle(true)
+    }
+    switch (message.type) {
+      case 'all':
+        if (message.to === this.#tab) this.#takeAll(message)
+        return
+      case 'alive':
+        if (!this.#isTold) this.#settle(true)
+        return
+      case 'lead':
+        return
+      default:
+        this.#hear(message)
     }
   }
 
@@ -285,44 +352,79 @@ export class TabLink implements TopicLink {
     }
     if (isNew || isUnknown) {
       const state = toPlain(this.#state)
-      this.#post({ type: 'all', to: tab, values: this.#values, topics: this.#topics, id: this.#id, state })
+      this.#tell({ type: 'all', to: tab, values: this.#values, topics: this.#topics, id: this.#id, state })
     }
     this.#settle(false)
   }
 
-  #takeAll({ values, topics, id, state }: Message & { type: 'all' }): void {
+  #takeAll({ values, topics, id, state }: All): void {
+    const missed: string[] = []
+    for (const topic of this.#mine) {
+      const value = values.get(topic)
+      // It may have begun anew while this tab did not listen.
+      if (this.#isBack && value?.envelope !== undefined && this.#given.isOlder(value.envelope)) this.#given.end(topic)
+      if (value === undefined) this.#miss(topic)
+      else if (value.envelope !== undefined && this.#given.place(value.envelope) === 'gap') missed.push(topic)
+    }
+    this.#isTold = true
+    this.#isBack = false
+    this.#values.clear()
+    for (const [topic, value] of values) this.#values.set(topic, value)
+    // Of these, what is missing for the longest time is the first.
+    const [, from = this.#id] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
+    if (missed.length > 0 && from !== '') this.#fetch({ id: from, topics: missed })
     this.#topics = topics
     this.#id = id
-    for (const topic of [...this.#values.keys()]) if (!values.has(topic)) this.#values.delete(topic)
-    for (const [topic, value] of values) {
-      const before = this.#values.get(topic)
-      this.#values.set(topic, value)
-      const isNews = before?.envelope?.seq !== value.envelope?.seq || before?.isStale !== value.isStale
-      if (isNews && this.#mine.includes(topic)) this.#show(topic)
-    }
-    this.#setState(fromPlain(state))
+    this.#setFollowed(state)
+    for (const topic of this.#mine) this.#show(topic)
+  }
+
+  /** Gets what was missed from the server. */
+  #fetch(missed: Resumption): void {
+    const before = this.#catchUp?.topics.size ? this.#catchUp : undefined
+    const topics = [...new Set([...missed.topics, ...(before?.topics ?? [])])]
+    const id = before?.start.id ?? missed.id
+    before?.end()
+    for (const topic of topics) this.#dropped.delete(topic)
+    this.#catchUp = new CatchUp(
+      this.#options,
+      { id, topics },
+      {
+        onEnvelope: (envelope, id) => this.#offer(envelope, id, true),
+        onDropped: (topic) => this.#given.end(topic),
+        onFailed: (topics) => {
+          for (const topic of topics) {
+            this.#given.end(topic)
+            this.#dropped.delete(topic)
+            this.#show(topic)
+          }
+        },
+      },
+    )
   }
 
   #hear(told: Told): void {
     const isMine = 'topic' in told && this.#mine.includes(told.topic)
     switch (told.type) {
-      case 'event': {
-        const topic = told.envelope.subscription_id
-        this.#id = told.id || this.#id
-        this.#values.set(topic, { envelope: told.envelope })
-        if (this.#mine.includes(topic)) this.#listener.onEnvelope(told.envelope, told.id)
+      case 'event':
+        if (this.#isTold) this.#id = told.id || this.#id
+        this.#values.set(told.envelope.subscription_id, { envelope: told.envelope })
+        this.#offer(told.envelope, told.id)
         return
-      }
       case 'stale':
         this.#values.set(told.topic, { ...this.#values.get(told.topic), isStale: true })
-        if (isMine) this.#listener.onStale(told.topic)
+        if (isMine && this.#given.mark(told.topic, 'isStale')) this.#listener.onStale(told.topic)
         return
       case 'dropped':
         this.#values.delete(told.topic)
+        if (told.isAnew) {
+          this.#given.end(told.topic)
+          this.#dropped.delete(told.topic)
+        } else if (isMine) this.#miss(told.topic)
         return
       case 'refused':
         this.#values.set(told.topic, { problem: told.problem })
-        if (isMine) this.#listener.onRefused(told.topic, new SSEError(told.problem))
+        if (isMine) this.#refuse(told.topic, new SSEError(told.problem))
         return
       case 'topics':
         this.#topics = told.topics
@@ -331,22 +433,83 @@ export class TabLink implements TopicLink {
         this.#listener.onError(new SSEError(told.problem))
         return
       case 'state':
-        this.#setState(fromPlain(told.state))
+        this.#setFollowed(told.state)
         return
     }
+  }
+
+  /** Notes that something of a topic may be missing from here on. */
+  #miss(topic: string): void {
+    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#id)
+  }
+
+  /** Gives the page an event, unless it has had it or lacks one before it. */
+  #offer(envelope: Envelope, id: string, isMissed = false): void {
+    const topic = envelope.subscription_id
+    if (!this.#mine.includes(topic)) return
+    const isSure = isMissed || this.#catchUp?.topics.has(topic)
+    if (!isSure && this.#isTold && this.#dropped.has(topic)) this.#regain(topic, envelope)
+    const place = this.#given.place(envelope)
+    const isLater = place === 'gap' && !isMissed && (!this.#isTold || this.#catchUp?.topics.has(topic))
+    if (place !== 'known' && !isLater) {
+      this.#given.give(envelope)
+      this.#listener.onEnvelope(envelope, id)
+    }
+    if (this.#catchUp?.topics.has(topic) && this.#hasAll(topic)) this.#catchUp.reached(topic)
+  }
+
+  /** Looks at the first event of a topic that is carried again: what came before it, if anything, has to be fetched. */
+  #regain(topic: string, envelope: Envelope): void {
+    const id = this.#dropped.get(topic) ?? ''
+    this.#dropped.delete(topic)
+    if (this.#given.place(envelope) !== 'gap' && !this.#given.isOlder(envelope)) return
+    // It may also have begun anew; then the server says so.
+    if (id === '') this.#given.end(topic)
+    else this.#fetch({ id, topics: [topic] })
+  }
+
+  /** Whether the page has been given all that was told of a topic. */
+  #hasAll(topic: string): boolean {
+    const { envelope } = this.#values.get(topic) ?? {}
+    return envelope !== undefined && this.#given.place(envelope) === 'known'
+  }
+
+  #refuse(topic: string, error: SSEError): void {
+    if (this.#given.mark(topic, 'isRefused')) this.#listener.onRefused(topic, error)
   }
 
   /** Gives this tab's page the known state of a topic. */
   #show(topic: string): void {
     const { envelope, isStale, problem } = this.#values.get(topic) ?? {}
-    if (envelope !== undefined) this.#listener.onEnvelope(envelope, this.#id)
-    if (isStale === true) this.#listener.onStale(topic)
-    if (problem !== undefined) this.#listener.onRefused(topic, new SSEError(problem))
+    if (envelope !== undefined) this.#offer(envelope, this.#id)
+    if (isStale === true && this.#given.mark(topic, 'isStale')) this.#listener.onStale(topic)
+    if (problem !== undefined) this.#refuse(topic, new SSEError(problem))
+  }
+
+  #forget(topic: string): void {
+    this.#given.forget(topic)
+    this.#dropped.delete(topic)
+    this.#catchUp?.reached(topic)
+    this.#listener.onDropped(topic)
+  }
+
+  /** Takes the state of the leader's connection. A tab that has failed itself believes only in success. */
+  #setFollowed(state: ConnectionState): void {
+    if (this.#hasFailed) {
+      if (state.status !== 'open') return
+      this.#hasFailed = false
+      void this.#compete()
+    }
+    this.#setState(fromPlain(state))
   }
 
   #setState(state: ConnectionState): void {
     this.#state = state
     this.#listener.onState(state)
+  }
+
+  #tell(message: FromLeader): void {
+    this.#post({ ...message, term: this.#term })
   }
 
   #post(message: Message): void {
@@ -388,16 +551,4 @@ async function hold(
   } catch {
     // The signal was aborted while waiting.
   }
-}
-
-// The channel would copy only the message of an error.
-function toPlain(state: ConnectionState): ConnectionState {
-  if (!('error' in state) || state.error === undefined) return state
-  const { message, status, code } = state.error
-  return { ...state, error: { message, status, code } } as ConnectionState
-}
-
-function fromPlain(state: ConnectionState): ConnectionState {
-  if (!('error' in state) || state.error === undefined) return state
-  return { ...state, error: new SSEError(state.error) }
 }

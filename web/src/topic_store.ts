@@ -1,3 +1,4 @@
+import { Backlog } from './backlog.js'
 import { addTo, BaseStore, emit } from './base_store.js'
 import type { ServerOptions } from './connection.js'
 import type { Envelope } from './messages.js'
@@ -31,8 +32,8 @@ export const UNKNOWN: TopicState = { envelope: undefined, isStale: false }
 export class TopicStore extends BaseStore {
   readonly #topics = new Map<string, Topic>()
   readonly #link: TopicLink
+  readonly #backlog = new Backlog((envelope) => this.#update(envelope.subscription_id, { envelope, isStale: false }))
   #isChanging = false
-  #wasUsed = false
 
   /** @param makeLink - makes the link that receives the topics. Default: a connection of this store's own. */
   constructor(
@@ -43,15 +44,21 @@ export class TopicStore extends BaseStore {
     this.#link = makeLink({
       onEnvelope: (envelope) => {
         this.received += 1
-        this.#update(envelope.subscription_id, { envelope, isStale: false })
+        this.#backlog.push(envelope)
       },
-      onStale: (topic) => this.#update(topic, { ...this.topic(topic), isStale: true }),
+      onStale: (topic) => {
+        this.#backlog.flush(topic)
+        this.#update(topic, { ...this.topic(topic), isStale: true })
+      },
       onRefused: (topic, error) => {
+        this.#backlog.flush(topic)
         this.#update(topic, { ...this.topic(topic), error })
         this.reportError(error)
       },
       onDropped: (topic) => {
-        if (this.#topics.get(topic)?.listeners.size === 0) this.#topics.delete(topic)
+        if (this.#topics.get(topic)?.listeners.size !== 0) return
+        this.#topics.delete(topic)
+        this.#backlog.forget(topic)
       },
       onState: (state) => this.setState(state),
       onError: (error) => this.reportError(error),
@@ -59,7 +66,7 @@ export class TopicStore extends BaseStore {
   }
 
   get isUnused(): boolean {
-    return this.#wasUsed && !this.#isChanging && this.state.status === 'closed' && this.#topics.size === 0
+    return this.wasUsed && !this.#isChanging && this.state.status === 'closed' && this.#topics.size === 0
   }
 
   /** Returns the state of a topic; the same object until it changes. */
@@ -75,7 +82,7 @@ export class TopicStore extends BaseStore {
   subscribe(topic: string, listener: (state: TopicState) => void): () => void {
     const entry = this.#topics.get(topic) ?? { state: UNKNOWN, listeners: new Set() }
     this.#topics.set(topic, entry)
-    this.#wasUsed = true
+    this.wasUsed = true
     const remove = addTo(entry.listeners, listener)
     this.#change()
     return () => {

@@ -2,6 +2,7 @@ import { requestRender } from './animation_frame.js'
 import type { BaseStore } from './base_store.js'
 import type { ConnectionState } from './connection.js'
 import { type Pace, paced } from './pace.js'
+import { call } from './report.js'
 
 /** What a component shows. */
 export interface Shown<Value> {
@@ -50,7 +51,7 @@ export class View<Value> {
       })
     }
     const values = paced((value: Value) => {
-      this.#onValue(value)
+      call(this.#onValue, value)
       request()
     }, this.#pace)
     const ends = [

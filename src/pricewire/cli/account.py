@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import getpass
 import os
 import re
-import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +19,8 @@ from cyclopts import App, Group, Parameter
 
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
+from pricewire.market.feeds.simulated.secret import local_secret
+from pricewire.market.journal import KEEP_S
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -27,13 +28,16 @@ from pricewire.server.auth.passwords import hash_password
 from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, TokenRules, Tokens
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Accounts, AccountStatus
+from pricewire.store.audit import AuditTrail, Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
-from pricewire.store.ticks import KEEP_S
+from pricewire.store.statements import house_totals
+from pricewire.trading.money import to_text
 from pricewire.trading.products import Products
 
-GROUP = Group("Accounts and trading", sort_key=1)
+Money = Annotated[Decimal, Parameter(converter=lambda _, tokens: to_decimal(tokens[0].value), allow_leading_hyphen=True)]
 
-SEED_FILE = "seed"
+GROUP = Group("Accounts and trading", sort_key=1)
 
 KEEP_TICKS_HOURS = KEEP_S / 3600
 
@@ -48,13 +52,14 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database and of the key that tokens are signed with.
+        data_dir: the directory of the database, of the journal of ticks, of the key that tokens are signed with, and of the secret of the
+            simulated prices.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
-        jwks_url: where another issuer publishes its keys: only its tokens are good then.
+        jwks_url: where another issuer publishes its keys: then only its tokens are valid.
         jwt_issuer: what a token's `iss` has to be.
-        jwt_audience: what a token's `aud` has to hold.
+        jwt_audience: what a token's `aud` has to contain.
     """
 
     data_dir: Path = Path("pricewire-data")
@@ -71,7 +76,7 @@ class Store:
 
     @property
     def rules(self) -> TokenRules:
-        """What tokens have to say."""
+        """What tokens must claim."""
         return TokenRules(self.jwt_issuer, self.jwt_audience)
 
     def keys(self) -> KeySource:
@@ -79,7 +84,7 @@ class Store:
         Return what tokens are signed with.
 
         Raises:
-            PricewireError: it cannot be had, or two are given.
+            PricewireError: it cannot be read, or two are given.
         """
         if self.jwt_secret_file is not None and self.jwks_url is not None:
             raise PricewireError("--jwt-secret-file and --jwks-url exclude each other: give one")
@@ -92,29 +97,14 @@ class Store:
         except OSError as error:
             raise PricewireError(f"--jwt-secret-file {self.jwt_secret_file}: {error.strerror}") from None
 
-    def seed(self) -> int:
+    def market_secret(self) -> bytes:
         """
-        Return what simulated prices are made from, drawn at the first start: after a restart they go on from those that were recorded.
+        Return what simulated prices are made from.
 
         Raises:
             PricewireError: the file that keeps it cannot be used.
         """
-        path = self.data_dir / SEED_FILE
-        try:
-            if not path.exists():
-                self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # Written whole under another name first; of processes that start together, one does.
-                draft = path.with_name(f"{SEED_FILE}.{secrets.token_hex(8)}")
-                draft.write_text(f"{secrets.randbits(32)}\n")
-                with contextlib.suppress(FileExistsError):
-                    os.link(draft, path)
-                draft.unlink()
-            text = path.read_text().strip()
-        except OSError as error:
-            raise PricewireError(f"{path}: {error.strerror}") from None
-        if not text.isdecimal():
-            raise PricewireError(f"{path} holds no seed but {text!r}: remove it to have one drawn")
-        return int(text)
+        return local_secret(self.data_dir)
 
     def setup(
         self,
@@ -126,13 +116,13 @@ class Store:
         is_proxied: bool = False,
     ) -> TradingSetup:
         """
-        Return what a server needs of it, once the database can be opened.
+        Return what a server's trading needs; the database has been opened once, to try it.
 
         Args:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-            commissions: of the products that have another than the usual one.
-            keep_ticks_hours: how long recorded ticks are kept.
+            commissions: by product, where it is not the usual one.
+            keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
 
         Raises:
@@ -142,13 +132,15 @@ class Store:
         asyncio.run(check(self.address))
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
-        return TradingSetup(self.address, self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600)
+        return TradingSetup(
+            self.address, self.data_dir / "journal", self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600
+        )
 
 
 STORE = Store()
 """In the working directory."""
 
-accounts = App(name="account", help="Open accounts, list them, and change their passwords and status.")
+accounts = App(name="account", help="Open accounts, list them, change their passwords and status, move their money, and see who did what.")
 
 
 @accounts.command
@@ -156,11 +148,13 @@ def add(
     account_id: str,
     /,
     *,
-    balance: Annotated[Decimal, Parameter(converter=lambda _, tokens: to_decimal(tokens[0].value))] = Decimal(0),
+    balance: Money = Decimal(0),
     currency: str = "USD",
     type: str = "real",
     group: str = "default",
     uuid: str | None = None,
+    author: str | None = None,
+    reason: str = "",
     store: Store = STORE,
 ) -> None:
     """
@@ -172,16 +166,26 @@ def add(
         currency: of all its money.
         type: `real` or `demo`.
         group: for your own use.
-        uuid: what topics and requests call it, for a front end that has one built in; by default one is drawn.
+        uuid: its name in topics and requests, for a front end that has one built in; by default a random one.
+        author: who opens it, for the audit trail; by default the user of the system.
+        reason: why, for the audit trail, and for the account's statement if it begins with money.
         store: where accounts are.
     """
     if re.fullmatch(ACCOUNT_ID, account_id) is None:
         raise AccountError(f"account {account_id!r}: an id is 1 to 64 letters, digits and '_', '.', '@', '+', '-'")
+    operator = operator_of(author, reason)
     password = hash_password(ask_password())
 
-    async def work(accounts: Accounts) -> None:
-        account = await accounts.add(
-            account_id, password_hash=password, currency=currency, balance=balance, type=type, group=group, account_uuid=uuid
+    async def work(database: Database) -> None:
+        account = await Accounts(database).add(
+            account_id,
+            password_hash=password,
+            currency=currency,
+            balance=balance,
+            type=type,
+            group=group,
+            account_uuid=uuid,
+            operator=operator,
         )
         sys.stdout.write(f"{account.uuid}\n")
 
@@ -197,10 +201,11 @@ def list_accounts(*, store: Store = STORE) -> None:
         store: where accounts are.
     """
 
-    async def work(accounts: Accounts) -> None:
+    async def work(database: Database) -> None:
         lines = [("id", "uuid", "type", "group", "status", "balance", "currency")]
         lines += [
-            (each.id, each.uuid, each.type, each.group, each.status, str(each.balance), each.currency) for each in await accounts.list()
+            (each.id, each.uuid, each.type, each.group, each.status, to_text(each.balance), each.currency)
+            for each in await Accounts(database).list()
         ]
         sys.stdout.writelines("\t".join(line) + "\n" for line in lines)
 
@@ -208,29 +213,129 @@ def list_accounts(*, store: Store = STORE) -> None:
 
 
 @accounts.command
-def password(account_id: str, /, *, store: Store = STORE) -> None:
+def password(account_id: str, /, *, author: str | None = None, reason: str = "", store: Store = STORE) -> None:
     """
     Change an account's password, which is asked for, or read from standard input where that is no terminal; its tokens and streams end.
 
     Args:
         account_id: the account's name.
+        author: who does it, for the audit trail; by default the user of the system.
+        reason: why, for the audit trail.
         store: where accounts are.
     """
+    operator = operator_of(author, reason)
     changed = hash_password(ask_password())
-    run(store, lambda accounts: accounts.set_password_hash(account_id, changed))
+    run(store, lambda database: Accounts(database).set_password_hash(account_id, changed, operator))
 
 
 @accounts.command
-def status(account_id: str, status: AccountStatus, /, *, store: Store = STORE) -> None:
+def status(account_id: str, status: AccountStatus, /, *, author: str | None = None, reason: str = "", store: Store = STORE) -> None:
     """
     Suspend an account, which can do nothing then - its tokens and streams end -, or make it active again.
 
     Args:
         account_id: the account's name.
         status: `active` or `suspended`.
+        author: who does it, for the audit trail; by default the user of the system.
+        reason: why, for the audit trail.
         store: where accounts are.
     """
-    run(store, lambda accounts: accounts.set_status(account_id, status))
+    operator = operator_of(author, reason)
+    run(store, lambda database: Accounts(database).set_status(account_id, status, operator))
+
+
+@accounts.command
+def deposit(account_id: str, amount: Money, /, *, reason: str, author: str | None = None, store: Store = STORE) -> None:
+    """
+    Give money to an account, and print its balance.
+
+    Args:
+        account_id: the account's name.
+        amount: how much, in its currency.
+        reason: why; the account's statement shows it.
+        author: who does it, for the audit trail; by default the user of the system.
+        store: where accounts are.
+    """
+    operator = operator_of(author, reason)
+    print_balance(store, lambda cashier: cashier.deposit(account_id, amount, operator))
+
+
+@accounts.command
+def withdraw(account_id: str, amount: Money, /, *, reason: str, author: str | None = None, store: Store = STORE) -> None:
+    """
+    Take money from an account, which must have it, and print its balance.
+
+    Args:
+        account_id: the account's name; it may be suspended.
+        amount: how much, in its currency.
+        reason: why; the account's statement shows it.
+        author: who does it, for the audit trail; by default the user of the system.
+        store: where accounts are.
+    """
+    operator = operator_of(author, reason)
+    print_balance(store, lambda cashier: cashier.withdraw(account_id, amount, operator))
+
+
+@accounts.command
+def adjust(account_id: str, amount: Money, /, *, reason: str, author: str | None = None, store: Store = STORE) -> None:
+    """
+    Correct the balance of an account, and print it.
+
+    Args:
+        account_id: the account's name.
+        amount: by how much, in its currency; `-12.50` takes.
+        reason: why; the account's statement shows it.
+        author: who does it, for the audit trail; by default the user of the system.
+        store: where accounts are.
+    """
+    operator = operator_of(author, reason)
+    print_balance(store, lambda cashier: cashier.adjust(account_id, amount, operator))
+
+
+@accounts.command
+def audit(account_id: str | None = None, /, *, newest: int = 1000, store: Store = STORE) -> None:
+    """
+    List what operators did to accounts, newest first, with tabs between the columns.
+
+    Args:
+        account_id: to this account alone.
+        newest: how many at most.
+        store: where accounts are.
+    """
+    if newest < 1:
+        raise PricewireError(f"--newest {newest}: give 1 or more")
+
+    async def work(database: Database) -> None:
+        if account_id is not None and await Accounts(database).find(account_id) is None:
+            raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+        lines = [("number", "time", "author", "act", "account", "detail", "reason")]
+        lines += [
+            (str(act.number), iso_time(act.epoch_ms), act.author, act.act, act.account_id, act.detail, act.reason)
+            for act in await AuditTrail(database).acts(account_id, newest=newest)
+        ]
+        sys.stdout.writelines("\t".join(line) + "\n" for line in lines)
+
+    run(store, work)
+
+
+@accounts.command
+def house(*, store: Store = STORE) -> None:
+    """
+    List the house's account of each currency beside what all accounts have together: the two sum to zero, or the books are wrong.
+
+    Args:
+        store: where accounts are.
+    """
+
+    async def work(database: Database) -> None:
+        totals = await house_totals(database)
+        lines = [("currency", "house", "accounts", "sum")]
+        lines += [(each.currency, to_text(each.house), to_text(each.accounts), to_text(each.house + each.accounts)) for each in totals]
+        sys.stdout.writelines("\t".join(line) + "\n" for line in lines)
+        if wrong := [each.currency for each in totals if each.house + each.accounts != 0]:
+            raise PricewireError(f"the books of {', '.join(wrong)} do not sum to zero: something else than Pricewire has written to them")
+
+    run(store, work)
 
 
 def token(
@@ -241,19 +346,19 @@ def token(
 
     Args:
         account_id: the account's name.
-        hours: how long it is good, 8760 at most.
-        read_only: whether it is for looking only, and not for buying and selling.
+        hours: how long it is valid, in hours; at most 8760.
+        read_only: whether it is only for reading, and not for buying and selling.
         store: where accounts are, and what tokens are signed with.
     """
     if not 0 < hours <= MAX_HOURS:
-        raise PricewireError(f"--hours {hours:g}: a token is good for more than 0 and at most {MAX_HOURS:g} hours")
+        raise PricewireError(f"--hours {hours:g}: a token is valid for more than 0 and at most {MAX_HOURS:g} hours")
 
-    async def work(accounts: Accounts) -> None:
-        account = await accounts.find(account_id)
+    async def work(database: Database) -> None:
+        account = await Accounts(database).find(account_id)
         if account is None:
             raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
         if account.status != "active":
-            raise AccountError(f"the account {account_id!r} is suspended, and no token of it is good")
+            raise AccountError(f"the account {account_id!r} is suspended, so no token of it is valid")
         scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
         issued = Tokens(store.keys(), store.rules).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
         sys.stdout.write(f"{issued}\n")
@@ -261,13 +366,46 @@ def token(
     run(store, work)
 
 
-def run(store: Store, work: Callable[[Accounts], Awaitable[None]]) -> None:
-    """Do something with the accounts of a store."""
+def operator_of(author: str | None, reason: str) -> Operator:
+    """
+    Return who does something, and why.
+
+    Args:
+        author: their name; None for that of the system's user, who may have become another by `sudo`.
+        reason: why.
+
+    Raises:
+        AccountError: one of them cannot be kept, or nobody knows the user's name.
+    """
+    if author is None:
+        try:
+            author = os.environ.get("SUDO_USER") or getpass.getuser()
+        except (OSError, KeyError, ImportError):
+            raise AccountError("the user of the system has no name; say who does this: --author NAME") from None
+    return Operator(author, reason)
+
+
+def print_balance(store: Store, move: Callable[[Cashier], Awaitable[Decimal]]) -> None:
+    """Move money of an account of a store, and print its balance."""
+
+    async def work(database: Database) -> None:
+        sys.stdout.write(f"{to_text(await move(Cashier(database)))}\n")
+
+    run(store, work)
+
+
+def iso_time(epoch_ms: int) -> str:
+    """Return a time in milliseconds since 1970 in the form of ISO 8601."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def run(store: Store, work: Callable[[Database], Awaitable[None]]) -> None:
+    """Do something with the database of a store."""
 
     async def opened() -> None:
         database = await Database.open(store.address)
         try:
-            await work(Accounts(database))
+            await work(database)
         finally:
             await database.close()
 
@@ -275,7 +413,7 @@ def run(store: Store, work: Callable[[Accounts], Awaitable[None]]) -> None:
 
 
 async def check(address: str | Path) -> None:
-    """Open a database and close it again: what is wrong with it is told before the server starts."""
+    """Open a database and close it again, so that an error shows before the server starts."""
     await (await Database.open(address)).close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -58,7 +59,7 @@ app.command(token)
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
 TLS = Group("TLS", sort_key=3)
-LIMITS = Group("Limits", help="What is beyond them is refused before it starts; nobody who is in is thrown out.", sort_key=4)
+LIMITS = Group("Limits", help="What would exceed one is refused before it starts; no open stream is ended for one.", sort_key=4)
 
 
 @app.command
@@ -86,6 +87,9 @@ def serve(
     max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    purchases_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.purchases_per_second,
+    max_exposure_per_account: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_instrument: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
     max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
     max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
@@ -116,8 +120,9 @@ def serve(
         keep_times: publish ticks with the times of the recording, not of the replay.
         timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
         market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
-        seed: of the simulated prices; the same seed gives the same prices. By default one is drawn, and kept in the data directory.
-        rate: multiplies the number of simulated ticks, for load.
+        seed: make the simulated prices from this number instead of the secret in the data directory, the same ones everywhere: for tests
+            and demonstrations, since whoever knows or guesses it can predict all prices.
+        rate: multiplies the number of simulated ticks, for load; another rate has other prices.
         tls_cert: the server's certificate chain, in PEM.
         tls_key: its private key, in PEM.
         max_streams: open streams in all.
@@ -127,17 +132,22 @@ def serve(
         max_quotes: distinct proposals and contract prices that have streams.
         max_quotes_per_address: those with streams from one client address.
         max_open_contracts: open contracts of one account.
+        purchases_per_second: purchases that one account may make; after a quiet time two seconds' worth at once.
+        max_exposure_per_account: how much the open contracts of one account may win, in a currency: `--max-exposure-per-account.USD 50000`
+            for instance. Any amount where none is given.
+        max_exposure_per_instrument: how much the open contracts on one instrument may win, of all accounts of a currency together: what the
+            house may lose by it. Any amount where none is given.
         max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
         max_connections_per_address: the same of one client address.
         max_body_bytes: the size of a request's body.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
-            and `X-Forwarded-For` are believed about the client's address. May be repeated.
+            and `X-Forwarded-For` are trusted about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
-        keep_ticks_hours: how long recorded ticks are kept: histories begin with them after a restart, and contracts are settled by them.
+        keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):
@@ -152,6 +162,9 @@ def serve(
         quotes=max_quotes,
         quotes_per_address=max_quotes_per_address,
         open_contracts_per_account=max_open_contracts,
+        purchases_per_second=purchases_per_second,
+        exposure_per_account=max_exposure_per_account or {},
+        exposure_per_instrument=max_exposure_per_instrument or {},
         connections=max_connections,
         connections_per_address=max_connections_per_address,
         request_body=max_body_bytes,
@@ -161,9 +174,11 @@ def serve(
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
-            simulated = SimulatedFeed(store.seed() if seed is None else seed, rate)
+            simulated = SimulatedFeed(seed, rate, secret=store.market_secret() if seed is None else None)
             feeds.append(simulated)
-            announce(f"Simulating {len(simulated.instruments)} instruments; --seed {simulated.seed} gives these prices again.")
+            announce(f"Simulating {len(simulated.instruments)} instruments.")
+            if seed is not None:
+                logger.warning("prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts")
         elif name.startswith("replay:"):
             path = name.removeprefix("replay:")
             replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
@@ -180,7 +195,7 @@ def serve(
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
     application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
-    # Last, so that another mistake is told whether the port is free or not.
+    # Last, so that other mistakes are reported whether the port is free or not.
     check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
 
@@ -200,7 +215,7 @@ def serve(
         trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
         proxy_headers=False,
-        # There are no WebSockets here, and a connection that became one would leave every bound behind.
+        # There are no WebSockets here, and a connection that became one would escape every limit.
         ws="none",
         log_config=None,
         log_level="warning",
@@ -210,7 +225,7 @@ def serve(
 
 
 def announce(message: str) -> None:
-    """Tell what the server does: in plain words on a terminal, as a line of the log elsewhere."""
+    """Say what the server does: on a terminal as it is, elsewhere as a line of the log."""
     if sys.stderr.isatty():
         Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(message)
     else:
@@ -251,7 +266,7 @@ def record(
         instruments: whose ticks, `R_100` for instance.
         to: the file.
         url: the server.
-        token: who asks, where the server wants to know; better given as `PRICEWIRE_TOKEN`, which other users of the machine do not see.
+        token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
         count: how many ticks are enough.
     """
     if not instruments:
@@ -284,7 +299,7 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
         loop: whether it begins again at its end.
         keep_times: whether ticks have the times of the recording.
         timezone: where times without a zone were taken.
-        market: of its instruments; None for what their names say.
+        market: the market of its instruments; None to tell it by their names.
 
     Raises:
         FeedError: the recording cannot be used.
@@ -300,9 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Run the command line; errors of ours are one line, without a traceback.
 
     Args:
-        arguments: what stands after the program's name; by default what this process was given.
+        arguments: what follows the program's name; by default this process's arguments.
     """
-    # That of an earlier call in this process would be read before `launch` has looked through it.
+    # The one of an earlier call in this process would be read before `launch` has checked it.
     app.config = ()
     try:
         app.meta(arguments)

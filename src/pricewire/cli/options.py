@@ -1,4 +1,4 @@
-"""Options that are wrong are told before anything starts: by their name, and the file that they stand in."""
+"""Checks options before anything starts; an error names the option, and the file that it is in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_PORT = 65_535
 
 def check_file(path: Path, app: App) -> None:
     """
-    Look through a file with options.
+    Check a file with options.
 
     Options within a command's table are checked when the command reads them.
 
@@ -47,7 +47,7 @@ def check_file(path: Path, app: App) -> None:
 
 def check_tables(path: Path, found: dict[str, Any], app: App, above: str) -> None:
     """
-    Look through what has to be tables of an application's commands.
+    Check that all there is are tables of an application's commands.
 
     Args:
         path: the file, for messages.
@@ -136,7 +136,7 @@ def check_tls(certificate: Path, key: Path) -> None:
             raise PricewireError(f"{option} {path}: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # Without the certificate's key this fails, too; so it is told apart by what can be read alone.
+        # Loading both fails for a wrong certificate and for a wrong key; so the certificate is tried alone first.
         context.load_verify_locations(certificate)
     except ssl.SSLError:
         raise PricewireError(f"--tls-cert {certificate} holds no certificate in PEM") from None

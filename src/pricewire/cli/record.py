@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pricewire.cli.recording_file import RecordingFile, row_of
+from pricewire.cli.recording_file import RecordingFile, row_of, sole_writer
 from pricewire.client.api.tokens import Token
 from pricewire.client.parsing import TypedDecoder, all_finite
 from pricewire.client.report import OnError
@@ -42,7 +42,7 @@ class Recorder:
     Args:
         source: brings the events of ticks.
         file: gets the ticks.
-        on_error: told of messages that do not fit.
+        on_error: called with messages that do not fit.
         count: how many ticks are enough; None: no end.
     """
 
@@ -98,7 +98,7 @@ class Recorder:
             self._on_error(error)
             return None
         tick, row = envelope.data, row_of(envelope.data)
-        # A stream that begins anew begins with the current value, which may have been the last one before.
+        # A stream that starts again begins with the current value, which may have been the last one before.
         if not all_finite(tick) or self._last.get(tick.instrument_id) == row:
             return None
         self._last[tick.instrument_id] = row
@@ -143,16 +143,29 @@ async def record(
         instruments: whose ticks.
         to: the Parquet file; one that is there is continued where it stopped.
         console: where messages go.
-        token: who asks.
+        token: a bearer token, or an async function that returns one.
         count: how many ticks are enough; None: no end.
         on_started: called with the recorder.
 
     Raises:
-        PricewireError: an instrument's name cannot be one, or the file cannot be continued.
+        PricewireError: an instrument's name cannot be one, or the file cannot be written or continued, or is being recorded into.
         ValueError: the address or the token cannot be used.
     """
     topics = [str(parse_topic(str(TicksTopic(instrument_id)))) for instrument_id in dict.fromkeys(instruments)]
-    file = RecordingFile(to)
+    with sole_writer(to):
+        return await _record(url, topics, RecordingFile(to), console, token=token, count=count, on_started=on_started)
+
+
+async def _record(
+    url: str,
+    topics: Sequence[str],
+    file: RecordingFile,
+    console: Console,
+    *,
+    token: Token | None,
+    count: int | None,
+    on_started: Callable[[Recorder], object] | None,
+) -> int:
     before = file.rows
 
     def tell(error: PricewireError) -> None:
@@ -177,7 +190,7 @@ async def record(
     code = 0
     progress = _progress(console, count)
     with progress if console.is_interactive else contextlib.nullcontext():
-        line = progress.add_task(f"recording {', '.join(instruments)}", total=count, rows=file.rows)
+        line = progress.add_task(f"recording {', '.join(topic.removeprefix('ticks:') for topic in topics)}", total=count, rows=file.rows)
         showing = loop.create_task(_show(recorder, file, progress, line), name="pricewire: show the recording")
         try:
             await recorder.run()
@@ -190,7 +203,7 @@ async def record(
         finally:
             showing.cancel()
     missed = f"; {recorder.missed} or more are missing" if recorder.missed else ""
-    console.print(f"{file.rows - before} ticks recorded, {file.rows} in {to}{missed}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{file.rows - before} ticks recorded, {file.rows} in {file.path}{missed}", markup=False, highlight=False, soft_wrap=True)
     return code
 
 

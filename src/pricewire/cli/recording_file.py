@@ -1,8 +1,9 @@
-"""The file of a recording: always whole, whatever happens to the process that writes it."""
+"""The file of a recording: always complete, whatever happens to the process that writes it, and written by one process at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,56 @@ Row = tuple[str, int, float, float, float]
 """What tells a tick from the one before: instrument, time in milliseconds, bid, ask, price."""
 
 
+@contextlib.contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """
+    Keep other processes from writing a recording inside this block: each flush replaces the file, and so what another one has written.
+
+    The lock is a file beside the recording, which itself is replaced. The system frees it when the process ends, however that happens.
+
+    Args:
+        path: where the recording is, or is to be.
+
+    Raises:
+        RecordingError: another process records into it, or nothing can be written there.
+    """
+    target = path.resolve()
+    place = target.with_name(f".{target.name}.lock")
+    try:
+        lock = _locked(place)
+    except BlockingIOError:
+        raise RecordingError(f"another process records into {path}; name another file, or end that one") from None
+    except OSError as error:
+        raise RecordingError(f"recording {path} cannot be written: {error}") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink()
+        os.close(lock)
+
+
+def _locked(place: Path) -> int:
+    """Return the descriptor of a lock file, locked."""
+    while True:
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(place.stat(), os.fstat(lock)):
+                    return lock
+            # Its holder ended and deleted it after it was opened here and before it was locked.
+            os.close(lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+
 class RecordingFile:
     """
     Ticks in Parquet, with the id of the last event, so that a recording can go on where it stopped.
 
-    Each flush writes the whole file anew beside the old one, which it then replaces in one step: at any moment the file under this name is
+    Each flush writes the whole file again beside the old one, which it then replaces in one step: at any moment the file under this name is
     complete. Can be called from any thread.
 
     Attributes:
@@ -62,7 +108,9 @@ class RecordingFile:
             RecordingError: the file cannot be written; then it is as it was.
         """
         with self._writing:
-            new = self.path.with_name(f".{self.path.name}.new")
+            # A link still points to the recording afterwards.
+            target = self.path.resolve()
+            new = target.with_name(f".{target.name}.new")
             schema = TICKS.with_metadata({CURSOR: cursor.encode()})
             try:
                 with new.open("wb") as sink:
@@ -72,7 +120,7 @@ class RecordingFile:
                     sink.flush()
                     # The name must not point to bytes that are not on the disk yet.
                     os.fsync(sink.fileno())
-                new.replace(self.path)
+                new.replace(target)
             except (OSError, pa.ArrowException) as error:
                 with contextlib.suppress(OSError):
                     new.unlink()

@@ -1,4 +1,4 @@
-"""Checks of what users pass: a wrong type is named where it was passed, not where it is used an hour later."""
+"""Checks of arguments: a wrong type is reported where it is passed, not where it is used an hour later."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 def check_type(name: str, value: object, expected: type | tuple[type, ...], what: str) -> None:
     """
-    Let a value of the expected type pass; True and False are no numbers.
+    Check the type of a value; True and False are no numbers.
 
     Args:
         name: the argument's name.
@@ -26,7 +26,7 @@ def check_type(name: str, value: object, expected: type | tuple[type, ...], what
 
 def check_seconds(name: str, value: object) -> None:
     """
-    Let a time in seconds above 0 pass, and None.
+    Check that a value is a time in seconds above 0, or None.
 
     Raises:
         TypeError: it is no number.
@@ -41,7 +41,7 @@ def check_seconds(name: str, value: object) -> None:
 
 def check_headers(headers: object) -> None:
     """
-    Let headers pass.
+    Check headers.
 
     Raises:
         TypeError: they are no mapping of strings to strings.
@@ -57,7 +57,7 @@ def check_headers(headers: object) -> None:
 
 def check_callbacks(**callbacks: object) -> None:
     """
-    Let plain functions pass, and None.
+    Check that callbacks are plain functions, or None.
 
     Raises:
         TypeError: a callback cannot be called, or is a coroutine function. Nothing would await it; what awaits is an `async for`.
@@ -71,7 +71,7 @@ def check_callbacks(**callbacks: object) -> None:
 
 def check_last_event_id(last_event_id: object) -> None:
     """
-    Let the id of an event pass, and None.
+    Check that a value is the id of an event, or None.
 
     Raises:
         TypeError: it is no string.

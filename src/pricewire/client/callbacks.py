@@ -23,7 +23,7 @@ Parameter = str | int | float | bool | None
 Parameters = Mapping[str, Parameter | Sequence[Parameter]]
 
 running: set[asyncio.Task[None]] = set()
-"""The tasks that read: the event loop itself keeps no hold of them, and a caller may ignore what `create_sse_connection` returns."""
+"""The tasks that read: the event loop keeps no reference to them, and a caller may ignore what `create_sse_connection` returns."""
 
 
 class SSEConnection:
@@ -31,8 +31,8 @@ class SSEConnection:
     A running connection; calling it, or `close()`, ends it at once. Made by `create_sse_connection`.
 
     Args:
-        source: what is read.
-        reporter: told of the error that ends it, which nobody awaits.
+        source: the stream.
+        reporter: gets the error that ends it, which nobody awaits.
     """
 
     def __init__(self, source: EventSource, reporter: Reporter) -> None:
@@ -102,7 +102,7 @@ def create_sse_connection(
         params: the request's parameters, `action` or `topic` among them; a list stands for a parameter that is repeated.
         base_url: the server's address.
         headers: more headers for the request.
-        token: who asks, or an asynchronous function that returns that; with it the protected stream is used.
+        token: a bearer token, or an async function that returns one; with it the protected stream is used.
         on_message: called with each message: an `InstrumentPrice` for the action `instrument_price`, an `Envelope` of a `Tick` or a
             `Candle` for topics, and plain data for all else.
         on_error: called with each error, once, also with the one that ends the stream; by default they are logged, ordinary reconnections

@@ -21,9 +21,19 @@ certificates: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
 loading = threading.Lock()
 
 
+def _renew_lock() -> None:
+    """Have a lock that nobody holds: the thread that did so when the process forked stayed behind."""
+    global loading
+    loading = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def check_http_client(client: object) -> None:
     """
-    Let a client pass that can be awaited, and None.
+    Check that a value is an asynchronous client, or None.
 
     Raises:
         TypeError: it is something else.

@@ -17,7 +17,7 @@ FAILURES = (ValueError, RecursionError)
 
 
 class TopicOnly(msgspec.Struct, frozen=True):
-    """What an envelope came for, where the rest of it cannot be read."""
+    """The topic of an envelope whose other members cannot be read."""
 
     subscription_id: str = ""
 
@@ -95,7 +95,7 @@ def read_error(data: str | bytes) -> ErrorDetail | None:
 
 
 def read_stream_state(data: str) -> StreamState | None:
-    """Return what a stream carries, as an event `changed` says it; None where it does not."""
+    """Return the state of a stream from the data of an event `changed`; None if it is not one."""
     try:
         return msgspec.json.decode(data, type=StreamState)
     except FAILURES:
@@ -111,7 +111,7 @@ def read_stale_topic(data: str) -> str | None:
 
 
 def all_finite(message: object) -> bool:
-    """Whether every number is one: a Decimal can also be NaN or infinite, which is no price and poisons what is computed from it."""
+    """Whether every number is finite: a Decimal can also be NaN or infinite, which is no price and spoils what is computed from it."""
     if isinstance(message, Tick):
         return message.price.is_finite() and message.bid.is_finite() and message.ask.is_finite()
     if isinstance(message, Decimal):

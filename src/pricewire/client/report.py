@@ -1,8 +1,9 @@
-"""What the user hears of a connection: callbacks that may raise, and the log."""
+"""What the user gets to know of a connection: callbacks, which may raise, and the log."""
 
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable
 
 from pricewire.client.arguments import check_callbacks
@@ -38,7 +39,7 @@ class Reporter:
         """Call a callback and report what it raises."""
         try:
             callback(*arguments)
-        except Exception as raised:  # whatever it is, the stream goes on
+        except (Exception, CancelledError) as raised:  # whatever it is, the stream goes on; a plain function cannot be cancelled
             error = CallbackError(name, raised)
             error.__cause__ = raised
             self.error(error)
@@ -50,7 +51,7 @@ class Reporter:
             return
         try:
             self.on_error(error)
-        except Exception:  # to report it to on_error again could go on for ever
+        except (Exception, CancelledError):  # to report it to on_error again could go on for ever
             logger.exception("callback on_error raised")
 
     def opened(self) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for tasks to end, so that nothing is left behind."""
+"""Tasks: waiting for their end, so that nothing is left running, and whether one was cancelled."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ async def finish(tasks: Iterable[asyncio.Task[Any]]) -> None:
             pending = {task for task in pending if not task.done()}
     if cancelled is not None:
         raise cancelled
+
+
+def is_cancelled() -> bool:
+    """
+    Whether the running task was cancelled.
+
+    A `CancelledError` without that comes from something that the task awaits or calls: to pass it on would end the task although nobody
+    cancelled it, and without an error.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -34,7 +34,7 @@ def public_url(url: str) -> str:
 
 def check_url(url: str) -> None:
     """
-    Let an absolute address of `http` or `https` pass.
+    Check that a value is an absolute address of `http` or `https`.
 
     Raises:
         TypeError: it is no string.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from types import TracebackType
 from typing import Self, TypedDict, Unpack, get_args
 
 import httpx2
 
+from pricewire.client.api.accounting import AccountingReader
 from pricewire.client.api.http import Api
 from pricewire.client.api.login import Login
 from pricewire.client.api.tokens import Token, account_of
@@ -24,6 +26,7 @@ from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.client.topics.subscription import M, Subscription
 from pricewire.client.urls import check_url, public_url
+from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
 from pricewire.protocol.messages import Candle, Envelope, Tick
 from pricewire.protocol.topics import BalanceTopic, ContractsTopic, OpenContractsTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
@@ -32,7 +35,7 @@ FOREVER = ReconnectPolicy(attempts=None)
 """Tries again until it is told to stop."""
 
 BUFFER = 1024
-"""How many messages of a subscription may wait, where nothing is said: more than one read of the socket brings."""
+"""How many messages of a subscription may wait by default: more than one read of the socket brings."""
 
 
 def connect(
@@ -54,8 +57,8 @@ def connect(
                 print(tick.instrument_id, tick.price)
 
     Args:
-        url: the server's address; a path before its own ones may follow.
-        token: who asks, or an asynchronous function that returns that, such as `log_in` makes; with a token the protected stream is
+        url: the server's address, with or without a path in front of its own ones.
+        token: a bearer token, or an async function that returns one, such as `log_in` makes; with a token the protected stream is
             used. It is sent to this server only, and is in no log or error.
         headers: more headers for every request.
         reconnect: when to try again; by default for ever.
@@ -80,7 +83,8 @@ def connect(
     )
     api = Api(url, build_headers(headers), options.credentials)
     multiplexer = Multiplexer(stream_url(url, protected=token is not None), api, options, on_error=on_error, on_state=on_state)
-    return Wire(url, multiplexer, Trader(api, multiplexer.client), account_of_token(token))
+    accounting = AccountingReader(api, multiplexer.client)
+    return Wire(url, multiplexer, Trader(api, multiplexer.client), accounting, account_of_token(token))
 
 
 class Options(TypedDict, total=False):
@@ -94,7 +98,7 @@ class Options(TypedDict, total=False):
         buffer: how many messages may wait to be read, 1024 by default.
         overflow: what happens beyond that. `latest`, the default, leaves out what newer messages supersede, unread; those that nothing
             supersedes, such as a contract's end, are never left out, and too many of them are an error. `error` ends the subscription with
-            a `BufferOverflowError`. Who wants every event however slowly they are read uses `EventSource`, whose connection waits for it.
+            a `BufferOverflowError`. To get every event however slowly you read, use `EventSource`: its connection waits.
     """
 
     interval: float
@@ -114,12 +118,14 @@ class Wire:
         url: the server's address.
         multiplexer: the connection.
         trader: buys and sells.
-        account_uuid: whose contracts and balance are meant where none is named; None where that is not known.
+        accounting: reads an account's books.
+        account_uuid: the account whose contracts and balance are meant where none is named; None where it is not known.
     """
 
-    def __init__(self, url: str, multiplexer: Multiplexer, trader: Trader, account_uuid: str | None) -> None:
+    def __init__(self, url: str, multiplexer: Multiplexer, trader: Trader, accounting: AccountingReader, account_uuid: str | None) -> None:
         self._url = url
         self._trader = trader
+        self._accounting = accounting
         self._account_uuid = account_uuid
         self._multiplexer = multiplexer
 
@@ -142,7 +148,7 @@ class Wire:
         Return the ticks of some instruments, beginning with the newest of each.
 
         Args:
-            instrument_ids: whose.
+            instrument_ids: the instruments.
             options: see `Options`.
 
         Raises:
@@ -272,7 +278,7 @@ class Wire:
 
         Raises:
             HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `MARKET_CLOSED`, `INVALID_PARAMETERS`, ….
-            TradeUncertainError: a request may have arrived, and no answer came in time.
+            TradeUncertainError: a request may have arrived, and no answer came in time; a status without a code, a proxy's, is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
             RuntimeError: the wire is closed.
@@ -292,12 +298,88 @@ class Wire:
 
         Raises:
             HTTPStatusError: the server refused; the `code` says why: `CONTRACT_NOT_SELLABLE`, `NOT_FOUND`, ….
-            TradeUncertainError: a request may have arrived, and no answer came in time, or one that the contract cannot be sold any more.
+            TradeUncertainError: a request may have arrived, and no answer came in time, or one that the contract cannot be sold any more; a
+                status without a code is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
             RuntimeError: the wire is closed.
         """
         return await self._trader.sell(contract_id, account_uuid=account_uuid, within=within)
+
+    async def statement(
+        self,
+        *kinds: TransactionKind,
+        cursor: str | None = None,
+        limit: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        account_uuid: str | None = None,
+    ) -> StatementBody[Decimal]:
+        """
+        Return a page of an account's statement, newest first: every movement of its money, with the balance after it.
+
+        Args:
+            kinds: these entries alone: `deposit`, `purchase`, for instance; all where none is given. Pages may have fewer entries then, or
+                none, before the last one.
+            cursor: the `next_cursor` of the page before; None for the newest page. It is None on the last page.
+            limit: how many entries at most, 1000 at most; by default 100.
+            from_epoch_ms: the first time of interest, in milliseconds since 1970.
+            to_epoch_ms: the last time of interest.
+            account_uuid: whose; by default that of the account that the token is for.
+
+        Raises:
+            HTTPStatusError: the server refused; the `code` says why.
+            ConnectError: there was no answer.
+            TokenError: the token's provider failed.
+            RuntimeError: the wire is closed.
+        """
+        return await self._accounting.statement(
+            kinds, cursor=cursor, limit=limit, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, account_uuid=account_uuid
+        )
+
+    async def closed_contracts(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        account_uuid: str | None = None,
+    ) -> ClosedContractsPage[Decimal]:
+        """
+        Return a page of an account's closed contracts, newest first, by when they were sold or expired.
+
+        Args:
+            cursor: as for `statement`.
+            limit: how many contracts at most, 500 at most; by default 50.
+            from_epoch_ms: the first time of interest, in milliseconds since 1970.
+            to_epoch_ms: the last time of interest.
+            account_uuid: whose; by default that of the account that the token is for.
+
+        Raises:
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        return await self._accounting.closed_contracts(
+            cursor=cursor, limit=limit, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, account_uuid=account_uuid
+        )
+
+    async def profit_and_loss(
+        self, *, from_day: date | None = None, to_day: date | None = None, account_uuid: str | None = None
+    ) -> ProfitAndLossBody[Decimal]:
+        """
+        Return what came of an account's contracts, by the day that they ended on and by product.
+
+        Args:
+            from_day: the first day in UTC; by default 30 days before the last. 92 days are the most.
+            to_day: the last day in UTC; by default today.
+            account_uuid: whose; by default that of the account that the token is for.
+
+        Raises:
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        return await self._accounting.profit_and_loss(from_day=from_day, to_day=to_day, account_uuid=account_uuid)
 
     def close(self) -> None:
         """End all subscriptions at once, and the connection soon after. Can be called from a callback."""
@@ -356,5 +438,5 @@ def account_of_token(token: Token | None) -> str | None:
 
 
 def stream_url(base_url: str, *, protected: bool) -> str:
-    """Return the address of a server's stream: the protected one for who holds a token."""
+    """Return the address of a server's stream: the protected one for clients with a token."""
     return base_url.rstrip("/") + ("/protected/sse" if protected else "/sse")

@@ -3,7 +3,7 @@ How streams are compressed: once for a whole group, and spliced into every strea
 
 As in video, a group has one deflate state; each flush is one block that may refer back to earlier ones, and a key block refers to
 nothing. A stream is an ordinary gzip stream: its own header, blocks of its own (its snapshot, what it missed), the group's blocks from a
-key block on, and at its end a trailer with the checksum of all that it carried - worked out from the group's checksum, so that nobody
+key block on, and at its end a trailer with the checksum of all that it carried - calculated from the group's checksum, so that nobody
 reads the bytes again for each stream.
 
 Source: RFC 1951 (deflate), RFC 1952 (gzip).

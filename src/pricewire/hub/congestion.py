@@ -3,8 +3,8 @@ Slow readers: streams that get the newest values when their link is free, instea
 
 A transport that takes bytes has not sent them, and bytes that are sent have not arrived: seconds of them fit between this machine and a
 phone, and on a slow link they are seconds of old prices. So streams are looked at now and then, and one whose bytes pile up lags. From then
-on it is written to only when nothing on the way would hold it up, with what has not been superseded; once it has been spared nothing
-for a while, although it was written to like this, it is written to like the others again.
+on it is written to only when nothing on the way would hold it up, with what has not been superseded; once nothing has
+had to be left out for a while, it is written to like the others again.
 """
 
 from __future__ import annotations
@@ -23,20 +23,15 @@ POLL_INTERVAL = 0.01
 """How often a slow stream is looked at, in seconds: half of the longest time between flushes."""
 
 PROOF = 2.0
-"""For how long a stream must be spared nothing before it is a member again, in seconds: a link that is too slow never gets that far."""
+"""How long nothing may be left out for a stream before it is a member again, in seconds: a link that is too slow never gets that far."""
 
 
 class CongestionWatch:
-    """
-    The streams that are written to only when nothing on the way would hold that up.
-
-    Args:
-        delivery: whose streams these are.
-    """
+    """The streams that are written to only when nothing on the way would hold that up."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
-        # When each was last spared an event, in seconds of the loop's clock.
+        # When an event was last left out for each, in seconds of the loop's clock.
         self._slow: dict[Stream, float] = {}
         self._turn: Iterator[tuple[Group, Stream]] = iter(())
         self._handle: asyncio.TimerHandle | None = None

@@ -13,7 +13,7 @@ class Counters:
     Attributes:
         events_published: events published to any topic.
         events_delivered: events written, counted once for each stream.
-        events_merged: events that lagging and paced streams were spared, counted once for each stream.
+        events_merged: events left out for lagging and paced streams as newer ones superseded them, counted once for each stream.
         bytes_written: bytes written, compressed where they are, counted once for each stream.
         flushes: how often the pending events of a group were written.
         flushed_events: how many events these held.

@@ -107,7 +107,7 @@ class Delivery:
         if not self.is_draining and group.needs_flush(start.position):
             # The reader comes from a stream of another pace, for instance, and has seen events that this group still has to write.
             self._flush_group(group)
-            # Its format may have failed, and it has ended.
+            # Its format may have failed, which ends the group.
             group = self._group(spec, stream.frame)
         stream.coding = group.new_coding()
         stream.group = group
@@ -207,7 +207,7 @@ class Delivery:
                 self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
-        """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events it was spared."""
+        """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events were left out."""
         group = stream.group
         if group is None:
             return 0
@@ -248,7 +248,7 @@ class Delivery:
             self.end(stream, stream_end)
 
     def fail_group(self, group: Group) -> None:
-        """End the streams of a group whose format, the user's, or whose coder has raised: those of other groups must not notice."""
+        """End the streams of a group whose format or coder has raised; other groups are not affected."""
         streams = len(group.members) + len(group.lagging)
         logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
         self.end_group(group, StreamEnd.INTERNAL_ERROR)
@@ -307,7 +307,7 @@ class Delivery:
         self._topics.enter(spec.topics)
         # The stream may have seen events that the other group still has to write.
         self._flush_group(self._group(spec, stream.frame))
-        # The format of that may have failed, and it has ended.
+        # The format of that may have failed, which ends the group.
         new = self._group(spec, stream.frame)
         new.hold(stream)
         stream.group = new
@@ -339,7 +339,7 @@ class Delivery:
         return in_order(events)
 
     def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> int:
-        """Give a lagging stream what it missed; return how many events it was spared."""
+        """Give a lagging stream what it missed; return how many events were left out."""
         lag = stream.lag
         if lag is None:
             return 0

@@ -27,7 +27,7 @@ class FlushPass:
 
     def delta(self, seqs: dict[str, int], form: Format) -> Delta:
         """Return what is new for groups of a format that were given the events of the same numbers last."""
-        # The view refers to the dict, so that no other one can be at its place meanwhile.
+        # The delta refers to the dict, so that no other dict gets its id meanwhile.
         key = id(seqs), form
         delta = self._deltas.get(key)
         if delta is None:

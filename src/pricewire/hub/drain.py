@@ -26,7 +26,7 @@ async def drain(hub: Hub, seconds: float, hurry: Callable[[], bool]) -> None:
     Args:
         hub: the hub.
         seconds: how long it may take.
-        hurry: whether to end at once, looked at again and again.
+        hurry: says whether to end at once; asked repeatedly.
     """
     streams = hub.drain()
     random.shuffle(streams)

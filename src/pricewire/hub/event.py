@@ -54,19 +54,19 @@ class Event:
         return narrow
 
     def encoded(self, form: Format) -> bytes:
-        """Return the event's bytes in a form; they are made at the first call."""
+        """Return the event's bytes in a format; they are made at the first call."""
         data = self._encoded.get(form)
         if data is None:
             data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
         return data
 
     def encoded_without_id(self, form: Format) -> bytes:
-        """Return the event's bytes in a form, for a reader that is to go on resuming from where it was."""
+        """Return the event's bytes in a format, for a reader that is to go on resuming from where it was."""
         # The id is the first line.
         return self.encoded(form).partition(b"\n")[2]
 
     def encoded_merged(self, form: Format, merged: int) -> bytes:
-        """Return the event's bytes in a form, standing for `merged` older events of its topic besides itself."""
+        """Return the event's bytes in a format, standing for `merged` older events of its topic besides itself."""
         if merged == 0:
             return self.encoded(form)
         data = self._encoded.get((form, merged))
@@ -98,7 +98,7 @@ class Notice(Event):
 
 
 def envelope(event: Event, merged: int) -> bytes:
-    """Show an event with its topic, so that one stream can carry many (the form of `topic=` streams)."""
+    """Show an event with its topic, so that one stream can carry many (the format of `topic=` streams)."""
     return b'{"event":%b,"subscription_id":%b,"seq":%d,%b"data":%b}' % (
         msgspec.json.encode(event.name),
         msgspec.json.encode(event.topic),

@@ -16,7 +16,7 @@ FLUSH_SHARE = 0.25
 """The share of the loop's time that flushes take before the time between them grows."""
 
 BUCKETS = 10
-"""In so many parts the groups are flushed under load, one after the other, so that a flush of all of them does not hold up what comes."""
+"""Under load the groups are flushed in this many parts, one after the other, so that a flush of all of them delays nothing else."""
 
 
 class Flusher:
@@ -25,7 +25,7 @@ class Flusher:
 
     Args:
         counters: where it is counted what was written.
-        fail: called where the form or the coder of a group raises: the others must not notice.
+        fail: called where the format or the coder of a group raises: other groups are not affected.
     """
 
     def __init__(self, counters: Counters, fail: Callable[[Group], None]) -> None:

@@ -67,8 +67,8 @@ class Hub(Delivery):
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
             event: what the message is, for the envelope.
-            ends: a key that is over with this message, of an order that is filled for instance: who begins to listen later gets nothing of
-                it, and nothing of it is kept for them. The message itself has no key, so that nobody misses it.
+            ends: a key that ends with this message, of an order that is filled for instance: streams that begin later get nothing of it.
+                The message itself has no key, so that no stream misses it.
 
         Raises:
             TypeError: the message cannot be encoded as JSON.
@@ -132,7 +132,7 @@ class Hub(Delivery):
         return [event.message for event in state.log.snapshot(self.position)] if state else []
 
     def forget(self, topic: str) -> None:
-        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back starts anew."""
+        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back gets a `reset`."""
         self._topics.forget(topic, self.position)
 
     def join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes = b"") -> None:
@@ -157,7 +157,7 @@ class Hub(Delivery):
         return list(self._streams.values())
 
     def close(self) -> None:
-        """End all streams in an orderly way and refuse new ones; publishing goes on, unheard."""
+        """End all streams in an orderly way and refuse new ones. Publishing still works, and reaches nobody."""
         self.is_draining = True
         self._flusher.flush()
         for group in list(self._groups.values()):

@@ -18,7 +18,7 @@ class LogLimits:
             holds some 2 GB at this default.
         age: how old they are at most, in seconds: longer than a phone's tunnel or a restart of a proxy.
         linger: how long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can
-            resume; 0 for a topic whose events are dear to make: its publisher is told at once.
+            resume; 0 for a topic whose events are expensive to make: its publisher is told at once.
     """
 
     count: int = 1000
@@ -57,14 +57,14 @@ class TopicLog:
         self._unkeyed_floor = floor
 
     def append(self, event: Event, now: float) -> None:
-        """Add the newest event, and let go of what is beyond the limits."""
+        """Add the newest event, and drop what is beyond the limits."""
         self.seq = event.seq
         self._events.append(event)
         self._times.append(now)
         if event.key is None:
             self._unkeyed.append((event, now))
         else:
-            # Inserted anew, so that the order is that of the newest of each key.
+            # Inserted again, so that the order is that of the newest of each key.
             self._latest.pop(event.key, None)
             self._latest[event.key] = event
         if len(self._events) > self.limits.count:
@@ -80,7 +80,7 @@ class TopicLog:
             self._ended.append((self._events[-1].position, last))
 
     def expire(self, now: float) -> None:
-        """Let go of what is too old."""
+        """Drop what is too old."""
         oldest = now - self.limits.age
         while self._times and self._times[0] < oldest:
             self._drop_oldest()

@@ -1,5 +1,5 @@
 """
-Groups with a pace: they get the newest of what was published, now and then.
+Groups with a pace: they get the newest of what was published, at most once per interval.
 
 Publishing costs such a group nothing. When its time comes it looks what its topics' logs have that is newer than what it was given last.
 Groups whose time has come, and that were given the same last, share that look: what is new of a topic, and its bytes.
@@ -102,7 +102,7 @@ class PacedGroup(Group):
         """Return whether a stream that has everything up to a position cannot go on before the group has been flushed."""
         if self.time == RESTING:
             return False
-        # A log that has let go of what the group was not given cannot tell any more what was current then.
+        # A log that has dropped what the group was not given cannot tell any more what was current then.
         return position > self.position or any(topic.log.floor > self.position for topic in self.topics)
 
     def lag(self, position: int) -> Lag:
@@ -131,7 +131,7 @@ class PacedGroup(Group):
         try:
             parts = self._parts_with(pending, delta) if pending else list(chain.from_iterable(map(delta.__getitem__, self.topics)))
         except Exception:
-            # A form of the user's failed: it is not asked for the same events again.
+            # The user's format failed: it is not called for the same events again.
             self.seqs = flush_pass.seqs_of(self.topics)
             raise
         self.seqs = flush_pass.seqs

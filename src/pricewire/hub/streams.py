@@ -27,7 +27,7 @@ class StreamSpec:
 
     Attributes:
         topics: the names of its topics, sorted, each once: a set would take ten times the memory.
-        form: how it shows events.
+        form: the format of its events.
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         compress: whether what it carries is compressed, as one gzip stream.
         control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
@@ -49,7 +49,7 @@ class Topic:
         name: what it is subscribed to by.
         log: its recent events.
         groups: the groups of streams that have it and get each of its events.
-        paced: the groups that have it and get the newest now and then.
+        paced: the groups that have it and get the newest at their pace.
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
         streams: how many streams all these are.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
@@ -165,7 +165,7 @@ class Lag:
 
 class Group:
     """
-    Streams with the same topics, form, pace, coding and framing: one joined buffer, one compression, many writes.
+    Streams with the same topics, format, pace, coding and framing: one joined buffer, one compression, many writes.
 
     Attributes:
         spec: what its streams carry.
@@ -182,7 +182,7 @@ class Group:
     Args:
         bucket: see above.
         now: the time of the loop's clock, in seconds.
-        fail: called where a write to a stream raises: the others must not notice.
+        fail: called where a write to a stream raises: other streams are not affected.
     """
 
     __slots__ = (
@@ -379,7 +379,7 @@ def encode(events: list[Event], form: Format, seqs: dict[str, int]) -> bytes:
 
     Args:
         events: what is left, oldest first.
-        form: how they are shown.
+        form: their format.
         seqs: the number of the last event of each topic that the reader has; it is moved on.
     """
     parts = []

@@ -34,7 +34,7 @@ class Topics(dict[str, Topic]):
         self._on_last_stream = on_last_stream
         # Those that nobody listens to any more, with the times when their publishers are told, in seconds.
         self._idle: dict[str, float] = {}
-        # Whoever comes back from before this position may have missed what a topic that begins anew did not publish.
+        # A reader that comes back from before this position may have missed what a topic did not publish while it was forgotten.
         self._forgotten = 0
 
     def __missing__(self, name: str) -> Topic:
@@ -102,7 +102,7 @@ class Topics(dict[str, Topic]):
         return bool(self._idle)
 
     def forget(self, name: str, position: int) -> None:
-        """Drop a topic's log, unless the topic has streams: a reader that comes back from a position or before it starts anew."""
+        """Drop a topic's log, unless the topic has streams: a reader that comes back from a position or before it gets a `reset`."""
         topic = self.get(name)
         if topic is not None and topic.streams == 0:
             del self[name]

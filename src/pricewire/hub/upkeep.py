@@ -1,4 +1,4 @@
-"""What a hub sees to four times a second: heartbeats, slow readers, and topics that nobody listens to any more."""
+"""What a hub does four times a second: heartbeats, slow readers, and topics that nobody listens to any more."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ SWEEP_INTERVAL = 0.25
 
 
 class Upkeep:
-    """
-    One timer for all streams, which runs as long as there are any, or topics that are about to end.
-
-    Args:
-        delivery: the streams.
-        topics: the topics.
-    """
+    """One timer for all streams, which runs as long as there are any, or topics that are about to end."""
 
     def __init__(self, delivery: Delivery, topics: Topics) -> None:
         self._delivery = delivery

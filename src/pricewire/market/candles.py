@@ -12,63 +12,50 @@ DAY_MS = 86_400_000
 KEEP_MS = 7 * DAY_MS
 """How long minutes are kept, in milliseconds: a week, so that a chart of days has a few."""
 
-START, OPEN, HIGH, LOW, CLOSE, OPENED_AT, CLOSED_AT = range(7)
-"""
-The columns of candles as rows of numbers: the first millisecond of the span; four prices in pips; the times of the first and the
-last tick in it, by which a late tick finds its place.
-"""
-COLUMNS = 7
+START, OPEN, HIGH, LOW, CLOSE = range(5)
+"""The columns of candles: the first millisecond of the span, and four prices in pips."""
+COLUMNS = 5
 
 
 class BuildingCandle:
     """
     The candle of one span, as far as its ticks have come.
 
-    Ticks may come in any order: the candle is that of the ticks sorted by time, those of the same time in the order of their coming.
-
     Attributes:
         start: the first millisecond of the span, since 1970.
         end: the first millisecond after it.
-        open: the price of the earliest tick, in pips.
+        open: the price of the first tick, in pips.
         high: the highest price, in pips.
         low: the lowest price, in pips.
-        close: the price of the latest tick, in pips.
-        opened_at: the time of the earliest tick, in milliseconds since 1970.
-        closed_at: the time of the latest tick, in milliseconds since 1970.
+        close: the price of the last tick, in pips.
     """
 
-    __slots__ = ("close", "closed_at", "end", "high", "low", "open", "opened_at", "start")
+    __slots__ = ("close", "end", "high", "low", "open", "start")
 
     def __init__(self, granularity_ms: int, epoch_ms: int, price: int) -> None:
         self.start = epoch_ms - epoch_ms % granularity_ms
         self.end = self.start + granularity_ms
         self.open = self.high = self.low = self.close = price
-        self.opened_at = self.closed_at = epoch_ms
 
     @classmethod
     def of(cls, row: Integers, granularity_ms: int) -> BuildingCandle:
         """Return the candle of a row, to be built on."""
         values: list[int] = row.tolist()
         candle = cls(granularity_ms, values[START], values[OPEN])
-        _, candle.open, candle.high, candle.low, candle.close, candle.opened_at, candle.closed_at = values
+        _, candle.open, candle.high, candle.low, candle.close = values
         return candle
 
-    def add(self, epoch_ms: int, price: int) -> None:
-        """Add a tick of this span."""
+    def add(self, price: int) -> None:
+        """Add a tick of this span, the newest."""
         if price > self.high:
             self.high = price
         elif price < self.low:
             self.low = price
-        if epoch_ms >= self.closed_at:
-            self.close = price
-            self.closed_at = epoch_ms
-        elif epoch_ms < self.opened_at:
-            self.open = price
-            self.opened_at = epoch_ms
+        self.close = price
 
     def row(self) -> list[int]:
         """Return the candle as a row."""
-        return [self.start, self.open, self.high, self.low, self.close, self.opened_at, self.closed_at]
+        return [self.start, self.open, self.high, self.low, self.close]
 
 
 def rows_of_ticks(epoch_ms: Integers, price: Integers, granularity_ms: int) -> Integers:
@@ -82,7 +69,7 @@ def rows_of_ticks(epoch_ms: Integers, price: Integers, granularity_ms: int) -> I
     """
     starts = epoch_ms - epoch_ms % granularity_ms
     # To group, a tick is a candle whose four prices are one. The columns are shared, not copied.
-    return grouped(starts, (price, price, price, price, epoch_ms, epoch_ms))
+    return grouped(starts, (price, price, price, price))
 
 
 def merged(rows: Integers, granularity_ms: int) -> Integers:
@@ -108,15 +95,13 @@ def grouped(starts: Integers, columns: tuple[Integers, ...]) -> Integers:
     firsts = np.flatnonzero(np.diff(starts, prepend=-1))
     rows = np.empty((len(firsts), COLUMNS), np.int64)
     if len(firsts):
-        opens, highs, lows, closes, opened_at, closed_at = columns
+        opens, highs, lows, closes = columns
         lasts = np.append(firsts[1:], len(starts)) - 1
         rows[:, START] = starts[firsts]
         rows[:, OPEN] = opens[firsts]
         rows[:, HIGH] = np.maximum.reduceat(highs, firsts)
         rows[:, LOW] = np.minimum.reduceat(lows, firsts)
         rows[:, CLOSE] = closes[lasts]
-        rows[:, OPENED_AT] = opened_at[firsts]
-        rows[:, CLOSED_AT] = closed_at[lasts]
     return rows
 
 
@@ -124,18 +109,13 @@ class CandleSeries:
     """
     The minutes of one instrument for a week, and the longer candles made from them.
 
-    Only whole days are let go, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
+    Only whole days are dropped, so that no longer candle ever lacks its first minutes. A minute without a tick has no candle.
     """
 
     __slots__ = ("_current", "_keep_ms", "_length", "_rows")
 
     def __init__(self, keep_ms: int = KEEP_MS) -> None:
-        """
-        Begin without candles.
-
-        Args:
-            keep_ms: how long to keep them at least, in milliseconds.
-        """
+        """Begin without candles; they are kept for `keep_ms` milliseconds at least."""
         self._keep_ms = keep_ms
         self._rows: Integers = np.empty((64, COLUMNS), np.int64)
         self._length = 0
@@ -159,7 +139,7 @@ class CandleSeries:
         Add a tick.
 
         Args:
-            epoch_ms: its time; one of an earlier minute than the newest is put in its place.
+            epoch_ms: its time, not before that of the newest.
             price: its price, in pips.
         """
         current = self._current
@@ -168,10 +148,8 @@ class CandleSeries:
         elif epoch_ms >= current.end:
             self._append(current.row())
             self._current = BuildingCandle(MINUTE_MS, epoch_ms, price)
-        elif epoch_ms >= current.start:
-            current.add(epoch_ms, price)
         else:
-            self._add_late(current.start, epoch_ms, price)
+            current.add(price)
 
     def current(self, granularity_s: int) -> BuildingCandle | None:
         """Return the newest candle of a granularity, to be built on apart from the series; None before the first tick."""
@@ -213,28 +191,10 @@ class CandleSeries:
         self._length += 1
 
     def _make_room(self, newest_ms: int) -> None:
-        """Let go of the days that are old enough, and take twice the space of the rest."""
-        gone = int(np.searchsorted(self._rows[: self._length, START], self._oldest_kept(newest_ms)))
+        """Drop the days that are old enough, and take twice the space of the rest."""
+        oldest_kept = (newest_ms - self._keep_ms) // DAY_MS * DAY_MS
+        gone = int(np.searchsorted(self._rows[: self._length, START], oldest_kept))
         kept = self._rows[gone : self._length]
         self._length = len(kept)
         self._rows = np.empty((max(64, 2 * len(kept)), COLUMNS), np.int64)
         self._rows[: self._length] = kept
-
-    def _oldest_kept(self, newest_ms: int) -> int:
-        """Return the first millisecond of the oldest day that is kept."""
-        return (newest_ms - self._keep_ms) // DAY_MS * DAY_MS
-
-    def _add_late(self, newest_ms: int, epoch_ms: int, price: int) -> None:
-        """Put a tick of an earlier minute than `newest_ms` in its place."""
-        start = epoch_ms - epoch_ms % MINUTE_MS
-        if start < self._oldest_kept(newest_ms):
-            return
-        place = int(np.searchsorted(self._rows[: self._length, START], start))
-        if place < self._length and self._rows[place, START] == start:
-            candle = BuildingCandle.of(self._rows[place], MINUTE_MS)
-            candle.add(epoch_ms, price)
-            self._rows[place] = candle.row()
-            return
-        row = np.array(BuildingCandle(MINUTE_MS, epoch_ms, price).row(), np.int64)
-        self._rows = np.insert(self._rows[: self._length], place, row, axis=0)
-        self._length += 1

@@ -28,12 +28,12 @@ class Feed(Protocol):
     instruments' market is closed.
 
     Attributes:
-        instruments: what it brings prices of. It stays the same.
+        instruments: the instruments that it has prices of; always the same.
     """
 
     @property
     def instruments(self) -> Sequence[Instrument]:
-        """What it brings prices of."""
+        """The instruments that it has prices of."""
 
     def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield ticks as they come; an `async def` with `yield` is the simplest way."""
@@ -67,6 +67,22 @@ class FeedWithHistory(Protocol):
         """Return the past ticks of its instruments; called once, before the iteration begins."""
 
 
+@runtime_checkable
+class FeedWithBackfill(Protocol):
+    """A feed that knows the ticks of the time when the server was down."""
+
+    def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
+        """
+        Return the ticks after the newest recorded ones, up to now; the iteration and the history continue from there.
+
+        Called once, before `history` and the iteration, if ticks are recorded. The ticks that it returns are recorded, and contracts are
+        settled with them. Those of the time when the server was down are in the history only if they are returned here.
+
+        Args:
+            newest: the newest recorded tick of each of its instruments that has one.
+        """
+
+
 def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:
     """
     Return a tick with its prices rounded half even to the instrument's decimals, and the middle of bid and ask for price.
@@ -83,6 +99,19 @@ def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int
     quantum = quantum_of(instrument.pip_size)
     bid, ask = rounded(bid, quantum), rounded(ask, quantum)
     return Tick(instrument.id, epoch_ms, middle(bid, ask, quantum), ask, bid)
+
+
+def check_past(past: PastTicks) -> None:
+    """
+    Check that past ticks can be used.
+
+    Raises:
+        FeedError: the columns differ in length, or the times are not in order.
+    """
+    if not len(past.epoch_ms) == len(past.price) == len(past.ask) == len(past.bid):
+        raise FeedError(f"the past ticks of {past.instrument_id} have columns of different lengths")
+    if (past.epoch_ms[1:] < past.epoch_ms[:-1]).any():
+        raise FeedError(f"the past ticks of {past.instrument_id} are not in the order of their times")
 
 
 def load_feed(name: str) -> Feed:

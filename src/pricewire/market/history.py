@@ -92,10 +92,10 @@ class TickHistory:
 
     def add(self, epoch_ms: int, price: int, ask: int, bid: int) -> None:
         """
-        Add a tick; one that is older than the newest is put in its place.
+        Add a tick.
 
         Args:
-            epoch_ms: its time, in milliseconds since 1970.
+            epoch_ms: its time, in milliseconds since 1970, not before that of the newest.
             price: the middle price, in pips.
             ask: what one pays to buy, in pips.
             bid: what one gets for selling, in pips.
@@ -104,13 +104,10 @@ class TickHistory:
         if end == len(self._epoch):
             self._make_room()
             end = self._end
-        place = end
-        if end > self._start and epoch_ms < self._epoch[end - 1]:
-            place = self._open_gap(epoch_ms)
-        self._epoch[place] = epoch_ms
-        self._price[place] = price
-        self._ask[place] = ask
-        self._bid[place] = bid
+        self._epoch[end] = epoch_ms
+        self._price[end] = price
+        self._ask[end] = ask
+        self._bid[end] = bid
         self._end = end + 1
 
     def query(self, from_ms: int | None, to_ms: int | None, granularity_s: int | None, count: int) -> list[Tick]:
@@ -147,16 +144,8 @@ class TickHistory:
         young = self._start + int(np.searchsorted(self._epoch[self._start : self._end], oldest_ms, "left"))
         return max(young, self._end - self._max_ticks)
 
-    def _open_gap(self, epoch_ms: int) -> int:
-        """Move the ticks after `epoch_ms` up by one, and return the place that this leaves."""
-        end = self._end
-        place = self._start + int(np.searchsorted(self._epoch[self._start : end], epoch_ms, "right"))
-        for column in (self._epoch, self._price, self._ask, self._bid):
-            column[place + 1 : end + 1] = column[place:end]
-        return place
-
     def _make_room(self) -> None:
-        """Let go of the ticks that need not be kept, and take twice the space of the rest."""
+        """Drop the ticks that need not be kept, and take twice the space of the rest."""
         self._start = self._oldest_kept()
         self._resize(max(64, 2 * (self._end - self._start)))
 
@@ -171,24 +160,25 @@ class TickHistory:
         self._start, self._end = 0, length
 
 
-def put_in(past: PastTicks, recorded: PastTicks) -> PastTicks:
+def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument, in the time of its recorded ticks these alone.
+    Return the past of an instrument: the feed's ticks up to its first journaled tick, and from there on the journaled ones alone.
+
+    What the feed knows of a later time is not in the journal: it has not happened.
 
     Args:
-        past: what its feed knows.
-        recorded: what was recorded: some ticks.
+        past: the ticks that its feed knows.
+        journaled: the ticks of the journal, at least one.
     """
-    before = np.searchsorted(past.epoch_ms, recorded.epoch_ms[0], "left")
-    after = np.searchsorted(past.epoch_ms, recorded.epoch_ms[-1], "right")
+    before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
 
     def join(own: Integers, better: Integers) -> Integers:
-        return np.concatenate([own[:before], better, own[after:]])
+        return np.concatenate([own[:before], better])
 
     return PastTicks(
         past.instrument_id,
-        epoch_ms=join(past.epoch_ms, recorded.epoch_ms),
-        price=join(past.price, recorded.price),
-        ask=join(past.ask, recorded.ask),
-        bid=join(past.bid, recorded.bid),
+        epoch_ms=join(past.epoch_ms, journaled.epoch_ms),
+        price=join(past.price, journaled.price),
+        ask=join(past.ask, journaled.ask),
+        bid=join(past.bid, journaled.bid),
     )

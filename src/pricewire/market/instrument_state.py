@@ -1,4 +1,4 @@
-"""All that is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
+"""What is known of one instrument: its newest tick, its recent ticks, its candles, and its pace."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 from pricewire.errors import FeedError
 from pricewire.market.candles import BuildingCandle, CandleSeries
-from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks
+from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks, check_past
 from pricewire.market.history import TickHistory
 from pricewire.market.pace import Pace
 from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
 from pricewire.protocol.messages import Candle, Instrument, Tick
 from pricewire.protocol.topics import CandlesTopic, TicksTopic
+
+Pips = tuple[int, int, int]
+"""Price, ask and bid, in pips."""
 
 
 class SelectedCandles(NamedTuple):
@@ -36,7 +39,7 @@ class SelectedCandles(NamedTuple):
         one, span_ms = self.quantum, self.granularity * 1000
         return [
             Candle(self.instrument_id, self.granularity, start, open_ * one, high * one, low * one, close * one, start + span_ms)
-            for start, open_, high, low, close, _, _ in self.rows.tolist()
+            for start, open_, high, low, close in self.rows.tolist()
         ]
 
 
@@ -57,13 +60,7 @@ class InstrumentState:
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
     def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            instrument: as its feed announces it.
-            start_ns: the time, in nanoseconds since 1970.
-        """
+        """Begin without ticks, at a time in nanoseconds since 1970."""
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None
@@ -82,26 +79,23 @@ class InstrumentState:
         Raises:
             FeedError: the columns differ in length, or the times are not in order.
         """
-        if not len(past.epoch_ms) == len(past.price) == len(past.ask) == len(past.bid):
-            raise FeedError(f"the past ticks of {past.instrument_id} have columns of different lengths")
-        if (past.epoch_ms[1:] < past.epoch_ms[:-1]).any():
-            raise FeedError(f"the past ticks of {past.instrument_id} are not in the order of their times")
+        check_past(past)
         if len(past.epoch_ms) == 0:
             return
         self.history.load(past)
         self.candles.load(past.epoch_ms, past.price)
         self.newest = self.history.query(None, None, None, 1)[0]
 
-    def take(self, tick: Tick, now_ns: int) -> tuple[Tick, list[tuple[str, Candle]]]:
+    def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
-        Keep a tick; return it with exactly the instrument's decimals, and the wanted candles that it has changed, with their topics.
+        Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
 
         Args:
-            tick: of this instrument. One that is older than the newest is kept in its place, and changes the candles of its time.
-            now_ns: when it came, in nanoseconds since 1970.
+            tick: of this instrument.
 
         Raises:
-            FeedError: its prices are not positive numbers or bid is above ask, or its time is not in milliseconds since 1970.
+            FeedError: its prices are not positive numbers, bid is above ask, its time is not in milliseconds since 1970, or it is older
+                than the newest.
         """
         try:
             one = self._quantum
@@ -117,15 +111,30 @@ class InstrumentState:
         price, ask, bid = int(tick.price * scale), int(tick.ask * scale), int(tick.bid * scale)
         if not (0 < bid <= ask < MOST_PIPS and 0 < price < MOST_PIPS and EARLIEST_MS <= epoch_ms < LATEST_MS):
             raise FeedError(self._fault(tick))
+        if self.newest is not None and epoch_ms < self.newest.epoch_ms:
+            # What was decided on the newest tick cannot be decided again.
+            raise FeedError(f"tick of {tick.instrument_id} at {epoch_ms}: one at {self.newest.epoch_ms} has come before")
+        return tick, (price, ask, bid)
+
+    def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
+        """
+        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
+
+        Args:
+            tick: as `check` returned it.
+            pips: its prices, likewise.
+            now_ns: when it arrived, in nanoseconds since 1970.
+        """
+        epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)
         self.candles.add(epoch_ms, price)
         self.pace.tick(now_ns)
         self.newest = tick
         self.is_open = True
-        return tick, self._changed(epoch_ms, price) if self._live else []
+        return self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:
-        """Keep the candle of so many seconds at hand from now on."""
+        """Keep the newest candle of so many seconds up to date from now on."""
         if granularity not in self._live:
             topic = str(CandlesTopic(self.instrument.id, granularity))
             self._live[granularity] = (topic, self.candles.current(granularity))
@@ -149,11 +158,8 @@ class InstrumentState:
             if building is None or epoch_ms >= building.end:
                 building = BuildingCandle(granularity * 1000, epoch_ms, price)
                 self._live[granularity] = (topic, building)
-            elif epoch_ms >= building.start:
-                building.add(epoch_ms, price)
             else:
-                # A late tick of an earlier candle. The history has it; published, that candle would pass for the newest.
-                continue
+                building.add(price)
             changed.append((topic, self._message(granularity, building)))
         return changed
 

@@ -1,18 +1,19 @@
-"""The market: runs the feeds, keeps what they bring, publishes it, and answers what has been."""
+"""The market: runs the feeds, keeps and publishes their ticks, and answers requests for history."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from pricewire.errors import FeedError, UnknownInstrumentError
+from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
 from pricewire.market.clock import Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithHistory, PastTicks
+from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
-from pricewire.market.instrument_state import InstrumentState, SelectedCandles
+from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
+from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
 from pricewire.market.supervisor import Supervisor
@@ -35,8 +36,12 @@ class Market:
     """
     All instruments of some feeds.
 
-    Ticks are published in the order of their coming. A candle is published with every tick in it, where somebody wants it; one of an
-    earlier span, changed by a late tick, is not.
+    Ticks are written to the journal, then published, in the order in which they arrive; one that is older than its instrument's newest is
+    refused. A candle is published with every tick in it, where somebody wants it.
+
+    Attributes:
+        journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
+            nothing may be decided by them.
     """
 
     def __init__(
@@ -64,6 +69,8 @@ class Market:
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self._refused = 0
+        self._journal: Journal | None = None
+        self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.now_ns()
@@ -74,21 +81,45 @@ class Market:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
                 own[instrument.id] = self._states[instrument.id] = InstrumentState(checked(instrument), now_ns)
             self._states_of_feeds.append(own)
-        self._recorded: dict[str, PastTicks] = {}
+        self._journaled: dict[str, PastTicks] = {}
 
-    def remember(self, recorded: PastTicks) -> None:
+    def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
-        Have an instrument's history show the ticks that were recorded of it, in their time these alone; called before `run`.
+        Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
+
+        The ticks of an instrument are in order; a feed that fails here brings no more.
 
         Args:
-            recorded: the ticks of one instrument, oldest first; the feed's own history is used before and after them.
-
-        Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            newest: the newest tick in the journal of each instrument that has one.
         """
-        self._of(recorded.instrument_id)
-        if len(recorded.epoch_ms):
-            self._recorded[recorded.instrument_id] = recorded
+        for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
+            if not isinstance(feed, FeedWithBackfill):
+                continue
+            reached = {tick.instrument_id: tick.epoch_ms for tick in newest if tick.instrument_id in own}
+            try:
+                for past in feed.backfill([tick for tick in newest if tick.instrument_id in own]):
+                    if past.instrument_id not in reached:
+                        raise FeedError(f"ticks to fill up {past.instrument_id!r}, of which the feed was given no tick")
+                    check_past(past)
+                    if len(past.epoch_ms) == 0:
+                        continue
+                    if past.epoch_ms[0] < reached[past.instrument_id]:
+                        raise FeedError(f"ticks to fill up {past.instrument_id} that begin before the newest in the journal")
+                    reached[past.instrument_id] = int(past.epoch_ms[-1])
+                    yield past
+            except Exception as error:
+                logger.warning("feed %s cannot tell what came meanwhile: %r", type(feed).__name__, error, exc_info=error)
+
+    def write_to(self, journal: Journal, past: Mapping[str, PastTicks]) -> None:
+        """
+        Write every tick to a journal from now on; called before `run`.
+
+        Args:
+            journal: of all instruments of the feeds.
+            past: its recent ticks by instrument: histories show them, and before them what the feeds know.
+        """
+        self._journal = journal
+        self._journaled = {instrument_id: ticks for instrument_id, ticks in past.items() if instrument_id in self._states}
 
     async def run(self) -> None:
         """Load the history of the feeds, then run them until cancelled, also when all have ended."""
@@ -103,7 +134,7 @@ class Market:
         Publish a topic from now on; again is the same as once. Ticks are always published.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -114,7 +145,7 @@ class Market:
         Stop publishing a topic's candles; without effect where it was not wanted.
 
         Raises:
-            UnknownInstrumentError: no feed brings the topic's instrument.
+            UnknownInstrumentError: no feed has the topic's instrument.
         """
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
@@ -129,7 +160,7 @@ class Market:
         Return an instrument, with `is_market_open` as it is now.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return shown(self._of(instrument_id))
 
@@ -138,7 +169,7 @@ class Market:
         Return whether an instrument has been silent for much longer than usual.
 
         Raises:
-            UnknownInstrumentError: no feed brings it.
+            UnknownInstrumentError: no feed has it.
         """
         return self._of(instrument_id).pace.is_stale
 
@@ -147,7 +178,7 @@ class Market:
         Return the tick that came last, or None before the first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self._of(instrument_id).newest
 
@@ -160,7 +191,7 @@ class Market:
             granularity: its span, in seconds.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self._of(instrument_id).candle(parse_granularity(str(granularity)))
@@ -170,7 +201,7 @@ class Market:
         Return recent ticks, oldest first.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         return self.select_ticks(request).ticks()
 
@@ -179,33 +210,22 @@ class Market:
         Select recent ticks; a thread may make ticks of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
-
-    def candles(self, request: CandlesHistoryRequest) -> list[Candle]:
-        """
-        Return recent candles, oldest first, with the one being built.
-
-        Raises:
-            UnknownInstrumentError: no feed brings the instrument.
-            InvalidTopicError: the granularity is none of `GRANULARITIES`.
-        """
-        return self.select_candles(request).candles()
 
     def select_candles(self, request: CandlesHistoryRequest) -> SelectedCandles:
         """
         Select recent candles, with the one being built; a thread may make candles of them.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         state = self._of(request.instrument_id)
         granularity = parse_granularity(str(request.granularity))
         rows = state.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
-        # Where the minutes are the rows, they are those of the series, which a late tick changes.
         return state.select_candles(rows.copy(), granularity)
 
     def _of(self, instrument_id: str) -> InstrumentState:
@@ -232,16 +252,31 @@ class Market:
             state = own.get(tick.instrument_id)
             if state is None:
                 raise FeedError(f"tick of {tick.instrument_id!r}, which its feed has not announced")
-            tick, candles = state.take(tick, self._clock.now_ns())
+            tick, pips = state.check(tick)
         except FeedError as error:
             self._report(error)
             return
+        if self._journal is not None:
+            self._write(self._journal, tick, pips)
+        candles = state.add(tick, pips, self._clock.now_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
 
+    def _write(self, journal: Journal, tick: Tick, pips: Pips) -> None:
+        try:
+            journal.add(tick.instrument_id, tick.epoch_ms, *pips)
+        except JournalError as error:
+            if not self.journal_failure:
+                logger.error("%s; prices go on, trading does not", error)
+            self.journal_failure = str(error)
+        else:
+            if self.journal_failure:
+                logger.info("the journal is written again")
+                self.journal_failure = ""
+
     def _report(self, error: FeedError) -> None:
-        """Log a tick that is not used: the first ones, then ever fewer, since a broken feed brings thousands per second."""
+        """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""
         self._refused += 1
         if self._refused <= 5 or str(self._refused).strip("0") == "1":
             logger.warning("tick not used (%d so far): %s", self._refused, error)
@@ -252,15 +287,14 @@ class Market:
                 for past in feed.history() if isinstance(feed, FeedWithHistory) else ():
                     if past.instrument_id not in own:
                         raise FeedError(f"past ticks of {past.instrument_id!r}, which the feed has not announced")
-                    recorded = self._recorded.get(past.instrument_id)
-                    own[past.instrument_id].load(past if recorded is None else put_in(past, recorded))
-                    self._recorded.pop(past.instrument_id, None)
+                    journaled = self._journaled.pop(past.instrument_id, None)
+                    own[past.instrument_id].load(past if journaled is None else put_in(past, journaled))
             except Exception as error:
-                # Prices to come are worth more than those that were: the feed runs all the same.
+                # The prices to come matter more than the history: the feed runs without it.
                 logger.warning("feed %s has no usable history: %r", type(feed).__name__, error, exc_info=error)
-        for instrument_id, recorded in self._recorded.items():
-            self._states[instrument_id].load(recorded)
-        self._recorded.clear()
+        for instrument_id, journaled in self._journaled.items():
+            self._states[instrument_id].load(journaled)
+        self._journaled.clear()
 
     async def _watch(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The market that an instrument belongs to, in the words of the HTTP surface, and what a recording's name says of it. Pure."""
+"""The market that an instrument belongs to, in the words of the HTTP surface, and how a recording's name tells it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 Market = Literal["Synthetic Index", "Basket Index", "Forex", "Indices", "Stocks", "Cryptocurrency", "Commodities"]
 
 MARKETS: tuple[Market, ...] = get_args(Market)
-"""With which an instrument's categories begin: a chart of the platform draws nothing for any other."""
+"""The first category of an instrument is one of these: a chart of the platform draws nothing for any other."""
 
 CURRENCIES = frozenset(
     """

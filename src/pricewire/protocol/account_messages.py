@@ -1,4 +1,4 @@
-"""The messages about who somebody is: log in, accounts, tickets."""
+"""The messages about accounts: log in, log out, accounts, tickets."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ AccountId = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID, examples=["demo"], d
 
 class LoginRequest(msgspec.Struct, frozen=True):
     """
-    Who wants to log in.
+    A request to log in.
 
     Attributes:
         account_id: the account's name.
         password: its password.
-        lifetime_seconds: how long the token is to be good; an hour where it is left out.
+        lifetime_seconds: how long the token is to be valid; an hour by default.
     """
 
     account_id: AccountId
@@ -59,7 +59,7 @@ class AccountBody(msgspec.Struct, frozen=True):
         uuid: its name in topics and requests.
         type: `demo` or `real`.
         group: for the operator's use.
-        status: `active`; or `suspended`: no login, and no token is good.
+        status: `active`; or `suspended`: no login, and no token is valid.
         currency: of all its money.
         balance: what it has, a JSON number.
     """
@@ -81,11 +81,11 @@ class AccountsBody(msgspec.Struct, frozen=True):
 
 class TicketBody(msgspec.Struct, frozen=True):
     """
-    What stands for a token in the address of one stream.
+    A ticket, which stands for a token in the address of one stream.
 
     Attributes:
         ticket: the text, to be sent as `?ticket=…`.
-        expires_at: until when it is good, in the form of ISO 8601.
+        expires_at: when it expires, in the form of ISO 8601.
     """
 
     ticket: str

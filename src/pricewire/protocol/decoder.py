@@ -1,5 +1,5 @@
 """
-The event stream format, read: bytes in chunks of any size become events.
+Decodes the event stream format: bytes in chunks of any size become events.
 
 Source: WHATWG HTML, section 9.2.5 "Parsing an event stream" and section 9.2.6 "Interpreting an event stream".
 """
@@ -16,13 +16,13 @@ MAX_EVENT_SIZE = 16 * 1024 * 1024
 """The default limit of an event, in bytes: far above any price, and far below what hurts a process."""
 
 MAX_RETRY = 10**12
-"""The longest reconnection time that is told apart, in milliseconds."""
+"""The longest reconnection time, in milliseconds; longer ones count as this."""
 
 HELD = 4096
 """How much of a beginning event may be kept as it came, in bytes: it is copied with each chunk that does not complete it."""
 
 REPLACEMENT = 3
-"""How many bytes the character has that stands for a byte that is no UTF-8: what comes can grow to so many times its size."""
+"""The size of U+FFFD, which stands for a byte that is no UTF-8, in bytes: decoded data can grow to so many times its size."""
 
 BOM = b"\xef\xbb\xbf"
 DIGITS = re.compile("[0-9]+")
@@ -304,7 +304,7 @@ class EventStreamDecoder:
             if "\0" not in value:
                 self._id = value
         elif name == "retry" and DIGITS.fullmatch(value):
-            # Any longer wait is as good as for ever, and int() refuses thousands of digits.
+            # Any longer wait means for ever, and int() refuses thousands of digits.
             digits = value.lstrip("0") or "0"
             self.retry = int(digits) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY
 

@@ -1,4 +1,4 @@
-"""The event stream format, written: events and heartbeats as bytes."""
+"""Encodes the event stream format: events and heartbeats as bytes."""
 
 from __future__ import annotations
 

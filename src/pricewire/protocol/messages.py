@@ -1,8 +1,8 @@
 """
 The messages on the wire, as typed objects: one model for the server, the clients and the schema.
 
-Prices are decimals in JSON strings, and times are milliseconds since 1970 in UTC; the wire has the latter as a string of digits wherever
-the HTTP surface does not call it a number.
+Prices are decimals in JSON strings, and times are milliseconds since 1970 in UTC: strings of digits on the wire, unless the HTTP
+surface calls them numbers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ Price = Annotated[Decimal, msgspec.Meta(description="a price in decimal notation
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1, description="milliseconds since 1970 in UTC")]
 """A time that a request names: a number that JavaScript has too."""
 InstrumentId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.\-]{1,64}$(?!\n)", examples=["R_100", "EURUSD"])]
+
+MAX_INTERVAL_MS = 60_000
+"""The slowest pace that a server keeps for a stream, in milliseconds."""
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +69,7 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 
 
 class TickBody(msgspec.Struct, frozen=True, gc=False):
-    """A tick as the wire has it."""
+    """A tick as it is sent."""
 
     epoch_ms: EpochMs
     price: Price
@@ -76,12 +79,12 @@ class TickBody(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, tick: Tick) -> TickBody:
-        """Return the tick in the form of the wire."""
+        """Return the tick as it is sent."""
         return cls(str(tick.epoch_ms), tick.price, tick.ask, tick.bid, tick.instrument_id)
 
 
 class CandleBody(msgspec.Struct, frozen=True, gc=False):
-    """A candle as the wire has it."""
+    """A candle as it is sent."""
 
     open_epoch_ms: EpochMs
     open: Price
@@ -94,7 +97,7 @@ class CandleBody(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, candle: Candle) -> CandleBody:
-        """Return the candle in the form of the wire."""
+        """Return the candle as it is sent."""
         return cls(
             str(candle.open_epoch_ms),
             candle.open,
@@ -138,6 +141,7 @@ class Instrument(msgspec.Struct, frozen=True):
         is_market_open: whether prices are coming.
         opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
         closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+        is_predictable: whether somebody may know its prices beforehand, because they are simulated from a seed.
     """
 
     id: InstrumentId
@@ -147,6 +151,7 @@ class Instrument(msgspec.Struct, frozen=True):
     is_market_open: bool = True
     opens_at: str | None = None
     closes_at: str | None = None
+    is_predictable: bool = False
 
 
 class TicksBody(msgspec.Struct, frozen=True):
@@ -270,7 +275,7 @@ class StreamChange(msgspec.Struct, frozen=True, kw_only=True):
 
     add: list[str] = []
     remove: list[str] = []
-    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
+    interval_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_INTERVAL_MS)] | None = None
 
 
 class StreamState(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ def read_number(value: str | float) -> Decimal | None:
 
 
 def read_barrier(text: str) -> str | None:
-    """Return a barrier - a price, or an offset with its sign - without zeros that say nothing; None where it is neither."""
+    """Return a barrier - a price, or an offset with its sign - without needless zeros; None where it is neither."""
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     return shortest_barrier(text) if NUMBER.fullmatch(unsigned) is not None else None
 
@@ -43,12 +43,12 @@ def is_bounded(number: Decimal) -> bool:
 
 
 def shortest(number: Decimal) -> str:
-    """Return a number in decimal notation without zeros that say nothing."""
+    """Return a number in decimal notation without needless zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def shortest_barrier(barrier: str) -> str:
-    """Return a barrier with its sign, where it has one, and without zeros that say nothing."""
+    """Return a barrier with its sign, where it has one, and without needless zeros."""
     sign = barrier[0] if barrier[0] in "+-" else ""
     return sign + shortest(Decimal(barrier[len(sign) :]))

@@ -55,11 +55,11 @@ class ProposalTopic(msgspec.Struct, frozen=True):
     """
     The price of a contract that could be bought, as `proposal:high_low:R_100:5:minutes:10:false:+1.2`.
 
-    Its text is the same for all who ask for the same: numbers have no zeros that say nothing.
+    Its text is the same for all who ask for the same: numbers have no needless zeros.
 
     Attributes:
         product_id: what kind of contract.
-        instrument_id: on whose price.
+        instrument_id: the underlying instrument.
         duration: how long it would last, in units.
         duration_unit: the unit.
         stake: what it would cost.
@@ -87,7 +87,7 @@ class ContractPriceTopic(msgspec.Struct, frozen=True):
 
     Attributes:
         trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
-        instrument_id: on whose price.
+        instrument_id: the underlying instrument.
         duration: how long it would last, in units.
         duration_unit: the unit.
         currency: of the payout and the price.
@@ -279,7 +279,7 @@ def parse_duration(text: str, topic: str) -> int:
 
 def parse_number(text: str, name: str, topic: str) -> Decimal:
     """
-    Return an amount of money without zeros that say nothing.
+    Return an amount of money without needless zeros.
 
     Raises:
         InvalidTopicError: the text is not a number in decimal notation, without a sign.
@@ -292,7 +292,7 @@ def parse_number(text: str, name: str, topic: str) -> Decimal:
 
 def parse_barrier(text: str, name: str, topic: str) -> str:
     """
-    Return a barrier without zeros that say nothing.
+    Return a barrier without needless zeros.
 
     Raises:
         InvalidTopicError: the text is not a number in decimal notation, with or without a sign.

@@ -50,7 +50,7 @@ class ProductsBody(msgspec.Struct, frozen=True):
 
 class ProductDefaults(msgspec.Struct, frozen=True):
     """
-    What a form for a product begins with.
+    The defaults of a product's form.
 
     Attributes:
         product_id: the product.
@@ -101,7 +101,7 @@ class AmountBounds(msgspec.Struct, frozen=True):
 
 
 class ProductValidations(msgspec.Struct, frozen=True):
-    """What a purchase is checked by."""
+    """The limits that a purchase is checked against."""
 
     durations: DurationsAllowed
     stake: AmountBounds
@@ -109,7 +109,7 @@ class ProductValidations(msgspec.Struct, frozen=True):
 
 
 class ProductConfig(msgspec.Struct, frozen=True):
-    """What a form for a product begins with, and what it may hold."""
+    """The defaults and the limits of a product's form."""
 
     defaults: ProductDefaults
     validations: ProductValidations
@@ -178,7 +178,7 @@ class ContractDetails(msgspec.Struct, Generic[Money], frozen=True, gc=False, kw_
         exit_spot: the price of the last tick of its life.
         exit_tick_time: that tick's time.
         exit_time: when it was sold or expired.
-        instrument_id: on whose price it is.
+        instrument_id: the underlying instrument.
         instrument_name: that instrument's name for people.
         is_expired: whether it has reached its end.
         is_sold: whether it was sold before.
@@ -270,7 +270,7 @@ class PurchaseDetails(msgspec.Struct, frozen=True, kw_only=True):
     The contract to buy.
 
     Attributes:
-        instrument_id: on whose price.
+        instrument_id: the underlying instrument.
         duration: how long it is to last, in units.
         duration_unit: the unit.
         allow_equals: whether an exit spot equal to the barrier is to win.
@@ -359,7 +359,7 @@ class ContractPrice(msgspec.Struct, Generic[Money], frozen=True):
         strike: the barrier.
         price: what the contract costs.
         trade_type: `CALL` wins above the strike, `PUT` below, `TOUCH` where the price reaches it, `NOTOUCH` where it does not.
-        instrument: on whose price.
+        instrument: the underlying instrument.
         currency: of the amounts.
         payout: what the contract would pay.
         pricing_parameters: what the price was computed from.

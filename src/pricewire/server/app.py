@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
@@ -27,19 +26,24 @@ from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.publisher import Publisher
 from pricewire.server.request_rate import RequestRate
+from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
 from pricewire.server.routes.health import liveness, readiness
 from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
 from pricewire.server.routes.page import page_routes
+from pricewire.server.routes.schema import RENDERER, schema_router
 from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.server.services import Services, TradingSetup
+from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
+from pricewire.server.strict_query import refuse_loose_query
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
+from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
@@ -54,6 +58,9 @@ TRADING_ROUTES = (
     list_products,
     show_product,
     show_balance,
+    show_statement,
+    show_profit_and_loss,
+    list_closed_contracts,
     buy,
     sell,
     stream_protected_topics,
@@ -62,24 +69,12 @@ TRADING_ROUTES = (
     stream_closed_contracts,
     stream_balance,
 )
-"""What is there where trading is."""
-
-
-class SchemaPlugin(JsonRenderPlugin):
-    """Renders the schema once: to encode its 70 KB for each request takes as long as the rest of the request."""
-
-    _rendered: bytes | None = None
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Return the schema as JSON."""
-        if self._rendered is None:
-            self._rendered = super().render(request, openapi_schema)
-        return self._rendered
+"""The routes of a server with trading."""
 
 
 class Application(Litestar):
     """
-    The application, which looks at a request's host and at its client's rate before it routes: both hold for every path.
+    The application, which checks a request's host, its client's rate and its headers before it routes: these checks hold for every path.
 
     Args:
         admission: how often one address may ask.
@@ -89,7 +84,7 @@ class Application(Litestar):
 
     def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
         super().__init__(**options)
-        self._entry = HostNames(RequestRate(super().__call__, admission), names)
+        self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
@@ -114,7 +109,7 @@ def create_app(
         origins: the origins whose pages may use it; `*` for any.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how much is let in; the defaults of `Limits` where none are given.
-        trusted_proxies: the networks of the proxies that are believed about who their client is; uvicorn's `proxy_headers` has to be off.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
@@ -126,7 +121,7 @@ def create_app(
     names = accepted_names(host_names, origins)
     publisher = Publisher(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, open_contracts=admission.limits.open_contracts_per_account)
+    services = Services(publisher, trading, limits=admission.limits.trading())
     metrics = Metrics(publisher.hub, admission)
 
     def losses() -> dict[str, int]:
@@ -154,6 +149,9 @@ def create_app(
 
     async def provide_desk() -> Desk | None:
         return publisher.desk
+
+    async def provide_accounting() -> Accounting | None:
+        return services.accounting
 
     async def provide_stream_opener() -> StreamOpener:
         return StreamOpener(publisher, admission, services.auth)
@@ -191,11 +189,12 @@ def create_app(
             "metrics": Provide(provide_metrics),
             "auth": Provide(provide_auth),
             "desk": Provide(provide_desk),
+            "accounting": Provide(provide_accounting),
             "stream_opener": Provide(provide_stream_opener),
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address],
+        guards=[refuse_token_in_address, refuse_loose_query],
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,
@@ -207,14 +206,14 @@ def create_app(
             allow_origins=list(origins),
             allow_methods=["GET", "POST", "PATCH"],
             allow_headers=CLIENT_HEADERS,
-            expose_headers=[*EXPOSED_HEADERS, "Retry-After", "WWW-Authenticate"],
+            expose_headers=[*EXPOSED_HEADERS, NEXT_CURSOR, "Retry-After", "WWW-Authenticate"],
         ),
         openapi_config=OpenAPIConfig(
             title="Pricewire",
             version=version("pricewire"),
             description="Live trading data over Server-Sent Events.",
-            path="/schema",
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}),
-            render_plugins=[SchemaPlugin(path="/")],
+            openapi_router=schema_router(),
+            render_plugins=[RENDERER],
         ),
     )

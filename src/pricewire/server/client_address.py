@@ -1,8 +1,8 @@
 """
 Who a request comes from, also through proxies.
 
-A proxy tells the address of its client in `Forwarded` or `X-Forwarded-For`, and so can anybody who is none. So a header is believed only
-from an address that the operator has named as a proxy, and of what it lists only the part that such proxies have added: from the right.
+A proxy puts the address of its client into `Forwarded` or `X-Forwarded-For`, and so can anybody else. So a header is trusted only from an
+address that the operator has named as a proxy, and of what it lists only the part that such proxies have added: from the right.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def parse_network(text: str) -> Network:
 
 def client_address(peer: str | None, headers: Iterable[tuple[bytes, bytes]], trusted: Sequence[Network]) -> Address | None:
     """
-    Return the address of the client, or of the last proxy on the way to it that can be believed.
+    Return the address of the client, or of the last proxy on the way to it that can be trusted.
 
-    Where both headers are there, a proxy has added to one and passed the other on, and nobody can tell which. They are believed where they
+    Where both headers are there, a proxy has added to one and passed the other on, and nobody can tell which. They are trusted where they
     agree. Otherwise somebody is lying, and the request counts as the proxy's own.
 
     Args:
@@ -141,7 +141,7 @@ def parse_node(text: str) -> Address | None:
 
 
 def parse_address(text: str) -> Address | None:
-    """Return the address that a text is, an IPv4 address for one in the clothes of IPv6 (`::ffff:192.0.2.1`); None where it is none."""
+    """Return the address that a text is, an IPv4 address for one mapped to IPv6 (`::ffff:192.0.2.1`); None where it is none."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -18,19 +18,23 @@ from pricewire.errors import (
     AccountSuspendedError,
     ContractNotSellableError,
     DatabaseError,
+    ExposureLimitError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     InvalidProposalError,
     InvalidTopicError,
+    JournalError,
     MarketClosedError,
     PricewireError,
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
+    TooManyPurchasesError,
     TradeRefusedError,
     UnknownContractError,
     UnknownInstrumentError,
 )
+from pricewire.protocol.accounting_messages import TRANSACTION_KINDS
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 from pricewire.server.strict_request import FAULT
@@ -54,6 +58,7 @@ CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
     TooManyContractsError: "TOO_MANY_CONTRACTS",
+    ExposureLimitError: "EXPOSURE_LIMIT",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
     MarketClosedError: "MARKET_CLOSED",
 }
@@ -76,8 +81,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "product_id": get_args(ProductId),
     "duration_unit": get_args(DurationUnit),
     "variant": get_args(Variant),
+    "kind": TRANSACTION_KINDS,
+    "format": ("json", "csv"),
 }
-"""What members and parameters may be that are one of a few; msgspec says only that they are not."""
+"""The values of members and parameters that have only a few; msgspec's message does not name them."""
 
 
 CLIENT_GONE = "client disconnected prematurely"
@@ -91,7 +98,7 @@ class InvalidParametersError(HTTPException):
 
 
 class UnauthorizedError(HTTPException):
-    """A request has to show a token, or the one that it shows is not good."""
+    """A request needs a token, or the one that it carries is not valid."""
 
     status_code = 401
 
@@ -106,6 +113,19 @@ class UnknownError(HTTPException):
     """There is nothing of that name."""
 
     status_code = 404
+
+
+class UnavailableError(PricewireError):
+    """
+    Something that a request needs does not answer at the moment.
+
+    Attributes:
+        retry_after: when to try again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:
@@ -191,16 +211,29 @@ def on_refused(request: Request[Any, Any, Any], error: StreamRefusedError | TooM
 
 
 def on_trade_refused(request: Request[Any, Any, Any], error: TradeRefusedError) -> Response[ErrorBody]:
-    """Answer 409 with what stands in the way, or 403."""
+    """Answer 409 with what stands in the way, or 403, or 429 to who buys too often."""
     if isinstance(error, AccountSuspendedError):
         return problem(403, str(error))
+    if isinstance(error, TooManyPurchasesError):
+        return problem(429, str(error), headers={"retry-after": str(error.retry_after)})
     return problem(409, str(error), CONFLICTS[type(error)])
+
+
+def on_unavailable(request: Request[Any, Any, Any], error: UnavailableError) -> Response[ErrorBody]:
+    """Answer 503, and say when to come again."""
+    return problem(503, str(error), "UNAVAILABLE", {"retry-after": str(error.retry_after)})
 
 
 def on_database_error(request: Request[Any, Any, Any], error: DatabaseError) -> Response[ErrorBody]:
     """Answer 503 without any detail, which goes to the log."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
     return problem(503, "the database does not answer; try again", "UNAVAILABLE", {"retry-after": "5"})
+
+
+def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Response[ErrorBody]:
+    """Answer 503: prices that cannot be recorded are no ground for a trade. What is wrong goes to the log."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "trading is paused, since prices cannot be recorded; try again", "UNAVAILABLE", {"retry-after": "5"})
 
 
 def is_refusal(error: Exception) -> bool:
@@ -224,6 +257,8 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     InvalidProposalError: on_invalid,
     TradeRefusedError: on_trade_refused,
     DatabaseError: on_database_error,
+    UnavailableError: on_unavailable,
+    JournalError: on_journal_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
     UnicodeDecodeError: on_no_text,

@@ -1,4 +1,4 @@
-"""How much is let in: who has had enough is refused before its stream starts, and nobody who is in is thrown out."""
+"""The limits of the server: what would exceed one is refused before it starts, and no open stream is ended for one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,7 @@ from pricewire.errors import PricewireError, StreamRefusedError
 from pricewire.protocol.topics import is_quote
 from pricewire.server.client_address import Address, Network, client_address, limit_key
 from pricewire.server.rates import AddressRates, LiveQuotes
+from pricewire.trading.limits import TradingLimits
 
 if sys.platform != "win32":
     import resource
@@ -23,7 +25,7 @@ MAX_RETRY_AFTER = 30.0
 """The longest that a refused stream is asked to wait, in seconds: a person who waits for prices closes the page after that."""
 
 PERMIT_RETRY_AFTER = 5.0
-"""How long to wait where a stream has to end first, in seconds. When one will, nobody knows."""
+"""How long to wait where a stream has to end first, in seconds. When that will be is not known."""
 
 QUOTE_COST = 20
 """What it costs to begin a quote, as a multiple of a topic of ticks: measured, 0.2 ms and 0.01 ms."""
@@ -66,6 +68,10 @@ class Limits:
             pages that reconnect, each with 100 topics.
         open_contracts_per_account: how many contracts an account may have open. The stream of their list has all of them with every tick:
             300 kB for 500.
+        purchases_per_second: how many an account may make: each takes some ms of a core, so two accounts that buy all the time leave
+            room for the others.
+        exposure_per_account: how much the open contracts of an account may win, for each currency; for others, any amount.
+        exposure_per_instrument: how much the open contracts on an instrument may win, of all accounts of a currency together, likewise.
         new_streams_per_second: how many streams may start. Starting one takes some 0.2 ms of a core, so 1,000 are a fifth of it, and prices
             go on flowing to those that are in.
         burst_seconds: how many seconds' worth of new streams a quiet server lets in at once: of 5,000 that were cut, 2,000 are back at
@@ -98,6 +104,9 @@ class Limits:
     history_rows_per_second: float = 10_000.0
     address_burst_seconds: float = 10.0
     open_contracts_per_account: int = 500
+    purchases_per_second: float = 100.0
+    exposure_per_account: Mapping[str, Decimal] = field(default_factory=dict)
+    exposure_per_instrument: Mapping[str, Decimal] = field(default_factory=dict)
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192
@@ -109,18 +118,29 @@ class Limits:
     connections_per_address: int = 256
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not value > 0:
-                raise PricewireError(f"limit {field.name} is {value:g}; it has to be above 0")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not (isinstance(value, Mapping) or value > 0):
+                raise PricewireError(f"limit {each.name} is {value:g}; it has to be above 0")
+        # Which checks them.
+        self.trading()
+
+    def trading(self) -> TradingLimits:
+        """Return the limits of trading."""
+        return TradingLimits(
+            open_contracts=self.open_contracts_per_account,
+            purchases_per_second=self.purchases_per_second,
+            account_exposure=self.exposure_per_account,
+            instrument_exposure=self.exposure_per_instrument,
+        )
 
 
 class TokenBucket:
     """
     Lets so many in per second, and a number at once after a quiet time. It knows no clock: times come in as arguments, in seconds.
 
-    Who is not let in is told when to come instead, one after the other at the same rate: told the same time, they would all come together
-    and most of them in vain.
+    Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
+    come together, and most of them in vain.
 
     Args:
         rate: how many per second.
@@ -179,7 +199,7 @@ class Admission:
 
     Args:
         limits: see above.
-        trusted_proxies: the networks of the proxies that are believed about who their client is.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is.
         clock: returns the time in seconds.
         jitter: returns a number from 0 to 1.
     """
@@ -240,7 +260,7 @@ class Admission:
             raise self._refused("account", message, PERMIT_RETRY_AFTER)
         if self.open.total() >= limits.streams:
             raise self._refused("process", f"the server has {limits.streams} streams, its limit", PERMIT_RETRY_AFTER)
-        # Last, so that who is refused for another reason takes nobody's turn.
+        # Last, so that a stream that is refused for another reason takes nobody's turn.
         if (wait := self._bucket.take(self._clock())) > 0:
             raise self._refused("rate", f"the server lets {limits.new_streams_per_second:g} new streams in per second, its limit", wait)
         self.open[endpoint] += 1
@@ -295,7 +315,7 @@ class Admission:
         self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
 
     def permit(self, stream_id: str) -> Permit | None:
-        """Return the place of an open stream; None where there is none."""
+        """Return the permit of an open stream; None where there is none."""
         return self._permits.get(stream_id)
 
     def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
@@ -310,7 +330,7 @@ class Admission:
         self.quotes.change(key, old, new)
 
     def name(self, stream_id: str, permit: Permit) -> None:
-        """Have a stream's place found by its id; the place calls this."""
+        """Have a stream's permit found by its id; the permit calls this."""
         self._permits[stream_id] = permit
 
     def leave(self, endpoint: str, key: Hashable, account: str | None, stream_id: str | None) -> None:
@@ -335,12 +355,12 @@ class Admission:
 
 class Permit:
     """
-    The place of one stream among those that are let in.
+    The permit of one stream, to be given back when it has ended.
 
     As a context manager it gives itself back where its block fails, and keeps itself otherwise:
 
-        with admission.admit("ticks", client) as place:
-            return EventStream(hub, topics, on_close=place.give_back)
+        with admission.admit("ticks", client) as permit:
+            return EventStream(hub, topics, on_close=permit.give_back)
     """
 
     __slots__ = ("_account", "_admission", "_endpoint", "_key", "_quotes", "_stream_id")
@@ -361,10 +381,7 @@ class Permit:
 
     def carry(self, topics: Iterable[str]) -> None:
         """
-        Have the stream carry topics, instead of what it has.
-
-        Args:
-            topics: their names in canonical form.
+        Have the stream carry topics, by their canonical names, instead of what it has.
 
         Raises:
             StreamRefusedError: it would exceed a limit of quotes.

@@ -38,10 +38,6 @@ class Metrics(Collector):
 
     Attributes:
         loop_delay: measures how late the event loop is, between `start` and `stop`.
-
-    Args:
-        hub: whose streams and events.
-        admission: whose refusals.
     """
 
     def __init__(self, hub: Hub, admission: Admission) -> None:
@@ -89,7 +85,7 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_streams_dropped", "Streams ended as the log did not reach back.", counters.streams_dropped)
         yield CounterMetricFamily("pricewire_events_published", "Events published.", counters.events_published)
         yield CounterMetricFamily("pricewire_events_delivered", "Events written, once for each stream.", counters.events_delivered)
-        yield CounterMetricFamily("pricewire_events_merged", "Events that lagging and paced streams were spared.", counters.events_merged)
+        yield CounterMetricFamily("pricewire_events_merged", "Events left out for lagging and paced streams.", counters.events_merged)
         yield CounterMetricFamily("pricewire_written_bytes", "Bytes written to streams.", counters.bytes_written)
         yield CounterMetricFamily("pricewire_flushes", "Times that a group's pending events were written.", counters.flushes)
         yield CounterMetricFamily("pricewire_flushed_events", "Events in flushes, once for each group.", counters.flushed_events)

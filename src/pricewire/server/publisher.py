@@ -1,4 +1,4 @@
-"""Joins the market, and the desk where there is one, to the hub: what they bring is published, and they know who listens."""
+"""Joins the market, and the desk if there is one, to the hub: publishes their messages, and tells them which topics have streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pricewire.market.feed import Feed
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
 from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
-from pricewire.store.ticks import RecordedTicks
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
 LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; of the others as `Publisher` is told."""
+"""How far the logs of topics reach back, by their kinds; the others have the limits of the `Publisher`."""
 
 
 class Publisher:
@@ -36,8 +35,7 @@ class Publisher:
     Attributes:
         market: instruments, history and the running feeds.
         hub: the streams.
-        desk: what gets every tick, and publishes the topics that are not the market's; None without trading.
-        recorder: what records every tick before the desk gets it; None without trading.
+        desk: gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
 
     Args:
         feeds: where prices come from.
@@ -47,22 +45,21 @@ class Publisher:
 
     def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
         self.desk: Desk | None = None
-        self.recorder: RecordedTicks | None = None
         self._building: dict[str, CandleBody] = {}
         self.market = Market(feeds, self._publish, on_stale=self._stale)
         self._limits = limits or LogLimits()
         self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
 
-    def begin_trading(self, desk: Desk, recorder: RecordedTicks) -> None:
-        """Have every tick recorded from now on, then given to the desk; and the desk's topics served."""
-        self.desk, self.recorder = desk, recorder
+    def begin_trading(self, desk: Desk) -> None:
+        """Have every tick given to the desk from now on, and the desk's topics served."""
+        self.desk = desk
 
     def check(self, topic: TicksTopic | CandlesTopic) -> str:
         """
         Return a topic's name.
 
         Raises:
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
         """
         self.market.instrument(topic.instrument_id)
         return str(topic)
@@ -82,8 +79,8 @@ class Publisher:
                 self.hub.publish(topic, before, event=event)
         # One key: a reader that cannot keep up wants the newest price.
         self.hub.publish(topic, body, key=topic, event=event)
-        if isinstance(message, Tick) and self.desk is not None and self.recorder is not None:
-            self.recorder.record(message)
+        # What is not in the journal decides nothing: a restart would not know of it.
+        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
             try:
                 self.desk.on_tick(message)
             except Exception:
@@ -116,7 +113,7 @@ class Publisher:
             if self.desk is not None:
                 self.desk.last_stream(topic)
             if not isinstance(topic, ContractsTopic | BalanceTopic):
-                # What becomes of contracts and balances is published all the same; the others have a gap from here on.
+                # Contracts and balances are still published; the others have a gap from here on.
                 self.hub.forget(name)
             return
         self.market.unwant(topic)

@@ -48,7 +48,7 @@ class AddressRates:
         return wait
 
     def _forget(self, now: float) -> None:
-        """Make room for an address: one that has its whole burst again is as good as unknown."""
+        """Make room for an address: one that has its whole burst again need not be remembered."""
         while self._full_at:
             oldest = next(iter(self._full_at))
             if self._full_at[oldest] > now and len(self._full_at) < self._most:

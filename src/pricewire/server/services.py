@@ -12,17 +12,24 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.errors import AccountError
-from pricewire.market.history import MAX_AGE_MS, MAX_TICKS
+from pricewire.market.feed import LATEST_MS
+from pricewire.market.journal import KEEP_S, Journal
+from pricewire.market.market import Market
 from pricewire.server.auth.keys import KeySource
 from pricewire.server.auth.passwords import DEMO, hash_password, matches
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import TokenRules
+from pricewire.server.money_watch import MoneyWatch
 from pricewire.server.publisher import Publisher
 from pricewire.store.accounts import Accounts
+from pricewire.store.audit import AuditTrail
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.ticks import KEEP_S, RecordedTicks
+from pricewire.store.old_ticks import take_over
+from pricewire.store.statements import Statements
+from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
+from pricewire.trading.limits import TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
 
@@ -39,14 +46,16 @@ class TradingSetup:
 
     Attributes:
         database: the path of an SQLite file, or `postgresql://user:password@host/database`.
+        journal: the folder of the journal; ticks are written to it before anything is decided on them.
         keys: what tokens are signed with.
-        rules: what tokens have to say.
+        rules: what tokens must claim.
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
-        keep_ticks_s: how long recorded ticks are kept, in seconds: contracts of a process that has ended are settled by them.
+        keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
     """
 
     database: str | Path = field(repr=False)
+    journal: Path
     keys: KeySource
     rules: TokenRules = field(default_factory=TokenRules)
     demo_account: bool = False
@@ -60,19 +69,21 @@ class Services:
 
     Attributes:
         publisher: the market and the hub.
-        auth: who knows accounts and tokens; None without trading, and before `open`.
+        auth: checks accounts and tokens; None without trading, and before `open`.
+        accounting: reads the books, likewise.
 
     Args:
         publisher: see above.
         setup: what trading needs; None for a server without.
-        open_contracts: how many an account may have at once.
+        limits: how much trading lets in; by default anything.
     """
 
-    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, open_contracts: int | None = None) -> None:
+    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None) -> None:
         self.publisher = publisher
         self.auth: AuthService | None = None
+        self.accounting: Accounting | None = None
         self._setup = setup
-        self._open_contracts = open_contracts
+        self._limits = limits
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -81,6 +92,7 @@ class Services:
 
         Raises:
             DatabaseError: the database cannot be used.
+            JournalError: the journal cannot be used.
         """
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
@@ -104,24 +116,55 @@ class Services:
             stack.push_async_callback(self.auth.aclose)
             await self.auth.load()
             await stack.enter_async_context(running(self.auth.run()))
-            ticks = RecordedTicks(database, keep_s=setup.keep_ticks_s)
-            ledger = Ledger(database, ticks)
+            market = self.publisher.market
+            journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
+            stack.callback(journal.close)
+            await take_over(database, journal, market.instruments())
+            ledger = Ledger(database, journal.sync)
             desk = Desk(
-                self.publisher.market,
+                market,
                 ledger,
                 self.auth.accounts,
                 self.publisher.hub.publish,
                 products=setup.products,
-                open_contracts=self._open_contracts,
+                limits=self._limits,
             )
+            self.accounting = Accounting(Statements(database), desk.instrument_name)
+            money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
+            # Before the desk reads the first balance: what moves after that is heard of.
+            await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
-            await desk.restore(await recover(ledger, ticks, now_ms), ticks)
-            for instrument in self.publisher.market.instruments():
-                self.publisher.market.remember(await ticks.since(instrument, now_ms - MAX_AGE_MS, MAX_TICKS))
-            await stack.enter_async_context(running(ticks.run()))
+            kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
+            await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
+            market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
+            await desk.restore(await recover(ledger, journal, now_ms), journal)
+            await stack.enter_async_context(running(money_watch.run()))
+            await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))
-            self.publisher.begin_trading(desk, ticks)
+            self.publisher.begin_trading(desk)
             yield
+
+
+async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
+    """
+    Write the ticks of the time when the server was down to the journal, as far as the feeds know them: contracts are settled with them.
+
+    Args:
+        market: whose feeds are asked.
+        journal: gets the ticks.
+        from_ms: the first time of interest, in milliseconds since 1970.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    filled = 0
+    for past in market.backfill(newest):
+        if past.epoch_ms[-1] >= from_ms:
+            journal.extend(past)
+            filled += len(past.epoch_ms)
+    if filled:
+        logger.info("the journal has %d ticks more, which came while the server was down", filled)
 
 
 async def add_demo_account(accounts: Accounts) -> None:
@@ -134,9 +177,9 @@ async def add_demo_account(accounts: Accounts) -> None:
 
 async def close_demo_account(accounts: Accounts) -> None:
     """
-    End the tokens that the demo account has from a time when nobody else reached the server; its password opens nothing without it, either.
+    End the demo account's tokens from a time when only this machine reached the server; its usual password is refused as well.
 
-    It is left alone where it has a password of its own by now.
+    An account whose password was changed is left alone.
     """
     account = await accounts.find(DEMO)
     if account is not None and account.password_hash is not None and await asyncio.to_thread(matches, DEMO, account.password_hash):
@@ -145,7 +188,7 @@ async def close_demo_account(accounts: Accounts) -> None:
 
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Have work done beside the block, and end it with the block."""
+    """Run a task beside the block, and end it with the block."""
     task = asyncio.create_task(work)
     task.add_done_callback(report)
     try:
@@ -156,6 +199,6 @@ async def running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def report(task: asyncio.Task[None]) -> None:
-    """Log that something has ended which the server cannot be without."""
+    """Log the failure of a task that the server needs."""
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.critical("%s has failed; start the server again", task.get_coro(), exc_info=error)

@@ -28,8 +28,8 @@ class StreamOpener:
 
     Args:
         publisher: where topics are, and the hub that carries them.
-        admission: who counts streams.
-        auth: who knows tokens; None where there are none.
+        admission: counts streams.
+        auth: checks tokens; None where there are none.
     """
 
     def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None) -> None:
@@ -44,9 +44,9 @@ class StreamOpener:
         Raises:
             InvalidParametersError: there are too many.
             InvalidProposalError: one asks for a contract that is not offered.
-            UnknownInstrumentError: no feed brings the instrument of one.
+            UnknownInstrumentError: no feed has the instrument of one.
             MarketClosedError: the instrument of one has no price yet.
-            UnauthorizedError: one is an account's, and the caller shows no token.
+            UnauthorizedError: one is an account's, and the caller has no token.
             ForbiddenError: one is another account's, or the caller's token is not for reading.
         """
         self.count(topics)
@@ -110,7 +110,7 @@ class StreamOpener:
         Args:
             endpoint: what the stream is counted as.
             request: the request for it.
-            caller: who makes it; the stream ends with its token, where it showed one.
+            caller: who sends it; the stream ends with the caller's token, if there is one.
             topics: what to stream.
             form: how events are shown.
             interval_ms: at most one update per topic in so many milliseconds.

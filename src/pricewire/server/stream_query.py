@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 
 from pricewire.errors import quoted
 from pricewire.hub.event import Format, envelope, plain
-from pricewire.protocol.messages import CandleBody, TickBody
+from pricewire.protocol.messages import MAX_INTERVAL_MS, CandleBody, TickBody
 from pricewire.protocol.topics import (
     BalanceTopic,
     CandlesTopic,
@@ -27,8 +27,6 @@ from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody
 from pricewire.server.formats import instrument_price_format, narrow_format
 from pricewire.server.http_errors import InvalidParametersError
 from pricewire.trading.offers import parse_duration
-
-MAX_INTERVAL_MS = 60_000
 
 IntervalMs = Annotated[int, QueryParameter(ge=0, le=MAX_INTERVAL_MS, description="At most one update per topic in so many milliseconds.")]
 

@@ -1,4 +1,4 @@
-"""Requests whose bodies are read as what they say."""
+"""Requests whose bodies are read strictly: a text is no number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec.inspect
 from litestar import Request
 from litestar.exceptions import SerializationException
 
-DIGITS = re.compile(r"[0-9]{1,16}")
+WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 """A whole number as text: the times in our own messages are written so, and readers give them back as they got them."""
 
 
@@ -33,7 +33,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """
-        Return the body as the handler's type; or a `WrongBody`, which the framework refuses once it has asked who may.
+        Return the body as the handler's type; or a `WrongBody`, which the framework refuses once it has checked the caller.
 
         Raises:
             SerializationException: it is no JSON.
@@ -45,7 +45,7 @@ class StrictRequest(Request[Any, Any, Any]):
             body = msgspec.json.decode(await self.body() or b"null")
             if isinstance(body, dict):
                 for name in whole_numbers(field.annotation) & body.keys():
-                    if isinstance(body[name], str) and DIGITS.fullmatch(body[name]):
+                    if isinstance(body[name], str) and WHOLE_NUMBER.fullmatch(body[name]):
                         body[name] = int(body[name])
             return msgspec.convert(body, field.annotation)
         except msgspec.ValidationError as error:

@@ -1,1 +1,1 @@
-"""What outlives the process: the database, its tables, and what is read and written of them."""
+"""The database, which outlives the process: its tables, and what reads and writes them."""

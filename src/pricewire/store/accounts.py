@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +17,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from pricewire.errors import AccountError
 from pricewire.protocol.numbers import is_bounded
 from pricewire.store import tables
+from pricewire.store.audit import Act, Operator, record
+from pricewire.store.cashier import move
 from pricewire.store.database import Database
-from pricewire.trading.money import DECIMALS, from_units, to_amount, to_units
+from pricewire.store.transactions import now_ms
+from pricewire.trading.money import DECIMALS, from_units, to_amount
 
 UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""The text of a UUID. It is kept as given: who has it built in compares it letter by letter. Source: RFC 9562, section 4."""
+"""The text of a UUID. It is kept as given: front ends that have it built in compare it letter by letter. Source: RFC 9562, section 4."""
 
 AccountStatus = Literal["active", "suspended"]
 
 GENERATION_LOCK = 7_205_759_404
 """The number of the PostgreSQL advisory lock, in its database, that is held while an account's generation changes."""
+
+
+PROGRAM = Operator()
+"""The server itself."""
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +47,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         group: for the operator's use.
         status: `active`; or `suspended`: no login, no token, and no purchase.
         currency: of all its money.
-        balance: the sum of its transactions.
+        balance: the sum of its entries.
         password_hash: of its password; None where it cannot log in with one.
-        generation: which of its tokens are good: those that say this number. It grows with each change of password or status.
+        generation: which of its tokens are valid: those with this number. It grows with each change of password or status.
     """
 
     id: str
@@ -64,13 +70,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """
-    Which tokens of an account are good.
+    Which tokens of an account are valid.
 
     Attributes:
         account_uuid: the account's.
-        generation: what a token of this server has to say.
-        not_before_ms: since when a token of another issuer has to be, in milliseconds since 1970.
-        is_suspended: whether none is good.
+        generation: what a token of this server must claim.
+        not_before_ms: when a token of another issuer must have been issued at the earliest, in milliseconds since 1970.
+        is_suspended: whether none is valid.
     """
 
     account_uuid: str
@@ -83,12 +89,6 @@ class Accounts:
     """The accounts in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
         self._database = database
 
     async def add(
@@ -101,6 +101,7 @@ class Accounts:
         type: str = "demo",
         group: str = "default",
         account_uuid: str | None = None,
+        operator: Operator = PROGRAM,
     ) -> Account:
         """
         Open an account, and return it.
@@ -113,6 +114,7 @@ class Accounts:
             type: `demo` or `real`.
             group: for the operator's use.
             account_uuid: what topics and requests call it; by default one is drawn.
+            operator: who opens it, and why.
 
         Raises:
             AccountError: there is an account with this name or uuid, the uuid is none, or the balance is negative or has too many decimals.
@@ -123,40 +125,35 @@ class Accounts:
             raise AccountError(f"an account cannot begin with {balance} {currency}; give an amount in its decimals, not below zero")
         if account_uuid is not None and UUID.fullmatch(account_uuid) is None:
             raise AccountError(f"uuid {account_uuid!r} is not of the form '7d444840-9dc0-11d1-b245-5ffdce74fad2'")
+        new_uuid = account_uuid or str(uuid.uuid4())
         row = {
-            "uuid": account_uuid or str(uuid.uuid4()),
+            "uuid": new_uuid,
             "id": account_id,
             "type": type,
             "group": group,
             "status": "active",
             "currency": currency,
             "password_hash": password_hash,
-            "balance": to_units(balance, currency),
+            "balance": 0,
             "generation": 0,
             "not_before_ms": 0,
         }
 
         async def work(connection: AsyncConnection) -> None:
-            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == row["uuid"]))).scalar()
+            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == new_uuid))).scalar()
             if holder is not None:
-                raise AccountError(f"the account {holder!r} has the uuid {row['uuid']} already; choose another")
+                raise AccountError(f"the account {holder!r} has the uuid {new_uuid} already; choose another")
             try:
                 await connection.execute(insert(tables.accounts).values(row))
             except IntegrityError:
                 raise AccountError(f"there is an account {account_id!r} already; choose another name") from None
+            await record(connection, operator, "account_added", new_uuid, f"{account_id} in {currency}")
             if balance:
-                await connection.execute(
-                    insert(tables.transactions).values(
-                        account_uuid=row["uuid"],
-                        kind="deposit",
-                        amount=row["balance"],
-                        balance=row["balance"],
-                        epoch_ms=time.time_ns() // 1_000_000,
-                    )
-                )
+                reason = operator.reason or "opening balance"
+                await move(connection, new_uuid, currency, "deposit", balance, Operator(operator.author, reason))
 
         await self._database.write(work)
-        return msgspec.convert({**row, "balance": from_units(to_units(balance, currency), currency)}, Account)
+        return msgspec.convert({**row, "balance": to_amount(balance, currency)}, Account)
 
     async def find(self, account_id: str) -> Account | None:
         """Return the account with this name, or None."""
@@ -170,36 +167,36 @@ class Accounts:
         """Return all accounts, in the order of their names."""
         return [_account(row) for row in await self._database.rows(select(tables.accounts).order_by(tables.accounts.c.id))]
 
-    async def set_password_hash(self, account_id: str, password_hash: str) -> None:
+    async def set_password_hash(self, account_id: str, password_hash: str, operator: Operator = PROGRAM) -> None:
         """
         Change an account's password; its tokens end with that.
 
         Raises:
             AccountError: there is no such account.
         """
-        await self._change(account_id, password_hash=password_hash)
+        await self._change(account_id, "password_changed", operator, password_hash=password_hash)
 
-    async def set_status(self, account_id: str, status: AccountStatus) -> None:
+    async def set_status(self, account_id: str, status: AccountStatus, operator: Operator = PROGRAM) -> None:
         """
         Suspend an account or let it trade again; its tokens end with that. Nothing changes where it has that status already.
 
         Raises:
             AccountError: there is no such account.
         """
-        await self._change(account_id, status=status)
+        await self._change(account_id, "status_changed", operator, status=status)
 
-    async def end_tokens(self, account_id: str) -> None:
+    async def end_tokens(self, account_id: str, operator: Operator = PROGRAM) -> None:
         """
         End an account's tokens.
 
         Raises:
             AccountError: there is no such account.
         """
-        await self._change(account_id)
+        await self._change(account_id, "tokens_ended", operator)
 
     async def standings(self, generation: int | None = None) -> Sequence[Standing]:
         """
-        Return which tokens are good, of each account that has ended any or is suspended.
+        Return which tokens are valid, of each account that has ended any or is suspended.
 
         Args:
             generation: only of accounts whose own is above; they come in its order.
@@ -213,7 +210,7 @@ class Accounts:
         rows = await self._database.rows(select(tables.accounts).where(condition))
         return _account(rows[0]) if rows else None
 
-    async def _change(self, account_id: str, **values: str) -> None:
+    async def _change(self, account_id: str, act: Act, operator: Operator, **values: str) -> None:
         columns = tables.accounts.c
 
         async def work(connection: AsyncConnection) -> None:
@@ -226,8 +223,10 @@ class Accounts:
             if values.get("status") == found.status:
                 return
             newest = (await connection.execute(select(func.coalesce(func.max(columns.generation), 0)))).scalar_one()
-            ended = {"generation": newest + 1, "not_before_ms": time.time_ns() // 1_000_000}
+            ended = {"generation": newest + 1, "not_before_ms": now_ms()}
             await connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
+            detail = f"{found.status} -> {values['status']}" if "status" in values else ""
+            await record(connection, operator, act, found.uuid, detail)
 
         await self._database.write(work)
 

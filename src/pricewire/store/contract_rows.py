@@ -6,13 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
+from sqlalchemy import Row, literal_column
 
+from pricewire.store.tables import contracts
 from pricewire.trading.contracts import Contract
 from pricewire.trading.money import from_units, to_units
 
 MONEY = ("stake", "payout", "proceeds")
 PRICES = ("entry_spot", "barrier_price", "exit_spot")
+
+IS_OPEN = contracts.c.status == literal_column("'open'")
+IS_CLOSED = contracts.c.status != literal_column("'open'")
+"""Written out, as the indexes of open and of closed contracts have them: SQLite uses a partial index for no parameter."""
 
 CHANGING = (
     "expiry_time",

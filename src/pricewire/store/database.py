@@ -1,4 +1,4 @@
-"""The database: opened, brought to this version's form, written in transactions that are durable when they return."""
+"""The database: opened, migrated to this version's tables, written in transactions that are durable when they return."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Database:
         return await self.read(work)
 
     async def _finish(self, future: asyncio.Future[Result]) -> Result:
-        """Wait for what is done to its end whatever becomes of the caller."""
+        """Wait for work that finishes even if the caller is cancelled."""
         self._under_way.add(future)
         future.add_done_callback(self._under_way.discard)
         try:

@@ -23,12 +23,6 @@ class GroupWriter:
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
-        """
-        Begin with nothing to write.
-
-        Args:
-            engine: whose transactions write.
-        """
         self._engine = engine
         self._waiting: deque[Job] = deque()
         self._task: asyncio.Task[None] | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +18,10 @@ from pricewire.errors import (
     InsufficientBalanceError,
     UnknownContractError,
 )
-from pricewire.store.contract_rows import CHANGING, as_bought, from_row, to_row
+from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
 from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
-from pricewire.store.ticks import RecordedTicks
+from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
 from pricewire.trading.money import from_units, to_units
@@ -40,23 +39,45 @@ UPDATE_OPEN = (
 )
 
 
+CLAIM_KEY = {
+    dialect: insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key)
+    for dialect, insert_new in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+
+PAY = (
+    update(accounts)
+    .where(
+        accounts.c.uuid == bindparam("which"),
+        accounts.c.currency == bindparam("in_currency"),
+        accounts.c.status == "active",
+        accounts.c.balance >= bindparam("price"),
+    )
+    .values(balance=accounts.c.balance - bindparam("price"))
+    .returning(accounts.c.balance)
+)
+
+ADD_CONTRACT = insert(contracts)
+
+ADD_TRANSACTION = insert(transactions)
+
+
 class Ledger:
     """
     The contracts and the money in a database: the `Ledger` of `trading.interfaces`, which says what its methods do and raise.
 
-    Every method that writes returns when the disk has it. An account's balance is the sum of its transactions.
+    Every method that writes returns when the disk has it. An account's balance is the sum of its entries, and all entries sum to zero.
     """
 
-    def __init__(self, database: Database, ticks: RecordedTicks) -> None:
+    def __init__(self, database: Database, sync: Callable[[], Awaitable[None]]) -> None:
         """
-        Use a database.
+        Use an open database.
 
         Args:
             database: an open one.
-            ticks: the recorded ticks in it; those waiting are written before an entry or a settlement that may be based on them.
+            sync: writes the ticks of the journal to the disk; called before an entry or a settlement that may be based on them.
         """
         self._database = database
-        self._ticks = ticks
+        self._sync = sync
 
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
@@ -79,7 +100,7 @@ class Ledger:
         """Keep what became of open contracts that stay open."""
         if not entered:
             return
-        await self._ticks.flush()
+        await self._sync()
 
         async def work(connection: AsyncConnection) -> None:
             await _change(connection, entered)
@@ -97,17 +118,17 @@ class Ledger:
         """Close contracts that have expired, and give the accounts what they pay or the stake back."""
         if not settled:
             return []
-        await self._ticks.flush()
+        await self._sync()
         return await self._close(settled)
 
     async def open_contracts(self) -> list[Contract]:
         """Return all open contracts, oldest first."""
-        statement = select(contracts).where(contracts.c.status == "open").order_by(contracts.c.buy_time, contracts.c.contract_id)
+        statement = select(contracts).where(IS_OPEN).order_by(contracts.c.buy_time, contracts.c.contract_id)
         return [from_row(row) for row in await self._database.rows(statement)]
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
         """Return an account's newest closed contracts."""
-        is_wanted = (contracts.c.account_uuid == account_uuid) & (contracts.c.status != "open")
+        is_wanted = (contracts.c.account_uuid == account_uuid) & IS_CLOSED
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
 
         async def work(connection: AsyncConnection) -> ClosedPage:
@@ -131,11 +152,6 @@ class Ledger:
         return await self._database.write(work)
 
 
-def now_ms() -> int:
-    """Return the time, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> Bought:
     """
     Write a purchase: the key, the money and the contract, all or nothing.
@@ -144,47 +160,26 @@ async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> 
     """
     contract = purchase.contract
     price = to_units(contract.stake, contract.currency)
-    insert_new = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     claimed = await connection.execute(
-        insert_new(idempotency_keys)
-        .on_conflict_do_nothing()
-        .values(
-            account_uuid=contract.account_uuid,
-            key=purchase.idempotency_key,
-            digest=purchase.digest,
-            contract_id=contract.contract_id,
-            expiry_time=contract.expiry_time,
-        )
-        .returning(idempotency_keys.c.key)
+        CLAIM_KEY[connection.dialect.name],
+        {
+            "account_uuid": contract.account_uuid,
+            "key": purchase.idempotency_key,
+            "digest": purchase.digest,
+            "contract_id": contract.contract_id,
+            "expiry_time": contract.expiry_time,
+        },
     )
     if claimed.scalar_one_or_none() is None:
         first = (await connection.execute(_key(contract.account_uuid, purchase.idempotency_key))).one()
         return await _first_answer(connection, first, purchase.digest)
-    paid = await connection.execute(
-        update(accounts)
-        .where(
-            accounts.c.uuid == contract.account_uuid,
-            accounts.c.currency == contract.currency,
-            accounts.c.status == "active",
-            accounts.c.balance >= price,
-        )
-        .values(balance=accounts.c.balance - price)
-        .returning(accounts.c.balance)
-    )
+    paid = await connection.execute(PAY, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
     balance = paid.scalar_one_or_none()
     if balance is None:
         raise await _refusal(connection, contract)
-    await connection.execute(insert(contracts).values(to_row(contract)))
-    await connection.execute(
-        insert(transactions).values(
-            account_uuid=contract.account_uuid,
-            contract_id=contract.contract_id,
-            kind="purchase",
-            amount=-price,
-            balance=balance,
-            epoch_ms=now_ms,
-        )
-    )
+    await connection.execute(ADD_CONTRACT, to_row(contract))
+    row = transaction_row(contract.account_uuid, contract.currency, "purchase", -price, balance, now_ms, contract.contract_id)
+    await connection.execute(ADD_TRANSACTION, row)
     return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
 
 
@@ -248,14 +243,9 @@ async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms:
         closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency)))
         if amount:
             booked.append(
-                {
-                    "account_uuid": contract.account_uuid,
-                    "contract_id": contract.contract_id,
-                    "kind": KINDS[contract.status],
-                    "amount": amount,
-                    "balance": balance,
-                    "epoch_ms": now_ms,
-                }
+                transaction_row(
+                    contract.account_uuid, contract.currency, KINDS[contract.status], amount, balance, now_ms, contract.contract_id
+                )
             )
     if booked:
         paid = sorted({row["account_uuid"] for row in booked})
@@ -263,7 +253,7 @@ async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms:
             update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
             [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
         )
-        await connection.execute(insert(transactions), booked)
+        await connection.execute(ADD_TRANSACTION, booked)
     return closed
 
 

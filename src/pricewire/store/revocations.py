@@ -15,7 +15,7 @@ from pricewire.store.tables import revocations
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """
-    A token that is no longer good.
+    A revoked token.
 
     Attributes:
         number: its place in the order of revocations.
@@ -32,12 +32,6 @@ class Revocations:
     """The revocations in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
         self._database = database
 
     async def add(self, token_id: str, expires_at: int) -> None:

@@ -28,22 +28,63 @@ accounts = Table(
 """
 Who trades. The balance is the sum of the account's transactions: both change in one database transaction.
 
-`generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are dead,
-and who asks for what is above the highest that it knows misses no change. `not_before_ms` is when that was.
+`generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are no
+longer valid, and a process that asks for those above the highest that it knows misses no change. `not_before_ms` is when that was.
 """
+
+house_accounts = Table(
+    "house_accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("currency", Text, unique=True),
+)
+"""The house's account of each currency: the other side of every transaction. Its balance is the sum of its entries."""
 
 transactions = Table(
     "transactions",
     metadata,
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("account_uuid", Text, ForeignKey("accounts.uuid")),
+    Column("house_account", Text),
     Column("contract_id", Text, ForeignKey("contracts.contract_id")),
     Column("kind", Text),
     Column("amount", BigInteger),
     Column("balance", BigInteger),
     Column("epoch_ms", BigInteger),
 )
-"""Every change of a balance, with the balance after it."""
+"""
+Every movement of money, with the balance of the account after it.
+
+A row is both sides: the account gets `amount`, and the house's account of the same currency gives it. So neither side is ever written
+without the other, and it costs a purchase one row.
+"""
+
+entries = Table(
+    "entries",
+    MetaData(),
+    Column("number", BigInteger),
+    Column("account", Text),
+    Column("currency", Text),
+    Column("kind", Text),
+    Column("contract_id", Text),
+    Column("amount", BigInteger),
+    Column("epoch_ms", BigInteger),
+)
+"""A view: the two sides of each transaction as rows of their own, whose amounts sum to zero in each currency."""
+
+operator_acts = Table(
+    "operator_acts",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("epoch_ms", BigInteger),
+    Column("author", Text),
+    Column("act", Text),
+    Column("account_uuid", Text, ForeignKey("accounts.uuid")),
+    Column("detail", Text),
+    Column("reason", Text),
+    Column("transaction_number", BigInteger, ForeignKey("transactions.number"), unique=True),
+)
+"""The audit trail: what operators did to accounts, never changed. Of money, the transaction that it made."""
 
 contracts = Table(
     "contracts",
@@ -95,7 +136,7 @@ revocations = Table(
     Column("token_id", Text, unique=True),
     Column("expires_at", BigInteger),
 )
-"""Tokens that are no longer good."""
+"""Revoked tokens."""
 
 ticks = Table(
     "ticks",

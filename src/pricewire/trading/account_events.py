@@ -1,4 +1,4 @@
-"""Tells the holders of accounts what becomes of their contracts and their balance, and what open contracts are worth with every tick."""
+"""Publishes the events of accounts: their contracts, lists of contracts and balance, and what open contracts are worth at every tick."""
 
 from __future__ import annotations
 
@@ -30,22 +30,12 @@ CLOSED_LIMIT = 50
 
 class AccountEvents:
     """
-    Publishes the topics of accounts: what is durable, which the caller sees to, and the worth of open contracts while somebody listens.
+    Publishes the topics of accounts; what open contracts are worth only while somebody listens.
 
-    The caller sees to the order of an account's events, too.
+    The caller makes sure that what it has published is durable, and that an account's events come in order.
     """
 
     def __init__(self, publish: Publish, books: InstrumentBooks, states: AccountStates, ledger: Ledger, clock: Clock) -> None:
-        """
-        Prepare to publish.
-
-        Args:
-            publish: what carries messages to those who listen.
-            books: where open contracts are.
-            states: whose they are.
-            ledger: where closed contracts are.
-            clock: the time.
-        """
         self._publish = publish
         self._books = books
         self._states = states
@@ -56,7 +46,7 @@ class AccountEvents:
 
     async def prepare(self, topic: AccountTopic) -> AccountTopic:
         """
-        Have at hand what a stream of the topic begins with.
+        Load what a stream of the topic begins with.
 
         Raises:
             AccountError: there is no such account.
@@ -88,7 +78,7 @@ class AccountEvents:
                 self.balance(account)
 
     def last_stream(self, topic: AccountTopic) -> None:
-        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
+        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are still published."""
         account = self._states[topic.account_uuid]
         match topic:
             case ContractsTopic():
@@ -129,32 +119,32 @@ class AccountEvents:
         self._listed |= listed
 
     def opened(self, position: OpenPosition, contract: Contract) -> None:
-        """Tell of a purchase."""
+        """Publish a purchase."""
         self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, position.bid), event="contract_opened")
 
     def updated(self, position: OpenPosition, contract: Contract, newest: bytes) -> None:
         """
-        Tell what an open contract is worth.
+        Publish what an open contract is worth.
 
         Args:
-            position: the contract's worth, and its account.
+            position: what the contract is worth, and its account.
             contract: the contract as it is now.
             newest: the newest tick as JSON, or nothing.
         """
         self._publish(position.topic, self._message(position, contract, newest), key=contract.contract_id, event="contract_updated")
 
     def closed(self, contract: Contract) -> None:
-        """Tell of a sale, a settlement or a refund."""
+        """Publish a sale, a settlement or a refund."""
         event = "contract_sold" if contract.status == "sold" else "contract_settled"
         self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, 0), event=event, ends=contract.contract_id)
 
     def balance(self, account: AccountState) -> None:
-        """Tell what an account has."""
+        """Publish an account's balance."""
         topic = str(BalanceTopic(account.account_uuid))
         self._publish(topic, self.balance_body(account), key=topic, event="balance")
 
     def open_list(self, account: AccountState) -> None:
-        """Tell all open contracts of an account at once, each with no more than its newest tick."""
+        """Publish the list of an account's open contracts, each with only its newest tick."""
         topic = str(OpenContractsTopic(account.account_uuid))
         messages = []
         for position in account.open.values():
@@ -166,7 +156,7 @@ class AccountEvents:
 
     async def load_closed(self, account: AccountState) -> None:
         """
-        Read an account's closed contracts anew.
+        Read an account's closed contracts again.
 
         Raises:
             DatabaseError: the database does not answer.
@@ -174,14 +164,14 @@ class AccountEvents:
         account.closed = await self._ledger.closed_contracts(account.account_uuid, CLOSED_LIMIT)
 
     def closed_list(self, account: AccountState) -> None:
-        """Tell the newest closed contracts of an account at once, without the ticks of their lives, where they are loaded."""
+        """Publish the list of an account's newest closed contracts, without their ticks, if it is loaded."""
         if account.closed is not None:
             topic = str(ClosedContractsTopic(account.account_uuid))
             self._publish(topic, self._closed_body(account.closed, with_ticks=False), key=topic, event="contracts")
 
     def _body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
         """
-        Return a contract as the wire has it.
+        Return a contract as it is sent.
 
         Args:
             contract: open or closed.
@@ -193,7 +183,7 @@ class AccountEvents:
         return contract_body(contract, name, from_units(bid, contract.currency), ticks)
 
     def balance_body(self, account: AccountState) -> BalanceBody[Amount]:
-        """Return what an account has, as the wire has it."""
+        """Return an account's balance as it is sent."""
         now_ms = self._clock.now_ns() // 1_000_000
         return BalanceBody(to_text(account.balance), account.currency, now_ms, to_text(account.change))
 
@@ -201,7 +191,7 @@ class AccountEvents:
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
     ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
         """
-        Return the list of a topic that somebody listens to with one contract alone, which has the ticks of its life.
+        Return the list of a topic with only one contract, which has the ticks of its life.
 
         Args:
             topic: of an account that has been prepared.
@@ -217,13 +207,13 @@ class AccountEvents:
         return self._closed_body(ClosedPage(chosen, len(chosen)))
 
     def _closed_body(self, page: ClosedPage, *, with_ticks: bool = True) -> ClosedContractsBody[Amount]:
-        """Return the newest closed contracts of an account, as the wire has them: the first page of all."""
+        """Return the newest closed contracts of an account as they are sent: the first page."""
         pages = -(-page.total_items // CLOSED_LIMIT)
         bodies = [self._body(contract, 0, with_ticks=with_ticks) for contract in page.contracts]
         return ClosedContractsBody(bodies, Pagination(1, CLOSED_LIMIT, page.total_items, pages))
 
     def _listen(self, account: AccountState) -> None:
-        """Bring the worth of an account's contracts up to the newest ticks; from now on every tick does that."""
+        """Price an account's contracts at the newest ticks; from now on every tick does that."""
         self._heard.add(account)
         for contract_id, position in account.open.items():
             book = position.book
@@ -238,7 +228,7 @@ class AccountEvents:
 
     @staticmethod
     def _message(position: OpenPosition, contract: Contract, newest: bytes) -> msgspec.Raw:
-        """Return an open contract as the wire has it, encoded, with its newest tick alone."""
+        """Return an open contract as it is sent, encoded, with only its newest tick."""
         template = position.template
         if template is None or template.contract is not contract:
             template = position.template = UpdateTemplate(contract, position.book.instrument.display_name)

@@ -10,6 +10,7 @@ from pricewire.protocol.topics import ContractsTopic
 from pricewire.trading.contracts import Contract
 from pricewire.trading.instrument_books import InstrumentBook
 from pricewire.trading.interfaces import Accounts, ClosedPage
+from pricewire.trading.limits import Exposure
 from pricewire.trading.messages import UpdateTemplate, first_bid
 from pricewire.trading.money import to_units
 
@@ -33,14 +34,6 @@ class AccountState:
     __slots__ = ("account_uuid", "balance", "change", "closed", "currency", "is_heard", "is_listed", "lock", "open")
 
     def __init__(self, account_uuid: str, currency: str, balance: Decimal) -> None:
-        """
-        Begin without contracts.
-
-        Args:
-            account_uuid: the account.
-            currency: of all its money.
-            balance: what it has.
-        """
         self.account_uuid = account_uuid
         self.currency = currency
         self.balance = balance
@@ -62,7 +55,7 @@ class OpenPosition:
         topic: of the account's contracts.
         bid: what it was last worth, in the currency's smallest unit.
         template: what its updates are made of; None before the first.
-        is_waiting: whether something has happened to it that is not durable yet, and must not be told before.
+        is_waiting: whether a change of it is not durable yet: until then nothing of it is published.
     """
 
     __slots__ = ("account", "bid", "book", "contract_id", "is_waiting", "template", "topic")
@@ -90,13 +83,15 @@ class AccountStates:
         positions: the open contracts of all accounts that are durable, by their ids.
     """
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, exposure: Exposure) -> None:
         """
         Begin with none.
 
         Args:
             accounts: in the database.
+            exposure: counts what open contracts may win; a contract that is held has been added to it before.
         """
+        self._exposure = exposure
         self._accounts = accounts
         self._states: dict[str, AccountState] = {}
         self.positions: dict[str, OpenPosition] = {}
@@ -119,18 +114,36 @@ class AccountStates:
         row = await self._accounts.find_uuid(account_uuid)
         if row is None:
             raise AccountError(f"there is no account {account_uuid!r}")
-        # Another request may have been quicker, and have changed the balance since.
+        # Another request may have been faster, and have changed the balance since.
         return self._states.setdefault(account_uuid, AccountState(account_uuid, row.currency, row.balance))
 
+    def known(self, account_uuid: str) -> AccountState | None:
+        """Return an account, or None where nobody has asked for it yet."""
+        return self._states.get(account_uuid)
+
+    async def refresh(self, account: AccountState) -> bool:
+        """
+        Read anew what an account has, and return whether it has changed; the caller has its lock.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        row = await self._accounts.find_uuid(account.account_uuid)
+        if row is None or row.balance == account.balance:
+            return False
+        account.change, account.balance = row.balance - account.balance, row.balance
+        return True
+
     def hold(self, account: AccountState, book: InstrumentBook, contract: Contract) -> OpenPosition:
-        """Take a contract among the open ones of its account."""
+        """Add a contract to the open ones of its account."""
         position = OpenPosition(account, book, contract.contract_id, to_units(first_bid(contract), contract.currency))
         self.positions[contract.contract_id] = account.open[contract.contract_id] = position
         return position
 
     def release(self, contract: Contract) -> AccountState:
-        """Take a contract out of the open ones; return whose it was."""
+        """Remove a contract from the open ones; return its account."""
         account = self._states[contract.account_uuid]
-        self.positions.pop(contract.contract_id, None)
+        if self.positions.pop(contract.contract_id, None) is not None:
+            self._exposure.remove(contract)
         account.open.pop(contract.contract_id, None)
         return account

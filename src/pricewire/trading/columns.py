@@ -24,12 +24,7 @@ class Columns(Generic[Item]):
     __slots__ = ("_arrays", "_rows", "items")
 
     def __init__(self, types: Mapping[str, type]) -> None:
-        """
-        Begin without rows.
-
-        Args:
-            types: of the columns, by their names: `float`, `int` or `bool`.
-        """
+        """Begin without rows; the types of the columns are `float`, `int` or `bool`."""
         self.items: list[Item] = []
         self._rows: dict[Item, int] = {}
         self._arrays: dict[str, npt.NDArray[Any]] = {name: np.zeros(SMALLEST, type_) for name, type_ in types.items()}
@@ -41,7 +36,7 @@ class Columns(Generic[Item]):
         return item in self._rows
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        """Return a column: a view, that writing to changes the table."""
+        """Return a column as a view: writing to it changes the table."""
         return self._arrays[name][: len(self.items)]
 
     def row(self, item: Item) -> int:

@@ -1,4 +1,4 @@
-"""A bought contract and what can happen to it: it is entered, touched, settled, refunded or sold. Pure: times and prices come in."""
+"""A bought contract and what can happen to it: it is entered, touched, settled, refunded or sold. Pure: times and prices are arguments."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         contract_id: its own name, unique among all contracts.
         reference_id: its name for people and receipts.
-        account_uuid: whose it is.
+        account_uuid: the holder's account.
         currency: of the stake and the payout.
         product_id: what kind of contract it is.
         variant: which side of it was bought.
-        instrument_id: on whose price it is.
+        instrument_id: the underlying instrument.
         duration: how long it lasts, in units.
         duration_unit: the unit.
         allow_equals: whether an exit spot equal to the barrier wins.
         barrier: a price (`1250.00`), an offset from the entry spot with its sign (`+0.57`), or None: the entry spot itself.
         stake: what was paid for it.
         payout: what it pays if it wins.
-        commission: by how much the probability was raised in its price, and is lowered in what it can be sold for.
-        volatility: annual, that it was priced with; 1.0 is 100 %.
+        commission: was added to the probability in its price, and is subtracted in what it can be sold for.
+        volatility: the annual volatility that it was priced with; 1.0 is 100 %.
         buy_time: when it was bought, in milliseconds since 1970 in UTC; so are the other times.
         expiry_time: when it ends. Of a duration in ticks it is an estimate until its last tick has come.
         entry_tick_time: the time of the first tick after the purchase; None before it.
@@ -82,7 +82,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def deadline(contract: Contract) -> int:
     """
-    Return the last moment of a contract's life, in milliseconds since 1970: one without an exit by then has none.
+    Return the last moment of a contract's life, in milliseconds since 1970: no later tick is its exit.
 
     That is its expiry. A duration in ticks lasts as long as its ticks take to come, but not for ever: the feed may have ended.
     """
@@ -195,7 +195,7 @@ def settle(contract: Contract, exit_tick: Tick) -> Contract:
 
 
 def refund(contract: Contract) -> Contract:
-    """Return the contract as given back for its stake, because no tick came in its life, or not all ticks of its duration."""
+    """Return the contract as refunded: no tick came in its life, or not all ticks of its duration."""
     return msgspec.structs.replace(contract, exit_time=deadline(contract), proceeds=contract.stake, status="refunded")
 
 
@@ -206,7 +206,7 @@ def sell(contract: Contract, price: Decimal, tick: Tick, now_ms: int) -> Contrac
     Args:
         contract: an open one.
         price: what the account gets for it.
-        tick: the tick that this price was made of.
+        tick: the tick that this price was computed from.
         now_ms: when, in milliseconds since 1970.
     """
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The desk: all of trading in one object, for the server: it lets every tick happen and passes on what else there is to do."""
+"""The desk: all of trading in one object, for the server. It applies every tick and delegates the rest."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, TickHistory
+from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
@@ -32,8 +33,8 @@ class Desk:
     """
     Trading, for the server: quotes, purchases, sales, positions and balances.
 
-    `run` has to run beside, `on_tick` has to be called with every tick after it was recorded, and `first_stream` and `last_stream` when a
-    topic of trading begins and ceases to have listeners. Before a stream is opened, `prepare` checks its topics. What is published:
+    `run` has to run in a task, `on_tick` has to be called with every tick after it was recorded, and `first_stream` and `last_stream` when
+    a topic of trading gets its first stream and loses its last. Before a stream is opened, `prepare` checks its topics. What is published:
 
         topic                      event                                    key
         proposal:…                 proposal                                 the topic
@@ -60,7 +61,7 @@ class Desk:
         *,
         products: Products | None = None,
         clock: Clock | None = None,
-        open_contracts: int | None = None,
+        limits: TradingLimits | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -69,16 +70,18 @@ class Desk:
             market: the instruments and their ticks.
             ledger: the contracts and the money.
             accounts: who trades.
-            publish: what carries messages to those who listen.
+            publish: sends messages to the streams of a topic.
             products: what is offered; by default all products at the usual commission.
             clock: the time to run by; by default the system's.
-            open_contracts: how many an account may have at once; by default any number.
+            limits: how much is let in; by default anything.
         """
         self.products = products or Products()
+        limits = limits or TradingLimits()
+        self._exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._books = InstrumentBooks(market)
-        self._states = AccountStates(accounts)
+        self._states = AccountStates(accounts, self._exposure)
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
@@ -90,12 +93,14 @@ class Desk:
             self._account_events,
             self._settlement,
             self._clock,
-            max_open_contracts=open_contracts,
+            exposure=self._exposure,
+            rates=PurchaseRates(limits.purchases_per_second),
+            max_open_contracts=limits.open_contracts,
         )
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take up the open contracts of before a restart; called once, before the first tick.
+        Take over the open contracts from before a restart; called once, before the first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
@@ -115,6 +120,7 @@ class Desk:
                     book.positions.newest = tick
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
+            self._exposure.add(contract)
             self._states.hold(account, book, contract)
 
     async def run(self) -> None:
@@ -122,7 +128,7 @@ class Desk:
         await self._settlement.run()
 
     def on_tick(self, tick: Tick) -> None:
-        """Let a tick happen: quotes are priced and published, contracts entered, touched, ended, priced and published."""
+        """Apply a tick: price and publish quotes; enter, touch, end, price and publish contracts."""
         book = self._books.find(tick.instrument_id)
         happened = book.on_tick(tick)
         if happened is None:
@@ -140,7 +146,7 @@ class Desk:
 
         Raises:
             InvalidProposalError: what it asks for is not offered.
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
@@ -155,7 +161,7 @@ class Desk:
             self._account_events.first_stream(topic)
 
     def last_stream(self, topic: QuoteTopic | AccountTopic) -> None:
-        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are published all the same."""
+        """Stop publishing what nobody listens to; purchases, sales, settlements and balances are still published."""
         if isinstance(topic, QuoteTopic):
             self._quoting.last_stream(topic)
         else:
@@ -171,7 +177,7 @@ class Desk:
 
     async def balance(self, account_uuid: str) -> BalanceBody[Amount]:
         """
-        Return what an account has.
+        Return an account's balance.
 
         Raises:
             AccountError: there is no such account.
@@ -179,10 +185,28 @@ class Desk:
         """
         return self._account_events.balance_body(await self._states.find(account_uuid))
 
+    async def money_moved(self, account_uuid: str) -> None:
+        """
+        Publish an account's balance, as somebody else has moved its money.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        account = self._states.known(account_uuid)
+        if account is None:
+            return
+        async with account.lock:
+            if await self._states.refresh(account):
+                self._account_events.balance(account)
+
+    def instrument_name(self, instrument_id: str) -> str:
+        """Return an instrument's name for people; its id where no feed brings it."""
+        return self._books.name(instrument_id)
+
     def chosen_contract(
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
     ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
-        """Return the list of a topic with one contract alone, as `AccountEvents.chosen_contract` says."""
+        """Return the list of a topic with only one contract, as `AccountEvents.chosen_contract` says."""
         return self._account_events.chosen_contract(topic, contract_id)
 
     async def check_contract(self, account_uuid: str, contract_id: str) -> None:

@@ -1,4 +1,4 @@
-"""All that is traded on each instrument: live quotes and open contracts, each priced in one go with every tick."""
+"""What is traded on each instrument: live quotes and open contracts, all priced together at every tick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pricewire.errors import MarketClosedError, UnknownInstrumentError
+from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
@@ -27,10 +27,10 @@ PAST_TICKS = 2000
 """How many past ticks the estimates begin with."""
 
 OLDEST_MS = 600_000
-"""How old a price may be by its own time, in milliseconds: one of a recording that keeps its times is no price of today."""
+"""How old the newest price may be by its own time, in milliseconds: a recording that keeps its times has no price of today."""
 
 LARGEST_PIP_SIZE = 8
-"""The decimals that are assumed of an instrument that no feed brings any more."""
+"""The decimals assumed for an instrument that no feed has any more."""
 
 
 class InstrumentBook:
@@ -49,13 +49,7 @@ class InstrumentBook:
     __slots__ = ("_next_quote", "_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
 
     def __init__(self, instrument: Instrument, volatility: float | None) -> None:
-        """
-        Begin without ticks, quotes and contracts.
-
-        Args:
-            instrument: the instrument.
-            volatility: annual, where it is known; by default it is estimated.
-        """
+        """Begin without ticks, quotes and contracts; an annual volatility that is not known is estimated."""
         self.instrument = instrument
         self.quantum = Decimal(1).scaleb(-instrument.pip_size)
         self.volatility = Volatility(volatility)
@@ -73,7 +67,7 @@ class InstrumentBook:
         return self.volatility.interval_ms
 
     def remember(self, tick: Tick) -> bool:
-        """Take a tick from before now; return whether it is new, and not one that comes late."""
+        """Note a tick; return False for one older than the newest, which changes nothing."""
         if self.tick is not None and tick.epoch_ms < self.tick.epoch_ms:
             return False
         self.tick = tick
@@ -82,7 +76,7 @@ class InstrumentBook:
         return True
 
     def on_tick(self, tick: Tick) -> Happened | None:
-        """Let a tick happen to the contracts; None where it comes late, and nothing happens."""
+        """Apply a tick to the contracts; None for one that comes late, which changes nothing."""
         return self.positions.on_tick(tick, self.interval_ms) if self.remember(tick) else None
 
     def add_quote(self, name: str, offer: Offer) -> None:
@@ -104,8 +98,8 @@ class InstrumentBook:
         """
         Yield the topic, the event's name and the message of every live quote at the newest tick; none while there is no price.
 
-        All are priced at the first one. Others may come and go before the last: one that has gone is left out. Where an earlier iteration
-        was not gone through, this one begins with the quote that it stopped before.
+        All are priced when the first one is asked for; one that is removed before its turn is left out. Where the last iteration was not
+        finished, this one begins at the quote where that stopped.
         """
         tick, volatility = self.tick, self.volatility.annual
         if not self._offers or tick is None or volatility is None:
@@ -152,12 +146,6 @@ class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
 
     def __init__(self, market: Market) -> None:
-        """
-        Begin without books.
-
-        Args:
-            market: the instruments and their ticks.
-        """
         self._market = market
         self._books: dict[str, InstrumentBook] = {}
 
@@ -170,7 +158,7 @@ class InstrumentBooks:
         Return an instrument's book.
 
         Raises:
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
         """
         book = self._books.get(instrument_id)
         if book is None:
@@ -181,7 +169,7 @@ class InstrumentBooks:
         return book
 
     def restore(self, instrument_id: str) -> InstrumentBook:
-        """Return the book of an instrument that there are contracts of, also where no feed brings it any more."""
+        """Return the book of an instrument with open contracts, even if no feed has it any more."""
         try:
             return self.find(instrument_id)
         except UnknownInstrumentError:
@@ -225,8 +213,11 @@ class InstrumentBooks:
             now_ms: the time, in milliseconds since 1970.
 
         Raises:
-            MarketClosedError: there is no price that one could trade at.
+            MarketClosedError: there is no price to trade at.
+            JournalError: ticks cannot be written to the journal now.
         """
+        if self._market.journal_failure:
+            raise JournalError(self._market.journal_failure)
         instrument_id = book.instrument.id
         tick, volatility = book.tick, book.volatility.annual
         if tick is None or not self._market.instrument(instrument_id).is_market_open:

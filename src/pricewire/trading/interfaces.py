@@ -1,4 +1,4 @@
-"""What trading needs from outside, as protocols: a ledger, accounts, recorded ticks (`store/` has them), and what publishes. Pure."""
+"""What trading needs from outside, as protocols: a ledger, accounts, recorded ticks (`store/` implements them), and a publisher. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pricewire.protocol.accounting_messages import TransactionKind
 from pricewire.protocol.messages import Tick
+from pricewire.protocol.trading_messages import ProductId
 from pricewire.trading.contracts import Contract
 
 
@@ -70,12 +72,133 @@ class ClosedPage(msgspec.Struct, frozen=True):
     total_items: int
 
 
+class PageOf(msgspec.Struct, frozen=True):
+    """
+    Which page of an account's past is wanted; pages go back in time.
+
+    Attributes:
+        account_uuid: whose.
+        limit: how many rows at most.
+        from_ms: the first time of interest, in milliseconds since 1970.
+        to_ms: the last time of interest.
+        before: the time and the name of the last row of the page before; None for the newest page.
+    """
+
+    account_uuid: str
+    limit: int
+    from_ms: int
+    to_ms: int
+    before: tuple[int, str] | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A movement of an account's money.
+
+    Attributes:
+        number: its place in the books.
+        epoch_ms: when, in milliseconds since 1970.
+        kind: what moved it.
+        amount: what the account got; negative where it gave.
+        balance: what it had after it.
+        contract_id: which contract it was for; None for an operator's, as the next three.
+        reference_id: that contract's name for people.
+        product_id: what kind of contract.
+        instrument_id: on whose price.
+        reason: why an operator moved it; None for a contract's.
+    """
+
+    number: int
+    epoch_ms: int
+    kind: TransactionKind
+    amount: Decimal
+    balance: Decimal
+    contract_id: str | None
+    reference_id: str | None
+    product_id: ProductId | None
+    instrument_id: str | None
+    reason: str | None
+
+
+class EntriesPage(msgspec.Struct, frozen=True):
+    """
+    A page of an account's entries.
+
+    Attributes:
+        entries: newest first.
+        currency: of all amounts.
+        end: the time and the name of the last row that was looked at; None where there are no more.
+    """
+
+    entries: list[Entry]
+    currency: str
+    end: tuple[int, str] | None
+
+
+class ContractsPage(msgspec.Struct, frozen=True):
+    """
+    A page of an account's closed contracts.
+
+    Attributes:
+        contracts: newest first.
+        end: the time and the name of the last one; None where there are no more.
+    """
+
+    contracts: list[Contract]
+    end: tuple[int, str] | None
+
+
+class DailyResult(msgspec.Struct, frozen=True):
+    """
+    What came of an account's contracts of one product that ended on one day.
+
+    Attributes:
+        day_ms: the day's beginning in UTC, in milliseconds since 1970.
+        product_id: the product.
+        contracts: how many ended.
+        stake: what was paid for them.
+        proceeds: what was got for them.
+    """
+
+    day_ms: int
+    product_id: ProductId
+    contracts: int
+    stake: Decimal
+    proceeds: Decimal
+
+
+class Statements(Protocol):
+    """What is read of the books, however far back. A method raises `DatabaseError`, and `AccountError` where there is no such account."""
+
+    async def entries(self, page: PageOf, kinds: frozenset[str]) -> EntriesPage:
+        """
+        Return a page of an account's entries.
+
+        Args:
+            page: which.
+            kinds: of these kinds alone; there may be fewer than asked for then though there are more. Empty for all.
+        """
+
+    async def closed_contracts(self, page: PageOf) -> ContractsPage:
+        """Return a page of an account's closed contracts, by when they were sold or expired."""
+
+    async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
+        """
+        Return an account's currency, and what came of its contracts by day and product, newest day first.
+
+        Args:
+            account_uuid: whose.
+            from_ms: the first time of interest at which a contract ended, in milliseconds since 1970.
+            to_ms: the last time of interest.
+        """
+
+
 class Ledger(Protocol):
     """
     The contracts and the money.
 
-    Every method that writes returns when what it wrote is durable, and is carried to its end even if its caller is cancelled. What it
-    returned is then to be published; nothing is published from there. An account's balance is never below zero.
+    Every method that writes returns when what it wrote is durable, and finishes even if its caller is cancelled. The caller publishes what
+    it returned; the ledger publishes nothing. An account's balance is never below zero.
     """
 
     async def buy(self, purchase: Purchase) -> Bought:
@@ -87,7 +210,7 @@ class Ledger(Protocol):
             InsufficientBalanceError: the account has less than the price.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account, or it has another currency.
-            DatabaseError: the database does not answer; whether it was bought, a repetition with the same key shows.
+            DatabaseError: the database does not answer; repeat it with the same key to learn whether it was bought.
         """
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
@@ -109,7 +232,7 @@ class Ledger(Protocol):
 
     async def sell(self, sold: Contract) -> Closed:
         """
-        Close a contract and give its proceeds to its account. Of a sale and a settlement at once one wins.
+        Close a contract and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
 
         Args:
             sold: the contract with its sale.
@@ -206,16 +329,16 @@ class TickHistory(Protocol):
 
 
 class Publish(Protocol):
-    """What carries messages to those who listen."""
+    """Sends messages to the streams of a topic."""
 
     def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
         """
-        Send a message to all who listen to a topic.
+        Send a message to all streams of a topic.
 
         Args:
             topic: the topic's text.
             message: what msgspec encodes.
             key: what it supersedes earlier messages by; without one it is never left out.
             event: what it is.
-            ends: the key that it ends: a new listener gets nothing of that key any more.
+            ends: the key that it ends: a new stream gets nothing of that key any more.
         """

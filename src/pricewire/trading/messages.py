@@ -1,4 +1,4 @@
-"""Contracts and balances as the wire has them. Pure."""
+"""Contracts and balances as they are sent. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pricewire.trading.contracts import Contract
 from pricewire.trading.money import from_units, signed_units_text, to_signed_text, to_text, to_units, units_text
 
 GAP = "@pricewire@"
-"""Stands in a template where an amount is to come."""
+"""The place of an amount in a template."""
 
 TICK_STREAM = 100
 """How many ticks of a contract's life are shown, the newest."""
@@ -26,7 +26,7 @@ def tick_point(tick: Tick) -> TickPoint:
 
 def contract_body(contract: Contract, instrument_name: str, bid: Decimal, ticks: Iterable[TickPoint]) -> ContractBody[Amount]:
     """
-    Return a contract as the wire has it.
+    Return a contract as it is sent.
 
     Args:
         contract: the contract.
@@ -81,13 +81,6 @@ class UpdateTemplate:
     __slots__ = ("_currency", "_head", "_middle", "_stake", "_tail", "contract")
 
     def __init__(self, contract: Contract, instrument_name: str) -> None:
-        """
-        Encode what stays the same.
-
-        Args:
-            contract: an open one.
-            instrument_name: its instrument's name for people.
-        """
         self.contract = contract
         self._currency = contract.currency
         self._stake = to_units(contract.stake, contract.currency)
@@ -143,14 +136,7 @@ def first_bid(contract: Contract) -> Decimal:
 
 
 def sold(contract: Contract, instrument_name: str, ticks: Iterable[TickPoint]) -> Sold[Amount]:
-    """
-    Return the answer to a sale.
-
-    Args:
-        contract: the contract with its sale.
-        instrument_name: its instrument's name for people.
-        ticks: of its life, oldest first.
-    """
+    """Return the answer to a sale."""
     proceeds = contract.proceeds or Decimal(0)
     body = contract_body(contract, instrument_name, proceeds, ticks)
     return Sold(

@@ -36,12 +36,12 @@ def to_units(amount: Decimal, currency: str) -> int:
 
 
 def from_units(units: int, currency: str) -> Decimal:
-    """Return so many of the currency's smallest unit as an amount, with all its decimals."""
+    """Return an amount in the currency's smallest unit as a decimal, with all its decimals."""
     return Decimal(units).scaleb(-DECIMALS[currency])
 
 
 def units_text(units: int, currency: str) -> str:
-    """Return so many of the currency's smallest unit in decimal notation; the same as `to_text` of `from_units`, at a third of its time."""
+    """Return an amount in the currency's smallest unit as text; the same as `to_text` of `from_units`, in a third of the time."""
     decimals = DECIMALS[currency]
     if decimals == 0:
         return str(units)
@@ -56,7 +56,7 @@ def to_signed_text(amount: Decimal) -> str:
 
 
 def signed_units_text(units: int, currency: str) -> str:
-    """Return so many of the currency's smallest unit as `to_signed_text` does."""
+    """Return an amount in the currency's smallest unit as text, always with its sign."""
     return units_text(units, currency) if units < 0 else "+" + units_text(units, currency)
 
 

@@ -1,4 +1,4 @@
-"""Offers: what somebody asks the price of, of a given stake or of a given payout: checked, shown, and bought. Pure."""
+"""Offers: checked requests for a price, of a given stake or of a given payout; how they are sent, and how they are bought. Pure."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def make_stake_offer(
     check_duration(topic.duration, topic.duration_unit)
     stake = checked_stake(topic.stake, currency)
     barrier = checked_barrier(topic.barrier, terms, instrument.pip_size, spot)
-    # A barrier that is reached is touched: there is nothing to allow.
+    # To reach a barrier is to touch it: equality always counts.
     allow_equals = True if terms.is_touch else topic.allow_equals
     canonical = msgspec.structs.replace(
         topic,
@@ -226,7 +226,7 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
         barrier=strike,
         allow_equals=False,
         pip_size=instrument.pip_size,
-        # Without a strike it is the spot; which is touched already, so there it is the product's own barrier.
+        # Without a strike it is the spot. A touch would begin touched, so it gets its product's default barrier.
         has_barrier=terms.is_touch,
         is_touch=terms.is_touch,
     )
@@ -294,10 +294,10 @@ def make_contract(
         offer: what is asked for.
         variant: the side.
         priced: what it is worth.
-        tick: that this was computed from.
+        tick: the tick that it was priced at.
         names: the contract's id, and its reference for people.
         account_uuid: the buyer's account.
-        volatility: annual, that it was priced with.
+        volatility: the annual volatility that it was priced with; 1.0 is 100 %.
         quantum: one pip as a price.
         now_ms: the time, in milliseconds since 1970.
 
@@ -317,9 +317,9 @@ def make_contract(
         )
     barrier = topic.barrier
     if barrier is None and offer.terms.has_barrier:
-        # The default, as an offset, which the entry then makes a price of.
+        # The default, as an offset: the entry makes it a price.
         barrier = f"{int(priced.barrier[0]) * quantum - tick.price:+f}"
-    # Never before the tick that the price was made of, which would become the entry otherwise after a restart.
+    # Never before the tick that the price was computed from: after a restart that tick would become the entry.
     buy_time = max(now_ms, tick.epoch_ms)
     return Contract(
         contract_id=names[0],

@@ -1,4 +1,4 @@
-"""The open contracts of an instrument: what a tick does to them, and what they are worth then, all in one go. Pure."""
+"""The open contracts of an instrument: what a tick does to them, and what they are worth then, computed for all together. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = {
     "is_touched": bool,
 }
 """
-What is computed with of each contract.
+The numbers of each contract that prices and settlement are computed from.
 
 `base` and `of_spot` give the barrier in pips, `base + of_spot * spot`, until the entry fixes it in `base`. `side` is 1 where the entry was
 at or below the barrier, -1 above. `ticks_left` counts down where `in_ticks`.
@@ -69,12 +69,7 @@ class Positions:
     __slots__ = ("_scale", "contracts", "newest", "table")
 
     def __init__(self, pip_size: int) -> None:
-        """
-        Begin without contracts.
-
-        Args:
-            pip_size: the decimals of the instrument's prices.
-        """
+        """Begin without contracts, for prices with `pip_size` decimals."""
         self.contracts: dict[str, Contract] = {}
         self.table: Columns[str] = Columns(COLUMNS)
         self.newest: Tick | None = None
@@ -82,7 +77,7 @@ class Positions:
 
     def add(self, contract: Contract, ticks_seen: int = 0) -> None:
         """
-        Take an open contract.
+        Add an open contract.
 
         Args:
             contract: the contract, entered or not.
@@ -105,13 +100,13 @@ class Positions:
         self.table.add(contract.contract_id, values | self._life(contract))
 
     def remove(self, contract_id: str) -> None:
-        """Let go of a contract that was sold; harmless where it has ended."""
+        """Remove a contract that was sold; harmless if it has ended."""
         self.contracts.pop(contract_id, None)
         self.table.remove(contract_id)
 
     def on_tick(self, tick: Tick, interval_ms: int) -> Happened:
         """
-        Let a tick happen to all contracts.
+        Apply a tick to all contracts.
 
         Args:
             tick: not older than the newest.
@@ -136,10 +131,10 @@ class Positions:
 
     def on_time(self, now_ms: int) -> list[Contract]:
         """
-        End the contracts whose life is over without a tick that says so.
+        End the contracts whose deadline has passed without a later tick.
 
         Args:
-            now_ms: up to this time all ticks have come, in milliseconds since 1970.
+            now_ms: all ticks up to this time have come, in milliseconds since 1970.
         """
         return self._expire(self.table["deadline"] < now_ms, self.newest)
 

@@ -58,7 +58,7 @@ class Quote(NamedTuple):
         duration_ms: how long it would last, in milliseconds, as far as that is known; 0 for ticks.
         ticks: how many ticks it would last; 0 for other durations.
         shift: how far the edge of the side that wins above the barrier lies above the barrier, in pips; below it for the other side.
-        is_touch: whether it is a matter of touching.
+        is_touch: whether it is a touch contract.
     """
 
     base: float
@@ -76,7 +76,7 @@ class Priced(NamedTuple):
 
     Attributes:
         barrier: in pips.
-        first: the probability that the side pays that wins above the barrier, or at a touch.
+        first: the probability that the first side pays, which wins above the barrier or at a touch.
         second: the probability that the other side pays.
         duration_ms: how long they would last, in milliseconds.
     """
@@ -120,7 +120,7 @@ def win_probability(spot: Numbers, edge: Numbers, volatility: Numbers, years: Nu
         volatility: annual; 1.0 is 100 %.
         years: the time to expiry, of each contract.
         sign: 1 where the contract wins above the edge or at a touch, -1 where it wins below or without one.
-        is_touch: whether it is a matter of touching, of each contract.
+        is_touch: whether it is a touch contract, of each contract.
 
     Source: Black and Scholes: the price ends above the edge with the probability N(d2), d2 = (ln(S/K) - s²T/2) / (s sqrt(T)).
     """
@@ -195,7 +195,7 @@ def make_quote(
         allow_equals: whether an exit spot equal to the barrier would win.
         pip_size: the decimals of the instrument's prices.
         has_barrier: whether the default barrier is a standard deviation above the spot, or else the spot itself.
-        is_touch: whether it is a matter of touching.
+        is_touch: whether it is a touch contract.
     """
     is_timed = unit != "ticks"
     return Quote(

@@ -69,7 +69,7 @@ class ProductTerms(msgspec.Struct, frozen=True):
 
     @property
     def is_touch(self) -> bool:
-        """Whether it is a matter of touching the barrier, which equality does."""
+        """Whether it is about touching the barrier; equality counts as a touch."""
         return self.product.id == "touch"
 
 
@@ -117,7 +117,7 @@ class Products:
 
     def config(self, product_id: str, currency: str = DEFAULT_CURRENCY) -> ProductConfig:
         """
-        Return what a form for a product begins with, and what it may hold.
+        Return the defaults and the limits of a product's form.
 
         Args:
             product_id: the product.

@@ -1,4 +1,4 @@
-"""Publishes live quotes with every tick, a slice in each turn of the loop: thousands of them hold up nothing else."""
+"""Publishes live quotes with every tick, a slice in each turn of the loop, so that thousands of them delay nothing else."""
 
 from __future__ import annotations
 
@@ -20,19 +20,11 @@ class Quoting:
     """
     Publishes what quotes are worth.
 
-    The quotes of a book are priced in one go with each tick. Where they are more than a slice, the rest follows in the next turns, in which
-    streams are written to and requests are answered too. What is left when the next tick comes is priced anew, and comes first then.
+    The quotes of a book are priced together at each tick. Where they are more than a slice, the rest follows in the next turns, in which
+    streams are written to and requests are answered too. What is left at the next tick is priced again, and comes first then.
     """
 
     def __init__(self, books: InstrumentBooks, products: Products, publish: Publish) -> None:
-        """
-        Begin without quotes.
-
-        Args:
-            books: the instruments' prices.
-            products: what is offered.
-            publish: what carries messages to those who listen.
-        """
         self._books = books
         self._products = products
         self._publish = publish
@@ -45,7 +37,7 @@ class Quoting:
 
         Raises:
             InvalidProposalError: what it asks for is not offered.
-            UnknownInstrumentError: no feed brings its instrument.
+            UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
         """
         return self._offer(topic)[1].topic

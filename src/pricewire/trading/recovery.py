@@ -74,7 +74,7 @@ async def recover(ledger: Ledger, ticks: TickHistory, now_ms: int) -> list[Recov
     """
     Bring every open contract to where the recorded ticks say, and return those that are still open.
 
-    Killed in the middle, it is simply done again: each contract is written at most once, and decided by the same ticks.
+    If the process is killed in the middle, all is simply done again: each contract is written at most once, and decided by the same ticks.
 
     Args:
         ledger: where the contracts are.

@@ -1,4 +1,4 @@
-"""Settlement: what ticks, or the passing of time, have done to contracts is made durable, in batches, and then told."""
+"""Settlement: what ticks, or the passing of time, have done to contracts is made durable, in batches, and then published."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from pricewire.errors import DatabaseError
+from pricewire.errors import DatabaseError, JournalError
 from pricewire.market.clock import Clock
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
@@ -22,34 +22,24 @@ BATCH = 1000
 """How many contracts are written in one transaction at most: others wait for it."""
 
 RETRY_S = 1.0
-"""After how many seconds what a database did not take is tried again."""
+"""How long after a failed write it is tried again, in seconds."""
 
 GRACE_MS = 2000
 """How late a tick may come and still be the last of a contract's life, in milliseconds, where no later one has come."""
 
 WATCH_S = 0.5
-"""How often contracts are looked for whose life is over without a tick that says so, in seconds."""
+"""How often contracts are ended whose deadline has passed without a later tick, in seconds."""
 
 
 class Settlement:
     """
-    Writes entries, touches, settlements and refunds to the ledger, and publishes them when it has them.
+    Writes entries, touches, settlements and refunds to the ledger, and publishes them once they are durable.
 
     Contracts that are to be written wait here, each as it is now. Nothing gets lost while the database does not answer, and a process that
     dies meanwhile finds it all in the recorded ticks.
     """
 
     def __init__(self, books: InstrumentBooks, ledger: Ledger, states: AccountStates, account_events: AccountEvents, clock: Clock) -> None:
-        """
-        Begin with nothing to write.
-
-        Args:
-            books: where open contracts are.
-            ledger: the contracts and the money.
-            states: whose contracts they are; those that are closed are taken out.
-            account_events: tells the holders.
-            clock: the time to wait by.
-        """
         self._books = books
         self._ledger = ledger
         self._states = states
@@ -76,7 +66,7 @@ class Settlement:
             self._wait(contract)
 
     def forget(self, book: InstrumentBook, contract_id: str) -> None:
-        """Let go of a contract that was sold, or was not bought after all."""
+        """Remove a contract that was sold, or was not bought after all."""
         book.positions.remove(contract_id)
         self._changed.pop(contract_id, None)
         self._ended.pop(contract_id, None)
@@ -107,13 +97,13 @@ class Settlement:
             try:
                 await self._account_events.load_closed(account)
             except DatabaseError as error:
-                # The contracts are closed and told all the same; the list comes with the next one.
+                # The contracts are closed and published all the same; the list comes with the next one.
                 logger.warning("a list of closed contracts is not up to date: %s", error)
             else:
                 self._account_events.closed_list(account)
 
     async def _watch(self) -> None:
-        """End contracts whose life is over without a tick that says so."""
+        """End contracts whose deadline has passed without a later tick."""
         while True:
             await self._clock.sleep(WATCH_S)
             for book in self._books:
@@ -128,7 +118,7 @@ class Settlement:
             try:
                 while self._ended or self._changed:
                     await self._write()
-            except DatabaseError as error:
+            except (DatabaseError, JournalError) as error:
                 # Once, not at every try.
                 if not is_away:
                     logger.warning("%d contracts wait to be settled: %s", len(self._ended), error)
@@ -148,7 +138,7 @@ class Settlement:
         """Write and publish one batch."""
         batch = dict(islice(self._ended.items(), BATCH)) | dict(islice(self._changed.items(), BATCH))
         async with AsyncExitStack() as stack:
-            # In their order: a purchase or a sale has one of them at most, so nobody waits for another who waits.
+            # Sorted, and a purchase or a sale holds one of them at most: so there is no deadlock.
             for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
                 await stack.enter_async_context(self._states[account_uuid].lock)
             # As they are by now: some may have gone on meanwhile, or were sold.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Ledger, Purchase
+from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
 from pricewire.trading.money import from_units, to_text
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
@@ -51,20 +53,26 @@ class Trades:
         settlement: Settlement,
         clock: Clock,
         *,
+        exposure: Exposure,
+        rates: PurchaseRates,
         max_open_contracts: int | None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Prepare to trade.
 
         Args:
             books: the instruments' prices and open contracts.
-            products: what is offered.
+            products: the products that can be bought.
             ledger: the contracts and the money.
-            states: who trades.
-            account_events: tells the holders.
+            states: the accounts.
+            account_events: tells the accounts' streams.
             settlement: ends contracts that are not sold before.
             clock: the time.
+            exposure: how much open contracts may win.
+            rates: how often an account may buy.
             max_open_contracts: how many an account may have at once; None for any number.
+            monotonic: returns the time in seconds, of a clock that nobody sets.
         """
         self._books = books
         self._products = products
@@ -73,37 +81,34 @@ class Trades:
         self._account_events = account_events
         self._settlement = settlement
         self._clock = clock
+        self._exposure = exposure
+        self._rates = rates
         self._max_open_contracts = max_open_contracts
+        self._monotonic = monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
         """
         Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
 
-        Args:
-            account_uuid: the buyer's account.
-            request: what is to be bought.
-
         Raises:
             InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
-            UnknownInstrumentError: no feed brings the instrument.
+            UnknownInstrumentError: no feed has the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
             TooManyContractsError: the account has as many open contracts as it may have.
+            ExposureLimitError: open contracts could win more than they may.
+            TooManyPurchasesError: the account buys too often.
             AccountSuspendedError: the account may not buy.
             AccountError: there is no such account.
             IdempotencyConflictError: the request's key was used for another purchase.
-            DatabaseError: the database does not answer; whether it was bought, a repetition shows.
+            DatabaseError: the database does not answer; repeat the request to learn whether it was bought.
         """
         return await self._finish(self._buy(account_uuid, request))
 
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
         Buy a contract back at what it was worth at the newest tick.
-
-        Args:
-            account_uuid: the holder's account.
-            contract_id: which contract.
 
         Raises:
             UnknownContractError: the account has no such contract.
@@ -119,6 +124,7 @@ class Trades:
         first = await self._ledger.bought(account_uuid, key, hashed)
         if first is not None:
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+        self._rates.take(account_uuid, self._monotonic())
         topic, variant = requested(request, self._products)
         account = await self._states.find(account_uuid)
         async with account.lock:
@@ -139,16 +145,19 @@ class Trades:
                 now_ms=now_ms,
             )
             check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
-            # Ticks that come while it is being written belong to its life. Who settles it waits for the lock.
+            self._exposure.check(contract)
+            # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
+            self._exposure.add(contract)
+            is_bought = False
             try:
                 bought = await self._ledger.buy(Purchase(contract, key, hashed))
-            except BaseException:
-                self._settlement.forget(book, contract.contract_id)
-                raise
-            if bought.is_repeated:
-                self._settlement.forget(book, contract.contract_id)
-            else:
+                is_bought = not bought.is_repeated
+            finally:
+                if not is_bought:
+                    self._settlement.forget(book, contract.contract_id)
+                    self._exposure.remove(contract)
+            if is_bought:
                 self._opened(account, book, contract, bought.balance)
             return purchased(key, bought.contract, book.instrument.display_name)
 
@@ -157,9 +166,10 @@ class Trades:
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
-            # The value of its key, for who begins to listen before the next tick.
+            # The current value of its key, for streams that begin before the next tick.
             self._account_events.updated(position, contract, b"")
-        account.change, account.balance = balance - account.balance, balance
+        # An operator may have moved money meanwhile, which is another change.
+        account.change, account.balance = -contract.stake, balance
         self._account_events.balance(account)
         if account.is_listed:
             self._account_events.open_list(account)
@@ -196,7 +206,7 @@ class Trades:
 
 
 def digest(request: PurchaseRequest) -> str:
-    """Return what tells one request from another: the same for the same content, whether an amount is a text or a number."""
+    """Return a hash of a request's content: the same whether an amount is a text or a number."""
     details = request.proposal_details
     details = msgspec.structs.replace(details, stake=_same(details.stake), payout=None if details.payout is None else _same(details.payout))
     return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(request, proposal_details=details))).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from pricewire.protocol.messages import Tick
 from pricewire.trading.pricing import YEAR_MS
@@ -32,12 +31,7 @@ class Volatility:
     __slots__ = ("_changes", "_known", "_newest_log", "_newest_ms", "_square", "_time_ms")
 
     def __init__(self, known: float | None = None) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            known: the annual volatility, where it is known; 1.0 is 100 %.
-        """
+        """Begin without ticks; an annual volatility that is not known is estimated."""
         self._known = known
         self._changes = 0
         self._newest_ms = 0
@@ -59,11 +53,6 @@ class Volatility:
         weight = max(WEIGHT, 1 / self._changes)
         self._square += weight * (change * change - self._square)
         self._time_ms += weight * (elapsed_ms - self._time_ms)
-
-    def load(self, ticks: Iterable[Tick]) -> None:
-        """Take ticks, oldest first."""
-        for tick in ticks:
-            self.add(tick)
 
     @property
     def annual(self) -> float | None:

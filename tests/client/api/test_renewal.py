@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.api.test_tokens import jwt
 from pricewire.client.api.renewal import renew_after
 from pricewire.client.api.tokens import claims_of
+from support.tokens import jwt
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "vectors" / "renewal.json").read_text())
 

@@ -16,33 +16,24 @@ from pricewire.client.stream.event_source import EventSource
 from pricewire.client.wire import connect
 from pricewire.errors import ClientError, HTTPStatusError, StreamError
 from pricewire.protocol.messages import Envelope, Tick
-from pricewire.store.accounts import Account
-from support.app_server import PASSWORD, TOKENS, add_account, bearer, open_app_server
+from support.app_server import PASSWORD, TOKENS, Scene, bearer
 from support.raw_server import PATIENCE
-from support.serving import Serving
 from support.sources import FOREVER
 
 
-@dataclass
-class Scene:
-    server: Serving
-    alice: Account
+def tokens_of(scene: Scene, lifetime: float) -> Callable[[], Awaitable[str]]:
+    """Return a provider of tokens that are good for so many seconds."""
 
-    def tokens_of(self, lifetime: float) -> Callable[[], Awaitable[str]]:
-        """Return a provider of tokens that are good for so many seconds."""
+    async def provide() -> str:
+        return TOKENS.issue(scene.alice.uuid, lifetime=lifetime)
 
-        async def provide() -> str:
-            return TOKENS.issue(self.alice.uuid, lifetime=lifetime)
-
-        return provide
+    return provide
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    database = tmp_path_factory.mktemp("lives") / "pricewire.db"
-    alice = add_account(database, "alice")
-    with open_app_server(database) as server:
-        yield Scene(server, alice)
+    with Scene.open(tmp_path_factory) as scene:
+        yield scene
 
 
 @dataclass
@@ -84,9 +75,9 @@ async def test_a_stream_is_renewed_or_resumed_without_gap_or_doubling(scene: Sce
     monkeypatch.setattr(renewal, "LEAST_WAIT", 0.9)
     renewed, resumed = await asyncio.gather(
         # Three seconds are left for the renewal, on a busy machine too.
-        follow(scene.server.url, scene.tokens_of(6.1), lambda followed: followed.methods.count("PATCH") >= 2),
+        follow(scene.server.url, tokens_of(scene, 6.1), lambda followed: followed.methods.count("PATCH") >= 2),
         # What expires sooner is left to expire, and then resumed with the next token.
-        follow(scene.server.url, scene.tokens_of(0.6), lambda followed: followed.methods.count("GET") >= 4),
+        follow(scene.server.url, tokens_of(scene, 0.6), lambda followed: followed.methods.count("GET") >= 4),
     )
     renewed.check()
     assert (renewed.methods[0], set(renewed.methods[1:])) == ("GET", {"PATCH"})
@@ -109,7 +100,7 @@ async def test_a_stream_that_is_closed_without_a_word_is_resumed_with_the_next_t
     async with (
         asyncio.timeout(3 * PATIENCE),
         httpx2.AsyncClient(event_hooks={"response": [note]}) as client,
-        EventSource(url, token=scene.tokens_of(1.0), reconnect=FOREVER, http_client=client) as source,
+        EventSource(url, token=tokens_of(scene, 1.0), reconnect=FOREVER, http_client=client) as source,
     ):
         async for event in source:
             assert event.type == "message"

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
-from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,23 +12,7 @@ from hypothesis import strategies as st
 from pricewire.client.api import tokens
 from pricewire.client.api.tokens import Claims, Credentials, claims_of
 from pricewire.errors import TokenError
-
-
-def jwt(claims: object) -> str:
-    """Return a token whose signature nobody verifies."""
-    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"e30.{part}.c2ln"
-
-
-def provider_of(*answers: str) -> Callable[[], Awaitable[str]]:
-    """Return a provider that brings one token after another, each at the loop's next turn."""
-    coming = iter(answers)
-
-    async def provider() -> str:
-        await asyncio.sleep(0)
-        return next(coming)
-
-    return provider
+from support.tokens import jwt, provider_of
 
 
 async def test_a_fixed_token_stays_as_it_is() -> None:
@@ -104,19 +85,55 @@ async def test_a_provider_that_never_answers(monkeypatch: pytest.MonkeyPatch) ->
         return ""
 
     monkeypatch.setattr(tokens, "PROVIDER_TIMEOUT", 0.01)
-    with pytest.raises(TokenError, match="TimeoutError"):
+    with pytest.raises(TokenError, match=r"none came within 0\.01 s") as raised:
         await Credentials(never).get()
+    assert not raised.value.is_final
 
 
-@pytest.mark.parametrize("provider", [lambda: "secret", lambda: asyncio.sleep(0, 7)], ids=["a string", "a number"])
-async def test_a_provider_of_something_else(provider: Any) -> None:
-    if asyncio.iscoroutine(answer := provider()):
-        answer.close()
-        with pytest.raises(TypeError, match="returned int"):
-            await Credentials(provider).get()
-    else:
-        # A plain function does as well.
-        assert await Credentials(provider).get() == "secret"
+async def test_a_provider_that_raises_a_cancellation_of_its_own_has_failed() -> None:
+    async def give_up() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(TokenError, match="it raised CancelledError"):
+        await Credentials(give_up).get()
+
+
+async def test_who_is_cancelled_while_the_provider_is_asked_is_cancelled() -> None:
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    asking = asyncio.create_task(Credentials(never).get())
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (7, "returned int"),
+        (None, "returned None"),
+        (b"secret", "returned bytes"),
+        ("", "returned an empty string"),
+        ("secret\n", "line break"),
+        ("sec\0ret", "character that a header cannot have"),
+    ],
+)
+async def test_a_provider_of_something_else_is_named_and_not_asked_again(answer: Any, message: str) -> None:
+    async def provide() -> Any:
+        return answer
+
+    with pytest.raises(TokenError, match=f"token provider .*{message}") as raised:
+        await Credentials(provide).get()
+    assert raised.value.is_final
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_plain_function_does_as_well() -> None:
+    provider: Any = lambda: "secret"  # noqa: E731 - that is the point
+    assert await Credentials(provider).get() == "secret"
 
 
 def test_what_is_no_token_is_refused_and_a_token_is_never_shown() -> None:

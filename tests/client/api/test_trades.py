@@ -217,6 +217,28 @@ async def test_a_purchase_is_repeated_letter_by_letter() -> None:
     assert len(bodies[0]["idempotency_key"]) == 32
 
 
+@pytest.mark.parametrize("line", ["404 Not Found", "409 Conflict", "413 Too Large", "400 Bad", "302 Found", "202 Later"])
+async def test_what_a_proxy_says_after_a_lost_answer_is_no_refusal(scene: Scene, line: str) -> None:
+    before = scene.balance()
+    scripts = [carry(scene, answer=False), status(line), status(line, body=b"<html>no</html>"), carry(scene, answer=True)]
+    async with RawServer(*scripts) as server, connect(server.url, token=scene.token) as wire:
+        bought = await wire.buy(FIVE_MINUTES, "rise", within=PATIENCE)
+    assert len(server.connections) == 4
+    assert bought.buy_price == 10
+    assert scene.balance() == before - 10
+
+
+@pytest.mark.parametrize("line", ["404 Not Found", "409 Conflict", "413 Too Large", "401 No", "403 No", "502 Bad Gateway"])
+@pytest.mark.parametrize("is_sale", [False, True], ids=["purchase", "sale"])
+async def test_a_status_without_a_code_leaves_a_trade_uncertain(line: str, is_sale: bool) -> None:
+    for scripts in ([status(line)], [hold_and_abort, status(line)]):
+        async with RawServer(*scripts) as server, connect(server.url, token="t") as wire:
+            trade = wire.sell("c", within=1.0) if is_sale else wire.buy(FIVE_MINUTES, "rise", idempotency_key="k", within=1.0)
+            with pytest.raises(TradeUncertainError, match=f"status {line[:3]}") as raised:
+                await trade
+        assert raised.value.idempotency_key == (None if is_sale else "k")
+
+
 @pytest.mark.parametrize(
     "scripts", [[hold()], [status("500 No")], [status("500 No"), refusal("401 No", "UNAUTHORIZED")]], ids=["silence", "failures", "token"]
 )

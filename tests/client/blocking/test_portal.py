@@ -9,8 +9,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import pytest
 
 from pricewire.client.blocking.portal import Portal, PortalClosedError
-
-PATIENCE = 60.0
+from support.serving import PATIENCE
 
 
 async def nothing() -> None:

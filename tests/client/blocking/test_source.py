@@ -6,15 +6,14 @@ import threading
 
 import pytest
 
-from client.blocking.test_wire import PATIENCE, START, no_thread_is_left
 from pricewire import sync
 from pricewire.client.stream.reconnect import ReadyState, State
 from pricewire.errors import HTTPStatusError
 from pricewire.protocol.messages import InstrumentPrice
 from support.feeds import HandFeed
-from support.serving import Serving
+from support.serving import PATIENCE, Serving
 
-__all__ = ["no_thread_is_left"]
+START = 1_796_000_000_000
 
 
 def test_events(server: Serving, feed: HandFeed) -> None:

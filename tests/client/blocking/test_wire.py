@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,39 +14,44 @@ from pricewire import sync
 from pricewire.client.stream.reconnect import ReconnectPolicy, State
 from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted
 from support.feeds import HandFeed
-from support.serving import Serving
+from support.serving import PATIENCE, Serving
 
-PATIENCE = 60.0
 START = 1_796_000_000_000
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    yield
-    for thread in threading.enumerate():
-        if thread.name == "pricewire":
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
-
-
-def test_ticks_candles_and_topics(server: Serving, feed: HandFeed) -> None:
+def test_ticks_come_one_by_one_together_and_as_a_snapshot(server: Serving, feed: HandFeed) -> None:
     server.call(feed.give, 1.0, 1.2, START)
     with sync.connect(server.url) as wire, wire.ticks("GOLD") as ticks:
-        states = [wire.state.state]
         assert next(ticks).epoch_ms == START
-        assert (ticks.start, ticks.topics, ticks.merged, ticks.is_stale) == ("snapshot", ("ticks:GOLD",), 0, False)
-        assert ticks.age is not None
         server.call(feed.give, 1.0, 1.2, START + 1)
         assert [tick.epoch_ms for tick in ticks.collect(1)] == [START + 1]
         assert ticks.snapshot().epoch_ms == START + 1
+
+
+def test_candles_and_topics_of_any_type_come_over_the_same_wire(server: Serving) -> None:
+    with sync.connect(server.url) as wire:
         assert next(wire.candles("R_10")).granularity == 60
         assert next(wire.topic("ticks:R_10", type=dict))["instrument_id"] == "R_10"
-        assert ticks.stale_topics == frozenset()
         with pytest.raises(HTTPStatusError, match="NOPE"):
             next(wire.ticks("NOPE"))
+
+
+def test_a_subscription_knows_its_state(server: Serving, feed: HandFeed) -> None:
+    server.call(feed.give, 1.0, 1.2, START)
+    with sync.connect(server.url) as wire, wire.ticks("GOLD") as ticks:
+        states = [wire.state.state]
+        next(ticks)
+        assert (ticks.start, ticks.topics, ticks.merged, ticks.is_stale) == ("snapshot", ("ticks:GOLD",), 0, False)
+        assert ticks.stale_topics == frozenset()
+        assert ticks.age is not None
         assert [*states, wire.state.state] == [State.CONNECTING, State.OPEN]
-    assert list(ticks) == []
     assert ticks.state.state is State.CLOSED
+
+
+def test_the_end_of_the_block_ends_all_subscriptions_and_refuses_new_ones(server: Serving) -> None:
+    with sync.connect(server.url) as wire, wire.ticks("GOLD") as ticks:
+        pass
+    assert list(ticks) == []
     with pytest.raises(RuntimeError, match="closed"):
         wire.ticks("GOLD")
     wire.close()
@@ -128,6 +132,35 @@ def test_ctrl_c_ends_a_wait(server: Serving) -> None:
     program.send_signal(signal.SIGINT)
     output, errors = program.communicate(timeout=PATIENCE)
     assert (output, errors, program.returncode) == ("interrupted\n", "", 0)
+
+
+STORM = """
+import random, signal
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+interrupted = 0
+with wire:
+    ticks = wire.ticks("R_10")
+    for _ in range(300):
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.003))
+                next(ticks)
+                next(ticks)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupted += 1
+    next(ticks)
+print(interrupted > 100)
+"""
+
+
+def test_an_interrupt_at_any_moment_ends_the_wait_and_nothing_else(server: Serving) -> None:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT + STORM, server.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
 
 
 def test_the_interpreter_ends_though_nothing_was_closed(server: Serving) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import types
-from collections.abc import Callable, Coroutine, Generator, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +11,7 @@ from pricewire.client.api import tokens
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReadyState, State
 from pricewire.protocol.decoder import ServerSentEvent
+from support.cancelling import cancel_everywhere
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status, stream
 from support.sources import NO_CONTENT, QUICK, drain, quiet
 
@@ -100,38 +98,6 @@ async def test_a_cancelled_read_resumes() -> None:
     assert server.most_live == 1
 
 
-@types.coroutine
-def cancelling(coroutine: Coroutine[Any, Any, None], count: int) -> Generator[Any, Any, bool]:
-    """Run a coroutine and cancel its task when it is suspended for the count-th time; return whether it came so far."""
-    task = asyncio.current_task()
-    assert task is not None
-    step: Callable[[Any], Any] = coroutine.send
-    argument: Any = None
-    suspensions = 0
-    while True:
-        try:
-            awaited = step(argument)
-        except StopIteration:
-            return suspensions >= count
-        suspensions += 1
-        if suspensions == count:
-            asyncio.get_running_loop().call_soon(task.cancel)
-        try:
-            argument = yield awaited
-            step = coroutine.send
-        except BaseException as error:
-            step, argument = coroutine.throw, error
-
-
-@pytest.fixture
-def young_garbage() -> Iterator[None]:
-    """Have `gc.collect()` look at what the test itself made: there is much else, and it is called a hundred times."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.mark.usefixtures("young_garbage")
 async def test_cancelling_at_any_await_leaves_nothing() -> None:
     async def scenario(url: str) -> None:
@@ -139,26 +105,14 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
             async for _ in source:
                 pass
 
-    async def run(url: str, count: int) -> bool:
-        return await cancelling(scenario(url), count)
-
-    for count in range(1, 1000):
-        scripts = [
-            status("500 Oops"),
-            stream(b"data: a\n\n"),
-            status("302 Found", b"Location: /x\r\n"),
-            hold(b"", pricewire_heartbeat="0.01"),
-            NO_CONTENT,
-        ]
-        async with RawServer(*scripts) as server:
-            task = asyncio.create_task(run(server.url, count))
-            await asyncio.wait([task], timeout=PATIENCE)
-        gc.collect()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        if not task.cancelled() and not task.result():
-            assert count > 20
-            return
-    pytest.fail("the scenario has no end")
+    scripts = [
+        status("500 Oops"),
+        stream(b"data: a\n\n"),
+        status("302 Found", b"Location: /x\r\n"),
+        hold(b"", pricewire_heartbeat="0.01"),
+        NO_CONTENT,
+    ]
+    await cancel_everywhere(scenario, lambda: RawServer(*scripts), least=20)
 
 
 @pytest.mark.usefixtures("young_garbage")
@@ -173,9 +127,6 @@ async def test_cancelling_at_any_await_of_tokens_and_renewal_leaves_nothing(monk
         async with EventSource(url, token=provider, reconnect=QUICK, on_error=quiet) as source:
             async for _ in source:
                 pass
-
-    async def run(url: str, count: int) -> bool:
-        return await cancelling(scenario(url), count)
 
     def server_of_tokens() -> RawServer:
         streams: list[RawConnection] = []
@@ -198,16 +149,7 @@ async def test_cancelling_at_any_await_of_tokens_and_renewal_leaves_nothing(monk
 
         return RawServer(answer_by_method)
 
-    for count in range(1, 1000):
-        async with server_of_tokens() as server:
-            task = asyncio.create_task(run(server.url, count))
-            await asyncio.wait([task], timeout=PATIENCE)
-        gc.collect()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        if not task.cancelled() and not task.result():
-            assert count > 20
-            return
-    pytest.fail("the scenario has no end")
+    await cancel_everywhere(scenario, server_of_tokens, least=20)
 
 
 async def test_closing_at_any_turn_leaves_nothing() -> None:

@@ -6,15 +6,19 @@ import asyncio
 import logging
 import traceback
 
+import httpx2
 import pytest
 
-from client.api.test_tokens import provider_of
 from pricewire.client.api.tokens import Credentials
+from pricewire.client.callbacks import create_sse_connection
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
-from pricewire.errors import ClientError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
-from support.raw_server import PATIENCE, RawServer, status, stream
-from support.sources import NO_CONTENT, QUICK, drain, quiet
+from pricewire.client.wire import connect
+from pricewire.errors import ClientError, ConnectError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
+from support.client_messages import tick_event
+from support.raw_server import PATIENCE, RawServer, hold, status, stream
+from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
+from support.tokens import provider_of
 
 HOURS = ReconnectPolicy(attempts=3, interval=7200.0, ceiling=7200.0, floor=3600.0)
 UNAUTHORIZED = status("401 Unauthorized", b"WWW-Authenticate: Bearer\r\n", b'{"error":{"code":"UNAUTHORIZED","message":"no"}}')
@@ -115,6 +119,51 @@ async def test_a_provider_that_fails_is_asked_again() -> None:
         await drain(EventSource(server.url, token=provider, reconnect=QUICK, on_error=errors.append))
     assert [type(error) for error in errors] == [TokenError, TokenError]
     assert tokens_of(server) == ["Bearer a"]
+
+
+@pytest.mark.parametrize(("answer", "message"), [(None, "returned None"), ("secret\n", "line break")])
+async def test_a_provider_of_no_tokens_ends_the_stream_by_name(answer: str, message: str) -> None:
+    async def provide() -> str:
+        return answer
+
+    with pytest.raises(TokenError, match=f"token provider .*{message}"):
+        await drain(EventSource("http://127.0.0.1:1/", token=provide, reconnect=FOREVER, on_error=quiet))
+    async with connect("http://127.0.0.1:1", token=provide, on_error=quiet) as wire:
+        with pytest.raises(TokenError, match=f"token provider .*{message}"):
+            await anext(wire.ticks("R_100"))
+        with pytest.raises(TokenError, match=f"token provider .*{message}"):
+            await wire.sell("c")
+    ended: asyncio.Future[ClientError] = asyncio.get_running_loop().create_future()
+    create_sse_connection({}, base_url="http://127.0.0.1:1", token=provide, on_message=print, on_error=ended.set_result)
+    assert message in str(await asyncio.wait_for(ended, PATIENCE))
+
+
+async def test_a_provider_that_raises_a_cancellation_ends_no_wire(caplog: pytest.LogCaptureFixture) -> None:
+    async def provide() -> str:
+        asked.append(None)
+        if len(asked) < 3:
+            raise asyncio.CancelledError
+        return "a"
+
+    asked: list[None] = []
+    async with RawServer(hold(tick_event(1))) as server, connect(server.url, token=provide, reconnect=FOREVER) as wire:
+        async with asyncio.timeout(PATIENCE):
+            assert (await anext(wire.ticks("R_100"))).instrument_id == "R_100"
+    # Nobody listens, so it is in the log, where it is seen.
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warnings == ["the token provider brought no token: it raised CancelledError"] * 2
+
+
+async def test_a_transport_that_raises_a_cancellation_is_a_failure_that_the_reader_hears_of() -> None:
+    async def give_up(request: httpx2.Request) -> None:
+        raise asyncio.CancelledError
+
+    async with httpx2.AsyncClient(event_hooks={"request": [give_up]}) as client:
+        with pytest.raises(ConnectError, match="CancelledError while connecting"):
+            await drain(EventSource("http://127.0.0.1:1/", http_client=client, reconnect=FOREVER, on_error=quiet))
+        async with connect("http://127.0.0.1:1", http_client=client, on_error=quiet) as wire, asyncio.timeout(PATIENCE):
+            with pytest.raises(ConnectError, match="CancelledError while connecting"):
+                await anext(wire.ticks("R_100"))
 
 
 async def test_sources_share_credentials() -> None:

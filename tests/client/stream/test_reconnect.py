@@ -20,7 +20,8 @@ from pricewire.client.stream.reconnect import (
     may_retry,
     parse_retry_after,
 )
-from pricewire.errors import ConnectError
+from pricewire.client.stream.request import retry_after
+from pricewire.errors import ConnectError, HTTPStatusError
 
 CAUSE = ConnectError("http://example.com/", "lost")
 
@@ -155,6 +156,24 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 )
 def test_retry_after_is_seconds_or_a_date(value: str, expected: float | None) -> None:
     assert parse_retry_after(value, NOW.timestamp()) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "120", "date": "nonsense"}, 120.0),
+        ({"retry-after": format_datetime(NOW + timedelta(seconds=90), usegmt=True), "date": format_datetime(NOW, usegmt=True)}, 90.0),
+        ({"date": format_datetime(NOW, usegmt=True)}, None),
+    ],
+)
+def test_a_refusal_asks_for_a_wait_by_the_servers_clock(headers: dict[str, str], expected: float | None) -> None:
+    assert retry_after(HTTPStatusError("http://a/", 503, headers=headers)) == expected
+
+
+def test_without_the_servers_clock_ones_own_has_to_do() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=5), usegmt=True)
+    assert retry_after(HTTPStatusError("http://a/", 503, headers={"retry-after": date})) == pytest.approx(5 * 3600, abs=600)
+    assert retry_after(CAUSE) is None
 
 
 @given(st.text() | st.from_regex(r"\A[A-Z][a-z]{2}, [0-9]{1,30} [A-Z][a-z]{2} [0-9]{1,30} [0-9:]{1,20} [A-Z0-9+-]{0,9}\Z"))

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from client.api.test_tokens import jwt, provider_of
 from pricewire.client.api import tokens
 from pricewire.client.api.tokens import Token
 from pricewire.client.stream.event_source import EventSource
 from pricewire.client.stream.renewal import stream_url
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
+from support.tokens import jwt, provider_of
 
 
 @pytest.mark.parametrize(

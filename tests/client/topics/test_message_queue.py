@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.topics.test_conflation import arrival
 from pricewire.client.topics.conflation import Arrival, Lane
 from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.errors import BufferOverflowError, ConnectError
+from support.client_messages import arrival
 from support.raw_server import PATIENCE
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,19 +11,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from client.stream.test_event_source_closing import cancelling, young_garbage
-from client.topics.test_subscription import QUICK, take, tick_event
-from pricewire.client.stream.reconnect import ConnectionState, State
+from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, State
 from pricewire.client.topics.subscription import Subscription
 from pricewire.client.wire import Wire, connect
 from pricewire.errors import BufferOverflowError, ClientError, HTTPStatusError
 from pricewire.protocol.messages import Tick
+from support.cancelling import cancel_everywhere
+from support.client_messages import take, tick_event
 from support.feeds import HandFeed
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status, stream
 from support.serving import Serving
-from support.sources import quiet
-
-__all__ = ["young_garbage"]
+from support.sources import FOREVER, QUICK, quiet
 
 NOT_FOUND = status("404 Not Found", body=b'{"error":{"code":"NOT_FOUND","message":"there is no such thing"}}')
 
@@ -240,7 +237,7 @@ async def test_a_connection_lost_between_a_change_and_its_confirmation() -> None
     first, second = Scripted(tick_event(1, "A"), pricewire_stream="s1"), Scripted(tick_event(2, "A"), pricewire_stream="s2")
     async with (
         RawServer(first, agreed("ticks:A", "ticks:B"), second, agreed("ticks:A", "ticks:B"), Scripted(tick_event(10, "B"))) as server,
-        connect(server.url, reconnect=QUICK, on_error=lambda _: None) as wire,
+        connect(server.url, reconnect=FOREVER, on_error=lambda _: None) as wire,
     ):
         a = wire.ticks("A")
         assert await take(a, 1) == [1]
@@ -296,11 +293,48 @@ async def test_a_stream_without_an_id_is_not_tried_to_change_and_resumes_with_le
     assert server.connections[1].headers[b"last-event-id"] == b"2"
 
 
+async def test_a_new_stream_takes_the_place_while_a_reader_has_no_room() -> None:
+    burst = b"".join(map(tick_event, range(1, 2000)))
+    async with (
+        RawServer(hold(burst), hold(tick_event(2000, "R_50"))) as server,
+        connect(server.url, reconnect=QUICK, on_error=quiet) as wire,
+        asyncio.timeout(PATIENCE),
+    ):
+        # It keeps up, but there is room for one message only: reading waits for it again and again.
+        full = wire.ticks("R_100", buffer=1, overflow="error")
+        await take(full, 10)
+        reading = asyncio.create_task(full.collect(10_000))
+        await asyncio.sleep(0)
+        assert await take(wire.ticks("R_50"), 1) == [2000]
+        reading.cancel()
+        await asyncio.wait([reading])
+    assert targets(server)[1].count("topic=") == 2
+
+
+async def test_a_server_that_never_carries_what_is_asked_for_is_not_asked_in_a_busy_loop() -> None:
+    policy = ReconnectPolicy(attempts=None, interval=3600.0, ceiling=3600.0, floor=3600.0)
+    watch = Watch()
+    async with (
+        RawServer(hold(tick_event(1) + confirmed(2, "ticks:OTHER"))) as server,
+        connect(server.url, reconnect=policy, on_error=quiet, on_state=watch) as wire,
+        asyncio.timeout(PATIENCE),
+    ):
+        ticks = wire.ticks("R_100")
+        await take(ticks, 1)
+        while State.WAITING not in watch.states:  # noqa: ASYNC110 - a list that a callback fills
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert wire.state.wait is not None
+        assert wire.state.wait > 3000
+    assert len(server.connections) == 1
+
+
 async def test_a_change_that_fails_is_tried_again() -> None:
     errors: list[ClientError] = []
     first = Scripted(tick_event(1, "A"), pricewire_stream="s1")
     scripts: list[Script] = [first, status("503 Busy"), status("200 OK", body=b"nonsense"), agreed("ticks:A", "ticks:B")]
-    async with RawServer(*scripts) as server, connect(server.url, reconnect=QUICK, on_error=errors.append) as wire:
+    async with RawServer(*scripts) as server, connect(server.url, reconnect=FOREVER, on_error=errors.append) as wire:
         assert await take(wire.ticks("A"), 1) == [1]
         keep, b = wire.ticks("A"), wire.ticks("B")
         await server.requests(4)
@@ -339,7 +373,7 @@ async def test_a_token_that_is_not_taken_ends_all() -> None:
 async def test_an_end_of_the_server_ends_all_iterations() -> None:
     async with (
         RawServer(stream(tick_event(1, "A")), status("204 No Content")) as server,
-        connect(server.url, reconnect=QUICK, on_error=lambda _: None) as wire,
+        connect(server.url, reconnect=FOREVER, on_error=lambda _: None) as wire,
     ):
         subscriptions = [wire.ticks("A"), wire.ticks("A")]
         for subscription in subscriptions:
@@ -401,7 +435,7 @@ async def test_closing_from_a_callback() -> None:
 
     async with (
         RawServer(stream(tick_event(1, "A"))) as server,
-        connect(server.url, reconnect=QUICK, on_error=on_error, on_state=watch) as wire,
+        connect(server.url, reconnect=FOREVER, on_error=on_error, on_state=watch) as wire,
     ):
         wires.append(wire)
         assert [tick.epoch_ms async for tick in wire.ticks("A")] in ([], [1])
@@ -424,7 +458,7 @@ async def test_a_subscription_given_up_by_a_callback_of_its_state() -> None:
 @pytest.mark.parametrize("turns", range(0, 40, 2))
 async def test_cancelled_at_any_time_nothing_is_left(turns: int) -> None:
     async def session(url: str) -> None:
-        async with connect(url, reconnect=QUICK, on_error=lambda _: None) as wire:
+        async with connect(url, reconnect=FOREVER, on_error=lambda _: None) as wire:
             a, b = wire.ticks("A"), wire.ticks("B", overflow="error", buffer=2)
             await anext(a)
             c = wire.ticks("C")
@@ -455,7 +489,7 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
         return "secret"
 
     async def scenario(url: str) -> None:
-        async with connect(url, token=provider, reconnect=QUICK, on_error=quiet) as wire:
+        async with connect(url, token=provider, reconnect=FOREVER, on_error=quiet) as wire:
             a = wire.ticks("A")
             await anext(a)
             b = wire.ticks("B", overflow="error", buffer=2)
@@ -464,9 +498,6 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
             with contextlib.suppress(HTTPStatusError):
                 await wire.sell("c")
             await b.collect(2)
-
-    async def run(url: str, count: int) -> bool:
-        return await cancelling(scenario(url), count)
 
     def make_server() -> RawServer:
         streams: list[RawConnection] = []
@@ -486,13 +517,4 @@ async def test_cancelling_at_any_await_leaves_nothing() -> None:
 
         return RawServer(answer_by_method)
 
-    for count in range(1, 1000):
-        async with make_server() as server:
-            task = asyncio.create_task(run(server.url, count))
-            await asyncio.wait([task], timeout=PATIENCE)
-        gc.collect()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-        if not task.cancelled() and not task.result():
-            assert count > 8
-            return
-    pytest.fail("the scenario has no end")
+    await cancel_everywhere(scenario, make_server, least=8)

@@ -6,46 +6,38 @@ from decimal import Decimal
 import pytest
 
 from pricewire.client.stream.reconnect import ReconnectPolicy, State
-from pricewire.client.topics.subscription import Subscription
 from pricewire.client.wire import connect
 from pricewire.errors import ClientError, DecodeError, HTTPStatusError, ReconnectExhausted
 from pricewire.protocol.messages import Tick
-from support.raw_server import PATIENCE, RawConnection, RawServer, hold, status, stream
-
-QUICK = ReconnectPolicy(attempts=None, interval=0.001, ceiling=0.01, floor=0.001)
-
-
-def tick_event(number: int, instrument_id: str = "R_100", *, merged: int = 0, price: str | None = None) -> bytes:
-    left_out = f'"merged":{merged},' if merged else ""
-    data = f'{{"epoch_ms":"{number}","price":"{price or number}","ask":"2","bid":"1","instrument_id":"{instrument_id}"}}'
-    envelope = f'{{"event":"tick","subscription_id":"ticks:{instrument_id}","seq":{number},{left_out}"data":{data}}}'
-    return f"id: {number}\ndata: {envelope}\n\n".encode()
+from support.client_messages import take, tick_event
+from support.raw_server import RawConnection, RawServer, hold, status, stream
+from support.sources import FOREVER
 
 
-async def take(ticks: Subscription[Tick], count: int) -> list[int]:
-    async with asyncio.timeout(PATIENCE):
-        return [(await anext(ticks)).epoch_ms for _ in range(count)]
-
-
-async def test_messages_are_typed_and_go_on_after_a_drop() -> None:
+async def test_messages_are_typed_and_go_on_after_a_drop_with_what_was_merged() -> None:
     scripts = [
         stream(tick_event(1) + tick_event(2, merged=3), pricewire_start="snapshot"),
         hold(tick_event(3, merged=1), pricewire_start="resumed"),
     ]
-    async with RawServer(*scripts) as server, connect(server.url, reconnect=QUICK, on_error=lambda _: None) as wire:
+    async with RawServer(*scripts) as server, connect(server.url, reconnect=FOREVER, on_error=lambda _: None) as wire:
         ticks = wire.ticks("R_100")
-        assert (ticks.start, ticks.age, ticks.is_stale) == (None, None, True)
         assert await anext(ticks) == Tick("R_100", 1, Decimal(1), Decimal(2), Decimal(1))
         starts = [ticks.start]
         assert await take(ticks, 2) == [2, 3]
         assert [*starts, ticks.start] == ["snapshot", "resumed"]
         assert ticks.merged == 4
-        assert ticks.state.state is State.OPEN
-        assert not ticks.is_stale
-        assert ticks.age is not None
-        assert ticks.age >= 0
     assert server.connections[1].headers[b"last-event-id"] == b"2"
     assert server.connections[0].target == "/sse?topic=ticks:R_100"
+
+
+async def test_a_subscription_knows_its_state_and_the_age_of_its_newest_message() -> None:
+    async with RawServer(hold(tick_event(1))) as server, connect(server.url) as wire:
+        ticks = wire.ticks("R_100")
+        assert (ticks.start, ticks.age, ticks.is_stale) == (None, None, True)
+        assert await take(ticks, 1) == [1]
+        assert (ticks.state.state, ticks.is_stale) == (State.OPEN, False)
+        assert ticks.age is not None
+        assert ticks.age >= 0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +85,7 @@ async def test_a_stale_topic_is_so_until_its_next_message() -> None:
 async def test_a_silent_server_makes_it_stale() -> None:
     async with RawServer(hold(tick_event(1), pricewire_heartbeat="0.01"), hold(tick_event(2))) as server:
         seen: list[bool] = []
-        async with connect(server.url, reconnect=QUICK, on_error=lambda _: seen.append(ticks.is_stale)) as wire:
+        async with connect(server.url, reconnect=FOREVER, on_error=lambda _: seen.append(ticks.is_stale)) as wire:
             ticks = wire.ticks("R_100")
             assert await take(ticks, 2) == [1, 2]
             assert not ticks.is_stale
@@ -109,7 +101,7 @@ async def test_a_reset_says_that_something_is_missing() -> None:
 
     async with (
         RawServer(stream(tick_event(1)), second, hold(tick_event(6), pricewire_start="resumed")) as server,
-        connect(server.url, reconnect=QUICK, on_error=lambda _: None) as wire,
+        connect(server.url, reconnect=FOREVER, on_error=lambda _: None) as wire,
     ):
         ticks = wire.ticks("R_100")
         assert await take(ticks, 2) == [1, 5]
@@ -122,7 +114,7 @@ async def test_a_reset_says_that_something_is_missing() -> None:
 async def test_statuses_are_retried_unless_they_are_the_clients_fault() -> None:
     body = b'{"error":{"code":"NOT_FOUND","message":"no instrument X"}}'
     scripts = [status("503 Busy"), status("404 Not Found", body=body)]
-    async with RawServer(*scripts) as server, connect(server.url, reconnect=QUICK, on_error=lambda _: None) as wire:
+    async with RawServer(*scripts) as server, connect(server.url, reconnect=FOREVER, on_error=lambda _: None) as wire:
         with pytest.raises(HTTPStatusError, match="no instrument X"):
             await take(wire.ticks("X"), 1)
         assert "0 subscriptions" in repr(wire)

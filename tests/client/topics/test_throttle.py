@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import math
 
-from client.topics.test_conflation import arrival
 from pricewire.client.topics.throttle import MANY, Throttle
+from support.client_messages import arrival
 
 
 def test_an_interval_holds_back_what_comes_too_soon() -> None:

@@ -6,14 +6,7 @@ import pytest
 
 from pricewire.errors import TooManyAttemptsError
 from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_BOTH, LoginThrottle
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.clocks import HandClock
 
 
 def tries(login_throttle: LoginThrottle, *who: tuple[str, object]) -> int:
@@ -27,7 +20,7 @@ def tries(login_throttle: LoginThrottle, *who: tuple[str, object]) -> int:
 
 
 def test_one_account_from_one_address() -> None:
-    clock = Clock()
+    clock = HandClock()
     login_throttle = LoginThrottle(clock=clock)
     assert tries(login_throttle, *[("a", 1)] * 100) == OF_BOTH.burst
     with pytest.raises(TooManyAttemptsError) as raised:
@@ -39,15 +32,15 @@ def test_one_account_from_one_address() -> None:
 
 
 def test_many_accounts_from_one_address() -> None:
-    assert tries(LoginThrottle(clock=Clock()), *[(f"account {number}", 1) for number in range(1000)]) == OF_ADDRESS.burst
+    assert tries(LoginThrottle(clock=HandClock()), *[(f"account {number}", 1) for number in range(1000)]) == OF_ADDRESS.burst
 
 
 def test_one_account_from_many_addresses() -> None:
-    assert tries(LoginThrottle(clock=Clock()), *[("a", number) for number in range(1000)]) == OF_ACCOUNT.burst
+    assert tries(LoginThrottle(clock=HandClock()), *[("a", number) for number in range(1000)]) == OF_ACCOUNT.burst
 
 
 def test_who_knows_the_password_is_not_counted() -> None:
-    login_throttle = LoginThrottle(clock=Clock())
+    login_throttle = LoginThrottle(clock=HandClock())
     for _ in range(1000):
         login_throttle.begin("a", 1)
         login_throttle.succeeded("a", 1)
@@ -55,7 +48,7 @@ def test_who_knows_the_password_is_not_counted() -> None:
 
 
 def test_those_forgiven_are_forgotten() -> None:
-    clock = Clock()
+    clock = HandClock()
     login_throttle = LoginThrottle(clock=clock)
     for number in range(MAX_KEPT // 2):
         login_throttle.begin(f"account {number}", number)

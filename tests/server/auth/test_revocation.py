@@ -43,3 +43,19 @@ async def test_another_process_learns_of_it_soon_and_a_new_one_at_once(
         await task
     await database.close()
     await other.close()
+
+
+async def test_a_clock_that_was_set_forward_for_a_while_makes_no_revoked_token_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(tmp_path / "pricewire.db")
+    revoked = Revoked(Revocations(database), lambda _: None)
+    now = time.time()
+    await revoked.add(Token("a", frozenset(), "one", now + 600))
+    monkeypatch.setattr(time, "time", lambda: now + 7200)
+    await revoked._refresh()
+    assert "one" in revoked
+    late = Revoked(Revocations(database), lambda _: None)
+    await late.load()
+    assert "one" in late
+    await database.close()

@@ -10,15 +10,8 @@ import pytest
 from pricewire.hub.hub import Hub
 from pricewire.server.auth.token_watch import SLACK, TokenWatch
 from pricewire.server.auth.tokens import Token
+from support.clocks import HandClock
 from support.recorder import Recorder, numbers
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def token(name: str, expires_at: float, account: str = "a") -> Token:
@@ -29,9 +22,11 @@ class Services:
     """A hub, the lives of its streams, and the time."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = HandClock()
+        # How much the clock of the wall has been set forward, in seconds.
+        self.set_by = 0.0
         self.hub = Hub()
-        self.token_watch = TokenWatch(self.hub, clock=self.clock)
+        self.token_watch = TokenWatch(self.hub, clock=lambda: self.clock() + self.set_by, steady=self.clock)
 
     def stream(self, by: Token) -> Recorder:
         stream = Recorder(self.hub, "topic", on_close=lambda: self.token_watch.forget(stream.id))
@@ -73,6 +68,31 @@ async def test_a_stream_is_renewed_by_a_token_that_lasts_longer(services: Servic
     assert not stream.ended, "it no longer lives by that token"
     services.at(1030)
     assert stream.ended
+
+
+async def test_a_clock_that_is_set_back_lets_no_stream_outlive_its_token(services: Services) -> None:
+    stream = services.stream(token("one", 1010))
+    services.set_by = -3600
+    services.at(1009.9)
+    assert not stream.ended
+    services.at(1010)
+    assert "TOKEN_EXPIRED" in stream.events[-1].data
+    later = services.stream(token("two", 1020 - 3600))
+    services.set_by = 0
+    services.at(1010)
+    assert later.ended, "by the clock as it is now it has expired"
+
+
+async def test_a_clock_that_is_set_forward_ends_what_has_expired_and_nothing_else(services: Services) -> None:
+    short, long = services.stream(token("one", 1010)), services.stream(token("two", 1010 + 7200))
+    services.set_by = 3600
+    services.at(1001)
+    assert "TOKEN_EXPIRED" in short.events[-1].data
+    services.set_by = 0
+    services.at(1010 + 7199)
+    assert not long.ended
+    services.at(1010 + 7200)
+    assert long.ended
 
 
 async def test_revoking_a_token_ends_its_streams_and_no_others(services: Services) -> None:

@@ -49,8 +49,8 @@ DAY = 86_400
     ("changed", "message"),
     [
         ({"exp": time.time() - DAY}, "expired"),
-        ({"nbf": time.time() + DAY}, "not good yet"),
-        ({"iat": time.time() + DAY}, "not good yet"),
+        ({"nbf": time.time() + DAY}, "not valid yet"),
+        ({"iat": time.time() + DAY}, "not valid yet"),
         ({"aud": "other"}, "another audience"),
         ({"exp": float("inf")}, "cannot be read"),
         ({"exp": "soon"}, "cannot be read"),

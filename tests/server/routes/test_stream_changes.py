@@ -5,34 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
 
 from support.feeds import HandFeed
-from support.serving import Reader, Serving
+from support.serving import EventReader, Reader, Serving
 
 NOON = 1_800_014_400_000
 
 
-class Stream:
-    """An open stream of topics, read event by event."""
-
-    def __init__(self, server: Serving, query: str) -> None:
-        self.reader = Reader(server.url, f"/sse?{query}")
-        self.id = self.reader.read_head()[1]["pricewire-stream"]
-        self.last_id = ""
-
-    def next(self) -> tuple[str, Any]:
-        fields: dict[str, str] = {}
-        while True:
-            line = self.reader.read_until(b"\n").decode().removesuffix("\n")
-            if not line and "data" in fields:
-                self.last_id = fields.get("id", self.last_id)
-                return fields.get("event", "message"), json.loads(fields["data"])
-            name, _, value = line.partition(": ")
-            fields[name] = value
+def opened(server: Serving) -> EventReader:
+    return EventReader(server.url, "/sse?topic=ticks:GOLD")
 
 
 @pytest.fixture
@@ -44,11 +28,11 @@ def change(server: Serving) -> Callable[..., httpx2.Response]:
 
 
 def test_topics_are_added_and_removed(server: Serving, feed: HandFeed, change: Callable[..., httpx2.Response]) -> None:
-    stream = Stream(server, "topic=ticks:GOLD")
+    stream = opened(server)
     server.call(feed.give, 9, 11, NOON)
     assert stream.next()[1]["data"]["price"] == "10.00"
     before = stream.last_id
-    answer = change(stream.id, add=["candles:GOLD:60", "ticks:GOLD"])
+    answer = change(stream.head["pricewire-stream"], add=["candles:GOLD:60", "ticks:GOLD"])
     assert answer.status_code == 200
     state = {"topics": ["candles:GOLD:60", "ticks:GOLD"], "interval_ms": 0, "expires_at": None, "names": {}}
     assert answer.json() == {"data": state}
@@ -61,23 +45,23 @@ def test_topics_are_added_and_removed(server: Serving, feed: HandFeed, change: C
     state = {"topics": ["candles:GOLD:60"], "interval_ms": 50, "expires_at": None, "names": {}}
     for _ in range(2):
         # A proxy may send it twice.
-        answer = change(stream.id, remove=["ticks:GOLD"], interval_ms=50)
+        answer = change(stream.head["pricewire-stream"], remove=["ticks:GOLD"], interval_ms=50)
         assert answer.json() == {"data": state}
         assert stream.next() == ("changed", state)
     server.call(feed.give, 29, 31, NOON + 2000)
     kind, candle = stream.next()
     assert (kind, candle["event"], candle["data"]["close"]) == ("message", "candle", "30.00")
-    stream.reader.socket.close()
+    stream.socket.close()
 
 
 def test_a_changed_stream_resumes_with_all_its_topics(server: Serving, feed: HandFeed, change: Callable[..., httpx2.Response]) -> None:
-    stream = Stream(server, "topic=ticks:GOLD")
+    stream = opened(server)
     server.call(feed.give, 9, 11, NOON)
     stream.next()
-    change(stream.id, add=["candles:GOLD:60"])
+    change(stream.head["pricewire-stream"], add=["candles:GOLD:60"])
     while stream.next()[0] != "changed":
         pass
-    stream.reader.socket.close()
+    stream.socket.close()
     again = Reader(server.url, "/sse?topic=ticks:GOLD&topic=candles:GOLD:60", headers={"Last-Event-ID": stream.last_id})
     assert again.read_head()[1]["pricewire-start"] == "resumed"
     again.socket.close()
@@ -113,11 +97,11 @@ def test_a_compressed_stream_is_changed_too(server: Serving, feed: HandFeed, cha
 def test_a_change_that_cannot_be_is_refused(
     server: Serving, change: Callable[..., httpx2.Response], body: dict[str, object], status: int, message: str
 ) -> None:
-    stream = Stream(server, "topic=ticks:GOLD")
-    answer = change(stream.id, **body)
+    stream = opened(server)
+    answer = change(stream.head["pricewire-stream"], **body)
     assert answer.status_code == status
     assert message in answer.json()["error"]["message"]
-    stream.reader.socket.close()
+    stream.socket.close()
 
 
 def test_only_open_streams_of_topics_are_changed(server: Serving, change: Callable[..., httpx2.Response]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from typing import Any
 import hypercorn.asyncio
 import hypercorn.config
 import pytest
-import trustme
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -36,6 +34,7 @@ from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.handover import ChunkedStream, HandoverProtocol, HandoverStream
 from pricewire.server.transport.serve import Server
 from support.serving import Reader, Serving, unchunk
+from support.tls import Certificate
 
 HANDOVER = {"http": HandoverProtocol, "server_class": Server}
 SERVERS: dict[str, dict[str, Any]] = {
@@ -88,21 +87,28 @@ def is_handed_over(serving: Serving) -> bool:
     return isinstance(serving._server, Server)
 
 
-def test_a_stream_starts_with_the_current_value_and_goes_on(server: Serving, hub: Hub) -> None:
-    server.call(hub.publish, "a", {"n": 1}, key="k")
+def test_the_head_says_what_the_stream_is_and_how_it_starts(server: Serving, hub: Hub) -> None:
     with Reader(server.url, headers={"Connection": "close"}) as reader:
         status, headers = reader.read_head()
-        assert status == 200
-        assert headers["content-type"] == "text/event-stream"
-        assert headers["cache-control"] == "no-store, no-transform"
-        assert headers["x-accel-buffering"] == "no"
-        assert headers["pricewire-start"] == "snapshot"
-        assert headers["pricewire-heartbeat"] == "0.5"
+        expected = {
+            "content-type": "text/event-stream",
+            "cache-control": "no-store, no-transform",
+            "x-accel-buffering": "no",
+            "pricewire-start": "snapshot",
+            "pricewire-heartbeat": "0.5",
+            "transfer-encoding": "chunked",
+        }
+        assert (status, headers | expected) == (200, headers)
         assert len(headers["pricewire-stream"]) == 16
-        assert headers["transfer-encoding"] == "chunked"
-        assert b'"data":{"n":1}}\n\n' in reader.read_until(b"\n\n")
         kind = ChunkedStream if is_handed_over(server) else FallbackStream
         assert [type(stream) for stream in server.call(streams, hub)] == [kind]
+
+
+def test_a_stream_starts_with_the_current_value_goes_on_and_says_why_it_ends(server: Serving, hub: Hub) -> None:
+    server.call(hub.publish, "a", {"n": 1}, key="k")
+    with Reader(server.url, headers={"Connection": "close"}) as reader:
+        reader.read_head()
+        assert b'"data":{"n":1}}\n\n' in reader.read_until(b"\n\n")
         server.call(hub.publish, "a", {"n": 2}, key="k")
         assert b'"data":{"n":2}}\n\n' in reader.read_until(b"\n\n")
         server.call(hub.close)
@@ -142,6 +148,17 @@ def test_a_reader_that_comes_back_gets_what_it_missed(server: Serving, hub: Hub,
         body = reader.read_until(b'"data":3}\n\n')
         assert body.count(b"id: ") == 2
         assert b'"data":2}' in body
+
+
+def test_a_reader_that_names_two_events_starts_anew(server: Serving, hub: Hub) -> None:
+    server.call(hub.publish, "a", 1, key="k")
+    with Reader(server.url) as reader:
+        reader.read_head()
+        last = reader.read_until(b"\n\n").partition(b"id: ")[2].partition(b"\n")[0].decode()
+    first, second = {"Last-Event-ID": last}, {"last-event-id": last}
+    for path, headers in (("/", {**first, **second}), (f"/?last_event_id={last}&last_event_id={last}", {})):
+        with Reader(server.url, path, headers=headers) as reader:
+            assert reader.read_head()[1]["pricewire-start"] == "reset"
 
 
 def test_a_reader_of_another_boot_is_told(server: Serving, hub: Hub) -> None:
@@ -269,17 +286,10 @@ def test_middleware_sees_the_head_and_does_no_harm(hub: Hub, name: str, kind: st
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_tls(hub: Hub, name: str, tmp_path: Path) -> None:
-    auth = trustme.CA()
-    issued = auth.issue_cert("127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    issued.private_key_pem.write_to_path(key)
-    for pem in issued.cert_chain_pems:
-        pem.write_to_path(chain, append=True)
-    context = ssl.create_default_context()
-    auth.configure_trust(context)
-    with Serving(application(hub), ssl_certfile=str(chain), ssl_keyfile=str(key), **SERVERS[name]) as serving:
+    certificate = Certificate(tmp_path)
+    with Serving(application(hub), **certificate.options, **SERVERS[name]) as serving:
         serving.call(hub.publish, "a", 1, key="k")
-        with Reader(serving.url, context=context) as reader:
+        with Reader(serving.url, context=certificate.context) as reader:
             reader.read_head()
             reader.read_until(b'"data":1}\n\n')
             if is_handed_over(serving):

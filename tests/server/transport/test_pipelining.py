@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 
-import httpx2
 import pytest
 
 from pricewire.server.app import create_app
 from pricewire.server.transport.handover import HandoverProtocol
 from support.feeds import HandFeed
+from support.metrics import metric, wait_until
 from support.serving import Reader, Serving
 
 STREAM = "/sse?topic=ticks:GOLD"
@@ -24,18 +23,7 @@ def test_a_stream_before_another_request_ends_with_its_connection(feed: HandFeed
         with Reader(server.url, STREAM, headers={"X": "the first\r\n\r\nGET /readyz HTTP/1.1\r\nHost: 127.0.0.1"}) as reader:
             assert reader.read_head()[0] == 200
             reader.read_until(b":\n")
-            assert streams(server) == 1
-        deadline = time.monotonic() + 60
+            assert metric(server.url, "pricewire_streams") == 1
         # Where nothing is read while a request waits, it is noticed at a heartbeat that the peer has gone.
-        while streams(server) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert streams(server) == 0
+        wait_until(lambda: metric(server.url, "pricewire_streams") == 0)
     assert caplog.records == []
-
-
-def streams(server: Serving) -> int:
-    """Return how many streams the server counts."""
-    (line,) = [
-        line for line in httpx2.get(f"{server.url}/metrics").text.splitlines() if line.startswith('pricewire_streams{endpoint="sse"}')
-    ]
-    return int(float(line.split()[-1]))

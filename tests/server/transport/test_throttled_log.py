@@ -7,18 +7,11 @@ import logging
 import pytest
 
 from pricewire.server.transport.throttled_log import INTERVAL, MOST, ThrottledLogger
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from support.clocks import HandClock
 
 
 def test_a_warning_is_logged_once_a_minute_with_how_many_there_were(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
+    clock = HandClock()
     logger = ThrottledLogger(logging.getLogger("seldom"), clock=clock)
     for _ in range(1000):
         logger.warning("it came")
@@ -31,7 +24,7 @@ def test_a_warning_is_logged_once_a_minute_with_how_many_there_were(caplog: pyte
 
 
 def test_however_many_texts_there_are_few_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
-    logger = ThrottledLogger(logging.getLogger("seldom"), clock=Clock())
+    logger = ThrottledLogger(logging.getLogger("seldom"), clock=HandClock())
     for number in range(10 * MOST):
         logger.warning(f"number {number}")
     assert len(logger._warnings) <= MOST

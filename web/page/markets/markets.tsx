@@ -67,6 +67,9 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
         <span title="the change since the page was opened">Price, change</span>
       </div>
       <div className="list" ref={list}>
+        {instruments.some(({ is_predictable }) => is_predictable) && (
+          <p className="hint">Simulated from a seed: prices can be foreseen.</p>
+        )}
         {groups.map(([category, members]) => (
           <section key={category} aria-label={category}>
             <h2>

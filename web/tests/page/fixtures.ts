@@ -32,6 +32,7 @@ export const R_100: Instrument = {
   is_market_open: true,
   opens_at: null,
   closes_at: null,
+  is_predictable: false,
 }
 
 /** Returns an open contract that was entered at 1000.00 and lasts a minute. */

@@ -157,6 +157,32 @@ describe('createSSEConnection', () => {
     expect(states).toEqual(['connecting', 'open'])
   })
 
+  it.each([-2, 2])(
+    'asks for few tokens where the clock is %i hours ahead',
+    async (hours) => {
+      const pricewire = await new Pricewire().start()
+      cleanups.push(() => pricewire.stop())
+      const { now } = Date
+      vi.spyOn(Date, 'now').mockImplementation(() => now() + hours * 3_600_000)
+      cleanups.push(() => vi.restoreAllMocks())
+      const token = vi.fn(() => jwt({ iat: now() / 1000, exp: now() / 1000 + 3 }))
+      const states: string[] = []
+      const close = createSSEConnection({
+        baseUrl: pricewire.url,
+        params: { topic: 'A' },
+        token,
+        onMessage: () => {},
+        onState: ({ status }) => states.push(status),
+      })
+      cleanups.push(close)
+      // At half of each life the next one: two lives here.
+      await vi.waitFor(() => expect(pricewire.asked).toEqual(['GET A', 'PATCH', 'PATCH']), 20_000)
+      expect(token).toHaveBeenCalledTimes(3)
+      expect(states).toEqual(['connecting', 'open'])
+    },
+    30_000,
+  )
+
   it('asks for a slower pace where the network is slow', async () => {
     vi.stubGlobal('navigator', { connection: { saveData: true } })
     cleanups.push(() => vi.unstubAllGlobals())

@@ -2,10 +2,12 @@
 import { act, StrictMode, Suspense, use } from 'react'
 import { createRoot, hydrateRoot, type Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest'
+import type { Candle as CandleBody } from '../../src/pricewire.js'
 import {
   type HookOptions,
   type MarketOptions,
+  type MarketPrice,
   useBalanceSSE,
   useCandlesSSE,
   useContractSSE,
@@ -118,6 +120,70 @@ describe('useMarketSSE', () => {
       epoch_ms: 1000,
       timestamp: '1970-01-01T00:00:01.000Z',
     })
+  })
+
+  it('gives prices as numbers, and candles as text with every digit', async () => {
+    const [large, fine] = ['1000000000000000000000.00', '0.12345678901234567890123']
+    const onPrice = vi.fn()
+    const onCandle = vi.fn()
+    function Both() {
+      const options = { baseUrl: server.url, onPrice, onCandle }
+      const { price } = useMarketSSE('A', options)
+      const { candle } = useCandlesSSE('A', 60, options)
+      return `${price?.bid} ${price?.ask} ${candle?.high} ${candle?.low}`
+    }
+    act(() => root.render(<Both />))
+    await shown('1 1 1 1')
+    const tick = { instrument_id: 'A', epoch_ms: '1000', price: large, bid: large, ask: fine }
+    const candle = { instrument_id: 'A', granularity: 60, open_epoch_ms: '0', high: large, low: fine }
+    for (const [topic, event, data] of [
+      ['ticks:A', 'tick', tick],
+      ['candles:A:60', 'candle', candle],
+    ])
+      send(`data: ${JSON.stringify({ event, subscription_id: topic, seq: 2, data })}\n\n`)
+    await shown(`1e+21 0.12345678901234568 ${large} ${fine}`)
+    expectTypeOf<MarketPrice['bid']>().toEqualTypeOf<number>()
+    expectTypeOf<CandleBody['high']>().toEqualTypeOf<string>()
+  })
+
+  it('goes on where a callback throws, and reports that', async () => {
+    const report = vi.spyOn(console, 'error').mockImplementation(() => {})
+    const reported = vi.fn()
+    vi.stubGlobal('reportError', reported)
+    const onPrice = () => {
+      throw new Error('of the page')
+    }
+    act(() => root.render(<Price id="A" onPrice={onPrice} />))
+    await shown('A: 1 live; ')
+    send(event('ticks:A', 2))
+    await shown('A: 2 live; ')
+    expect(reported.mock.calls.map(([error]) => String(error))).toEqual(['Error: of the page', 'Error: of the page'])
+    vi.unstubAllGlobals()
+    report.mockRestore()
+  })
+
+  it('stays with the fetch of the first rendering, and shares no connection with another fetch', async () => {
+    const fetches = vi.fn()
+    const make =
+      () =>
+      (...args: Parameters<typeof fetch>) => {
+        fetches()
+        return fetch(...args)
+      }
+    const Own = () => <Price id="A" fetch={make()} />
+    act(() =>
+      root.render(
+        <>
+          <Own />
+          <Price id="B" />
+        </>,
+      ),
+    )
+    await shown('A: 1 live; B: 1 live; ')
+    send(event('ticks:A', 2), event('ticks:B', 2))
+    await shown('A: 2 live; B: 2 live; ')
+    expect(server.requests).toHaveLength(2)
+    expect(fetches).toHaveBeenCalledTimes(1)
   })
 
   it('never shows the price of the instrument before', async () => {

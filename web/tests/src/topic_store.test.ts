@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Envelope } from '../../src/messages.js'
 import { TopicStore } from '../../src/topic_store.js'
 import { Pricewire } from '../pricewire.js'
 import { BAD, open, TestServer } from '../server.js'
@@ -340,6 +341,34 @@ describe('TopicStore', () => {
     await until(() => expect(own.topic('A').envelope?.seq).toBe(7))
     end()
     await bad.stop()
+  })
+
+  it('gives a listener that is slow the newest events instead of old ones, and says which these replace', async () => {
+    const seen: Envelope[] = []
+    const end = store.subscribe('A', ({ envelope }) => {
+      const from = performance.now()
+      while (performance.now() - from < 5);
+      if (envelope !== undefined) seen.push(envelope)
+    })
+    await until(() => expect(seen).toHaveLength(1))
+    for (let count = 2; count <= 1000; count += 1) server.publish('A')
+    await until(() => expect(seen.at(-1)?.seq).toBe(1000))
+    expect(seen.length).toBeLessThan(300)
+    let last = 0
+    for (const { seq, merged = 0 } of seen) {
+      expect(seq).toBe(last + 1 + merged)
+      last = seq
+    }
+    end()
+  })
+
+  it('gives a listener that is fast every event', async () => {
+    const seen: number[] = []
+    const end = store.subscribe('A', ({ envelope }) => seen.push(envelope?.seq ?? 0))
+    await until(() => expect(seen).toHaveLength(1))
+    for (let count = 2; count <= 5000; count += 1) server.publish('A')
+    await until(() => expect(seen).toHaveLength(5000))
+    end()
   })
 
   it('comes back after a server that was stopped', async () => {

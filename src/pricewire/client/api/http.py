@@ -1,4 +1,4 @@
-"""Requests beside the streams: JSON there, typed objects back, with the token, and with bounds on time and size."""
+"""Requests beside the streams: JSON out, typed objects back, with the token, and with limits on time and size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Api:
     Args:
         base_url: the server's address.
         headers: of every request, without the token's.
-        credentials: bring the token; None: there is none.
+        credentials: provide the token; None: there is none.
     """
 
     def __init__(self, base_url: str, headers: Headers, credentials: Credentials | None) -> None:

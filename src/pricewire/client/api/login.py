@@ -53,21 +53,22 @@ class Login:
 
 async def log_in(url: str, account_id: str, password: str, *, http_client: httpx2.AsyncClient | None = None) -> Login:
     """
-    Log in, and return what brings tokens to `connect` and the others. It keeps the password, to log in again before a token expires.
+    Log in, and return a token provider for `connect` and the others. It keeps the password, to log in again before a token expires.
 
         login = await pricewire.log_in("http://127.0.0.1:8080", "demo", "demo")
         async with pricewire.connect("http://127.0.0.1:8080", token=login) as wire:
             print((await wire.balance().snapshot()).balance)
 
     Args:
-        url: the server's address; a path before its own ones may follow.
+        url: the server's address, with or without a path in front of its own ones.
         account_id: the account's name.
         password: its password. It is in no log or error.
         http_client: sends the requests, and stays open afterwards; by default one for each login.
 
     Raises:
         ValueError: the address is none of `http` or `https`.
-        HTTPStatusError: the server refused: status 401 where there is no account with this name and password.
+        HTTPStatusError: the server refused: status 401 where there is no account with this name and password. Without a `code` it was
+            something else that answered, a proxy for instance.
         ConnectError: there was no answer, or one that cannot be read.
     """
     check_url(url)

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from pricewire.client.api.renewal import renew_after
+from pricewire.client.stream.request import authorization_header
+from pricewire.client.tasks import is_cancelled
 from pricewire.errors import TokenError
 
 Token = str | Callable[[], Awaitable[str]]
@@ -28,7 +30,7 @@ class Claims(msgspec.Struct, frozen=True):
     Attributes:
         exp: when it expires, in seconds since 1970; None: never.
         iat: when it was issued, likewise; None where it does not say.
-        account: whose it is; None where it does not say.
+        account: the account that it is for; None where it does not say.
     """
 
     exp: float | None = None
@@ -38,7 +40,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 class Credentials:
     """
-    The token that requests go out with. Shared by all that act for the same identity, it asks the provider once for all of them.
+    The token of requests. Shared by all clients of the same identity, so that the provider is asked once for all of them.
 
     Attributes:
         can_refresh: whether there is a provider to ask for another token.
@@ -68,8 +70,7 @@ class Credentials:
         Return the token; the provider is asked where there is none yet.
 
         Raises:
-            TokenError: the provider failed.
-            TypeError: the provider is no asynchronous function that returns a string.
+            TokenError: the provider failed, or is no asynchronous function that returns a token.
         """
         return await self.refresh(None) if self._token is None else self._token
 
@@ -94,8 +95,7 @@ class Credentials:
             after: the token that was rejected or is about to expire; None: there was none.
 
         Raises:
-            TokenError: the provider failed.
-            TypeError: the provider is no asynchronous function that returns a string.
+            TokenError: the provider failed, or is no asynchronous function that returns a token.
         """
         async with self._asking:
             if self._provider is not None and self._token in (None, after):
@@ -108,16 +108,29 @@ class Credentials:
 
 
 async def _ask(provider: Callable[[], Awaitable[str]]) -> str:
+    scope = asyncio.timeout(PROVIDER_TIMEOUT)
     try:
-        async with asyncio.timeout(PROVIDER_TIMEOUT):
+        async with scope:
             answer: object = provider()
             if inspect.isawaitable(answer):
                 answer = await answer
-    except Exception as error:  # whatever it is, the next attempt may bring a token
+    except (Exception, asyncio.CancelledError) as error:  # whatever it is, the next attempt may bring a token
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         # Its text is not repeated: it may hold the request by which the provider proves who asks.
-        raise TokenError(f"it raised {type(error).__name__}") from error
+        detail = f"none came within {PROVIDER_TIMEOUT:g} s" if scope.expired() else f"it raised {type(error).__name__}"
+        raise TokenError(detail) from error
     if not isinstance(answer, str):
-        raise TypeError(f"the token provider returned {type(answer).__name__}; it is an asynchronous function that returns a string")
+        what = "None" if answer is None else type(answer).__name__
+        raise TokenError(f"it returned {what}; it is an asynchronous function that returns a string", is_final=True)
+    if not answer:
+        raise TokenError("it returned an empty string", is_final=True)
+    try:
+        authorization_header(answer)
+    except ValueError:
+        raise TokenError(
+            "what it returned holds a character that a header cannot have, a line break for instance; return the token alone", is_final=True
+        ) from None
     return answer
 
 

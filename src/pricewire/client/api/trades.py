@@ -81,7 +81,7 @@ class Trader:
             return (await self._api.send(await self._client(), "POST", path, Data[Purchased[Decimal]], body=request, within=limit)).data
 
         # The server looks for the key first: what it refuses otherwise was not bought before. Without a good token it does not look.
-        return await _repeat(send, within, is_answer=lambda error: error.status not in (401, 403), what="purchase", key=key)
+        return await _repeat(send, within, settles=lambda error: error.status not in (401, 403), what="purchase", key=key)
 
     async def sell(self, contract_id: str, *, account_uuid: str | None, within: float) -> Sold[Decimal]:
         """Sell, as `Wire.sell` says."""
@@ -91,24 +91,26 @@ class Trader:
             return (await self._api.send(await self._client(), "POST", path, Data[Sold[Decimal]], within=limit)).data
 
         # A contract that cannot be sold may be one that the lost request has sold.
-        return await _repeat(send, within, is_answer=lambda _: False, what=f"sale of contract {contract_id}", key=None)
+        return await _repeat(send, within, settles=lambda _: False, what=f"sale of contract {contract_id}", key=None)
 
 
 async def _repeat(
     send: Callable[[float], Awaitable[A]],
     within: float,
     *,
-    is_answer: Callable[[HTTPStatusError], bool],
+    settles: Callable[[HTTPStatusError], bool],
     what: str,
     key: str | None,
 ) -> A:
     """
     Send a request until it is answered, or its time is over.
 
+    A status without an error code of Pricewire is not an answer: a proxy may have sent it, and the server may not have the request.
+
     Args:
         send: sends it once; called with the time that it has, in seconds.
         within: the time for all repetitions, in seconds.
-        is_answer: whether a refusal also tells what became of requests whose answer was lost.
+        settles: whether a refusal by the server also tells what happened to earlier requests whose answer was lost.
         what: the trade, for the error.
         key: its idempotency key, for the error.
 
@@ -129,10 +131,13 @@ async def _repeat(
             return await send(max(min(ANSWER_TIMEOUT, deadline - loop.time()), 0.0))
         except HTTPStatusError as error:
             failure: ClientError = error
-            retry = may_retry(error.status)
-            if lost is not None and not retry and not is_answer(error):
-                raise TradeUncertainError(what, key, str(error)) from error
-            if error.status >= 500:
+            is_answer = error.code is not None
+            # The next time the server itself may answer; but a rejected token would be replaced again and again.
+            retry = may_retry(error.status) or (not is_answer and lost is not None and error.status not in (401, 403))
+            if not retry and (not is_answer or (lost is not None and not settles(error))):
+                detail = str(error) if is_answer else f"{error} and no code of Pricewire, so that a proxy may have done so"
+                raise TradeUncertainError(what, key, detail) from error
+            if not is_answer or error.status >= 500:
                 lost = error
         except ConnectError as error:
             failure, retry = error, error.__cause__ is not None

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future, InvalidStateError
+from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 EXIT_TIMEOUT = 5.0
 """How long the thread may take to end, in seconds: the interpreter's exit does not wait for ever."""
+
+TURN_S = 1.0
+"""
+How long a thread waits at a time, in seconds. A signal that comes just before the main thread begins to wait does not end the wait, so
+its handler, and with it Ctrl-C, runs only after that time.
+"""
 
 End = Callable[[], Awaitable[object]]
 """Ends what runs on the loop; harmless when that has ended."""
@@ -25,12 +34,74 @@ class PortalClosedError(RuntimeError):
         super().__init__("this has been closed")
 
 
+class ForkedError(RuntimeError):
+    """The process was forked, and the loop's thread stayed in the parent."""
+
+    def __init__(self) -> None:
+        super().__init__("this was made before the process forked, and its thread stayed in the parent; make a new one in this process")
+
+
 class Gate:
-    """Lets threads ask something of the loop, until it closes: what comes later would wait for an answer for ever."""
+    """Lets threads call the loop until it closes: a later call would wait for its result for ever."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.is_open = True
+
+
+class Call(Generic[R]):
+    """
+    A call from a thread to the loop, and its result.
+
+    An interrupt may come anywhere in the thread, so no coroutine is created there that would have to be awaited.
+
+    Args:
+        loop: runs the function.
+        function: what is called.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:
+        self._loop = loop
+        self._function = function
+        self._answer: Future[R] = Future()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start; called on the loop."""
+        if not self._answer.cancelled():
+            self._task = self._loop.create_task(self._run())
+
+    def result(self) -> R:
+        """Wait for the result."""
+        while True:
+            try:
+                return self._answer.result(TURN_S)
+            except TimeoutError:
+                # Perhaps the function itself raised it.
+                if self._answer.done():
+                    return self._answer.result()
+
+    def cancel(self) -> None:
+        """Cancel it if it is still running."""
+        if self._answer.cancel():
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the task
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        # If the thread does not wait any more, nobody needs the result.
+        with contextlib.suppress(InvalidStateError):
+            try:
+                result = await self._function()
+            except asyncio.CancelledError:
+                self._answer.cancel()
+            except BaseException as error:
+                self._answer.set_exception(error)
+            else:
+                self._answer.set_result(result)
 
 
 class Portal:
@@ -44,12 +115,13 @@ class Portal:
     def __init__(self, end: End) -> None:
         self._end = end
         self._gate = Gate()
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=_run, args=(self._loop, self._gate, end, started), name="pricewire", daemon=True)
         self._thread.start()
         started.wait()
-        self._stop = weakref.finalize(self, _stop, self._loop, self._thread)
+        self._stop = weakref.finalize(self, _stop, self._loop, self._thread, self._process)
 
     @property
     def is_inside(self) -> bool:
@@ -67,29 +139,32 @@ class Portal:
 
         Raises:
             RuntimeError: the calling thread is that of the loop, which cannot wait for itself.
+            ForkedError: the loop is in another process.
             PortalClosedError: the loop has ended.
             concurrent.futures.CancelledError: the loop ended meanwhile.
         """
+        if os.getpid() != self._process:
+            # Checked first: the gate may have been locked when the process was forked, and would stay locked.
+            raise ForkedError
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
 
-        async def run() -> R:
-            return await function(*args, **kwargs)
-
-        with self._gate.lock:
-            if self.is_closed:
-                raise PortalClosedError
-            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        call = Call(self._loop, lambda: function(*args, **kwargs))
         try:
-            return future.result()
+            with self._gate.lock:
+                if self.is_closed:
+                    raise PortalClosedError
+                self._loop.call_soon_threadsafe(call.start)
+            return call.result()
         finally:
-            future.cancel()
+            call.cancel()
 
     def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """
         Call a plain function on the loop and return what it returns.
 
         Raises:
+            ForkedError: the loop is in another process.
             PortalClosedError: the loop has ended.
         """
         if self.is_inside:
@@ -104,8 +179,11 @@ class Portal:
         """
         End what runs on the loop, then the loop and its thread.
 
-        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already.
+        From a callback, this returns at once, and the end comes soon after. Harmless when it is closed already, and after a fork: the
+        parent's loop goes on.
         """
+        if os.getpid() != self._process:
+            return
         if self.is_inside:
             self._stop()
         elif self.is_closed:
@@ -146,8 +224,10 @@ def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threadi
             loop.close()
 
 
-def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    """Stop the loop. The collector may call this in any thread."""
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, process: int) -> None:
+    """Stop the loop. The collector may call this in any thread, and in a process that was forked, which shares the loop's descriptors."""
+    if os.getpid() != process:
+        return
     if not loop.is_closed():
         loop.call_soon_threadsafe(loop.stop)
     if threading.get_ident() != thread.ident:

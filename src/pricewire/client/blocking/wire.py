@@ -7,6 +7,7 @@ import functools
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError as FutureCancelledError
+from datetime import date
 from decimal import Decimal
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar, Unpack
@@ -14,13 +15,14 @@ from typing import Generic, ParamSpec, Self, TypeVar, Unpack
 from pricewire.client.api.login import Login
 from pricewire.client.api.login import log_in as log_in_asynchronously
 from pricewire.client.api.trades import TRADE_TIMEOUT
-from pricewire.client.blocking.portal import Portal, PortalClosedError
+from pricewire.client.blocking.portal import ForkedError, Portal, PortalClosedError
 from pricewire.client.stream.reconnect import ConnectionState
 from pricewire.client.topics.message_queue import Start
 from pricewire.client.topics.subscription import Subscription as AsyncSubscription
 from pricewire.client.wire import Options
 from pricewire.client.wire import Wire as AsyncWire
 from pricewire.client.wire import connect as connect_asynchronously
+from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
 from pricewire.protocol.messages import Candle, Envelope, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
@@ -141,7 +143,7 @@ class Subscription(Generic[M]):
         if self._portal.is_inside:
             self._subscription.close()
             return
-        with contextlib.suppress(PortalClosedError):
+        with contextlib.suppress(PortalClosedError, ForkedError):
             self._portal.call(self._subscription.aclose)
 
 
@@ -221,6 +223,51 @@ class Wire:
         """Sell an open contract at what it is worth now, as `pricewire.Wire.sell` does."""
         return self._portal.call(self._wire.sell, contract_id, account_uuid=account_uuid, within=within)
 
+    def statement(
+        self,
+        *kinds: TransactionKind,
+        cursor: str | None = None,
+        limit: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        account_uuid: str | None = None,
+    ) -> StatementBody[Decimal]:
+        """Return a page of an account's statement, as `pricewire.Wire.statement` does."""
+        return self._portal.call(
+            self._wire.statement,
+            *kinds,
+            cursor=cursor,
+            limit=limit,
+            from_epoch_ms=from_epoch_ms,
+            to_epoch_ms=to_epoch_ms,
+            account_uuid=account_uuid,
+        )
+
+    def closed_contracts(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        account_uuid: str | None = None,
+    ) -> ClosedContractsPage[Decimal]:
+        """Return a page of an account's closed contracts, as `pricewire.Wire.closed_contracts` does."""
+        return self._portal.call(
+            self._wire.closed_contracts,
+            cursor=cursor,
+            limit=limit,
+            from_epoch_ms=from_epoch_ms,
+            to_epoch_ms=to_epoch_ms,
+            account_uuid=account_uuid,
+        )
+
+    def profit_and_loss(
+        self, *, from_day: date | None = None, to_day: date | None = None, account_uuid: str | None = None
+    ) -> ProfitAndLossBody[Decimal]:
+        """Return what came of an account's contracts by day and product, as `pricewire.Wire.profit_and_loss` does."""
+        return self._portal.call(self._wire.profit_and_loss, from_day=from_day, to_day=to_day, account_uuid=account_uuid)
+
     def close(self) -> None:
         """End all subscriptions and the thread. Any thread can do that, a callback too."""
         if self._portal.is_inside:
@@ -253,7 +300,7 @@ connect = _blocking(connect_asynchronously)
 
 
 def log_in(url: str, account_id: str, password: str) -> Login:
-    """Log in, and return what brings tokens to `connect` and the others, as `pricewire.log_in` does."""
+    """Log in, and return a token provider for `connect` and the others, as `pricewire.log_in` does."""
     portal = Portal(_nothing)
     try:
         return portal.call(log_in_asynchronously, url, account_id, password)

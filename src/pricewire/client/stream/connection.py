@@ -40,7 +40,7 @@ class Connection:
         watchdog: judges its silence.
 
     Args:
-        token: what it was asked for with; None: no token.
+        token: the token of its request; None: none.
         renewal: renews the token meanwhile; None where that cannot be.
     """
 
@@ -125,10 +125,10 @@ async def connect(
     on_dead: Callable[[], None],
 ) -> Connection | None:
     """
-    Open a stream; None where the server answers 204, by which it says that there is nothing to come back for.
+    Open a stream; None if the server answers 204: there is no reason to come back.
 
     Raises:
-        httpx2.HTTPError: no connection came about.
+        httpx2.HTTPError: no connection could be made.
         HTTPStatusError: the status is another than 200 and 204.
         ContentTypeError: it is no event stream.
         ConnectError: it came by HTTP/2.

@@ -50,7 +50,7 @@ class EventSource:
     Args:
         url: the stream's address, `http` or `https`.
         headers: more headers for the request.
-        token: who asks, or an asynchronous function that returns that, or `Credentials` that others share. With a function, a token that
+        token: a bearer token, or an async function that returns one, or `Credentials` that others share. With a function, a token that
             the server rejects is replaced once, and one that is about to expire in time. It is sent to this address's origin only.
         reconnect: when to try again; by default made from the next two.
         reconnect_attempts: how many attempts in a row; None: for ever.
@@ -178,20 +178,6 @@ class EventSource:
             if not reader.is_closed:
                 return event
 
-    async def next_events(self) -> list[ServerSentEvent]:
-        """
-        Return the next events, as many as came at once, oldest first: for who reads a lot. Where there are callbacks, one at a time.
-
-        Raises:
-            StopAsyncIteration: there are no more.
-            ClientError: as iterating does.
-        """
-        events = [await anext(self)]
-        if not self._listeners:
-            events += self._events
-            self._events.clear()
-        return events
-
     def on(self, event_type: str, callback: OnMessage) -> Callable[[], None]:
         """
         Have a callback called with each event of a type, before the iterator gives it out; return what ends that.
@@ -209,22 +195,6 @@ class EventSource:
             listeners.pop(key, None)
 
         return remove
-
-    def retarget(self, url: str, *, last_event_id: str | None = None) -> None:
-        """
-        Have the next connection go to another address; an open one stays.
-
-        Args:
-            url: the address, `http` or `https`.
-            last_event_id: where to resume there; None: after the last event.
-
-        Raises:
-            ValueError: the address is none of `http` or `https`, or the id holds NUL or a line break.
-            TypeError: one of them is no string.
-        """
-        check_url(url)
-        check_last_event_id(last_event_id)
-        self._reader.retarget(url, last_event_id=last_event_id)
 
     async def run(self) -> None:
         """Read to the end for the callbacks' sake; raise what the iteration would."""

@@ -18,12 +18,12 @@ from pricewire.protocol.decoder import MAX_EVENT_SIZE
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
-    What holds for all connections of a stream, wherever they go.
+    The options of all connections of a stream.
 
     Attributes:
         reconnect: when to try again.
         headers: more headers for every request.
-        credentials: bring the token; None: there is none.
+        credentials: provide the token; None: there is none.
         idle_timeout: how much silence makes a connection dead, in seconds, where the server announces no heartbeat; None: any.
         retry_statuses: whether to try again after 408, 429 and 5xx.
         max_event_size: the most that one event may hold, in bytes.
@@ -58,7 +58,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def credentials_of(token: Token | Credentials | None) -> Credentials | None:
     """
-    Return what brings a token: credentials that others share, or new ones.
+    Return the credentials for a token: those that others share, or new ones.
 
     Raises:
         ValueError: the token cannot be sent.

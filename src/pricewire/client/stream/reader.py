@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,7 @@ from pricewire.client.stream.connection import Connection, connect
 from pricewire.client.stream.options import StreamOptions
 from pricewire.client.stream.reconnect import TRANSITIONS, ConnectionState, Reconnection, State, may_retry
 from pricewire.client.stream.request import FINAL_FAILURES, retry_after
+from pricewire.client.tasks import is_cancelled
 from pricewire.client.urls import public_url
 from pricewire.errors import (
     ClientError,
@@ -38,7 +40,7 @@ HEALTHY_LIFE = 1.0
 
 
 freeing: set[asyncio.Task[None]] = set()
-"""The tasks that free abandoned readers: the event loop itself keeps no hold of them."""
+"""The tasks that free abandoned readers: the event loop keeps no reference to them."""
 
 
 class StreamReader:
@@ -79,7 +81,7 @@ class StreamReader:
         self._connection: Connection | None = None
         self._begun = False
         # When the newest stream was opened, and when the next attempt is due, on the loop's clock.
-        self._opened_at = 0.0
+        self._opened_at = -math.inf
         self._due = 0.0
         # The time-out around what is awaited at the moment: made to expire now, it wakes the reader from anywhere.
         self._scope: asyncio.Timeout | None = None
@@ -119,7 +121,7 @@ class StreamReader:
         Raises:
             StopAsyncIteration: there are no more.
             ClientError: why the stream cannot go on, once.
-            RuntimeError: another task is in here.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         while not self.is_closed:
             if not self._events:
@@ -150,12 +152,15 @@ class StreamReader:
         failure.
 
         Raises:
-            RuntimeError: another task is in here.
+            RuntimeError: another task is reading, or the connection is open in another event loop.
         """
         if not self._at_rest.is_set():
             raise RuntimeError("this stream is being read already; there can be one reader at a time")
+        loop = asyncio.get_running_loop()
+        if self._connection is not None and self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise RuntimeError("this stream is open in another event loop; read it there, or make one in each")
         self._at_rest.clear()
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         scope = asyncio.timeout(None)
         try:
             async with scope:
@@ -176,7 +181,7 @@ class StreamReader:
             # No client can be made here, or it is not fit for streams, or the next connection would bring the same event.
             self._lost(error, final=True)
         except TokenError as error:
-            self._lost(error)
+            self._lost(error, final=error.is_final)
         except httpx2.PoolTimeout as error:
             detail = "all connections of the http_client are in use; give it limits=httpx2.Limits(max_connections=None)"
             self._lost(self._connect_error(detail, error))
@@ -187,11 +192,13 @@ class StreamReader:
             self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
         except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
-        except BaseException:
-            # Cancelled, mostly: the connection goes at once, and the next step resumes without a wait, since nothing failed.
-            if self.state.state in (State.CONNECTING, State.OPEN):
-                self._due = 0.0
-                self._move(State.WAITING, wait=0.0)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and not is_cancelled():
+                # A transport or a hook may raise one too: passed on, it would end the reader's task although nobody cancelled it.
+                self._lost(self._connect_error("CancelledError while connecting or reading", error), final=True)
+                return []
+            # Cancelled, mostly: the connection goes at once.
+            self._pause()
             raise
         finally:
             try:
@@ -200,6 +207,11 @@ class StreamReader:
             finally:
                 self._at_rest.set()
         return []
+
+    async def reconnect(self) -> None:
+        """Leave the connection, where there is one, so that the next step makes another; not while somebody reads."""
+        self._pause()
+        await self._drop()
 
     def close(self, failure: ClientError | None = None) -> None:
         """Close the reader; a step under way ends at once. The socket is freed by that step, or by `aclose`."""
@@ -283,7 +295,7 @@ class StreamReader:
 
     def _judge(self, event: ServerSentEvent) -> bool:
         """
-        Take an event for a sign of health, but for one by which the server says why it is about to end the stream.
+        Count an event as a sign of health, unless the server says in it why it is about to end the stream.
 
         Returns whether events are given out still: a callback that hears of the error may have closed the reader.
         """
@@ -295,6 +307,17 @@ class StreamReader:
         self._stream_end = StreamError(detail.code, detail.message)
         self._reporter.error(self._stream_end, level=logging.INFO)
         return not self.is_closed
+
+    def _pause(self) -> None:
+        """
+        Have the next step connect anew without a wait, since nothing failed.
+
+        But for the policy's floor since the last opening: who connects anew again and again would do so hundreds of times a second.
+        """
+        if self.state.state in (State.CONNECTING, State.OPEN):
+            now = asyncio.get_running_loop().time()
+            self._due = max(now, self._opened_at + self._options.reconnect.floor)
+            self._move(State.WAITING, wait=self._due - now)
 
     def _lost(self, error: ClientError, *, final: bool = False) -> None:
         """Note that the connection is lost, and decide what follows. The last error of all is left to the reader, others are reported."""
@@ -321,7 +344,8 @@ class StreamReader:
         self._move(State.WAITING, wait=wait, reason=reason)
         # Of a last event of the server the user has heard when it came.
         if stream_end is None and not self.is_closed:
-            self._reporter.error(error, level=logging.INFO)
+            # A provider that fails is the application's to mend, and no ordinary reconnection.
+            self._reporter.error(error, level=logging.WARNING if isinstance(error, TokenError) else logging.INFO)
 
     def _renewed(self, stream_end: StreamError | None) -> bool:
         """
@@ -339,7 +363,7 @@ class StreamReader:
             self._reconnection.received()
         return credentials.can_refresh and self._reconnection.attempt == 0
 
-    def _connect_error(self, detail: str, cause: Exception) -> ConnectError:
+    def _connect_error(self, detail: str, cause: BaseException) -> ConnectError:
         error = ConnectError(public_url(self.url), detail)
         error.__cause__ = cause
         return error

@@ -1,7 +1,7 @@
 """
 Reconnection: when a client tries again, how long it waits, and when it gives up.
 
-Nothing here does I/O, looks at a clock or throws dice: times and random numbers are arguments.
+Nothing here does I/O, reads a clock or draws random numbers: times and random numbers are arguments.
 
 Source: WHATWG HTML, section 9.2.3, "Processing model".
 """
@@ -56,7 +56,7 @@ class ReadyState(enum.IntEnum):
 
 class ConnectionState(msgspec.Struct, frozen=True, kw_only=True):
     """
-    All there is to say about a connection at a moment.
+    The state of a connection at a moment.
 
     Attributes:
         state: where it stands.
@@ -188,7 +188,7 @@ def parse_retry_after(value: str, now: float) -> float | None:
 
     Args:
         value: the header's value, digits or a date.
-        now: the time, in seconds since 1970.
+        now: the time by the server's clock, by which a date is meant, in seconds since 1970.
 
     Source: RFC 9110, section 10.2.3.
     """
@@ -196,9 +196,19 @@ def parse_retry_after(value: str, now: float) -> float | None:
     if DELAY_SECONDS.fullmatch(value):
         # int() refuses thousands of digits, and a float has no room for hundreds of them.
         return float(value) if len(value) <= 12 else LONGEST_WAIT
+    date = parse_date(value)
+    return None if date is None else max(0.0, date - now)
+
+
+def parse_date(value: str) -> float | None:
+    """
+    Return an HTTP date in seconds since 1970; None if it cannot be parsed.
+
+    Source: RFC 9110, section 5.6.7.
+    """
     try:
         date = parsedate_to_datetime(value)
+        # A date without a zone is in GMT, as all HTTP dates are.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    # A date without a zone is in GMT, as all dates of HTTP are.
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)

@@ -40,7 +40,7 @@ class Renewal:
         client: sends the requests.
         url: the address of the stream, after all redirects.
         stream_id: the server's name for it, from the header `Pricewire-Stream`.
-        credentials: bring the next tokens.
+        credentials: provide the next tokens.
         token: the one that the stream was opened with.
     """
 
@@ -66,7 +66,7 @@ class Renewal:
                 fresh = await self._credentials.refresh(self.token)
                 async with asyncio.timeout(RENEWAL_TIMEOUT):
                     status = await self._send(fresh)
-            except (TokenError, TypeError, ValueError, httpx2.HTTPError, TimeoutError) as error:
+            except (TokenError, httpx2.HTTPError, TimeoutError) as error:
                 logger.info("%s is not renewed: %s", public_url(self._url), type(error).__name__, extra={"url": public_url(self._url)})
                 return
             logger.info(

@@ -12,12 +12,12 @@ import httpx2
 from pricewire.client.parsing import read_error
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import ACCEPTED, plain_chunks
-from pricewire.client.stream.reconnect import parse_retry_after
+from pricewire.client.stream.reconnect import parse_date, parse_retry_after
 from pricewire.client.urls import check_url, origin_of
 from pricewire.errors import ClientError, ContentTypeError, HTTPStatusError
 
 CONNECT_TIMEOUT = 10.0
-"""How long a TCP or TLS connection may take to come about, in seconds."""
+"""How long a TCP or TLS connection may take to be made, in seconds."""
 
 MAX_REDIRECTS = 20
 """How many redirects are followed in a row. Source: Fetch, section 4.4, "HTTP-redirect fetch", step 7."""
@@ -71,7 +71,7 @@ def build_headers(headers: Mapping[str, str] | None) -> Headers:
 
 def authorization_header(token: str) -> Headers:
     """
-    Return the header that shows who asks.
+    Return the header with the bearer token.
 
     Raises:
         ValueError: the token holds a character that a header cannot have. The text does not repeat it.
@@ -95,7 +95,7 @@ def last_event_id_header(last_event_id: str) -> Headers:
     Source: WHATWG HTML, section 9.2.3, "reestablish the connection", step 5.
     """
     value = last_event_id.strip(" \t").encode("utf-8", "surrogateescape")
-    # A form feed, for instance, is lawful in an id and not in a header. Without the id the stream begins anew, with it none would begin.
+    # A form feed, for instance, is allowed in an id and not in a header. Without the id the stream starts afresh, with it none would start.
     return [(b"last-event-id", value)] if value and FIELD_VALUE.fullmatch(value) else []
 
 
@@ -107,7 +107,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
     `https`, which is another origin, and the user's other headers anywhere. A header left out does not come back with a later redirect.
 
     Raises:
-        httpx2.HTTPError: no response came about.
+        httpx2.HTTPError: there was no response.
         httpx2.InvalidURL: the address is none, or a redirect's.
     """
     request = client.build_request("GET", url, headers=headers, timeout=TIMEOUTS)
@@ -136,7 +136,7 @@ async def open_response(client: httpx2.AsyncClient, url: str, headers: Headers) 
 
 def check_content_type(url: str, response: httpx2.Response) -> None:
     """
-    Let an event stream pass, whatever parameters its content type has.
+    Check that a response is an event stream, whatever parameters its content type has.
 
     Raises:
         ContentTypeError: it is something else.
@@ -178,6 +178,12 @@ def status_error(url: str, response: httpx2.Response, body: bytes = b"") -> HTTP
 
 
 def retry_after(error: ClientError) -> float | None:
-    """Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one."""
-    value = error.headers.get("retry-after") if isinstance(error, HTTPStatusError) else None
-    return None if value is None else parse_retry_after(value, time.time())
+    """
+    Return how long a refusal asks to wait, in seconds; None where it does not, or the error is another one.
+
+    A date in it is compared with the response's own `Date`, where there is one: this machine's clock may be wrong by hours.
+    """
+    if not isinstance(error, HTTPStatusError) or (value := error.headers.get("retry-after")) is None:
+        return None
+    now = parse_date(error.headers.get("date", ""))
+    return parse_retry_after(value, time.time() if now is None else now)

@@ -23,7 +23,7 @@ SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 class Patience(msgspec.Struct, frozen=True):
     """
-    How much silence is borne.
+    How much silence is tolerated.
 
     Attributes:
         stale: until the stream is stale, in seconds; None: never.
@@ -64,11 +64,11 @@ class Watchdog:
     It looks only while someone reads: bytes that nobody fetched are not the server's silence.
 
     Attributes:
-        patience: how much silence is borne.
+        patience: how much silence is tolerated.
         is_stale: the first stage of silence has passed, and nothing has come since.
 
     Args:
-        patience: how much silence is borne.
+        patience: how much silence is tolerated.
         on_stale: called when the stream turns stale.
         on_dead: called when the connection counts as dead.
     """
@@ -91,7 +91,7 @@ class Watchdog:
         self._silent_since = self._loop.time()
 
     def heard(self) -> bool:
-        """Note that bytes came; return whether that ended a staleness."""
+        """Note that bytes came; return whether the stream had been stale."""
         self._reading = False
         was_stale, self.is_stale = self.is_stale, False
         return was_stale

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from operator import itemgetter
 
 import msgspec
 
 from pricewire.client.parsing import FAILURES
+from pricewire.protocol.decoder import ServerSentEvent
 
 SINGLE = frozenset({"tick", "proposal", "contract_price", "balance", "contracts"})
 """Events that supersede all earlier ones of their topic."""
 
 ENDINGS = frozenset({"contract_sold", "contract_settled"})
 """Events after which there is no current value of their contract."""
+
+DATA = ',"data":'
+"""What follows `seq` in an envelope that stands for no others."""
+
+DIGITS = "0123456789"
+
+BEGINNING = re.compile(r'\{"event":"(?P<event>[a-z_]+)","subscription_id":"(?P<topic>[^"\\]+)","seq":')
+"""How an envelope begins, as Pricewire writes it."""
+
+MAX_LANES = 10_000
+"""How many lanes are remembered: a server could send any number of topics."""
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -23,7 +37,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: what its data is.
-        topic: whose it is.
+        topic: its topic.
         merged: how many older events it stands for.
     """
 
@@ -33,7 +47,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """The members of an envelope's data that tell the messages of a topic apart, where they are more than one."""
+    """The members of an envelope's data that tell the current values of a topic apart, where it has several."""
 
     contract_id: str = ""
     open_epoch_ms: str | int = ""
@@ -51,7 +65,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         event: what its data is: `tick`, for instance.
-        topic: whose it is.
+        topic: its topic.
         text: the whole envelope, as it came.
         merged: how many older messages it stands for.
         at: when it arrived, in seconds on the monotonic clock.
@@ -70,12 +84,48 @@ class Lane:
 
     Attributes:
         event: what their data is.
-        topic: whose they are.
+        topic: their topic.
     """
 
     def __init__(self, event: str, topic: str) -> None:
         self.event = event
         self.topic = topic
+
+
+class Lanes:
+    """Finds the lanes of messages by how their texts begin, without parsing them."""
+
+    def __init__(self) -> None:
+        # By the beginning of their messages, up to `seq`.
+        self._known: dict[str, Lane] = {}
+
+    def run(self, events: Sequence[ServerSentEvent], start: int) -> list[tuple[Lane, str]]:
+        """
+        Return the events from a place on that have a lane, up to the first without one, which has to be looked at.
+
+        Args:
+            events: what has arrived, oldest first.
+            start: the place of the first.
+        """
+        known = self._known
+        run = []
+        for event in islice(events, start, None):
+            text = event.data
+            beginning = text[: text.find(DATA)].rstrip(DIGITS)
+            lane = known.get(beginning) or self._look(beginning)
+            if lane is None or event.type != "message":
+                break
+            run.append((lane, text))
+        return run
+
+    def _look(self, beginning: str) -> Lane | None:
+        match = BEGINNING.fullmatch(beginning)
+        if match is None or match["event"] not in SINGLE:
+            return None
+        if len(self._known) >= MAX_LANES:
+            self._known.clear()
+        lane = self._known[beginning] = Lane(match["event"], match["topic"])
+        return lane
 
 
 Key = tuple[str, str]

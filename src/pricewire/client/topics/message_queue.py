@@ -23,7 +23,7 @@ class MessageQueue:
     The waiting messages of a subscription, as they came: nothing is parsed before it is read.
 
     Attributes:
-        topics: whose messages, by the server's names.
+        topics: the topics of the messages, by the server's names.
         overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it.
         interval: at most one message of a key in so many seconds; 0 for all.
         throttle: holds messages back; None where they are wanted as they come.
@@ -103,7 +103,7 @@ class MessageQueue:
             self._news.set()
 
     def take(self) -> Arrival | None:
-        """Return the next message where there is one that is due at once, as `get` would, which costs more."""
+        """Return the next message if one is due now, at less cost than `get`; otherwise None."""
         if self.throttle is not None or not self._waiting:
             return None
         return self._waiting.popleft()
@@ -133,7 +133,7 @@ class MessageQueue:
                     timer.cancel()
 
     def take_pace(self, pace: int) -> None:
-        """Leave the pacing to the server as far as it keeps this pace, in milliseconds: two clocks would beat."""
+        """Pace nothing here where the server's pace, in milliseconds, is slow enough: two paces in a row would skip updates."""
         if self.throttle is not None:
             self.throttle.interval = 0.0 if pace and pace >= round(self.interval * 1000) else self.interval
 
@@ -161,7 +161,7 @@ class MessageQueue:
             await self._news.wait()
 
     def close(self) -> None:
-        """End it at once: nothing is given out any more, not even what has arrived."""
+        """End it at once: nothing is delivered any more, not even what has arrived."""
         self._waiting.clear()
         self._failure = None
         self._end()

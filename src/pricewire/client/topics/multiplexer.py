@@ -21,8 +21,7 @@ from pricewire.client.stream.reader import StreamReader
 from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
-from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, read_head, slot_of
-from pricewire.client.topics.lanes import Lanes
+from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, Lanes, read_head, slot_of
 from pricewire.client.topics.message_queue import MessageQueue, Start
 from pricewire.client.topics.topic_set import (
     Action,
@@ -40,12 +39,11 @@ from pricewire.client.topics.topic_set import (
 from pricewire.client.urls import public_url
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError
 from pricewire.protocol.decoder import ServerSentEvent
-from pricewire.protocol.messages import Data, StreamChange, StreamState
+from pricewire.protocol.messages import MAX_INTERVAL_MS, Data, StreamChange, StreamState
 
 STARTS: Mapping[str | None, Start] = {"resumed": "resumed", "snapshot": "snapshot", "reset": "reset"}
 
-MAX_INTERVAL_MS = 60_000
-"""The slowest pace that a server keeps, in milliseconds."""
+CLOSED = "this wire is closed"
 
 
 class Route:
@@ -68,11 +66,11 @@ class Route:
 
     @property
     def readers(self) -> tuple[MessageQueue, ...]:
-        """Who gets what comes."""
+        """The queues that get new messages."""
         return () if self.is_held else self.queues
 
     def note(self, arrival: Arrival) -> None:
-        """Note a message."""
+        """Update the current values with a message."""
         self.is_stale = False
         if arrival.event in SINGLE:
             self.values[""] = arrival
@@ -82,7 +80,7 @@ class Route:
             self.values[slot_of(arrival)] = arrival
 
     def show(self, queue: MessageQueue) -> None:
-        """Give a reader the current values."""
+        """Put the current values into a queue."""
         for arrival in self.values.values():
             queue.put(msgspec.structs.replace(arrival, merged=0))
 
@@ -94,15 +92,15 @@ class Multiplexer:
     There is a connection while there are subscriptions. What changes in one turn of the event loop is changed in one request.
 
     Attributes:
-        reporter: told of errors that end nothing.
+        reporter: gets the errors that end nothing.
         state: where the connection stands.
 
     Args:
         stream_url: where streams are.
         api: changes open streams.
         options: how the stream is asked for and kept; without an HTTP client the multiplexer makes one of its own.
-        on_error: told of every error.
-        on_state: told of every change of the connection's state.
+        on_error: called with every error.
+        on_state: called with every change of the connection's state.
     """
 
     def __init__(
@@ -122,6 +120,8 @@ class Multiplexer:
         self._client = options.http_client
         self._own_client: httpx2.AsyncClient | None = None
         self._is_closed = False
+        # The event loop that uses it while it has subscriptions or a connection; no other loop can share them.
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Who wants what.
         self._queues: set[MessageQueue] = set()
         self._routes: dict[str, Route] = {}
@@ -164,14 +164,13 @@ class Multiplexer:
         Return what sends the requests.
 
         Raises:
-            RuntimeError: the multiplexer is closed.
+            RuntimeError: the multiplexer is closed, or in use in another event loop.
             ConnectError: there can be none.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
+        self._check_open()
         client = self._client
         if client is None:
-            # Beside the stream there is little, which does not keep its connection: with the last subscription all are gone.
+            # Other requests are few and keep no connection: with the last subscription all connections are closed.
             made = await new_client(self._stream_url, keep_alive=False)
             client = self._client
             if client is None and not self._is_closed:
@@ -180,7 +179,7 @@ class Multiplexer:
                 # Another task was quicker, or the wire is closed by now.
                 await made.aclose()
         if client is None:
-            raise RuntimeError("this wire is closed")
+            raise RuntimeError(CLOSED)
         return client
 
     def join(self, queue: MessageQueue) -> None:
@@ -188,11 +187,9 @@ class Multiplexer:
         Pass messages on to a queue, beginning with what is known of its topics already.
 
         Raises:
-            RuntimeError: the multiplexer is closed, or no event loop is running.
+            RuntimeError: the multiplexer is closed, or in use in another event loop, or none is running.
         """
-        if self._is_closed:
-            raise RuntimeError("this wire is closed")
-        asyncio.get_running_loop()
+        self._check_open()
         for name in queue.topics:
             queue.rename(name, self._topics.topic_of(name))
         self._queues.add(queue)
@@ -210,7 +207,7 @@ class Multiplexer:
             route.show(queue)
         for topic in queue.topics:
             if topic in self._topics.refused:
-                # A moment ago: who wanted it then has not left yet.
+                # It was refused a moment ago, and the subscribers of then have not left yet.
                 self._fail(topic, self._topics.refused[topic])
         self._settle_soon()
 
@@ -220,7 +217,7 @@ class Multiplexer:
         self._take_out(queue)
 
     async def rest(self) -> None:
-        """Return when the connection is freed, where nobody wants it any more."""
+        """Return when the connection is closed, if nobody wants it any more."""
         if not self._queues:
             self._settle()
             await finish([*([self._reader] if self._reader is not None else []), *self._changes])
@@ -239,6 +236,17 @@ class Multiplexer:
         finally:
             if self._own_client is not None:
                 await self._own_client.aclose()
+
+    def _check_open(self) -> None:
+        """Check that this can be used now and in this event loop, which it belongs to from then on."""
+        if self._is_closed:
+            has_ended = self._loop is not None and self._loop.is_closed()
+            raise RuntimeError(f"{CLOSED}, as its event loop has ended; make another one" if has_ended else CLOSED)
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop) and (self._queues or self._reader is not None):
+            # A task that waits in one loop would be woken from the other one's thread, late or never.
+            raise RuntimeError("this wire is in use in another event loop; make one in each, or use pricewire.sync from any thread")
+        self._loop = loop
 
     # Who wants what.
 
@@ -280,13 +288,13 @@ class Multiplexer:
             asyncio.get_running_loop().call_soon(self._settle)
 
     def _settle(self) -> None:
-        """Say what is wanted now."""
+        """Tell the topic set what is wanted now."""
         self._will_settle = False
-        # The pace that does for all: the quickest that one wants; 0 where one wants every update.
+        # The fastest pace that a subscription wants; 0 where one wants every update.
         pace = min(min((round(queue.interval * 1000) for queue in self._queues), default=0), MAX_INTERVAL_MS)
         self._act(self._topics.want([topic for topic, route in self._routes.items() if route.queues], pace))
 
-    # What is to be done about it.
+    # Carrying out what the topic set decides.
 
     def _act(self, actions: Sequence[Action[HTTPStatusError]]) -> None:
         for action in actions:
@@ -392,7 +400,7 @@ class Multiplexer:
     # Reading.
 
     async def _run(self) -> None:
-        """Read until nobody wants it any more, or there is no way on."""
+        """Read until nobody wants the stream any more, or it has failed for good."""
         failure: Exception | None = None
         try:
             while self._is_wanted and await self._read_stream():
@@ -441,9 +449,11 @@ class Multiplexer:
                     # Closed here, it may have been wanted again since.
                     return self._source is not source
                 except TimeoutError:
-                    # It was made to expire, to connect anew with other topics.
+                    # `_connect` made it expire, to connect again with other topics.
                     if not scope.expired():
                         raise
+                    # It may have waited for room, and not for the stream.
+                    await source.reconnect()
                 except HTTPStatusError as error:
                     if not is_of_topics(error):
                         raise
@@ -453,7 +463,7 @@ class Multiplexer:
 
     async def _read_events(self, source: StreamReader) -> None:
         while True:
-            # What was read stays to be passed on, should the wait for room be cut short.
+            # What was read is kept and passed on later, if the wait for room is cut short.
             while self._events:
                 self._take(self._events.popleft())
                 if self._full:
@@ -465,7 +475,7 @@ class Multiplexer:
                 self._events.extend(events)
 
     def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
-        """Take events that nobody has to have room for: those of one kind together, unread."""
+        """Take events for queues that never have to be waited for: runs of them together, unparsed."""
         place = 0
         while place < len(events):
             run = self._lanes.run(events, place)
@@ -540,7 +550,7 @@ class Multiplexer:
 
     async def _wait_for_room(self) -> None:
         self._full.clear()
-        # A reader that keeps up gets the turn in which it can show that.
+        # A reader that keeps up needs one turn of the loop to make room.
         await asyncio.sleep(0)
 
     # The connection.
@@ -556,7 +566,7 @@ class Multiplexer:
             self._set_state(state)
 
     def _aim(self) -> None:
-        """Say where the next connection goes."""
+        """Set the address and the cursor of the next connection."""
         source = self._source
         if source is None:
             # Everybody has just left, and it is about to be closed.

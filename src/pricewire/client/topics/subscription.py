@@ -53,7 +53,8 @@ class Subscription(Generic[M]):
         # The type is made at run time.
         self._decoder: TypedDecoder[Envelope[Any]] = TypedDecoder(message_type if self._whole else Envelope[message_type])  # type: ignore[arg-type, valid-type]
         multiplexer.join(queue)
-        weakref.finalize(self, _abandon, get_running_loop(), multiplexer, queue).atexit = False
+        self._loop = get_running_loop()
+        weakref.finalize(self, _abandon, self._loop, multiplexer, queue).atexit = False
 
     @property
     def state(self) -> ConnectionState:
@@ -110,9 +111,13 @@ class Subscription(Generic[M]):
             ContentTypeError: it is no event stream.
             ReconnectExhausted: all attempts to reconnect failed.
             BufferOverflowError: the reader fell behind too far.
+            RuntimeError: it was made in another event loop.
         """
         while True:
-            arrival = self._queue.take() or await self._queue.get()
+            arrival = self._queue.take()
+            if arrival is None:
+                self._check_loop()
+                arrival = await self._queue.get()
             self.merged += arrival.merged
             message = self._read(arrival)
             if message is not None:
@@ -145,9 +150,10 @@ class Subscription(Generic[M]):
 
         Raises:
             ValueError: the topic is none of the subscription's, or it is one of contracts, which have a value each, and perhaps none.
-            RuntimeError: the subscription has ended.
+            RuntimeError: the subscription has ended, or was made in another event loop.
             ClientError: as iterating does.
         """
+        self._check_loop()
         if any(name.startswith("contracts:") for name in (self.topics if topic is None else (topic,))):
             raise ValueError("each contract has a value of its own, so there is no newest one; see open_contracts()")
         if topic is not None and topic not in self.topics:
@@ -167,6 +173,11 @@ class Subscription(Generic[M]):
         """End it at once, and return when the connection is freed, if it was the last."""
         self.close()
         await self._multiplexer.rest()
+
+    def _check_loop(self) -> None:
+        if not self._queue.is_ended and get_running_loop() is not self._loop:
+            # A task that waits here could not be woken.
+            raise RuntimeError("this subscription was made in another event loop; read it there, or use pricewire.sync from any thread")
 
     def _read(self, arrival: Arrival) -> M | None:
         """Return the message that an event holds; where it does not fit, report that and return None."""

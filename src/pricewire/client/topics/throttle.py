@@ -50,7 +50,7 @@ class Throttle:
         return None, soonest
 
     def gave(self, arrival: Arrival, now: float) -> None:
-        """Note that a message is given out."""
+        """Note that a message was delivered."""
         key = key_of(arrival)
         if key is None:
             return

@@ -26,7 +26,7 @@ R = TypeVar("R")
 """Why a topic is refused."""
 
 MAX_FAILURES = 3
-"""After so many changes in a row without an answer a new stream takes the place of this one; after as many again one with everything."""
+"""After so many changes in a row without an answer, a new stream replaces this one; after as many again, one that starts over."""
 
 MAX_NAMES = 1000
 """How many names are remembered that the server has others for, beyond those that are wanted; and how many topics that nobody asked for."""
@@ -141,9 +141,9 @@ class TopicSet(Generic[R]):
         wanted: see the module; oldest first.
         refused: those of the wanted names that are refused, and why.
         confirmed: see the module.
-        agreed: see the module; None where no change has been answered that is not settled.
-        unknown: whether a change had no answer since it was last known what the stream carries.
-        leaving: topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that.
+        agreed: see the module; None if no change has been answered that is not settled.
+        unknown: whether a change had no answer since the topics of the stream were last known.
+        leaving: topics that are being removed, until it is known whether they are: who subscribes to one meanwhile waits for that.
         requested: the change that is not settled.
         interval: the pace that the stream keeps, in milliseconds.
     """
@@ -160,7 +160,7 @@ class TopicSet(Generic[R]):
         self._wanted_interval = 0
         # The server's names for wanted ones, where they differ.
         self._names: dict[str, str] = {}
-        # What the stream has brought ahead of its confirmation.
+        # The topics that the stream has brought before it confirmed them.
         self._early: set[str] = set()
         # What the stream has said since the change was requested.
         self._heard: list[set[str]] = []
@@ -178,7 +178,7 @@ class TopicSet(Generic[R]):
         self._suspect: tuple[str, R] | None = None
         # What was refused on an earlier stream.
         self._refused_before: set[str] = set()
-        # The last change that was made, and what the stream carries since: asked for again, it would lead nowhere.
+        # The last change that was made, and the topics of the stream since then: to request it again would change nothing.
         self._made: tuple[tuple[str, ...], tuple[str, ...], set[str]] | None = None
         self._number = 0
         self._failures = 0
@@ -206,7 +206,7 @@ class TopicSet(Generic[R]):
         return [*map(Drop, topics), *self._settle()]
 
     def retry(self) -> list[Action[R]]:
-        """Begin anew, with the refused topics too."""
+        """Begin again, with the refused topics too."""
         self.refused.clear()
         return self._connect_anew() if self.wanted else []
 
@@ -227,7 +227,7 @@ class TopicSet(Generic[R]):
             others = []
         others = others[: int(min(self._batch, len(others)))]
         self._listing = Listing((*kept, *others), resumes and not others, self._wanted_interval)
-        # Who wants one of these before the stream has begun must wait until it is added.
+        # A subscriber to one of these before the stream has begun must wait until it is added.
         self.leaving |= self.confirmed - topics.keys()
         return self._listing
 
@@ -443,7 +443,7 @@ class TopicSet(Generic[R]):
         return add, remove
 
     def _rename(self, names: Mapping[str, str]) -> list[Action[R]]:
-        """Take the server's names for what is wanted."""
+        """Use the server's names for the wanted topics."""
         actions: list[Action[R]] = []
         for name in self.wanted:
             topic = names.get(self.topic_of(name))
@@ -458,14 +458,14 @@ class TopicSet(Generic[R]):
         return [Refuse(name, reason) for name in names]
 
     def _finish(self) -> list[Action[R]]:
-        """Have no change be requested: it was made, and what the stream carries is known."""
+        """Settle the requested change: it was made, and the topics of the stream are known."""
         if self.requested is not None and self.agreed is not None:
             self._made = self.requested.add, self.requested.remove, self.agreed
         self.unknown = False
         return self._undo()
 
     def _undo(self) -> list[Action[R]]:
-        """Have no change be requested: what was being removed and is confirmed stays, unless a change before had no answer."""
+        """Give up the requested change: topics that it removes and that are confirmed stay, unless an earlier change had no answer."""
         self.requested = self.agreed = None
         if self.unknown:
             return []
@@ -478,7 +478,7 @@ class TopicSet(Generic[R]):
         return [*actions, Connect()]
 
     def _reopen(self, *, starts_over: bool) -> list[Action[R]]:
-        """Have a new stream take the place of this one."""
+        """Replace this stream by a new one."""
         self._starts_over = starts_over
         return [*self._lose(), Connect()]
 

@@ -1,1 +1,1 @@
-"""Who somebody is, and what they may see: keys, tokens, passwords, tickets, and which token each protected stream depends on."""
+"""Authentication and authorization: keys, tokens, passwords, tickets, and which token each protected stream depends on."""

@@ -1,4 +1,4 @@
-"""Lets requests in: reads the token or ticket that they show, and says what is missing where they may not."""
+"""Finds out who sends a request: checks its token or ticket, and refuses it with what is missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pricewire.server.http_errors import ForbiddenError, InvalidParametersError,
 
 UNAUTHORIZED = {
     401: ResponseSpec(
-        ErrorBody, description="The token is missing or not good; `WWW-Authenticate` says how to show one.", generate_examples=False
+        ErrorBody, description="The token is missing or not valid; `WWW-Authenticate` says how to send one.", generate_examples=False
     )
 }
 FORBIDDEN = {403: ResponseSpec(ErrorBody, description="The token is for another account, or not for this.", generate_examples=False)}
@@ -31,19 +31,19 @@ SECURITY = [{"token": list[str]()}]
 """How the schema says that a request needs a token."""
 
 TOKEN_NAMES = frozenset({"access_token", "auth_token", "authorization", "bearer", "id_token", "jwt", "token"})
-"""By what names tokens are found in addresses."""
+"""Query parameters that people put tokens in."""
 
-Ticket = Annotated[str | None, QueryParameter(description="Instead of a token: from `POST /v1/tickets`, for one stream, good once.")]
+Ticket = Annotated[str | None, QueryParameter(description="Instead of a token: from `POST /v1/tickets`, for one stream, valid once.")]
 
 AnyRequest = Request[Any, Any, Any]
 
 
 class Caller:
     """
-    Who a request comes from.
+    Who sends a request.
 
     Attributes:
-        token: what it showed; None where it showed none.
+        token: the token that it carries, or None.
     """
 
     __slots__ = ("token",)
@@ -53,7 +53,7 @@ class Caller:
 
     @property
     def account(self) -> str | None:
-        """The caller's account; None for anybody."""
+        """The caller's account; None without a token."""
         return None if self.token is None else self.token.account
 
 
@@ -82,7 +82,7 @@ class Principal(Caller):
 
 def confirm(auth: AuthService, token: Token) -> None:
     """
-    Check once more a token that was checked before something was awaited, right before a stream is bound to it.
+    Check a token again right before a stream is bound to it: something was awaited since the first check.
 
     Raises:
         UnauthorizedError: it has ended meanwhile.
@@ -95,7 +95,7 @@ def confirm(auth: AuthService, token: Token) -> None:
 
 def require_scope(token: Token, scope: str) -> None:
     """
-    Refuse a token that is not for something.
+    Check that a token has a scope.
 
     Raises:
         ForbiddenError: it lacks the scope. Source: RFC 6750, section 3.1.
@@ -107,7 +107,7 @@ def require_scope(token: Token, scope: str) -> None:
 
 def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
     """
-    Refuse topics that a token does not let read: the one place where that is decided, whether a stream is opened, changed or renewed.
+    Check that a token may read topics; the only such check, used when a stream is opened, changed or renewed.
 
     Raises:
         UnauthorizedError: a topic is an account's, and there is no token.
@@ -116,7 +116,7 @@ def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
     for topic in topics:
         if isinstance(topic, AccountTopic):
             if token is None:
-                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and show its token")
+                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and send its token")
             if token.account != topic.account_uuid:
                 raise ForbiddenError(f"topic {str(topic)!r} is another account's")
             require_scope(token, READ)
@@ -124,11 +124,11 @@ def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
 
 def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError:
     """
-    Return the refusal of a request that has to show a token.
+    Return the error for a request that needs a token.
 
     Args:
         message: what is wrong.
-        is_invalid: whether it showed one that is not good. Source: RFC 6750, section 3.
+        is_invalid: whether it sent one that is not valid. Source: RFC 6750, section 3.
     """
     header = 'Bearer realm="pricewire"'
     if is_invalid:
@@ -147,16 +147,16 @@ def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: B
     if names:
         raise InvalidParametersError(
             f"{names.pop()}: a token in an address ends up in logs; send it as 'Authorization: Bearer …', "
-            "or get a ticket for the stream by POST /v1/tickets. Take this token for known to others"
+            "or get a ticket for the stream by POST /v1/tickets. Treat this token as leaked"
         )
 
 
 async def shown(request: AnyRequest, auth: AuthService | None, ticket: str | None = None) -> Token | None:
     """
-    Return the token that a request shows; None where it shows none, or nobody here could check it.
+    Return the token that a request carries; None where it carries none, or this server has no tokens.
 
     Raises:
-        UnauthorizedError: it is not good.
+        UnauthorizedError: it is not valid.
     """
     if auth is None:
         return None
@@ -171,37 +171,37 @@ async def shown(request: AnyRequest, auth: AuthService | None, ticket: str | Non
 
 
 async def provide_caller(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Caller:
-    """Return who a public request comes from; a token that it need not have has to be good all the same."""
+    """Return the caller of a public request. A token is optional, but one that is sent has to be valid."""
     return Caller(await shown(request, auth))
 
 
 async def provide_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Caller:
-    """Return who a request for a public stream comes from."""
+    """Return the caller of a request for a public stream, which may send a ticket."""
     return Caller(await shown(request, auth, ticket))
 
 
 async def provide_principal(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
-    """Return whose token a request shows that needs one."""
+    """Return the caller; requires the scope `read`."""
     return required(await shown(request, auth))
 
 
 async def provide_trader(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
-    """Return whose token a request shows that moves money."""
+    """Return the caller; requires the scope `trade`."""
     return required(await shown(request, auth), TRADE)
 
 
 async def provide_account_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
-    """Return whose token or ticket a request for a protected stream shows."""
+    """Return the caller of a request for a protected stream; requires the scope `read`, by a token or a ticket."""
     return required(await shown(request, auth, ticket))
 
 
 def required(token: Token | None, scope: str = READ) -> Principal:
     """
-    Return the principal of a token that has to be there.
+    Return the principal of a token.
 
     Raises:
-        UnauthorizedError: it is not.
-        ForbiddenError: it is not for the scope.
+        UnauthorizedError: there is no token.
+        ForbiddenError: it lacks the scope.
     """
     if token is None:
         raise unauthorized("this needs a token: POST /login, then send it as 'Authorization: Bearer …'")
@@ -215,4 +215,4 @@ CALLERS: dict[str, Callable[..., Awaitable[Caller]]] = {
     "trader": provide_trader,
     "account_listener": provide_account_listener,
 }
-"""Who a request can come from, by the names of the parameters that want to know."""
+"""The dependencies, by the names of the parameters that they fill."""

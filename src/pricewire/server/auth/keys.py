@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import secrets
-import stat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pricewire.errors import InvalidTokenError, PricewireError
+from pricewire.secret_file import read_secret_file
 
 KEY_FILE = "signing-key.pem"
 """The name of the local key's file in the data directory."""
@@ -42,7 +40,7 @@ class KeySource(Protocol):
         """
 
     async def aclose(self) -> None:
-        """Give up what the source holds open."""
+        """Close the source's connections, if it has any."""
 
 
 class SigningKey:
@@ -50,11 +48,11 @@ class SigningKey:
     A key that this server signs with.
 
     Attributes:
-        algorithms: the one that it is for.
+        algorithms: the only one that it is for.
 
     Args:
-        key: what is signed with.
-        public: what is checked with, as a JSON Web Key; its `kid`, if it has one, is what tokens name it by.
+        key: the private key or the secret, to sign with.
+        public: the key to check signatures with, as a JSON Web Key; tokens name it by its `kid`, if it has one.
     """
 
     def __init__(self, key: Ed25519PrivateKey | bytes, public: dict[str, Any]) -> None:
@@ -66,37 +64,30 @@ class SigningKey:
         return f"SigningKey(for {self.algorithms[0]})"
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Return the token that says this."""
+        """Return a signed token with these claims."""
         named = {} if self._checks.key_id is None else {"kid": self._checks.key_id}
         return jwt.encode(claims, self._key, algorithm=self.algorithms[0], headers=named)
 
     async def find(self, key_id: str | None, algorithm: str) -> jwt.PyJWK:
-        """Return the key, for a token that names it or none; a key without a name is the only one that there can be."""
+        """Return the key, for a token that names it or no key; a key without a name is used for every token."""
         if self._checks.key_id is not None and key_id not in (None, self._checks.key_id):
             raise InvalidTokenError("the token is signed with a key that this server does not know")
         return self._checks
 
     async def aclose(self) -> None:
-        """Hold nothing open."""
+        """Do nothing: a local key has no connections."""
 
 
 def local_key(directory: Path) -> SigningKey:
     """
-    Return the key of a data directory, which is made at the first time: Ed25519, in a file that only its owner may read.
+    Return the key of a data directory, which is made on first use: Ed25519, in a file that only its owner may read.
 
     Raises:
         PricewireError: the file cannot be used, or others may read it.
     """
     path = directory / KEY_FILE
     try:
-        if not path.exists():
-            make_key(path)
-        others = stat.S_IMODE(path.stat().st_mode) & 0o077
-        if others and os.name == "posix":
-            raise PricewireError(f"{path} may be read by others than its owner: chmod 600 it, or remove it to have a new key made")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise PricewireError(f"{path}: {error.strerror}") from None
+        key = serialization.load_pem_private_key(read_secret_file(path, new_key), password=None)
     except ValueError:
         raise PricewireError(f"{path} holds no key: remove it to have a new one made; tokens of the old one end with it") from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -106,25 +97,10 @@ def local_key(directory: Path) -> SigningKey:
     return SigningKey(key, {"kty": "OKP", "crv": "Ed25519", "x": encoded(public), "alg": "EdDSA", "kid": name})
 
 
-def make_key(path: Path) -> None:
-    """Write a new key where there is none; of processes that start together, one does."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    text = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    # Written whole under another name first: who finds the key finds all of it.
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+def new_key() -> bytes:
+    """Return a new key, in PEM."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def shared_secret(secret: bytes) -> SigningKey:

@@ -12,11 +12,11 @@ from pricewire.errors import TooManyAttemptsError
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """
-    How many failures are let pass.
+    How many failed attempts are allowed.
 
     Attributes:
         burst: at once, after a quiet time.
-        seconds: after so many seconds one more.
+        seconds: one more each time this many seconds have passed.
     """
 
     burst: int
@@ -27,18 +27,18 @@ OF_BOTH = Allowance(10, 12.0)
 """For one account from one address: a person who has forgotten which password it was."""
 
 OF_ADDRESS = Allowance(50, 2.0)
-"""From one address for all accounts: an office behind one address, and no list of accounts tried through."""
+"""From one address for all accounts: enough for an office, too few to try a list of accounts."""
 
 OF_ACCOUNT = Allowance(100, 6.0)
-"""For one account from all addresses: 14,400 guesses a day, spread over a botnet. Less would let it lock the owner out."""
+"""For one account from all addresses: 14,400 guesses a day, spread over a botnet. With fewer, it could lock the owner out."""
 
 MAX_KEPT = 100_000
-"""How many accounts and addresses are remembered; beyond that those forgiven are forgotten."""
+"""How many accounts and addresses are remembered; beyond that, those whose failures no longer count are forgotten."""
 
 
 class LoginThrottle:
     """
-    Counts attempts to log in that failed, or have not come to an end.
+    Counts attempts to log in that failed or are still under way.
 
     Args:
         clock: returns the time in seconds.
@@ -51,10 +51,10 @@ class LoginThrottle:
 
     def begin(self, account_id: str, address: Hashable) -> None:
         """
-        Count an attempt, before it is known how it ends: those that are made at once count too.
+        Count an attempt before its result is known, so that simultaneous attempts count too.
 
         Raises:
-            TooManyAttemptsError: it may not be made.
+            TooManyAttemptsError: there were too many.
         """
         now = self._clock()
         keys = self._keys(account_id, address)
@@ -67,7 +67,7 @@ class LoginThrottle:
             self._until[key] = max(self._until.get(key, now), now) + allowance.seconds
 
     def succeeded(self, account_id: str, address: Hashable) -> None:
-        """Count an attempt no more, as it was none at guessing."""
+        """Take an attempt back out of the count: the password was right."""
         now = self._clock()
         for key, allowance in self._keys(account_id, address):
             self._until[key] -= allowance.seconds

@@ -15,7 +15,7 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 """argon2id with 19 MiB and two passes: some 30 ms of a core. Source: RFC 9106; OWASP, "Password Storage Cheat Sheet"."""
 
 AT_ONCE = 2
-"""How many are checked at once: what that takes of memory and cores is bounded, however many try to log in."""
+"""How many are checked at once: this bounds the memory and the cores used, however many try to log in."""
 
 MAX_WAITING = 64
 """How many may wait for that; more would wait longer than their clients do."""
@@ -31,12 +31,12 @@ def hash_password(password: str) -> str:
 
 
 class Passwords:
-    """Checks passwords in threads of their own, as each takes the event loop's time of thousands of events."""
+    """Checks passwords in threads: one check takes as long as thousands of events."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="passwords")
         self._waiting = 0
-        # For accounts that there are not: they take as long as those that there are, so that nobody finds out by the time.
+        # Checked for accounts that do not exist, so that the time taken does not tell which ones do.
         self._nobody = hash_password(secrets.token_hex(16))
 
     async def check(self, password: str, kept: str | None) -> bool:

@@ -11,16 +11,16 @@ from pricewire.errors import DatabaseError
 logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
-"""How often is asked, in seconds."""
+"""The time between two queries, in seconds."""
 
 
 async def poll(load: Callable[[], Awaitable[None]], what: str) -> None:
     """
-    Ask for what is new again and again, until cancelled, also when the database has been away.
+    Load what is new again and again, until cancelled; a database that fails for a while does not end it.
 
     Args:
-        load: asks for it.
-        what: what is asked for, for the log.
+        load: loads it.
+        what: what it is, for the log.
     """
     is_away = False
     while True:
@@ -30,7 +30,7 @@ async def poll(load: Callable[[], Awaitable[None]], what: str) -> None:
         except DatabaseError as error:
             # Once, not every second.
             if not is_away:
-                logger.warning("%s cannot be asked for: %s", what, error)
+                logger.warning("%s cannot be loaded: %s", what, error)
             is_away = True
         else:
             is_away = False

@@ -12,16 +12,19 @@ from pricewire.store.revocations import Revocations
 PRUNE_S = 3600.0
 """How often tokens that have expired are forgotten, in seconds."""
 
-GRACE_S = 300.0
-"""How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be believed."""
+GRACE_S = 86_400.0
+"""
+How long after its expiry a token is still kept, in seconds: longer than any leeway with which it could be accepted, and longer than a clock
+is set forward by mistake. If it were forgotten then, it would be valid again when the clock is right.
+"""
 
 
 class Revoked:
     """
-    The tokens that are no longer good.
+    The revoked tokens.
 
     Args:
-        store: where all processes have them.
+        store: the revocations that all processes share.
         on_revoked: called with the id of each one that becomes known.
     """
 
@@ -30,13 +33,13 @@ class Revoked:
         self._on_revoked = on_revoked
         self._known: dict[str, float] = {}
         self._number = 0
-        self._pruned_at = 0.0
+        self._pruned_at = float("-inf")
 
     def __contains__(self, token_id: str) -> bool:
         return token_id in self._known
 
     async def add(self, token: Token) -> None:
-        """Revoke a token; when this returns, it stays so."""
+        """Revoke a token; durable when this returns."""
         await self._store.add(token.id, int(token.expires_at + GRACE_S))
         self._learn(token.id, token.expires_at + GRACE_S)
 
@@ -52,8 +55,8 @@ class Revoked:
 
     async def _refresh(self) -> None:
         await self.load()
-        if (now := time.time()) - self._pruned_at >= PRUNE_S:
-            self._pruned_at = now
+        if time.monotonic() - self._pruned_at >= PRUNE_S:
+            self._pruned_at, now = time.monotonic(), time.time()
             self._known = {name: until for name, until in self._known.items() if until > now}
             await self._store.prune(int(now))
 

@@ -1,4 +1,4 @@
-"""Who may do what: logs accounts in and out, and checks what requests show."""
+"""Authentication: logs accounts in and out, and checks tokens and tickets."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class AuthService:
 
     Attributes:
         tokens: what issues and checks tokens.
-        accounts: who there is.
-        token_watch: how long the protected streams last.
+        accounts: the accounts.
+        token_watch: ends protected streams with their tokens.
 
     Args:
         database: where accounts and revoked tokens are.
         keys: what tokens are signed with; closed by `aclose`.
-        rules: what they have to say.
+        rules: what they must claim.
         hub: whose streams end with their tokens.
         demo_account: whether the demo account may log in with the password that everybody knows.
     """
@@ -53,12 +53,7 @@ class AuthService:
 
     async def log_in(self, account_id: str, password: str, address: Hashable) -> Account | None:
         """
-        Return the account that a password opens; None where it opens none.
-
-        Args:
-            account_id: the account's name.
-            password: what was given for it.
-            address: where the attempt comes from.
+        Return the account, if the password is right; otherwise None.
 
         Raises:
             TooManyAttemptsError: too many have failed.
@@ -66,7 +61,7 @@ class AuthService:
         self._login_throttle.begin(account_id, address)
         account = await self.accounts.find(account_id)
         is_right = await self._passwords.check(password, None if account is None else account.password_hash)
-        # It may be there from a time when nobody else reached the server.
+        # The demo account may exist from a time when only this machine reached the server.
         is_closed = account_id == password == DEMO and not self._demo_account
         if account is None or not is_right or is_closed:
             return None
@@ -82,12 +77,12 @@ class AuthService:
         Return what a token says.
 
         Raises:
-            InvalidTokenError: it is not to be believed, or was revoked.
+            InvalidTokenError: it is not valid, or was revoked.
         """
         return self._good(await self.tokens.check(text))
 
     def give_ticket(self, token: Token) -> tuple[str, float]:
-        """Return a ticket for one stream, and until when it is good, in seconds since 1970."""
+        """Return a ticket for one stream, and when it expires, in seconds since 1970."""
         return self._tickets.give(token)
 
     def take_ticket(self, ticket: str) -> Token:
@@ -95,13 +90,13 @@ class AuthService:
         Return the token that a ticket stands for.
 
         Raises:
-            InvalidTokenError: it is not good, or its token was revoked.
+            InvalidTokenError: it is not valid, or its token was revoked.
         """
         return self._good(self._tickets.take(ticket))
 
     def confirm(self, token: Token) -> None:
         """
-        Check once more a token that was checked before something was awaited.
+        Check a token again, when something was awaited since the first check.
 
         From here to the stream's entry in `token_watch`, which learns of what ends a token, nothing may be awaited.
 

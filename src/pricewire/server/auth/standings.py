@@ -1,4 +1,4 @@
-"""Which tokens of an account are good: none of before its last change of password or status, and none while it is suspended."""
+"""Which tokens of an account are valid: those issued after its last change of password or status, and none while it is suspended."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pricewire.store.accounts import Accounts, Standing
 
 class Standings:
     """
-    The accounts that have ended tokens.
+    The accounts that have ended their earlier tokens.
 
     Args:
-        accounts: where all processes have them.
+        accounts: the accounts that all processes share.
         on_changed: called when more tokens may have ended.
     """
 
@@ -25,7 +25,7 @@ class Standings:
         self._generation: int | None = None
 
     def fault(self, token: Token) -> str | None:
-        """Return why a token is not good; None where it is."""
+        """Return why a token is not valid; None if it is."""
         standing = self._known.get(token.account)
         if standing is None:
             return None

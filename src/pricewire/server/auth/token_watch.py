@@ -14,13 +14,16 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.tokens import READ, Token
 
 STEP_S = 1.0
-"""How often is looked for streams whose time has come, in seconds."""
+"""The longest time between two looks for expired tokens, in seconds."""
 
 RETRY_S = 0.1
-"""How often is looked for a stream that is to end while its response's head is on the way, in seconds."""
+"""How long to wait before a stream is ended that has not joined the hub yet, in seconds."""
+
+JUMP_S = 1.0
+"""By how much the clock differs from the time that has passed before it counts as set, in seconds: less is corrected all the time."""
 
 SLACK = 1000
-"""How many entries may be left over of streams that have gone, besides as many as there are streams, before the heap is cleared of them."""
+"""How many outdated entries the heap may have, besides one for each stream, before it is rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class WatchedStream:
 
     Attributes:
         token: its token.
-        ends_at: when the stream ends, in seconds since 1970.
+        ends_at: when the stream ends, in seconds by the clock that nobody sets.
         stream_end: why it will.
     """
 
@@ -43,28 +46,34 @@ class TokenWatch:
     """
     Knows each stream's token, and ends the stream when the token expires or is revoked.
 
-    One heap has all ends in order; the entry of a stream that was renewed or has gone is passed over.
+    One heap has all ends in order; the entry of a stream that was renewed or has ended is skipped. A stream ends when the time that its
+    token had left has passed, also if the clock was set back meanwhile; if it was set forward, when the token has expired.
 
     Args:
-        hub: whose streams.
+        hub: the hub of the streams.
         clock: returns the time in seconds since 1970.
+        steady: returns the time in seconds from any start, by a clock that nobody sets.
     """
 
-    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
         self._clock = clock
+        self._steady = steady
+        # How much the one clock is ahead of the other.
+        self._ahead = clock() - steady()
         self._watched: dict[str, WatchedStream] = {}
         self._streams: defaultdict[str, set[str]] = defaultdict(set)
         self._ends: list[tuple[float, str]] = []
 
     def begin(self, stream_id: str, token: Token) -> None:
-        """Have a stream live as long as a token."""
+        """Have a stream end with a token."""
         if len(self._ends) > 2 * len(self._watched) + SLACK:
             self._ends = [(each.ends_at, name) for name, each in self._watched.items()]
             heapq.heapify(self._ends)
-        self._watched[stream_id] = WatchedStream(token, token.expires_at)
+        ends_at = self._steady() + token.expires_at - self._clock()
+        self._watched[stream_id] = WatchedStream(token, ends_at)
         self._streams[token.id].add(stream_id)
-        heapq.heappush(self._ends, (token.expires_at, stream_id))
+        heapq.heappush(self._ends, (ends_at, stream_id))
 
     def token(self, stream_id: str) -> Token | None:
         """Return the token that a stream depends on; None for one that needs none."""
@@ -73,10 +82,10 @@ class TokenWatch:
 
     def renew(self, stream_id: str, token: Token) -> Token:
         """
-        Have a stream depend on another token of the same account, and return the one that it depends on.
+        Have a stream depend on another token of the same account; return the one that it depends on then.
 
-        It stays with the one that it has where the other ends earlier; but not where only the other is for reading, as the stream may
-        carry the account's topics now. For a stream that has gone nothing begins.
+        It keeps its token if the other one expires earlier; unless only the other one has the scope `read`, as the stream may carry the
+        account's topics now. Nothing changes for a stream that has ended.
         """
         watched = self._watched.get(stream_id)
         if watched is None:
@@ -103,13 +112,19 @@ class TokenWatch:
             self._end(stream_id, StreamEnd.TOKEN_REVOKED)
 
     def revoke_where(self, has_ended: Callable[[Token], bool]) -> None:
-        """End all streams whose token has ended; called seldom, as it looks at all of them."""
+        """End all streams whose token has ended; called rarely, as it looks at all of them."""
         for stream_id in [name for name, watched in self._watched.items() if has_ended(watched.token)]:
             self._end(stream_id, StreamEnd.TOKEN_REVOKED)
 
     def end_expired(self) -> None:
         """End the streams whose tokens have expired."""
-        now = self._clock()
+        ahead = self._clock() - self._steady()
+        if abs(ahead - self._ahead) > JUMP_S:
+            self._ahead = ahead
+            now = self._clock()
+            for stream_id in [name for name, watched in self._watched.items() if watched.token.expires_at <= now]:
+                self._end(stream_id, self._watched[stream_id].stream_end)
+        now = self._steady()
         while self._ends and self._ends[0][0] <= now:
             ends_at, stream_id = heapq.heappop(self._ends)
             watched = self._watched.get(stream_id)
@@ -119,7 +134,7 @@ class TokenWatch:
     async def run(self) -> None:
         """End streams when their time has come, until cancelled."""
         while True:
-            wait = self._ends[0][0] - self._clock() if self._ends else STEP_S
+            wait = self._ends[0][0] - self._steady() if self._ends else STEP_S
             # Not longer than a step, as a stream may begin meanwhile that ends before the others.
             await asyncio.sleep(min(max(wait, 0.01), STEP_S))
             self.end_expired()
@@ -127,8 +142,8 @@ class TokenWatch:
     def _end(self, stream_id: str, stream_end: StreamEnd) -> None:
         found = self._hub.find(stream_id)
         if found is None:
-            # Its response's head is on the way: it comes up again shortly, by when it has joined the hub or has been forgotten.
-            ends_at = self._clock() + RETRY_S
+            # It has not joined the hub yet: try again shortly, when it has joined or has been forgotten.
+            ends_at = self._steady() + RETRY_S
             self._watched[stream_id] = replace(self._watched[stream_id], ends_at=ends_at, stream_end=stream_end)
             heapq.heappush(self._ends, (ends_at, stream_id))
         else:

@@ -1,4 +1,4 @@
-"""Tokens: JSON Web Tokens that say whose account they are for, what for, and until when."""
+"""Tokens: JSON Web Tokens for an account, with scopes and an expiry time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SIZE = 8192
 
 GENERATION = "pricewire_generation"
 """
-The claim of this server's own tokens that says which generation of the account's they are.
+The claim with the account's generation, in this server's own tokens.
 
 A time would not do: a login that has read the old password may end after the change, and clocks differ.
 """
@@ -38,24 +38,23 @@ LAST = 253_402_300_799
 
 LIFETIME_S = 3600.0
 """
-How long a token is good that a login gives which asks for nothing else, in seconds; `PATCH /v1/streams/{id}` with a newer one has a stream
-live on.
+How long a token of a login is valid by default, in seconds; `PATCH /v1/streams/{id}` with a newer one prolongs a stream.
 """
 
 MAX_HOURS = 8760.0
-"""The longest that the operator may issue one for, in hours: a year."""
+"""The longest lifetime that the operator may give a token, in hours: a year."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    What a good token says.
+    What a valid token claims.
 
     Attributes:
         account: the account's `uuid`.
         scopes: what it is for, `read` and `trade` among them.
         id: what it is revoked by.
-        expires_at: until when it is good, in seconds since 1970.
+        expires_at: when it expires, in seconds since 1970.
         generation: the account's when this server issued it; None for a token of another issuer.
         issued_at: when it was issued, in seconds since 1970; None where it does not say.
     """
@@ -71,12 +70,12 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class TokenRules:
     """
-    What a token has to say to be believed.
+    What a token must claim to be accepted.
 
     Attributes:
         issuer: what its `iss` has to be; None where that does not matter.
-        audience: what its `aud` has to hold; None where it must have none, as it is for somebody else then.
-        leeway: how far its times may be off, in seconds: clocks of machines that are looked after differ by less.
+        audience: what its `aud` has to contain; None refuses a token with an `aud`, which is for somebody else.
+        leeway: how far its times may be off, in seconds: clocks that are synchronized differ by less.
     """
 
     issuer: str | None = None
@@ -86,13 +85,13 @@ class TokenRules:
 
 FAULTS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
-    jwt.ImmatureSignatureError: "the token is not good yet",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidIssuerError: "the token is of another issuer",
     jwt.InvalidAudienceError: "the token is for another audience",
     jwt.InvalidSignatureError: "the token's signature is not right",
     jwt.InvalidAlgorithmError: "the token is signed by an algorithm that is not accepted",
 }
-"""What is said about a token. PyJWT's own texts would tell what the server expects, and what the token holds."""
+"""The messages about bad tokens. PyJWT's own would tell what the server expects, and what the token contains."""
 
 
 class Tokens:
@@ -101,7 +100,7 @@ class Tokens:
 
     Args:
         keys: what they are signed with.
-        rules: what they have to say.
+        rules: what they must claim.
     """
 
     def __init__(self, keys: KeySource, rules: TokenRules | None = None) -> None:
@@ -128,9 +127,9 @@ class Tokens:
         Args:
             account: the account's `uuid`.
             scopes: what it is for.
-            lifetime: how long it is good, in seconds.
-            generation: the account's, read no later than its password: the token ends with the next one. Without it the token ends as
-                one of another issuer does, by the second in which it was issued.
+            lifetime: how long it is valid, in seconds.
+            generation: the account's, read no later than its password: the token ends with the next one. Without it, a change of the
+                account ends the token by the time of its issue, like one of another issuer.
 
         Raises:
             InvalidTokenError: the keys are those of another issuer, who alone can make tokens.
@@ -153,7 +152,7 @@ class Tokens:
         Return what a token says.
 
         Raises:
-            InvalidTokenError: it is not to be believed.
+            InvalidTokenError: it is not valid.
 
         Source: RFC 8725, "JSON Web Token Best Current Practices".
         """
@@ -175,7 +174,7 @@ class Tokens:
                 options={"require": self._required()},
             )
             token = self._read(claims, text)
-            # What the claim means to another issuer, nobody here knows.
+            # Another issuer may use this claim for something else.
             return replace(token, generation=generation_of(claims)) if self.can_issue else token
         except jwt.PyJWTError as error:
             fault = next((fault for kind, fault in FAULTS.items() if isinstance(error, kind)), "the token cannot be read")
@@ -199,17 +198,17 @@ class Tokens:
         scopes = scope.split() if isinstance(scope, str) else [each for each in scope if isinstance(each, str)]
         name = claims.get("jti")
         if not isinstance(name, str) or not 0 < len(name) <= 128:
-            # Of what is signed, not of the signature, which may be written in more than one way.
+            # The hash of what is signed, not of the signature, which can be written in more than one way.
             name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
         return Token(account, frozenset(scopes), name, times["exp"], issued_at=times.get("iat"))
 
 
 def generation_of(claims: dict[str, Any]) -> int | None:
     """
-    Return the account's generation that a token of this server is of; None where it does not say.
+    Return the account's generation in a token of this server; None if it has none.
 
     Raises:
-        ValueError: it says something else.
+        ValueError: the claim is not a whole number.
     """
     generation = claims.get(GENERATION)
     if generation is not None and (not isinstance(generation, int) or isinstance(generation, bool)):
@@ -219,7 +218,7 @@ def generation_of(claims: dict[str, Any]) -> int | None:
 
 def seconds_of(value: object) -> float:
     """
-    Return the time that a claim is, in seconds since 1970.
+    Return the time in a claim, in seconds since 1970.
 
     Raises:
         ValueError: it is no number, or has no date. Source: RFC 7519, section 2, "NumericDate".

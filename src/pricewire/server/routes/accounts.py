@@ -1,4 +1,4 @@
-"""The requests about who somebody is: log in, log out, accounts, tickets."""
+"""The requests about accounts: log in, log out, accounts, tickets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_STORE = CacheControlHeader(no_store=True)
 """What belongs to one account stays out of every cache."""
 
 PROTECTED = {**INVALID, **UNAUTHORIZED, **FORBIDDEN}
-"""How every request may be refused that needs a token."""
+"""How requests that need a token may be refused."""
 
 
 @post("/login", status_code=200, cache_control=NO_STORE, responses={**PROTECTED, **REFUSED, **UNAVAILABLE})
@@ -28,7 +28,7 @@ async def log_in(
     request: AnyRequest, auth: NamedDependency[AuthService], admission: NamedDependency[Admission], data: JSONBody[LoginRequest]
 ) -> LoginBody:
     """
-    Log in, and get a token that is good for an hour, or as long as the request says.
+    Log in, and get a token that is valid for an hour, or as long as the request says.
 
     A wrong password and an unknown account are the same from outside, also in the time that they take. The body is not wrapped in `data`.
     """
@@ -40,7 +40,7 @@ async def log_in(
         raise unauthorized("there is no account with this name and password")
     if account.status != "active":
         raise ForbiddenError("the account is suspended")
-    # The generation of the row that had the password: where it has been changed meanwhile, this token is dead already.
+    # The generation of the row that had the password: where it has been changed meanwhile, this token is not valid any more.
     return LoginBody(auth.tokens.issue(account.uuid, lifetime=data.lifetime_seconds, generation=account.generation))
 
 
@@ -56,7 +56,7 @@ async def list_accounts(auth: NamedDependency[AuthService], principal: NamedDepe
     """List the accounts that the token is for: one."""
     account = await auth.accounts.find_uuid(principal.token.account)
     if account is None:
-        raise UnknownError("the token's account is not there any more")
+        raise UnknownError("the token's account does not exist any more")
     body = AccountBody(account.id, account.uuid, account.type, account.group, account.status, account.currency, float(account.balance))
     return Data(AccountsBody([body]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -27,7 +27,7 @@ GZIP_LEVEL = 5
 """Ticks get to an eighth of their size at a third of the time that level 9 takes."""
 
 # One thread of its own: more would only contend for the interpreter with the loop, and those of asyncio hash passwords.
-_THREAD = ThreadPoolExecutor(1, "pricewire-answers")
+THREAD = ThreadPoolExecutor(1, "pricewire-answers")
 
 
 async def make(work: Callable[[], Made], rows: int) -> Made:
@@ -38,25 +38,41 @@ async def make(work: Callable[[], Made], rows: int) -> Made:
         work: the function; it must touch nothing that changes on the loop.
         rows: how many rows it works on.
     """
-    return work() if rows < LARGE else await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+    return work() if rows < LARGE else await asyncio.get_running_loop().run_in_executor(THREAD, work)
 
 
-async def answer(request: AnyRequest, body: Callable[[], object], rows: int) -> Response[Any]:
+async def answer(
+    request: AnyRequest,
+    body: Callable[[], Made],
+    rows: int,
+    *,
+    encode: Callable[[Made], bytes] = msgspec.json.encode,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> Response[Any]:
     """
-    Return an answer in JSON, compressed where the reader takes that and it is worth it.
+    Return an answer in JSON or another form, compressed where the reader takes that and it is worth it.
 
     Args:
         request: what is answered.
-        body: makes what msgspec encodes; it must touch nothing that changes on the loop.
+        body: makes what is encoded; it must touch nothing that changes on the loop.
         rows: how many rows it has.
+        encode: returns it as bytes.
+        media_type: what they are.
+        headers: of the answer, beside those that say how it is encoded.
     """
     takes_gzip = accepts_gzip(cast("Scope", request.scope))
 
     def encoded() -> tuple[bytes, dict[str, str]]:
-        data, headers = msgspec.json.encode(body()), {"vary": "Accept-Encoding"}
+        data, own = encode(body()), {**(headers or {}), "vary": "Accept-Encoding"}
         if takes_gzip and len(data) >= SMALLEST_GZIP:
-            return gzip.compress(data, GZIP_LEVEL, mtime=0), {**headers, "content-encoding": "gzip"}
-        return data, headers
+            return compressed(data), {**own, "content-encoding": "gzip"}
+        return data, own
 
-    content, headers = await make(encoded, rows)
-    return Response(content, status_code=200, media_type="application/json", headers=headers)
+    content, all_headers = await make(encoded, rows)
+    return Response(content, status_code=200, media_type=media_type, headers=all_headers)
+
+
+def compressed(data: bytes) -> bytes:
+    """Return data in gzip."""
+    return gzip.compress(data, GZIP_LEVEL, mtime=0)

@@ -29,12 +29,14 @@ from pricewire.server.routes.large_answers import answer
 
 @get("/v1/market/instruments", responses={**INVALID, **UNAUTHORIZED})
 async def list_instruments(
+    request: AnyRequest,
     publisher: NamedDependency[Publisher],
     caller: NamedDependency[Caller],
     product_id: Annotated[ProductId | None, QueryParameter(description="Those that this kind of contract is on: all.")] = None,
-) -> Data[InstrumentsBody]:
+) -> Response[Data[InstrumentsBody]]:
     """List the instruments, and whether prices are coming."""
-    return Data(InstrumentsBody(publisher.market.instruments()))
+    instruments = publisher.market.instruments()
+    return await answer(request, lambda: Data(InstrumentsBody(instruments)), len(instruments))
 
 
 @post("/v1/market/instruments/ticks/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN, **REFUSED})

@@ -36,7 +36,7 @@ async def change_stream(
     data: JSONBody[StreamChange],
 ) -> Data[StreamState]:
     """
-    Add and remove topics of an open stream, change its pace, and have it live as long as the token that this request shows.
+    Add and remove topics of an open stream, change its pace, and have it live as long as this request's token.
 
     The stream's id is the response's header `Pricewire-Stream`. The stream confirms by an event `changed`, with the same data as this
     answer, at the place where the change took effect: behind the current values of the topics that were added. Where a topic was added
@@ -92,13 +92,13 @@ def owner(stream_id: str, auth: AuthService | None, caller: Caller) -> Token | N
     Return the token that a stream depends on; None for one that anybody may change who knows its id.
 
     Raises:
-        UnauthorizedError: it has one, and the caller shows none.
+        UnauthorizedError: it has one, and the caller has none.
         ForbiddenError: it has one, and the caller's is for another account.
     """
     token = None if auth is None else auth.token_watch.token(stream_id)
     if token is not None:
         if caller.token is None:
-            raise unauthorized("this stream was opened with a token: show one of the same account")
+            raise unauthorized("this stream was opened with a token: send one of the same account")
         if caller.token.account != token.account:
             raise ForbiddenError("the stream is another account's")
     return token

@@ -155,12 +155,12 @@ async def stream_protected_topics(
     account_listener: NamedDependency[Principal],
     stream_query: NamedDependency[StreamQuery],
 ) -> EventStream:
-    """Stream any topics as `/sse` does, those of the token's account among them, for as long as the token is good."""
+    """Stream any topics as `/sse` does, those of the token's account among them, for as long as the token is valid."""
     return await opened("protected_sse", request, stream_opener, account_listener, stream_query)
 
 
 async def opened(endpoint: str, request: AnyRequest, stream_opener: StreamOpener, caller: Caller, stream_query: StreamQuery) -> EventStream:
-    """Return the stream of a selection."""
+    """Return the stream that a query asks for."""
     return await stream_opener.open(
         endpoint,
         request,

@@ -20,7 +20,7 @@ from pricewire.protocol.trading_messages import (
     Sold,
 )
 from pricewire.server.auth.dependencies import SECURITY, UNAUTHORIZED, Caller, Principal
-from pricewire.server.http_errors import CONFLICT, INVALID, UNAVAILABLE, UNKNOWN
+from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, UNAVAILABLE, UNKNOWN
 from pricewire.server.publisher import Publisher
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
 from pricewire.trading.desk import Desk
@@ -46,7 +46,7 @@ async def show_product(
     product_id: Annotated[ProductId, QueryParameter(description="Of which kind of contract.")],
     instrument_id: Annotated[str | None, QueryParameter(description="On which instrument's price; all have the same.")] = None,
 ) -> Data[ProductConfig]:
-    """Return what a form for a product begins with, and what it may hold."""
+    """Return the defaults and the limits of a product's form."""
     if instrument_id is not None:
         publisher.market.instrument(instrument_id)
     return Data(desk.products.config(product_id))
@@ -60,7 +60,7 @@ async def show_balance(
     return Data(await desk.balance(principal.own(account_uuid)))
 
 
-@post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)
+@post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses={**TRADES, **REFUSED}, security=SECURITY)
 async def buy(
     desk: NamedDependency[Desk], trader: NamedDependency[Principal], data: JSONBody[PurchaseRequest], account_uuid: AccountUuid = None
 ) -> Data[Purchased[Amount]]:

@@ -127,7 +127,7 @@ async def stream_balance(
 
 async def format_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Format:
     """
-    Return the form of a list of contracts, of which one may be chosen.
+    Return the format of a list of contracts, of which one may be chosen.
 
     Raises:
         UnknownContractError: it is not the account's.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
@@ -48,6 +48,12 @@ Requests that may wait behind the one that is being answered: the smallest are 1
 parsed in one go.
 """
 
+SURPLUS = 64 * 1024
+"""
+How many bytes a peer may send behind what is being answered and is its connection's last. They count for nothing, and to read a flood costs
+half a core; not to read at all would leave its going unnoticed.
+"""
+
 SLACK = 256
 """What may stand around a header before the parser calls, in bytes: the end of the request line, spaces, the empty line."""
 
@@ -60,7 +66,7 @@ class BoundedState(ServerState):
         limits: of a request and its connection.
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
-        logger: what connections warn by: of requests that cannot be read there may be thousands a second.
+        logger: for the warnings of connections, throttled: there may be thousands of unreadable requests a second.
 
     Args:
         limits: see above; the defaults of `Limits` where none are given.
@@ -70,7 +76,7 @@ class BoundedState(ServerState):
     def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
         super().__init__()
         self.limits = limits or Limits()
-        # One that counts nothing is false.
+        # An empty one is false.
         self.open_connections = OpenConnections() if open_connections is None else open_connections
         self.requests_too_large = 0
         self.logger = ThrottledLogger(logging.getLogger("uvicorn.error"))
@@ -94,6 +100,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         # Whatever still comes is dropped.
         self._refused = False
+        # The refusal that is written when the requests before it have been answered, and how many bytes have come since.
+        self._due: tuple[int, str] | None = None
+        self._surplus = 0
         self._head_size = 0
         # Runs while a head is awaited that has begun, or is the connection's first. Before the others the time-out of uvicorn does.
         self._head_timer: asyncio.TimerHandle | None = None
@@ -140,6 +149,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
         if self._refused:
+            self._surplus += len(data)
+            if self._due is not None and self._surplus > SURPLUS:
+                self.transport.abort()
             return
         self._unparsed += len(data)
         super().data_received(data)
@@ -213,10 +225,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds.open_connections.serve(self)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; or close the connection where the rest of this one is still coming, which nobody reads."""
+        """Go on with the next request, or close the connection if no request follows, or the rest of this one, which nobody reads."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
-            if self._in_body:
+            if self._due is not None:
+                self._refuse(*self._due)
+            elif self._in_body:
                 self._close_gently()
             else:
                 self._bounds.open_connections.wait(self)
@@ -228,18 +242,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """
-        Refuse the request whose head has come or is coming, and close the connection.
+        Refuse the request that has come or is coming once those before it have been answered, and close the connection.
 
         Args:
             msg: what uvicorn would say.
         """
-        self._refused = True
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            # An earlier request is still being answered: its reader would take this for a part of the answer.
-            self.transport.close()
-            return
-        self._refuse(*(self._refusal or (400, "this is no HTTP request that can be read")))
+        self._refuse_in_turn(*(self._refusal or (400, "this is no HTTP request that can be read")))
 
     def _take_host(self) -> None:
         """Have a target that names a host say which host is asked, whatever `Host` says. Source: RFC 9112, section 3.2.2."""
@@ -251,6 +259,31 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _refuse_in_turn(self, status: int, message: str) -> None:
+        """Refuse a request once those before it have been answered: written at once, it would be taken for a part of their answers."""
+        self._refused = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._in_body and self.pipeline:
+            # It waits behind others, and will never be complete.
+            self.pipeline.popleft()
+            cycle = self.cycle = self.pipeline[0][0] if self.pipeline else cast("RequestResponseCycle", self._serving)
+        elif self._in_body and cycle is not None:
+            if cycle.response_started:
+                self.transport.close()
+                return
+            # The application gets no more of it, and what it still sends is dropped.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            cycle = None
+        if cycle is None or cycle.response_complete:
+            self._refuse(status, message)
+            return
+        self._in_body = False
+        self._head_timer = cancelled(self._head_timer)
+        self._body_timer = cancelled(self._body_timer)
+        self._due = status, message
+        self.flow.resume_reading()
 
     def _refuse(self, status: int, message: str) -> None:
         self.transport.write(self._response(status, message))
@@ -318,14 +351,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if left > 0.001:
             self._body_timer = self.loop.call_later(left, self._check_body)
             return
-        cycle = self.cycle
-        if cycle is not self._serving or cycle.response_started:
-            self.transport.abort()
-            return
-        cycle.disconnected = True
-        cycle.message_event.set()
         rate = f"{limits.bytes_per_second:g} bytes a second after {limits.request_seconds:g} seconds"
-        self._refuse(408, f"the body of the request comes too slowly: less than {rate}")
+        self._refuse_in_turn(408, f"the body of the request comes too slowly: less than {rate}")
 
     def _await_reader(self) -> None:
         """Have the peer take what is written in time."""

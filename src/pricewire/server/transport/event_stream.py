@@ -160,12 +160,16 @@ async def _refuse(send: Send) -> None:
 
 
 def _last_event_id(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"last-event-id":
-            return bytes(value).decode("utf-8", "replace")
-    query: bytes = scope.get("query_string", b"")
-    values = parse_qs(query.decode("latin-1")).get("last_event_id")
-    return values[-1] if values else None
+    """
+    Return the id that the reader has seen last; of several ids, one that no stream can be resumed from.
+
+    Source: RFC 9110, section 5.3: lines of the same name are one, separated by commas.
+    """
+    ids = [bytes(value).decode("utf-8", "replace") for name, value in scope["headers"] if name == b"last-event-id"]
+    if not ids:
+        query: bytes = scope.get("query_string", b"")
+        ids = parse_qs(query.decode("latin-1")).get("last_event_id", [])
+    return ", ".join(ids) or None
 
 
 def accepts_gzip(scope: Scope) -> bool:

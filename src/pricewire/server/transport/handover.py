@@ -22,7 +22,7 @@ from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
 from pricewire.server.client_address import Network
 from pricewire.server.limits import Limits
-from pricewire.server.transport.bounds import BoundedProtocol, BoundedState
+from pricewire.server.transport.bounds import SURPLUS, BoundedProtocol, BoundedState
 from pricewire.server.transport.connections import OpenConnections
 
 EXTENSION = "pricewire.handover"
@@ -48,12 +48,6 @@ UNSENT_LIMIT = 16 * 1024
 
 PEER_TIMEOUT = 30
 """After so many seconds a peer that acknowledges nothing is dead."""
-
-SURPLUS = 64 * 1024
-"""
-How many bytes a reader may send behind its request. It has nothing to say, and to read a flood costs half a core; not to read at all would
-leave its going unnoticed.
-"""
 
 LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body. Source: RFC 9112, section 7.1."""
@@ -98,7 +92,7 @@ class Handover:
         """
         Say before the response's head that its body is a stream.
 
-        HTTP/1.0 knows no chunks: there the body ends with the connection. uvicorn would send chunks all the same.
+        HTTP/1.0 has no chunks: there the body ends with the connection. uvicorn would send chunks regardless.
         """
         if self._cycle is not None and self._cycle.scope["http_version"] == "1.0":
             self._cycle.chunked_encoding = False
@@ -135,7 +129,7 @@ class Handover:
         # To the application the reader has gone: what a middleware still sends is dropped, as it is for any reader that has gone.
         cycle.disconnected = True
         cycle.message_event.set()
-        # What refers to itself would wait for the garbage collector, with every connection that came.
+        # Break the cycle, or connections linger until a collection.
         self._protocol = self._cycle = None
         return stream
 

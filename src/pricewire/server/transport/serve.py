@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
         config: what to serve, and where.
         drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
         on_started: called with the port once connections are accepted.
-        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        limits: how long and how slow a request may be, and how many connections there may be.
         trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
     """
 
@@ -105,9 +105,9 @@ class Server(uvicorn.Server):
 
 def keep_from_collector() -> None:
     """
-    Have the garbage collector leave alone what there is now; called once, when a process that does nothing but serve has started.
+    Exclude all objects of now from garbage collections; called once, when a process that only serves has started.
 
-    What is there from the beginning is no garbage, and to go through it holds the loop for some 30 ms.
+    They are no garbage, and to go through them holds the loop for some 30 ms.
     """
     gc.collect()
     gc.freeze()
@@ -129,7 +129,7 @@ def make_server(
         app: the application, or where to import it from, as `module:attribute`.
         drain_seconds: how long the streams may take to end when the server stops.
         on_started: called with the port once connections are accepted.
-        limits: how long a request's target and headers may be, how slow it, and how many connections there may be.
+        limits: how long and how slow a request may be, and how many connections there may be.
         trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 

@@ -1,4 +1,4 @@
-"""Warnings that anybody can cause, as often as he likes: each is logged once a minute."""
+"""Warnings that anybody can cause, as often as they like: each is logged once a minute."""
 
 from __future__ import annotations
 

@@ -9,20 +9,12 @@ import pytest
 from pricewire.errors import FeedError
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.protocol.messages import Tick
-from support.fake_market import START_MS, FakeClock
+from support.fake_market import START_MS, FakeClock, SelfMovingClock
 from support.recorded import RECORDED, Recorded
 
 FIRST_MS = 1_600_000_000_000
 OFFSETS_MS = (0, 100, 250, 250, 4250)
 TEXT = "timestamp,bid,ask\n" + "".join(f"{FIRST_MS + offset},{n}.0,{n}.5\n" for n, offset in enumerate(OFFSETS_MS, start=1))
-
-
-class SelfMovingClock(FakeClock):
-    """A clock on which sleeping takes no time, but moves it."""
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.jump(seconds)
 
 
 @pytest.fixture

@@ -1,49 +1,89 @@
 from __future__ import annotations
 
-import math
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricewire.market.feeds.simulated.brownian import YEAR_S, BrownianPrice, quote
+from pricewire.market.feeds.simulated.brownian import BrownianPath, quote
+from pricewire.market.feeds.simulated.keystream import Keystream
+from pricewire.market.pips import MOST_PIPS, Floats
+
+SPAN = 64
 
 
-def path(seed: int = 1, start: float = 1000.0, volatility: float = 1.0) -> BrownianPrice:
-    return BrownianPrice(np.random.default_rng(seed), start, volatility)
+def path(purpose: str = "X", span_level: int = 6, origin: int = 5) -> BrownianPath:
+    return BrownianPath(Keystream(bytes(range(32)), purpose), span_level, origin)
 
 
-@pytest.mark.parametrize("step_s", [1.0, 2.0, 0.001])
-def test_the_variance_of_a_step_is_that_of_its_time(step_s: float) -> None:
-    steps = 400_000
-    logs = np.diff(np.log(path(volatility=0.75).walk(steps, step_s)))
-    expected = 0.75**2 * step_s / YEAR_S
-    # The estimate of a variance from n normals has a relative standard error of sqrt(2/n) = 0.0022 here.
-    assert logs.var() == pytest.approx(expected, rel=0.01)
-    assert abs(logs.mean() + expected / 2) < 4 * math.sqrt(expected / steps)
+@given(st.integers(0, 1000), st.lists(st.integers(1, 100), min_size=1, max_size=8), st.integers(0, 6))
+def test_the_path_does_not_depend_on_how_it_is_asked_for(first: int, parts: list[int], level: int) -> None:
+    at_once = path().values(first, first + sum(parts) - 1, level)
+    asked = path()
+    ends = np.cumsum([first, *parts]).tolist()
+    pieces = [asked.values(start, end - 1, level) for start, end in itertools.pairwise(ends)]
+    # To the last bit, in whichever order.
+    assert np.concatenate(pieces).tolist() == at_once.tolist()
+    backwards = [asked.values(start, end - 1, level) for start, end in list(itertools.pairwise(ends))[::-1]][::-1]
+    assert np.concatenate(backwards).tolist() == at_once.tolist()
 
 
-def test_the_expectation_stays_what_it_is() -> None:
-    # Steps of a month, so that without the drift of -s²t/2 the mean would be off by 4 %, far more than the error of 0.1 %.
-    ends = [path(seed).walk(1, YEAR_S / 12)[0] for seed in range(2000)]
-    many = np.concatenate([ends, *(path(10_000 + seed).walk(1, YEAR_S / 12) for seed in range(20_000))])
-    assert many.mean() == pytest.approx(1000.0, abs=4 * many.std() / math.sqrt(len(many)))
-    assert math.exp(np.log(many).mean()) == pytest.approx(1000 * math.exp(-1 / 24), rel=0.01)
+@pytest.mark.parametrize("level", [1, 2, 6])
+def test_fewer_points_are_points_of_the_same_path(level: int) -> None:
+    assert path().values(100 >> level, 1000 >> level, level).tolist() == path().values(100 >> level << level, 1000, 0)[:: 2**level].tolist()
 
 
-@given(st.lists(st.integers(0, 50), max_size=10))
-def test_the_prices_do_not_depend_on_how_they_are_asked_for(parts: list[int]) -> None:
-    at_once = path().walk(sum(parts), 1.0)
-    price = path()
-    in_parts = [each for part in parts for each in price.walk(part, 1.0).tolist()]
-    assert in_parts == at_once.tolist()
+def test_it_is_zero_at_its_origin() -> None:
+    assert path().values(5 * SPAN, 5 * SPAN).tolist() == [0.0]
+    assert path(span_level=0).values(3, 7).tolist()[2] == 0.0
+
+
+def increments(purpose: str, steps: int = 2**20) -> Floats:
+    return np.diff(path(purpose).values(0, steps))
+
+
+def test_steps_are_standard_normal_and_independent() -> None:
+    steps = increments("X")
+    count = len(steps)
+    assert abs(steps.mean()) < 4 / np.sqrt(count)
+    assert steps.var() == pytest.approx(1, abs=4 * np.sqrt(2 / count))
+    for lag in (1, 2, 3, 7, 8, 16, 32, SPAN // 2, SPAN, 2 * SPAN):
+        assert abs(np.mean(steps[lag:] * steps[:-lag])) < 4 / np.sqrt(count), lag
+
+
+@pytest.mark.parametrize("period", [SPAN, SPAN // 2, SPAN // 4, 2], ids=["span", "middle", "quarter", "pair"])
+def test_no_joint_shows(period: int) -> None:
+    # The last step before a joint and the first after it, of spans, and of the pieces of each level.
+    steps = increments("X")
+    before, after = steps[period - 1 : -1 : period], steps[period::period]
+    count = min(len(before), len(after))
+    before, after = before[:count], after[:count]
+    error = 4 / np.sqrt(count)
+    assert abs(np.mean(before * after)) < error
+    assert before.var() == pytest.approx(1, abs=error * np.sqrt(2))
+    assert after.var() == pytest.approx(1, abs=error * np.sqrt(2))
+
+
+def test_the_change_over_any_time_has_its_variance() -> None:
+    values = path().values(0, 2**20)
+    for length in (3, SPAN // 2, SPAN - 1, SPAN, SPAN + 1, 5 * SPAN):
+        changes = np.diff(values[::length]) / np.sqrt(length)
+        assert changes.var() == pytest.approx(1, abs=5 * np.sqrt(2 / len(changes)))
+
+
+def test_paths_of_other_purposes_are_independent() -> None:
+    one, other = increments("X"), increments("Y")
+    for shift in (0, 1, SPAN):
+        assert abs(np.corrcoef(one[shift:], other[: len(other) - shift])[0, 1]) < 4 / np.sqrt(len(one))
 
 
 def test_quotes_have_at_least_one_pip_each_side() -> None:
-    mids, halves = quote(np.array([0.00001, 0.5, 1250.004, 1e6]), 1.0, 2)
+    mids, halves = quote(np.array([0.00001, 0.5, 1250.004, 1e6, 1e300]), 1.0, 2)
     assert halves.tolist()[:2] == [1, 1]
     assert (mids - halves > 0).all()
+    assert (mids + halves < MOST_PIPS).all()
     assert mids.tolist()[2] == 125000
 
 

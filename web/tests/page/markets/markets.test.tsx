@@ -27,7 +27,7 @@ const INSTRUMENTS = [
     is_market_open: true,
   },
   { id: 'EURUSD', display_name: 'EUR/USD', categories: ['Forex'], pip_size: 5, is_market_open: false },
-].map((instrument) => ({ ...instrument, opens_at: null, closes_at: null }))
+].map((instrument) => ({ ...instrument, opens_at: null, closes_at: null, is_predictable: false }))
 
 let root: Root
 let element: HTMLElement
@@ -63,6 +63,18 @@ function type(text: string): void {
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set?.call(input, text)
   act(() => input?.dispatchEvent(new Event('input', { bubbles: true })))
 }
+
+it('says where prices can be foreseen', async () => {
+  const hint = () => element.querySelector('.list > .hint')?.textContent
+  act(() => root.render(<Markets instruments={INSTRUMENTS} chosen="R_50" onChoose={() => {}} />))
+  expect(hint()).toBeUndefined()
+  const seeded = INSTRUMENTS.map((instrument) => ({ ...instrument, is_predictable: true }))
+  act(() => root.render(<Markets instruments={seeded} chosen="R_50" onChoose={() => {}} />))
+  expect(hint()).toBe('Simulated from a seed: prices can be foreseen.')
+  // Left while it connects, the stream would be reset.
+  const price = () => element.querySelectorAll('[data-price="price"]')[2]?.textContent
+  await act(() => vi.waitFor(() => expect(price()).toBe('price 2.00000')))
+})
 
 it('groups by category, searches names, ids and categories, and is used with the keyboard', async () => {
   const choose = vi.fn()

@@ -15,7 +15,7 @@ NAMES = {
     "price": ("price", "last", "mid", "last_price", "close"),
     "symbol": ("symbol", "instrument", "instrument_id", "pair", "ticker"),
 }
-"""What columns are called, most telling name first, in lower case and with `_` for spaces, `-` and `.`."""
+"""The names of columns, the most specific first, in lower case and with `_` for spaces, `-` and `.`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,38 +1,49 @@
-"""The simulated feed: volatility indices around the clock, the same for the same seed."""
+"""The simulated feed: volatility indices around the clock, computed from a secret and the time."""
 
 from __future__ import annotations
 
 import heapq
 import math
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
+import msgspec
 import numpy as np
 
 from pricewire.errors import FeedError
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
 from pricewire.market.feed import PastTicks
-from pricewire.market.feeds.simulated.brownian import BrownianPrice, quote
 from pricewire.market.feeds.simulated.instruments import SIMULATED, SimulatedInstrument
-from pricewire.market.pips import Integers, middles, quantum_of
+from pricewire.market.feeds.simulated.keystream import SECRET_BYTES, secret_of_seed
+from pricewire.market.feeds.simulated.path import SimulatedPath
+from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Instrument, Tick
 
 HISTORY_S = 86_400
-"""How far back the history reaches, in seconds: what the longest candle spans."""
+"""How far back the history reaches, in seconds: the span of the longest candle."""
 
 BLOCK = 512
-"""How many prices are drawn at a time: enough that NumPy's cost per call does not show."""
+"""How many prices are computed at a time: enough to make NumPy's cost per call negligible."""
+
+CHUNK = 65_536
+"""How many ticks are returned at a time."""
+
+CATCH_UP = 86_400
+"""
+How many ticks of an instrument come at once at most, after the machine slept: those of a day, at one per second.
+
+Contracts are settled with these ticks, so they are not left out; but a clock that was set forward by a year must not bring them all.
+"""
 
 
 class SimulatedFeed:
     """
     The ticks of simulated instruments, with a day of history before the first.
 
-    The prices of an instrument depend on the seed and on its id alone, and not on when the feed starts nor on which others there are.
-    (On the version of NumPy as well, in principle: it keeps a generator's sequence unless it has to mend it.)
+    They are a function of a secret and of the time: a feed that starts again continues where the prices would be by then, two feeds with
+    one secret agree, and nobody without it can predict a price. (They agree to the last bit on the same versions of NumPy and SciPy.)
 
     Attributes:
-        seed: what the prices are made from.
         instruments: whose ticks there are.
     """
 
@@ -41,170 +52,183 @@ class SimulatedFeed:
         seed: int | None = None,
         rate: float = 1.0,
         *,
+        secret: bytes | None = None,
         instruments: Sequence[SimulatedInstrument] = SIMULATED,
         history_s: int = HISTORY_S,
         clock: Clock | None = None,
     ) -> None:
         """
-        Prepare the feed; its prices begin with `history()` or the iteration.
+        Prepare the feed.
 
         Args:
-            seed: of the prices, not negative; by default one is drawn.
-            rate: multiplies the number of ticks per second, for load; the volatility per second stays the same.
-            instruments: whose ticks to make.
+            seed: makes the prices instead of a secret, for tests and demonstrations; not negative. Whoever knows or guesses it can compute
+                all prices, and the instruments say so.
+            rate: multiplies the number of ticks per second, for load; the volatility per second stays the same. Another rate has other
+                prices.
+            secret: 32 random bytes that nobody else knows, `local_secret` for instance; by default they are drawn.
+            instruments: those whose ticks are made.
             history_s: how far back the history reaches, in seconds.
-            clock: the time to run by; by default the system's.
+            clock: the time; by default the system's.
 
         Raises:
-            FeedError: the seed is negative or the rate is not a positive number.
+            FeedError: the seed is negative, the secret has another length, both are given, or the rate is not a positive number.
         """
+        if seed is not None and secret is not None:
+            raise FeedError("a seed and a secret exclude each other: give one")
         if seed is not None and seed < 0:
             raise FeedError(f"seed {seed} is negative")
         if not (math.isfinite(rate) and rate > 0):
             raise FeedError(f"rate {rate} is not a positive number")
-        self.seed = secrets.randbits(32) if seed is None else seed
-        self.instruments: tuple[Instrument, ...] = tuple(each.instrument for each in instruments)
+        if secret is None:
+            secret = secrets.token_bytes(SECRET_BYTES) if seed is None else secret_of_seed(seed)
+        self.instruments: tuple[Instrument, ...] = tuple(
+            msgspec.structs.replace(each.instrument, is_predictable=seed is not None) for each in instruments
+        )
         self._clock = clock or SystemClock()
         self._history_s = history_s
-        self._walks = [Walk(each, self.seed, rate) for each in instruments]
-        self._past: list[PastTicks] | None = None
+        # At a high rate a day would be too many ticks to keep: then the history has every second one, or fourth, and so on.
+        self._history_level = max(0, math.floor(math.log2(rate)))
+        self._cursors = [Cursor(each, secret, max(1, round(each.interval_ms * 1_000_000 / rate))) for each in instruments]
+        self._start_ns: int | None = None
+
+    def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
+        """
+        Return the ticks after the newest recorded ones, up to now; history and iteration continue from there.
+
+        Nothing is returned for an instrument whose newest recorded tick is not from this feed: it had another secret then, or another rate.
+
+        Args:
+            newest: the newest recorded tick of each instrument that has one.
+        """
+        start_ns = self._begin()
+        recorded = {tick.instrument_id: tick for tick in newest}
+        missing = []
+        for cursor in self._cursors:
+            tick = recorded.get(cursor.instrument_id)
+            if tick is None:
+                continue
+            step = cursor.find(tick)
+            if step is not None:
+                missing.append((cursor.path, step + 1, cursor.path.step_at(start_ns)))
+            # A clock that was set back must not bring ticks again that everybody knows.
+            after = cursor.path.step_at((tick.epoch_ms + 1) * 1_000_000 - 1) if step is None else step
+            cursor.move_to(max(cursor.step, after + 1))
+        return self._chunks(missing)
 
     def history(self) -> Iterable[PastTicks]:
         """
-        Return the ticks of the day before now; the live ones follow without a gap.
+        Return the ticks of the day before the start; the live ones follow without a gap.
 
-        With a `rate` above 1 it has as many ticks as with 1, all but the last few at the usual interval.
+        With a `rate` above 1 it has not many more ticks than with 1: for instance every second one, except for the last ones.
         """
-        past, self._past = self._begin(), []
-        return past
+        start_ns, level = self._begin(), self._history_level
+        for cursor in self._cursors:
+            path = cursor.path
+            last = path.step_at(start_ns)
+            first = path.step_at(start_ns - self._history_s * 1_000_000_000) + 1
+            sparse = path.ticks(-(-first >> level), last >> level, level)
+            rest = path.ticks((last >> level << level) + 1, last)
+            yield joined(sparse, rest)
 
     async def __aiter__(self) -> AsyncIterator[Tick]:
-        """Yield the ticks of all instruments as they fall due; a second iteration continues the first."""
+        """
+        Yield the ticks of all instruments as they fall due; a second iteration continues the first.
+
+        Raises:
+            FeedError: the clock was set back: the prices of that time are known already, and go on after it.
+        """
         self._begin()
         clock = self._clock
-        due = self._due_after_pause(clock.now_ns())
+        due = [(cursor.due_ns, order, cursor) for order, cursor in enumerate(self._cursors)]
+        heapq.heapify(due)
         while True:
             now = clock.now_ns()
-            if abs(now - due[0][0]) > SUSPENSION_NS + due[0][2].interval_ns:
-                due = self._due_after_pause(now)
+            self._skip_what_is_too_old(due, now)
+            early_ns = due[0][0] - now - due[0][2].path.interval_ns
+            if early_ns > SUSPENSION_NS:
+                raise FeedError(
+                    f"the clock stands {early_ns / 1e9:.0f} s before the newest tick; prices go on when it has come there again"
+                )
             while due[0][0] <= now:
-                _, order, walk = due[0]
-                tick = walk.next_tick()
-                heapq.heapreplace(due, (walk.due_ns, order, walk))
+                _, order, cursor = due[0]
+                tick = cursor.next_tick()
+                heapq.heapreplace(due, (cursor.due_ns, order, cursor))
                 yield tick
-            # Not for longer, so that a clock that was set back just now is noticed.
+            # Not longer, so that a clock that is set back meanwhile is noticed.
             await clock.sleep(min(max(0, due[0][0] - clock.now_ns()), SUSPENSION_NS) / 1e9)
 
-    def _begin(self) -> list[PastTicks]:
-        if self._past is None:
-            now = self._clock.now_ns()
-            self._past = [walk.begin(now, self._history_s) for walk in self._walks]
-        return self._past
+    def _begin(self) -> int:
+        """Return when the feed has started, in nanoseconds since 1970; the live ticks are those after it."""
+        if self._start_ns is None:
+            self._start_ns = self._clock.now_ns()
+            for cursor in self._cursors:
+                cursor.move_to(cursor.path.step_at(self._start_ns) + 1)
+        return self._start_ns
 
-    def _due_after_pause(self, now_ns: int) -> list[tuple[int, int, Walk]]:
-        """Return the heap of the next ticks, the walks that are far from the time brought back to it."""
-        for walk in self._walks:
-            if abs(now_ns - walk.due_ns) > SUSPENSION_NS + walk.interval_ns:
-                walk.skip_to(now_ns)
-        due = [(walk.due_ns, order, walk) for order, walk in enumerate(self._walks)]
+    def _skip_what_is_too_old(self, due: list[tuple[int, int, Cursor]], now_ns: int) -> None:
+        if now_ns - due[0][0] <= CATCH_UP * due[0][2].path.interval_ns:
+            return
+        for cursor in self._cursors:
+            cursor.move_to(max(cursor.step, cursor.path.step_at(now_ns) - CATCH_UP + 1))
+        due[:] = [(cursor.due_ns, order, cursor) for order, cursor in enumerate(self._cursors)]
         heapq.heapify(due)
-        return due
+
+    def _chunks(self, rows: list[tuple[SimulatedPath, int, int]]) -> Iterator[PastTicks]:
+        for path, first, last in rows:
+            for start in range(first, last + 1, CHUNK):
+                yield path.ticks(start, min(start + CHUNK - 1, last))
 
 
-class Walk:
+class Cursor:
     """
-    The ticks of one simulated instrument, each at a multiple of its interval.
+    The place in the live ticks of one instrument.
 
     Attributes:
-        interval_ns: the time between two ticks, in nanoseconds.
-        due_ns: when the next tick is due, in nanoseconds since 1970.
+        instrument_id: whose ticks.
+        path: all its prices.
+        step: the number of the next tick.
+        due_ns: when that is due, in nanoseconds since 1970.
     """
 
-    __slots__ = (
-        "_block",
-        "_index",
-        "_instrument_id",
-        "_pip_size",
-        "_position",
-        "_price",
-        "_quantum",
-        "_usual_intervals",
-        "due_ns",
-        "interval_ns",
-    )
+    __slots__ = ("_block", "_block_start", "_quantum", "due_ns", "instrument_id", "path", "step")
 
-    def __init__(self, simulated: SimulatedInstrument, seed: int, rate: float) -> None:
-        instrument = simulated.instrument
-        # The id, not the place in the list, tells the instruments' random numbers apart: a new instrument changes no other.
-        sequence = np.random.SeedSequence(seed, spawn_key=tuple(instrument.id.encode()))
-        self._price = BrownianPrice(np.random.default_rng(sequence), simulated.start_price, simulated.volatility)
-        self._instrument_id = instrument.id
-        self._pip_size = instrument.pip_size
-        self._quantum = quantum_of(instrument.pip_size)
-        self.interval_ns = max(1, round(simulated.interval_ms * 1_000_000 / rate))
-        self._usual_intervals = max(1, int(rate))
-        self._index = 0
-        self.due_ns = 0
+    def __init__(self, simulated: SimulatedInstrument, secret: bytes, interval_ns: int) -> None:
+        self.instrument_id = simulated.instrument.id
+        self.path = SimulatedPath(simulated, secret, interval_ns)
+        self._quantum = quantum_of(simulated.instrument.pip_size)
         self._block: list[tuple[int, int]] = []
-        self._position = 0
+        self._block_start = 0
+        self.move_to(0)
 
-    def begin(self, now_ns: int, history_s: int) -> PastTicks:
-        """
-        Return the ticks before now, and make the next one the first after it.
-
-        Args:
-            now_ns: the time, in nanoseconds since 1970.
-            history_s: how far back to begin, in seconds.
-        """
-        newest = now_ns // self.interval_ns
-        usual = self._usual_intervals
-        # At a high rate a day would be too many ticks to make and to keep. So: ticks at the usual interval, then the rest at the live one.
-        last_usual = newest // usual * usual
-        steps = history_s * 1_000_000_000 // (usual * self.interval_ns)
-        past = np.arange(last_usual - (steps - 1) * usual, last_usual + 1, usual, dtype=np.int64)
-        rest = np.arange(last_usual + 1, newest + 1, dtype=np.int64)
-        prices = np.concatenate(
-            [
-                self._price.walk(len(past), usual * self.interval_ns / 1e9),
-                self._price.walk(len(rest), self.interval_ns / 1e9),
-            ]
-        )
-        self._move_to(newest + 1)
-        mids, halves = quote(prices, self._price.volatility, self._pip_size)
-        bids, asks = mids - halves, mids + halves
-        epochs: Integers = np.concatenate([past, rest]) * self.interval_ns // 1_000_000
-        return PastTicks(self._instrument_id, epochs, middles(bids, asks), asks, bids)
+    def move_to(self, step: int) -> None:
+        """Make another tick the next one, by its number."""
+        self.step = step
+        self.due_ns = self.path.due_ns(step)
 
     def next_tick(self) -> Tick:
-        """Return the tick that is due next."""
-        if self._position == len(self._block):
-            prices = self._price.walk(BLOCK, self.interval_ns / 1e9)
-            mids, halves = quote(prices, self._price.volatility, self._pip_size)
-            self._block = list(zip(mids.tolist(), halves.tolist(), strict=True))
-            self._position = 0
-        mid, half = self._block[self._position]
-        self._position += 1
+        """Return the tick that is due next, and move on."""
+        place = self.step - self._block_start
+        if not 0 <= place < len(self._block):
+            self._block_start, place = self.step, 0
+            prices, halves = self.path.quotes(self.step, self.step + BLOCK - 1)
+            self._block = list(zip(prices.tolist(), halves.tolist(), strict=True))
+        price, half = self._block[place]
         epoch_ms = self.due_ns // 1_000_000
-        self._index += 1
-        self.due_ns += self.interval_ns
+        self.move_to(self.step + 1)
         one = self._quantum
-        return Tick(self._instrument_id, epoch_ms, mid * one, (mid + half) * one, (mid - half) * one)
+        return Tick(self.instrument_id, epoch_ms, price * one, (price + half) * one, (price - half) * one)
 
-    def skip_to(self, now_ns: int) -> None:
-        """
-        Make the next tick the first one after now, leaving out those before; the price changes by as much as if they had come.
+    def find(self, tick: Tick) -> int | None:
+        """Return the number of a tick, the last one if several are equal; None if it is not of this path."""
+        first = self.path.step_at(tick.epoch_ms * 1_000_000 - 1) + 1
+        last = self.path.step_at((tick.epoch_ms + 1) * 1_000_000 - 1)
+        ticks = self.path.ticks(first, last)
+        bid, ask = (int(price / self._quantum) for price in (tick.bid, tick.ask))
+        same = np.flatnonzero((ticks.bid == bid) & (ticks.ask == ask))
+        return first + int(same[-1]) if len(same) else None
 
-        Args:
-            now_ns: the time, in nanoseconds since 1970; it may also lie before the last tick, where the clock was set back.
-        """
-        index = now_ns // self.interval_ns + 1
-        skipped = index - self._index
-        left = len(self._block) - self._position
-        if skipped > left:
-            self._price.walk(1, (skipped - left) * self.interval_ns / 1e9)
-        self._position += max(0, min(skipped, left))
-        self._move_to(index)
 
-    def _move_to(self, index: int) -> None:
-        self._index = index
-        self.due_ns = index * self.interval_ns
+def joined(before: PastTicks, after: PastTicks) -> PastTicks:
+    """Return the ticks of one instrument in two rows as one."""
+    columns = (np.concatenate([getattr(before, name), getattr(after, name)]) for name in ("epoch_ms", "price", "ask", "bid"))
+    return PastTicks(before.instrument_id, *columns)

@@ -14,7 +14,7 @@ class SimulatedInstrument(msgspec.Struct, frozen=True):
     Attributes:
         instrument: what the market says of it.
         interval_ms: the time between two ticks, in milliseconds.
-        start_price: the price a day before the server's start.
+        start_price: the price at the beginning of 2026.
         volatility: the standard deviation of the logarithm of the price after a year of 365 days; 1.0 is 100 %.
     """
 
@@ -31,7 +31,7 @@ def volatility_index(percent: int, *, interval_ms: int, start_price: float, pip_
     Args:
         percent: the annual volatility, in percent.
         interval_ms: the time between two ticks, in milliseconds: 2000 or 1000.
-        start_price: where its prices begin.
+        start_price: its price at the beginning of 2026.
         pip_size: the decimals of its prices.
     """
     fast = interval_ms == 1000

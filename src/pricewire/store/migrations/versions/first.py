@@ -94,6 +94,6 @@ def upgrade() -> None:
         sa.Column("number", NUMBER, primary_key=True),
         sa.Column("token_id", sa.Text, nullable=False, unique=True),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
-        # A number is never given twice: who has seen the last one would miss the next.
+        # A number is never used twice: a process that has seen the last one would miss the next.
         sqlite_autoincrement=True,
     )

@@ -1,0 +1,49 @@
+"""Hears of money that operators move while the server runs, so that balances are told at once and not with the next trade."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pricewire.server.auth.polling import poll
+from pricewire.store.audit import AuditTrail
+
+
+class MoneyWatch:
+    """
+    Looks for new movements of money in the audit trail.
+
+    Args:
+        trail: where all processes write them.
+        on_moved: called with the account of each.
+    """
+
+    def __init__(self, trail: AuditTrail, on_moved: Callable[[str], Awaitable[None]]) -> None:
+        self._trail = trail
+        self._on_moved = on_moved
+        self._number = 0
+
+    async def start(self) -> None:
+        """
+        Begin with what has not happened yet.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        self._number = await self._trail.newest()
+
+    async def load(self) -> None:
+        """
+        Tell of what was moved since the last time.
+
+        Raises:
+            DatabaseError: the database does not answer; what was not told yet is told the next time.
+        """
+        moved = await self._trail.moved_since(self._number)
+        for account_uuid in dict.fromkeys(account_uuid for _, account_uuid in moved):
+            await self._on_moved(account_uuid)
+        if moved:
+            self._number = moved[-1][0]
+
+    async def run(self) -> None:
+        """Look each second, until cancelled."""
+        await poll(self.load, "movements of money")

@@ -1,0 +1,68 @@
+"""Strict parameters of queries: no value is taken for another one."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.enums import ParamType
+from litestar.exceptions import ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.params import ParameterKwarg
+from litestar.typing import FieldDefinition
+
+from pricewire.errors import quoted
+from pricewire.server.strict_request import WHOLE_NUMBER
+
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+def refuse_loose_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """
+    Refuse a whole number that is not written in digits alone, and two values of a parameter that has one.
+
+    The framework would take `1e3` and `1000.0` for 1000, and the last of two values, while a proxy in front of the server may have
+    checked the first.
+
+    Raises:
+        ValidationException: there is such a parameter.
+    """
+    if not connection.scope["query_string"]:
+        return
+    values: dict[str, list[str]] = {}
+    for name, value in connection.query_params.multi_items():
+        values.setdefault(name, []).append(value)
+    faults = []
+    for name, field in parameters(handler).items():
+        given = values.get(name, [])
+        if len(given) > 1 and not field.is_non_string_sequence:
+            faults.append({"key": name, "message": f"there are {len(given)} of it; give one"})
+        elif is_whole(field):
+            faults += [
+                {"key": name, "message": f"{quoted(value)} is no whole number; give digits alone, such as 10"}
+                for value in given
+                if WHOLE_NUMBER.fullmatch(value) is None
+            ]
+    if faults:
+        raise ValidationException(extra=faults)
+
+
+@cache
+def parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
+    """Return the query parameters of a handler and of its dependencies, by name."""
+    found: dict[str, FieldDefinition] = {}
+    dependencies = handler.resolve_dependencies()
+    signatures = [handler.parsed_fn_signature]
+    while signatures:
+        for name, field in signatures.pop().parameters.items():
+            if name in dependencies:
+                signatures.append(dependencies[name].parsed_fn_signature)
+            elif isinstance(field.kwarg_definition, ParameterKwarg) and field.kwarg_definition.param_type is ParamType.QUERY:
+                found[name] = field
+    return found
+
+
+def is_whole(field: FieldDefinition) -> bool:
+    """Return whether a parameter is a whole number."""
+    return field.annotation is int or any(inner.annotation is int for inner in field.inner_types)

@@ -1,0 +1,136 @@
+"""The cashier: deposits, withdrawals and adjustments, each with its author and its reason, each in one transaction with the balance."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from pricewire.errors import AccountError
+from pricewire.protocol.numbers import is_bounded
+from pricewire.store.audit import Operator, record
+from pricewire.store.database import Database
+from pricewire.store.tables import accounts, transactions
+from pricewire.store.transactions import MOST_UNITS, now_ms, transaction_row
+from pricewire.trading.money import from_units, to_amount, to_signed_text, to_text, to_units
+
+Movement = Literal["deposit", "withdrawal", "adjustment"]
+
+MOVE = (
+    update(accounts)
+    .where(
+        accounts.c.uuid == bindparam("which"),
+        accounts.c.balance + bindparam("amount") >= 0,
+        accounts.c.balance + bindparam("amount") <= MOST_UNITS,
+    )
+    .values(balance=accounts.c.balance + bindparam("amount"))
+    .returning(accounts.c.balance)
+)
+
+
+class Cashier:
+    """Moves money between accounts and the house, for operators."""
+
+    def __init__(self, database: Database) -> None:
+        """
+        Use a database.
+
+        Args:
+            database: an open one.
+        """
+        self._database = database
+
+    async def deposit(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
+        """
+        Give money to an account, and return its balance.
+
+        Args:
+            account_id: the account's name.
+            amount: in its currency, above zero.
+            operator: who does it, and why.
+
+        Raises:
+            AccountError: there is no such account, no reason, or the amount is none.
+            DatabaseError: the database does not answer; whether it was done, the audit trail shows.
+        """
+        return await self._move(account_id, "deposit", amount, operator)
+
+    async def withdraw(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
+        """
+        Take money from an account, also a suspended one, and return its balance.
+
+        Raises:
+            AccountError: as `deposit`; or the account has less.
+            DatabaseError: as `deposit`.
+        """
+        return await self._move(account_id, "withdrawal", amount, operator)
+
+    async def adjust(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
+        """
+        Correct an account's balance, up or down, and return it.
+
+        Args:
+            account_id: the account's name.
+            amount: by how much, with its sign; not zero.
+            operator: who does it, and why.
+
+        Raises:
+            AccountError: as `deposit`; or the account would have less than nothing.
+            DatabaseError: as `deposit`.
+        """
+        return await self._move(account_id, "adjustment", amount, operator)
+
+    async def _move(self, account_id: str, kind: Movement, amount: Decimal, operator: Operator) -> Decimal:
+        if not operator.reason.strip():
+            raise AccountError(f"a {kind} has a reason; say why")
+        if not is_bounded(amount) or (amount == 0 if kind == "adjustment" else amount <= 0):
+            wanted = "an amount that is not zero" if kind == "adjustment" else "an amount above zero"
+            raise AccountError(f"{amount} is no amount of a {kind}; give {wanted}, of at most 12 digits and 12 decimals")
+        change = -amount if kind == "withdrawal" else amount
+
+        async def work(connection: AsyncConnection) -> Decimal:
+            account = (await connection.execute(select(accounts).where(accounts.c.id == account_id))).one_or_none()
+            if account is None:
+                raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+            currency = account.currency
+            if to_amount(change, currency) != change:
+                raise AccountError(f"{amount} has more decimals than {currency}")
+            return await move(connection, account.uuid, currency, kind, change, operator)
+
+        return await self._database.write(work)
+
+
+async def move(
+    connection: AsyncConnection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator
+) -> Decimal:
+    """
+    Write a movement of money with its act, and return the account's balance after it.
+
+    Args:
+        connection: in a transaction.
+        account_uuid: the account.
+        currency: its currency.
+        kind: what it is.
+        change: by how much the account's balance changes.
+        operator: who does it, and why.
+
+    Raises:
+        AccountError: the account would have less than nothing, or more than can be counted.
+    """
+    change = to_amount(change, currency)
+    units = to_units(change, currency)
+    balance = None
+    if abs(units) <= MOST_UNITS:
+        balance = (await connection.execute(MOVE, {"which": account_uuid, "amount": units})).scalar_one_or_none()
+    if balance is None:
+        has = (await connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid))).scalar_one()
+        shown = f"the balance of {to_text(from_units(has, currency))} {currency}"
+        if change > 0:
+            raise AccountError(f"{shown} can grow to {to_text(from_units(MOST_UNITS, currency))} at most; give less")
+        raise AccountError(f"{shown} is less than the {to_text(-change)} to be taken; take less")
+    row = transaction_row(account_uuid, currency, kind, units, balance, now_ms())
+    number = (await connection.execute(insert(transactions).returning(transactions.c.number), row)).scalar_one()
+    await record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
+    return from_units(balance, currency)

@@ -1,0 +1,293 @@
+"""
+Five tabs on one connection, with subscribers that come and go, and tabs that are closed, crash, are blocked, hidden, frozen or cut off.
+
+Each subscriber is compared with a control reader: no event is missing, comes twice or out of order, and each has its price. Two minutes in
+the tests; `make churn` runs an hour, and judges how late events come, which says something only where the machine is not busy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+
+from support.cut_wire import Wire
+from support.engines import PATIENCE, find
+from support.script_server import Answer, ScriptServer
+from support.serving import Serving
+
+TABS = 5
+
+TOPICS = [f"ticks:{each}" for each in ("R_10", "R_50", "R_100", "1HZ10V", "1HZ50V", "1HZ100V")]
+
+LATEST = 3.5
+"""How late an event may come to a tab that is well, in seconds: 2 until a leader is missed, 1 of the policy's wait, and the connection."""
+
+RECOVERY = 5.0
+"""For how long after a tab was away its events may be late, in seconds: it gets what it missed."""
+
+SUBSCRIBE = """([url, topics]) => {
+  window.subscribers = []
+  window.problems = []
+  window.store = sharedStore({ baseUrl: url, reconnectInterval: 500, reconnectCeiling: 1000, hiddenAfter: 10 })
+  window.store.onError(({ message, status }) => { if (status !== undefined) problems.push(`${status} ${message}`) })
+  const live = []
+  let made = 0
+  const join = () => {
+    const topic = topics[Math.floor(Math.random() * topics.length)]
+    const subscriber = { name: `${made++}`, topic, events: [] }
+    const take = ({ envelope, isStale }) => {
+      if (envelope && !isStale)
+        subscriber.events.push([envelope.seq, envelope.merged ?? 0, envelope.data.bid, Date.now() / 1000])
+    }
+    take(store.topic(topic))
+    live.push({ subscriber, end: store.subscribe(topic, take) })
+    subscribers.push(subscriber)
+  }
+  const leave = () => {
+    const [{ subscriber, end }] = live.splice(Math.floor(Math.random() * live.length), 1)
+    subscriber.isOver = true
+    end()
+  }
+  const change = () => {
+    if (Math.random() < 0.04) while (live.length > 0) leave()
+    else if (live.length < 6 && (live.length === 0 || Math.random() < 0.5)) join()
+    else leave()
+  }
+  for (let count = 0; count < 3; count += 1) join()
+  const timer = setInterval(change, 400)
+  window.settle = () => {
+    clearInterval(timer)
+    if (live.length === 0) join()
+    return live.map(({ subscriber }) => subscriber.name)
+  }
+  window.drain = () => {
+    const news = subscribers.map(({ name, topic, events }) => [name, topic, events.splice(0)])
+    window.subscribers = subscribers.filter(({ isOver }) => !isOver)
+    return news
+  }
+  window.setHidden = isHidden => {
+    Object.defineProperty(document, 'hidden', { value: isHidden, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))
+  }
+}"""
+
+BLOCK = """path => void setTimeout(() => {
+  const request = new XMLHttpRequest()
+  request.open('GET', path, false)
+  try { request.send() } catch {}
+})"""
+
+
+class Control:
+    """
+    Reads all topics without a break.
+
+    Attributes:
+        events: of each topic and number the price, and when it came, in seconds since 1970.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.events: dict[str, dict[int, tuple[str, float]]] = {topic: {} for topic in TOPICS}
+        self._url = url
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        until(lambda: all(self.events.values()))
+
+    def newest(self, topic: str) -> int:
+        return max(self.events[topic])
+
+    def _read(self) -> None:
+        with (
+            contextlib.suppress(httpx2.TransportError),  # the server's end
+            httpx2.stream("GET", f"{self._url}/sse", params={"topic": TOPICS}, timeout=PATIENCE, trust_env=False) as response,
+        ):
+            for line in response.iter_lines():
+                if line.startswith("data: {") and "seq" in (envelope := json.loads(line[6:])):
+                    assert "merged" not in envelope
+                    self.events[envelope["subscription_id"]][envelope["seq"]] = envelope["data"]["bid"], time.time()
+
+
+class Tab:
+    """A page, and what its subscribers were given."""
+
+    def __init__(self, context: BrowserContext, script_server: ScriptServer, url: str, number: int) -> None:
+        self.number = number
+        self.page: Page = context.new_page()
+        self.page.goto(script_server.url)
+        self.page.evaluate(SUBSCRIBE, [url, TOPICS])
+        self.away: list[tuple[float, float]] = []
+        self.last: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        self.topics: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def is_away(self) -> Iterator[None]:
+        start = time.time()
+        yield
+        self.away.append((start - 0.5, time.time() + RECOVERY))
+
+
+class Churn:
+    """
+    What is done to the tabs, and what is wrong with what they were given.
+
+    Attributes:
+        faults: what is wrong.
+        latest: how late an event came to a tab that was well, in seconds.
+        count: of the events that were compared.
+        done: how often each deed was done.
+    """
+
+    def __init__(self, context: BrowserContext, script_server: ScriptServer, wire: Wire, control: Control, seed: int) -> None:
+        self._context, self._script_server, self._wire, self._control = context, script_server, wire, control
+        self._random = random.Random(seed)
+        self._made = 0
+        self.faults: list[str] = []
+        self.latest = 0.0
+        self.count = 0
+        self.done: dict[str, int] = {}
+        self._tabs: list[Tab] = []
+        while len(self._tabs) < TABS:
+            self._open()
+
+    def run(self, seconds: float) -> None:
+        """Do one deed after another, the first ones in turn."""
+        deeds: list[Callable[[Tab], None]] = [self._close, self._crash, self._block, self._hide, self._freeze, self._cut]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(self._random.uniform(1, 3))
+            turn = sum(self.done.values())
+            deed = deeds[turn] if turn < len(deeds) else self._random.choice(deeds)
+            # The oldest one leads, most of the time.
+            tab = self._tabs[0] if self._random.random() < 0.5 else self._random.choice(self._tabs)
+            deed(tab)
+            self.done[deed.__name__.strip("_")] = self.done.get(deed.__name__.strip("_"), 0) + 1
+            for each in self._tabs:
+                self._drain(each)
+
+    def settle(self) -> None:
+        """Have each subscriber that there is come up to the control reader."""
+        for tab in self._tabs:
+            names = tab.page.evaluate("settle()")
+            self._drain(tab)
+            goals = {name: self._control.newest(tab.topics[name]) for name in names}
+            end = time.monotonic() + PATIENCE
+            while any(tab.last.get(name, 0) < goal for name, goal in goals.items()):
+                if time.monotonic() > end:
+                    state = tab.page.evaluate("JSON.stringify(store.state)")
+                    self.faults.append(f"tab {tab.number} is silent: {state}, {[(n, tab.topics[n], tab.last.get(n)) for n in names]}")
+                    break
+                time.sleep(0.1)
+                self._drain(tab)
+
+    def _open(self) -> None:
+        self._made += 1
+        self._tabs.append(Tab(self._context, self._script_server, self._wire.url, self._made))
+
+    def _close(self, tab: Tab) -> None:
+        self._drain(tab)
+        tab.page.close()
+        self._tabs.remove(tab)
+        self._open()
+
+    def _crash(self, tab: Tab) -> None:
+        self._drain(tab)
+        with tab.page.expect_event("crash"), contextlib.suppress(Error):
+            tab.page.goto("chrome://crash")
+        tab.page.close()
+        self._tabs.remove(tab)
+        self._open()
+
+    def _block(self, tab: Tab) -> None:
+        path = f"/case/{tab.number}/never"
+        before = len(self._script_server.requests.get(path, []))
+        with tab.is_away():
+            tab.page.evaluate(BLOCK, path)
+            until(lambda: len(self._script_server.requests.get(path, [])) > before)
+            time.sleep(self._random.uniform(1, 6))
+            httpx2.get(f"{self._script_server.url}/release{path}", trust_env=False)
+            tab.page.evaluate("1")
+
+    def _hide(self, tab: Tab) -> None:
+        with tab.is_away():
+            tab.page.evaluate("setHidden(true)")
+            time.sleep(self._random.uniform(0.1, 4))
+            tab.page.evaluate("setHidden(false)")
+
+    def _freeze(self, tab: Tab) -> None:
+        session = self._context.new_cdp_session(tab.page)
+        with tab.is_away():
+            session.send("Page.setWebLifecycleState", {"state": "frozen"})
+            time.sleep(self._random.uniform(0.1, 4))
+            session.send("Page.setWebLifecycleState", {"state": "active"})
+        session.detach()
+
+    def _cut(self, tab: Tab) -> None:
+        self._wire.cut()
+
+    def _drain(self, tab: Tab) -> None:
+        """Compare what has come since the last time."""
+        for name, topic, events in cast("list[Any]", tab.page.evaluate("drain()")):
+            tab.topics[name] = topic
+            for seq, merged, bid, at in events:
+                who = f"tab {tab.number}, subscriber {name} of {topic}: {seq}"
+                last = tab.last.get(name)
+                # The first is the value that was known; from the second on none is missing.
+                count = tab.counts[name] = tab.counts.get(name, 0) + 1
+                if last is not None and (seq <= last or (count > 2 and seq > last + 1 + merged)):
+                    self.faults.append(f"{who} after {last}, merged {merged}, the {count}th")
+                tab.last[name] = seq
+                self.count += 1
+                until(lambda topic=topic, seq=seq: self._control.newest(topic) >= seq)  # type: ignore[misc]
+                price, came = self._control.events[topic].get(seq, (None, at))
+                if price is not None and price != bid:
+                    self.faults.append(f"{who} costs {bid} and not {price}")
+                # A subscriber's first event may be an old one.
+                if last is not None and not any(start < came < end or start < at < end for start, end in tab.away):
+                    self.latest = max(self.latest, at - came)
+        for problem in tab.page.evaluate("problems.splice(0)"):
+            self.faults.append(f"tab {tab.number}: {problem}")
+
+
+def until(check: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def test_no_subscriber_misses_anything_whatever_becomes_of_the_tabs(
+    request: pytest.FixtureRequest, browser: Browser, server: Serving, remark: Callable[[str], None]
+) -> None:
+    minutes: float = request.config.getoption("--churn-minutes")
+    seed = random.randrange(1_000_000)
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
+    with ScriptServer({"never": [Answer(end="cut")]}) as script_server, Wire(server.port) as wire:
+        churn = Churn(context, script_server, wire, Control(server.url), seed)
+        churn.run(60 * minutes)
+        churn.settle()
+        context.close()
+    text = f"seed {seed}: {churn.count} events, {sum(churn.done.values())} deeds {churn.done}, at most {churn.latest:.1f} s late"
+    remark(text)
+    assert not churn.faults, "\n".join([text, *churn.faults[:50]])
+    if minutes >= 10:
+        assert churn.latest < LATEST, text
