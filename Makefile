@@ -13,7 +13,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-wire lint format docs pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs lint format docs pins clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
@@ -41,10 +41,10 @@ fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that rea
 soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak $(ARGS)
 
-churn-wire: $(VENV)/dev  ## an hour of subscribers that join and leave over a network that cuts and loses; shorter by ARGS="--minutes 2"
+churn: $(VENV)/dev  ## an hour of subscribers that join and leave over a network that cuts and loses; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.churn $(ARGS)
 
-churn: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
+churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)
 
 lint: $(VENV)/dev web/node_modules/.package-lock.json  ## check style and types

@@ -13,6 +13,7 @@ from bench import (
     client,
     compression,
     decoder,
+    edge,
     fanout,
     idle,
     memory,
@@ -20,6 +21,7 @@ from bench import (
     pricing,
     purchases,
     quotes,
+    simulated,
     slow_link,
     slow_readers,
     storm,
@@ -57,6 +59,9 @@ BENCHMARKS: dict[str, Run] = {
     "pricing": lambda placement, progress, options: pricing.run(
         placement, pricing.QUICK if options.quick else pricing.Settings(), progress
     ),
+    "simulated": lambda placement, progress, options: simulated.run(
+        placement, simulated.QUICK if options.quick else simulated.Settings(), progress
+    ),
     "positions": lambda placement, progress, options: positions.run(
         placement, positions.QUICK if options.quick else positions.Settings(), progress
     ),
@@ -64,6 +69,9 @@ BENCHMARKS: dict[str, Run] = {
         placement, purchases.QUICK if options.quick else purchases.Settings(), progress
     ),
     "quotes": lambda placement, progress, options: quotes.run(placement, quotes.QUICK if options.quick else quotes.Settings(), progress),
+    "edge": lambda placement, progress, options: edge.run(
+        placement, edge.QUICK if options.quick else edge.Settings(options.rounds), progress
+    ),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }
 
@@ -74,6 +82,7 @@ def main() -> None:
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="which; without one, all of them")
     parser.add_argument("--quick", action="store_true", help="few streams, one round: whether it works, not how fast it is")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long slow_link takes")
+    parser.add_argument("--rounds", type=int, default=1000, help="how many purchases of each strategy edge makes")
     arguments = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("the benchmarks read Linux's /proc and use its epoll")

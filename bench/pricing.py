@@ -20,16 +20,17 @@ from vollib.black_scholes import black_scholes  # type: ignore[import-untyped]
 from bench.machine import Placement
 from bench.report import Progress, Report, Table, ratio_of, thousands
 from pricewire.trading.columns import Columns
-from pricewire.trading.pricing import QUOTE_COLUMNS, YEAR_MS, Floats, make_quote, price_quotes, win_probability
+from pricewire.trading.pricing import QUOTE_COLUMNS, Floats, make_quote, price_quotes, win_probability
+from pricewire.trading.volatility import YEAR_MS, Moves
 
 BATCH = 10_000
 """How many contracts a batch has."""
 
-EXPECTED = 1_000_000
+EXPECTED = 5_000_000
 """How many contracts per second of CPU are expected."""
 
 SPOT = 125_000.0
-VOLATILITY = 1.0
+MOVES = Moves(volatility=1.0, interval_ms=1000.0, is_regular=True, margin=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,22 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
     random = np.random.default_rng(20)
     years = random.uniform(1000, 3_600_000, BATCH) / YEAR_MS
-    edges = SPOT * np.exp(random.standard_normal(BATCH) * VOLATILITY * np.sqrt(years))
+    ticks = np.ceil(years * YEAR_MS / MOVES.interval_ms)
+    barriers = np.rint(SPOT * np.exp(random.standard_normal(BATCH) * MOVES.volatility * np.sqrt(years)))
+    edges = barriers + 0.5
     signs = np.where(random.random(BATCH) < 0.5, 1.0, -1.0)
     is_touch = np.arange(BATCH) % 3 == 0
     quotes = _quotes()
     ways: dict[str, tuple[int, Callable[[], object]]] = {
-        "open contracts, a third of them touches": (BATCH, lambda: win_probability(SPOT, edges, VOLATILITY, years, signs, is_touch)),
-        "open contracts, digital alone": (BATCH, lambda: win_probability(SPOT, edges, VOLATILITY, years, signs, np.zeros(BATCH, bool))),
-        "proposals, both sides": (BATCH, lambda: price_quotes(quotes, SPOT, VOLATILITY, 1000)),
+        "open contracts, a third of them touches": (
+            BATCH,
+            lambda: win_probability(SPOT, barriers, 0.5, MOVES.tick_deviation, ticks, signs, is_touch),
+        ),
+        "open contracts, digital alone": (
+            BATCH,
+            lambda: win_probability(SPOT, barriers, 0.5, MOVES.tick_deviation, ticks, signs, np.zeros(BATCH, bool)),
+        ),
+        "proposals, both sides": (BATCH, lambda: price_quotes(quotes, SPOT, MOVES)),
         "loop over SciPy's norm.cdf": (1, _loop(edges, years, settings.loop, lambda x: float(scipy.stats.norm.cdf(x)))),
         "loop over SciPy's ndtr": (1, _loop(edges, years, settings.loop, lambda x: float(ndtr(x)))),
         "loop over vollib's black_scholes": (1, _vollib(edges, years, settings.loop)),
@@ -114,7 +123,7 @@ def _loop(edges: Floats, years: Floats, count: int, normal: Callable[[float], fl
     def price() -> list[float]:
         prices = []
         for edge, time_left in pairs:
-            deviation = VOLATILITY * math.sqrt(time_left)
+            deviation = MOVES.volatility * math.sqrt(time_left)
             prices.append(normal(math.log(SPOT / edge) / deviation - deviation / 2))
         return prices
 
@@ -123,4 +132,4 @@ def _loop(edges: Floats, years: Floats, count: int, normal: Callable[[float], fl
 
 def _vollib(edges: Floats, years: Floats, count: int) -> Callable[[], object]:
     pairs = list(zip(edges.tolist(), years.tolist(), strict=True))[:count]
-    return lambda: [black_scholes("c", SPOT, edge, time_left, 0.0, VOLATILITY) for edge, time_left in pairs]
+    return lambda: [black_scholes("c", SPOT, edge, time_left, 0.0, MOVES.volatility) for edge, time_left in pairs]

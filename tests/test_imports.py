@@ -61,6 +61,7 @@ PURE = {
         "positions.py",
         "pricing.py",
         "products.py",
+        "touching.py",
         "volatility.py",
     },
     "client": {

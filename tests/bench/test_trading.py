@@ -11,12 +11,18 @@ if sys.platform != "linux":
 
 from bench.machine import Placement
 
-from bench import positions, pricing, purchases, quotes
+from bench import positions, pricing, purchases, quotes, simulated
 
 
 def test_pricing_makes_a_report() -> None:
     report = pricing.run(Placement(None, None), pricing.QUICK, lambda step: None)
     assert len(report.tables[0].rows) == 6
+    assert report.notes == []
+
+
+def test_simulated_prices_make_a_report() -> None:
+    report = simulated.run(Placement(None, None), simulated.QUICK, lambda step: None)
+    assert len(report.tables[0].rows) == 4
     assert report.notes == []
 
 

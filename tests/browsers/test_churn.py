@@ -2,7 +2,7 @@
 Five tabs on one connection, with subscribers that come and go, and tabs that are closed, crash, are blocked, hidden, frozen or cut off.
 
 Each subscriber is compared with a control reader: no event is missing, comes twice or out of order, and each has its price. Two minutes in
-the tests; `make churn` runs an hour, and judges how late events come, which says something only where the machine is not busy.
+the tests; `make churn-tabs` runs an hour, and judges how late events come, which says something only where the machine is not busy.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
-from support.cut_wire import Wire
 from support.engines import PATIENCE, find
+from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
 
@@ -147,7 +147,7 @@ class Churn:
         done: how often each deed was done.
     """
 
-    def __init__(self, context: BrowserContext, script_server: ScriptServer, wire: Wire, control: Control, seed: int) -> None:
+    def __init__(self, context: BrowserContext, script_server: ScriptServer, wire: Proxy, control: Control, seed: int) -> None:
         self._context, self._script_server, self._wire, self._control = context, script_server, wire, control
         self._random = random.Random(seed)
         self._made = 0
@@ -233,6 +233,7 @@ class Churn:
 
     def _cut(self, tab: Tab) -> None:
         self._wire.cut()
+        self._wire.heal()
 
     def _drain(self, tab: Tab) -> None:
         """Compare what has come since the last time."""
@@ -281,7 +282,7 @@ def test_no_subscriber_misses_anything_whatever_becomes_of_the_tabs(
     seed = random.randrange(1_000_000)
     context = browser.new_context()
     context.set_default_timeout(PATIENCE * 1000)
-    with ScriptServer({"never": [Answer(end="cut")]}) as script_server, Wire(server.port) as wire:
+    with ScriptServer({"never": [Answer(end="cut")]}) as script_server, Proxy(server.port) as wire:
         churn = Churn(context, script_server, wire, Control(server.url), seed)
         churn.run(60 * minutes)
         churn.settle()

@@ -415,3 +415,33 @@ def test_the_only_tab_that_left_everything_begins_with_the_newest_value(
     tab.evaluate("void (window.end = window.take('ticks:GOLD'))")
     tab.wait_for_function("window.seen['ticks:GOLD'].length === 3")
     assert prices(tab) == [1, 6, 6]
+
+
+@pytest.mark.parametrize("how", ["hidden", "blocked"])
+def test_a_server_that_begins_anew_while_a_tab_is_away_is_no_silence(
+    context: BrowserContext, script_server: ScriptServer, server: Serving, feed: HandFeed, gold: Gold, how: str
+) -> None:
+    tabs = [open_tab(context, script_server, server, hiddenAfter=10, reconnectCeiling=100) for _ in range(2)]
+    for _ in range(9):
+        gold.rise()
+        gold.reaches(*tabs)
+    away, other = tabs
+    with contextlib.ExitStack() as servers:
+        with contextlib.ExitStack() as stack:
+            if how == "blocked":
+                stack.enter_context(blocked(away, script_server))
+            else:
+                away.evaluate("window.setHidden(true)")
+                away.wait_for_function("window.states.at(-1) === 'paused'")
+            server.stop()
+            again = servers.enter_context(Serving(create_app([feed], heartbeat=0.5), port=server.port, http=HandoverProtocol))
+            gold = Gold(again, feed, gold.price)
+            gold.rise()
+            gold.reaches(other)
+        if how == "hidden":
+            away.evaluate("window.setHidden(false)")
+        gold.reaches(*tabs)
+        gold.rise()
+        gold.reaches(*tabs)
+        assert [prices(tab) for tab in tabs] == [list(range(1, 12))] * 2
+        assert numbers(other)[-2:] == numbers(away)[-2:] == [1, 2]

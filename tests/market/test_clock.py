@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from pricewire.market.clock import SystemClock
 
 
@@ -10,6 +12,17 @@ def test_the_time_is_the_system_s() -> None:
     before = time.time_ns()
     now = SystemClock().now_ns()
     assert before <= now <= time.time_ns()
+
+
+def test_a_clock_that_is_set_back_goes_on_from_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall, steady = [10_000], [500]
+    monkeypatch.setattr(time, "time_ns", lambda: wall[0])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: steady[0])
+    clock = SystemClock()
+    seen = []
+    for wall[0], steady[0] in ((10_100, 600), (4_000, 650), (4_100, 750), (12_000, 800), (12_001, 801)):
+        seen.append((clock.now_ns(), clock.monotonic_ns()))
+    assert seen == [(10_100, 600), (10_150, 650), (10_250, 750), (12_000, 800), (12_001, 801)]
 
 
 async def test_sleeping_for_no_time_lets_other_tasks_run() -> None:

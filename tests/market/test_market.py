@@ -233,9 +233,11 @@ async def test_silence_is_told_once_and_ended_by_a_tick() -> None:
         await clock.advance(20)
         assert published.stale == [("X", START_MS + 19_000)]
         assert market.is_stale("X")
+        assert not market.instrument("X").is_market_open
         await clock.advance(10)
         await settle()
         assert not market.is_stale("X")
+        assert market.instrument("X").is_market_open
         await clock.advance(50)
         assert [since for _, since in published.stale] == [START_MS + 19_000, START_MS + 50_000]
 

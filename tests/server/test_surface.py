@@ -119,6 +119,7 @@ BOUGHT_DETAILS = {
     "variant": ALL_VARIANTS,
     "barrier": maybe(decimal),
     "is_expired": boolean,
+    "is_refunded": boolean,
     "is_valid_to_sell": boolean,
     "is_sold": boolean,
     "potential_payout": decimal,

@@ -21,12 +21,16 @@ class FakeClock:
 
     def __init__(self, now_ns: int = START_NS) -> None:
         self._now_ns = now_ns
+        self._set_ns = 0
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self.slept: list[float] = []
 
     def now_ns(self) -> int:
         return self._now_ns
+
+    def monotonic_ns(self) -> int:
+        return self._now_ns - self._set_ns
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -51,8 +55,15 @@ class FakeClock:
         self._now_ns = target
 
     def jump(self, seconds: float) -> None:
-        """Set the clock, as after the machine slept; nobody wakes before the next `advance`."""
+        """Let time pass at once, as while the machine sleeps; nobody wakes before the next `advance`."""
         self._now_ns += round(seconds * 1e9)
+
+    def set(self, seconds: float) -> None:
+        """Set the wall clock forward, or back; those who sleep wake after as long as they wanted."""
+        step_ns = round(seconds * 1e9)
+        self._now_ns += step_ns
+        self._set_ns += step_ns
+        self._sleepers = [(due_ns + step_ns, count, future) for due_ns, count, future in self._sleepers]
 
 
 class SelfMovingClock(FakeClock):

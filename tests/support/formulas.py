@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr
 
-from pricewire.trading.pricing import Floats, Numbers, win_probability
+from pricewire.trading.pricing import Floats, Numbers
 
 
 def above_probability(spot: Numbers, barrier: Numbers, volatility: Numbers, years: Numbers) -> Floats:
-    """Return the probability that the price ends above a barrier; at expiry it is 0 or 1, and one half at the barrier itself."""
-    return win_probability(spot, barrier, volatility, years, 1.0, np.zeros(np.shape(barrier), bool))
+    """Return the probability that a price that is known exactly ends above a barrier, by Black and Scholes."""
+    deviation = volatility * np.sqrt(years)
+    above: Floats = ndtr(np.log(np.divide(spot, barrier)) / deviation - deviation / 2)
+    return above

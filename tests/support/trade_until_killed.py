@@ -60,10 +60,11 @@ class Life:
         os.write(self.output, json.dumps(answer, default=str).encode() + b"\n")
 
     async def run(self, unanswered: list[str]) -> None:
-        for each in await recover(self.ledger, self.journal, now_ms()):
+        for each in await recover(self.ledger, self.journal):
             self.open[each.contract.contract_id] = each.contract
         if self.open:
-            self.seen = await self.journal.between("GOLD", min(contract.buy_time for contract in self.open.values()), now_ms())
+            first_ms = min(contract.buy_time for contract in self.open.values())
+            self.seen = await self.journal.between("GOLD", first_ms - 60_000, now_ms())
         for key in unanswered:
             await self.buy(key)
         async with asyncio.TaskGroup() as group:
@@ -118,7 +119,7 @@ class Life:
             pips = int(spot * 100)
             self.journal.add("GOLD", tick.epoch_ms, pips, pips, pips)
             self.seen.append(tick)
-            decided = {name: decide(contract, self.seen, now_ms()).contract for name, contract in self.open.items()}
+            decided = {name: decide(contract, self.seen).contract for name, contract in self.open.items()}
             await self.ledger.enter(
                 [contract for name, contract in decided.items() if contract.status == "open" and contract != self.open.get(name)]
             )

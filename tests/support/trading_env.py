@@ -116,7 +116,7 @@ class TradingEnv:
     async def open(self) -> AsyncIterator[TradingEnv]:
         """Run the market and the desk; the market has a few ticks from 100.00 to 100.10 behind it, the newest now."""
         now_ms = self.clock.now_ns() // 1_000_000
-        await self.desk.restore(await recover(self.ledger, self.journal, now_ms), self.journal)
+        await self.desk.restore(await recover(self.ledger, self.journal), self.journal)
         async with running(self.market):
             for number in range(-40, 1):
                 price = 100 + 0.1 * (number % 2)

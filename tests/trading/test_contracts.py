@@ -10,12 +10,11 @@ import pytest
 
 from pricewire.store.accounts import Account
 from pricewire.trading.contracts import (
-    TICKS_PATIENCE_MS,
+    PATIENCE_MS,
     Contract,
     barrier_price,
-    deadline,
     enter,
-    entry_tick,
+    entry_deadline,
     is_entry,
     reaches,
     refund,
@@ -35,9 +34,9 @@ def contract(**fields: Any) -> Contract:
 def test_the_entry_is_the_first_tick_after_the_purchase_and_not_after_the_end() -> None:
     assert [is_entry(contract(), tick(offset)) for offset in (-1, 0, 1, 10_000, 10_001)] == [False, False, True, True, False]
     in_ticks = contract(duration_unit="ticks", duration=5, expiry_time=BUY_TIME + 5000)
-    assert deadline(in_ticks) == BUY_TIME + 5000 + TICKS_PATIENCE_MS
-    assert is_entry(in_ticks, tick(5001))
-    assert not is_entry(in_ticks, tick(5001 + TICKS_PATIENCE_MS))
+    for patient in (in_ticks, contract(expiry_time=BUY_TIME + 3_600_000)):
+        assert entry_deadline(patient) == BUY_TIME + PATIENCE_MS
+        assert [is_entry(patient, tick(PATIENCE_MS + late)) for late in (0, 1)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -80,16 +79,35 @@ def test_a_barrier_is_touched_from_the_side_of_the_entry(barrier: str, touching:
 
 
 @pytest.mark.parametrize(("variant", "wins_touched"), [("touch", True), ("no_touch", False)])
-def test_a_touch_pays_at_the_end(variant: str, wins_touched: bool) -> None:
+def test_a_touch_ends_it(variant: str, wins_touched: bool) -> None:
     entered = enter(contract(product_id="touch", variant=variant, barrier="+1"), tick(500), 2000)
     touched = touch(entered, tick(900, "101.00"))
-    assert (touched.status, touched.touch_time) == ("open", BUY_TIME + 900)
-    assert (settle(touched, tick(9000)).proceeds == Decimal("19.53")) == wins_touched
+    settled = settle(touched, tick(900, "101.00"))
+    assert (settled.touch_time, settled.exit_tick_time, settled.exit_time, settled.expiry_time) == (
+        *[BUY_TIME + 900] * 3,
+        BUY_TIME + 10_000,
+    )
+    assert (settled.proceeds == Decimal("19.53")) == wins_touched
     assert (settle(entered, tick(9000)).proceeds == Decimal("19.53")) != wins_touched
 
 
 def test_an_entry_at_the_barrier_touches_it() -> None:
     assert enter(contract(product_id="touch", variant="touch", barrier="100"), tick(500), 2000).touch_time == BUY_TIME + 500
+
+
+@pytest.mark.parametrize(
+    ("barrier", "before", "touched"),
+    [
+        ("99.50", "99.40", True),
+        ("100.50", "100.60", True),
+        ("99.50", "99.60", False),
+        ("+0.50", "101.00", False),
+        ("-0.50", "99.00", False),
+    ],
+)
+def test_an_entry_beyond_a_barrier_that_is_a_price_touches_it(barrier: str, before: str, touched: bool) -> None:
+    bought = contract(product_id="touch", variant="touch", barrier=barrier)
+    assert (enter(bought, tick(500), 2000, tick(-100, before)).touch_time is not None) == touched
 
 
 def test_a_duration_in_ticks_ends_with_its_last_tick() -> None:
@@ -100,15 +118,10 @@ def test_a_duration_in_ticks_ends_with_its_last_tick() -> None:
 def test_a_refund_gives_the_stake_back_and_a_sale_its_price() -> None:
     refunded = refund(contract())
     assert (refunded.status, refunded.proceeds, refunded.exit_time) == ("refunded", Decimal("10.00"), BUY_TIME + 10_000)
+    assert refund(contract(), BUY_TIME + 77).exit_time == BUY_TIME + 77
     bought_back = sell(contract(), Decimal("8.15"), tick(3000), BUY_TIME + 3400)
     assert (bought_back.status, bought_back.proceeds, bought_back.exit_time) == ("sold", Decimal("8.15"), BUY_TIME + 3400)
     assert (bought_back.exit_tick_time, bought_back.exit_spot) == (BUY_TIME + 3000, Decimal("100.00"))
-
-
-def test_only_an_entered_contract_has_an_entry() -> None:
-    assert entry_tick(enter(contract(), tick(500), 2000)).epoch_ms == BUY_TIME + 500
-    with pytest.raises(ValueError, match="has no entry"):
-        entry_tick(contract())
 
 
 def test_a_transition_makes_a_new_contract() -> None:

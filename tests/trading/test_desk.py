@@ -22,14 +22,18 @@ from pricewire.errors import (
     UnknownContractError,
     UnknownInstrumentError,
 )
+from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.market import Market
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import Amount, Purchased
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.trading.contracts import Contract
+from pricewire.trading.contracts import PATIENCE_MS, Contract
+from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
-from support.fake_market import START_MS
+from support.contract_maker import tick as contract_tick
+from support.fake_market import START_MS, FakeClock
 from support.ledger_rules import balance_of, check_books
 from support.trading_env import Published, TradingEnv, open_account, order
 
@@ -193,31 +197,126 @@ async def test_of_many_purchases_at_once_those_that_are_paid_for_succeed(trading
     await trading_env.until(lambda: len(trading_env.events("contract_settled")) == 5)
 
 
-@pytest.mark.parametrize(("tick_at", "event_status", "balance"), [(2.0, "settled", "90.00"), (None, "refunded", "100.00")])
-async def test_a_life_ends_also_when_no_tick_comes(trading_env: TradingEnv, tick_at: float | None, event_status: str, balance: str) -> None:
+@pytest.mark.parametrize("tick_at", [2.0, None])
+async def test_a_contract_whose_ticks_stay_away_is_given_back(trading_env: TradingEnv, tick_at: float | None) -> None:
     account = await open_account(trading_env)
     await trading_env.desk.buy(account.uuid, order(variant="rise"))
     if tick_at is not None:
         await trading_env.give("100.20", tick_at)
-    await trading_env.clock.advance(16.5 - (tick_at or 0))
+    await trading_env.clock.advance(PATIENCE_MS / 1000 - 1)
     assert trading_env.events("contract_settled") == []
     await trading_env.clock.advance(2)
     settled = await trading_env.event("contract_settled")
-    assert (settled.data["contract_details"]["exit_tick_time"] is None) == (event_status == "refunded")
-    assert f"{await balance_of(trading_env.database, account.uuid):f}" == balance
-    assert (await trading_env.desk.balance(account.uuid)).balance == balance
+    assert (settled.data["contract_details"]["is_refunded"], settled.data["contract_details"]["exit_tick_time"]) == (True, None)
+    assert f"{await balance_of(trading_env.database, account.uuid):f}" == "100.00"
+    assert (await trading_env.desk.balance(account.uuid)).balance == "100.00"
 
 
-async def test_a_touch_is_told_when_it_is_durable(trading_env: TradingEnv) -> None:
+async def test_a_stall_settles_by_the_ticks_that_come_after_it(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
-    await trading_env.listen(f"contracts:{account.uuid}")
-    bought = await trading_env.desk.buy(account.uuid, order(product_id="touch", variant="touch", barrier="+3.00"))
+    await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.20", 1)
+    await trading_env.clock.advance(29)
+    assert trading_env.events("contract_settled") == []
+    for seconds, price in ((2, "100.10"), (15, "100.40"), (16, "100.00")):
+        await trading_env.give(price, seconds)
+    details = (await trading_env.event("contract_settled")).data["contract_details"]
+    assert (details["exit_spot"], details["exit_tick_time"], details["is_refunded"]) == ("100.40", START_MS + 15_000, False)
+
+
+async def test_an_account_trades_in_its_own_currency(trading_env: TradingEnv) -> None:
+    account = await trading_env.accounts.add("yen", currency="JPY", balance=Decimal(100_000))
+    proposal = parse_topic("proposal:rise_fall:GOLD:15:seconds:JPY:1000:false")
+    await trading_env.listen(str(proposal))
+    shown = trading_env.events("proposal")[0].data["variants"][0]["contract_details"]
+    bought = await trading_env.desk.buy(account.uuid, order(stake="1000"))
+    assert (bought.buy_price, bought.contract_details.potential_payout) == (shown["stake"], shown["payout"])
+    assert "." not in shown["payout"]
+    with pytest.raises(InvalidProposalError, match="stake 10 is not 100 to 7500000 JPY"):
+        await trading_env.desk.buy(account.uuid, order("another"))
+
+
+async def test_a_touch_settles_at_once(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order(product_id="touch", variant="touch", barrier="+0.30"))
     await trading_env.give("100.00", 1)
-    await trading_env.give("103.00", 2)
-    certain = f"{Decimal(bought.contract_details.potential_payout) * (1 - Decimal('0.012')):.2f}"
-    await trading_env.give("100.00", 3)
-    await trading_env.until(lambda: trading_env.events("contract_updated")[-1].data["contract_details"]["bid_price"] == certain)
-    assert [contract.touch_time for contract in await trading_env.ledger.open_contracts()] == [START_MS + 2000]
+    await trading_env.give("100.30", 2)
+    details = (await trading_env.event("contract_settled")).data["contract_details"]
+    assert (details["bid_price"], details["exit_tick_time"]) == (bought.contract_details.potential_payout, START_MS + 2000)
+    with pytest.raises(ContractNotSellableError, match="it is settled"):
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
+
+
+async def test_a_loser_is_not_bought_back_at_its_end(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order(variant="fall"))
+    for seconds in range(1, 15):
+        await trading_env.give("100.11", seconds)
+    await trading_env.clock.advance(1)
+    with pytest.raises(ContractNotSellableError, match="it has reached its end"):
+        await trading_env.desk.sell(account.uuid, bought.contract_id)
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_an_old_price_for_trade(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.30", 1)
+    trading_env.clock.set(-3600)
+    await trading_env.clock.advance(10)
+    for attempt in (trading_env.desk.sell(account.uuid, bought.contract_id), trading_env.desk.buy(account.uuid, order("another"))):
+        with pytest.raises(MarketClosedError, match="prices have stopped coming"):
+            await attempt
+    # The ticks of the new time are older than the newest.
+    trading_env.feed.give(90, 91, START_MS - 3_590_000)
+    await trading_env.clock.advance(PATIENCE_MS / 1000)
+    settled = await trading_env.event("contract_settled")
+    assert settled.data["contract_details"]["is_refunded"]
+    assert trading_env.clock.now_ns() // 1_000_000 < START_MS
+
+
+async def test_a_clock_that_is_set_back_does_not_stop_ticks_that_go_on(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    trading_env.clock.set(-3600)
+    bought = await trading_env.desk.buy(account.uuid, order(duration=2, duration_unit="ticks"))
+    assert bought.buy_time == START_MS
+    for seconds in (1, 2, 3):
+        trading_env.feed.give(100 + seconds, 101 + seconds, START_MS + seconds * 1000)
+    details = (await trading_env.event("contract_settled")).data["contract_details"]
+    assert (details["entry_tick_time"], details["exit_tick_time"]) == (START_MS + 1000, START_MS + 3000)
+
+
+async def test_before_a_tick_has_come_nothing_is_traded_at_a_price_of_before_the_start(sqlite: Database, tmp_path: Path) -> None:
+    trading_env = TradingEnv(sqlite, tmp_path / "journal")
+    account = await open_account(trading_env)
+    book = trading_env.desk._books.find("GOLD")
+    book.load(contract_tick(-1000 * number) for number in range(40, -1, -1))
+    with pytest.raises(MarketClosedError, match="its market is closed"):
+        await trading_env.desk.buy(account.uuid, order())
+
+
+async def test_what_has_a_tick_now_and_then_is_not_traded(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    for number in range(1, 60):
+        await trading_env.give("100.00", number * 30)
+    with pytest.raises(MarketClosedError, match="its prices come too seldom, every 30 s"):
+        await trading_env.desk.buy(account.uuid, order(duration=5, duration_unit="minutes"))
+
+
+async def test_a_recording_is_traded_only_where_that_is_allowed(sqlite: Database, tmp_path: Path) -> None:
+    recording = tmp_path / "gold.csv"
+    recording.write_text("timestamp,bid,ask\n" + "".join(f"{START_MS + n * 1000},{100 + n % 2}.0,{101 + n % 2}.0\n" for n in range(60)))
+    clock = FakeClock()
+    market = Market([ReplayFeed(recording, instrument_id="GOLD", clock=clock)], lambda topic, tick, event: None, clock=clock)
+    for allowed in (False, True):
+        books = InstrumentBooks(market, clock, trades_replays=allowed)
+        book = books.find("GOLD")
+        for number in range(40, -1, -1):
+            book.on_tick(contract_tick(-1000 * number, f"{100 + number % 2}.00"), clock.monotonic_ns())
+        if allowed:
+            assert books.tradable(book)[1].is_regular
+        else:
+            with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
+                books.tradable(book)
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:
@@ -293,7 +392,8 @@ async def test_a_late_tick_changes_nothing(trading_env: TradingEnv) -> None:
     await trading_env.desk.buy(account.uuid, order())
     await trading_env.give("100.20", 3)
     trading_env.feed.give(249.95, 250.05, START_MS + 2000)
-    await trading_env.give("100.20", 16)
+    await trading_env.give("100.20", 4)
+    await trading_env.give("250.00", 16)
     details = (await trading_env.event("contract_settled")).data["contract_details"]
     assert (details["entry_spot"], details["exit_spot"]) == ("100.20", "100.20")
 
@@ -397,12 +497,12 @@ async def test_after_a_restart_everything_goes_on(sqlite: Database, tmp_path: Pa
         await trading_env.give("100.20", 1)
         await trading_env.give("100.10", 2)
     async with TradingEnv(sqlite, tmp_path / "journal", seconds=60).open() as trading_env:
-        assert (await trading_env.ledger.find(expired.contract_id, account.uuid)).exit_spot == Decimal("100.10")
-        # One of its ticks came before; the market begins with two more at 20 and 21 seconds.
-        settled = await trading_env.event("contract_settled")
-        assert settled.data["contract_id"] == in_ticks.contract_id
-        assert settled.data["contract_details"]["exit_tick_time"] == START_MS + 21_000
+        # Time alone settles nothing: the market begins with ticks from 20 seconds on, which are the exits.
+        await trading_env.until(lambda: len(trading_env.events("contract_settled")) == 2)
+        settled = [each.data for each in trading_env.events("contract_settled")]
+        ends = {each["contract_id"]: each["contract_details"]["exit_tick_time"] for each in settled}
+        # One of its ticks came before the restart.
+        assert ends == {expired.contract_id: START_MS + 20_000, in_ticks.contract_id: START_MS + 21_000}
         still_open = (await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"]
         assert [each["contract_id"] for each in still_open] == [later.contract_id]
         assert (await trading_env.list_of(f"closed_contracts:{account.uuid}"))["pagination"]["total_items"] == 2
-        assert len(trading_env.events("contract_settled")) == 1

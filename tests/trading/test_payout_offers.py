@@ -10,11 +10,12 @@ import pytest
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody
-from pricewire.trading.instrument_books import InstrumentBook
 from pricewire.trading.offers import PayoutOffer, make_offer, make_payout_offer, parse_duration
-from pricewire.trading.pricing import YEAR_MS
 from pricewire.trading.products import Products
-from support.contract_maker import BUY_TIME, tick
+from pricewire.trading.volatility import YEAR_MS
+from support.books import MOVES, steady_book
+from support.contract_maker import BUY_TIME
+from support.exact_prices import exact_above
 from support.feeds import GOLD
 from support.formulas import above_probability
 from trading.test_offers import SPOT
@@ -27,14 +28,14 @@ def offer(text: str) -> PayoutOffer:
 
 
 def price(text: str) -> dict[str, Any]:
-    book = InstrumentBook(GOLD, 0.5)
-    book.remember(tick(0))
+    book = steady_book()
     decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(book.quote(offer(text))))
     return decoded
 
 
 def test_a_price_has_the_members_of_the_surface() -> None:
-    probability = float(above_probability(10_000, 10_025.5, 0.5, 300_000 / YEAR_MS))
+    # A barrier that is a price is 300 ticks from now.
+    probability = exact_above(10_000, 10_025, MOVES.tick_deviation, 300, allow_equals=False)
     assert price("CALL:GOLD:5:minutes:USD:100:100.25") == {
         "date_start": BUY_TIME // 1000,
         "date_expiry": BUY_TIME // 1000 + 300,
@@ -67,8 +68,7 @@ def test_touches_cost_what_the_product_says(strike: str | None) -> None:
     end = "" if strike is None else f":{strike}"
     topic = parse_topic(f"proposal:touch:GOLD:5:minutes:10:true{end}")
     assert isinstance(topic, ProposalTopic)
-    book = InstrumentBook(GOLD, 0.5)
-    book.remember(tick(0))
+    book = steady_book()
     proposal = book.quote(make_offer(topic, Products(), GOLD, SPOT))
     assert isinstance(proposal, ProposalBody)
     for trade_type, variant in zip(("TOUCH", "NOTOUCH"), proposal.variants, strict=True):

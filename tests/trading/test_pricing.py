@@ -1,4 +1,4 @@
-"""Prices: beside QuantLib's, in their limits, and by what must hold of any."""
+"""Prices: beside QuantLib, a recursion over ticks and a simulation; in their limits, and by what must hold of any."""
 
 from __future__ import annotations
 
@@ -10,24 +10,43 @@ import QuantLib  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pricewire.trading.columns import Columns
 from pricewire.trading.pricing import (
+    QUOTE_COLUMNS,
     bid_units,
     default_offset,
     edge_shift,
+    make_quote,
     payout_units,
+    price_one,
+    price_quotes,
     price_units,
-    touch_probability,
     win_probability,
 )
-from support.formulas import above_probability
+from pricewire.trading.volatility import Moves
+from support.exact_prices import exact_above, exact_touch
 
 TODAY = QuantLib.Date(1, 6, 2026)
 DAYS = QuantLib.Actual365Fixed()
 
-SPOT = st.floats(1.0, 1e6)
-VOLATILITY = st.floats(0.01, 3.0)
-YEARS = st.floats(1e-8, 1.0)
+SPOT = st.integers(1000, 10**7)
+DEVIATION = st.floats(-6.0, -2.0).map(lambda exponent: 10.0**exponent)
+TICKS = st.integers(1, 10**6)
 DEVIATIONS = st.floats(-4.0, 4.0)
+
+EXACT = 1e-4
+"""How far a price may be from the exact one."""
+
+
+def above(spot: float, barrier: float, deviation: float, ticks: float, *, allow_equals: bool = False) -> float:
+    """Return the probability that a contract pays that wins above a barrier."""
+    shift = edge_shift(wins_above=True, allow_equals=allow_equals)
+    return float(win_probability(spot, np.array([barrier]), shift, deviation, np.array([float(ticks)]), 1.0, np.array([False]))[0])
+
+
+def touch(spot: float, barrier: float, deviation: float, ticks: float) -> float:
+    """Return the probability that a contract pays on touching a barrier."""
+    return float(win_probability(spot, np.array([barrier]), 0.0, deviation, np.array([float(ticks)]), 1.0, np.array([True]))[0])
 
 
 def process(spot: float, volatility: float) -> QuantLib.BlackScholesProcess:
@@ -56,75 +75,175 @@ def quantlib_touch(spot: float, barrier: float, volatility: float, days: int) ->
 
 @pytest.mark.parametrize("volatility", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("days", [1, 30, 365])
-@pytest.mark.parametrize("distance", [-2.0, -0.3, -0.01, 0.01, 0.3, 2.0])
-def test_the_formulas_agree_with_quantlib(volatility: float, days: int, distance: float) -> None:
+@pytest.mark.parametrize("distance", [-2.0, -0.3, 0.3, 2.0])
+def test_with_very_many_ticks_and_pips_they_are_quantlib_s(volatility: float, days: int, distance: float) -> None:
     QuantLib.Settings.instance().evaluationDate = TODAY
-    spot, years = 1250.0, days / 365
-    barrier = spot * math.exp(distance * volatility * math.sqrt(years))
-    assert above_probability(spot, barrier, volatility, years) == pytest.approx(quantlib_above(spot, barrier, volatility, days), abs=1e-12)
-    assert touch_probability(spot, barrier, volatility, years) == pytest.approx(quantlib_touch(spot, barrier, volatility, days), abs=1e-12)
+    spot, years, ticks = 1e9, days / 365, 10**10
+    barrier = float(np.rint(spot * math.exp(distance * volatility * math.sqrt(years))))
+    deviation = volatility * math.sqrt(years / ticks)
+    assert above(spot, barrier, deviation, ticks) == pytest.approx(quantlib_above(spot, barrier, volatility, days), abs=1e-6)
+    assert touch(spot, barrier, deviation, ticks) == pytest.approx(quantlib_touch(spot, barrier, volatility, days), abs=1e-5)
 
 
-@given(SPOT, VOLATILITY, YEARS, st.tuples(DEVIATIONS, DEVIATIONS).map(sorted))
-def test_a_further_barrier_is_less_likely(spot: float, volatility: float, years: float, deviations: list[float]) -> None:
-    barriers = spot * np.exp(np.array(deviations) * volatility * math.sqrt(years))
-    near, far = above_probability(spot, barriers, volatility, years)
-    assert 0 <= far <= near <= 1
-    near, far = touch_probability(spot, spot * np.exp(np.abs(np.log(barriers / spot))), volatility, years)[np.argsort(np.abs(deviations))]
-    assert 0 <= far <= near <= 1
+@pytest.mark.parametrize("deviation", [1.2e-5, 4e-5, 2.5e-4, 5e-3])
+@pytest.mark.parametrize("ticks", [1, 2, 3, 10, 131])
+def test_they_are_those_of_a_recursion_over_ticks(deviation: float, ticks: int) -> None:
+    spot = 125_000.0
+    for distance in (-3, -1, -0.3, -0.03, 0.03, 0.3, 1, 3):
+        barrier = float(np.rint(spot * math.exp(distance * deviation * math.sqrt(ticks))))
+        barrier += float(np.sign(distance)) if barrier == spot else 0.0
+        exact = exact_touch(spot, barrier, deviation, ticks, points=8 if deviation < 1e-4 else 2)
+        assert touch(spot, barrier, deviation, ticks) == pytest.approx(exact, abs=EXACT)
+        for allow_equals in (False, True):
+            exact = exact_above(spot, barrier, deviation, ticks, allow_equals=allow_equals)
+            assert above(spot, barrier, deviation, ticks, allow_equals=allow_equals) == pytest.approx(exact, abs=EXACT)
 
 
-@given(SPOT, VOLATILITY, YEARS, DEVIATIONS)
-def test_touching_is_at_least_as_likely_as_ending_beyond(spot: float, volatility: float, years: float, deviation: float) -> None:
-    barrier = spot * math.exp(deviation * volatility * math.sqrt(years))
-    above = float(above_probability(spot, barrier, volatility, years))
-    beyond = above if barrier > spot else 1 - above
-    assert beyond - 1e-12 <= float(touch_probability(spot, barrier, volatility, years)) <= 1
+@pytest.mark.parametrize(("deviation", "ticks", "offset"), [(1.8e-5, 5, 2), (1.8e-5, 1, 1), (2.5e-4, 3, 40), (2.5e-4, 60, 1)])
+def test_they_are_those_of_a_simulation(deviation: float, ticks: int, offset: int) -> None:
+    paths, spot = 200_000, 125_000
+    random = np.random.default_rng(11)
+    # What lies anywhere in the pip is published as the spot, and what follows as whole pips.
+    logs = np.log(spot + random.uniform(-0.5, 0.5, paths))
+    touched, published = np.zeros(paths, bool), np.zeros(paths)
+    for _ in range(ticks):
+        logs += deviation * random.standard_normal(paths) - deviation**2 / 2
+        published = np.rint(np.exp(logs))
+        touched |= published >= spot + offset
+    error = 4 * 0.5 / math.sqrt(paths)
+    assert touch(spot, spot + offset, deviation, ticks) == pytest.approx(touched.mean(), abs=error)
+    assert above(spot, spot + offset, deviation, ticks) == pytest.approx((published > spot + offset).mean(), abs=error)
+    assert above(spot, spot + offset, deviation, ticks, allow_equals=True) == pytest.approx((published >= spot + offset).mean(), abs=error)
 
 
-@given(st.integers(100, 10**7), VOLATILITY, YEARS, st.integers(-1000, 1000), st.booleans())
-def test_the_two_sides_leave_only_equality_out(spot: int, volatility: float, years: float, offset: int, allow_equals: bool) -> None:
-    barrier = max(2.0, spot + offset)
-    none = np.array([False, False])
+@settings(max_examples=300)
+@given(SPOT, st.floats(-6.0, 0.477), TICKS, DEVIATIONS, st.booleans(), st.booleans())
+def test_they_are_probabilities(spot: int, exponent: float, ticks: int, distance: float, is_touch: bool, wins_above: bool) -> None:
+    # From a millionth to three in all.
+    total = 10.0**exponent
+    barrier = np.array([max(1.0, float(np.rint(spot * math.exp(distance * total))))])
+    arguments = (total / math.sqrt(ticks), np.array([float(ticks)]), 1.0 if wins_above else -1.0, np.array([is_touch]))
+    with np.errstate(all="raise", under="ignore"):
+        (probability,) = win_probability(float(spot), barrier, 0.5, *arguments)
+    assert 0 <= probability <= 1
+
+
+@given(SPOT, DEVIATION, TICKS, st.tuples(st.integers(-500, 500), st.integers(-500, 500)).map(sorted))
+def test_a_further_barrier_is_less_likely(spot: int, deviation: float, ticks: int, offsets: list[int]) -> None:
+    near, far = (above(spot, spot + offset, deviation, ticks) for offset in offsets)
+    assert 0 <= far <= near + 1e-9 <= 1 + 1e-9
+    near, far = (touch(spot, spot + offset, deviation, ticks) for offset in sorted(map(abs, offsets)))
+    assert 0 <= far <= near + 1e-9 <= 1 + 1e-9
+
+
+@given(st.integers(10**5, 10**7), st.floats(1e-5, 1e-3), st.integers(1, 2000), st.integers(1, 500), st.sampled_from([1, -1]))
+def test_touching_is_at_least_as_likely_as_ending_there_and_more_so_with_each_tick(
+    spot: int, deviation: float, ticks: int, offset: int, side: int
+) -> None:
+    barrier = spot + side * offset
+    beyond = above(spot, barrier, deviation, ticks, allow_equals=True)
+    beyond = beyond if side > 0 else 1 - above(spot, barrier, deviation, ticks)
+    touched = touch(spot, barrier, deviation, ticks)
+    assert beyond - EXACT <= touched <= touch(spot, barrier, deviation, ticks + 1) + EXACT
+
+
+@given(SPOT, DEVIATION, TICKS, st.integers(-500, 500), st.booleans())
+def test_the_two_sides_leave_only_equality_out(spot: int, deviation: float, ticks: int, offset: int, allow_equals: bool) -> None:
+    barrier = np.array([float(spot + offset)] * 2)
 
     def sides(above_equals: bool, below_equals: bool) -> float:
-        edges = [
-            barrier + edge_shift(wins_above=True, allow_equals=above_equals),
-            barrier + edge_shift(wins_above=False, allow_equals=below_equals),
-        ]
-        return float(win_probability(spot, np.array(edges), volatility, years, np.array([1.0, -1.0]), none).sum())
+        shifts = [edge_shift(wins_above=True, allow_equals=above_equals), edge_shift(wins_above=False, allow_equals=below_equals)]
+        none = np.array([False, False])
+        return float(
+            win_probability(float(spot), barrier, np.array(shifts), deviation, np.full(2, float(ticks)), np.array([1.0, -1.0]), none).sum()
+        )
 
-    assert sides(allow_equals, not allow_equals) == pytest.approx(1, abs=1e-12)
-    equal = float(above_probability(spot, barrier - 0.5, volatility, years) - above_probability(spot, barrier + 0.5, volatility, years))
-    assert sides(True, True) == pytest.approx(1 + equal, abs=1e-12)
-    assert sides(False, False) == pytest.approx(1 - equal, abs=1e-12)
-
-
-def test_equality_is_as_likely_as_a_count_of_rounded_prices_says() -> None:
-    spot, volatility, years = 9400_00, 0.10, 1 / (365 * 86_400)
-    random = np.random.default_rng(7)
-    variance = volatility**2 * years
-    exits = np.rint(spot * np.exp(math.sqrt(variance) * random.standard_normal(400_000) - variance / 2))
-    strict, equals = spot + edge_shift(wins_above=True, allow_equals=False), spot + edge_shift(wins_above=True, allow_equals=True)
-    assert above_probability(spot, strict, volatility, years) == pytest.approx((exits > spot).mean(), abs=0.003)
-    assert above_probability(spot, equals, volatility, years) == pytest.approx((exits >= spot).mean(), abs=0.003)
-    assert above_probability(spot, equals, volatility, years) - above_probability(spot, strict, volatility, years) > 0.02
+    assert sides(allow_equals, not allow_equals) == pytest.approx(1, abs=1e-9)
+    equal = above(spot, spot + offset, deviation, ticks, allow_equals=True) - above(spot, spot + offset, deviation, ticks)
+    assert sides(True, True) == pytest.approx(1 + equal, abs=1e-9)
+    assert sides(False, False) == pytest.approx(1 - equal, abs=1e-9)
 
 
-@pytest.mark.parametrize(("volatility", "years"), [(1.0, 0.0), (0.0, 1.0), (1.0, 1e-300)])
-def test_without_time_or_volatility_nothing_moves(volatility: float, years: float) -> None:
-    with np.errstate(all="raise", under="ignore"):
-        assert above_probability(100.0, np.array([99.5, 100.0, 100.5]), volatility, years).tolist() == [1.0, 0.5, 0.0]
-        assert touch_probability(100.0, np.array([99.5, 100.0, 100.5]), volatility, years).tolist() == [0.0, 1.0, 0.0]
+def test_without_ticks_or_volatility_nothing_moves() -> None:
+    for deviation, ticks in ((0.0, 10), (1e-3, 0)):
+        with np.errstate(all="raise", under="ignore"):
+            assert [above(100, barrier, deviation, ticks) for barrier in (99, 100, 101)] == pytest.approx([1, 0, 0], abs=1e-2)
+            assert [above(100, barrier, deviation, ticks, allow_equals=True) for barrier in (99, 100, 101)] == pytest.approx(
+                [1, 1, 0], abs=1e-2
+            )
+            assert [touch(100, barrier, deviation, ticks) for barrier in (99, 100, 101)] == [0.0, 1.0, 0.0]
 
 
-@given(SPOT, SPOT, VOLATILITY, YEARS, st.sampled_from([1.0, -1.0]))
-def test_a_table_is_priced_as_each_of_its_rows(spot: float, edge: float, volatility: float, years: float, sign: float) -> None:
-    edges, is_touch = np.array([edge, edge, spot]), np.array([False, True, True])
-    priced = win_probability(spot, edges, volatility, np.array([years, years, years]), np.full(3, sign), is_touch)
-    above, touched = float(above_probability(spot, edge, volatility, years)), float(touch_probability(spot, edge, volatility, years))
-    expected = [above, touched, 1.0] if sign > 0 else [1 - above, 1 - touched, 0.0]
-    assert priced.tolist() == pytest.approx(expected, abs=1e-12)
+def test_a_barrier_at_the_price_is_touched() -> None:
+    assert touch(125_000, 125_000, 2.5e-4, 5) == 1.0
+
+
+@given(SPOT, DEVIATION, TICKS, st.integers(-500, 500), st.sampled_from([1.0, -1.0]))
+def test_a_table_is_priced_as_each_of_its_rows(spot: int, deviation: float, ticks: int, offset: int, sign: float) -> None:
+    barriers, left = np.array([float(spot + offset)] * 3 + [float(spot)]), np.array([ticks, ticks, 1, ticks], float)
+    is_touch = np.array([False, True, True, True])
+    priced = win_probability(float(spot), barriers, 0.5, deviation, left, np.full(4, sign), is_touch)
+    expected = [
+        above(spot, spot + offset, deviation, ticks),
+        touch(spot, spot + offset, deviation, ticks),
+        touch(spot, spot + offset, deviation, 1),
+        1.0,
+    ]
+    assert priced.tolist() == pytest.approx(expected if sign > 0 else [1 - each for each in expected], abs=1e-9)
+
+
+MOVES = Moves(volatility=1.0, interval_ms=2000.0, is_regular=True, margin=0.0)
+TICK = MOVES.tick_deviation
+
+
+def quoted(barrier: str | None, *, duration: int = 15, unit: str = "seconds", is_touch: bool = False, elapsed_ms: int = 0) -> float:
+    """Return the probability of the first side of a quote at 1,250.00, with a tick each two seconds."""
+    quote = make_quote(
+        duration=duration,
+        unit=unit,  # type: ignore[arg-type]
+        barrier=barrier,
+        allow_equals=False,
+        pip_size=2,
+        has_barrier=barrier is not None,
+        is_touch=is_touch,
+    )
+    return float(price_one(quote, 125_000.0, MOVES, elapsed_ms).first[0])
+
+
+def test_a_barrier_that_is_a_price_is_a_tick_further_away_than_one_that_counts_from_the_entry() -> None:
+    offset, price = quoted("+0.40", duration=1, unit="ticks"), quoted("1250.40", duration=1, unit="ticks")
+    assert offset == pytest.approx(exact_above(125_000, 125_040, TICK, 1, allow_equals=False), abs=EXACT)
+    assert price == pytest.approx(exact_above(125_000, 125_040, TICK, 2, allow_equals=False), abs=EXACT)
+    touched = quoted("1250.40", duration=5, unit="ticks", is_touch=True)
+    assert touched == pytest.approx(exact_touch(125_000, 125_040, TICK, 6), abs=EXACT)
+
+
+@pytest.mark.parametrize(("elapsed_ms", "last"), [(0, 7), (999, 7), (1000, 8), (1999, 8)])
+def test_a_duration_in_time_has_the_ticks_that_come_in_it(elapsed_ms: int, last: int) -> None:
+    # Bought so long after a tick, the entry is the next tick, and the end lies after the seventh or the eighth.
+    for barrier, ticks in (("1250.40", last), ("+0.40", last - 1)):
+        assert quoted(barrier, elapsed_ms=elapsed_ms) == pytest.approx(
+            exact_above(125_000, 125_040, TICK, ticks, allow_equals=False), abs=EXACT
+        )
+        assert quoted(barrier, elapsed_ms=elapsed_ms, is_touch=True) == pytest.approx(exact_touch(125_000, 125_040, TICK, ticks), abs=EXACT)
+
+
+def test_bought_after_a_tick_should_have_come_its_entry_is_the_one_after_that() -> None:
+    assert quoted("+0.40", elapsed_ms=2500) == pytest.approx(exact_above(125_000, 125_040, TICK, 8 - 2, allow_equals=False), abs=EXACT)
+    assert quoted("1250.40", duration=1, unit="ticks", elapsed_ms=2500) == pytest.approx(
+        exact_above(125_000, 125_040, TICK, 3, allow_equals=False), abs=EXACT
+    )
+
+
+def test_irregular_ticks_are_estimated() -> None:
+    columns = Columns[int](QUOTE_COLUMNS)
+    for number, barrier in enumerate(("+0.40", "1250.40")):
+        terms = {"allow_equals": False, "pip_size": 2, "has_barrier": True, "is_touch": False}
+        columns.add(number, make_quote(duration=60, unit="seconds", barrier=barrier, **terms)._asdict())  # type: ignore[arg-type]
+    priced = price_quotes(columns, 125_000.0, MOVES._replace(is_regular=False, margin=0.02))
+    assert (priced.looks.tolist(), priced.margin) == ([28.5, 28.5], 0.02)
+    expected = [exact_above(125_000, 125_040, TICK, ticks, allow_equals=False) for ticks in (28.5, 29.5)]
+    assert priced.first.tolist() == pytest.approx(expected, abs=EXACT)
 
 
 @given(st.integers(1, 10**8), st.floats(0, 1), st.floats(0.001, 0.5))
@@ -137,8 +256,8 @@ def test_a_payout_costs_its_stake(stake: int, probability: float, commission: fl
 
 
 @settings(max_examples=30)
-@given(st.integers(100, 10**7), VOLATILITY, YEARS)
-def test_the_default_barrier_is_a_deviation_away_and_at_least_a_pip(spot: int, volatility: float, years: float) -> None:
-    offset = float(default_offset(float(spot), volatility, years))
+@given(SPOT, DEVIATION, TICKS)
+def test_the_default_barrier_is_a_deviation_away_and_at_least_a_pip(spot: int, deviation: float, ticks: int) -> None:
+    offset = float(default_offset(float(spot), deviation, ticks))
     assert offset == int(offset) >= 1
-    assert offset == 1 or abs(offset - spot * volatility * math.sqrt(years)) <= 0.5
+    assert offset == 1 or abs(offset - spot * deviation * math.sqrt(ticks)) <= 0.5

@@ -14,6 +14,7 @@ from pricewire.protocol.trading_messages import DurationUnit
 from pricewire.trading.money import DECIMALS
 from pricewire.trading.products import (
     COMMISSION,
+    DEFAULT_STAKES,
     DURATIONS,
     STAKES,
     UNIT_MS,
@@ -59,7 +60,14 @@ def test_a_configuration_in_another_currency() -> None:
     assert (validations.stake.min, validations.payout.max) == ("0.00001000", "1.00000000")
     with pytest.raises(InvalidProposalError, match="currency 'XXX' is none of USD"):
         Products().config("touch", "XXX")
-    assert set(STAKES) == set(DECIMALS)
+    assert set(STAKES) == set(DECIMALS) == set(DEFAULT_STAKES)
+
+
+@pytest.mark.parametrize("currency", list(DECIMALS))
+def test_a_form_begins_with_a_stake_that_may_be_bought_in_its_currency(currency: str) -> None:
+    config = Products().config("rise_fall", currency)
+    stake = Decimal(str(config.defaults.stake))
+    assert Decimal(config.validations.stake.min) <= checked_stake(stake, currency) <= Decimal(config.validations.stake.max)
 
 
 def test_a_product_can_have_a_commission_of_its_own() -> None:

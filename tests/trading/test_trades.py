@@ -8,40 +8,41 @@ import msgspec
 import pytest
 
 from pricewire.errors import InvalidProposalError
-from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody, PurchaseDetails, PurchaseRequest, Variant
 from pricewire.trading.contracts import Contract, enter
-from pricewire.trading.instrument_books import InstrumentBook
 from pricewire.trading.offers import make_contract, make_stake_offer
 from pricewire.trading.products import Products
 from pricewire.trading.trades import check_slippage, digest
+from pricewire.trading.volatility import Moves
+from support.books import MOVES, steady_book
 from support.contract_maker import BUY_TIME, tick
 from support.feeds import GOLD
 
 
-def buy(text: str, variant: Variant, *, spot: Tick | None = None, now_ms: int = BUY_TIME + 300, currency: str = "USD") -> Contract:
+def buy(text: str, variant: Variant, *, currency: str = "USD", moves: Moves = MOVES) -> Contract:
     topic = parse_topic(f"proposal:{text}")
     assert isinstance(topic, ProposalTopic)
-    newest = spot or tick(0)
-    book = InstrumentBook(GOLD, 0.5)
-    book.remember(newest)
-    offer = make_stake_offer(topic, Products(), GOLD, newest.price, currency)
+    topic = msgspec.structs.replace(topic, currency=currency)
+    newest = tick(0)
+    book = steady_book()
+    offer = make_stake_offer(topic, Products(), GOLD, newest.price)
     contract = make_contract(
         offer,
         variant,
-        book.price(offer, 0.5),
+        book.price(offer, moves),
         newest,
         names=("id", "ref"),
         account_uuid="u",
-        volatility=0.5,
+        moves=moves,
         quantum=book.quantum,
-        now_ms=now_ms,
+        now_ms=newest.epoch_ms,
     )
     body = book.quote(offer)
     assert isinstance(body, ProposalBody)
     details = {each.variant: each.contract_details for each in body.variants}[variant]
-    assert contract.payout == Decimal(details.payout), "it pays what the proposal showed"
+    if moves is MOVES:
+        assert contract.payout == Decimal(details.payout), "it pays what the proposal showed"
     return contract
 
 
@@ -63,8 +64,8 @@ def test_a_contract_has_what_was_asked_for() -> None:
         payout=contract.payout,
         commission=0.012,
         volatility=0.5,
-        buy_time=BUY_TIME + 300,
-        expiry_time=BUY_TIME + 300 + 300_000,
+        buy_time=BUY_TIME,
+        expiry_time=BUY_TIME + 300_000,
     )
 
 
@@ -75,13 +76,37 @@ def test_the_default_barrier_becomes_an_offset() -> None:
     assert buy("rise_fall:GOLD:1:hours:10:false", "rise").barrier is None
 
 
-def test_it_is_bought_no_earlier_than_its_price() -> None:
-    assert buy("rise_fall:GOLD:5:ticks:10:false", "fall", spot=tick(900)).buy_time == BUY_TIME + 900
+def test_what_hardly_ever_wins_or_loses_is_refused() -> None:
+    for text, variant in (("high_low:GOLD:5:minutes:10:false:+5", "higher"), ("touch:GOLD:1:ticks:10:true:+0.05", "touch")):
+        with pytest.raises(InvalidProposalError, match=r"the chance to win is below 0.1%"):
+            buy(text, variant)  # type: ignore[arg-type]
+    # A barrier at the price is touched already.
+    with pytest.raises(InvalidProposalError, match=r"the chance to win is below 0.1%"):
+        buy("touch:GOLD:5:minutes:10:true:100.00", "no_touch")
+    with pytest.raises(InvalidProposalError, match=r"is not more than the stake"):
+        buy("touch:GOLD:5:minutes:10:true:100.00", "touch")
+
+
+def test_a_contract_has_a_tick_between_its_entry_and_its_end() -> None:
+    moves = MOVES._replace(interval_ms=16_000.0)
+    with pytest.raises(InvalidProposalError, match=r"has a tick every 16 s: choose a duration of at least 48 seconds"):
+        buy("rise_fall:GOLD:15:seconds:10:false", "rise", moves=moves)
+    assert buy("rise_fall:GOLD:48:seconds:10:false", "rise", moves=moves).payout > 0
+
+
+def test_irregular_ticks_need_time_and_a_margin() -> None:
+    moves = MOVES._replace(is_regular=False, margin=0.03)
+    with pytest.raises(InvalidProposalError, match=r"GOLD has ticks at irregular intervals: touch on it lasts a time"):
+        buy("touch:GOLD:5:ticks:10:true:+0.02", "touch", moves=moves)
+    with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 30 seconds"):
+        buy("high_low:GOLD:20:seconds:10:true:+0.02", "higher", moves=moves._replace(interval_ms=3000.0))
+    assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.042)
+    assert buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves).commission == 0.012
 
 
 def test_a_payout_over_the_limit_or_not_over_the_stake_is_refused() -> None:
     with pytest.raises(InvalidProposalError, match=r"exceeds the limit of 100000.00 USD"):
-        buy("high_low:GOLD:5:minutes:50000:false:+5", "higher")
+        buy("high_low:GOLD:5:minutes:50000:false:+0.4", "higher")
     with pytest.raises(InvalidProposalError, match=r"is not more than the stake of 10.00 USD"):
         buy("high_low:GOLD:5:minutes:10:false:+5", "lower")
 

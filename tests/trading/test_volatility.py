@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pricewire.protocol.messages import Tick
-from pricewire.trading.volatility import BOUNDS, LEAST_CHANGES, Volatility
+from pricewire.trading.volatility import BOUNDS, LEAST_CHANGES, YEAR_MS, Moves, Volatility
 from support.contract_maker import BUY_TIME
 
 
@@ -66,3 +66,60 @@ def test_a_closed_market_and_late_ticks_do_not_count() -> None:
     later = [Tick("X", tick.epoch_ms + 172_800_000, tick.price * 2, tick.ask, tick.bid) for tick in made[100:]]
     load(other, later)
     assert other.annual == pytest.approx(estimate.annual, rel=0.02)
+
+
+def test_outages_do_not_make_the_pace_look_slower() -> None:
+    known, estimate = Volatility(1.0), Volatility()
+    at = BUY_TIME
+    for number in range(400):
+        # Half an hour is missing, again and again.
+        at += 1_800_000 if number % 80 == 79 else 1000
+        price = Decimal(1000 + number % 2)
+        for each in (known, estimate):
+            each.add(Tick("X", at, price, price, price))
+    assert (known.is_regular, known.interval_ms) == (True, 1000)
+    assert known.moves == Moves(volatility=1.0, interval_ms=1000.0, is_regular=True, margin=0.0)
+    assert estimate.interval_ms == 1000
+
+
+def test_ticks_at_times_of_their_own_are_irregular_and_an_outage_counts_as_a_few_of_them() -> None:
+    random = np.random.default_rng(5)
+    steps = [max(1, int(step)) for step in random.exponential(1000, 600)]
+    estimate, other = Volatility(), Volatility()
+    for each, outage_ms in ((estimate, 0), (other, 1_800_000)):
+        steps[-1] += outage_ms
+        load(each, ticks_at(steps))
+    assert not estimate.is_regular
+    assert other.interval_ms == pytest.approx(estimate.interval_ms, rel=0.03)
+    assert other.annual == pytest.approx(estimate.annual, rel=0.03)
+
+
+def ticks_at(steps_ms: list[int]) -> list[Tick]:
+    random = np.random.default_rng(6)
+    logs = np.cumsum(1e-4 * np.sqrt(steps_ms) * random.standard_normal(len(steps_ms)))
+    prices = [Decimal(f"{price:.6f}") for price in 1000 * np.exp(logs)]
+    return [Tick("X", BUY_TIME + int(at), price, price, price) for at, price in zip(np.cumsum(steps_ms), prices, strict=True)]
+
+
+def test_times_that_are_rounded_are_regular_and_a_few_gaps_leave_them_so() -> None:
+    rounded = Volatility(1.0)
+    load(rounded, [Tick("X", BUY_TIME + number * 1000 // 3, *[Decimal(1000)] * 3) for number in range(100)])
+    assert rounded.is_regular
+    assert rounded.interval_ms in (333, 334)
+    faster = Volatility(1.0)
+    load(faster, [Tick("X", BUY_TIME + number * 1000, *[Decimal(1000)] * 3) for number in range(100)])
+    load(faster, [Tick("X", BUY_TIME + 99_000 + number * 200, *[Decimal(1000)] * 3) for number in range(1, 40)])
+    assert (faster.is_regular, faster.interval_ms) == (True, 200)
+
+
+def test_what_is_estimated_has_a_margin_that_falls_with_what_is_known() -> None:
+    few, many = Volatility(), Volatility()
+    made = ticks(0.6, 1000, [1000])
+    load(few, made[:50])
+    load(many, made)
+    assert few.moves is not None
+    assert many.moves is not None
+    assert few.moves.margin == pytest.approx(0.5 / 98**0.5, abs=0.001)
+    assert many.moves.margin == pytest.approx(0.5 / 1998**0.5, abs=0.002)
+    assert many.moves.tick_deviation == pytest.approx(many.moves.volatility * (1000 / YEAR_MS) ** 0.5)
+    assert Volatility().moves is None

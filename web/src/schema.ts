@@ -95,6 +95,7 @@ export interface ContractDetails {
   readonly instrument_id: string
   readonly instrument_name: string
   readonly is_expired: boolean
+  readonly is_refunded: boolean
   readonly is_sold: boolean
   readonly is_valid_to_sell: boolean
   readonly potential_payout: string

@@ -18,7 +18,8 @@ export type Told =
   | { readonly type: 'refused'; readonly topic: string; readonly problem: Problem }
   | { readonly type: 'state'; readonly state: ConnectionState }
   | { readonly type: 'error'; readonly problem: Problem }
-  | { readonly type: 'topics'; readonly topics: readonly string[] }
+  /** What the stream carries, and the id to resume it after. */
+  | { readonly type: 'topics'; readonly topics: readonly string[]; readonly id: string }
 
 /** From the leader to one tab: everything it knows. */
 export interface All {

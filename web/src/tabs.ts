@@ -222,7 +222,7 @@ export class TabLink implements TopicLink {
       onStale: (topic) => tell({ type: 'stale', topic }),
       onDropped: (topic, isAnew = false) => tell({ type: 'dropped', topic, isAnew }),
       onRefused: (topic, error) => tell({ type: 'refused', topic, problem: toProblem(error) }),
-      onTopics: (topics) => tell({ type: 'topics', topics }),
+      onTopics: (topics, id) => tell({ type: 'topics', topics, id }),
       onError: (error) => tell({ type: 'error', problem: toProblem(error) }),
       onState: (state) => {
         if (state.status !== 'closed') tell({ type: 'state', state: toPlain(state) })
@@ -428,6 +428,7 @@ export class TabLink implements TopicLink {
         return
       case 'topics':
         this.#topics = told.topics
+        if (this.#isTold) this.#id = told.id || this.#id
         return
       case 'error':
         this.#listener.onError(new SSEError(told.problem))

@@ -114,6 +114,7 @@ class Store:
         keep_ticks_hours: float = KEEP_TICKS_HOURS,
         *,
         is_proxied: bool = False,
+        trades_replays: bool = False,
     ) -> TradingSetup:
         """
         Return what a server's trading needs; the database has been opened once, to try it.
@@ -124,6 +125,7 @@ class Store:
             commissions: by product, where it is not the usual one.
             keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
+            trades_replays: whether to trade on recordings.
 
         Raises:
             PricewireError: the database, the keys or the commissions cannot be used.
@@ -133,7 +135,14 @@ class Store:
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
         return TradingSetup(
-            self.address, self.data_dir / "journal", self.keys(), self.rules, demo_account, products, keep_ticks_hours * 3600
+            self.address,
+            self.data_dir / "journal",
+            self.keys(),
+            self.rules,
+            demo_account,
+            products,
+            keep_ticks_hours * 3600,
+            trades_replays,
         )
 
 

@@ -98,6 +98,7 @@ def serve(
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
+    trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
 ) -> None:
     """
@@ -148,6 +149,7 @@ def serve(
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
             where none is given.
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
+        trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
     """
     if (tls_cert is None) != (tls_key is None):
@@ -189,7 +191,11 @@ def serve(
             feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams, max_connections)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = store.setup(host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name))
+    trading = store.setup(
+        host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name), trades_replays=trade_replays
+    )
+    if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
+        logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     # On this machine a page of any site could reach the server by a name of its own.

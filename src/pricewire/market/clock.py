@@ -16,21 +16,40 @@ set, and a burst of hours of ticks would help nobody.
 
 
 class Clock(Protocol):
-    """A wall clock that one can sleep by."""
+    """A wall clock that one can sleep by, and a monotonic one for intervals."""
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970 in UTC."""
+
+    def monotonic_ns(self) -> int:
+        """Return a time that only ever goes on, in nanoseconds since some moment; setting the wall clock does not move it."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds; 0 lets other tasks run once."""
 
 
 class SystemClock:
-    """The system's wall clock and the running event loop's timers."""
+    """
+    The system's clocks and the running event loop's timers.
+
+    Where the wall clock is set back, the time goes on from where it was: prices follow each other, and contracts end. It is ahead of the
+    wall clock then, until that has caught up.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
 
     def now_ns(self) -> int:
-        """Return the time, in nanoseconds since 1970 in UTC."""
-        return time.time_ns()
+        """Return the time, in nanoseconds since 1970 in UTC; it never goes back."""
+        # In this order: a thread that is held up between the two reads the wall clock too low, not too high.
+        wall = time.time_ns()
+        steady = time.monotonic_ns()
+        self._ahead_ns = max(self._ahead_ns, wall - steady)
+        return steady + self._ahead_ns
+
+    def monotonic_ns(self) -> int:
+        """Return the system's monotonic time, in nanoseconds."""
+        return time.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for so many seconds; 0 lets other tasks run once."""

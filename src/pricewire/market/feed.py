@@ -68,6 +68,20 @@ class FeedWithHistory(Protocol):
 
 
 @runtime_checkable
+class RecordedFeed(Protocol):
+    """
+    A feed whose ticks have been before, so that others may know what comes next.
+
+    Attributes:
+        is_recording: True.
+    """
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether they have been; True."""
+
+
+@runtime_checkable
 class FeedWithBackfill(Protocol):
     """A feed that knows the ticks of the time when the server was down."""
 

@@ -60,7 +60,7 @@ class InstrumentState:
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
     def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """Begin without ticks, at a time in nanoseconds since 1970."""
+        """Begin without ticks, at a time in nanoseconds of a monotonic clock."""
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None
@@ -123,7 +123,7 @@ class InstrumentState:
         Args:
             tick: as `check` returned it.
             pips: its prices, likewise.
-            now_ns: when it arrived, in nanoseconds since 1970.
+            now_ns: when it arrived, in nanoseconds of a monotonic clock.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)

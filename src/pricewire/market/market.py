@@ -73,13 +73,15 @@ class Market:
         self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
-        now_ns = self._clock.now_ns()
+        now_ns = self._clock.monotonic_ns()
+        self._feed_of: dict[str, Feed] = {}
         for feed in self._feeds:
             own: dict[str, InstrumentState] = {}
             for instrument in feed.instruments:
                 if instrument.id in self._states:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
                 own[instrument.id] = self._states[instrument.id] = InstrumentState(checked(instrument), now_ns)
+                self._feed_of[instrument.id] = feed
             self._states_of_feeds.append(own)
         self._journaled: dict[str, PastTicks] = {}
 
@@ -163,6 +165,16 @@ class Market:
             UnknownInstrumentError: no feed has it.
         """
         return shown(self._of(instrument_id))
+
+    def feed(self, instrument_id: str) -> Feed:
+        """
+        Return the feed that brings an instrument.
+
+        Raises:
+            UnknownInstrumentError: none does.
+        """
+        self._of(instrument_id)
+        return self._feed_of[instrument_id]
 
     def is_stale(self, instrument_id: str) -> bool:
         """
@@ -258,7 +270,7 @@ class Market:
             return
         if self._journal is not None:
             self._write(self._journal, tick, pips)
-        candles = state.add(tick, pips, self._clock.now_ns())
+        candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
@@ -299,19 +311,21 @@ class Market:
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(WATCH_S)
-            now_ns = self._clock.now_ns()
+            now_ns = self._clock.monotonic_ns()
             for instrument_id, state in self._states.items():
                 if state.pace.falls_silent(now_ns):
-                    logger.warning("no tick of %s for %.0f s", instrument_id, (now_ns - state.pace.newest_ns) / 1e9)
+                    silent_ns = now_ns - state.pace.newest_ns
+                    logger.warning("no tick of %s for %.0f s", instrument_id, silent_ns / 1e9)
                     if self._on_stale is not None:
-                        self._on_stale(instrument_id, state.pace.newest_ns // 1_000_000)
+                        self._on_stale(instrument_id, (self._clock.now_ns() - silent_ns) // 1_000_000)
 
 
 def shown(state: InstrumentState) -> Instrument:
-    """Return an instrument with `is_market_open` as it is now."""
-    if state.instrument.is_market_open == state.is_open:
+    """Return an instrument with `is_market_open` as it is now: not while it is silent."""
+    is_open = state.is_open and not state.pace.is_stale
+    if state.instrument.is_market_open == is_open:
         return state.instrument
-    return msgspec.structs.replace(state.instrument, is_market_open=state.is_open)
+    return msgspec.structs.replace(state.instrument, is_market_open=is_open)
 
 
 def checked(instrument: Instrument) -> Instrument:

@@ -28,7 +28,7 @@ class Pace:
     interval is the one that a moment taken at random falls into: the mean of the squares over the mean.
 
     Attributes:
-        newest_ns: when the last tick came, in nanoseconds since 1970; before the first, the start.
+        newest_ns: when the last tick came, in nanoseconds of a monotonic clock, as all times here; before the first, the start.
         is_stale: whether the silence since then has been found too long.
     """
 
@@ -42,13 +42,13 @@ class Pace:
         self._mean_square = 0.0
 
     def tick(self, now_ns: int) -> None:
-        """Count a tick that came at `now_ns`, in nanoseconds since 1970."""
+        """Count a tick that came at `now_ns`."""
         interval = now_ns - self.newest_ns
         self.newest_ns = now_ns
         self.is_stale = False
         self._ticks += 1
-        if self._ticks == 1 or interval < 0:
-            # The time from the start to the first tick says nothing of the pace, nor does a clock that was set back.
+        if self._ticks == 1:
+            # The time from the start to the first tick says nothing of the pace.
             return
         if self._ticks == 2:
             self._mean = interval
@@ -69,7 +69,7 @@ class Pace:
         return max(LEAST_SILENCE_NS, int(PATIENCE * self._mean_square / self._mean))
 
     def falls_silent(self, now_ns: int) -> bool:
-        """Return True once per silence, as soon as it is too long at `now_ns`, in nanoseconds since 1970."""
+        """Return True once per silence, as soon as it is too long at `now_ns`."""
         if self.is_stale or now_ns - self.newest_ns <= self.longest_silence_ns():
             return False
         self.is_stale = True

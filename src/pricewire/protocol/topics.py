@@ -26,6 +26,9 @@ DURATION = re.compile(r"[1-9][0-9]{0,8}")
 
 CURRENCY = re.compile(r"[A-Z]{3,5}")
 
+DEFAULT_CURRENCY = "USD"
+"""The currency of proposals that name none."""
+
 PRODUCT_IDS: dict[str, ProductId] = {name: name for name in get_args(ProductId)}
 DURATION_UNITS: dict[str, DurationUnit] = {name: name for name in get_args(DurationUnit)}
 TRADE_TYPES: dict[str, TradeType] = {name: name for name in get_args(TradeType)}
@@ -53,7 +56,7 @@ class CandlesTopic(msgspec.Struct, frozen=True):
 
 class ProposalTopic(msgspec.Struct, frozen=True):
     """
-    The price of a contract that could be bought, as `proposal:high_low:R_100:5:minutes:10:false:+1.2`.
+    The price of a contract that could be bought, as `proposal:high_low:R_100:5:minutes:10:false:+1.2`, or `…:minutes:JPY:1000:false:+1.2`.
 
     Its text is the same for all who ask for the same: numbers have no needless zeros.
 
@@ -65,6 +68,7 @@ class ProposalTopic(msgspec.Struct, frozen=True):
         stake: what it would cost.
         allow_equals: whether an exit spot equal to the barrier would win.
         barrier: a price, or an offset from the spot with its sign; None for the product's own.
+        currency: of the stake.
     """
 
     product_id: ProductId
@@ -74,10 +78,12 @@ class ProposalTopic(msgspec.Struct, frozen=True):
     stake: Decimal
     allow_equals: bool
     barrier: str | None = None
+    currency: str = DEFAULT_CURRENCY
 
     def __str__(self) -> str:
         allow_equals = "true" if self.allow_equals else "false"
-        text = f"proposal:{self.product_id}:{self.instrument_id}:{self.duration}:{self.duration_unit}:{shortest(self.stake)}:{allow_equals}"
+        stake = shortest(self.stake) if self.currency == DEFAULT_CURRENCY else f"{self.currency}:{shortest(self.stake)}"
+        text = f"proposal:{self.product_id}:{self.instrument_id}:{self.duration}:{self.duration_unit}:{stake}:{allow_equals}"
         return text if self.barrier is None else f"{text}:{shortest_barrier(self.barrier)}"
 
 
@@ -159,7 +165,7 @@ Topic = MarketTopic | QuoteTopic | AccountTopic
 FORMS = (
     "ticks:<instrument>",
     "candles:<instrument>:<seconds>",
-    "proposal:<product>:<instrument>:<duration>:<unit>:<stake>:<true|false>[:<barrier>]",
+    "proposal:<product>:<instrument>:<duration>:<unit>:[<currency>:]<stake>:<true|false>[:<barrier>]",
     "contract_price:<CALL|PUT|TOUCH|NOTOUCH>:<instrument>:<duration>:<unit>:<currency>:<payout>[:<strike>]",
     "contracts:<account>",
     "open_contracts:<account>",
@@ -215,6 +221,9 @@ def parse_proposal(rest: str, topic: str) -> ProposalTopic:
         InvalidTopicError: a part is missing or cannot be read.
     """
     parts = rest.split(":")
+    currency = DEFAULT_CURRENCY
+    if len(parts) > 6 and CURRENCY.fullmatch(parts[4]) is not None:
+        currency = parts.pop(4)
     if len(parts) not in (6, 7):
         raise InvalidTopicError(f"topic {quoted(topic)} is not of the form {FORMS[2]!r}")
     product_id, instrument_id, duration, unit, stake, allow_equals = parts[:6]
@@ -226,6 +235,7 @@ def parse_proposal(rest: str, topic: str) -> ProposalTopic:
         parse_number(stake, "stake", topic),
         parse_choice(allow_equals, ALLOW_EQUALS, "allow_equals", topic),
         parse_barrier(parts[6], "barrier", topic) if len(parts) == 7 else None,
+        currency,
     )
 
 

@@ -181,6 +181,7 @@ class ContractDetails(msgspec.Struct, Generic[Money], frozen=True, gc=False, kw_
         instrument_id: the underlying instrument.
         instrument_name: that instrument's name for people.
         is_expired: whether it has reached its end.
+        is_refunded: whether its stake was given back, because the ticks that it needs did not come.
         is_sold: whether it was sold before.
         is_valid_to_sell: whether it can be sold now.
         potential_payout: what it pays if it wins.
@@ -208,6 +209,7 @@ class ContractDetails(msgspec.Struct, Generic[Money], frozen=True, gc=False, kw_
     instrument_id: InstrumentId
     instrument_name: str
     is_expired: bool
+    is_refunded: bool
     is_sold: bool
     is_valid_to_sell: bool
     potential_payout: Money

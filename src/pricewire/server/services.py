@@ -52,6 +52,7 @@ class TradingSetup:
         demo_account: whether there is to be an account `demo` whose password is `demo`: for a server that nobody else reaches.
         products: what is offered, at which commissions.
         keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
+        trades_replays: whether to trade on recordings: others may know what comes next.
     """
 
     database: str | Path = field(repr=False)
@@ -61,6 +62,7 @@ class TradingSetup:
     demo_account: bool = False
     products: Products = field(default_factory=Products)
     keep_ticks_s: float = KEEP_S
+    trades_replays: bool = False
 
 
 class Services:
@@ -128,6 +130,7 @@ class Services:
                 self.publisher.hub.publish,
                 products=setup.products,
                 limits=self._limits,
+                trades_replays=setup.trades_replays,
             )
             self.accounting = Accounting(Statements(database), desk.instrument_name)
             money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
@@ -137,7 +140,7 @@ class Services:
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
             await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
             market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
-            await desk.restore(await recover(ledger, journal, now_ms), journal)
+            await desk.restore(await recover(ledger, journal), journal)
             await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))
             await stack.enter_async_context(running(desk.run()))

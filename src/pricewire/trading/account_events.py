@@ -7,7 +7,6 @@ import asyncio
 import msgspec
 
 from pricewire.market.clock import Clock
-from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
 from pricewire.protocol.trading_messages import (
     Amount,
@@ -92,7 +91,7 @@ class AccountEvents:
         if not (account.is_heard or account.is_listed):
             self._heard.discard(account)
 
-    def on_tick(self, book: InstrumentBook, tick: Tick) -> None:
+    def on_tick(self, book: InstrumentBook) -> None:
         """Publish what the contracts of an instrument are worth, to those who listen."""
         positions = book.positions
         if not self._heard or not len(positions.table):
@@ -100,7 +99,7 @@ class AccountEvents:
         newest = book.newest_point()
         listed = set()
         durable = self._states.positions
-        for contract_id, bid in zip(positions.table.items, positions.bids(tick, book.interval_ms).tolist(), strict=True):
+        for contract_id, bid in zip(positions.table.items, book.bids().tolist(), strict=True):
             position = durable.get(contract_id)
             if position is None:
                 # Its purchase is not durable yet.
@@ -218,7 +217,7 @@ class AccountEvents:
         for contract_id, position in account.open.items():
             book = position.book
             if book.tick is not None and contract_id in book.positions.table:
-                position.bid = int(book.positions.bids(book.tick, book.interval_ms, contract_id)[0])
+                position.bid = int(book.bids(contract_id)[0])
 
     def _tell_lists(self) -> None:
         listed, self._listed = self._listed, set()

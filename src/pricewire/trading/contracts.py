@@ -15,8 +15,10 @@ Status = Literal["open", "sold", "settled", "refunded"]
 UPWARD = frozenset({"rise", "higher"})
 """The variants that win above the barrier."""
 
-TICKS_PATIENCE_MS = 300_000
-"""How much longer than expected a duration in ticks may take, in milliseconds: real markets pause for a minute or two."""
+PATIENCE_MS = 120_000
+"""
+How long ticks may stay away, in milliseconds, before the contracts that need them are given back: real markets pause for a minute or two.
+"""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -44,7 +46,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         entry_tick_time: the time of the first tick after the purchase; None before it.
         entry_spot: the price of that tick.
         barrier_price: the barrier as a price, known with the entry.
-        touch_time: of the product `touch`, when the barrier was reached; None where it was not (yet).
+        touch_time: of the product `touch`, when the barrier was reached, which ended it; None where it was not (yet).
         exit_tick_time: the time of the last tick of its life; None while it is open.
         exit_spot: the price of that tick.
         exit_time: when it was sold, or expired.
@@ -80,21 +82,18 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: Status = "open"
 
 
-def deadline(contract: Contract) -> int:
-    """
-    Return the last moment of a contract's life, in milliseconds since 1970: no later tick is its exit.
-
-    That is its expiry. A duration in ticks lasts as long as its ticks take to come, but not for ever: the feed may have ended.
-    """
-    return contract.expiry_time + (TICKS_PATIENCE_MS if contract.duration_unit == "ticks" else 0)
+def entry_deadline(contract: Contract) -> int:
+    """Return when the entry comes at the latest, in milliseconds since 1970: a contract without one by then is given back."""
+    latest = contract.buy_time + PATIENCE_MS
+    return latest if contract.duration_unit == "ticks" else min(latest, contract.expiry_time)
 
 
 def is_entry(contract: Contract, tick: Tick) -> bool:
-    """Return whether a tick, the first one that comes after the purchase, lies in the contract's life."""
-    return contract.buy_time < tick.epoch_ms <= deadline(contract)
+    """Return whether a tick, the first one that comes after the purchase, comes in time for an entry."""
+    return contract.buy_time < tick.epoch_ms <= entry_deadline(contract)
 
 
-def enter(contract: Contract, tick: Tick, interval_ms: int) -> Contract:
+def enter(contract: Contract, tick: Tick, interval_ms: int, before: Tick | None = None) -> Contract:
     """
     Return the contract with its entry.
 
@@ -102,12 +101,15 @@ def enter(contract: Contract, tick: Tick, interval_ms: int) -> Contract:
         contract: an open one that has no entry.
         tick: the first tick after its purchase.
         interval_ms: the time between two ticks, in milliseconds: a duration in ticks is expected to end after so many.
+        before: the tick before that one, which it was priced at: a barrier that is a price is touched if the entry is beyond it.
     """
     barrier = barrier_price(contract.barrier, tick.price)
     expiry_time = contract.expiry_time
     if contract.duration_unit == "ticks":
         expiry_time = tick.epoch_ms + contract.duration * interval_ms
-    is_touched = contract.product_id == "touch" and tick.price == barrier
+    is_touched = contract.product_id == "touch" and (
+        tick.price == barrier or (before is not None and (before.price < barrier) != (tick.price < barrier) and is_price(contract.barrier))
+    )
     return msgspec.structs.replace(
         contract,
         entry_tick_time=tick.epoch_ms,
@@ -118,12 +120,9 @@ def enter(contract: Contract, tick: Tick, interval_ms: int) -> Contract:
     )
 
 
-def entry_tick(contract: Contract) -> Tick:
-    """Return the entry of an entered contract as a tick: also its exit, where no other tick came in its life."""
-    time, spot = contract.entry_tick_time, contract.entry_spot
-    if time is None or spot is None:
-        raise ValueError(f"contract {contract.contract_id} has no entry")
-    return Tick(contract.instrument_id, time, spot, spot, spot)
+def is_price(barrier: str | None) -> bool:
+    """Return whether a barrier is a price, or else counts from the entry."""
+    return barrier is not None and barrier[0] not in "+-"
 
 
 def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
@@ -136,7 +135,7 @@ def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
     """
     if barrier is None:
         return spot
-    return spot + Decimal(barrier) if barrier[0] in "+-" else Decimal(barrier)
+    return Decimal(barrier) if is_price(barrier) else spot + Decimal(barrier)
 
 
 def reaches(contract: Contract, tick: Tick) -> bool:
@@ -179,24 +178,33 @@ def settle(contract: Contract, exit_tick: Tick) -> Contract:
 
     Args:
         contract: an entered one, with its touch if there was one.
-        exit_tick: the last tick at or before its expiry; of a duration in ticks, the last one of them.
+        exit_tick: the last tick that it looks at: the last one at or before its end, the last one of a duration in ticks, or the one that
+            touches its barrier.
     """
-    is_timed = contract.duration_unit != "ticks"
-    expiry_time = contract.expiry_time if is_timed else exit_tick.epoch_ms
+    is_at_end = contract.duration_unit != "ticks" and contract.touch_time is None
+    exit_time = contract.expiry_time if is_at_end else exit_tick.epoch_ms
     return msgspec.structs.replace(
         contract,
-        expiry_time=expiry_time,
+        expiry_time=exit_time if contract.duration_unit == "ticks" else contract.expiry_time,
         exit_tick_time=exit_tick.epoch_ms,
         exit_spot=exit_tick.price,
-        exit_time=expiry_time,
+        exit_time=exit_time,
         proceeds=contract.payout if wins(contract, exit_tick.price) else contract.stake * 0,
         status="settled",
     )
 
 
-def refund(contract: Contract) -> Contract:
-    """Return the contract as refunded: no tick came in its life, or not all ticks of its duration."""
-    return msgspec.structs.replace(contract, exit_time=deadline(contract), proceeds=contract.stake, status="refunded")
+def refund(contract: Contract, at_ms: int | None = None) -> Contract:
+    """
+    Return the contract as given back for its stake, because the ticks that it needs did not come.
+
+    Args:
+        contract: an open one.
+        at_ms: when that was certain, in milliseconds since 1970; by default at its end.
+    """
+    return msgspec.structs.replace(
+        contract, exit_time=contract.expiry_time if at_ms is None else at_ms, proceeds=contract.stake, status="refunded"
+    )
 
 
 def sell(contract: Contract, price: Decimal, tick: Tick, now_ms: int) -> Contract:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pricewire.market.clock import Clock, SystemClock
+from pricewire.market.feed import LATEST_MS
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import AccountTopic, ClosedContractsTopic, OpenContractsTopic, QuoteTopic
@@ -62,6 +63,7 @@ class Desk:
         products: Products | None = None,
         clock: Clock | None = None,
         limits: TradingLimits | None = None,
+        trades_replays: bool = False,
     ) -> None:
         """
         Prepare to trade.
@@ -74,13 +76,14 @@ class Desk:
             products: what is offered; by default all products at the usual commission.
             clock: the time to run by; by default the system's.
             limits: how much is let in; by default anything.
+            trades_replays: whether to trade on recordings, whose future others may know.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
         self._exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
-        self._books = InstrumentBooks(market)
+        self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
         self._states = AccountStates(accounts, self._exposure)
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock)
@@ -109,15 +112,12 @@ class Desk:
         Raises:
             DatabaseError: the database does not answer.
         """
-        now_ms = self._clock.now_ns() // 1_000_000
         for each in recovered:
             contract = each.contract
             book = self._books.restore(contract.instrument_id)
             if book.positions.newest is None:
-                for tick in await ticks.between(contract.instrument_id, 0, now_ms, newest=PAST_TICKS):
-                    # Ticks that come again are late ones.
-                    book.remember(tick)
-                    book.positions.newest = tick
+                # Ticks that come again are late ones.
+                book.load(await ticks.between(contract.instrument_id, 0, LATEST_MS, newest=PAST_TICKS))
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
             self._exposure.add(contract)
@@ -128,14 +128,14 @@ class Desk:
         await self._settlement.run()
 
     def on_tick(self, tick: Tick) -> None:
-        """Apply a tick: price and publish quotes; enter, touch, end, price and publish contracts."""
+        """Apply a tick: price and publish quotes; enter, end, price and publish contracts."""
         book = self._books.find(tick.instrument_id)
-        happened = book.on_tick(tick)
+        happened = book.on_tick(tick, self._clock.monotonic_ns())
         if happened is None:
             return
         self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
-        self._account_events.on_tick(book, tick)
+        self._account_events.on_tick(book)
 
     async def prepare(self, topic: QuoteTopic | AccountTopic) -> QuoteTopic | AccountTopic:
         """

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
+import numpy as np
 
 from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
+from pricewire.market.clock import Clock
+from pricewire.market.feed import RecordedFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.market import Market
+from pricewire.market.pace import LEAST_SILENCE_NS, PATIENCE, Pace
+from pricewire.market.pips import Integers
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import TickPoint
 from pricewire.trading.columns import Columns
@@ -19,15 +25,22 @@ from pricewire.trading.messages import TICK_STREAM, tick_point
 from pricewire.trading.offers import Offer, QuoteBody
 from pricewire.trading.positions import Happened, Positions
 from pricewire.trading.pricing import QUOTE_COLUMNS, Priced, price_one, price_quotes
-from pricewire.trading.volatility import Volatility
+from pricewire.trading.volatility import Moves, Volatility
 
 KNOWN_VOLATILITIES = {simulated.instrument.id: simulated.volatility for simulated in SIMULATED}
+"""Of the simulated feed's instruments; others of the same name may move otherwise."""
+
+UNKNOWN = Moves(volatility=1.0, interval_ms=1000.0, is_regular=False, margin=1.0)
+"""What is assumed to guess the end of contracts that somebody still holds, while too few ticks have come to know more."""
 
 PAST_TICKS = 2000
 """How many past ticks the estimates begin with."""
 
 OLDEST_MS = 600_000
 """How old the newest price may be by its own time, in milliseconds: a recording that keeps its times has no price of today."""
+
+SLOWEST_MS = 24_000
+"""How seldom ticks may come to be traded on, in milliseconds: of five intervals without one a contract is given back."""
 
 LARGEST_PIP_SIZE = 8
 """The decimals assumed for an instrument that no feed has any more."""
@@ -43,28 +56,52 @@ class InstrumentBook:
         volatility: how much its price moves, and how often.
         positions: the open contracts.
         tick: the newest tick, or None.
+        came_ns: when the newest live tick came, in nanoseconds of a monotonic clock; before the first, when the book was made.
+        is_live: whether a tick has come since then.
+        is_foreseeable: whether its prices may be known to others before they come.
         points: the newest ticks, as contracts show them, oldest first.
     """
 
-    __slots__ = ("_next_quote", "_offers", "_quotes", "instrument", "points", "positions", "quantum", "tick", "volatility")
+    __slots__ = (
+        "_next_quote",
+        "_offers",
+        "_pace",
+        "_quotes",
+        "came_ns",
+        "instrument",
+        "is_foreseeable",
+        "is_live",
+        "points",
+        "positions",
+        "quantum",
+        "tick",
+        "volatility",
+    )
 
-    def __init__(self, instrument: Instrument, volatility: float | None) -> None:
-        """Begin without ticks, quotes and contracts; an annual volatility that is not known is estimated."""
+    def __init__(self, instrument: Instrument, volatility: float | None, *, now_ns: int = 0, is_foreseeable: bool = False) -> None:
+        """
+        Begin without ticks, quotes and contracts.
+
+        Args:
+            instrument: the instrument.
+            volatility: annual, where it is known; None for one that is estimated.
+            now_ns: the time, in nanoseconds of a monotonic clock.
+            is_foreseeable: whether its prices may be known to others before they come.
+        """
         self.instrument = instrument
         self.quantum = Decimal(1).scaleb(-instrument.pip_size)
         self.volatility = Volatility(volatility)
         self.positions = Positions(instrument.pip_size)
         self.tick: Tick | None = None
+        self.came_ns = now_ns
+        self.is_live = False
+        self.is_foreseeable = is_foreseeable
+        self._pace = Pace(now_ns)
         # One more than is shown: a contract's last tick may be the one before the newest.
         self.points: deque[TickPoint] = deque(maxlen=TICK_STREAM + 1)
         self._offers: dict[str, Offer] = {}
         self._quotes: Columns[str] = Columns(QUOTE_COLUMNS)
         self._next_quote = 0
-
-    @property
-    def interval_ms(self) -> int:
-        """The usual time between two ticks, in milliseconds."""
-        return self.volatility.interval_ms
 
     def remember(self, tick: Tick) -> bool:
         """Note a tick; return False for one older than the newest, which changes nothing."""
@@ -75,9 +112,50 @@ class InstrumentBook:
         self.points.append(tick_point(tick))
         return True
 
-    def on_tick(self, tick: Tick) -> Happened | None:
-        """Apply a tick to the contracts; None for one that comes late, which changes nothing."""
-        return self.positions.on_tick(tick, self.interval_ms) if self.remember(tick) else None
+    def load(self, ticks: Iterable[Tick]) -> None:
+        """Take ticks from before now, oldest first."""
+        for tick in ticks:
+            self.remember(tick)
+        self.positions.newest = self.tick
+
+    def on_tick(self, tick: Tick, now_ns: int) -> Happened | None:
+        """
+        Let a tick happen to the contracts; None where it comes late, and nothing happens.
+
+        Args:
+            tick: the tick.
+            now_ns: when it came, in nanoseconds of a monotonic clock.
+        """
+        if not self.remember(tick):
+            return None
+        self._pace.tick(now_ns)
+        self.came_ns, self.is_live = now_ns, True
+        return self.positions.on_tick(tick, self.moves or UNKNOWN)
+
+    @property
+    def moves(self) -> Moves | None:
+        """How the price moves; None where too few ticks have come to know it."""
+        return self.volatility.moves
+
+    def bids(self, contract_id: str | None = None, elapsed_ms: float = 0.0) -> Integers:
+        """
+        Return what open contracts can be sold for at the newest tick, as `Positions.bids` does; nothing while no price is known.
+
+        Args:
+            contract_id: the only one to price; by default all.
+            elapsed_ms: how long ago that tick came, in milliseconds.
+        """
+        moves = self.moves
+        if self.tick is None or moves is None:
+            return np.zeros(len(self.positions.table) if contract_id is None else 1, np.int64)
+        return self.positions.bids(self.tick, moves, elapsed_ms, contract_id)
+
+    def is_silent(self, now_ns: int) -> bool:
+        """Return whether no tick has come for much longer than usual, at `now_ns` of a monotonic clock."""
+        longest = self._pace.longest_silence_ns()
+        if self.volatility.is_regular:
+            longest = max(LEAST_SILENCE_NS, PATIENCE * self.volatility.interval_ms * 1_000_000)
+        return now_ns - self.came_ns > longest
 
     def add_quote(self, name: str, offer: Offer) -> None:
         """Price an offer with every tick from now on, for the topic `name`."""
@@ -101,10 +179,10 @@ class InstrumentBook:
         All are priced when the first one is asked for; one that is removed before its turn is left out. Where the last iteration was not
         finished, this one begins at the quote where that stopped.
         """
-        tick, volatility = self.tick, self.volatility.annual
-        if not self._offers or tick is None or volatility is None:
+        tick, moves = self.tick, self.moves
+        if not self._offers or tick is None or moves is None:
             return
-        priced = price_quotes(self._quotes, self.pips, volatility, self.interval_ms)
+        priced = price_quotes(self._quotes, self.pips, moves)
         names = list(self._quotes.items)
         first = self._next_quote
         for number in range(len(names)):
@@ -112,18 +190,25 @@ class InstrumentBook:
             self._next_quote = row + 1
             offer = self._offers.get(names[row])
             if offer is not None:
-                yield names[row], offer.event, offer.body(priced, row, tick, self.quantum, volatility)
+                yield names[row], offer.event, offer.body(priced, row, tick, self.quantum, moves.volatility)
 
     def quote(self, offer: Offer) -> QuoteBody | None:
         """Return the message of one quote at the newest tick; None while there is no price."""
-        tick, volatility = self.tick, self.volatility.annual
-        if tick is None or volatility is None:
+        tick, moves = self.tick, self.moves
+        if tick is None or moves is None:
             return None
-        return offer.body(self.price(offer, volatility), 0, tick, self.quantum, volatility)
+        return offer.body(self.price(offer, moves), 0, tick, self.quantum, moves.volatility)
 
-    def price(self, offer: Offer, volatility: float) -> Priced:
-        """Return what an offer is worth at the newest tick, at an annual volatility."""
-        return price_one(offer.quote, self.pips, volatility, self.interval_ms)
+    def price(self, offer: Offer, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
+        """
+        Return what an offer is worth.
+
+        Args:
+            offer: the offer.
+            moves: how the price moves.
+            elapsed_ms: how long after the newest tick it is bought, in milliseconds.
+        """
+        return price_one(offer.quote, self.pips, moves, elapsed_ms)
 
     @property
     def pips(self) -> float:
@@ -145,8 +230,18 @@ class InstrumentBook:
 class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, clock: Clock, *, trades_replays: bool = False) -> None:
+        """
+        Begin without books.
+
+        Args:
+            market: the instruments and their ticks.
+            clock: the time.
+            trades_replays: whether to trade on recordings, whose future others may know.
+        """
         self._market = market
+        self._clock = clock
+        self._trades_replays = trades_replays
         self._books: dict[str, InstrumentBook] = {}
 
     def __iter__(self) -> Iterator[InstrumentBook]:
@@ -162,9 +257,14 @@ class InstrumentBooks:
         """
         book = self._books.get(instrument_id)
         if book is None:
-            book = InstrumentBook(self._market.instrument(instrument_id), KNOWN_VOLATILITIES.get(instrument_id))
-            for tick in self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)):
-                book.remember(tick)
+            feed = self._market.feed(instrument_id)
+            book = InstrumentBook(
+                self._market.instrument(instrument_id),
+                KNOWN_VOLATILITIES.get(instrument_id) if isinstance(feed, SimulatedFeed) else None,
+                now_ns=self._clock.monotonic_ns(),
+                is_foreseeable=isinstance(feed, RecordedFeed) and feed.is_recording,
+            )
+            book.load(self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)))
             self._books[instrument_id] = book
         return book
 
@@ -174,7 +274,7 @@ class InstrumentBooks:
             return self.find(instrument_id)
         except UnknownInstrumentError:
             gone = Instrument(instrument_id, instrument_id, [], LARGEST_PIP_SIZE, is_market_open=False)
-            return self._books.setdefault(instrument_id, InstrumentBook(gone, None))
+            return self._books.setdefault(instrument_id, InstrumentBook(gone, None, now_ns=self._clock.monotonic_ns()))
 
     def name(self, instrument_id: str) -> str:
         """Return an instrument's name for people."""
@@ -204,13 +304,26 @@ class InstrumentBooks:
             raise MarketClosedError(book.instrument.id, "no price has come yet")
         return book.tick
 
-    def tradable(self, book: InstrumentBook, now_ms: int) -> tuple[Tick, float]:
+    def elapsed_ms(self, book: InstrumentBook) -> int:
+        """Return how long ago an instrument's newest tick came, in milliseconds; before the first, since the book was made."""
+        return (self._clock.monotonic_ns() - book.came_ns) // 1_000_000
+
+    def time_ms(self, book: InstrumentBook) -> int:
         """
-        Return the newest tick and the annual volatility that an instrument is traded at.
+        Return the time by an instrument's ticks, in milliseconds since 1970: that of the newest, and what has passed since it came.
+
+        Nobody gets at it by setting the clock. Where there has been no tick it is the clock's.
+        """
+        if book.tick is None:
+            return self._clock.now_ns() // 1_000_000
+        return book.tick.epoch_ms + self.elapsed_ms(book)
+
+    def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
+        """
+        Return the newest tick and how the price moves, where an instrument can be traded.
 
         Args:
             book: the instrument's.
-            now_ms: the time, in milliseconds since 1970.
 
         Raises:
             MarketClosedError: there is no price to trade at.
@@ -219,14 +332,18 @@ class InstrumentBooks:
         if self._market.journal_failure:
             raise JournalError(self._market.journal_failure)
         instrument_id = book.instrument.id
-        tick, volatility = book.tick, book.volatility.annual
-        if tick is None or not self._market.instrument(instrument_id).is_market_open:
-            raise MarketClosedError(instrument_id, "its market is closed")
-        if self._market.is_stale(instrument_id):
+        tick, moves = book.tick, book.moves
+        if book.is_foreseeable and not self._trades_replays:
+            raise MarketClosedError(instrument_id, "it is a recording, whose prices others may know; the option --trade-replays allows it")
+        if tick is not None and book.is_live and book.is_silent(self._clock.monotonic_ns()):
             raise MarketClosedError(instrument_id, "its prices have stopped coming; try again when they do")
-        age_ms = now_ms - tick.epoch_ms
+        if tick is None or not book.is_live or not self._market.instrument(instrument_id).is_market_open:
+            raise MarketClosedError(instrument_id, "its market is closed")
+        age_ms = self._clock.now_ns() // 1_000_000 - tick.epoch_ms
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
-        if volatility is None:
+        if moves is None:
             raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
-        return tick, volatility
+        if moves.interval_ms > SLOWEST_MS:
+            raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
+        return tick, moves

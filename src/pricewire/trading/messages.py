@@ -56,6 +56,7 @@ def contract_body(contract: Contract, instrument_name: str, bid: Decimal, ticks:
             instrument_id=contract.instrument_id,
             instrument_name=instrument_name,
             is_expired=contract.status in ("settled", "refunded"),
+            is_refunded=contract.status == "refunded",
             is_sold=contract.status == "sold",
             is_valid_to_sell=is_open and contract.entry_tick_time is not None and worth > 0,
             potential_payout=to_text(contract.payout),

@@ -10,9 +10,6 @@ from pricewire.protocol.numbers import is_bounded
 DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8, "ETH": 8}
 """How many decimals an amount of a currency has."""
 
-DEFAULT_CURRENCY = "USD"
-"""The currency of proposals, which are for all accounts."""
-
 
 def to_amount(value: Decimal | int, currency: str) -> Decimal:
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import ClassVar, Protocol
@@ -11,7 +12,7 @@ import msgspec
 from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.messages import Instrument, Tick
 from pricewire.protocol.numbers import read_barrier, read_number, shortest, shortest_barrier
-from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, QuoteTopic
+from pricewire.protocol.topics import DEFAULT_CURRENCY, ContractPriceTopic, ProposalTopic, QuoteTopic
 from pricewire.protocol.trading_messages import (
     Amount,
     ContractPrice,
@@ -25,9 +26,10 @@ from pricewire.protocol.trading_messages import (
     Variant,
 )
 from pricewire.trading.contracts import Contract
-from pricewire.trading.money import DEFAULT_CURRENCY, from_units, to_text, to_units, units_text
-from pricewire.trading.pricing import YEAR_MS, Priced, Quote, make_quote, payout_units, price_units
+from pricewire.trading.money import from_units, to_text, to_units, units_text
+from pricewire.trading.pricing import Priced, Quote, make_quote, payout_units, price_units
 from pricewire.trading.products import Products, ProductTerms, bounds, check_duration, checked_barrier, checked_payout, checked_stake
+from pricewire.trading.volatility import YEAR_MS, Moves
 
 QuoteBody = ProposalBody[Amount] | ContractPrice[Amount]
 
@@ -37,6 +39,12 @@ FIRST_SIDES: frozenset[TradeType] = frozenset({"CALL", "TOUCH"})
 """The trade types that are the first side of their product."""
 
 UNITS: dict[str, DurationUnit] = {"t": "ticks", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+LEAST_PROBABILITY = 0.001
+"""The least chance to win of a contract that is sold: nobody pays for what cannot happen."""
+
+LEAST_LOOKS = 8
+"""How many ticks have to be expected between entry and end where they are irregular: of fewer, their number is too uncertain."""
 
 DURATION = re.compile(r"([1-9][0-9]{0,8})([tsmhd])")
 
@@ -91,12 +99,13 @@ class StakeOffer(msgspec.Struct, frozen=True):
     def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ProposalBody[Amount]:
         """Return the message of a proposal at a tick, as `Offer.body` says."""
         stake, stake_units = to_text(self.stake), to_units(self.stake, self.currency)
+        commission = commission_of(self.terms, priced)
         barrier = int(priced.barrier[row]) * quantum
         expiry_time = tick.epoch_ms + round(priced.duration_ms[row])
         variants = []
         for variant, probabilities in zip(self.terms.variants, (priced.first, priced.second), strict=True):
             probability = float(probabilities[row])
-            payout = units_text(payout_units(stake_units, probability, self.terms.commission), self.currency)
+            payout = units_text(payout_units(stake_units, probability, commission), self.currency)
             details = ProposalDetails(payout, stake, probability, tick.price, barrier, self.topic.allow_equals, expiry_time)
             variants.append(ProposalVariant(variant, details))
         return ProposalBody(variants)
@@ -122,7 +131,7 @@ class PayoutOffer(msgspec.Struct, frozen=True):
 
     def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ContractPrice[Amount]:
         """Return the message of a contract's price at a tick, as `Offer.body` says."""
-        topic, commission = self.topic, self.terms.commission
+        topic, commission = self.topic, commission_of(self.terms, priced)
         duration_ms = float(priced.duration_ms[row])
         probability = float((priced.first if topic.trade_type in FIRST_SIDES else priced.second)[row])
         payout = to_units(self.payout, topic.currency)
@@ -166,9 +175,7 @@ def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, sp
             return make_payout_offer(topic, products, instrument, spot)
 
 
-def make_stake_offer(
-    topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal, currency: str = DEFAULT_CURRENCY
-) -> StakeOffer:
+def make_stake_offer(topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal) -> StakeOffer:
     """
     Check a request for the payout of a stake, as `make_offer` does.
 
@@ -177,14 +184,13 @@ def make_stake_offer(
         products: what is offered.
         instrument: the one that the request names.
         spot: the price now.
-        currency: of the stake.
 
     Raises:
         InvalidProposalError: it is not offered.
     """
     terms = products.terms(topic.product_id)
     check_duration(topic.duration, topic.duration_unit)
-    stake = checked_stake(topic.stake, currency)
+    stake = checked_stake(topic.stake, topic.currency)
     barrier = checked_barrier(topic.barrier, terms, instrument.pip_size, spot)
     # To reach a barrier is to touch it: equality always counts.
     allow_equals = True if terms.is_touch else topic.allow_equals
@@ -203,7 +209,7 @@ def make_stake_offer(
         has_barrier=terms.has_barrier,
         is_touch=terms.is_touch,
     )
-    return StakeOffer(canonical, terms, quote, currency, stake)
+    return StakeOffer(canonical, terms, quote, topic.currency, stake)
 
 
 def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument: Instrument, spot: Decimal) -> PayoutOffer:
@@ -233,6 +239,11 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
     return PayoutOffer(canonical, terms, quote, payout)
 
 
+def commission_of(terms: ProductTerms, priced: Priced) -> float:
+    """Return what is added to a probability: with a barrier, more where the probability rests on estimates."""
+    return terms.commission + (priced.margin if terms.has_barrier else 0.0)
+
+
 def parse_duration(text: str) -> tuple[int, DurationUnit]:
     """
     Read a duration with its unit, `5m` for instance.
@@ -246,9 +257,14 @@ def parse_duration(text: str) -> tuple[int, DurationUnit]:
     return int(match[1]), UNITS[match[2]]
 
 
-def requested(request: PurchaseRequest, products: Products) -> tuple[ProposalTopic, Variant]:
+def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
     """
     Return what a purchase asks for, as the topic of its proposal and the side.
+
+    Args:
+        request: the purchase.
+        products: what is offered.
+        currency: of the account.
 
     Raises:
         InvalidProposalError: the product has no such side, or the stake or the barrier cannot be read.
@@ -271,6 +287,7 @@ def requested(request: PurchaseRequest, products: Products) -> tuple[ProposalTop
         stake=stake,
         allow_equals=details.allow_equals,
         barrier=barrier,
+        currency=currency,
     )
     return topic, details.variant
 
@@ -283,7 +300,7 @@ def make_contract(
     *,
     names: tuple[str, str],
     account_uuid: str,
-    volatility: float,
+    moves: Moves,
     quantum: Decimal,
     now_ms: int,
 ) -> Contract:
@@ -297,16 +314,20 @@ def make_contract(
         tick: the tick that it was priced at.
         names: the contract's id, and its reference for people.
         account_uuid: the buyer's account.
-        volatility: the annual volatility that it was priced with; 1.0 is 100 %.
+        moves: how the price moves, as it was priced with.
         quantum: one pip as a price.
-        now_ms: the time, in milliseconds since 1970.
+        now_ms: the time, in milliseconds since 1970, not before the tick.
 
     Raises:
-        InvalidProposalError: it would pay too much, or no more than it costs.
+        InvalidProposalError: too few ticks come in its life, it would pay too much, no more than it costs, or hardly ever.
     """
-    topic, commission = offer.topic, offer.terms.commission
+    topic, commission = offer.topic, commission_of(offer.terms, priced)
+    check_life(offer, float(priced.looks[0]), moves)
     side = priced.first if variant == offer.terms.variants[0] else priced.second
-    payout = from_units(payout_units(to_units(offer.stake, offer.currency), float(side[0]), commission), offer.currency)
+    probability = float(side[0])
+    if probability < LEAST_PROBABILITY:
+        raise InvalidProposalError(f"the chance to win is below {LEAST_PROBABILITY:.1%}; choose a barrier that is less certain")
+    payout = from_units(payout_units(to_units(offer.stake, offer.currency), probability, commission), offer.currency)
     most = bounds(offer.currency)[1].max
     if payout > Decimal(most):
         raise InvalidProposalError(f"the payout of {to_text(payout)} exceeds the limit of {most} {offer.currency}; choose a lower stake")
@@ -319,8 +340,6 @@ def make_contract(
     if barrier is None and offer.terms.has_barrier:
         # The default, as an offset: the entry makes it a price.
         barrier = f"{int(priced.barrier[0]) * quantum - tick.price:+f}"
-    # Never before the tick that the price was computed from: after a restart that tick would become the entry.
-    buy_time = max(now_ms, tick.epoch_ms)
     return Contract(
         contract_id=names[0],
         reference_id=names[1],
@@ -336,7 +355,34 @@ def make_contract(
         stake=offer.stake,
         payout=payout,
         commission=commission,
-        volatility=volatility,
-        buy_time=buy_time,
-        expiry_time=buy_time + round(priced.duration_ms[0]),
+        volatility=moves.volatility,
+        buy_time=now_ms,
+        expiry_time=now_ms + round(priced.duration_ms[0]),
     )
+
+
+def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
+    """
+    Check that enough ticks come in the life of a contract to be priced.
+
+    Args:
+        offer: what is asked for.
+        looks: how many ticks come between the entry and the end.
+        moves: how the price moves.
+
+    Raises:
+        InvalidProposalError: too few come, or not at equal intervals.
+    """
+    topic = offer.topic
+    if topic.duration_unit == "ticks":
+        if offer.terms.has_barrier and not moves.is_regular:
+            raise InvalidProposalError(
+                f"{topic.instrument_id} has ticks at irregular intervals: {topic.product_id} on it lasts a time, not a number of ticks"
+            )
+        return
+    least = 1 if moves.is_regular else LEAST_LOOKS
+    if looks < least:
+        seconds = math.ceil((least + 2) * moves.interval_ms / 1000)
+        raise InvalidProposalError(
+            f"{topic.instrument_id} has a tick every {moves.interval_ms / 1000:g} s: choose a duration of at least {seconds} seconds"
+        )

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pricewire.protocol.messages import Tick
 from pricewire.trading.columns import Columns
-from pricewire.trading.contracts import UPWARD, Contract, deadline, enter, entry_tick, is_entry, refund, settle, touch
+from pricewire.trading.contracts import (
+    PATIENCE_MS,
+    UPWARD,
+    Contract,
+    enter,
+    entry_deadline,
+    refund,
+    settle,
+    touch,
+)
 from pricewire.trading.money import to_units
-from pricewire.trading.pricing import YEAR_MS, bid_units, edge_shift, win_probability
+from pricewire.trading.pricing import Floats, bid_units, edge_shift, win_probability
+from pricewire.trading.volatility import Moves
 
 COLUMNS = {
     "sign": float,
@@ -21,34 +31,33 @@ COLUMNS = {
     "base": float,
     "of_spot": float,
     "side": float,
-    "volatility": float,
     "commission": float,
     "payout": float,
     "buy_time": int,
     "expiry_time": int,
-    "deadline": int,
+    "entry_deadline": int,
     "in_ticks": bool,
-    "ticks_left": int,
+    "duration": int,
+    "seen": int,
     "is_entered": bool,
-    "is_touched": bool,
 }
 """
 The numbers of each contract that prices and settlement are computed from.
 
 `base` and `of_spot` give the barrier in pips, `base + of_spot * spot`, until the entry fixes it in `base`. `side` is 1 where the entry was
-at or below the barrier, -1 above. `ticks_left` counts down where `in_ticks`.
+at or below the barrier, -1 above. `seen` counts the ticks after the entry; where `in_ticks`, the last one is the `duration`-th.
 """
 
-PRICED = tuple(name for name in COLUMNS if name not in ("side", "buy_time", "deadline", "is_entered"))
+PRICED = tuple(name for name in COLUMNS if name not in ("side", "buy_time", "entry_deadline"))
 """The columns that the price depends on."""
 
 
 class Happened(NamedTuple):
     """
-    What a tick, or the passing of time, has changed.
+    What a tick, or the lack of ticks, has changed.
 
     Attributes:
-        changed: contracts that were entered or touched, and are open.
+        changed: contracts that were entered, and are open.
         ended: contracts that were settled or refunded. They are no longer among the positions.
     """
 
@@ -90,12 +99,13 @@ class Positions:
             "sign": 1.0 if wins_above or contract.variant == "touch" else -1.0,
             "shift": 0.0 if is_touch else edge_shift(wins_above=wins_above, allow_equals=contract.allow_equals),
             "is_touch": is_touch,
-            "volatility": contract.volatility,
             "commission": contract.commission,
             "payout": float(to_units(contract.payout, contract.currency)),
             "buy_time": contract.buy_time,
+            "entry_deadline": entry_deadline(contract),
             "in_ticks": contract.duration_unit == "ticks",
-            "ticks_left": contract.duration - ticks_seen,
+            "duration": contract.duration,
+            "seen": ticks_seen,
         }
         self.table.add(contract.contract_id, values | self._life(contract))
 
@@ -104,62 +114,94 @@ class Positions:
         self.contracts.pop(contract_id, None)
         self.table.remove(contract_id)
 
-    def on_tick(self, tick: Tick, interval_ms: int) -> Happened:
+    def on_tick(self, tick: Tick, moves: Moves) -> Happened:
         """
         Apply a tick to all contracts.
 
+        A contract is settled with the tick that makes its outcome certain: that which touches its barrier, the last one of its duration, or
+        the first one after its end.
+
         Args:
             tick: not older than the newest.
-            interval_ms: the usual time between two ticks, in milliseconds.
+            moves: how the price moves.
         """
         before, self.newest = self.newest, tick
         table = self.table
         if not len(table):
             return Happened([], [])
-        now, spot = tick.epoch_ms, self._pips(tick.price)
-        ended = self._expire(table["deadline"] < now, before)
-        is_entered = table["is_entered"].copy()
-        first = [self.contracts[contract_id] for contract_id in self._chosen(~is_entered & (table["buy_time"] < now))]
-        changed = [self._change(enter(contract, tick, interval_ms)) for contract in first if is_entry(contract, tick)]
-        is_reached = table["is_touch"] & ~table["is_touched"] & (table["side"] * (spot - table["base"]) >= 0)
-        changed += [self._change(touch(self.contracts[contract_id], tick)) for contract_id in self._chosen(is_entered & is_reached)]
-        table["ticks_left"][:] -= is_entered
-        is_last = is_entered & table["in_ticks"] & (table["ticks_left"] <= 0)
-        ended += [self._end(settle(self.contracts[contract_id], tick)) for contract_id in self._chosen(is_last)]
-        still_open = self.contracts
-        return Happened([contract for contract in changed if contract.contract_id in still_open], ended)
+        now, spot, interval_ms = tick.epoch_ms, self._pips(tick.price), round(moves.interval_ms)
+        is_late = before is None or now - before.epoch_ms > PATIENCE_MS
+        ended = self._give_back(self._is_missed(now, is_late=is_late), now)
+        is_over = table["is_entered"] & ~table["in_ticks"] & (table["expiry_time"] < now)
+        if before is not None:
+            ended += [self._end(settle(contract, before)) for contract in self._chosen(is_over)]
+        changed = []
+        for contract in self._chosen(~table["is_entered"] & (table["buy_time"] < now)):
+            entered = enter(contract, tick, interval_ms, before)
+            if entered.touch_time is None:
+                changed.append(entered)
+                self.contracts[entered.contract_id] = entered
+                # The entry itself is not counted.
+                self.table.add(entered.contract_id, {**self._life(entered), "seen": -1})
+            else:
+                ended.append(self._end(settle(entered, tick)))
+        table["seen"][:] += table["is_entered"]
+        is_reached = table["is_entered"] & table["is_touch"] & (table["side"] * (spot - table["base"]) >= 0)
+        ended += [self._end(settle(touch(contract, tick), tick)) for contract in self._chosen(is_reached)]
+        is_last = table["in_ticks"] & table["is_entered"] & (table["seen"] >= table["duration"])
+        ended += [self._end(settle(contract, tick)) for contract in self._chosen(is_last)]
+        return Happened([contract for contract in changed if contract.contract_id in self.contracts], ended)
 
-    def on_time(self, now_ms: int) -> list[Contract]:
+    def on_silence(self, now_ms: int) -> list[Contract]:
         """
-        End the contracts whose deadline has passed without a later tick.
+        Give back the contracts whose ticks have stayed away for too long.
 
         Args:
-            now_ms: all ticks up to this time have come, in milliseconds since 1970.
+            now_ms: the time of the newest tick and what has passed since it came, in milliseconds since 1970: more than `PATIENCE_MS`.
         """
-        return self._expire(self.table["deadline"] < now_ms, self.newest)
+        is_over = self.table["is_entered"] & ~self.table["in_ticks"] & (self.table["expiry_time"] < now_ms)
+        return self._give_back(self._is_missed(now_ms, is_late=True) | is_over, now_ms)
 
-    def bids(self, tick: Tick, interval_ms: int, contract_id: str | None = None) -> npt.NDArray[np.int64]:
+    def bids(self, tick: Tick, moves: Moves, elapsed_ms: float = 0.0, contract_id: str | None = None) -> npt.NDArray[np.int64]:
         """
         Return what the contracts can be sold for, in the smallest unit of each one's currency, in the order of `table.items`.
 
         Args:
             tick: the newest.
-            interval_ms: the usual time between two ticks, in milliseconds.
+            moves: how the price moves.
+            elapsed_ms: how long ago it came, in milliseconds.
             contract_id: the only one to price; by default all.
         """
         table, pips = self.table, self._pips(tick.price)
         row = None if contract_id is None else table.row(contract_id)
         column = {name: table[name] if row is None else table[name][row : row + 1] for name in PRICED}
-        left_ms = np.where(column["in_ticks"], column["ticks_left"] * interval_ms, column["expiry_time"] - tick.epoch_ms)
-        years = np.maximum(left_ms, 0) / YEAR_MS
-        edge = np.maximum(column["base"] + column["of_spot"] * pips + column["shift"], 0.5)
-        probability = win_probability(pips, edge, column["volatility"], years, column["sign"], column["is_touch"])
-        is_touched = column["is_touched"]
-        probability[is_touched] = column["sign"][is_touched] > 0
+        barrier = np.maximum(column["base"] + column["of_spot"] * pips, 1.0)
+        left = ticks_left(column, tick.epoch_ms, moves, elapsed_ms)
+        probability = win_probability(pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"])
         return bid_units(column["payout"], probability, column["commission"])
 
+    def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:
+        """Return how many ticks a contract will still look at; an estimate where they are irregular. The arguments are those of `bids`."""
+        row = self.table.row(contract_id)
+        column = {name: self.table[name][row : row + 1] for name in PRICED}
+        return float(ticks_left(column, tick.epoch_ms, moves, elapsed_ms)[0])
+
+    def _is_missed(self, now: int, *, is_late: bool) -> npt.NDArray[np.bool_]:
+        """
+        Return which contracts get no ticks that they need, at a tick at the time `now` or without one.
+
+        Args:
+            now: in milliseconds since 1970.
+            is_late: whether more than `PATIENCE_MS` have passed since the tick before.
+        """
+        table = self.table
+        is_missed: npt.NDArray[np.bool_] = ~table["is_entered"] & (table["entry_deadline"] < now)
+        is_missed |= table["is_entered"] & ~table["in_ticks"] & (table["expiry_time"] < now) & ((table["seen"] == 0) | is_late)
+        is_missed |= table["is_entered"] & table["in_ticks"] & is_late
+        return is_missed
+
     def _life(self, contract: Contract) -> dict[str, float]:
-        """Return the numbers that a contract's transitions change."""
+        """Return the numbers that a contract's entry changes."""
         barrier, entry = contract.barrier_price, contract.entry_spot
         if barrier is None or entry is None:
             of_spot = contract.barrier is None or contract.barrier[0] in "+-"
@@ -167,38 +209,36 @@ class Positions:
             side = 1.0
         else:
             of_spot, base, side = False, self._pips(barrier), 1.0 if entry <= barrier else -1.0
-        return {
-            "base": base,
-            "of_spot": of_spot,
-            "side": side,
-            "expiry_time": contract.expiry_time,
-            "deadline": deadline(contract),
-            "is_entered": entry is not None,
-            "is_touched": contract.touch_time is not None,
-        }
-
-    def _change(self, contract: Contract) -> Contract:
-        self.contracts[contract.contract_id] = contract
-        self.table.add(contract.contract_id, self._life(contract))
-        return contract
+        return {"base": base, "of_spot": of_spot, "side": side, "expiry_time": contract.expiry_time, "is_entered": entry is not None}
 
     def _end(self, contract: Contract) -> Contract:
         self.remove(contract.contract_id)
         return contract
 
-    def _expire(self, is_over: npt.NDArray[np.bool_], last: Tick | None) -> list[Contract]:
-        """End contracts whose deadline has passed: `last` is the newest tick before it."""
-        return [self._end(self._outcome(self.contracts[contract_id], last)) for contract_id in self._chosen(is_over)]
+    def _give_back(self, mask: npt.NDArray[np.bool_], now: int) -> list[Contract]:
+        return [self._end(refund(contract, now)) for contract in self._chosen(mask)]
 
-    def _outcome(self, contract: Contract, last: Tick | None) -> Contract:
-        if contract.entry_tick_time is None or contract.duration_unit == "ticks":
-            return refund(contract)
-        entry = entry_tick(contract)
-        return settle(contract, entry if last is None or last.epoch_ms < entry.epoch_ms else last)
-
-    def _chosen(self, mask: npt.NDArray[np.bool_]) -> list[str]:
+    def _chosen(self, mask: npt.NDArray[np.bool_]) -> list[Contract]:
         items = self.table.items
-        return [items[row] for row in np.flatnonzero(mask)]
+        return [self.contracts[items[row]] for row in np.flatnonzero(mask)]
 
     def _pips(self, price: Decimal) -> float:
         return float(price * self._scale)
+
+
+def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elapsed_ms: float) -> Floats:
+    """
+    Return how many ticks contracts will still look at, as far as their price depends on them.
+
+    Args:
+        column: the columns `PRICED`.
+        now: the time of the newest tick, in milliseconds since 1970.
+        moves: how the price moves.
+        elapsed_ms: how long ago it came, in milliseconds.
+    """
+    # The next tick is the entry of those that wait for one: an offset counts from it, a price is one tick more away.
+    in_ticks = column["duration"] - column["seen"] + (~column["is_entered"] & (column["of_spot"] == 0))
+    left_ms = column["expiry_time"] - now
+    timed = left_ms // moves.interval_ms if moves.is_regular else (left_ms - elapsed_ms) / moves.interval_ms - 0.5
+    left: Floats = np.maximum(np.where(column["in_ticks"], in_ticks, timed - column["of_spot"]), 0.0)
+    return left

@@ -1,18 +1,19 @@
 """
 What contracts are worth: the probability that they pay, for many of them in one call. Pure.
 
-The price of the instrument is a geometric Brownian motion without drift, with rates of zero: over a time T its logarithm changes by
-N(-v/2, v), where v = s²T. Times are in years of 365 days, volatilities s are annual. Prices are in pips, or any other unit. Arguments may
-be arrays or numbers.
+The price of the instrument is a geometric Brownian motion without drift, with rates of zero: from a tick to the next its logarithm changes
+by N(-d²/2, d²), where d is the deviation of a tick; n ticks are one step of the deviation d sqrt(n). Prices are in pips. A contract is
+priced by what settles it: the ticks that are still to come and that it looks at, as they are published.
 
-Prices are published in whole pips, so an exit spot equal to the barrier has a probability: an unrounded price within half a pip of the
-barrier is published as the barrier. A contract that wins above it therefore wins above its *edge*, half a pip beyond the barrier, or half a
-pip before it where equality wins. So the probabilities of winning above with equality and of winning below without sum to 1. Touching is
-taken as continuous: neither the pip nor the time between ticks makes a difference to it.
+Ticks are published in whole pips. So an exit spot equal to the barrier has a probability: what lies within half a pip of the barrier is
+published as the barrier. A contract that wins above it therefore wins above its *edge*, half a pip beyond the barrier, or half a pip before
+it where equality wins. A touch reaches its barrier half a pip before it. And the newest price itself is only known to the pip: it lies
+anywhere within half a pip of what was published.
 """
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -23,16 +24,27 @@ from scipy.special import ndtr
 from pricewire.protocol.trading_messages import DurationUnit
 from pricewire.trading.columns import Columns
 from pricewire.trading.products import UNIT_MS
+from pricewire.trading.touching import EXTRA, correction
+from pricewire.trading.volatility import Moves
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Numbers = Floats | float
 
-YEAR_MS: Final = 365 * 86_400_000
-"""A year of 365 days, in milliseconds."""
-
 TINY: Final = 1e-150
-"""Stands for a standard deviation of zero, at expiry or without volatility: what lies on one side of the barrier stays there."""
+"""Stands for a standard deviation of zero, without ticks or volatility: what lies on one side of the barrier stays there."""
+
+COARSE: Final = 4.0
+"""Where a deviation is fewer pips than this, where within its pip the newest price lies is averaged over exactly."""
+
+COARSE_TOUCH: Final = 10.0
+"""The same of the deviation of a tick, for touches."""
+
+NARROW_TOUCH: Final = 1.2
+"""Where the deviation of a tick is fewer pips than this, more places within the pip are tried."""
+
+PIP_DEVIATION: Final = 1 / math.sqrt(12)
+"""The standard deviation of a price within its pip, in pips."""
 
 
 QUOTE_COLUMNS = {
@@ -79,67 +91,103 @@ class Priced(NamedTuple):
         first: the probability that the first side pays, which wins above the barrier or at a touch.
         second: the probability that the other side pays.
         duration_ms: how long they would last, in milliseconds.
+        looks: how many ticks come between the entry and the end; an estimate where the ticks are irregular.
+        margin: what an estimate adds to the commission of each.
     """
 
     barrier: Floats
     first: Floats
     second: Floats
     duration_ms: Floats
+    looks: Floats
+    margin: float
 
 
-def touch_probability(spot: Numbers, barrier: Numbers, volatility: Numbers, years: Numbers) -> Floats:
+def touch_probability(spot: Numbers, edge: Numbers, deviation: float, ticks: Floats) -> Floats:
     """
-    Return the probability that the price reaches a barrier, above or below it, before expiry.
+    Return the probability that one of the next ticks reaches an edge, above or below the price now.
 
     Args:
         spot: the price now, above 0.
-        barrier: above 0.
-        volatility: annual; 1.0 is 100 %.
-        years: the time to expiry.
+        edge: above 0, for each contract.
+        deviation: of a tick: the standard deviation of the change of the price's logarithm.
+        ticks: how many ticks are looked at, for each contract; the number may be an estimate.
 
     Source: the reflection principle for a Brownian motion with the drift m = -s²/2: for b = ln(K/S) > 0 its maximum reaches b with the
-        probability N((-b + mT) / (s sqrt(T))) + exp(2mb/s²) N((-b - mT) / (s sqrt(T))), where exp(2mb/s²) = S/K. For b < 0 the same, with
-        the signs of b and m turned.
+        probability N((-b + mT) / (s sqrt(T))) + exp(2mb/s²) N((-b - mT) / (s sqrt(T))). For b < 0 the same, with the signs of b and m
+        turned. That a price is looked at only at its ticks moves the barrier, as `touching` says; which is exact for m = 0, and off by
+        at most 0.009 times the deviation otherwise.
     """
-    deviation = np.maximum(volatility * np.sqrt(years), TINY)
-    ratio = np.divide(spot, barrier)
-    distance = np.log(ratio)
-    side = np.where(distance > 0, -1.0, 1.0)
-    steps = side * distance / deviation
-    half = side * deviation / 2
-    return np.minimum(ndtr(steps - half) + ratio * ndtr(steps + half), 1.0)
+    step = max(deviation, TINY)
+    log = np.log(np.divide(edge, spot))
+    distance = np.minimum(np.abs(log) / step, 1e9)
+    distance = distance + correction(distance, np.maximum(np.rint(ticks), 1).astype(np.int64))
+    time = ticks + EXTRA
+    root = np.sqrt(time)
+    # In deviations of a tick: the drift until the end, and the way, in deviations of the whole time.
+    drift = np.where(log > 0, -step, step) / 2
+    way, drifted = distance / root, drift * root
+    touched = np.minimum(ndtr(drifted - way) + np.exp(2 * drift * distance) * ndtr(-drifted - way), 1.0)
+    return np.where(ticks > 0, touched, 0.0)
 
 
-def win_probability(spot: Numbers, edge: Numbers, volatility: Numbers, years: Numbers, sign: Numbers, is_touch: Bools) -> Floats:
+def win_probability(
+    spot: float, barrier: Floats, shift: Numbers, deviation: float, ticks: Floats, sign: Numbers, is_touch: Bools
+) -> Floats:
     """
     Return the probabilities that contracts pay.
 
     Args:
-        spot: the price now, above 0.
-        edge: of each contract, as `edge_shift` says; above 0.
-        volatility: annual; 1.0 is 100 %.
-        years: the time to expiry, of each contract.
+        spot: the price now, in pips.
+        barrier: of each contract, in pips; at least 1.
+        shift: how far the edge of each contract lies above its barrier, as `edge_shift` says; without effect on touches.
+        deviation: of a tick: the standard deviation of the change of the price's logarithm.
+        ticks: how many ticks each contract still looks at, or the last one of which it does; the number may be an estimate.
         sign: 1 where the contract wins above the edge or at a touch, -1 where it wins below or without one.
         is_touch: whether it is a touch contract, of each contract.
 
-    Source: Black and Scholes: the price ends above the edge with the probability N(d2), d2 = (ln(S/K) - s²T/2) / (s sqrt(T)).
+    Source: Black and Scholes: the price ends above the edge with the probability N(d2), d2 = (ln(S/K) - s²T/2) / (s sqrt(T)); averaged over
+        the pip that the price now lies in. Over a narrow pip that is one more variance, of a twelfth of its square.
     """
-    deviation = np.maximum(volatility * np.sqrt(years), TINY)
-    ratio = np.divide(spot, edge)
-    distance = np.log(ratio)
-    won = ndtr(sign * (distance / deviation - deviation / 2))
-    if not is_touch.any():
-        return np.asarray(won)
-    (places,) = np.nonzero(is_touch)
-    spread = [np.broadcast_to(each, is_touch.shape)[places] for each in (spot, edge, volatility, years, sign)]
-    touched = touch_probability(*spread[:4])
-    won[places] = np.where(spread[4] > 0, touched, 1 - touched)
-    return np.asarray(won)
+    pip = 1 / spot
+    variance = np.maximum(ticks, 0.0) * (deviation * deviation)
+    wide = np.sqrt(variance + (pip * PIP_DEVIATION) ** 2)
+    drifted = np.log(spot / (barrier + shift)) - variance / 2
+    won: Floats = ndtr(sign * drifted / wide)
+    is_coarse = (variance < (COARSE * pip) ** 2) & ~is_touch
+    if is_coarse.any():
+        narrow = np.maximum(np.sqrt(variance[is_coarse]), TINY)
+        way = np.broadcast_to(sign * drifted, is_touch.shape)[is_coarse]
+        won[is_coarse] = (_above(way + pip / 2, narrow) - _above(way - pip / 2, narrow)) / pip
+        np.clip(won, 0.0, 1.0, out=won)
+    if is_touch.any():
+        (places,) = np.nonzero(is_touch)
+        near = barrier[places]
+        edge = near - 0.5 * np.sign(near - spot)
+        left = ticks[places]
+        if deviation * spot < COARSE_TOUCH:
+            # A few places within the pip stand for it, those of Gauss and Legendre.
+            places_within, weights = np.polynomial.legendre.leggauss(2 if deviation * spot > NARROW_TOUCH else 10)
+            touched = np.zeros(len(places))
+            for place, weight in zip(places_within / 2, weights / 2, strict=True):
+                touched += weight * touch_probability(spot + place, edge, deviation, left)
+        else:
+            touched = touch_probability(spot, edge, deviation, left)
+        touched = np.where(near == spot, 1.0, touched)
+        won[places] = np.where(np.broadcast_to(sign, is_touch.shape)[places] > 0, touched, 1 - touched)
+    return won
+
+
+def _above(way: Floats, deviation: Floats) -> Floats:
+    """Return the mean of what a normally distributed number is above zero: the integral of N(x / deviation) up to `way`."""
+    steps = np.clip(way / deviation, -1e9, 1e9)
+    mean: Floats = way * ndtr(steps) + deviation * np.exp(-steps * steps / 2) / math.sqrt(2 * math.pi)
+    return mean
 
 
 def edge_shift(*, wins_above: bool, allow_equals: bool) -> float:
     """
-    Return how far the edge of a contract lies above its barrier, in pips; touches have none.
+    Return how far the edge of a contract lies above its barrier, in pips; that of a touch is `win_probability`'s.
 
     Args:
         wins_above: whether it wins above the barrier, or else below.
@@ -148,9 +196,9 @@ def edge_shift(*, wins_above: bool, allow_equals: bool) -> float:
     return -0.5 if wins_above == allow_equals else 0.5
 
 
-def default_offset(spot: Numbers, volatility: Numbers, years: Numbers) -> Floats:
-    """Return one standard deviation of the price's change, rounded to the pip, at least one; all in pips."""
-    return np.maximum(np.rint(spot * volatility * np.sqrt(years)), 1.0)
+def default_offset(spot: float, deviation: float, ticks: Numbers) -> Floats:
+    """Return one standard deviation of the price's change over so many ticks, rounded to the pip, at least one; all in pips."""
+    return np.maximum(np.rint(spot * deviation * np.sqrt(ticks)), 1.0)
 
 
 def payout_units(stake: int, probability: float, commission: float) -> int:
@@ -209,29 +257,42 @@ def make_quote(
     )
 
 
-def price_quotes(quotes: Columns[Any], spot: float, volatility: float, interval_ms: int) -> Priced:
+def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
     """
     Price quotes of one instrument, all at once.
+
+    The entry is the first tick after the purchase, and fixes the barriers that count from it. So an offset is as many ticks away as there
+    are between entry and end, and a price is one tick more, or as many more as the entry is away.
 
     Args:
         quotes: with the columns of `QUOTE_COLUMNS`.
         spot: the price now, in pips.
-        volatility: annual; 1.0 is 100 %.
-        interval_ms: the time between two ticks, in milliseconds.
+        moves: how the price moves.
+        elapsed_ms: how long after the newest tick they are bought, in milliseconds.
     """
-    duration_ms = quotes["duration_ms"] + quotes["ticks"] * interval_ms
-    years = duration_ms / YEAR_MS
-    barrier = quotes["base"] + quotes["of_spot"] * spot + quotes["of_deviation"] * default_offset(spot, volatility, years)
+    interval_ms, deviation = moves.interval_ms, moves.tick_deviation
+    is_relative, in_ticks, timed_ms = quotes["of_spot"], quotes["ticks"], quotes["duration_ms"]
+    if moves.is_regular:
+        entry = elapsed_ms // interval_ms + 1
+        last = np.where(in_ticks > 0, in_ticks + entry, (timed_ms + elapsed_ms) // interval_ms)
+        looks = last - entry
+    else:
+        # On the average, the entry comes an interval after the purchase, and between a whole and no interval before the end nothing comes.
+        entry = 1.0
+        looks = np.where(in_ticks > 0, in_ticks, timed_ms / interval_ms - 1.5)
+    ticks = np.maximum(looks + (1 - is_relative) * entry, 0.0)
+    duration_ms = timed_ms + in_ticks * interval_ms
+    barrier = quotes["base"] + is_relative * spot + quotes["of_deviation"] * default_offset(spot, deviation, duration_ms / interval_ms)
     # An offset below the spot may have become a price below zero since it was asked for.
     barrier = np.maximum(barrier, 1.0)
     shift, is_touch = quotes["shift"], quotes["is_touch"]
-    first = win_probability(spot, barrier + shift, volatility, years, 1.0, is_touch)
-    second = win_probability(spot, barrier - shift, volatility, years, -1.0, is_touch)
-    return Priced(barrier, first, second, duration_ms)
+    first = win_probability(spot, barrier, shift, deviation, ticks, 1.0, is_touch)
+    second = win_probability(spot, barrier, -shift, deviation, ticks, -1.0, is_touch)
+    return Priced(barrier, first, second, duration_ms, looks, moves.margin)
 
 
-def price_one(quote: Quote, spot: float, volatility: float, interval_ms: int) -> Priced:
+def price_one(quote: Quote, spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
     """Price a single quote; the same as `price_quotes` with one row."""
     columns = Columns[Quote](QUOTE_COLUMNS)
     columns.add(quote, quote._asdict())
-    return price_quotes(columns, spot, volatility, interval_ms)
+    return price_quotes(columns, spot, moves, elapsed_ms)

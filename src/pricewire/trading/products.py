@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from pricewire.errors import InvalidProposalError, quoted
+from pricewire.protocol.topics import DEFAULT_CURRENCY
 from pricewire.protocol.trading_messages import (
     AmountBounds,
     DurationBounds,
@@ -20,7 +21,7 @@ from pricewire.protocol.trading_messages import (
     ProductValidations,
     Variant,
 )
-from pricewire.trading.money import DEFAULT_CURRENCY, checked_amount, to_amount, to_text
+from pricewire.trading.money import checked_amount, to_amount, to_text
 
 COMMISSION = 0.012
 """What is added to the probability that a contract is priced with."""
@@ -46,6 +47,9 @@ STAKES = {
     "ETH": ("0.0005", "15"),
 }
 """The least and the highest stake, by currency."""
+
+DEFAULT_STAKES = {"USD": 10.0, "EUR": 10.0, "GBP": 10.0, "JPY": 1000.0, "BTC": 0.0001, "ETH": 0.005}
+"""The stake that a form begins with, by currency."""
 
 MOST_PAYOUT = 2
 """How many times the highest stake the highest payout is."""
@@ -128,7 +132,7 @@ class Products:
         """
         terms = self.terms(product_id)
         stake, payout = bounds(currency)
-        defaults = ProductDefaults(terms.product.id, 5, "minutes", terms.is_touch, 10.0, list(terms.variants))
+        defaults = ProductDefaults(terms.product.id, 5, "minutes", terms.is_touch, DEFAULT_STAKES[currency], list(terms.variants))
         durations = DurationsAllowed(list(DURATIONS), **DURATIONS)
         return ProductConfig(defaults, ProductValidations(durations, stake, payout))
 

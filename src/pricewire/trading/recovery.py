@@ -11,11 +11,14 @@ import msgspec
 
 from pricewire.market.feed import LATEST_MS
 from pricewire.protocol.messages import Tick
-from pricewire.trading.contracts import Contract, enter, entry_tick, is_entry, reaches, refund, settle, touch
+from pricewire.trading.contracts import PATIENCE_MS, Contract, enter, is_entry, reaches, refund, settle, touch
 from pricewire.trading.interfaces import Ledger, TickHistory
 
 BATCH = 1000
 """How many contracts are written in one transaction."""
+
+LEAD_MS = 60_000
+"""From how long before the first purchase the ticks are looked at, in milliseconds: nothing is sold at a price that is older."""
 
 EPOCH = attrgetter("epoch_ms")
 
@@ -33,44 +36,55 @@ class Recovered(msgspec.Struct, frozen=True):
     ticks_seen: int
 
 
-def decide(contract: Contract, ticks: Sequence[Tick], now_ms: int) -> Recovered:
+def decide(contract: Contract, ticks: Sequence[Tick]) -> Recovered:
     """
-    Say what has become of an open contract.
+    Say what has become of an open contract: what the same ticks would have made of it one by one, as `Positions.on_tick` says.
 
-    One of a duration in time is settled by the last recorded tick at or before its expiry. One of a duration in ticks goes on with those
-    that come after the restart. Where no tick came before the (expected) expiry, the stake is given back.
+    Time alone decides nothing: what waits for a tick goes on waiting.
 
     Args:
         contract: open, with or without entry.
-        ticks: the recorded ticks of its instrument after its purchase, or more, oldest first.
-        now_ms: the time, in milliseconds since 1970.
+        ticks: the recorded ticks of its instrument from the last one before its purchase on, or more, oldest first.
     """
-    is_timed = contract.duration_unit != "ticks"
+    first = bisect_right(ticks, contract.buy_time, key=EPOCH)
     if contract.entry_tick_time is None:
-        first = bisect_right(ticks, contract.buy_time, key=EPOCH)
-        if first == len(ticks) or not is_entry(contract, ticks[first]):
-            return Recovered(refund(contract) if now_ms > contract.expiry_time else contract, 0)
-        contract = enter(contract, ticks[first], (contract.expiry_time - contract.buy_time) // contract.duration)
-        rest = first + 1
+        if first == len(ticks):
+            return Recovered(contract, 0)
+        entry = ticks[first]
+        if not is_entry(contract, entry):
+            return Recovered(refund(contract, entry.epoch_ms), 0)
+        usual_ms = (contract.expiry_time - contract.buy_time) // contract.duration
+        contract = enter(contract, entry, usual_ms, ticks[first - 1] if first else None)
+        if contract.touch_time is not None:
+            return Recovered(settle(contract, entry), 0)
+        start = first + 1
     else:
-        rest = bisect_left(ticks, contract.entry_tick_time, key=EPOCH)
+        start = bisect_left(ticks, contract.entry_tick_time, key=EPOCH)
         # It is the first of its millisecond; those after it count.
-        rest += rest < len(ticks) and ticks[rest].epoch_ms == contract.entry_tick_time
-    if is_timed:
-        end = bisect_right(ticks, contract.expiry_time, key=EPOCH)
-        is_over = now_ms > contract.expiry_time
-    else:
-        end = min(len(ticks), rest + contract.duration)
-        is_over = end - rest == contract.duration
-    life = ticks[rest:end]
-    if contract.product_id == "touch" and contract.touch_time is None:
-        touching = next((tick for tick in life if reaches(contract, tick)), None)
-        if touching is not None:
-            contract = touch(contract, touching)
-    return Recovered(settle(contract, life[-1] if life else entry_tick(contract)) if is_over else contract, len(life))
+        start += start < len(ticks) and ticks[start].epoch_ms == contract.entry_tick_time
+    is_timed = contract.duration_unit != "ticks"
+    end = bisect_right(ticks, contract.expiry_time, key=EPOCH) if is_timed else min(start + contract.duration, len(ticks))
+    touching = None
+    if contract.product_id == "touch":
+        touching = next((place for place in range(start, end) if reaches(contract, ticks[place])), None)
+    if not is_timed:
+        before = contract.entry_tick_time
+        for place in range(start, end if touching is None else touching + 1):
+            if before is not None and ticks[place].epoch_ms - before > PATIENCE_MS:
+                return Recovered(refund(contract, ticks[place].epoch_ms), place - start)
+            before = ticks[place].epoch_ms
+    if touching is not None:
+        return Recovered(settle(touch(contract, ticks[touching]), ticks[touching]), touching - start + 1)
+    seen = end - start
+    if not is_timed:
+        return Recovered(settle(contract, ticks[end - 1]) if seen == contract.duration else contract, seen)
+    if end < len(ticks):
+        is_missed = seen <= 0 or ticks[end].epoch_ms - ticks[end - 1].epoch_ms > PATIENCE_MS
+        return Recovered(refund(contract, ticks[end].epoch_ms) if is_missed else settle(contract, ticks[end - 1]), max(seen, 0))
+    return Recovered(contract, max(seen, 0))
 
 
-async def recover(ledger: Ledger, ticks: TickHistory, now_ms: int) -> list[Recovered]:
+async def recover(ledger: Ledger, ticks: TickHistory) -> list[Recovered]:
     """
     Bring every open contract to where the recorded ticks say, and return those that are still open.
 
@@ -79,7 +93,6 @@ async def recover(ledger: Ledger, ticks: TickHistory, now_ms: int) -> list[Recov
     Args:
         ledger: where the contracts are.
         ticks: those recorded until the process ended.
-        now_ms: the time, in milliseconds since 1970.
 
     Raises:
         DatabaseError: the database does not answer.
@@ -90,10 +103,12 @@ async def recover(ledger: Ledger, ticks: TickHistory, now_ms: int) -> list[Recov
     still_open = []
     for instrument_id, contracts in by_instrument.items():
         # One instrument at a time: a day of its ticks is some tens of megabytes.
-        recorded = await ticks.between(instrument_id, min(contract.buy_time for contract in contracts), LATEST_MS)
+        first_ms = min(contract.buy_time for contract in contracts)
+        # The one before a purchase says which side of a barrier the price was on.
+        recorded = await ticks.between(instrument_id, first_ms - LEAD_MS, LATEST_MS)
         for start in range(0, len(contracts), BATCH):
             batch = contracts[start : start + BATCH]
-            decided = [decide(contract, recorded, now_ms) for contract in batch]
+            decided = [decide(contract, recorded) for contract in batch]
             await ledger.settle([each.contract for each in decided if each.contract.status != "open"])
             going_on = [each for each in decided if each.contract.status == "open"]
             known = set(batch)

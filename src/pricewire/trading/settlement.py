@@ -1,4 +1,4 @@
-"""Settlement: what ticks, or the passing of time, have done to contracts is made durable, in batches, and then published."""
+"""Settlement: what ticks, or their staying away, have done to contracts is made durable, in batches, and then told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pricewire.errors import DatabaseError, JournalError
 from pricewire.market.clock import Clock
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
-from pricewire.trading.contracts import Contract
+from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Closed, Ledger
 
@@ -24,16 +24,13 @@ BATCH = 1000
 RETRY_S = 1.0
 """How long after a failed write it is tried again, in seconds."""
 
-GRACE_MS = 2000
-"""How late a tick may come and still be the last of a contract's life, in milliseconds, where no later one has come."""
-
 WATCH_S = 0.5
-"""How often contracts are ended whose deadline has passed without a later tick, in seconds."""
+"""How often contracts are looked for whose ticks have stayed away, in seconds."""
 
 
 class Settlement:
     """
-    Writes entries, touches, settlements and refunds to the ledger, and publishes them once they are durable.
+    Writes entries, settlements and refunds to the ledger, and publishes them when it has them.
 
     Contracts that are to be written wait here, each as it is now. Nothing gets lost while the database does not answer, and a process that
     dies meanwhile finds it all in the recorded ticks.
@@ -54,7 +51,7 @@ class Settlement:
         Have contracts written.
 
         Args:
-            changed: those that were entered or touched.
+            changed: those that were entered.
             ended: those that were settled or refunded.
         """
         for contract in changed:
@@ -103,11 +100,12 @@ class Settlement:
                 self._account_events.closed_list(account)
 
     async def _watch(self) -> None:
-        """End contracts whose deadline has passed without a later tick."""
+        """Give back contracts whose ticks have stayed away."""
         while True:
             await self._clock.sleep(WATCH_S)
             for book in self._books:
-                self.add([], book.positions.on_time(self._clock.now_ns() // 1_000_000 - GRACE_MS))
+                if self._books.elapsed_ms(book) > PATIENCE_MS:
+                    self.add([], book.positions.on_silence(self._books.time_ms(book)))
 
     async def _settle(self) -> None:
         """Write and publish what waits."""

@@ -34,6 +34,9 @@ Answer = TypeVar("Answer")
 MOST_SLIPPAGE = Decimal("0.05")
 """By how much the payout may have fallen since the buyer saw it, as a part of it."""
 
+LEAST_TICKS_LEFT = 4
+"""How many ticks are to be expected before the end of a contract that is bought back, where they are irregular."""
+
 
 class Trades:
     """
@@ -125,22 +128,24 @@ class Trades:
         if first is not None:
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
         self._rates.take(account_uuid, self._monotonic())
-        topic, variant = requested(request, self._products)
         account = await self._states.find(account_uuid)
+        topic, variant = requested(request, self._products, account.currency)
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
-            book, now_ms = self._books.find(topic.instrument_id), self._now_ms()
-            offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price, account.currency)
-            tick, volatility = self._books.tradable(book, now_ms)
+            book = self._books.find(topic.instrument_id)
+            offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
+            tick, moves = self._books.tradable(book)
+            # By the clock, or by the ticks where it was set back: who knows a tick before it comes here is not to buy before it.
+            now_ms = max(self._now_ms(), self._books.time_ms(book))
             contract = make_contract(
                 offer,
                 variant,
-                book.price(offer, volatility),
+                book.price(offer, moves, now_ms - tick.epoch_ms),
                 tick,
                 names=(str(uuid.uuid4()), f"{secrets.randbelow(10**12):012d}"),
                 account_uuid=account_uuid,
-                volatility=volatility,
+                moves=moves,
                 quantum=book.quantum,
                 now_ms=now_ms,
             )
@@ -182,11 +187,17 @@ class Trades:
             if position is None or contract is None:
                 known = await self._ledger.find(contract_id, account_uuid)
                 raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
-            book, now_ms = position.book, self._now_ms()
-            tick, _ = self._books.tradable(book, now_ms)
+            book = position.book
+            tick, moves = self._books.tradable(book)
             if contract.entry_tick_time is None:
                 raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
-            bid = int(book.positions.bids(tick, book.interval_ms, contract_id)[0])
+            now_ms = max(self._now_ms(), self._books.time_ms(book))
+            elapsed_ms = now_ms - tick.epoch_ms
+            if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
+                raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
+            if not moves.is_regular and book.positions.ticks_left(tick, moves, elapsed_ms, contract_id) < LEAST_TICKS_LEFT:
+                raise ContractNotSellableError(contract_id, "it is too close to its end")
+            bid = int(book.bids(contract_id, elapsed_ms)[0])
             if bid == 0:
                 raise ContractNotSellableError(contract_id, "it is worth nothing now")
             closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))

@@ -1,11 +1,14 @@
-"""How much an instrument's price moves, and how often: known of the simulated ones, else estimated from its ticks. Pure."""
+"""How an instrument's price moves: how much, how often, and how well that is known. Known of the simulated ones, else estimated. Pure."""
 
 from __future__ import annotations
 
 import math
+from typing import Final, NamedTuple
 
 from pricewire.protocol.messages import Tick
-from pricewire.trading.pricing import YEAR_MS
+
+YEAR_MS: Final = 365 * 86_400_000
+"""A year of 365 days, in milliseconds."""
 
 WEIGHT = 1 / 500
 """The weight of the newest change in the estimates: about the last five hundred count."""
@@ -16,8 +19,50 @@ LEAST_CHANGES = 20
 LONGEST_CHANGE_MS = 3_600_000
 """A change over more than an hour is left out: the market was closed meanwhile, and moves less then."""
 
+LONGEST_INTERVAL = 10
+"""A change that took longer than so many usual intervals counts as that many: an outage says little of the usual pace."""
+
 BOUNDS = (0.001, 10.0)
 """The least and the highest estimate of an annual volatility: a price that stands still has risks too."""
+
+REGULAR_AFTER = 20
+"""So many equal intervals between ticks, less ten for each that differs, make an instrument regular."""
+
+REGULAR_MOST = 60
+"""What the count of equal intervals stops at: an outage does not make regular ticks irregular, five within a minute of ticks do."""
+
+ROUNDING_MS = 1
+"""By how much equal intervals of at least `ROUNDED_MS` may differ, in milliseconds: times are whole milliseconds."""
+
+ROUNDED_MS = 100
+
+IRREGULAR_MARGIN = 0.01
+"""What the number of ticks being an estimate may change in a probability, where there are as many as a contract needs."""
+
+ESTIMATE_MARGIN = 0.5
+"""What an error of 100 % in the volatility changes in a probability, doubled: that is at most 0.242, at a barrier one deviation away."""
+
+
+class Moves(NamedTuple):
+    """
+    How an instrument's price moves.
+
+    Attributes:
+        volatility: annual; 1.0 is 100 %.
+        interval_ms: the time between two ticks, in milliseconds: exactly, or the mean.
+        is_regular: whether it is exactly that.
+        margin: by how much a probability may be wrong because some of this is estimated. It is added to the commission.
+    """
+
+    volatility: float
+    interval_ms: float
+    is_regular: bool
+    margin: float
+
+    @property
+    def tick_deviation(self) -> float:
+        """The standard deviation of the logarithm of the price from a tick to the next."""
+        return self.volatility * math.sqrt(self.interval_ms / YEAR_MS)
 
 
 class Volatility:
@@ -28,7 +73,7 @@ class Volatility:
     It is a ratio of means, so that changes within a few milliseconds do not weigh more than others.
     """
 
-    __slots__ = ("_changes", "_known", "_newest_log", "_newest_ms", "_square", "_time_ms")
+    __slots__ = ("_changes", "_equal", "_known", "_newest_log", "_newest_ms", "_regular_ms", "_square", "_time_ms")
 
     def __init__(self, known: float | None = None) -> None:
         """Begin without ticks; an annual volatility that is not known is estimated."""
@@ -38,6 +83,8 @@ class Volatility:
         self._newest_log = 0.0
         self._square = 0.0
         self._time_ms = 0.0
+        self._regular_ms = 0
+        self._equal = 0
 
     def add(self, tick: Tick) -> None:
         """Take a tick; one that is not later than the newest is left out."""
@@ -48,11 +95,16 @@ class Volatility:
         self._newest_ms, self._newest_log = tick.epoch_ms, log
         if elapsed_ms > LONGEST_CHANGE_MS:
             return
+        self._count(elapsed_ms)
         self._changes += 1
         # The plain mean of the first ones: none of them is to weigh more than its part.
         weight = max(WEIGHT, 1 / self._changes)
-        self._square += weight * (change * change - self._square)
-        self._time_ms += weight * (elapsed_ms - self._time_ms)
+        square, time_ms = change * change, float(elapsed_ms)
+        if self._changes > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._time_ms:
+            part = LONGEST_INTERVAL * self._time_ms / time_ms
+            square, time_ms = square * part, time_ms * part
+        self._square += weight * (square - self._square)
+        self._time_ms += weight * (time_ms - self._time_ms)
 
     @property
     def annual(self) -> float | None:
@@ -65,6 +117,35 @@ class Volatility:
         return min(max(math.sqrt(self._square / self._time_ms * YEAR_MS), least), most)
 
     @property
+    def is_regular(self) -> bool:
+        """Whether ticks come at equal intervals, but for a few that were left out."""
+        return self._equal >= REGULAR_AFTER
+
+    @property
     def interval_ms(self) -> int:
         """The usual time between two ticks, in milliseconds; a second where it is not known."""
+        if self.is_regular:
+            return self._regular_ms
         return max(1, round(self._time_ms)) if self._changes else 1000
+
+    @property
+    def moves(self) -> Moves | None:
+        """All that is known; None where too few ticks have come."""
+        annual = self.annual
+        if annual is None:
+            return None
+        margin = 0.0 if self.is_regular else IRREGULAR_MARGIN
+        if self._known is None:
+            # The relative standard error of a standard deviation of so many changes.
+            margin += ESTIMATE_MARGIN / math.sqrt(2 * min(self._changes, 2 / WEIGHT))
+        return Moves(annual, float(self.interval_ms), self.is_regular, margin)
+
+    def _count(self, elapsed_ms: int) -> None:
+        """Count an interval for or against the ticks being regular."""
+        apart = abs(elapsed_ms - self._regular_ms)
+        if apart == 0 or (apart <= ROUNDING_MS and elapsed_ms >= ROUNDED_MS):
+            self._equal = min(self._equal + 1, REGULAR_MOST)
+            return
+        self._equal -= 10
+        if self._equal <= 0:
+            self._regular_ms, self._equal = elapsed_ms, 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import secrets
 from collections.abc import Iterator
@@ -16,14 +17,18 @@ import pytest
 
 from pricewire import sync
 from pricewire.client.api import trades
+from pricewire.client.api.login import log_in
 from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.client.wire import Wire, connect
 from pricewire.errors import ConnectError, HTTPStatusError, TradeUncertainError
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, add_account, bearer, open_app_server
+from support.cancelling import cancelling, young_garbage
 from support.raw_server import PATIENCE, RawConnection, RawServer, Script, hold, status
 from support.serving import Serving
+
+__all__ = ["young_garbage"]
 
 FIVE_MINUTES = ProposalTopic("rise_fall", "1HZ100V", 5, "minutes", Decimal(10), allow_equals=False)
 
@@ -326,3 +331,29 @@ async def test_cancelled_while_it_waits_it_leaves_no_socket() -> None:
         await asyncio.wait([buying])
         assert buying.cancelled()
         await server.left()
+
+
+@pytest.mark.usefixtures("young_garbage")
+async def test_cancelled_at_any_await_a_trade_and_a_login_leave_nothing() -> None:
+    """No task, no socket, and no warning of what was never awaited or closed."""
+    scripts = [status("200 OK", body=b'{"token":"t"}'), status("503 No"), hold_and_abort, refusal("409 No", "MARKET_CLOSED")]
+
+    async def scenario(url: str) -> None:
+        login = await log_in(url, "alice", "secret")
+        async with connect(url, token=login) as wire:
+            with pytest.raises(HTTPStatusError, match="MARKET_CLOSED"):
+                await wire.buy(FIVE_MINUTES, "rise", within=PATIENCE)
+
+    async def run(url: str, count: int) -> bool:
+        return await cancelling(scenario(url), count)
+
+    for count in range(1, 1000):
+        async with RawServer(*scripts) as server:
+            task = asyncio.create_task(run(server.url, count))
+            await asyncio.wait([task], timeout=PATIENCE)
+        gc.collect()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        if not task.cancelled() and not task.result():
+            assert count > 20
+            return
+    pytest.fail("the scenario has no end")

@@ -57,6 +57,7 @@ export function contract(id: string, details: Partial<Contract['contract_details
       instrument_id: 'R_100',
       instrument_name: 'Volatility 100 Index',
       is_expired: false,
+      is_refunded: false,
       is_sold: false,
       is_valid_to_sell: true,
       potential_payout: '19.53',

@@ -539,7 +539,7 @@ class Multiplexer:
                 self._full.append(queue)
 
     def _route(self, topic: str) -> Route | None:
-        """Return where a topic goes; None where nothing of it is to be kept."""
+        """Return where a topic's events go; None if nothing of it is kept."""
         if topic in self._topics.confirmed:
             return self._routes.setdefault(topic, Route())
         if not self._topics.heard(topic):

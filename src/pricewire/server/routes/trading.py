@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 
 from pricewire.protocol.messages import Data
+from pricewire.protocol.topics import DEFAULT_CURRENCY
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -45,11 +46,12 @@ async def show_product(
     caller: NamedDependency[Caller],
     product_id: Annotated[ProductId, QueryParameter(description="Of which kind of contract.")],
     instrument_id: Annotated[str | None, QueryParameter(description="On which instrument's price; all have the same.")] = None,
+    currency: Annotated[str, QueryParameter(pattern=r"^[A-Z]{3,5}$(?!\n)", description="Of the amounts.")] = DEFAULT_CURRENCY,
 ) -> Data[ProductConfig]:
     """Return the defaults and the limits of a product's form."""
     if instrument_id is not None:
         publisher.market.instrument(instrument_id)
-    return Data(desk.products.config(product_id))
+    return Data(desk.products.config(product_id, currency))
 
 
 @get("/v1/accounting/balance", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)

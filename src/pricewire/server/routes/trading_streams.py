@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 
 from pricewire.hub.event import Format
 from pricewire.protocol.messages import Data
-from pricewire.protocol.topics import BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
+from pricewire.protocol.topics import DEFAULT_CURRENCY, BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -29,6 +29,8 @@ from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import IntervalMs, with_sign
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.trading.desk import Desk
+
+CurrencyCode = Annotated[str, QueryParameter(pattern=r"^[A-Z]{3,5}$(?!\n)", description="The currency of the stake.")]
 
 ChosenContract = Annotated[
     str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract; all where it is left out.")
@@ -53,10 +55,11 @@ async def stream_proposal(
     stake: Annotated[str, QueryParameter(description="What it would cost.")],
     allow_equals: Annotated[bool, QueryParameter(description="Whether an exit spot equal to the barrier would win.")] = False,
     barrier: Annotated[str | None, QueryParameter(description="A price, or an offset with its sign.")] = None,
+    currency: CurrencyCode = DEFAULT_CURRENCY,
     interval_ms: IntervalMs = 0,
 ) -> EventStream:
     """Stream the price of a contract that could be bought."""
-    text = f"proposal:{product_id}:{instrument_id}:{duration}:{duration_unit}:{stake}:{'true' if allow_equals else 'false'}"
+    text = f"proposal:{product_id}:{instrument_id}:{duration}:{duration_unit}:{currency}:{stake}:{'true' if allow_equals else 'false'}"
     topic = parse_topic(text if barrier is None else f"{text}:{with_sign(barrier)}")
     return await stream_opener.open("proposal", request, listener, [topic], data_format, interval_ms=interval_ms)
 

@@ -28,7 +28,10 @@ class ReplayFeed:
 
     Attributes:
         instruments: what was recorded.
+        is_recording: True: whoever has the recording knows what comes next.
     """
+
+    is_recording = True
 
     def __init__(
         self,

@@ -1,0 +1,173 @@
+"""A server that is started again: the simulated prices go on, and contracts are settled by what came while it was down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import AbstractContextManager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.feeds.simulated.instruments import SIMULATED
+from pricewire.market.feeds.simulated.path import SimulatedPath
+from pricewire.market.journal import Journal
+from pricewire.protocol.messages import Tick
+from pricewire.store.database import Database
+from pricewire.store.ledger import Ledger
+from pricewire.trading.contracts import Contract, enter
+from support.app_server import Events, add_account, open_app_server
+from support.contract_maker import make_purchase
+from support.serving import Serving
+
+SECRET = bytes(range(32))
+FAST_100 = next(each for each in SIMULATED if each.instrument.id == "1HZ100V")
+PATH = SimulatedPath(FAST_100, SECRET, 1_000_000_000)
+
+
+def path_of(first_ms: int, last_ms: int) -> list[Tick]:
+    """Return what the function says of a span of time."""
+    past = PATH.ticks(-(-first_ms // 1000), last_ms // 1000)
+    columns = (column.tolist() for column in (past.epoch_ms, past.price, past.ask, past.bid))
+    return [
+        Tick("1HZ100V", epoch_ms, *(Decimal(pips).scaleb(-2) for pips in (price, ask, bid)))
+        for epoch_ms, price, ask, bid in zip(*columns, strict=True)
+    ]
+
+
+def prices(ticks: list[Tick]) -> dict[int, Decimal]:
+    return {tick.epoch_ms: tick.price for tick in ticks}
+
+
+def history_of(server: Serving) -> dict[int, Decimal]:
+    body = {"instrument_id": "1HZ100V", "count": 5000}
+    ticks = httpx2.post(f"{server.url}/v1/market/instruments/ticks/history", json=body, timeout=60).json()["data"]["ticks"]
+    return {int(tick["epoch_ms"]): Decimal(tick["price"]) for tick in ticks}
+
+
+def serve(database: Path, secret: bytes = SECRET) -> AbstractContextManager[Serving]:
+    return open_app_server(database, SimulatedFeed(secret=secret, instruments=[FAST_100]))
+
+
+def live_tick(server: Serving) -> tuple[int, Decimal]:
+    """Return the first tick that comes after the snapshot."""
+    with Events(server, "/sse?topic=ticks:1HZ100V") as stream:
+        stream.next()
+        data = stream.next()[1]["data"]
+        return int(data["epoch_ms"]), Decimal(data["price"])
+
+
+def was_down(database: Path, recorded: list[Tick], *contracts: dict[str, Any]) -> list[Contract]:
+    """Have a journal with ticks, and a database with open contracts, as a server leaves it that was killed; return the contracts."""
+
+    async def work() -> list[Contract]:
+        opened = await Database.open(database)
+        journal = Journal(database.with_name("journal"), [FAST_100.instrument])
+        for tick in recorded:
+            journal.add("1HZ100V", tick.epoch_ms, *(int(price.scaleb(2)) for price in (tick.price, tick.ask, tick.bid)))
+        ledger = Ledger(opened, journal.sync)
+        made = []
+        for fields in contracts:
+            bought = await ledger.buy(make_purchase(alice, instrument_id="1HZ100V", **fields))
+            made.append(bought.contract)
+            entry = next((tick for tick in recorded if tick.epoch_ms > bought.contract.buy_time), None)
+            if entry is not None:
+                await ledger.enter([enter(bought.contract, entry, 1000)])
+        await opened.close()
+        journal.close()
+        return made
+
+    alice = add_account(database, "alice")
+    return asyncio.run(work())
+
+
+async def nothing() -> None:
+    """Bring no ticks to the disk: nothing is written."""
+
+
+def found(database: Path, contract: Contract) -> Contract:
+    async def work() -> Contract:
+        opened = await Database.open(database)
+        kept = await Ledger(opened, nothing).find(contract.contract_id, contract.account_uuid)
+        await opened.close()
+        return kept
+
+    return asyncio.run(work())
+
+
+def test_prices_before_and_after_a_restart_are_one_path_and_never_repeat(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    with serve(database) as server:
+        last_before, price = live_tick(server)
+        before = history_of(server) | {last_before: price}
+    time.sleep(2)  # so that there is a tick between the two
+    with serve(database) as server:
+        first_after, price = live_tick(server)
+        after = history_of(server)
+    assert first_after > last_before
+    assert after[first_after] == price
+    times = sorted(before | after)
+    assert times == list(range(times[0], times[-1] + 1000, 1000)), "there is no gap, and nothing comes twice"
+    path = prices(path_of(times[0], times[-1]))
+    assert before == {epoch_ms: path[epoch_ms] for epoch_ms in before}
+    assert after == {epoch_ms: path[epoch_ms] for epoch_ms in after}
+
+
+def test_contracts_that_expired_in_the_down_time_are_settled_by_what_came_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
+    died = now_ms - 600_000
+    contracts = was_down(
+        database,
+        path_of(died - 60_000, died),
+        # Entered before, ended meanwhile; bought just before the end, so entered meanwhile; counted in ticks; touched meanwhile.
+        {"buy_time": died - 10_500, "expiry_time": died + 200_500},
+        {"buy_time": died, "expiry_time": died + 15_000},
+        {"buy_time": died - 2500, "expiry_time": died + 7500, "duration_unit": "ticks"},
+        {"buy_time": died - 2500, "expiry_time": now_ms + 3_600_000, "product_id": "touch", "variant": "touch", "barrier": "+0.01"},
+    )
+    with caplog.at_level(logging.INFO), serve(database) as server:
+        shown = history_of(server)
+    assert "which came while the server was down" in caplog.text
+    timed, late, counted, touched = (found(database, contract) for contract in contracts)
+    for contract in (timed, late):
+        exit_ms = contract.expiry_time // 1000 * 1000
+        assert (contract.status, contract.exit_tick_time) == ("settled", exit_ms)
+        assert contract.exit_spot == prices(path_of(exit_ms, exit_ms))[exit_ms] == shown[exit_ms]
+    first_ms = died // 1000 * 1000 + 1000
+    assert (late.entry_tick_time, late.entry_spot) == (first_ms, shown[first_ms])
+    assert counted.entry_tick_time is not None
+    assert (counted.status, counted.exit_tick_time) == ("settled", counted.entry_tick_time + 10_000)
+    life = prices(path_of((touched.entry_tick_time or 0) + 1, now_ms))
+    assert touched.touch_time == next((time for time, price in life.items() if price >= (touched.barrier_price or 0)), None)
+    # The history shows what they were settled by, and all of it.
+    assert prices(path_of(died - 60_000, now_ms - 1000)).items() <= shown.items()
+
+
+def test_the_down_time_stays_a_gap_where_the_journal_is_of_another_path(tmp_path: Path) -> None:
+    database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
+    died = now_ms - 600_000
+    recorded = path_of(died - 60_000, died)
+    (contract,) = was_down(database, recorded, {"buy_time": died - 10_500, "expiry_time": died + 200_500})
+    with serve(database, secret=bytes(32)) as server:
+        shown = history_of(server)
+    settled = found(database, contract)
+    assert (settled.exit_tick_time, settled.exit_spot) == (recorded[-1].epoch_ms, recorded[-1].price)
+    # Nothing is shown of the time that the settlement could not look at.
+    assert not [epoch_ms for epoch_ms in shown if recorded[-1].epoch_ms < epoch_ms < now_ms]
+
+
+def test_a_second_start_fills_up_nothing_twice(tmp_path: Path) -> None:
+    database, now_ms = tmp_path / "pricewire.db", time.time_ns() // 1_000_000
+    was_down(database, path_of(now_ms - 400_000, now_ms - 300_000))
+    with serve(database):
+        pass
+    with serve(database) as server:
+        shown = history_of(server)
+    times = sorted(shown)
+    assert times == list(range(times[0], times[-1] + 1000, 1000))
+    assert shown == prices(path_of(times[0], times[-1]))
