@@ -142,6 +142,7 @@ class Model(RuleBasedStateMachine):
         self.cursor: int | None = None
         self.request: Request | None = None
         self.late: list[Request] = []
+        self.was_late = False
         self.is_waiting = False
         self.sent: Change | None = None
         self.requests = 0
@@ -156,7 +157,8 @@ class Model(RuleBasedStateMachine):
 
     # Carrying out.
 
-    def act(self, actions: list[Action[str]], *, is_news: bool = True) -> None:
+    def act(self, actions: list[Action[str]], *, is_news: bool = True, is_new: bool = False) -> None:
+        may_gap = is_new or self.was_late or any(isinstance(action, Connect | Disconnect) for action in actions)
         if is_news:
             self.sent = None
         for action in actions:
@@ -197,6 +199,7 @@ class Model(RuleBasedStateMachine):
                     self.held.pop(action.topic, None)
                     for subscriber in self.subscribers:
                         if self.topic_of(subscriber) == action.topic:
+                            assert may_gap or not subscriber.seen, "nothing is missing where nothing was late, and the stream went on"
                             subscriber.has_gap = True
 
     def topic_of(self, subscriber: Subscriber) -> str:
@@ -314,7 +317,7 @@ class Model(RuleBasedStateMachine):
             self.stream.items += [(topic, number, None) for topic, number, _ in snapshot[:-1]] + snapshot[-1:]
             self.cursor = None
         self.is_connecting = False
-        self.act(self.tell("opened", can_change=True, is_new=not listing.resumes))
+        self.act(self.tell("opened", can_change=True, is_new=not listing.resumes), is_new=not listing.resumes)
 
     @rule()
     @precondition(lambda self: self.stream is not None)
@@ -383,6 +386,7 @@ class Model(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.late)
     def arrive_late(self) -> None:
+        self.was_late = True
         self.server.change(self.late.pop(0))
 
     @rule()
