@@ -225,6 +225,7 @@ def test_a_disk_that_fills_up_leaves_a_whole_file_that_is_continued(
 ) -> None:
     path = tmp_path / "ticks.parquet"
     server.call(feed.give, 1.0, 1.2, START)
+    started("--count", "3").communicate(timeout=PATIENCE)
     # A file's size has a limit, and what exceeds it fails in the middle of a flush, as on a full disk.
     program = started(MOST_BYTES="3000")
     _, errors = program.communicate(timeout=PATIENCE)
@@ -232,8 +233,8 @@ def test_a_disk_that_fills_up_leaves_a_whole_file_that_is_continued(
     assert f"recording {path} cannot be written: " in errors
     assert list(tmp_path.iterdir()) == [path]
     before = RecordingFile(path)
-    assert before.rows > 0
-    assert f"{before.rows} ticks recorded, {before.rows} in {path}" in errors
+    assert before.rows >= 3
+    assert f"{before.rows - 3} ticks recorded, {before.rows} in {path}" in errors
     program = started()
     wait_for_rows(path, before.rows + 3, program)
     program.send_signal(signal.SIGINT)
@@ -246,7 +247,7 @@ def test_killed_again_and_again_in_the_middle_of_a_flush(server: Serving, feed: 
     path, torn = tmp_path / "ticks.parquet", tmp_path / ".ticks.parquet.new"
     server.call(feed.give, 1.0, 1.2, START)
     rows = 0
-    for _ in range(3):
+    for _ in range(2):
         program = started()
         wait_for_rows(path, rows + 2, program)
         program.kill()
