@@ -127,6 +127,17 @@ def test_after_a_restart_the_simulated_prices_go_on(tmp_path: Path) -> None:
     assert "holds no secret: remove it" in refused.stderr
 
 
+def test_a_data_directory_that_another_server_has_is_said(tmp_path: Path) -> None:
+    arguments = ("--port", "0", "--data-dir", str(tmp_path))
+    with served(*arguments):
+        said = pricewire("serve", *arguments)
+    assert said.returncode == 1
+    assert f"the journal {tmp_path / 'journal'} is in use by another process: give this one another --data-dir" in " ".join(
+        said.stderr.split()
+    )
+    assert "Traceback" not in said.stderr
+
+
 def test_what_was_published_before_a_kill_is_in_the_history_after_it(tmp_path: Path) -> None:
     names = [f"1HZ{volatility}V" for volatility in (10, 25, 50, 75, 100)]
     query = "&".join(f"topic=ticks:{name}" for name in names)

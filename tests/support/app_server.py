@@ -57,18 +57,22 @@ def open_app_server(
         setup = TradingSetup(database, journal or beside, keys, RULES)
         app = create_app(feeds, trading=setup, **{"heartbeat": 0.5, **options})
         with Serving(app, http=http) as serving:
-            until_open(serving.url, [instrument.id for feed in feeds if isinstance(feed, SimulatedFeed) for instrument in feed.instruments])
+            for feed in feeds:
+                if isinstance(feed, SimulatedFeed):
+                    until_open(serving, [instrument.id for instrument in feed.instruments])
             yield serving
 
 
-def until_open(url: str, instrument_ids: Sequence[str]) -> None:
-    """Wait until the markets of instruments are open."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        shown = httpx2.get(f"{url}/v1/market/instruments").json()["data"]["instruments"]
-        if all(each["is_market_open"] for each in shown if each["id"] in instrument_ids):
-            return
-    raise TimeoutError(f"the markets of {', '.join(instrument_ids)} have not opened within a minute")
+def until_open(server: Serving, instrument_ids: Sequence[str]) -> None:
+    """Wait until each of some instruments has a tick that came after the server's beginning: the first of a stream may be an older one."""
+    seen: set[str] = set()
+    waiting = set(instrument_ids)
+    with Events(server, "/sse?" + "&".join(f"topic=ticks:{instrument_id}" for instrument_id in instrument_ids)) as stream:
+        while waiting:
+            instrument_id = stream.until(lambda data: "seq" in data)["data"]["instrument_id"]
+            if instrument_id in seen:
+                waiting.discard(instrument_id)
+            seen.add(instrument_id)
 
 
 def with_accounts(database: str | Path, work: Callable[[Accounts], Awaitable[Result]]) -> Result:

@@ -20,7 +20,7 @@ from cyclopts import App, Group, Parameter
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
 from pricewire.market.feeds.simulated.secret import local_secret
-from pricewire.market.journal import KEEP_S
+from pricewire.market.journal import KEEP_S, Journal
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -132,6 +132,8 @@ class Store:
         """
         products = Products(commissions)
         asyncio.run(check(self.address))
+        # Another server may have it, which is to be said before this one begins.
+        Journal(self.data_dir / "journal", []).close()
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
         return TradingSetup(

@@ -335,7 +335,7 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
         scene.buy("full")
 
 
-def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene) -> None:
+def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
     dora = add_account(scene.database, "dora")
 
     def buy(server: Serving, key: str) -> httpx2.Response:
@@ -343,10 +343,10 @@ def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene) -> 
         body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
         return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(dora), timeout=60)
 
-    with open_app_server(scene.database, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
+    with open_app_server(scene.database, journal=tmp_path, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
         assert buy(server, "first").status_code == 200
         assert "may win 15 USD" in refused(buy(server, "second"), 409, "EXPOSURE_LIMIT")
-    with open_app_server(scene.database, limits=Limits(purchases_per_second=0.001)) as server:
+    with open_app_server(scene.database, journal=tmp_path, limits=Limits(purchases_per_second=0.001)) as server:
         assert buy(server, "third").status_code == 200
         answer = buy(server, "fourth")
         assert "0.001 purchases per second" in refused(answer, 429, "RATE_LIMIT_EXCEEDED")
