@@ -127,8 +127,9 @@ def test_quotes_end_with_their_last_stream(serving: OpenServer) -> None:
 
 
 def test_an_address_changes_streams_so_often(serving: OpenServer) -> None:
-    with serving(topics_per_second=0.5, address_burst_seconds=400) as server, ExitStack() as stack:
-        # 200 at once: a stream of 2 topics, and changes that cost 20 besides the topics that the stream has.
+    with serving(topics_per_second=0.5, address_burst_seconds=420) as server, ExitStack() as stack:
+        # 210 at once: the 10 of the stream that waits for open markets, a stream of 2 topics, and changes that cost 20 besides the
+        # topics that the stream has.
         stream = opened(stack, server, ["ticks:R_100", "ticks:R_50"])
         answers = [change(server, stream, interval_ms=number) for number in range(20)]
         statuses = [answer.status_code for answer in answers]
@@ -290,7 +291,8 @@ def opened_status(stack: ExitStack, server: Serving, topics: list[str]) -> int:
 
 
 def test_an_address_may_make_so_many_requests(serving: OpenServer) -> None:
-    with serving(requests_per_second=0.001, address_burst_seconds=10_000, streams_per_address=1) as server:
+    # One is for the stream that waits for open markets.
+    with serving(requests_per_second=0.001, address_burst_seconds=11_000, streams_per_address=1) as server:
         answers = [httpx2.get(f"{server.url}{path}") for path in ("/healthz", "/schema", "/v1/market/instruments", "/nothing", "/") * 2]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 200] * 2
         answer = httpx2.get(f"{server.url}/healthz")
@@ -299,7 +301,7 @@ def test_an_address_may_make_so_many_requests(serving: OpenServer) -> None:
 
 
 def test_what_waits_behind_a_request_too_many_is_not_read(serving: OpenServer) -> None:
-    with serving(requests_per_second=0.001, address_burst_seconds=5000, streams_per_address=1) as server:
+    with serving(requests_per_second=0.001, address_burst_seconds=6000, streams_per_address=1) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
             received = b""

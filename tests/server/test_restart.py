@@ -156,7 +156,7 @@ def test_the_down_time_stays_a_gap_where_the_journal_is_of_another_path(tmp_path
     with serve(database, secret=bytes(32)) as server:
         shown = history_of(server)
     settled = found(database, contract)
-    assert (settled.exit_tick_time, settled.exit_spot) == (recorded[-1].epoch_ms, recorded[-1].price)
+    assert settled.status == "refunded", "its ticks stayed away for more than two minutes"
     # Nothing is shown of the time that the settlement could not look at.
     assert not [epoch_ms for epoch_ms in shown if recorded[-1].epoch_ms < epoch_ms < now_ms]
 

@@ -35,7 +35,15 @@ PLACE = "#R_100/1m"
 """Where in the page the instrument's chart is."""
 
 INSTRUMENT = Instrument(id="R_100", display_name="Volatility 100 Index", categories=["Synthetic Index"], pip_size=2)
-"""An instrument whose volatility the server knows by its name: so a contract has a price from the first tick on."""
+
+
+class PageFeed(HandFeed):
+    """A feed whose volatility is known: so a contract has a price from the first tick on."""
+
+    @property
+    def volatilities(self) -> dict[str, float]:
+        """That of the volatility indices with 100 %."""
+        return {instrument.id: 1.0 for instrument in self.instruments}
 
 
 @dataclass
@@ -84,7 +92,7 @@ def open_page_server(
         port: the port; by default a free one.
         heartbeat: after how long a silence streams show that they live, in seconds.
     """
-    feed = HandFeed(instrument)
+    feed = PageFeed(instrument)
     app = create_app(
         [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
     )

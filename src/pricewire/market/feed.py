@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -79,6 +79,21 @@ class RecordedFeed(Protocol):
     @property
     def is_recording(self) -> bool:
         """Whether they have been; True."""
+
+
+@runtime_checkable
+class FeedWithVolatility(Protocol):
+    """
+    A feed that knows how much its prices move, as one whose prices are computed: contracts are priced by that from the first tick on.
+
+    Attributes:
+        volatilities: the annual volatility by instrument: the standard deviation of the logarithm of the price after a year of 365
+            days; 1.0 is 100 %. It is estimated for those that are not named.
+    """
+
+    @property
+    def volatilities(self) -> Mapping[str, float]:
+        """The annual volatility by instrument."""
 
 
 @runtime_checkable

@@ -11,9 +11,7 @@ import numpy as np
 
 from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.clock import Clock
-from pricewire.market.feed import RecordedFeed
-from pricewire.market.feeds.simulated.feed import SimulatedFeed
-from pricewire.market.feeds.simulated.instruments import SIMULATED
+from pricewire.market.feed import FeedWithVolatility, RecordedFeed
 from pricewire.market.market import Market
 from pricewire.market.pace import LEAST_SILENCE_NS, PATIENCE, Pace
 from pricewire.market.pips import Integers
@@ -26,9 +24,6 @@ from pricewire.trading.offers import Offer, QuoteBody
 from pricewire.trading.positions import Happened, Positions
 from pricewire.trading.pricing import QUOTE_COLUMNS, Priced, price_one, price_quotes
 from pricewire.trading.volatility import Moves, Volatility
-
-KNOWN_VOLATILITIES = {simulated.instrument.id: simulated.volatility for simulated in SIMULATED}
-"""Of the simulated feed's instruments; others of the same name may move otherwise."""
 
 UNKNOWN = Moves(volatility=1.0, interval_ms=1000.0, is_regular=False, margin=1.0)
 """What is assumed to guess the end of contracts that somebody still holds, while too few ticks have come to know more."""
@@ -260,7 +255,7 @@ class InstrumentBooks:
             feed = self._market.feed(instrument_id)
             book = InstrumentBook(
                 self._market.instrument(instrument_id),
-                KNOWN_VOLATILITIES.get(instrument_id) if isinstance(feed, SimulatedFeed) else None,
+                feed.volatilities.get(instrument_id) if isinstance(feed, FeedWithVolatility) else None,
                 now_ns=self._clock.monotonic_ns(),
                 is_foreseeable=isinstance(feed, RecordedFeed) and feed.is_recording,
             )

@@ -84,6 +84,7 @@ class SimulatedFeed:
         self.instruments: tuple[Instrument, ...] = tuple(
             msgspec.structs.replace(each.instrument, is_predictable=seed is not None) for each in instruments
         )
+        self.volatilities = {each.instrument.id: each.volatility for each in instruments}
         self._clock = clock or SystemClock()
         self._history_s = history_s
         # At a high rate a day would be too many ticks to keep: then the history has every second one, or fourth, and so on.
