@@ -63,6 +63,17 @@ def test_a_contract_from_log_in_to_settlement(page_server: PageServer, page: Pag
     expect(positions(page).locator(".profit")).to_contain_text(f"+{payout - 10}")
 
 
+def test_an_account_trades_in_its_own_currency(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account("100000", "JPY"))
+    expect(page.locator(".ticket")).to_contain_text("100 to 7,500,000 JPY")
+    expect(page.get_by_label("Stake")).to_have_value("1000")
+    expect(page.locator("[data-variant=rise] .payout")).to_contain_text("JPY")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise for 1,000.")).to_be_visible()
+    expect(balance(page)).to_contain_text("99,000 JPY")
+
+
 def test_a_sale_at_the_price_on_its_button(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     log_in(page, page_server.account())

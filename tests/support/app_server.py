@@ -88,9 +88,11 @@ def with_accounts(database: str | Path, work: Callable[[Accounts], Awaitable[Res
     return asyncio.run(opened())
 
 
-def add_account(database: str | Path, account_id: str, balance: str = "10000.00") -> Account:
+def add_account(database: str | Path, account_id: str, balance: str = "10000.00", currency: str = "USD") -> Account:
     """Open an account whose password is `PASSWORD`."""
-    return with_accounts(database, lambda accounts: accounts.add(account_id, password_hash=HASH, balance=Decimal(balance)))
+    return with_accounts(
+        database, lambda accounts: accounts.add(account_id, password_hash=HASH, balance=Decimal(balance), currency=currency)
+    )
 
 
 def bearer(token: str | Account) -> dict[str, str]:

@@ -72,11 +72,11 @@ class PageServer:
         self._newest = max(self._newest + 1, int(time.time() * 1000))
         self.serving.call(self.feed.give, price - 0.05, price + 0.05, self._newest)
 
-    def account(self, balance: str = "10000.00") -> Account:
+    def account(self, balance: str = "10000.00", currency: str = "USD") -> Account:
         """Open an account."""
         # In a thread, as Playwright has a loop running in this one.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(add_account, self.database, f"trader-{next(_numbers)}", balance).result()
+            return pool.submit(add_account, self.database, f"trader-{next(_numbers)}", balance, currency).result()
 
 
 @contextlib.contextmanager

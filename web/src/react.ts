@@ -108,6 +108,8 @@ export interface ProposalParams {
   readonly duration: number
   readonly duration_unit: DurationUnit
   readonly stake: string
+  /** The currency of the stake: `USD` by default. */
+  readonly currency?: string | undefined
   readonly allow_equals?: boolean | undefined
   /** A price, or an offset from the spot with its sign. Default: the server chooses. */
   readonly barrier?: string | undefined
@@ -343,8 +345,18 @@ function toConnected(state: ConnectionState, isStale = false, error?: SSEError):
 }
 
 function proposalTopic(params: ProposalParams): string {
-  const { product_id, instrument_id, duration, duration_unit, stake, allow_equals = false, barrier } = params
-  const parts = ['proposal', product_id, instrument_id, duration, duration_unit, shortest(stake), allow_equals]
+  const { product_id, instrument_id, duration, duration_unit, allow_equals = false, barrier, currency = 'USD' } = params
+  const stake = currency === 'USD' ? [] : [currency]
+  const parts = [
+    'proposal',
+    product_id,
+    instrument_id,
+    duration,
+    duration_unit,
+    ...stake,
+    shortest(params.stake),
+    allow_equals,
+  ]
   return (barrier === undefined ? parts : [...parts, shortest(barrier)]).join(':')
 }
 

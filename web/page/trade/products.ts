@@ -31,14 +31,15 @@ export function useProducts(): readonly Product[] | undefined {
   return products
 }
 
-/** Returns the defaults and limits of a product on an instrument; `config` is undefined while they load, and `failure` says why loading failed. */
+/** Returns the defaults and limits of a product on an instrument, for stakes in a currency; `config` is undefined while they load, and `failure` says why loading failed. */
 export function useProductConfig(
   productId: Product['id'],
   instrumentId: string,
+  currency: string,
 ): { config: ProductConfig | undefined; failure: string | undefined } {
   const [loaded, setLoaded] = useState<{ path: string; config: ProductConfig }>()
   const [failure, setFailure] = useState<string>()
-  const query = new URLSearchParams({ product_id: productId, instrument_id: instrumentId })
+  const query = new URLSearchParams({ product_id: productId, instrument_id: instrumentId, currency })
   const path = `/v1/market/products/config?${query}`
   useEffect(() => {
     const leaving = new AbortController()

@@ -16,10 +16,11 @@ export interface Proposal {
 /** The wait before a refused price is requested again, in milliseconds: the market may open, or its feed may start. */
 const RETRY_AFTER = 3000
 
-/** Returns the live price of a contract that could be bought. */
-export function useProposal(terms: Terms | undefined): Proposal {
+/** Returns the live price of a contract that could be bought, for a stake in a currency. */
+export function useProposal(terms: Terms | undefined, currency: string): Proposal {
   const [isResting, setResting] = useState(false)
-  const { proposal, error, isConnected } = useProposalSSE(isResting ? undefined : terms, useServer())
+  const asked = isResting || terms === undefined ? undefined : { ...terms, currency }
+  const { proposal, error, isConnected } = useProposalSSE(asked, useServer())
   // While there is no connection, the page says so in one place.
   const refusal = isConnected && terms !== undefined && !isResting ? error : null
   useEffect(() => {

@@ -24,10 +24,16 @@ interface TicketProps {
   readonly onBarrier: (barrier: number | undefined) => void
 }
 
-/** The form to buy a contract, with the live price on its two buttons. */
-export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps) {
+/** The form to buy a contract, with the live price on its two buttons; it begins anew for an account in another currency. */
+export function Ticket(props: TicketProps) {
+  const { session } = useSession()
+  const currency = session?.account.currency ?? 'USD'
+  return <TicketIn key={currency} currency={currency} {...props} />
+}
+
+function TicketIn({ currency, instrument, products, onLogin, onBarrier }: TicketProps & { readonly currency: string }) {
   const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
-  const { config, failure } = useProductConfig(product, instrument.id)
+  const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
   const fitted = config === undefined ? undefined : adapt(draft, config, product)
   const { session, ended } = useSession()
@@ -36,7 +42,7 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
   const checked = config && fitted && check(fitted, config, instrument)
   const settled = useSettled(JSON.stringify(checked?.terms ?? null), TYPING_PAUSE)
   const isSettled = checked?.terms !== undefined && settled === JSON.stringify(checked.terms)
-  const proposal = useProposal(isSettled ? checked.terms : undefined)
+  const proposal = useProposal(isSettled ? checked.terms : undefined, currency)
   const barrier = hasBarrier(product) ? (proposal.variants?.[0]?.contract_details.barrier ?? undefined) : undefined
 
   useEffect(() => {
@@ -55,7 +61,6 @@ export function Ticket({ instrument, products, onLogin, onBarrier }: TicketProps
     purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout: details.payout } })
   }
 
-  const currency = session?.account.currency ?? 'USD'
   return (
     <form className="ticket" aria-label="Trade ticket" onSubmit={(event) => event.preventDefault()}>
       <Segments

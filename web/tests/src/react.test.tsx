@@ -321,11 +321,14 @@ describe('the other hooks', () => {
     expect(requested()).toEqual([['/protected/sse?topic=open_contracts%3Au&topic=balance%3Au', 'Bearer secret']])
   })
 
-  it('show the proposal that the parameters name, in the words of the server', async () => {
+  it.each([
+    [undefined, 'proposal:touch:A:5:minutes:10:false:+0.5'],
+    ['USD', 'proposal:touch:A:5:minutes:10:false:+0.5'],
+    ['JPY', 'proposal:touch:A:5:minutes:JPY:10:false:+0.5'],
+  ])('show the proposal that the parameters name, in the words of the server: %s', async (currency, topic) => {
     const params = { product_id: 'touch', instrument_id: 'A', duration: 5, duration_unit: 'minutes' } as const
-    const topic = 'proposal:touch:A:5:minutes:10:false:+0.5'
     const useValue = (options: HookOptions) =>
-      useProposalSSE({ ...params, stake: '010.00', barrier: '+0.50' }, options).proposal
+      useProposalSSE({ ...params, stake: '010.00', barrier: '+0.50', currency }, options).proposal
     act(() => root.render(<Show useValue={useValue} />))
     await act(() => server.requested(1))
     expect(server.query(0).getAll('topic')).toEqual([topic])
