@@ -69,6 +69,16 @@ def test_streams_events_and_bytes_are_counted_once_for_each_stream_and_each_grou
     assert {name: during[name] for name in expected} == expected
 
 
+def test_ticks_that_cannot_be_used_are_counted(still: Serving, feed: HandFeed) -> None:
+    with Reader(still.url, "/sse?topic=ticks:GOLD") as reader:
+        reader.read_head()
+        for epoch_ms in (NOON, NOON - 1, NOON + 1):
+            still.call(feed.give, 1, 1, epoch_ms)
+        for _ in range(2):
+            reader.read_until(b"\n\n")
+    assert read(still)["pricewire_ticks_refused_total"] == 1
+
+
 def test_how_streams_start(still: Serving, feed: HandFeed) -> None:
     with Reader(still.url, "/sse?topic=ticks:GOLD") as reader:
         reader.read_head()

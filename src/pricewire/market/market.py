@@ -40,6 +40,7 @@ class Market:
     refused. A candle is published with every tick in it, where somebody wants it.
 
     Attributes:
+        refused: how many ticks could not be used.
         journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
             nothing may be decided by them.
     """
@@ -68,7 +69,7 @@ class Market:
         self._publish = publish
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
-        self._refused = 0
+        self.refused = 0
         self._journal: Journal | None = None
         self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
@@ -289,9 +290,9 @@ class Market:
 
     def _report(self, error: FeedError) -> None:
         """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""
-        self._refused += 1
-        if self._refused <= 5 or str(self._refused).strip("0") == "1":
-            logger.warning("tick not used (%d so far): %s", self._refused, error)
+        self.refused += 1
+        if self.refused <= 5 or str(self.refused).strip("0") == "1":
+            logger.warning("tick not used (%d so far): %s", self.refused, error)
 
     def _load_history(self) -> None:
         for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):

@@ -122,7 +122,7 @@ def create_app(
     publisher = Publisher(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.hub, admission)
+    metrics = Metrics(publisher.market, publisher.hub, admission)
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}

@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from pricewire.hub.hub import Hub
+from pricewire.market.market import Market
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
 from pricewire.server.transport.handover import EXTENSION, Handover
@@ -40,7 +41,8 @@ class Metrics(Collector):
         loop_delay: measures how late the event loop is, between `start` and `stop`.
     """
 
-    def __init__(self, hub: Hub, admission: Admission) -> None:
+    def __init__(self, market: Market, hub: Hub, admission: Admission) -> None:
+        self._market = market
         self._hub = hub
         self._admission = admission
         self._requests_too_large = 0
@@ -69,6 +71,9 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         hub, counters = self._hub, self._hub.counters
+        yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
+        failing = bool(self._market.journal_failure)
+        yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         for endpoint in ENDPOINTS:
             streams.add_metric([endpoint], self._admission.open[endpoint])

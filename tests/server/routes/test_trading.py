@@ -19,6 +19,7 @@ from pricewire.store.accounts import Account
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import HandFeed
 from support.full_disk import full_disk
+from support.metrics import metric
 from support.serving import Serving
 
 
@@ -330,9 +331,11 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
             answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
             refused(answer, 503, "UNAVAILABLE")
             assert "trading is paused" in answer.text
+            assert metric(scene.server.url, "pricewire_journal_failing") == 1
         for _ in range(3):
             prices.next()
         scene.buy("full")
+        assert metric(scene.server.url, "pricewire_journal_failing") == 0
 
 
 def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
