@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +57,7 @@ class TradingServer:
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.pid = self._process.pid
         self.port = self._read_port(self._process)
+        self._wait_until_open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -73,6 +75,13 @@ class TradingServer:
                 self.tokens.append(tokens.issue(account.uuid))
         finally:
             await database.close()
+
+    def _wait_until_open(self) -> None:
+        """Wait for the second event of the slowest instrument: the first may be older than the server, which does not trade at that."""
+        events = 0
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/sse?topic=ticks:R_100", timeout=60) as stream:
+            while events < 2:
+                events += stream.readline().startswith(b"data:")
 
     def _read_port(self, process: subprocess.Popen[str]) -> int:
         assert process.stderr is not None, "it was asked for"

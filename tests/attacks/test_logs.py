@@ -121,7 +121,7 @@ def test_a_terminal_gets_printable_lines_of_our_own(scene: Scene) -> None:
     assert not [line for line in lines if re.match(r"\d\d:\d\d:\d\d |    ", line) is None]
     assert not [line for line in lines if line.startswith(FEIGNED)]
     text = "\n".join(lines)
-    assert r"PATCH /v1/streams/x\x1b]0;owned\x07\x1b[2J\r\n12:00:00 ERROR feigned\u2028\x9b31m\x7f\u202eend\x08: the body" in text
+    assert r"GET /fail/x\x1b]0;owned\x07\x1b[2J\r\n12:00:00 ERROR feigned\u2028\x9b31m\x7f\u202eend\x08 failed" in text
     assert r"    ValueError: x\x1b]0;owned\x07\x1b[2J" in text, "in the traceback"
     assert f"\n    {FEIGNED}" in text, "its line breaks stay in the traceback, and are indented"
 
@@ -132,7 +132,7 @@ def test_a_file_gets_one_printable_line_of_json_for_each_record(scene: Scene) ->
     assert lines.pop() == ""
     assert not [line for line in lines if not line.isprintable()]
     records = [json.loads(line) for line in lines]
-    assert f"PATCH /v1/streams/{EVIL}: the body is nested too deeply" in [record["message"] for record in records]
+    assert f"GET /fail/{EVIL} failed" in [record["message"] for record in records]
     assert any(f"ValueError: {EVIL}" in record.get("exception", "") for record in records), "nothing is lost"
 
 

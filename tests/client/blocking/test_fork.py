@@ -28,9 +28,8 @@ next(ticks)
 source = sync.EventSource(url + "/sse?topic=ticks:GOLD")
 next(source)
 connection = sync.create_sse_connection({"topic": "ticks:GOLD"}, base_url=url, on_message=repr)
-# As if other threads had been in there at that moment.
-for lock in (wire._portal._gate.lock, http_client.loading):
-    threading.Thread(target=lock.acquire).start()
+# As if another thread had been in there at that moment.
+threading.Thread(target=http_client.loading.acquire).start()
 http_client.certificates.clear()
 child = os.fork()
 if child == 0:
@@ -56,8 +55,7 @@ if child == 0:
     gc.collect()
     sys.exit()
 status = os.waitpid(child, 0)[1]
-for lock in (wire._portal._gate.lock, http_client.loading):
-    lock.release()
+http_client.loading.release()
 print("child", status, flush=True)
 sys.stdin.readline()
 print("parent", next(ticks).ask, next(source).data.count("GOLD") > 0, flush=True)

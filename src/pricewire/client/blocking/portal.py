@@ -8,7 +8,8 @@ import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import CancelledError
+from queue import Empty, SimpleQueue
 from typing import Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -41,49 +42,71 @@ class ForkedError(RuntimeError):
         super().__init__("this was made before the process forked, and its thread stayed in the parent; make a new one in this process")
 
 
-class Gate:
-    """Lets threads call the loop until it closes: a later call would wait for its result for ever."""
+class Life:
+    """
+    How far the loop is.
+
+    Attributes:
+        is_open: whether something can be asked of it.
+        has_ended: whether it answers no more.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
         self.is_open = True
+        self.has_ended = False
 
 
 class Call(Generic[R]):
     """
-    A call from a thread to the loop, and its result.
+    What a thread asks of the loop, and the answer.
 
-    An interrupt may come anywhere in the thread, so no coroutine is created there that would have to be awaited.
+    An interrupt may come anywhere in the thread. So nothing is made there that would have to be awaited, and the thread shares no lock with
+    the loop but that within a `SimpleQueue`: one of Python's own conditions could stay locked, and hold the loop up for ever.
 
     Args:
-        loop: runs the function.
-        function: what is called.
+        loop: where it is done.
+        function: does it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:
         self._loop = loop
         self._function = function
-        self._answer: Future[R] = Future()
+        self._answers = SimpleQueue[tuple[R, None] | tuple[None, BaseException]]()
         self._task: asyncio.Task[None] | None = None
+        self._is_done = self._is_cancelled = False
 
     def start(self) -> None:
-        """Start; called on the loop."""
-        if not self._answer.cancelled():
+        """Begin, on the loop."""
+        if not self._is_cancelled:
             self._task = self._loop.create_task(self._run())
 
-    def result(self) -> R:
-        """Wait for the result."""
+    def result(self, life: Life) -> R:
+        """
+        Wait for the answer.
+
+        Raises:
+            concurrent.futures.CancelledError: the loop has ended without one.
+        """
         while True:
+            has_ended = life.has_ended
             try:
-                return self._answer.result(TURN_S)
-            except TimeoutError:
-                # Perhaps the function itself raised it.
-                if self._answer.done():
-                    return self._answer.result()
+                answer, error = self._answers.get(timeout=TURN_S)
+            except Empty:
+                if has_ended:
+                    raise CancelledError from None
+                continue
+            if error is None:
+                return answer  # type: ignore[return-value]  # that of the answer without an error
+            try:
+                raise error
+            finally:
+                # Break the cycle of the error, its traceback and this frame.
+                del error
 
     def cancel(self) -> None:
-        """Cancel it if it is still running."""
-        if self._answer.cancel():
+        """End it where it is still being done."""
+        self._is_cancelled = True
+        if not self._is_done:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the task
                 self._loop.call_soon_threadsafe(self._cancel)
 
@@ -92,16 +115,15 @@ class Call(Generic[R]):
             self._task.cancel()
 
     async def _run(self) -> None:
-        # If the thread does not wait any more, nobody needs the result.
-        with contextlib.suppress(InvalidStateError):
-            try:
-                result = await self._function()
-            except asyncio.CancelledError:
-                self._answer.cancel()
-            except BaseException as error:
-                self._answer.set_exception(error)
-            else:
-                self._answer.set_result(result)
+        try:
+            answer = await self._function()
+        except asyncio.CancelledError:
+            self._answers.put((None, CancelledError()))
+        except BaseException as error:
+            self._answers.put((None, error))
+        else:
+            self._answers.put((answer, None))
+        self._is_done = True
 
 
 class Portal:
@@ -114,13 +136,13 @@ class Portal:
 
     def __init__(self, end: End) -> None:
         self._end = end
-        self._gate = Gate()
+        self._life = Life()
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self._thread = threading.Thread(target=_run, args=(self._loop, self._gate, end, started), name="pricewire", daemon=True)
+        started = SimpleQueue[None]()
+        self._thread = threading.Thread(target=_run, args=(self._loop, self._life, end, started), name="pricewire", daemon=True)
         self._thread.start()
-        started.wait()
+        started.get()
         self._stop = weakref.finalize(self, _stop, self._loop, self._thread, self._process)
 
     @property
@@ -131,7 +153,7 @@ class Portal:
     @property
     def is_closed(self) -> bool:
         """Whether the loop has ended, or is about to."""
-        return not (self._stop.alive and self._gate.is_open)
+        return not (self._stop.alive and self._life.is_open)
 
     def call(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
         """
@@ -144,18 +166,19 @@ class Portal:
             concurrent.futures.CancelledError: the loop ended meanwhile.
         """
         if os.getpid() != self._process:
-            # Checked first: the gate may have been locked when the process was forked, and would stay locked.
             raise ForkedError
         if self.is_inside:
             raise RuntimeError("this would wait for the thread that calls it; in a callback only close() can be called")
 
         call = Call(self._loop, lambda: function(*args, **kwargs))
         try:
-            with self._gate.lock:
-                if self.is_closed:
-                    raise PortalClosedError
+            if self.is_closed:
+                raise PortalClosedError
+            try:
                 self._loop.call_soon_threadsafe(call.start)
-            return call.result()
+            except RuntimeError:  # it has ended since
+                raise PortalClosedError from None
+            return call.result(self._life)
         finally:
             call.cancel()
 
@@ -196,23 +219,22 @@ class Portal:
                 self._stop()
 
 
-def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threading.Event) -> None:
+def _run(loop: asyncio.AbstractEventLoop, life: Life, end: End, started: SimpleQueue[None]) -> None:
     async def wind_up() -> None:
         await end()
 
     async def cancel_rest() -> None:
-        # What other threads had asked for before the gate closed is a task by now; they hear that it is cancelled.
+        # What other threads had asked for before that is a task by now; they hear that it is cancelled.
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
 
     try:
-        loop.call_soon(started.set)
+        loop.call_soon(started.put, None)
         loop.run_forever()
     finally:
-        with gate.lock:
-            gate.is_open = False
+        life.is_open = False
         try:
             # First by those who wait for them: tasks of libraries are not to be cancelled all at once.
             loop.run_until_complete(wind_up())
@@ -222,6 +244,7 @@ def _run(loop: asyncio.AbstractEventLoop, gate: Gate, end: End, started: threadi
             # Not by `asyncio.Runner`: it waits for the threads of the loop in a thread of its own, and from Python 3.12 on there can be no
             # new one while the interpreter ends.
             loop.close()
+            life.has_ended = True
 
 
 def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, process: int) -> None:
