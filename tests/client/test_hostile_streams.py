@@ -140,10 +140,10 @@ async def test_what_a_stream_of_250_topics_holds_does_not_grow() -> None:
         try:
             await read(40)
             before = await read(20)
-            after = await read(120)
+            after = await read(400)
         finally:
             tracemalloc.stop()
-        assert after - before < 120 * 250 * 10
+        assert after - before < 400 * 250 * 10
         # One that is never read has the newest of each, and no more.
         assert len(await idle.collect(10)) == 10
         wire.close()
