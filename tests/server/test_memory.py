@@ -1,16 +1,23 @@
-"""Readers that never read: what they cost stays the same, however much is published."""
+"""What readers that never read cost stays the same, however much is published; and an application that is over costs nothing."""
 
 from __future__ import annotations
 
+import gc
 import re
 import resource
+import weakref
 from pathlib import Path
 
 import httpx2
 
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.server.app import create_app
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from support.app_server import KEY
 from support.command import served
 from support.metrics import metric, wait_until
-from support.serving import Reader
+from support.serving import Reader, Serving
 
 READERS = 1000
 TOPICS = "&".join(f"topic=ticks:{name}" for name in ("R_10", "R_25", "R_50", "R_75", "R_100", "1HZ10V", "1HZ100V"))
@@ -21,6 +28,21 @@ def kernel_memory() -> int:
     match = re.search(r"^TCP: .* mem (\d+)", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
     assert match is not None
     return int(match[1]) * resource.getpagesize()
+
+
+def test_an_application_that_is_over_is_freed(tmp_path: Path) -> None:
+    def serve() -> weakref.ref[object]:
+        setup = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", KEY)
+        app = create_app([SimulatedFeed(seed=1)], trading=setup)
+        with Serving(app, http=HandoverProtocol) as server, Reader(server.url, "/sse?topic=ticks:R_100") as reader:
+            reader.read_until(b"\n\n")
+            assert httpx2.get(f"{server.url}/v1/market/products/config?product_id=touch&instrument_id=R_100").status_code == 200
+        return weakref.ref(app)
+
+    apps = [serve() for _ in range(2)]
+    gc.collect()
+    # The last one may still be held by what its server's thread has left.
+    assert apps[0]() is None
 
 
 def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from pricewire.server.services import Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
-from pricewire.server.strict_query import refuse_loose_query
+from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.trading.accounting import Accounting
@@ -194,7 +194,7 @@ def create_app(
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address, refuse_loose_query],
+        guards=[refuse_token_in_address, StrictQuery()],
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

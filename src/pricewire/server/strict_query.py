@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -18,37 +17,48 @@ from pricewire.server.strict_request import WHOLE_NUMBER
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
-def refuse_loose_query(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+class StrictQuery:
     """
-    Refuse a whole number that is not written in digits alone, and two values of a parameter that has one.
+    A guard that refuses a whole number that is not written in digits alone, and two values of a parameter that has one.
 
     The framework would take `1e3` and `1000.0` for 1000, and the last of two values, while a proxy in front of the server may have
     checked the first.
-
-    Raises:
-        ValidationException: there is such a parameter.
     """
-    if not connection.scope["query_string"]:
-        return
-    values: dict[str, list[str]] = {}
-    for name, value in connection.query_params.multi_items():
-        values.setdefault(name, []).append(value)
-    faults = []
-    for name, field in parameters(handler).items():
-        given = values.get(name, [])
-        if len(given) > 1 and not field.is_non_string_sequence:
-            faults.append({"key": name, "message": f"there are {len(given)} of it; give one"})
-        elif is_whole(field):
-            faults += [
-                {"key": name, "message": f"{quoted(value)} is no whole number; give digits alone, such as 10"}
-                for value in given
-                if WHOLE_NUMBER.fullmatch(value) is None
-            ]
-    if faults:
-        raise ValidationException(extra=faults)
+
+    def __init__(self) -> None:
+        # Of one application: known to the module, its handlers would keep it in memory for as long as the process lives.
+        self._parameters: dict[BaseRouteHandler, dict[str, FieldDefinition]] = {}
+
+    def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        """
+        Check a request's query.
+
+        Raises:
+            ValidationException: there is such a parameter.
+        """
+        if not connection.scope["query_string"]:
+            return
+        known = self._parameters.get(handler)
+        if known is None:
+            known = self._parameters[handler] = parameters(handler)
+        values: dict[str, list[str]] = {}
+        for name, value in connection.query_params.multi_items():
+            values.setdefault(name, []).append(value)
+        faults = []
+        for name, field in known.items():
+            given = values.get(name, [])
+            if len(given) > 1 and not field.is_non_string_sequence:
+                faults.append({"key": name, "message": f"there are {len(given)} of it; give one"})
+            elif is_whole(field):
+                faults += [
+                    {"key": name, "message": f"{quoted(value)} is no whole number; give digits alone, such as 10"}
+                    for value in given
+                    if WHOLE_NUMBER.fullmatch(value) is None
+                ]
+        if faults:
+            raise ValidationException(extra=faults)
 
 
-@cache
 def parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     """Return the query parameters of a handler and of its dependencies, by name."""
     found: dict[str, FieldDefinition] = {}
