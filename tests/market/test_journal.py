@@ -216,6 +216,36 @@ async def test_a_tick_that_comes_while_it_syncs_is_synced_by_the_next(tmp_path: 
     journal.close()
 
 
+async def test_it_may_be_closed_while_it_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+
+    def sync(file: int) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        fdatasync(file)
+        synced.append(file)
+
+    monkeypatch.setattr(module, "SEGMENT_RECORDS", 1)
+    journal = Journal(tmp_path, [GOLD])
+    fill(journal, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", sync)
+        syncing = asyncio.create_task(journal.sync())
+        assert await asyncio.to_thread(begun.wait, 60)
+        patch.setattr(os, "fdatasync", fdatasync)
+        journal.close()
+        # Others get the numbers of the files that it had.
+        others = [os.open(tmp_path, os.O_RDONLY) for _ in range(8)]
+        go_on.set()
+        await syncing
+    assert synced
+    for other in others:
+        os.fstat(other)
+        os.close(other)
+
+
 async def test_a_disk_that_refused_once_is_not_believed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: int) -> None:
         raise OSError(5, "Input/output error")

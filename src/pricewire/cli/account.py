@@ -20,7 +20,7 @@ from cyclopts import App, Group, Parameter
 from pricewire.cli.options import to_decimal
 from pricewire.errors import AccountError, PricewireError
 from pricewire.market.feeds.simulated.secret import local_secret
-from pricewire.market.journal import KEEP_S, Journal
+from pricewire.market.journal import KEEP_S, lock
 from pricewire.protocol.account_messages import ACCOUNT_ID
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import KeySource, local_key, shared_secret
@@ -133,7 +133,7 @@ class Store:
         products = Products(commissions)
         asyncio.run(check(self.address))
         # Another server may have it, which is to be said before this one begins.
-        Journal(self.data_dir / "journal", []).close()
+        os.close(lock(self.data_dir / "journal"))
         if demo_account is None:
             demo_account = self.database is None and is_loopback(host) and not is_proxied
         return TradingSetup(

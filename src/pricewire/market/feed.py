@@ -102,13 +102,13 @@ class FeedWithBackfill(Protocol):
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
         """
-        Return the ticks after the newest recorded ones, up to now; the iteration and the history continue from there.
+        Return the ticks after the newest ones in the journal, up to now; the iteration and the history continue from there.
 
-        Called once, before `history` and the iteration, if ticks are recorded. The ticks that it returns are recorded, and contracts are
-        settled with them. Those of the time when the server was down are in the history only if they are returned here.
+        Called once, before `history` and the iteration, if there is a journal. The ticks that it returns are written to it, and contracts
+        are settled with them. Those of the time when the server was down are in the history only if they are returned here.
 
         Args:
-            newest: the newest recorded tick of each of its instruments that has one.
+            newest: the newest tick in the journal of each of its instruments that has one.
         """
 
 

@@ -124,16 +124,7 @@ class Journal:
         self._added = self._durable = 0
         self._syncing: asyncio.Task[None] | None = None
         self._failure = ""
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise JournalError(f"the journal {folder} cannot be opened: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise JournalError(f"the journal {folder} is in use by another process: give this one another --data-dir") from None
+        self._lock = lock(folder)
         self._segments = [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
 
     def add(self, instrument_id: str, epoch_ms: int, price: int, ask: int, bid: int) -> None:
@@ -336,19 +327,44 @@ class Journal:
         return [*self._segments, self._current()] if self._file >= 0 else list(self._segments)
 
     async def _sync(self) -> None:
-        added, ended, file = self._added, list(self._unsynced), self._file
+        added, ended = self._added, list(self._unsynced)
+        # The thread has files of its own: the journal may be closed before it is done, and another file get the number.
+        files = [os.dup(file) for file in [*ended, self._file]]
         try:
-            for each in [*ended, file]:
-                await asyncio.to_thread(os.fdatasync, each)
+            for file in files:
+                await asyncio.to_thread(os.fdatasync, file)
         except OSError as error:
             self._failure = f"the journal {self._folder} cannot be brought to the disk: {error.strerror}; start the server again"
             raise JournalError(self._failure) from None
         finally:
             self._syncing = None
-        for each in ended:
-            os.close(each)
-            self._unsynced.remove(each)
+            for file in files:
+                os.close(file)
+        for file in ended:
+            if file in self._unsynced:
+                self._unsynced.remove(file)
+                os.close(file)
         self._durable = added
+
+
+def lock(folder: Path) -> int:
+    """
+    Take a journal for this process, until the returned file is closed; its folder is created if it is missing.
+
+    Raises:
+        JournalError: the folder cannot be used, or another process has it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"the journal {folder} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise JournalError(f"the journal {folder} is in use by another process: give this one another --data-dir") from None
+    return file
 
 
 def opened(path: Path) -> Segment | None:
