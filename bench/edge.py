@@ -263,7 +263,7 @@ class World:
         self.clock = SimulatedClock()
         self.ledger = MemoryLedger()
         source: object = SimulatedFeed(1, clock=self.clock, history_s=0) if feed.is_regular else object()
-        self.desk = Desk(OneInstrument(source), self.ledger, Traders(), self._publish, clock=self.clock)  # type: ignore[arg-type]
+        self.desk = Desk(OneInstrument(source), self.ledger, Traders(), self._publish, clock=self.clock)  # type: ignore[arg-type]  # the desk asks no more of a market
         self.pips = 0
         self.move = 0.0
 

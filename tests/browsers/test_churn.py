@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast
 
 import httpx2
@@ -23,6 +24,7 @@ from support.engines import PATIENCE, find
 from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
+from support.tab_scripts import BLOCK
 
 TABS = 5
 
@@ -80,12 +82,6 @@ SUBSCRIBE = """([url, topics]) => {
   }
 }"""
 
-BLOCK = """path => void setTimeout(() => {
-  const request = new XMLHttpRequest()
-  request.open('GET', path, false)
-  try { request.send() } catch {}
-})"""
-
 
 class Control:
     """
@@ -104,6 +100,10 @@ class Control:
 
     def newest(self, topic: str) -> int:
         return max(self.events[topic])
+
+    def has(self, topic: str, seq: int) -> bool:
+        """Return whether it has read so far."""
+        return self.newest(topic) >= seq
 
     def _read(self) -> None:
         with (
@@ -248,7 +248,7 @@ class Churn:
                     self.faults.append(f"{who} after {last}, merged {merged}, the {count}th")
                 tab.last[name] = seq
                 self.count += 1
-                until(lambda topic=topic, seq=seq: self._control.newest(topic) >= seq)  # type: ignore[misc]
+                until(partial(self._control.has, topic, seq))
                 price, came = self._control.events[topic].get(seq, (None, at))
                 if price is not None and price != bid:
                     self.faults.append(f"{who} costs {bid} and not {price}")

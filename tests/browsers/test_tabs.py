@@ -17,6 +17,7 @@ from support.engines import PATIENCE, find
 from support.feeds import HandFeed
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
+from support.tab_scripts import BLOCK
 
 SUBSCRIBE = """([url, options]) => {
   window.seen = {}
@@ -230,14 +231,6 @@ def test_each_tab_has_a_stream_of_its_own_where_there_are_no_locks(
     gold.reaches(tabs[1])
     tabs[1].evaluate("window.end()")
     until(lambda: gold.open_streams() == 0)
-
-
-BLOCK = """path => void setTimeout(() => {
-  const request = new XMLHttpRequest()
-  request.open('GET', path, false)
-  try { request.send() } catch {}
-})"""
-"""Blocks a tab until the script server answers."""
 
 
 @contextlib.contextmanager

@@ -34,7 +34,6 @@ class Hub(Delivery):
 
     Args:
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
-        heartbeat: see above.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
             can stop, and should then `forget` the topic.

@@ -38,8 +38,7 @@ class TopicLog:
         floor: the position up to which nothing is known of the topic but the newest event of each key.
 
     Args:
-        limits: see above.
-        floor: see above, at its beginning.
+        floor: the position to begin at.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:

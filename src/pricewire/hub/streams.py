@@ -89,7 +89,6 @@ class Stream:
         lag: where it stopped, while it lags; None while it keeps up.
 
     Args:
-        id: see above.
         on_close: called once when the stream has left the hub, or was not let in.
     """
 
@@ -180,7 +179,6 @@ class Group:
         is_fresh: whether anything was written to one of the streams since `CongestionWatch` looked at them.
 
     Args:
-        bucket: see above.
         now: the time of the loop's clock, in seconds.
         fail: called where a write to a stream raises: other streams are not affected.
     """

@@ -198,7 +198,6 @@ class Admission:
         refusals: how many requests were refused, for each reason.
 
     Args:
-        limits: see above.
         trusted_proxies: the networks of the proxies that are trusted to say who their client is.
         clock: returns the time in seconds.
         jitter: returns a number from 0 to 1.

@@ -75,7 +75,6 @@ class Services:
         accounting: reads the books, likewise.
 
     Args:
-        publisher: see above.
         setup: what trading needs; None for a server without.
         limits: how much trading lets in; by default anything.
     """

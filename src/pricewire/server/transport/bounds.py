@@ -69,8 +69,7 @@ class BoundedState(ServerState):
         logger: for the warnings of connections, throttled: there may be thousands of unreadable requests a second.
 
     Args:
-        limits: see above; the defaults of `Limits` where none are given.
-        open_connections: see above.
+        limits: by default those of `Limits`.
     """
 
     def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
