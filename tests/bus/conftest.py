@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -43,15 +44,16 @@ class Kind:
 
 
 @contextlib.asynccontextmanager
-async def memory() -> AsyncIterator[Opened]:
+async def memory(folder: Path | None = None) -> AsyncIterator[Opened]:
     hub = Hub()
-    bus = MemoryBus(hub)
+    bus = MemoryBus(hub, folder)
     async with bus.open():
         yield Opened(bus, [hub])
         hub.close()
 
 
-@pytest.fixture(params=["memory"])
-def kind(request: pytest.FixtureRequest) -> Kind:
+@pytest.fixture(params=["memory", "ring"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """Each kind of bus in turn."""
-    return {"memory": lambda: Kind(memory, keeps=False)}[request.param]()
+    kinds = {"memory": Kind(memory, keeps=False), "ring": Kind(lambda: memory(tmp_path / "bus"), keeps=True)}
+    return kinds[request.param]
