@@ -1,14 +1,14 @@
 import { useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
+import type { ClosedContractsBody } from '../../src/schema.js'
 import { serverTime } from '../clock.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { ContractName, Value } from './contract_cells.js'
 import { outcomeOf } from './contracts.js'
-import { useClosedContracts } from './live_account.js'
-import type { Session } from './session.js'
 
 interface ClosedContractsProps {
-  readonly session: Session
+  /** Undefined while they load. */
+  readonly closed: ClosedContractsBody | undefined
   readonly onChoose: (instrumentId: string) => void
 }
 
@@ -16,9 +16,8 @@ interface ClosedContractsProps {
 const PER_PAGE = 10
 
 /** The newest closed contracts, a page at a time. */
-export function ClosedContracts({ session, onChoose }: ClosedContractsProps) {
+export function ClosedContracts({ closed, onChoose }: ClosedContractsProps) {
   const [wanted, setWanted] = useState(1)
-  const closed = useClosedContracts(session)
   if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
   if (closed.contracts.length === 0)
     return <p className="empty">No closed contract yet. Contracts appear here when they end or are sold.</p>
@@ -34,7 +33,7 @@ export function ClosedContracts({ session, onChoose }: ClosedContractsProps) {
         <span>Exit</span>
         <span>Closed, UTC</span>
         <span>Result</span>
-        <span>Received</span>
+        <span>Payout received</span>
         <span>Profit</span>
       </div>
       <ul className="list">
@@ -83,7 +82,7 @@ function ClosedContract({ contract, onChoose }: { contract: Contract; onChoose: 
         {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()))}
       </Value>
       <Value label="Result">{outcomeOf(contract)}</Value>
-      <Value label="Received">{formatMoney(details.bid_price)}</Value>
+      <Value label="Payout received">{formatMoney(details.bid_price)}</Value>
       <span className={`profit ${profitDirection(details.profit_loss)}`}>
         <span className="caption">Profit</span> {formatProfit(details.profit_loss)}
       </span>

@@ -7,6 +7,7 @@ import {
   createChart,
   type DeepPartial,
   type IChartApi,
+  type IPriceLine,
   type ISeriesApi,
   LineStyle,
   type MouseEventParams,
@@ -41,6 +42,12 @@ type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Area'>
 const CANDLES = 500
 const TICKS = 600
 
+/** The largest distance between two bars, in pixels. */
+const MAX_SPACING = 48
+
+/** The library's own label shows the newest bar in view; ours shows the newest price. */
+const NO_LABEL = { lastValueVisible: false, priceLineVisible: false } as const
+
 interface ChartProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
@@ -65,6 +72,8 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     const made = createChart(box.current, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
+      // On a phone, a finger that moves up and down scrolls the page.
+      handleScroll: { vertTouchDrag: false },
       layout: { attributionLogo: false },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: 6 },
@@ -84,8 +93,8 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     const isLine = granularity === 0 || style === 'line'
     const priceFormat = { type: 'price', precision: pip_size, minMove: 10 ** -pip_size } as const
     const made: Series = isLine
-      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2 })
-      : on.addSeries(CandlestickSeries, { priceFormat })
+      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2, ...NO_LABEL })
+      : on.addSeries(CandlestickSeries, { priceFormat, ...NO_LABEL })
     series.current = made
     paint(on, made)
     on.timeScale().applyOptions({ secondsVisible: granularity === 0, barSpacing: granularity === 0 ? 4 : 9 })
@@ -93,16 +102,25 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     on.priceScale('right').applyOptions({ autoScale: true })
     const draw = (bar: Bar) => (isLine ? { time: bar.time, value: bar.close } : bar)
     let isFirst = true
-    let hovered: Bar | undefined
+    let hovered: number | undefined
+    let priceLine: IPriceLine | undefined
     const describe = () => {
       if (legend.current === null) return
-      const bar = hovered ?? live.last
-      const prices =
-        granularity === 0 || bar === undefined
-          ? []
-          : Object.entries({ O: bar.open, H: bar.high, L: bar.low, C: bar.close })
-      legend.current.dataset['direction'] = bar === undefined ? '' : bar.close >= bar.open ? 'up' : 'down'
-      legend.current.textContent = prices.map(([name, price]) => `${name} ${price.toFixed(pip_size)}`).join('  ')
+      const bar = hovered === undefined ? live.last : live.at(hovered)
+      legend.current.dataset['direction'] =
+        bar === undefined || granularity === 0 ? '' : bar.close >= bar.open ? 'up' : 'down'
+      legend.current.textContent = bar === undefined ? '' : describeBar(bar, granularity, pip_size)
+    }
+    /** Marks the newest price, also while the chart is scrolled back. */
+    const mark = () => {
+      const { last } = live
+      if (last === undefined) return
+      const color = isLine ? pageColor('accent') : pageColor(last.close >= last.open ? 'up' : 'down')
+      const axis = { color, axisLabelColor: color, axisLabelTextColor: pageColor('surface') }
+      if (priceLine === undefined) {
+        const style = { lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true, title: '' } as const
+        priceLine = made.createPriceLine({ price: last.close, ...axis, ...style })
+      } else priceLine.applyOptions({ price: last.close, ...axis })
     }
     const live = new LiveSeries<Bar>({
       load: async (signal) =>
@@ -112,13 +130,15 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       show: (bars) => {
         made.setData(bars.map(draw))
         setNote(bars.length === 0 ? 'No prices yet. The chart starts with the first one.' : undefined)
-        if (isFirst) on.timeScale().scrollToRealTime()
+        if (isFirst) showNewest(on, bars.length)
         isFirst = false
+        mark()
         describe()
       },
       append: (bar) => {
         made.update(draw(bar))
         setNote(undefined)
+        mark()
         describe()
       },
       fail: ({ message }) => setNote(`The history could not be loaded: ${message}. Trying again …`),
@@ -135,8 +155,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       if (status !== 'open') live.lost()
     })
     const hover = ({ seriesData }: MouseEventParams) => {
-      hovered = seriesData.get(made) as Bar | undefined
-      if (hovered !== undefined && !('open' in hovered)) hovered = undefined
+      hovered = seriesData.get(made)?.time as UTCTimestamp | undefined
       describe()
     }
     on.subscribeCrosshairMove(hover)
@@ -188,6 +207,21 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       </a>
     </div>
   )
+}
+
+/** Shows the newest bars; a few of them wider, so that the chart is not empty. */
+function showNewest(chart: IChartApi, bars: number): void {
+  const scale = chart.timeScale()
+  if (bars > 0 && bars * scale.options().barSpacing < scale.width() / 2)
+    scale.applyOptions({ barSpacing: Math.min(MAX_SPACING, scale.width() / 2 / bars) })
+  scale.scrollToRealTime()
+}
+
+/** Returns the prices of a bar, or the price and time of a tick, as text. */
+function describeBar({ time, open, high, low, close }: Bar, granularity: number, decimals: number): string {
+  if (granularity === 0) return `${new Date(1000 * time).toISOString().slice(11, 19)}  ${close.toFixed(decimals)}`
+  const prices = Object.entries({ O: open, H: high, L: low, C: close })
+  return prices.map(([name, price]) => `${name} ${price.toFixed(decimals)}`).join('  ')
 }
 
 function barOfCandle({ open_epoch_ms, open, high, low, close }: Candle): Bar {
