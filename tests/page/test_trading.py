@@ -260,3 +260,32 @@ def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageS
     page.get_by_role("button", name="Resume").click()
     page_server.move(1667)
     expect(events.filter(has_text="1667.00").first).to_be_visible()
+
+
+def test_the_barrier_is_dragged_on_the_chart(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    page.get_by_role("radio", name="Touch/No Touch").check(force=True)
+    ask_for(page, 5, "minutes")
+    page.get_by_label("Barrier").fill("+0.50")
+    page_server.move(1900)
+    expect(page.get_by_text("Now at 1900.50")).to_be_visible()
+    canvas = page.locator(".canvas")
+    box = canvas.bounding_box()
+    assert box is not None
+
+    def find_line() -> float:
+        """Move the pointer down until it is on the line."""
+        for y in range(int(box["y"]), int(box["y"] + box["height"]), 4):
+            page.mouse.move(box["x"] + 100, y)
+            if canvas.evaluate("canvas => canvas.style.cursor") == "ns-resize":
+                return y
+        raise AssertionError("there is no line to take hold of")
+
+    y = find_line()
+    page.mouse.down()
+    page.mouse.move(box["x"] + 100, y - 20)
+    page.mouse.up()
+    dragged = Decimal(page.get_by_label("Barrier").input_value())
+    assert dragged > Decimal("1900.50")
+    page_server.move(1900)
+    expect(page.get_by_text(f"Now at {dragged}")).to_be_visible()

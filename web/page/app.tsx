@@ -10,7 +10,8 @@ import { useSessionGuard } from './account/session_guard.js'
 import { useProfitToday, useSettlements } from './account/settlements.js'
 import { BottomTabs } from './bottom_tabs.js'
 import { ChartPanel } from './chart/chart_panel.js'
-import { linesOf, type PriceLine, shownContract } from './chart/price_lines.js'
+import { zoneOf } from './chart/contract_zone.js'
+import { linesOf, type PriceLine, shownContract, TICKET_LINE } from './chart/price_lines.js'
 import { ConnectionProblem } from './connection_status.js'
 import { Inspector } from './inspector/inspector.js'
 import { useInstruments } from './markets/instruments.js'
@@ -48,6 +49,7 @@ export function App() {
   const [isLoggingIn, setLoggingIn] = useState(false)
   const [isSetting, setSetting] = useState(false)
   const [barrier, setBarrier] = useState<number>()
+  const [dragged, setDragged] = useState<number>()
   const [pointed, setPointed] = useState<string>()
   const [picked, setPicked] = useState<string>()
   const { session } = useSession()
@@ -66,10 +68,15 @@ export function App() {
   // On a narrow screen the list is in another tab than the chart.
   const choose = useCallback((id: string) => go({ id, tab: 'trade' }), [go])
   const login = useCallback(() => setLoggingIn(true), [])
-  const shown = shownContract(contracts ?? NO_CONTRACTS, chosen?.id, [pointed, picked])
+  const shown = shownContract(contracts ?? NO_CONTRACTS, closed?.contracts ?? NO_CONTRACTS, chosen?.id, [
+    pointed,
+    picked,
+  ])
   const lines = useMemo(() => {
     const ticketLine: PriceLine[] =
-      barrier === undefined ? [] : [{ key: 'ticket', price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
+      barrier === undefined
+        ? []
+        : [{ key: TICKET_LINE, price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
     return [...ticketLine, ...(shown === undefined ? [] : linesOf(shown))]
   }, [barrier, shown])
   const hasTrading = products !== undefined && products.length > 0
@@ -105,6 +112,8 @@ export function App() {
                 timeframe={timeframe}
                 theme={theme}
                 lines={lines}
+                zone={shown && zoneOf(shown)}
+                onBarrier={setDragged}
                 onTimeframe={(timeframe) => go({ timeframe })}
               />
             </>
@@ -120,6 +129,8 @@ export function App() {
               products={products}
               closed={closed?.contracts ?? NO_CONTRACTS}
               onLogin={login}
+              dragged={dragged}
+              onDragged={() => setDragged(undefined)}
               onBarrier={setBarrier}
             />
           </section>

@@ -10,13 +10,15 @@ interface ClosedContractsProps {
   /** Undefined while they load. */
   readonly closed: ClosedContractsBody | undefined
   readonly onChoose: (instrumentId: string) => void
+  readonly onPoint: (contractId: string | undefined) => void
+  readonly onPick: (contractId: string) => void
 }
 
 /** The number of contracts on a page. */
 const PER_PAGE = 10
 
 /** The newest closed contracts, a page at a time. */
-export function ClosedContracts({ closed, onChoose }: ClosedContractsProps) {
+export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedContractsProps) {
   const [wanted, setWanted] = useState(1)
   if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
   if (closed.contracts.length === 0)
@@ -38,7 +40,13 @@ export function ClosedContracts({ closed, onChoose }: ClosedContractsProps) {
       </div>
       <ul className="list">
         {contracts.slice(PER_PAGE * (page - 1), PER_PAGE * page).map((contract) => (
-          <ClosedContract key={contract.contract_id} contract={contract} onChoose={onChoose} />
+          <ClosedContract
+            key={contract.contract_id}
+            contract={contract}
+            onChoose={onChoose}
+            onPoint={onPoint}
+            onPick={onPick}
+          />
         ))}
       </ul>
       {total > 1 && (
@@ -70,11 +78,27 @@ export function ClosedContracts({ closed, onChoose }: ClosedContractsProps) {
   )
 }
 
-function ClosedContract({ contract, onChoose }: { contract: Contract; onChoose: (instrumentId: string) => void }) {
+function ClosedContract({
+  contract,
+  onChoose,
+  onPoint,
+  onPick,
+}: Omit<ClosedContractsProps, 'closed'> & { readonly contract: Contract }) {
   const { contract_id, contract_details: details } = contract
   return (
-    <li className="position closed" data-contract={contract_id}>
-      <ContractName contract={contract} onChoose={onChoose} />
+    <li
+      className="position closed"
+      data-contract={contract_id}
+      onPointerEnter={() => onPoint(contract_id)}
+      onPointerLeave={() => onPoint(undefined)}
+    >
+      <ContractName
+        contract={contract}
+        onChoose={(instrumentId) => {
+          onPick(contract_id)
+          onChoose(instrumentId)
+        }}
+      />
       <Value label="Stake">{formatMoney(details.stake)}</Value>
       <Value label="Entry">{details.entry_spot ?? '–'}</Value>
       <Value label="Exit">{details.exit_spot ?? '–'}</Value>

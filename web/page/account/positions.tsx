@@ -66,7 +66,7 @@ export function Positions({
           )}
         </p>
       ) : shown === 'closed' ? (
-        <ClosedContracts closed={closed} onChoose={onChoose} />
+        <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (
         <OpenContracts
           key={session.account.uuid}

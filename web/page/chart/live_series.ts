@@ -54,6 +54,11 @@ export class LiveSeries<Point extends Timed> {
     return this.#points.at(-1)
   }
 
+  /** All points, oldest first. */
+  get points(): readonly Point[] {
+    return this.#points
+  }
+
   /** Returns the point at a time; undefined if there is none. */
   at(time: number): Point | undefined {
     let [low, high] = [0, this.#points.length - 1]

@@ -10,29 +10,29 @@ export interface PriceLine {
   readonly direction: 'up' | 'down' | ''
 }
 
+/** The key of the line of the ticket's barrier, which can be dragged. */
+export const TICKET_LINE = 'ticket'
+
 /**
  * Returns the contract that the chart of an instrument shows: the lines of several would bury the prices.
  *
- * @param wanted - the ids of contracts, the most wanted first: the one under the pointer, the one that was chosen. Otherwise the newest is shown.
+ * @param wanted - the ids of contracts, the most wanted first: the one under the pointer, the one that was chosen. If there is none of them,
+ * the newest open one is shown.
  */
 export function shownContract(
-  contracts: readonly Contract[],
+  open: readonly Contract[],
+  closed: readonly Contract[],
   instrumentId: string | undefined,
   wanted: readonly (string | undefined)[],
 ): Contract | undefined {
-  const own = contracts.filter(({ contract_details }) => contract_details.instrument_id === instrumentId)
+  const isOwn = ({ contract_details }: Contract) => contract_details.instrument_id === instrumentId
   for (const id of wanted) {
-    const found = own.find(({ contract_id }) => contract_id === id)
-    if (found !== undefined) return found
+    const found = [...open, ...closed].find((contract) => contract.contract_id === id && isOwn(contract))
+    if (id !== undefined && found !== undefined) return found
   }
-  return own.reduce<Contract | undefined>(
-    (newest, contract) =>
-      newest === undefined ||
-      contract.contract_details.contract_start_time > newest.contract_details.contract_start_time
-        ? contract
-        : newest,
-    undefined,
-  )
+  const [first, ...others] = open.filter(isOwn)
+  const startOf = ({ contract_details }: Contract) => contract_details.contract_start_time
+  return others.reduce((newest, contract) => (newest && startOf(contract) > startOf(newest) ? contract : newest), first)
 }
 
 /** Returns the lines of a contract: the entry price and, where it differs from that, the barrier. */

@@ -22,6 +22,9 @@ interface TicketProps {
   /** The newest closed contracts of the account. */
   readonly closed: readonly Contract[]
   readonly onLogin: () => void
+  /** The price that the user has dragged the barrier to, on the chart; undefined once it has been taken over. */
+  readonly dragged: number | undefined
+  readonly onDragged: () => void
   /** Called with the current barrier of the contract that the ticket describes. */
   readonly onBarrier: (barrier: number | undefined) => void
 }
@@ -38,6 +41,8 @@ function TicketIn({
   instrument,
   products,
   closed,
+  dragged,
+  onDragged,
   onLogin,
   onBarrier,
 }: TicketProps & { readonly currency: string }) {
@@ -69,6 +74,13 @@ function TicketIn({
     if (fitted !== undefined) setDraft({ ...fitted, ...part })
     purchase.clear()
   }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the functions are new ones in each rendering.
+  useEffect(() => {
+    if (dragged === undefined) return
+    change({ barrier: dragged.toFixed(instrument.pip_size) })
+    onDragged()
+  }, [dragged])
+
   const press = (variant: Variant) => {
     const details = proposal.variants?.find((each) => each.variant === variant)?.contract_details
     if (session === undefined) return onLogin()

@@ -23,9 +23,11 @@ it('shows the contract under the pointer, else the chosen one, else the newest',
     contract('new', { contract_start_time: 2 }),
     contract('other', { contract_start_time: 3, instrument_id: 'R_50' }),
   ]
-  const shown = (...wanted: (string | undefined)[]) => shownContract(contracts, 'R_100', wanted)?.contract_id
+  const shown = (...wanted: (string | undefined)[]) =>
+    shownContract(contracts, [contract('closed')], 'R_100', wanted)?.contract_id
   expect(shown('old', 'new')).toBe('old')
   expect(shown(undefined, 'old')).toBe('old')
   expect(shown('other', 'gone')).toBe('new')
-  expect(shownContract([], 'R_100', [])).toBeUndefined()
+  expect(shown('closed')).toBe('closed')
+  expect(shownContract([], [], 'R_100', [])).toBeUndefined()
 })
