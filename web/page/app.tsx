@@ -17,7 +17,7 @@ import { Inspector } from './inspector/inspector.js'
 import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
 import { Quote } from './markets/quote.js'
-import { usePreferences } from './preferences.js'
+import { rememberInstrument, usePreferences } from './preferences.js'
 import { useRoute } from './route.js'
 import { Settings } from './settings.js'
 import { useTheme } from './theme.js'
@@ -66,7 +66,13 @@ export function App() {
 
   const chosen = instruments?.find((instrument) => instrument.id === id) ?? instruments?.[0]
   // On a narrow screen the list is in another tab than the chart.
-  const choose = useCallback((id: string) => go({ id, tab: 'trade' }), [go])
+  const choose = useCallback(
+    (id: string) => {
+      go({ id, tab: 'trade' })
+      rememberInstrument(id)
+    },
+    [go],
+  )
   const login = useCallback(() => setLoggingIn(true), [])
   const shown = shownContract(contracts ?? NO_CONTRACTS, closed?.contracts ?? NO_CONTRACTS, chosen?.id, [
     pointed,
