@@ -83,12 +83,7 @@ class JournalError(PricewireError):
 
 
 class UnknownInstrumentError(PricewireError):
-    """
-    No feed has this instrument.
-
-    Attributes:
-        instrument_id: the id that was asked for.
-    """
+    """No feed has this instrument."""
 
     def __init__(self, instrument_id: str) -> None:
         super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
@@ -162,12 +157,7 @@ class AccountSuspendedError(TradeRefusedError):
 
 
 class IdempotencyConflictError(TradeRefusedError):
-    """
-    The idempotency key was used for another purchase.
-
-    Attributes:
-        key: the key.
-    """
+    """The idempotency key was used for another purchase."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
@@ -216,13 +206,7 @@ class TooManyPurchasesError(TradeRefusedError):
 
 
 class ContractNotSellableError(TradeRefusedError):
-    """
-    The contract cannot be sold.
-
-    Attributes:
-        contract_id: which contract.
-        detail: why not.
-    """
+    """The contract cannot be sold."""
 
     def __init__(self, contract_id: str, detail: str) -> None:
         super().__init__(f"the contract {contract_id} cannot be sold: {detail}")
@@ -231,13 +215,7 @@ class ContractNotSellableError(TradeRefusedError):
 
 
 class MarketClosedError(TradeRefusedError):
-    """
-    No prices are coming that could be traded at.
-
-    Attributes:
-        instrument_id: of which instrument.
-        detail: why not.
-    """
+    """No prices are coming that could be traded at."""
 
     def __init__(self, instrument_id: str, detail: str) -> None:
         super().__init__(f"{instrument_id} cannot be traded now: {detail}")
@@ -250,12 +228,7 @@ class InvalidProposalError(PricewireError):
 
 
 class UnknownContractError(PricewireError):
-    """
-    The account has no such contract.
-
-    Attributes:
-        contract_id: the id that was asked for.
-    """
+    """The account has no such contract."""
 
     def __init__(self, contract_id: str) -> None:
         super().__init__(f"the account has no contract {quoted(contract_id)}")

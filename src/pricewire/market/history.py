@@ -162,13 +162,10 @@ class TickHistory:
 
 def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument: the feed's ticks up to its first journaled tick, and from there on the journaled ones alone.
+    Return the past of an instrument: the feed's ticks up to its first journaled tick - there is one -, and from there on the journaled ones
+    alone.
 
     What the feed knows of a later time is not in the journal: it has not happened.
-
-    Args:
-        past: the ticks that its feed knows.
-        journaled: the ticks of the journal, at least one.
     """
     before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
 

@@ -118,12 +118,8 @@ class InstrumentState:
 
     def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
         """
-        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
-
-        Args:
-            tick: as `check` returned it.
-            pips: its prices, likewise.
-            now_ns: when it arrived, in nanoseconds of a monotonic clock.
+        Keep a tick and its pips, as `check` returned them; return the candles that somebody wants and that it has changed, with their
+        topics. `now_ns` is that of a monotonic clock.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)

@@ -197,11 +197,7 @@ class Market:
 
     def candle(self, instrument_id: str, granularity: int) -> Candle | None:
         """
-        Return the newest candle, or None before the first tick.
-
-        Args:
-            instrument_id: whose candle.
-            granularity: its span, in seconds.
+        Return the newest candle of an instrument, whose span is in seconds; None before the first tick.
 
         Raises:
             UnknownInstrumentError: no feed has the instrument.

@@ -30,13 +30,7 @@ TradeType = Literal["CALL", "PUT", "TOUCH", "NOTOUCH"]
 
 
 class Product(msgspec.Struct, frozen=True):
-    """
-    A kind of contract.
-
-    Attributes:
-        id: its name in requests.
-        display_name: its name for people.
-    """
+    """A kind of contract."""
 
     id: ProductId
     display_name: str

@@ -141,10 +141,6 @@ class TokenBucket:
 
     Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
     come together, and most of them in vain.
-
-    Args:
-        rate: how many per second.
-        burst: how many at once.
     """
 
     def __init__(self, rate: float, burst: float) -> None:

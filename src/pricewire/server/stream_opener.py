@@ -23,14 +23,7 @@ from pricewire.server.transport.event_stream import EventStream, new_stream_id
 
 
 class StreamOpener:
-    """
-    Opens streams.
-
-    Args:
-        publisher: where topics are, and the hub that carries them.
-        admission: counts streams.
-        auth: checks tokens; None where there are none.
-    """
+    """Opens streams."""
 
     def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None) -> None:
         self._publisher = publisher

@@ -45,10 +45,6 @@ class Subscription(Generic[M]):
     The messages of some topics, as an iterator: `pricewire.Subscription` for other threads than the event loop's.
 
     Any thread can read it, and any other close it: then the iteration ends.
-
-    Args:
-        portal: the way to the event loop.
-        subscription: what is read there.
     """
 
     def __init__(self, portal: Portal, subscription: AsyncSubscription[M]) -> None:
@@ -153,9 +149,6 @@ class Wire:
 
     It has a thread with an event loop; callbacks are called there. Leaving the block ends all subscriptions and the thread; they also end
     when nobody holds the wire or any of its subscriptions any more.
-
-    Args:
-        wire: what is used there.
     """
 
     def __init__(self, wire: AsyncWire) -> None:

@@ -39,12 +39,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Caller:
-    """
-    Who sends a request.
-
-    Attributes:
-        token: the token that it carries, or None.
-    """
+    """Who sends a request, and the token that it carries, if any."""
 
     __slots__ = ("token",)
 

@@ -102,11 +102,6 @@ class Handover:
         """
         Take the connection, once the head is written.
 
-        Args:
-            hub: the hub that the stream will join.
-            stream_id: the stream's id.
-            on_close: called once when the stream has left the hub.
-
         Returns:
             the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
             middleware holds the head back, the request's body is still coming, or the peer has gone. Requests that wait behind this one
@@ -153,15 +148,7 @@ class HandoverProtocol(BoundedProtocol):
 
 
 class HandoverStream(asyncio.Protocol, Stream):
-    """
-    A stream on a transport of its own; its body ends with the connection.
-
-    Args:
-        hub: the hub that it belongs to.
-        transport: where it writes.
-        stream_id: the stream's id.
-        on_close: called once when it has left the hub.
-    """
+    """A stream on a transport of its own; its body ends with the connection."""
 
     __slots__ = ("_hub", "_shortest", "_socket", "_surplus", "_transport", "write")
 

@@ -42,9 +42,6 @@ class SimulatedFeed:
 
     They are a function of a secret and of the time: a feed that starts again continues where the prices would be by then, two feeds with
     one secret agree, and nobody without it can predict a price. (They agree to the last bit on the same versions of NumPy and SciPy.)
-
-    Attributes:
-        instruments: whose ticks there are.
     """
 
     def __init__(

@@ -54,14 +54,7 @@ class Keystream:
         self._algorithm = algorithms.AES256(key)
 
     def normals(self, row: int, first: int, count: int) -> Floats:
-        """
-        Return some numbers of a row.
-
-        Args:
-            row: which, from 0.
-            first: the place of the first number, from 0.
-            count: how many.
-        """
+        """Return some numbers of a row, both counted from 0."""
         block, skipped = divmod(first * 8, BLOCK_BYTES)
         counter = row.to_bytes(8, "big") + block.to_bytes(8, "big")
         stream = Cipher(self._algorithm, modes.CTR(counter)).encryptor().update(bytes(skipped + 8 * count))
