@@ -65,14 +65,7 @@ class TickHistory:
     )
 
     def __init__(self, instrument: Instrument, max_age_ms: int = MAX_AGE_MS, max_ticks: int = MAX_TICKS) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            instrument: whose ticks these are.
-            max_age_ms: how long to keep them, in milliseconds before the newest.
-            max_ticks: how many to keep at most.
-        """
+        """Begin without ticks; they are kept for so long before the newest, in milliseconds, and so many at most."""
         self._instrument_id = instrument.id
         self._quantum = quantum_of(instrument.pip_size)
         self._max_age_ms = max_age_ms

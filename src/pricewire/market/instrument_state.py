@@ -44,18 +44,7 @@ class SelectedCandles(NamedTuple):
 
 
 class InstrumentState:
-    """
-    One instrument and what its feed has brought.
-
-    Attributes:
-        instrument: as the feed announced it.
-        topic: the text of its ticks' topic.
-        newest: the tick that came last, or None.
-        is_open: whether ticks are coming.
-        history: the recent ticks.
-        candles: the recent candles.
-        pace: how often ticks usually come.
-    """
+    """One instrument and what its feed has brought."""
 
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
@@ -89,9 +78,6 @@ class InstrumentState:
     def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
         Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
-
-        Args:
-            tick: of this instrument.
 
         Raises:
             FeedError: its prices are not positive numbers, bid is above ask, its time is not in milliseconds since 1970, or it is older

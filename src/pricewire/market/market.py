@@ -91,9 +91,6 @@ class Market:
         Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
 
         The ticks of an instrument are in order; a feed that fails here brings no more.
-
-        Args:
-            newest: the newest tick in the journal of each instrument that has one.
         """
         for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
             if not isinstance(feed, FeedWithBackfill):

@@ -68,13 +68,7 @@ class AccountsBody(msgspec.Struct, frozen=True):
 
 
 class TicketBody(msgspec.Struct, frozen=True):
-    """
-    A ticket, which stands for a token in the address of one stream.
-
-    Attributes:
-        ticket: the text, to be sent as `?ticket=…`.
-        expires_at: when it expires, in the form of ISO 8601.
-    """
+    """A ticket, to be sent as `?ticket=…` in the address of one stream, and when it expires, in the form of ISO 8601."""
 
     ticket: str
     expires_at: str

@@ -30,9 +30,6 @@ class Api:
     """
     Sends requests to a server.
 
-    Attributes:
-        base_url: the server's address, without a slash at its end.
-
     Args:
         base_url: the server's address.
         headers: of every request, without the token's.

@@ -40,13 +40,7 @@ NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 class Trader:
-    """
-    Buys and sells for a wire.
-
-    Args:
-        api: sends requests.
-        client: returns what sends them; raises where the wire is closed.
-    """
+    """Buys and sells for a wire."""
 
     def __init__(self, api: Api, client: Callable[[], Awaitable[httpx2.AsyncClient]]) -> None:
         self._api = api

@@ -59,10 +59,6 @@ class Handovers(BoundedState):
 
     Attributes:
         hubs: the hubs that have streams here, to be closed when the server stops: uvicorn does not know of them any more.
-
-    Args:
-        limits: of a request and its connection; the defaults of `Limits` where none are given.
-        trusted_proxies: the networks of proxies in front.
     """
 
     def __init__(self, limits: Limits | None = None, trusted_proxies: Sequence[Network] = ()) -> None:

@@ -39,11 +39,7 @@ class Keystream:
 
     def __init__(self, secret: bytes, purpose: str) -> None:
         """
-        Derive the key.
-
-        Args:
-            secret: 32 random bytes.
-            purpose: what the numbers are for: each purpose has numbers of its own.
+        Derive the key from a secret of 32 random bytes and a purpose: each purpose has numbers of its own.
 
         Raises:
             FeedError: the secret has another length.
