@@ -329,9 +329,7 @@ class TradeUncertainError(ClientError):
 
 
 class StreamError(ClientError):
-    """
-    The server ended the stream and said why in an event `error`: a code for programs, such as `TOKEN_EXPIRED`, and a message for people.
-    """
+    """The server ended the stream and said why in an event `error`: a code for programs, such as `TOKEN_EXPIRED`, and a text for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"the server ends the stream, {code}: {message}")
