@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 import msgspec
@@ -101,6 +102,12 @@ class Api:
             if error.status != 401 or not credentials.can_refresh:
                 raise
         return await _request(client, build(authorization_header(await credentials.refresh(token))))
+
+
+def with_query(path: str, **parameters: object) -> str:
+    """Return a path with its parameters; those that are None or empty are left out."""
+    query = urlencode({name: value for name, value in parameters.items() if value not in (None, [])}, doseq=True)
+    return f"{path}?{query}" if query else path
 
 
 async def _request(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:
