@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 
 from bench.servers import postgres
@@ -18,6 +19,8 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], help="only this one")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    # As Ctrl-C does, so that no server is left running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     databases = [arguments.database] if arguments.database else ["sqlite", "postgresql"]
     found = []
     for database in databases:

@@ -68,7 +68,7 @@ class Settings:
     database: str
     seed: int = 1
     pause_s: float = 4.0
-    trader_pause_s: float = 1.0
+    trader_pause_s: float = 0.3
     longest_s: float = 20.0
 
 
