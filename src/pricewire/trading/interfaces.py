@@ -168,9 +168,7 @@ class Statements(Protocol):
         """Return a page of an account's closed contracts, by when they were sold or expired."""
 
     async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
-        """
-        Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest day first.
-        """
+        """Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest first."""
 
 
 class Ledger(Protocol):
