@@ -23,14 +23,7 @@ def data_format(event: Event, merged: int) -> bytes:
 
 @dataclass(frozen=True)
 class ContractFormat:
-    """
-    Shows one contract of a list of contracts, with the ticks of its life, which the list has not.
-
-    Attributes:
-        topic: the list.
-        contract_id: which one.
-        choose: returns the list with that contract alone.
-    """
+    """Shows one contract of a list, with the ticks of its life, which the list has not; `choose` returns the list with that one alone."""
 
     topic: ContractListTopic
     contract_id: str
