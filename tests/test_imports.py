@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "secret_file": {"errors"},
     "protocol": {"errors"},
     "hub": {"errors", "protocol"},
+    "bus": {"errors"},
     "market": {"errors", "protocol", "secret_file"},
     "client": {"errors", "protocol"},
     "store": {"errors", "protocol", "market", "trading.contracts", "trading.interfaces", "trading.money"},
@@ -32,6 +33,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
+    "bus": {"msgspec", "nats"},
     "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
