@@ -9,7 +9,8 @@ The errors of Pricewire, all below one base class.
     ├── RecordingError            a recording cannot be written or continued
     ├── JournalError              the journal of ticks cannot be used
     ├── BusError                  a bus cannot be reached or used
-    │   └── FencedError           another process has become the writer of a partition
+    │   ├── FencedError           another process has become the writer of a partition
+    │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
@@ -91,6 +92,10 @@ class BusError(PricewireError):
 
 class FencedError(BusError):
     """Another process has become the writer of a partition: this one has to end, or to stand by."""
+
+
+class FrameError(BusError):
+    """What came from a bus cannot be read; the text says why."""
 
 
 class UnknownInstrumentError(PricewireError):

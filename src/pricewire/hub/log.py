@@ -78,6 +78,22 @@ class TopicLog:
         if last is not None and self._events:
             self._ended.append((self._events[-1].position, last))
 
+    def keep(self, seq: int, events: list[Event]) -> None:
+        """
+        Know of events from before all that were added, of which each is the newest of its key or older than what is known.
+
+        Args:
+            seq: the number of the topic's newest event when these were the newest.
+            events: these events.
+        """
+        self.seq = max(self.seq, seq)
+        known = dict(self._latest)
+        for event in events:
+            if event.key is not None and (event.key not in known or known[event.key].position < event.position):
+                known[event.key] = event
+        # In the order of their publishing, which `newest` goes by.
+        self._latest = {event.key: event for event in sorted(known.values(), key=_position) if event.key is not None}
+
     def expire(self, now: float) -> None:
         """Drop what is too old."""
         oldest = now - self.limits.age

@@ -101,13 +101,17 @@ class Topics(dict[str, Topic]):
                 self.end([name])
         return bool(self._idle)
 
+    def begin(self, position: int) -> None:
+        """Know nothing of what has been published up to a position."""
+        self._forgotten = position
+
     def forget(self, name: str, position: int) -> None:
-        """Drop a topic's log, unless the topic has streams: a reader that comes back from a position or before it gets a `reset`."""
+        """Drop a topic's log, unless the topic has streams: a reader that comes back from before a position gets a `reset`."""
         topic = self.get(name)
         if topic is not None and topic.streams == 0:
             del self[name]
             self._idle.pop(name, None)
-            self._forgotten = position + 1
+            self._forgotten = position
 
     def close(self) -> None:
         """Tell no publisher any more."""
