@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import nats.errors
@@ -164,17 +164,29 @@ class FencedSubject:
 
     Args:
         context: the connection's JetStream.
-        subject: what is published to; one stream has it.
+        stream: the stream that has the subject.
+        subject: what is published to.
         writer: the name of this process, which no other has.
+        headers: what every message has.
         answer_s: how long an answer may take before the message is sent again, in seconds.
     """
 
-    def __init__(self, context: JetStreamContext, stream: str, subject: str, writer: str, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(
+        self,
+        context: JetStreamContext,
+        stream: str,
+        subject: str,
+        writer: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        answer_s: float = ANSWER_S,
+    ) -> None:
         self.last = 0
         self._context = context
         self._stream = stream
         self._subject = subject
         self._writer = writer
+        self._headers = dict(headers or {})
         self._answer_s = answer_s
         self._number = 0
 
@@ -194,24 +206,25 @@ class FencedSubject:
             with contextlib.suppress(FencedError):
                 return await self.publish(data)
 
-    async def publish(self, data: bytes, message_id: str | None = None) -> int:
+    async def publish(self, data: bytes, headers: Mapping[str, str] | None = None) -> int:
         """
         Publish a message, and return its sequence when the server has it. A server that does not answer is asked again until it does.
 
         Args:
             data: the message.
-            message_id: what makes the message known where it is sent once more by another process; by default a name of its own.
+            headers: what this message has besides.
 
         Raises:
             FencedError: another writer has claimed the subject; nothing can be published by this one any more.
             BusError: the server refuses for a reason that waiting does not change.
         """
         self._number += 1
-        name = message_id or f"{self._writer}-{self._number}"
-        headers: dict[str, str] = {Header.MSG_ID: name, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(self.last)}
+        name = f"{self._writer}-{self._number}"
+        own: dict[str, str] = {Header.MSG_ID: name, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(self.last)}
+        own |= self._headers | dict(headers or {})
         while True:
             try:
-                answer = await self._context.publish(self._subject, data, timeout=self._answer_s, stream=self._stream, headers=headers)
+                answer = await self._context.publish(self._subject, data, timeout=self._answer_s, headers=own)
             except nats.js.errors.APIError as error:
                 if error.err_code in WRONG_LAST_SEQUENCE:
                     # Unless it is this message itself, whose first answer was lost.

@@ -105,6 +105,14 @@ class Topics(dict[str, Topic]):
         """Know nothing of what has been published up to a position."""
         self._forgotten = position
 
+    def lose(self, position: int) -> None:
+        """Forget all topics, none of which has streams, with what has been published up to a position."""
+        for name in list(self._idle):
+            self.end([name])
+        self._idle.clear()
+        self.clear()
+        self._forgotten = position
+
     def forget(self, name: str, position: int) -> None:
         """Drop a topic's log, unless the topic has streams: a reader that comes back from before a position gets a `reset`."""
         topic = self.get(name)
