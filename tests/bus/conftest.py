@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -49,9 +50,9 @@ class Kind:
 
 
 @contextlib.asynccontextmanager
-async def memory() -> AsyncIterator[Opened]:
+async def memory(folder: Path | None = None) -> AsyncIterator[Opened]:
     hub = Hub()
-    bus = MemoryBus(hub)
+    bus = MemoryBus(hub, folder)
     async with bus.open():
         yield Opened(bus, [hub])
         hub.close()
@@ -83,9 +84,10 @@ def nats() -> Iterator[NatsServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "nats"])
-def kind(request: pytest.FixtureRequest) -> Kind:
+@pytest.fixture(params=["memory", "ring", "nats"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """Each kind of bus in turn."""
     if request.param == "nats":
         return over_nats(request.getfixturevalue("nats"))
-    return {"memory": lambda: Kind(memory, keeps=False)}[request.param]()
+    kinds = {"memory": Kind(memory, keeps=False), "ring": Kind(lambda: memory(tmp_path / "bus"), keeps=True)}
+    return kinds[request.param]

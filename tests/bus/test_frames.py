@@ -34,6 +34,7 @@ RECORD: st.SearchStrategy[Record] = st.one_of(
         TopicState,
         TEXT,
         NUMBER,
+        NUMBER,
         st.lists(st.builds(Kept, NUMBER, NUMBER, TEXT, TEXT, st.binary(max_size=100)), max_size=3),
         st.none() | st.tuples(TEXT, st.binary(max_size=100)),
     ),

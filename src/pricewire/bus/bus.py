@@ -25,7 +25,7 @@ from pricewire.bus.frames import Forgotten, Frame, Notified, Published, TopicSta
 class Publishing(Protocol):
     """What a publisher needs of a bus; a `Hub` alone has it too."""
 
-    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> object:
         """
         Send a message to all streams of a topic; the arguments are those of `Hub.publish`.
 
@@ -33,10 +33,10 @@ class Publishing(Protocol):
             TypeError: the message cannot be encoded as JSON; nothing is published.
         """
 
-    def notify(self, topic: str, name: str, data: Any) -> None:
+    def notify(self, topic: str, name: str, data: Any) -> object:
         """Tell the streams of a topic about its state, until the topic's next message; the arguments are those of `Hub.notify`."""
 
-    def forget(self, topic: str) -> None:
+    def forget(self, topic: str) -> object:
         """Drop the log of a topic that nothing is published to any more, as `Hub.forget` does."""
 
 
@@ -61,13 +61,15 @@ class Bus(Publishing, Protocol):
 class Receiver(Protocol):
     """What a bus feeds: a `Hub`. All positions that it is given grow."""
 
-    def begin(self, boot: str, position: int) -> None:
+    def begin(self, boot: str, position: int, forgotten: int | None = None) -> None:
         """
-        Take what comes from a bus from now on, and no longer number it here.
+        Take what comes from a bus from now on, and no longer number it here; called before there are streams and topics.
 
         Args:
             boot: what the ids of all events begin with, lower-case hexadecimal.
             position: all that comes has a greater one; of what has been up to there, nothing is known but what `keep` tells.
+            forgotten: where `keep` tells of every topic, the position of the newest `Forgotten` up to there: of topics that neither `keep`
+                nor an event names, there has been nothing since. None where it does not.
         """
 
     def take(
@@ -93,7 +95,9 @@ class Receiver(Protocol):
     def take_forgotten(self, position: int, topic: str) -> None:
         """Drop the log of a topic, unless it has streams."""
 
-    def keep(self, topic: str, seq: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None) -> None:
+    def keep(
+        self, topic: str, seq: int, position: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None
+    ) -> None:
         """
         Complete the newest events of a topic's keys with older ones; the arguments are those of `TopicState`, `Kept` as tuples.
 
@@ -120,4 +124,4 @@ def deliver(frame: Frame, receiver: Receiver, at: float | None = None) -> None:
                 receiver.take_forgotten(position, record.topic)
             case TopicState():
                 kept = [(each.position, each.seq, each.key, each.event, each.json) for each in record.kept]
-                receiver.keep(record.topic, record.seq, kept, record.notice)
+                receiver.keep(record.topic, record.seq, record.position, kept, record.notice)

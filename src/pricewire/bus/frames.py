@@ -96,12 +96,14 @@ class TopicState(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
     Attributes:
         topic: the topic.
         seq: the number of its newest event.
+        position: where that is.
         kept: the newest events of its keys, oldest first; those that the reader gets anyway may be left out.
         notice: the name and the data of the notice that holds, or None.
     """
 
     topic: str
     seq: int
+    position: int
     kept: list[Kept]
     notice: tuple[str, bytes] | None = None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from pricewire.hub.delivery import Delivery, Start
 from pricewire.hub.event import Event, Notice
-from pricewire.hub.log import LogLimits
+from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.streams import Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
@@ -58,9 +58,9 @@ class Hub(Delivery):
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
-    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
         """
-        Send a message to all streams of a topic.
+        Send a message to all streams of a topic; return the event.
 
         Args:
             topic: any text; the topic begins with its first message or its first stream.
@@ -87,10 +87,13 @@ class Hub(Delivery):
             message=message,
         )
         self._add(state, item, ends, time.monotonic())
+        return item
 
-    def notify(self, topic: str, name: str, data: Any) -> None:
+    def notify(self, topic: str, name: str, data: Any) -> Notice | None:
         """
         Tell the streams of a topic about its state by a named event; new streams are told too, until the topic's next message.
+
+        Return the event; None where the topic has no state.
 
         Args:
             topic: the topic; one that has neither streams nor messages has no state.
@@ -99,29 +102,48 @@ class Hub(Delivery):
         """
         state = self._topics.get(topic)
         if state is None:
-            return
-        self._add_notice(state, Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data)))
+            return None
+        notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
+        self._add_notice(state, notice)
+        return notice
 
     def latest(self, topic: str) -> list[Any]:
         """Return the newest message of each key of a topic, oldest first: what a new stream would get."""
+        return [event.message for event in self.latest_events(topic)]
+
+    def latest_events(self, topic: str) -> list[Event]:
+        """Return the newest event of each key of a topic, oldest first."""
         state = self._topics.get(topic)
-        return [event.message for event in state.log.snapshot(self.position)] if state else []
+        return state.log.snapshot(self.position) if state else []
 
-    def forget(self, topic: str) -> None:
-        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back gets a `reset`."""
-        self.take_forgotten(self.position + 1, topic)
+    def recent_events(self, topic: str) -> list[Event]:
+        """Return the events of a topic that its log holds, oldest first."""
+        state = self._topics.get(topic)
+        return state.log.after(state.log.floor, self.position) or [] if state else []
 
-    def begin(self, boot: str, position: int) -> None:
+    def forget(self, topic: str) -> bool:
+        """
+        Drop the log of a topic that nothing is published to any more, unless it has streams; return whether it was dropped.
+
+        A reader that comes back to it gets a `reset`.
+        """
+        if not self._topics.forget(topic, self.position + 1):
+            return False
+        self.position += 1
+        return True
+
+    def begin(self, boot: str, position: int, forgotten: int | None = None) -> None:
         """
         Take what comes from a bus from now on, which numbers it; called before there are streams and topics.
 
         Args:
             boot: what the ids of all events begin with, lower-case hexadecimal.
             position: all that comes has a greater one; of what has been up to there, nothing is known but what `keep` tells.
+            forgotten: where `keep` tells of every topic, the position of the newest that was forgotten up to there; None where it does not.
         """
         self.boot = boot
         self.position = position
-        self._topics.begin(position)
+        self._topics.begin(position, position if forgotten is None else forgotten)
 
     def lose(self, position: int) -> None:
         """
@@ -151,7 +173,11 @@ class Hub(Delivery):
             at: when it was published, in seconds of `time.monotonic`; now where that is not known.
         """
         item = Event(position=position, boot=self.boot, topic=topic, seq=seq, key=key, name=event, json=json)
-        self._add(self._topics[topic], item, ends, time.monotonic() if at is None else at)
+        state = self._topics[topic]
+        if state.log.seq == 0 and seq > 1:
+            # It is older than what the bus still has.
+            state.log.know_nothing_before(self._topics.floor)
+        self._add(state, item, ends, time.monotonic() if at is None else at)
 
     def take_notice(self, position: int, topic: str, name: str, json: bytes) -> None:
         """Do as `notify` does with a notice that a bus has numbered."""
@@ -165,22 +191,26 @@ class Hub(Delivery):
         self.position = position
         self._topics.forget(topic, position)
 
-    def keep(self, topic: str, seq: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None) -> None:
+    def keep(
+        self, topic: str, seq: int, position: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None
+    ) -> None:
         """
         Complete what is known of a topic with the newest events of keys from before what the bus still has.
 
         Args:
             topic: the topic.
             seq: the number of its newest event when this was written.
+            position: where that was.
             kept: the position, number, key, name and JSON of these events; where the hub has a newer one of the key, that stays.
             notice: the name and the data of the notice that held then, or None.
         """
         state = self._topics[topic]
         state.log.keep(
             seq,
+            position,
             [
-                Event(position=position, boot=self.boot, topic=topic, seq=number, key=key, name=name, json=json)
-                for position, number, key, name, json in kept
+                Event(position=at, boot=self.boot, topic=topic, seq=number, key=key, name=name, json=json)
+                for at, number, key, name, json in kept
             ],
         )
         if notice is not None and state.log.seq == seq:
@@ -201,6 +231,28 @@ class Hub(Delivery):
             self._join(stream, spec, start, prelude)
         except Exception:
             self.fail(stream)
+
+    def logs(self) -> Iterator[tuple[str, TopicLog, Notice | None]]:
+        """Yield the topics that have events, their logs and notices; topics may come and go meanwhile, and new ones are left out."""
+        for name in list(self._topics):
+            state = self._topics.get(name)
+            if state is not None and state.log.seq:
+                yield name, state.log, state.notice
+
+    @property
+    def forgotten(self) -> int:
+        """Where a topic was forgotten last."""
+        return self._topics.forgotten
+
+    def restored(self, linger: float) -> None:
+        """
+        Wait for the streams of what a bus has brought back; a topic that gets none ends as one that its last stream has left.
+
+        Args:
+            linger: how long to wait, in seconds; the topic's own `LogLimits.linger` where that is longer.
+        """
+        self.counters.events_published = 0
+        self._topics.restored(linger)
 
     def _add(self, state: Topic, item: Event, ends: str | None, now: float) -> None:
         """Keep an event, and have it written to its topic's streams."""
