@@ -33,6 +33,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
+    "bus": {"msgspec", "nats"},
     "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},

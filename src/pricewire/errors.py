@@ -9,6 +9,7 @@ The errors of Pricewire, all below one base class.
     ├── RecordingError            a recording cannot be written or continued
     ├── JournalError              the journal of ticks cannot be used
     ├── BusError                  a bus cannot be reached or used
+    │   ├── FencedError           another process has become the writer of a partition
     │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
@@ -87,6 +88,10 @@ class JournalError(PricewireError):
 
 class BusError(PricewireError):
     """A bus cannot be reached or used."""
+
+
+class FencedError(BusError):
+    """Another process has become the writer of a partition: this one has to end, or to stand by."""
 
 
 class FrameError(BusError):

@@ -151,6 +151,17 @@ class Hub(Delivery):
         self.position = position
         self._topics.begin(position, position if forgotten is None else forgotten)
 
+    def lose(self, position: int) -> None:
+        """
+        Know nothing any more of what has been published up to a position: a bus could not carry it, or no longer has it.
+
+        All streams end, since they would look complete; who comes back gets a `reset`.
+        """
+        for stream in list(self._streams.values()):
+            self.end(stream, StreamEnd.SLOW_CONSUMER)
+        self._topics.lose(position)
+        self.position = max(self.position, position)
+
     def take(
         self, position: int, topic: str, seq: int, key: str | None, event: str, ends: str | None, json: bytes, at: float | None = None
     ) -> None:
