@@ -267,7 +267,10 @@ async def test_a_topic_that_does_not_linger_ends_with_its_last_stream() -> None:
 
 
 async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags() -> None:
-    hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=lambda topic: hub.forget(topic))
+    def forget(topic: str) -> None:
+        hub.forget(topic)
+
+    hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=forget)
     stream = Recorder(hub, "dear", "a")
     hub.publish("dear", 1, key="k")
     await bucket()
