@@ -14,7 +14,6 @@ from playwright.sync_api import Page, Route, expect
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from support.page_server import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
 from support.serving import Serving
 
@@ -24,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
     """A server of the simulated instruments, without trading."""
-    with Serving(create_app([SimulatedFeed(seed=1, rate=4)]), http=HandoverProtocol) as serving:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=4)])) as serving:
         yield serving
 
 
@@ -122,13 +121,16 @@ def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page:
     wait_for_candles(page)
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Switch to light").click()
+    page.get_by_role("button", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    settings.get_by_role("radio", name="Light").check(force=True)
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate(ground) != dark
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
-    # To choose what the system has anyway is to follow it again.
-    page.get_by_role("button", name="Switch to dark").click()
+    page.get_by_role("button", name="Settings").click()
+    settings.get_by_role("radio", name="System").check(force=True)
+    expect(root).to_have_attribute("data-theme", "dark")
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
 

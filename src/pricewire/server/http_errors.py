@@ -118,12 +118,7 @@ class UnknownError(HTTPException):
 
 
 class UnavailableError(PricewireError):
-    """
-    Something that a request needs does not answer at the moment.
-
-    Attributes:
-        retry_after: when to try again, in seconds.
-    """
+    """Something that a request needs does not answer at the moment; `retry_after` is in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)

@@ -27,12 +27,7 @@ GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
 
 
 def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """
-    Return the routes of the page, none where it is not built.
-
-    Args:
-        demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
-    """
+    """Return the routes of the page, none where it is not built; the page names the demo account, `name/password`, where there is one."""
     if not (PAGE / "index.html").exists():
         return []
 
