@@ -188,3 +188,33 @@ def test_the_library_is_a_plain_module(served: Serving, page: Page) -> None:
     assert (second, third) == (first + 1, first + 2)
     # What a handler throws is reported as any uncaught error is, and does not stop the stream.
     assert seen["reported"] == ["Uncaught Error: of a handler"] * 3
+
+
+def test_the_chart_is_drawn_in_other_ways_and_remembers_them(served: Serving, page: Page) -> None:
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    page.get_by_role("button", name="bars").click()
+    page.get_by_text("Indicators").click()
+    page.get_by_label("Relative strength index, 14").check()
+    page.get_by_role("button", name="UTC").click()
+    page.reload()
+    wait_for_candles(page)
+    expect(page.get_by_role("button", name="bars")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("Indicators 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Local time")).to_be_visible()
+
+
+def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:
+    asked: list[dict[str, object]] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if "candles/history" in request.url else None)
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    canvas = page.locator(".canvas").bounding_box()
+    assert canvas is not None
+    page.mouse.move(canvas["x"] + 200, canvas["y"] + 100)
+    with page.expect_request(lambda request: "to_epoch_ms" in (request.post_data or "")):
+        for _ in range(60):
+            page.mouse.wheel(-900, 0)
+    assert {"granularity": 60, "count": 500}.items() <= asked[-1].items()
+    page.get_by_role("button", name="Back to now").click()
+    expect(page.get_by_role("button", name="Back to now")).to_have_count(0)

@@ -119,7 +119,7 @@ export function App() {
                 timeframe={timeframe}
                 theme={theme}
                 lines={lines}
-                zone={shown && zoneOf(shown)}
+                contract={shown && zoneOf(shown)}
                 onBarrier={setDragged}
                 onTimeframe={(timeframe) => go({ timeframe })}
               />
