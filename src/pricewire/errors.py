@@ -7,6 +7,10 @@ The errors of Pricewire, all below one base class.
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
+    ├── JournalError              the journal of ticks cannot be used
+    ├── BusError                  a bus cannot be reached or used
+    │   ├── FencedError           another process has become the writer of a partition
+    │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── DatabaseError             the database cannot be reached or used
@@ -74,6 +78,18 @@ class RecordingError(PricewireError):
 
 class JournalError(PricewireError):
     """The journal of ticks cannot be opened or written."""
+
+
+class BusError(PricewireError):
+    """A bus cannot be reached or used."""
+
+
+class FencedError(BusError):
+    """Another process has become the writer of a partition: this one has to end, or to stand by."""
+
+
+class FrameError(BusError):
+    """What came from a bus cannot be read; the text says why."""
 
 
 class UnknownInstrumentError(PricewireError):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +22,7 @@ from pricewire.cli.account import GROUP as TRADING
 from pricewire.cli.account import KEEP_TICKS_HOURS, STORE, Store, accounts, is_loopback, token
 from pricewire.cli.options import check_address, check_file, check_port, check_span, check_tls
 from pricewire.cli.record import record as record_ticks
+from pricewire.cli.record_journal import record_journal
 from pricewire.cli.watch import watch as watch_prices
 from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed, load_feed
@@ -58,6 +60,7 @@ app.command(token)
 
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
+PAST = Group("The past", help="To record what has been, from a server's data directory.", sort_key=2)
 TLS = Group("TLS", sort_key=3)
 LIMITS = Group("Limits", help="What would exceed one is refused before it starts; no open stream is ended for one.", sort_key=4)
 
@@ -261,6 +264,9 @@ def record(
     url: str = "http://127.0.0.1:8080",
     token: str | None = None,
     count: int | None = None,
+    journal: Annotated[Path | None, Parameter(group=PAST)] = None,
+    since: Annotated[datetime | None, Parameter(group=PAST)] = None,
+    until: Annotated[datetime | None, Parameter(group=PAST)] = None,
 ) -> None:
     """
     Record ticks into a Parquet file, which `pricewire serve --feed replay:PATH` plays.
@@ -268,15 +274,27 @@ def record(
     `pricewire record R_100 EURUSD --to ticks.parquet` records until Ctrl-C. The file is complete at any moment; a recording that was
     interrupted goes on where it stopped when the same command is given again.
 
+    `pricewire record R_100 --to ticks.parquet --journal pricewire-data/journal` records what has been, and ends.
+
     Args:
         instruments: whose ticks, `R_100` for instance.
         to: the file.
         url: the server.
         token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
         count: how many ticks are enough.
+        journal: the folder `journal` in the data directory of a server, which may be running: its ticks are recorded instead.
+        since: the first time of interest, `2026-11-28T09:30` for instance, in UTC unless it has a zone; by default all there is.
+        until: the last time of interest.
     """
     if not instruments:
         raise PricewireError("name the instruments to record: pricewire record R_100 --to ticks.parquet")
+    if journal is not None:
+        if count is not None or token is not None:
+            raise PricewireError("--count and --token are for a recording of what is to come; leave them out with --journal")
+        record_journal(journal, instruments, to, Console(stderr=True), since=since, until=until)
+        return
+    if since is not None or until is not None:
+        raise PricewireError("--since and --until are for the past: name the server's --journal, too")
     sys.exit(asyncio.run(record_ticks(url, list(instruments), to, Console(stderr=True), token=token, count=count)))
 
 

@@ -120,7 +120,7 @@ class Journal:
         self._syncing: asyncio.Task[None] | None = None
         self._failure = ""
         self._lock = lock(folder)
-        self._segments = [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
+        self._segments = segments(folder)
 
     def add(self, instrument_id: str, epoch_ms: int, price: int, ask: int, bid: int) -> None:
         """
@@ -351,6 +351,18 @@ def lock(folder: Path) -> int:
         os.close(file)
         raise JournalError(f"the journal {folder} is in use by another process: give this one another --data-dir") from None
     return file
+
+
+def segments(folder: Path) -> list[Segment]:
+    """
+    Return the files of a journal with the ticks that they have now, oldest first; a process may be writing to it.
+
+    Raises:
+        JournalError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise JournalError(f"there is no journal {folder}; it is the folder `journal` in the data directory of a server")
+    return [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
 
 
 def opened(path: Path) -> Segment | None:

@@ -267,7 +267,7 @@ class TickHistory(Protocol):
 class Publish(Protocol):
     """Sends messages to the streams of a topic."""
 
-    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> object:
         """
         Send a message to all streams of a topic.
 

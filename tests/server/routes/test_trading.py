@@ -17,7 +17,7 @@ from pricewire.server.limits import Limits
 from support.app_server import TOKENS, Events, Scene, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import HandFeed
 from support.full_disk import full_disk
-from support.metrics import metric
+from support.metrics import metric, wait_until
 from support.serving import Serving
 
 
@@ -313,6 +313,35 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
             prices.next()
         scene.buy("full")
         assert metric(scene.server.url, "pricewire_journal_failing") == 0
+
+
+def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
+    followed = scene.buy("followed")["contract_id"]
+    path = f"/protected/sse?topic=contracts:{scene.alice.uuid}"
+    with Events(scene.server, path, scene.alice) as contracts, Events(scene.server, "/sse?topic=ticks:1HZ100V") as prices:
+
+        def update_after(epoch_ms: int) -> set[int]:
+            """Return the times of the ticks that the contract was told with, until one after a time."""
+            told = set[int]()
+            while not any(each > epoch_ms for each in told):
+                data = contracts.next()[1]
+                if data["event"] == "contract_updated" and data["data"]["contract_id"] == followed:
+                    told |= {point["epoch_ms"] for point in data["data"]["contract_details"]["tick_stream"]}
+            return told
+
+        def price_time() -> int:
+            return int(prices.next()[1]["data"]["epoch_ms"])
+
+        entered = update_after(0)
+        with full_disk():
+            wait_until(lambda: metric(scene.server.url, "pricewire_journal_failing") == 1)
+            asked_ms = time.time_ns() // 1_000_000
+            while price_time() <= asked_ms:
+                pass
+            unwritten = {price_time() for _ in range(3)}
+        told = update_after(max(unwritten) + 1000)
+    assert min(entered) < min(unwritten) < max(told)
+    assert not unwritten & told
 
 
 def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
