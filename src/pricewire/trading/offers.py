@@ -247,12 +247,7 @@ def parse_duration(text: str) -> tuple[int, DurationUnit]:
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
     """
-    Return what a purchase asks for, as the topic of its proposal and the side.
-
-    Args:
-        request: the purchase.
-        products: what is offered.
-        currency: of the account.
+    Return what a purchase asks for, by an account of this currency, as the topic of its proposal and the side.
 
     Raises:
         InvalidProposalError: the product has no such side, or the stake or the barrier cannot be read.
