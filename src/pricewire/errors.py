@@ -55,13 +55,7 @@ class PricewireError(Exception):
 
 
 def quoted(value: object, most: int = QUOTED) -> str:
-    """
-    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
-
-    Args:
-        value: what a user sent.
-        most: how many characters of it are shown.
-    """
+    """Return a value as an error names it: a text in quotation marks, escaped; of a long one so many characters, and its length."""
     text = value if isinstance(value, str) else str(value)
     return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
 

@@ -48,6 +48,7 @@ class Desk:
         balance:<account>          balance                                  the topic
 
     Nothing of a contract or a balance is published before it is durable, and an account's events come in the order of its transactions.
+    Whatever has to be awaited raises a `DatabaseError` where the database does not answer; only `run` tries again.
 
     Attributes:
         products: what is offered.
@@ -105,9 +106,6 @@ class Desk:
         """
         Take over the open contracts from before a restart, as `recover` found them, and the recorded ticks; called once, before the first
         tick.
-
-        Raises:
-            DatabaseError: the database does not answer.
         """
         for each in recovered:
             contract = each.contract
@@ -146,7 +144,6 @@ class Desk:
             UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._quoting.prepare(topic) if isinstance(topic, QuoteTopic) else await self._account_events.prepare(topic)
 
@@ -178,17 +175,11 @@ class Desk:
 
         Raises:
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._account_events.balance_body(await self._states.find(account_uuid))
 
     async def money_moved(self, account_uuid: str) -> None:
-        """
-        Publish an account's balance, as somebody else has moved its money.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Publish an account's balance, as somebody else has moved its money."""
         account = self._states.known(account_uuid)
         if account is None:
             return
@@ -212,6 +203,5 @@ class Desk:
 
         Raises:
             UnknownContractError: it is not.
-            DatabaseError: the database does not answer.
         """
         await self._ledger.find(contract_id, account_uuid)
