@@ -16,11 +16,12 @@ MAY_IMPORT = {
     "secret_file": {"errors"},
     "protocol": {"errors"},
     "hub": {"errors", "protocol"},
+    "bus": {"errors", "protocol", "hub"},
     "market": {"errors", "protocol", "secret_file"},
     "client": {"errors", "protocol"},
     "store": {"errors", "protocol", "market", "trading.contracts", "trading.interfaces", "trading.money"},
     "trading": {"errors", "protocol", "market"},
-    "server": {"errors", "protocol", "secret_file", "hub", "market", "store", "trading"},
+    "server": {"errors", "protocol", "secret_file", "hub", "bus", "market", "store", "trading"},
     "table": {"errors", "protocol"},
     "sync": {"client"},
     "cli": {"errors", "protocol", "market", "client", "store", "trading", "server", "table"},
@@ -32,6 +33,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
+    "bus": {"msgspec", "nats"},
     "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
@@ -40,6 +42,7 @@ FOREIGN = {
 """What a part may import beside the standard library; the parts that are not named may import anything."""
 
 PURE = {
+    "bus": {"bus.py", "frames.py"},
     "hub": {"delta.py", "event.py", "log.py"},
     "market": {
         "candles.py",

@@ -12,7 +12,6 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import local_key
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from support.doc_blocks import SERVER, Block, read
 from support.serving import Serving
 
@@ -39,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Ser
     recording = ReplayFeed(record(tmp_path_factory.mktemp("recording")), speed=10, loop=True)
     trading = TradingSetup(data / "pricewire.db", data / "journal", local_key(data), demo_account=True)
     app = create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5, trading=trading)
-    with Serving(app, http=HandoverProtocol) as serving:
+    with Serving(app) as serving:
         yield serving
 
 

@@ -100,12 +100,7 @@ class Journal:
 
     def __init__(self, folder: Path, instruments: Sequence[Instrument], *, keep_s: float = KEEP_S) -> None:
         """
-        Open a journal, and create it if it is missing; no other process may have it open.
-
-        Args:
-            folder: where its files are.
-            instruments: those whose ticks will be added.
-            keep_s: how long ticks are kept, in seconds.
+        Open a journal of some instruments, or make it; no other process may have it open. Ticks are kept for so many seconds.
 
         Raises:
             JournalError: the folder cannot be used, or another process has it.
@@ -220,13 +215,8 @@ class Journal:
 
     async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
         """
-        Return the ticks of an instrument in a span of time, oldest first.
-
-        Args:
-            instrument_id: whose.
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
-            newest: how many at most, the newest ones; by default all.
+        Return an instrument's ticks from one time to another, in milliseconds since 1970, oldest first; the newest, where only so many are
+        wanted.
         """
         return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 

@@ -26,13 +26,8 @@ def tick_point(tick: Tick) -> TickPoint:
 
 def contract_body(contract: Contract, instrument_name: str, bid: Decimal, ticks: Iterable[TickPoint]) -> ContractBody[Amount]:
     """
-    Return a contract as it is sent.
-
-    Args:
-        contract: the contract.
-        instrument_name: its instrument's name for people.
-        bid: what it can be sold for now; of a closed contract its proceeds count.
-        ticks: of its life, oldest first.
+    Return a contract as it is sent, with the ticks of its life, oldest first; `bid` is what it can be sold for now, a closed one's
+    proceeds.
     """
     is_open = contract.status == "open"
     worth = bid if contract.proceeds is None else contract.proceeds
@@ -97,11 +92,8 @@ class UpdateTemplate:
 
     def message(self, bid: int, newest: bytes) -> msgspec.Raw:
         """
-        Return the message, encoded; the same as that of `contract_body`.
-
-        Args:
-            bid: what the contract can be sold for, in the currency's smallest unit.
-            newest: the newest tick as JSON, or nothing.
+        Return the message as `contract_body` would have it; the bid is in the currency's smallest unit, the newest tick as JSON, or
+        nothing.
         """
         profit, scale, amount = bid - self._stake, self._scale, self._amount
         sign = b"+" if profit >= 0 else b"-"
@@ -113,14 +105,7 @@ class UpdateTemplate:
 
 
 def purchased(idempotency_key: str, contract: Contract, instrument_name: str) -> Purchased[Amount]:
-    """
-    Return the answer to a purchase, the same for the same contract.
-
-    Args:
-        idempotency_key: of the request.
-        contract: as it was bought, without entry.
-        instrument_name: its instrument's name for people.
-    """
+    """Return the answer to a purchase, the same for the same contract, which is as it was bought, without entry."""
     body = contract_body(contract, instrument_name, first_bid(contract), [])
     return Purchased(
         idempotency_key, contract.contract_id, contract.product_id, to_text(contract.stake), contract.buy_time, body.contract_details
