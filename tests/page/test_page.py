@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -205,7 +206,7 @@ def test_the_chart_is_drawn_in_other_ways_and_remembers_them(served: Serving, pa
 
 
 def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:
-    asked: list[dict[str, object]] = []
+    asked: list[Any] = []
     page.on("request", lambda request: asked.append(request.post_data_json) if "candles/history" in request.url else None)
     page.goto(f"{served.url}/#1HZ100V/1m")
     wait_for_candles(page)
