@@ -122,7 +122,7 @@ class Store:
         Args:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-            commissions: by product, where it is not the usual one.
+            commissions: those that are not the usual one, as `Commissions` reads them.
             keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
             trades_replays: whether to trade on recordings.

@@ -69,6 +69,8 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
         failing = bool(self._market.journal_failure)
         yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)
+        ahead = self._market.clock_ahead_s
+        yield GaugeMetricFamily("pricewire_clock_ahead_seconds", "How far the time is ahead of a clock that was set back.", ahead)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         for endpoint in ENDPOINTS:
             streams.add_metric([endpoint], self._admission.open[endpoint])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed
+from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
 from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
@@ -40,13 +41,21 @@ class Publisher:
     Args:
         feeds: where prices come from.
         limits: how far the topics' logs reach back.
+        hours: when the markets of some instruments are open, instead of what their feeds say.
         heartbeat: after so many seconds of silence a stream gets a comment.
     """
 
-    def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        *,
+        limits: LogLimits | None = None,
+        hours: Mapping[str, TradingHours] | None = None,
+        heartbeat: float = 15.0,
+    ) -> None:
         self.desk: Desk | None = None
         self._building: dict[str, CandleBody] = {}
-        self.market = Market(feeds, self._publish, on_stale=self._stale)
+        self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
         self._limits = limits or LogLimits()
         self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
 
