@@ -122,10 +122,10 @@ def create_app(
         FeedError: two feeds bring the same instrument, or there are hours of an instrument that none brings.
     """
     names = accepted_names(host_names, origins)
-    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat)
+    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=None if trading is None else trading.ring)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.market, publisher.hub, admission)
+    metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission)
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}
