@@ -260,6 +260,7 @@ class Wire:
         variant: Variant,
         *,
         payout: Decimal | None = None,
+        tolerance: float | None = None,
         idempotency_key: str | None = None,
         account_uuid: str | None = None,
         within: float = TRADE_TIMEOUT,
@@ -270,19 +271,26 @@ class Wire:
         Args:
             contract: which one, as for `proposal`.
             variant: which side of its product: `rise`, for instance.
-            payout: what the buyer was shown; the purchase is refused where the price has moved far from it. None: any price.
+            payout: what the buyer was shown; the purchase is refused where it pays less by more than the tolerance. None: any price.
+            tolerance: by how much the payout may have fallen since, as a part of it; 0 for not at all. None: the server's, 0.05.
             idempotency_key: names the purchase: the same with the same key is bought once, also by another wire. None: a new one.
             account_uuid: for whom; by default for the account that the token is for.
             within: how long it may take with all repetitions, in seconds.
 
         Raises:
-            HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `MARKET_CLOSED`, `INVALID_PARAMETERS`, ….
+            HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `PRICE_MOVED`, `MARKET_CLOSED`, ….
             TradeUncertainError: a request may have arrived, and no answer came in time; a status without a code, a proxy's, is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
         """
         return await self._trader.buy(
-            contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+            contract,
+            variant,
+            payout=payout,
+            tolerance=tolerance,
+            idempotency_key=idempotency_key,
+            account_uuid=account_uuid,
+            within=within,
         )
 
     async def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:

@@ -188,7 +188,8 @@ class TopicSet(Generic[R]):
         gone = [name for name in before if name not in self.wanted]
         for name in gone:
             self.refused.pop(name, None)
-        topics = sorted(set(map(self.topic_of, gone)) - self._known())
+        # What the stream carries, or another name wants, is dropped when the stream is done with it.
+        topics = sorted(set(map(self.topic_of, gone)) - set(map(self.topic_of, self.wanted)) - self._known())
         if len(self._names) > MAX_NAMES:
             self._names = {name: topic for name, topic in self._names.items() if name in self.wanted}
         return [*map(Drop, topics), *self._settle()]
