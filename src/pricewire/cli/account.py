@@ -52,8 +52,8 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database, of the journal of ticks, of the key that tokens are signed with, and of the secret of the
-            simulated prices.
+        data_dir: the directory of the database, of the journal of ticks, of what was published last, of the key that tokens are signed
+            with, and of the secret of the simulated prices.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
@@ -122,7 +122,7 @@ class Store:
         Args:
             host: the address that the server listens at.
             demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-            commissions: by product, where it is not the usual one.
+            commissions: those that are not the usual one, as `Commissions` reads them.
             keep_ticks_hours: how long the journal keeps ticks.
             is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
             trades_replays: whether to trade on recordings.
@@ -145,6 +145,7 @@ class Store:
             products,
             keep_ticks_hours * 3600,
             trades_replays,
+            self.data_dir / "bus",
         )
 
 

@@ -24,10 +24,11 @@ from pricewire.cli.options import check_address, check_file, check_port, check_s
 from pricewire.cli.record import record as record_ticks
 from pricewire.cli.record_journal import record_journal
 from pricewire.cli.watch import watch as watch_prices
-from pricewire.errors import PricewireError
+from pricewire.errors import FeedError, PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.hours import TradingHours, parse_hours
 from pricewire.market.markets import Market
 from pricewire.server.app import create_app
 from pricewire.server.client_address import parse_network
@@ -100,6 +101,7 @@ def serve(
     log_level: Literal["debug", "info", "warning"] = "info",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
@@ -149,8 +151,12 @@ def serve(
         log_level: `debug` logs each stream's beginning and end too.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
-            where none is given.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
+            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
+            `--commission.touch:*:5t 0.04`.
+        market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
+            its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
+            09:00-17:30 closed 2026-12-25"`. May be repeated.
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
@@ -197,13 +203,25 @@ def serve(
     trading = store.setup(
         host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name), trades_replays=trade_replays
     )
+    brought = [instrument.id for each in feeds for instrument in each.instruments]
+    for rule in trading.products.commissions.rules:
+        if rule.instrument_id is not None and rule.instrument_id not in brought:
+            raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
     if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
         logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
+    application = create_app(
+        feeds,
+        origins=origin or ["*"],
+        limits=limits,
+        trusted_proxies=proxies,
+        trading=trading,
+        host_names=reached_by,
+        hours=dict(map(hours_of, market_hours or [])),
+    )
     # Last, so that other mistakes are reported whether the port is free or not.
     check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
@@ -332,6 +350,22 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     return ReplayFeed(
         Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
     )
+
+
+def hours_of(text: str) -> tuple[str, TradingHours]:
+    """
+    Return an instrument and its trading hours.
+
+    Args:
+        text: `EURUSD=America/New_York Sun 17:00-Fri 17:00`, for instance.
+
+    Raises:
+        FeedError: it cannot be read.
+    """
+    instrument_id, equals, hours = text.partition("=")
+    if not equals:
+        raise FeedError(f"--market-hours {text!r} names no instrument; write it before the hours, with '=' between them")
+    return instrument_id.strip(), parse_hours(hours)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

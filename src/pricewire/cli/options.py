@@ -26,10 +26,6 @@ def check_file(path: Path, app: App) -> None:
 
     Options within a command's table are checked when the command reads them.
 
-    Args:
-        path: the file.
-        app: whose commands have tables in it.
-
     Raises:
         PricewireError: it cannot be read, or has something beside tables of commands, which nobody would read.
     """
