@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar
+from pricewire.extras import missing_extra
+
+try:
+    from litestar import Litestar
+except ImportError as error:
+    raise missing_extra(error, "the server") from error
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig

@@ -18,7 +18,8 @@ from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
-from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.handover import Handover
+from pricewire.server.transport.offer import EXTENSION
 
 ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""

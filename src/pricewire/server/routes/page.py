@@ -17,6 +17,8 @@ from pricewire.errors import quoted
 
 PAGE = Path(__file__).parents[1] / "page"
 
+MISSING = "the trading page is not part of this installation: it was built without npm; install a wheel, or install Node and build again"
+
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
 
@@ -26,15 +28,20 @@ GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
 """That a reader takes gzip. Source: RFC 9110, section 12.5.3."""
 
 
+def has_page() -> bool:
+    """Return whether the page is installed."""
+    return (PAGE / "index.html").exists()
+
+
 def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
     """
-    Return the routes of the page, none where it is not built.
+    Return the routes of the page; where it is not built, one that says so.
 
     Args:
         demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
     """
-    if not (PAGE / "index.html").exists():
-        return []
+    if not has_page():
+        return [no_page]
 
     @get("/", include_in_schema=False, media_type="text/html")
     async def index() -> Response[bytes]:
@@ -43,6 +50,12 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
         return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
 
     return [index, asset]
+
+
+@get("/", include_in_schema=False)
+async def no_page() -> None:
+    """Refuse what is not there, and say why."""
+    raise NotFoundException(MISSING)
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-import uvicorn
+from pricewire.extras import missing_extra
+
+try:
+    import uvicorn
+except ImportError as error:
+    raise missing_extra(error, "serving") from error
 
 from pricewire.hub.drain import drain
 from pricewire.server.client_address import Network
