@@ -11,5 +11,6 @@ export default defineConfig({
     },
     rolldownOptions: { external: ['react'], preserveEntrySignatures: 'allow-extension' },
   },
-  test: { include: ['tests/**/*.test.{ts,tsx}'] },
+  // What a test waits for comes late where the machine is busy.
+  test: { include: ['tests/**/*.test.{ts,tsx}'], testTimeout: 60_000 },
 })

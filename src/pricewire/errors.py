@@ -100,12 +100,7 @@ class JournalError(PricewireError):
 
 
 class UnknownInstrumentError(PricewireError):
-    """
-    No feed has this instrument.
-
-    Attributes:
-        instrument_id: the id that was asked for.
-    """
+    """No feed has this instrument."""
 
     def __init__(self, instrument_id: str) -> None:
         super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
@@ -145,12 +140,7 @@ class InvalidTokenError(PricewireError):
 
 
 class TooManyAttemptsError(PricewireError):
-    """
-    Too many passwords were tried, for an account or from an address.
-
-    Attributes:
-        retry_after: when to try again, in whole seconds.
-    """
+    """Too many passwords were tried, for an account or from an address; `retry_after` is in whole seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many attempts to log in; try again in {retry_after} s")
@@ -170,13 +160,7 @@ class TradeRefusedError(PricewireError):
 
 
 class InsufficientBalanceError(TradeRefusedError):
-    """
-    The account has less than the price.
-
-    Attributes:
-        balance: what the account has, in its currency.
-        price: what was to be paid.
-    """
+    """The account has less, in its currency, than the price."""
 
     def __init__(self, balance: Decimal, price: Decimal, currency: str) -> None:
         super().__init__(f"the balance of {balance} {currency} is less than the price of {price} {currency}; choose a lower stake")
@@ -192,12 +176,7 @@ class AccountSuspendedError(TradeRefusedError):
 
 
 class IdempotencyConflictError(TradeRefusedError):
-    """
-    The idempotency key was used for another purchase.
-
-    Attributes:
-        key: the key.
-    """
+    """The idempotency key was used for another purchase."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
@@ -205,12 +184,7 @@ class IdempotencyConflictError(TradeRefusedError):
 
 
 class TooManyContractsError(TradeRefusedError):
-    """
-    The account has as many open contracts as it may have.
-
-    Attributes:
-        limit: how many these are.
-    """
+    """The account has as many open contracts as it may have."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
@@ -218,13 +192,7 @@ class TooManyContractsError(TradeRefusedError):
 
 
 class ExposureLimitError(TradeRefusedError):
-    """
-    With this one, open contracts could win more than they may.
-
-    Attributes:
-        limit: how much they may win.
-        currency: its currency.
-    """
+    """With this one, open contracts could win more than the limit, in its currency."""
 
     def __init__(self, which: str, limit: Decimal, currency: str) -> None:
         super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
@@ -233,12 +201,7 @@ class ExposureLimitError(TradeRefusedError):
 
 
 class TooManyPurchasesError(TradeRefusedError):
-    """
-    The account buys too often.
-
-    Attributes:
-        retry_after: when to try again, in whole seconds.
-    """
+    """The account buys too often; `retry_after` is in whole seconds."""
 
     def __init__(self, per_second: float, retry_after: int) -> None:
         super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
@@ -246,13 +209,7 @@ class TooManyPurchasesError(TradeRefusedError):
 
 
 class ContractNotSellableError(TradeRefusedError):
-    """
-    The contract cannot be sold.
-
-    Attributes:
-        contract_id: which contract.
-        detail: why not.
-    """
+    """The contract cannot be sold."""
 
     def __init__(self, contract_id: str, detail: str) -> None:
         super().__init__(f"the contract {contract_id} cannot be sold: {detail}")
@@ -261,13 +218,7 @@ class ContractNotSellableError(TradeRefusedError):
 
 
 class MarketClosedError(TradeRefusedError):
-    """
-    No prices are coming that could be traded at.
-
-    Attributes:
-        instrument_id: of which instrument.
-        detail: why not.
-    """
+    """No prices are coming that could be traded at."""
 
     def __init__(self, instrument_id: str, detail: str) -> None:
         super().__init__(f"{instrument_id} cannot be traded now: {detail}")
@@ -280,12 +231,7 @@ class InvalidProposalError(PricewireError):
 
 
 class UnknownContractError(PricewireError):
-    """
-    The account has no such contract.
-
-    Attributes:
-        contract_id: the id that was asked for.
-    """
+    """The account has no such contract."""
 
     def __init__(self, contract_id: str) -> None:
         super().__init__(f"the account has no contract {quoted(contract_id)}")
@@ -413,13 +359,7 @@ class TradeUncertainError(ClientError):
 
 
 class StreamError(ClientError):
-    """
-    The server ended the stream and said why, in an event `error`.
-
-    Attributes:
-        code: for programs, `TOKEN_EXPIRED` for instance.
-        message: for people.
-    """
+    """The server ended the stream and said why in an event `error`: a code for programs, such as `TOKEN_EXPIRED`, and a text for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"the server ends the stream, {code}: {message}")
@@ -445,12 +385,7 @@ class DecodeError(ClientError):
 
 
 class BufferOverflowError(ClientError):
-    """
-    A subscription's reader fell behind further than its buffer reaches.
-
-    Attributes:
-        limit: how many messages the buffer holds.
-    """
+    """A subscription's reader fell behind further than its buffer reaches, which holds `limit` messages."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} messages wait to be read; read faster, or subscribe with a larger buffer or another overflow")
@@ -458,12 +393,7 @@ class BufferOverflowError(ClientError):
 
 
 class CallbackError(ClientError):
-    """
-    A callback of the user raised; the cause of this error is what it raised.
-
-    Attributes:
-        callback: which one, `on_message` for instance.
-    """
+    """A callback of the user raised, `on_message` for instance; the cause of this error is what it raised."""
 
     def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
@@ -471,12 +401,7 @@ class CallbackError(ClientError):
 
 
 class ReconnectExhausted(ClientError):  # noqa: N818 - it says what has come to an end
-    """
-    All attempts to reconnect failed.
-
-    Attributes:
-        causes: why each connection since the last event failed, oldest first.
-    """
+    """All attempts to reconnect failed; `causes` says why each connection since the last event did, oldest first."""
 
     def __init__(self, causes: Sequence[ClientError]) -> None:
         last = f", the last: {causes[-1]}" if causes else ""

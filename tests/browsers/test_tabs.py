@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -438,3 +439,70 @@ def test_a_server_that_begins_anew_while_a_tab_is_away_is_no_silence(
         gold.reaches(*tabs)
         assert [prices(tab) for tab in tabs] == [list(range(1, 12))] * 2
         assert numbers(other)[-2:] == numbers(away)[-2:] == [1, 2]
+
+
+def event(topic: str, seq: int, kind: str = "tick", **data: object) -> bytes:
+    """Return an event of a stream of topics, whose id is its number."""
+    envelope = {"event": kind, "subscription_id": topic, "seq": seq, "data": data}
+    return f"id: {seq}\ndata: {json.dumps(envelope)}\n\n".encode()
+
+
+def start(how: str) -> dict[str, str]:
+    """Return the headers of a stream that begins."""
+    return {"Content-Type": "text/event-stream", "Pricewire-Start": how, "Pricewire-Stream": "one"}
+
+
+def open_scripted_tab(context: BrowserContext, script_server: ScriptServer, topic: str) -> Page:
+    """Open a tab on a topic of the script server's case `sse`."""
+    tab = context.new_page()
+    tab.goto(script_server.url)
+    tab.evaluate(SUBSCRIBE.replace("ticks:GOLD", topic), [f"{script_server.url}/case/any", {}])
+    return tab
+
+
+def test_a_new_leader_knows_the_server_s_other_names_for_topics(context: BrowserContext) -> None:
+    names = {"topics": ["quote:10"], "interval_ms": 0, "expires_at": None, "names": {"quote:10.00": "quote:10"}}
+    changed = f"event: changed\ndata: {json.dumps(names)}\n\n".encode()
+    first_stream = Answer([changed, event("quote:10", 1)], headers=start("snapshot"), end="hold")
+    second_stream = Answer([event("quote:10", 2), event("quote:10", 3)], headers=start("resumed"), end="hold")
+    with ScriptServer({"sse": [first_stream, second_stream]}) as script_server:
+        tabs = [open_scripted_tab(context, script_server, "quote:10.00") for _ in range(3)]
+        for tab in tabs:
+            tab.wait_for_function("window.seqs['quote:10.00']?.at(-1) === 1")
+        tabs[0].close()
+        for tab in tabs[1:]:
+            tab.wait_for_function("window.seqs['quote:10.00'].at(-1) === 3")
+            assert numbers(tab, "quote:10.00") == [1, 2, 3]
+        # Nobody had to ask for what the stream carries already, or for what was missed.
+        assert [request.get("last-event-id") for request in script_server.requests["/case/any/sse"]] == [None, "1"]
+
+
+def test_a_tab_that_comes_later_begins_with_every_open_contract(context: BrowserContext) -> None:
+    def contract(seq: int, contract_id: str, kind: str = "contract_updated") -> bytes:
+        return event("contracts:me", seq, kind, contract_id=contract_id)
+
+    first_stream = [
+        *(contract(1, "a"), contract(2, "b", "contract_opened"), contract(3, "c"), contract(4, "d"), contract(5, "a")),
+        *(contract(6, "c", "contract_settled"), contract(7, "d", "contract_sold")),
+    ]
+    second_stream = [contract(8, "b"), contract(9, "e", "contract_opened")]
+    cases = {
+        "sse": [
+            Answer(first_stream, headers=start("snapshot"), end="hold"),
+            Answer(second_stream, headers=start("resumed"), end="hold"),
+        ]
+    }
+    with ScriptServer(cases) as script_server:
+        leader = open_scripted_tab(context, script_server, "contracts:me")
+        leader.wait_for_function("window.seqs['contracts:me']?.at(-1) === 7")
+        other = open_scripted_tab(context, script_server, "contracts:me")
+        other.wait_for_function("window.seqs['contracts:me']?.at(-1) === 5")
+        assert numbers(other, "contracts:me") == [2, 5], "the newest of each contract that is open"
+        current = "window.store.current('contracts:me').map(({ data, seq }) => [data.contract_id, seq])"
+        for tab in (leader, other):
+            assert tab.evaluate(current) == [["b", 2], ["a", 5]]
+        leader.close()
+        other.wait_for_function("window.seqs['contracts:me'].at(-1) === 9")
+        assert numbers(other, "contracts:me") == [2, 5, 8, 9]
+        assert other.evaluate(current) == [["a", 5], ["b", 8], ["e", 9]]
+        assert [request.get("last-event-id") for request in script_server.requests["/case/any/sse"]] == [None, "7"]

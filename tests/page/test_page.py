@@ -122,13 +122,16 @@ def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page:
     wait_for_candles(page)
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Switch to light").click()
+    page.get_by_role("button", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    settings.get_by_role("radio", name="Light").check(force=True)
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate(ground) != dark
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
-    # To choose what the system has anyway is to follow it again.
-    page.get_by_role("button", name="Switch to dark").click()
+    page.get_by_role("button", name="Settings").click()
+    settings.get_by_role("radio", name="System").check(force=True)
+    expect(root).to_have_attribute("data-theme", "dark")
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
 

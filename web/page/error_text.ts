@@ -7,7 +7,7 @@ export function explain(error: unknown): string {
     case 'INSUFFICIENT_BALANCE':
       return 'Your balance does not cover this stake. Lower the stake, or wait until a contract pays out.'
     case 'MARKET_CLOSED':
-      return 'This market is closed, or its price is too old to trade on. Choose another, or wait for a new price.'
+      return 'This market is closed, or its price is out of date. Choose another, or wait for a new price.'
     case 'CONTRACT_NOT_SELLABLE':
       return 'This contract can no longer be sold: it has ended, or ends soon. Its result appears under Closed.'
     case 'UNAUTHORIZED':

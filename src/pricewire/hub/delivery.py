@@ -84,13 +84,7 @@ class Delivery:
         return self._groups.values()
 
     def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
-        """
-        Decide how a stream starts, for its response's head.
-
-        Args:
-            topics: what it is to carry.
-            last_event_id: what its reader sent as `Last-Event-ID`; None or empty where it is new.
-        """
+        """Decide how a stream of topics starts, for its response's head; its reader sent a `Last-Event-ID`, or none where it is new."""
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
         match = EVENT_ID.fullmatch(last_event_id)

@@ -69,12 +69,7 @@ class FeedWithHistory(Protocol):
 
 @runtime_checkable
 class RecordedFeed(Protocol):
-    """
-    A feed whose ticks have been before, so that others may know what comes next.
-
-    Attributes:
-        is_recording: True.
-    """
+    """A feed whose ticks have been before, so that others may know what comes next."""
 
     @property
     def is_recording(self) -> bool:
@@ -181,11 +176,7 @@ def load_feed(name: str) -> Feed:
 
 def checked(feed: Feed, name: str) -> Feed:
     """
-    Return a feed that has been found to look like one.
-
-    Args:
-        feed: what should be a feed.
-        name: how to call it in an error.
+    Return a feed that has been found to look like one; `name` is how errors call it.
 
     Raises:
         FeedError: it lacks instruments or the iteration.

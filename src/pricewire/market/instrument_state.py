@@ -44,18 +44,7 @@ class SelectedCandles(NamedTuple):
 
 
 class InstrumentState:
-    """
-    One instrument and what its feed has brought.
-
-    Attributes:
-        instrument: as the feed announced it.
-        topic: the text of its ticks' topic.
-        newest: the tick that came last, or None.
-        is_open: whether ticks are coming.
-        history: the recent ticks.
-        candles: the recent candles.
-        pace: how often ticks usually come.
-    """
+    """One instrument and what its feed has brought."""
 
     __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
 
@@ -90,9 +79,6 @@ class InstrumentState:
         """
         Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
 
-        Args:
-            tick: of this instrument.
-
         Raises:
             FeedError: its prices are not positive numbers, bid is above ask, its time is not in milliseconds since 1970, or it is older
                 than the newest.
@@ -118,12 +104,8 @@ class InstrumentState:
 
     def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
         """
-        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
-
-        Args:
-            tick: as `check` returned it.
-            pips: its prices, likewise.
-            now_ns: when it arrived, in nanoseconds of a monotonic clock.
+        Keep a tick and its pips, as `check` returned them; return the candles that somebody wants and that it has changed, with their
+        topics. `now_ns` is that of a monotonic clock.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)

@@ -194,13 +194,9 @@ class Journal:
 
     def read(self, from_ms: int = EARLIEST_MS, to_ms: int = LATEST_MS) -> dict[str, PastTicks]:
         """
-        Return the ticks of a span of time by their instruments, oldest first; blocking.
+        Return the ticks from one time to another, in milliseconds since 1970, by their instruments, oldest first; blocking.
 
         Prices have the decimals that their instrument has now, or those it had, if it does not exist any more.
-
-        Args:
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
         """
         parts: dict[str, list[PastTicks]] = {}
         for segment in self._all():

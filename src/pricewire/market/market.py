@@ -91,9 +91,6 @@ class Market:
         Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
 
         The ticks of an instrument are in order; a feed that fails here brings no more.
-
-        Args:
-            newest: the newest tick in the journal of each instrument that has one.
         """
         for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
             if not isinstance(feed, FeedWithBackfill):
@@ -197,11 +194,7 @@ class Market:
 
     def candle(self, instrument_id: str, granularity: int) -> Candle | None:
         """
-        Return the newest candle, or None before the first tick.
-
-        Args:
-            instrument_id: whose candle.
-            granularity: its span, in seconds.
+        Return the newest candle of an instrument, whose span is in seconds; None before the first tick.
 
         Raises:
             UnknownInstrumentError: no feed has the instrument.

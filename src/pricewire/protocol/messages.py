@@ -198,13 +198,7 @@ class Envelope(msgspec.Struct, Generic[Body], frozen=True):
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
-    """
-    What went wrong.
-
-    Attributes:
-        code: for programs, `INVALID_PARAMETERS` for instance.
-        message: for people.
-    """
+    """What went wrong: a code for programs, `INVALID_PARAMETERS` for instance, and a message for people."""
 
     code: str
     message: str

@@ -30,13 +30,7 @@ TradeType = Literal["CALL", "PUT", "TOUCH", "NOTOUCH"]
 
 
 class Product(msgspec.Struct, frozen=True):
-    """
-    A kind of contract.
-
-    Attributes:
-        id: its name in requests.
-        display_name: its name for people.
-    """
+    """A kind of contract."""
 
     id: ProductId
     display_name: str
@@ -77,13 +71,7 @@ class DurationBounds(msgspec.Struct, frozen=True):
 
 
 class DurationsAllowed(msgspec.Struct, frozen=True):
-    """
-    The durations that a product has.
-
-    Attributes:
-        supported_units: the units.
-        ticks: how many of them, and so on for each unit.
-    """
+    """The durations that a product has."""
 
     supported_units: list[DurationUnit]
     ticks: DurationBounds
@@ -251,15 +239,7 @@ class ClosedContractsBody(msgspec.Struct, Generic[Money], frozen=True):
 
 
 class BalanceBody(msgspec.Struct, Generic[Money], frozen=True):
-    """
-    What an account has.
-
-    Attributes:
-        balance: the amount.
-        currency: its currency.
-        timestamp: when it was known, in milliseconds since 1970.
-        change: by how much the last transaction changed it.
-    """
+    """What an account has, when that was known, in milliseconds since 1970, and by how much the last transaction changed it."""
 
     balance: Money
     currency: str

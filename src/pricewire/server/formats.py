@@ -65,10 +65,6 @@ def narrow_format(form: Format, members: frozenset[str]) -> Format:
     Return a format that shows only some members of the data, for readers to whom every byte counts.
 
     The same arguments give the same format, so that streams which chose the same members share their bytes.
-
-    Args:
-        form: what the events look like otherwise.
-        members: the names of the members to keep.
     """
 
     def narrow(event: Event, merged: int) -> bytes:

@@ -141,10 +141,6 @@ class TokenBucket:
 
     Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
     come together, and most of them in vain.
-
-    Args:
-        rate: how many per second.
-        burst: how many at once.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -236,12 +232,7 @@ class Admission:
 
     def admit(self, endpoint: str, client: Address | None, account: str | None = None) -> Permit:
         """
-        Let a stream in.
-
-        Args:
-            endpoint: what it is counted as.
-            client: the address that it comes from.
-            account: the account whose token it comes with; None where it comes with none.
+        Let a stream in, and count it: to its endpoint, to its address, and to the account whose token it comes with.
 
         Returns:
             its permit, to be given back when it has ended.
@@ -300,11 +291,7 @@ class Admission:
 
     def ask_for_history(self, client: Address | None, rows: int) -> None:
         """
-        Let a request ask for a history.
-
-        Args:
-            client: the address that it comes from.
-            rows: how many ticks or candles it asks for at most.
+        Let a request ask for a history of so many ticks or candles at most.
 
         Raises:
             StreamRefusedError: it would exceed a limit.

@@ -104,13 +104,8 @@ def logged(
     **fields: object,
 ) -> Callable[[], None]:
     """
-    Have the life of a stream logged, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays cheap.
-
-    Args:
-        on_close: called when the stream has closed.
-        outcome: returns how it has started.
-        clock: returns the time in seconds.
-        fields: what is logged of the stream.
+    Have the life of a stream logged, with these fields, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays
+    cheap.
 
     Returns:
         what is to be called instead of `on_close`.

@@ -60,12 +60,7 @@ class Metrics(Collector):
         self.loop_delay = LoopDelay(delays.observe)
 
     def text(self, requests_too_large: int) -> bytes:
-        """
-        Return the metrics.
-
-        Args:
-            requests_too_large: how many requests the HTTP server has refused for their length.
-        """
+        """Return the metrics; the HTTP server has refused so many requests for their length."""
         self._requests_too_large = requests_too_large
         return generate_latest(self._registry)
 

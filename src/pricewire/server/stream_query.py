@@ -115,12 +115,7 @@ def with_sign(text: str) -> str:
 
 def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Format:
     """
-    Return the format that shows only some members of the data.
-
-    Args:
-        form: what the events look like otherwise.
-        fields: the members' names, separated by commas; None for all.
-        topics: whose data it is.
+    Return the format that shows only some members of the topics' data: `fields` has their names, separated by commas; None for all.
 
     Raises:
         InvalidParametersError: a name is none of the data's members.

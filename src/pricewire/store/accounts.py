@@ -196,10 +196,8 @@ class Accounts:
 
     async def standings(self, generation: int | None = None) -> Sequence[Standing]:
         """
-        Return which tokens are valid, of each account that has ended any or is suspended.
-
-        Args:
-            generation: only of accounts whose own is above; they come in its order.
+        Return which tokens are valid, of each account that has ended any or is suspended, and whose generation is above the given one; in
+        its order.
         """
         columns = tables.accounts.c
         wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation

@@ -75,23 +75,11 @@ class AuditTrail:
     """The acts in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def acts(self, account_id: str | None = None, *, newest: int, before: int | None = None) -> list[RecordedAct]:
-        """
-        Return acts, newest first.
-
-        Args:
-            account_id: of this account alone; None for all.
-            newest: how many at most.
-            before: only those before this number of the trail.
-        """
+        """Return acts, newest first: of one account or of all, and only those before a number of the trail, where one is given."""
         columns = operator_acts.c
         statement = select(
             columns.number, columns.epoch_ms, columns.author, columns.act, accounts.c.id, columns.detail, columns.reason
@@ -109,12 +97,7 @@ class AuditTrail:
         return rows[0][0] if rows else 0
 
     async def moved_since(self, number: int) -> list[tuple[int, str]]:
-        """
-        Return the number and the account's uuid of each act after a number that moved money, in their order.
-
-        Args:
-            number: the last one that the caller knows of.
-        """
+        """Return the number and the account's uuid of each act after a number that moved money, in their order."""
         columns = operator_acts.c
         statement = select(columns.number, columns.account_uuid).where(columns.number > number, columns.transaction_number.is_not(None))
         return [(row[0], row[1]) for row in await self._database.rows(statement.order_by(columns.number))]

@@ -34,12 +34,7 @@ class Cashier:
     """Moves money between accounts and the house, for operators."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def deposit(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:

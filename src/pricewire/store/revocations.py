@@ -35,13 +35,7 @@ class Revocations:
         self._database = database
 
     async def add(self, token_id: str, expires_at: int) -> None:
-        """
-        Revoke a token; twice does no harm.
-
-        Args:
-            token_id: the token's own name, its `jti`.
-            expires_at: when it would expire, in seconds since 1970.
-        """
+        """Revoke a token by its own name, its `jti`, until it would expire, in seconds since 1970; twice does no harm."""
 
         async def work(connection: AsyncConnection) -> None:
             dialect = connection.dialect.name
@@ -54,22 +48,12 @@ class Revocations:
         await self._database.write(work)
 
     async def since(self, number: int) -> list[Revocation]:
-        """
-        Return the revocations after a number, in their order.
-
-        Args:
-            number: the last one that the caller knows of; 0 for all of them.
-        """
+        """Return the revocations after a number, in their order; after 0 all of them."""
         statement = select(revocations).where(revocations.c.number > number).order_by(revocations.c.number)
         return [Revocation(*row) for row in await self._database.rows(statement)]
 
     async def prune(self, now_s: int) -> None:
-        """
-        Forget the revocations of tokens that have expired.
-
-        Args:
-            now_s: the time, in seconds since 1970.
-        """
+        """Forget the revocations of tokens that had expired at a time, in seconds since 1970."""
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(delete(revocations).where(revocations.c.expires_at < now_s))

@@ -46,12 +46,7 @@ class Statements:
     """The books in a database: the `Statements` of `trading.interfaces`, which says what its methods do and raise."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def entries(self, page: PageOf, kinds: frozenset[str]) -> EntriesPage:

@@ -21,13 +21,7 @@ class Accounting:
     """Reads the books. What it reads may be large: it is made into messages by functions, to be called where that holds up nobody."""
 
     def __init__(self, statements: Statements, instrument_name: Callable[[str], str]) -> None:
-        """
-        Prepare to read.
-
-        Args:
-            statements: the books.
-            instrument_name: returns an instrument's name for people.
-        """
+        """Prepare to read; `instrument_name` returns an instrument's name for people."""
         self._statements = statements
         self._instrument_name = instrument_name
 

@@ -126,13 +126,7 @@ def is_price(barrier: str | None) -> bool:
 
 
 def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
-    """
-    Return a barrier as a price.
-
-    Args:
-        barrier: a price, an offset with its sign, or None for the spot itself.
-        spot: what an offset counts from.
-    """
+    """Return a barrier - a price, an offset from the spot with its sign, or None for the spot itself - as a price."""
     if barrier is None:
         return spot
     return Decimal(barrier) if is_price(barrier) else spot + Decimal(barrier)
@@ -158,13 +152,7 @@ def touch(contract: Contract, tick: Tick) -> Contract:
 
 
 def wins(contract: Contract, exit_spot: Decimal) -> bool:
-    """
-    Return whether an entered contract pays.
-
-    Args:
-        contract: the contract, with its touch if there was one.
-        exit_spot: the price of its last tick.
-    """
+    """Return whether an entered contract pays, with its touch if there was one, or at the price of its last tick."""
     if contract.product_id == "touch":
         return (contract.touch_time is not None) == (contract.variant == "touch")
     if exit_spot == contract.barrier_price:
@@ -208,15 +196,7 @@ def refund(contract: Contract, at_ms: int | None = None) -> Contract:
 
 
 def sell(contract: Contract, price: Decimal, tick: Tick, now_ms: int) -> Contract:
-    """
-    Return the contract as sold.
-
-    Args:
-        contract: an open one.
-        price: what the account gets for it.
-        tick: the tick that this price was computed from.
-        now_ms: when, in milliseconds since 1970.
-    """
+    """Return an open contract as sold for a price, which was computed from the tick; `now_ms` is in milliseconds since 1970."""
     return msgspec.structs.replace(
         contract, exit_tick_time=tick.epoch_ms, exit_spot=tick.price, exit_time=now_ms, proceeds=price, status="sold"
     )

@@ -103,11 +103,8 @@ class Desk:
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take over the open contracts from before a restart; called once, before the first tick.
-
-        Args:
-            recovered: what the recorded ticks say of them.
-            ticks: those recorded ticks.
+        Take over the open contracts from before a restart, as `recover` found them, and the recorded ticks; called once, before the first
+        tick.
 
         Raises:
             DatabaseError: the database does not answer.

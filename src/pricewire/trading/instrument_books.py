@@ -114,13 +114,7 @@ class InstrumentBook:
         self.positions.newest = self.tick
 
     def on_tick(self, tick: Tick, now_ns: int) -> Happened | None:
-        """
-        Let a tick happen to the contracts; None where it comes late, and nothing happens.
-
-        Args:
-            tick: the tick.
-            now_ns: when it came, in nanoseconds of a monotonic clock.
-        """
+        """Let a tick happen to the contracts; None where it comes late, and nothing happens. `now_ns` is that of a monotonic clock."""
         if not self.remember(tick):
             return None
         self._pace.tick(now_ns)
@@ -134,11 +128,8 @@ class InstrumentBook:
 
     def bids(self, contract_id: str | None = None, elapsed_ms: float = 0.0) -> Integers:
         """
-        Return what open contracts can be sold for at the newest tick, as `Positions.bids` does; nothing while no price is known.
-
-        Args:
-            contract_id: the only one to price; by default all.
-            elapsed_ms: how long ago that tick came, in milliseconds.
+        Return what open contracts - or one of them - can be sold for at the newest tick, so many milliseconds old, as `Positions.bids`
+        does; nothing while no price is known.
         """
         moves = self.moves
         if self.tick is None or moves is None:
@@ -195,14 +186,7 @@ class InstrumentBook:
         return offer.body(self.price(offer, moves), 0, tick, self.quantum, moves.volatility)
 
     def price(self, offer: Offer, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
-        """
-        Return what an offer is worth.
-
-        Args:
-            offer: the offer.
-            moves: how the price moves.
-            elapsed_ms: how long after the newest tick it is bought, in milliseconds.
-        """
+        """Return what an offer is worth, bought so many milliseconds after the newest tick."""
         return price_one(offer.quote, self.pips, moves, elapsed_ms)
 
     @property
@@ -316,9 +300,6 @@ class InstrumentBooks:
     def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
         """
         Return the newest tick and how the price moves, where an instrument can be traded.
-
-        Args:
-            book: the instrument's.
 
         Raises:
             MarketClosedError: there is no price to trade at.

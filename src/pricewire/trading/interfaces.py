@@ -60,13 +60,7 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class ClosedPage(msgspec.Struct, frozen=True):
-    """
-    Some of an account's closed contracts.
-
-    Attributes:
-        contracts: newest first.
-        total_items: how many closed contracts the account has.
-    """
+    """Some of an account's closed contracts, newest first, and how many it has in all."""
 
     contracts: list[Contract]
     total_items: int
@@ -232,10 +226,7 @@ class Ledger(Protocol):
 
     async def sell(self, sold: Contract) -> Closed:
         """
-        Close a contract and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
-
-        Args:
-            sold: the contract with its sale.
+        Close a contract by its sale and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
 
         Raises:
             ContractNotSellableError: it is not open any more.
@@ -245,9 +236,6 @@ class Ledger(Protocol):
     async def settle(self, settled: Sequence[Contract]) -> list[Closed]:
         """
         Close contracts that have expired, in one transaction, and give the accounts what they pay or the stake back.
-
-        Args:
-            settled: contracts with their settlement or refund.
 
         Returns:
             those that were open until now, in the order given; the others were closed before.

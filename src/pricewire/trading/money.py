@@ -12,13 +12,7 @@ DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8, "ETH": 8}
 
 
 def to_amount(value: Decimal | int, currency: str) -> Decimal:
-    """
-    Return a value as an amount of a currency, rounded half even to its decimals.
-
-    Args:
-        value: finite.
-        currency: one of `DECIMALS`.
-    """
+    """Return a finite value as an amount of a currency, rounded half even to its decimals."""
     return Decimal(value).quantize(Decimal(1).scaleb(-DECIMALS[currency]), ROUND_HALF_EVEN)
 
 

@@ -85,13 +85,7 @@ class Positions:
         self._scale = 10**pip_size
 
     def add(self, contract: Contract, ticks_seen: int = 0) -> None:
-        """
-        Add an open contract.
-
-        Args:
-            contract: the contract, entered or not.
-            ticks_seen: how many ticks have come since its entry.
-        """
+        """Add an open contract, and how many ticks have come since its entry."""
         self.contracts[contract.contract_id] = contract
         wins_above = contract.variant in UPWARD
         is_touch = contract.product_id == "touch"

@@ -187,11 +187,8 @@ def _above(way: Floats, deviation: Floats) -> Floats:
 
 def edge_shift(*, wins_above: bool, allow_equals: bool) -> float:
     """
-    Return how far the edge of a contract lies above its barrier, in pips; that of a touch is `win_probability`'s.
-
-    Args:
-        wins_above: whether it wins above the barrier, or else below.
-        allow_equals: whether it wins at the barrier.
+    Return how far the edge of a contract that wins above or below its barrier lies above that, in pips; that of a touch is
+    `win_probability`'s.
     """
     return -0.5 if wins_above == allow_equals else 0.5
 

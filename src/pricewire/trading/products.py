@@ -121,11 +121,7 @@ class Products:
 
     def config(self, product_id: str, currency: str = DEFAULT_CURRENCY) -> ProductConfig:
         """
-        Return the defaults and the limits of a product's form.
-
-        Args:
-            product_id: the product.
-            currency: of the amounts.
+        Return the defaults and the limits of a product's form, for amounts of a currency.
 
         Raises:
             InvalidProposalError: there is no such product or currency.

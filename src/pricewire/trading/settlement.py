@@ -47,13 +47,7 @@ class Settlement:
         self._work = asyncio.Event()
 
     def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
-        """
-        Have contracts written.
-
-        Args:
-            changed: those that were entered.
-            ended: those that were settled or refunded.
-        """
+        """Have contracts written: those that were entered, and those that were settled or refunded."""
         for contract in changed:
             self._changed[contract.contract_id] = contract
             self._wait(contract)

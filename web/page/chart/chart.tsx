@@ -7,6 +7,7 @@ import {
   createChart,
   type DeepPartial,
   type IChartApi,
+  type IPriceLine,
   type ISeriesApi,
   LineStyle,
   type MouseEventParams,
@@ -17,9 +18,12 @@ import { useEffect, useRef, useState } from 'react'
 import type { Candle, Instrument, Tick } from '../../src/pricewire.js'
 import { useStore } from '../connection.js'
 import type { Theme } from '../theme.js'
+import { makeDraggable } from './barrier_drag.js'
+import { ContractOverlay } from './contract_overlay.js'
+import { type ContractZone, placeOf } from './contract_zone.js'
 import { fetchCandles, fetchTicks } from './history.js'
 import { LiveSeries } from './live_series.js'
-import type { PriceLine } from './price_lines.js'
+import { type PriceLine, TICKET_LINE } from './price_lines.js'
 import { widen } from './price_scale.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
@@ -41,6 +45,15 @@ type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Area'>
 const CANDLES = 500
 const TICKS = 600
 
+/** The largest distance between two bars, in pixels. */
+const MAX_SPACING = 48
+
+/** On a phone, a finger that moves up and down scrolls the page. */
+const SCROLLING = { mouseWheel: true, pressedMouseMove: true, horzTouchDrag: true, vertTouchDrag: false }
+
+/** The library's own label shows the newest bar in view; ours shows the newest price. */
+const NO_LABEL = { lastValueVisible: false, priceLineVisible: false } as const
+
 interface ChartProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
@@ -48,16 +61,21 @@ interface ChartProps {
   readonly theme: Theme
   /** Entry prices and barriers. */
   readonly lines: readonly PriceLine[]
+  /** The contract that is shown. */
+  readonly zone: ContractZone | undefined
+  /** Called with the price that the ticket's barrier is dragged to. */
+  readonly onBarrier: (price: number) => void
 }
 
 /** The live chart of an instrument: first its history, then updates from the stream. */
-export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps) {
+export function Chart({ instrument, timeframe, style, theme, lines, zone, onBarrier }: ChartProps) {
   const store = useStore()
   const { id, pip_size, display_name } = instrument
   const box = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
   const chart = useRef<IChartApi>(null)
   const series = useRef<Series>(null)
+  const overlay = useRef<ContractOverlay>(null)
   const [note, setNote] = useState<string>()
 
   useEffect(() => {
@@ -65,6 +83,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     const made = createChart(box.current, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
+      handleScroll: SCROLLING,
       layout: { attributionLogo: false },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: 6 },
@@ -84,25 +103,36 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     const isLine = granularity === 0 || style === 'line'
     const priceFormat = { type: 'price', precision: pip_size, minMove: 10 ** -pip_size } as const
     const made: Series = isLine
-      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2 })
-      : on.addSeries(CandlestickSeries, { priceFormat })
+      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2, ...NO_LABEL })
+      : on.addSeries(CandlestickSeries, { priceFormat, ...NO_LABEL })
     series.current = made
+    overlay.current = new ContractOverlay((time) => placeOf(time, live.points, granularity || tickSpacing(live.points)))
+    made.attachPrimitive(overlay.current)
     paint(on, made)
     on.timeScale().applyOptions({ secondsVisible: granularity === 0, barSpacing: granularity === 0 ? 4 : 9 })
     // If the user has dragged the price scale, it would still show the range of the previous instrument.
     on.priceScale('right').applyOptions({ autoScale: true })
     const draw = (bar: Bar) => (isLine ? { time: bar.time, value: bar.close } : bar)
     let isFirst = true
-    let hovered: Bar | undefined
+    let hovered: number | undefined
+    let priceLine: IPriceLine | undefined
     const describe = () => {
       if (legend.current === null) return
-      const bar = hovered ?? live.last
-      const prices =
-        granularity === 0 || bar === undefined
-          ? []
-          : Object.entries({ O: bar.open, H: bar.high, L: bar.low, C: bar.close })
-      legend.current.dataset['direction'] = bar === undefined ? '' : bar.close >= bar.open ? 'up' : 'down'
-      legend.current.textContent = prices.map(([name, price]) => `${name} ${price.toFixed(pip_size)}`).join('  ')
+      const bar = hovered === undefined ? live.last : live.at(hovered)
+      legend.current.dataset['direction'] =
+        bar === undefined || granularity === 0 ? '' : bar.close >= bar.open ? 'up' : 'down'
+      legend.current.textContent = bar === undefined ? '' : describeBar(bar, granularity, pip_size)
+    }
+    /** Marks the newest price, also while the chart is scrolled back. */
+    const mark = () => {
+      const { last } = live
+      if (last === undefined) return
+      const color = isLine ? pageColor('accent') : pageColor(last.close >= last.open ? 'up' : 'down')
+      const axis = { color, axisLabelColor: color, axisLabelTextColor: pageColor('surface') }
+      if (priceLine === undefined) {
+        const style = { lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true, title: '' } as const
+        priceLine = made.createPriceLine({ price: last.close, ...axis, ...style })
+      } else priceLine.applyOptions({ price: last.close, ...axis })
     }
     const live = new LiveSeries<Bar>({
       load: async (signal) =>
@@ -112,13 +142,15 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       show: (bars) => {
         made.setData(bars.map(draw))
         setNote(bars.length === 0 ? 'No prices yet. The chart starts with the first one.' : undefined)
-        if (isFirst) on.timeScale().scrollToRealTime()
+        if (isFirst) showNewest(on, bars.length)
         isFirst = false
+        mark()
         describe()
       },
       append: (bar) => {
         made.update(draw(bar))
         setNote(undefined)
+        mark()
         describe()
       },
       fail: ({ message }) => setNote(`The history could not be loaded: ${message}. Trying again …`),
@@ -135,8 +167,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       if (status !== 'open') live.lost()
     })
     const hover = ({ seriesData }: MouseEventParams) => {
-      hovered = seriesData.get(made) as Bar | undefined
-      if (hovered !== undefined && !('open' in hovered)) hovered = undefined
+      hovered = seriesData.get(made)?.time as UTCTimestamp | undefined
       describe()
     }
     on.subscribeCrosshairMove(hover)
@@ -148,6 +179,7 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       // When the whole component unmounts, the chart is removed before its series.
       if (chart.current !== null) on.removeSeries(made)
       series.current = null
+      overlay.current = null
     }
   }, [store, id, pip_size, timeframe, style])
 
@@ -177,6 +209,46 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     }
   }, [linesText, store, id, pip_size, timeframe, style, theme])
 
+  const zoneText = JSON.stringify(zone)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these makes a new series or changes the colours.
+  useEffect(() => {
+    const shown = zoneText === undefined ? undefined : (JSON.parse(zoneText) as ContractZone)
+    overlay.current?.show(shown, { fill: pageColor('up-flash'), line: pageColor('muted'), dot: pageColor('accent') })
+  }, [zoneText, store, id, pip_size, timeframe, style, theme])
+
+  const ticketPrice = lines.find(({ key }) => key === TICKET_LINE)?.price
+  const latest = useRef({ ticketPrice, onBarrier })
+  useEffect(() => {
+    latest.current = { ticketPrice, onBarrier }
+  })
+  useEffect(() => {
+    if (box.current === null) return
+    let preview: IPriceLine | undefined
+    const priceAt = (y: number) => series.current?.coordinateToPrice(y) ?? undefined
+    return makeDraggable(box.current, {
+      position: () => {
+        const { ticketPrice } = latest.current
+        return ticketPrice === undefined ? null : (series.current?.priceToCoordinate(ticketPrice) ?? null)
+      },
+      onHold: (isHeld) => {
+        chart.current?.applyOptions({ handleScroll: !isHeld && SCROLLING, handleScale: !isHeld })
+        if (!isHeld && preview !== undefined) series.current?.removePriceLine(preview)
+        preview = undefined
+      },
+      onMove: (y) => {
+        const price = priceAt(y)
+        if (price === undefined) return
+        const line: PriceLine = { key: '', price, title: 'Barrier', kind: 'barrier', direction: '' }
+        if (preview === undefined) preview = series.current?.createPriceLine(lineOptions(line))
+        else preview.applyOptions({ price })
+      },
+      onDrop: (y) => {
+        const price = priceAt(y)
+        if (price !== undefined) latest.current.onBarrier(price)
+      },
+    })
+  }, [])
+
   return (
     <div className="chart">
       <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
@@ -188,6 +260,28 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       </a>
     </div>
   )
+}
+
+/** Returns the usual time between two ticks, in seconds. */
+function tickSpacing(ticks: readonly Bar[]): number {
+  const some = ticks.slice(-100)
+  const [first, last] = [some[0]?.time ?? 0, some.at(-1)?.time ?? 0]
+  return last > first ? (last - first) / (some.length - 1) : 1
+}
+
+/** Shows the newest bars; a few of them wider, so that the chart is not empty. */
+function showNewest(chart: IChartApi, bars: number): void {
+  const scale = chart.timeScale()
+  if (bars > 0 && bars * scale.options().barSpacing < scale.width() / 2)
+    scale.applyOptions({ barSpacing: Math.min(MAX_SPACING, scale.width() / 2 / bars) })
+  scale.scrollToRealTime()
+}
+
+/** Returns the prices of a bar, or the price and time of a tick, as text. */
+function describeBar({ time, open, high, low, close }: Bar, granularity: number, decimals: number): string {
+  if (granularity === 0) return `${new Date(1000 * time).toISOString().slice(11, 19)}  ${close.toFixed(decimals)}`
+  const prices = Object.entries({ O: open, H: high, L: low, C: close })
+  return prices.map(([name, price]) => `${name} ${price.toFixed(decimals)}`).join('  ')
 }
 
 function barOfCandle({ open_epoch_ms, open, high, low, close }: Candle): Bar {

@@ -3,6 +3,7 @@ import type { Instrument } from '../../src/pricewire.js'
 import { Icon } from '../icons.js'
 import type { Theme } from '../theme.js'
 import type { ChartStyle } from './chart.js'
+import type { ContractZone } from './contract_zone.js'
 import type { PriceLine } from './price_lines.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
@@ -14,11 +15,13 @@ interface ChartPanelProps {
   readonly timeframe: Timeframe
   readonly theme: Theme
   readonly lines: readonly PriceLine[]
+  readonly zone: ContractZone | undefined
+  readonly onBarrier: (price: number) => void
   readonly onTimeframe: (timeframe: Timeframe) => void
 }
 
 /** The chart, and the buttons for its timeframe and style. */
-export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }: ChartPanelProps) {
+export function ChartPanel({ instrument, timeframe, theme, lines, zone, onBarrier, onTimeframe }: ChartPanelProps) {
   const [style, setStyle] = useState<ChartStyle>('candles')
   return (
     <div className="panel">
@@ -48,7 +51,15 @@ export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }:
         <span className="zone">UTC</span>
       </div>
       <Suspense fallback={<div className="chart" />}>
-        <Chart instrument={instrument} timeframe={timeframe} style={style} theme={theme} lines={lines} />
+        <Chart
+          instrument={instrument}
+          timeframe={timeframe}
+          style={style}
+          theme={theme}
+          lines={lines}
+          zone={zone}
+          onBarrier={onBarrier}
+        />
       </Suspense>
     </div>
   )

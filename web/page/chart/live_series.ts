@@ -54,6 +54,23 @@ export class LiveSeries<Point extends Timed> {
     return this.#points.at(-1)
   }
 
+  /** All points, oldest first. */
+  get points(): readonly Point[] {
+    return this.#points
+  }
+
+  /** Returns the point at a time; undefined if there is none. */
+  at(time: number): Point | undefined {
+    let [low, high] = [0, this.#points.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#points[middle]?.time ?? time) < time) low = middle + 1
+      else high = middle
+    }
+    const found = this.#points[low]
+    return found?.time === time ? found : undefined
+  }
+
   /**
    * Adds the next point of the stream.
    *

@@ -46,11 +46,11 @@ export function Inspector({ onClose }: { onClose: () => void }) {
   return (
     <aside
       className="inspector card"
-      aria-label="Raw events"
+      aria-label="Live events"
       onKeyDown={(event) => event.key === 'Escape' && onClose()}
     >
       <header>
-        <h2>Raw events</h2>
+        <h2>Live events</h2>
         <button type="button" className="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
           {isPaused ? 'Resume' : 'Pause'}
         </button>

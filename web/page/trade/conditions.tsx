@@ -29,7 +29,7 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       )}
       <div>
-        <dt>Ends at about</dt>
+        <dt>Ends at</dt>
         <dd>
           {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
         </dd>

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import type { DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
+import type { Contract, DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
 import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
 import { useConnection } from '../connection.js'
@@ -9,7 +9,7 @@ import { BuyButton } from './buy_button.js'
 import { Conditions } from './conditions.js'
 import { useProductConfig } from './products.js'
 import { type Proposal, useProposal, useSettled } from './proposal.js'
-import { adapt, check, type Draft, durationBounds, hasBarrier, hasEquals } from './ticket_rules.js'
+import { adapt, check, type Draft, durationBounds, hasBarrier, hasEquals, isOffered, withUnit } from './ticket_rules.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS, VARIANTS_OF } from './variants.js'
 
@@ -19,7 +19,12 @@ const TYPING_PAUSE = 250
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
+  /** The newest closed contracts of the account. */
+  readonly closed: readonly Contract[]
   readonly onLogin: () => void
+  /** The price that the user has dragged the barrier to, on the chart; undefined once it has been taken over. */
+  readonly dragged: number | undefined
+  readonly onDragged: () => void
   /** Called with the current barrier of the contract that the ticket describes. */
   readonly onBarrier: (barrier: number | undefined) => void
 }
@@ -31,11 +36,20 @@ export function Ticket(props: TicketProps) {
   return <TicketIn key={currency} currency={currency} {...props} />
 }
 
-function TicketIn({ currency, instrument, products, onLogin, onBarrier }: TicketProps & { readonly currency: string }) {
+function TicketIn({
+  currency,
+  instrument,
+  products,
+  closed,
+  dragged,
+  onDragged,
+  onLogin,
+  onBarrier,
+}: TicketProps & { readonly currency: string }) {
   const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
   const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
-  const fitted = config === undefined ? undefined : adapt(draft, config, product)
+  const fitted = config === undefined ? undefined : adapt(draft, config, product, instrument.id)
   const { session, ended } = useSession()
   const purchase = usePurchase()
   const connection = useConnection()
@@ -49,14 +63,28 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
     onBarrier(barrier === undefined ? undefined : Number(barrier))
   }, [barrier, onBarrier])
 
+  const bought = purchase.state.step === 'bought' ? purchase.state.bought.contract_id : undefined
+  const isOver = session === undefined || closed.some(({ contract_id }) => contract_id === bought)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `purchase` is a new object in each rendering.
+  useEffect(() => {
+    if (isOver) purchase.clear()
+  }, [isOver])
+
   const change = (part: Partial<Draft>) => {
     if (fitted !== undefined) setDraft({ ...fitted, ...part })
     purchase.clear()
   }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the functions are new ones in each rendering.
+  useEffect(() => {
+    if (dragged === undefined) return
+    change({ barrier: dragged.toFixed(instrument.pip_size) })
+    onDragged()
+  }, [dragged])
+
   const press = (variant: Variant) => {
     const details = proposal.variants?.find((each) => each.variant === variant)?.contract_details
     if (session === undefined) return onLogin()
-    if (checked?.terms === undefined || details === undefined) return
+    if (checked?.terms === undefined || details === undefined || !isOffered(details.stake, details.payout)) return
     const { product_id, ...rest } = checked.terms
     purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout: details.payout } })
   }
@@ -93,6 +121,7 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
             currency={currency}
             isBuying={buying(purchase.state) === variant}
             isDisabled={
+              proposal.isStale ||
               !instrument.is_market_open ||
               connection.status !== 'open' ||
               buying(purchase.state) !== undefined ||
@@ -161,7 +190,7 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
               <select
                 aria-label="Duration unit"
                 value={draft.unit}
-                onChange={(event) => onChange({ unit: event.target.value as DurationUnit })}
+                onChange={(event) => onChange(withUnit(draft, config, event.target.value as DurationUnit))}
               >
                 {validations.durations.supported_units.map((unit) => (
                   <option key={unit}>{unit}</option>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 import msgspec
@@ -30,9 +31,6 @@ MAX_ANSWER = 1024 * 1024
 class Api:
     """
     Sends requests to a server.
-
-    Attributes:
-        base_url: the server's address, without a slash at its end.
 
     Args:
         base_url: the server's address.
@@ -105,6 +103,12 @@ class Api:
             if error.status != 401 or not credentials.can_refresh:
                 raise
         return await _request(client, build(authorization_header(await credentials.refresh(token))))
+
+
+def with_query(path: str, **parameters: object) -> str:
+    """Return a path with its parameters; those that are None or empty are left out."""
+    query = urlencode({name: value for name, value in parameters.items() if value not in (None, [])}, doseq=True)
+    return f"{path}?{query}" if query else path
 
 
 async def _request(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:

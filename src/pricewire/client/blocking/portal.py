@@ -62,10 +62,6 @@ class Call(Generic[R]):
 
     An interrupt may come anywhere in the thread. So nothing is made there that would have to be awaited, and the thread shares no lock with
     the loop but that within a `SimpleQueue`: one of Python's own conditions could stay locked, and hold the loop up for ever.
-
-    Args:
-        loop: where it is done.
-        function: does it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:

@@ -54,12 +54,6 @@ class StreamReader:
         state: the connection's state.
         is_closed: nothing comes any more.
         headers: the headers of the newest stream's response.
-
-    Args:
-        url: the stream's address.
-        options: how it is asked for and kept.
-        reporter: told of connections, errors and states.
-        last_event_id: the id to begin after; empty: none.
     """
 
     def __init__(self, url: str, options: StreamOptions, reporter: Reporter, *, last_event_id: str = "") -> None:

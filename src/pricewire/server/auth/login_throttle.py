@@ -37,12 +37,7 @@ MAX_KEPT = 100_000
 
 
 class LoginThrottle:
-    """
-    Counts attempts to log in that failed or are still under way.
-
-    Args:
-        clock: returns the time in seconds.
-    """
+    """Counts attempts to log in that failed or are still under way."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -95,13 +95,7 @@ FAULTS: dict[type[jwt.PyJWTError], str] = {
 
 
 class Tokens:
-    """
-    Checks tokens, and issues them where the key is the server's own.
-
-    Args:
-        keys: what they are signed with.
-        rules: what they must claim.
-    """
+    """Checks tokens, and issues them where the key is the server's own."""
 
     def __init__(self, keys: KeySource, rules: TokenRules | None = None) -> None:
         self._keys = keys

@@ -34,12 +34,7 @@ def has_page() -> bool:
 
 
 def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """
-    Return the routes of the page; where it is not built, one that says so.
-
-    Args:
-        demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
-    """
+    """Return the routes of the page, or one that says it is not built; the page names the demo account, `name/password`, where there is one."""
     if not has_page():
         return [no_page]
 

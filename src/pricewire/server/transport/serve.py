@@ -31,16 +31,7 @@ DRAIN_SECONDS = 5.0
 
 
 class Server(uvicorn.Server):
-    """
-    uvicorn's server, which ends the streams in an orderly way before it stops to listen.
-
-    Args:
-        config: what to serve, and where.
-        drain_seconds: how long the streams may take to end; meanwhile new ones are refused, and other requests answered.
-        on_started: called with the port once connections are accepted.
-        limits: how long and how slow a request may be, and how many connections there may be.
-        trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
-    """
+    """uvicorn's server, which ends the streams in an orderly way before it stops to listen. `make_server` says what its arguments are."""
 
     def __init__(
         self,
