@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs lint format docs pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -64,6 +64,14 @@ format: $(VENV)/dev web/node_modules/.dev  ## bring the code into its form
 
 docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: $(VENV)/dev web/node_modules/.dev $(PAGE)  ## build the wheel, the source archive and the browser package into dist/, and check them
+	rm -rf dist && mkdir dist
+	$(BIN)/uv build --quiet --sdist --wheel --out-dir dist
+	cd web && npm pack --pack-destination ../dist && npm run check:package
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	npm publish --dry-run ./dist/pricewire-*.tgz
+	$(BIN)/pytest tests/packages --packages dist
 
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(PIN) --extra server --extra cli -o requirements.txt pyproject.toml

@@ -25,7 +25,7 @@ HEAVY = CLIENT | TERMINAL | DATABASE | {"cryptography", "litestar", "numpy", "py
 def imported(*arguments: str, cwd: Path) -> list[str]:
     """Return the modules that a Python process imports, in their order."""
     command = [sys.executable, "-X", "importtime", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=environment(), check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=cwd, env=environment(), check=False)
     lines = [line for line in result.stderr.splitlines() if line.startswith("import time:")]
     return [line.rpartition("|")[2].strip() for line in lines[1:]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import httpx2
@@ -66,7 +68,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     monkeypatch.setenv("COLUMNS", "200")
     # A feed's module is looked for in the working directory; and the log is the test runner's.
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("pricewire.cli.serve.configure_logging", lambda stream, level: None)
+    monkeypatch.setattr("pricewire.cli.serve.configure_logging", lambda stream, level, form: None)
     return Here(capsys)
 
 
@@ -343,7 +345,21 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
         # As `nohup` does, and a shell for what it starts in the background.
         code += f"signal.signal({ignored.value}, signal.SIG_IGN); "
     command = [sys.executable, "-c", f"{code}main(['serve', '--port', '0', '--drain-seconds', '0.5'])"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    leader, terminal = os.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    # Without a terminal a hangup asks to reload.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+        pass_fds=[terminal],
+        preexec_fn=take_terminal,
+    )
     assert process.stderr is not None
     url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
     with Reader(url, "/sse?topic=ticks:R_100") as reader:
@@ -359,6 +375,8 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
             process.send_signal(ending)
         assert b"SERVER_DRAINING" in reader.read_to_end()
     process.communicate(timeout=120)
+    os.close(leader)
+    os.close(terminal)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

@@ -14,7 +14,7 @@ from cyclopts import App
 from cyclopts.argument import Argument
 
 from pricewire.cli.main import app
-from pricewire.cli.options import options_of
+from pricewire.cli.options import OF_SERVE, options_of
 from pricewire.errors import PricewireError
 
 WIDTH = 120
@@ -40,7 +40,7 @@ def command(*commands: str) -> None:
 def leaves(parent: App, above: str) -> Iterator[tuple[str, App]]:
     """Yield the commands with options and their names; those are left out of which a part is not installed."""
     for name in parent:
-        if name.startswith("-"):
+        if name.startswith("-") or name == OF_SERVE:
             continue
         try:
             child = parent[name]

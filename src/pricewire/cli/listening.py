@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 import sys
@@ -36,6 +37,88 @@ def check_tls(certificate: Path, key: Path) -> None:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise PricewireError(f"--tls-key {key} is not the key of --tls-cert {certificate}") from None
         raise PricewireError(f"--tls-key {key} holds no private key in PEM that can be read without a password") from None
+
+
+def open_socket(host: str, port: int, option: str) -> socket.socket:
+    """
+    Return a socket that a server can listen at.
+
+    Args:
+        host: an address of this machine.
+        port: the port; 0 for any.
+        option: what gave the port, for messages.
+
+    Raises:
+        PricewireError: it cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = f"port {port} of {host} is taken" if error.errno == errno.EADDRINUSE else f"{host}: {error.strerror}"
+        raise PricewireError(f"{option} {port}: {reason}; choose another by {option}") from None
+    return listener
+
+
+def open_unix_socket(path: Path) -> socket.socket:
+    """
+    Return a Unix socket that a server can listen at; one that a server has left behind is replaced.
+
+    Raises:
+        PricewireError: a server listens there, something else is there, or the path cannot be used.
+    """
+    if is_answered(path):
+        raise PricewireError(f"--uds {path}: a server listens there; end it, or choose another path")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket():
+            path.unlink()
+        listener.bind(str(path))
+    except OSError as error:
+        listener.close()
+        raise PricewireError(
+            f"--uds {path}: {error.strerror or error}; give the path of a socket to be made, in a folder that exists"
+        ) from None
+    return listener
+
+
+def is_answered(path: Path) -> bool:
+    """Return whether a server listens at a Unix socket."""
+    if not path.is_socket():
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def inherited_socket(number: int) -> socket.socket:
+    """
+    Return a listening socket that the parent process has opened, as systemd does.
+
+    Args:
+        number: its file descriptor; systemd's first is 3.
+
+    Raises:
+        PricewireError: it is none.
+    """
+    try:
+        found = socket.socket(fileno=number)
+        listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise PricewireError(f"--fd {number}: {error.strerror}; give the number of a listening socket, 3 under systemd") from None
+    if not listens:
+        raise PricewireError(f"--fd {number}: the socket does not listen; under systemd its unit has Accept=no")
+    return found
+
+
+def has_terminal() -> bool:
+    """Return whether the process belongs to a terminal, whose end SIGHUP then tells; to others it says to reload."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def check_address(host: str, port: int) -> None:

@@ -12,11 +12,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
 
-from pricewire.cli.options import check_file
+from pricewire.cli.options import CONFIG, OF_SERVE, check_file
 from pricewire.errors import PricewireError
 from pricewire.extras import missing_extra
-
-CONFIG = Path("pricewire.toml")
 
 
 def installed_version() -> str:
@@ -42,6 +40,15 @@ app.register_install_completion_command()
 
 COMMANDS = {
     "account": ("account:accounts", "Open accounts, list them, change their passwords and status, move their money, and see who did what."),
+    "check": (
+        "serve:serve",
+        """
+        Check whether `pricewire serve` with the same options could start, a line for each thing that it needs.
+
+        It has the options of `pricewire serve`, from the same table of the file, `[serve]`. Nothing is made or changed. The exit status
+        is 1 where something is wrong.
+        """,
+    ),
     "config": (
         "config:command",
         """
@@ -94,8 +101,11 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
         tokens: the command and its options.
         config: a TOML file with options; `pricewire.toml` in the working directory where none is given.
     """
+    running = tokens[0] if tokens else ""
+    if running == OF_SERVE and not {"--help", "-h"} & set(tokens):
+        running, tokens = "serve", ("serve", "--check", *tokens[1:])
     if config is not None or CONFIG.exists():
-        check_file(config or CONFIG, app, running=tokens[0] if tokens else "")
+        check_file(config or CONFIG, app, running)
     app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
     app(tokens)
 

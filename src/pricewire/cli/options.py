@@ -15,6 +15,12 @@ from cyclopts.argument import Argument
 
 from pricewire.errors import PricewireError, quoted
 
+CONFIG = Path("pricewire.toml")
+"""The file with options, in the working directory."""
+
+OF_SERVE = "check"
+"""The command that has the options of `serve`, and so no table of its own."""
+
 MAX_PORT = 65_535
 
 
@@ -68,7 +74,7 @@ def check_tables(path: Path, found: dict[str, Any], app: App, above: str, runnin
     Raises:
         PricewireError: something is no table of a command.
     """
-    commands = sorted(name for name in app if not name.startswith("-"))
+    commands = sorted(name for name in app if not name.startswith("-") and name != OF_SERVE)
     for name, value in found.items():
         if name not in commands:
             raise PricewireError(f"{path}: {misplaced(name, value, app, commands, above)}")
@@ -132,14 +138,14 @@ def has_option(app: App, command_name: str, name: str) -> bool:
     return any(wanted in argument.names for argument in options_of(command))
 
 
-def check_port(_: object, value: int) -> None:
+def check_port(_: object, value: int | None) -> None:
     """
     Refuse what is no port; the system would take it modulo 65,536.
 
     Raises:
         ValueError: it is none.
     """
-    if not 0 <= value <= MAX_PORT:
+    if value is not None and not 0 <= value <= MAX_PORT:
         raise ValueError(f"a port is 0 to {MAX_PORT}")
 
 

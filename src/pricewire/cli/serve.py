@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from pricewire.cli.listening import check_address, check_tls
-from pricewire.cli.options import check_port, check_span
+from pricewire.cli.check import check_certificate, check_database, check_journal, check_keys, run_checks
+from pricewire.cli.listening import check_address, check_tls, has_terminal, inherited_socket, is_answered, open_socket, open_unix_socket
+from pricewire.cli.options import CONFIG, check_port, check_span
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
@@ -32,8 +33,9 @@ from pricewire.market.journal import KEEP_S, lock
 from pricewire.market.markets import Market
 from pricewire.server.app import create_app
 from pricewire.server.client_address import parse_network
+from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
-from pricewire.server.logs import configure_logging
+from pricewire.server.logs import LogForm, configure_logging
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
@@ -59,6 +61,10 @@ def serve(
     port: Annotated[int, Parameter(validator=check_port)] = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
+    uds: Path | None = None,
+    fd: int | None = None,
+    admin_host: str = "127.0.0.1",
+    admin_port: Annotated[int | None, Parameter(validator=check_port)] = None,
     drain_seconds: Annotated[float, Parameter(validator=check_span)] = DRAIN_SECONDS,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
@@ -84,11 +90,13 @@ def serve(
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
     log_level: Literal["debug", "info", "warning"] = "info",
+    log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
+    check: Annotated[bool, Parameter(show=False, negative=())] = False,
 ) -> None:
     """
     Serve prices, and the trading page.
@@ -104,6 +112,10 @@ def serve(
         host_name: a name that the server is reached by, `prices.example.com` for instance; `*` for any. Requests for another host are
             refused, but for addresses, `localhost` and the hosts of `origin`. Where neither is given, they are at a `host` that only this
             machine reaches. May be repeated.
+        uds: a Unix socket to listen at instead, for a proxy on this machine: its path.
+        fd: a listening socket to use instead, opened by the parent process: its file descriptor, 3 for systemd's socket activation.
+        admin_host: the address of `admin_port`.
+        admin_port: a port where `/metrics` and `/readyz` are, without TLS; they are nowhere else then. `/healthz` is at both.
         drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
@@ -133,6 +145,7 @@ def serve(
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are trusted about the client's address. May be repeated.
         log_level: `debug` logs each stream's beginning and end too.
+        log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
         commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
@@ -140,6 +153,7 @@ def serve(
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
+        check: only check all this, as `pricewire check` does.
     """
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
@@ -161,47 +175,97 @@ def serve(
         request_body=max_body_bytes,
     )
     proxies = [parse_network(text) for text in trusted_proxy or []]
-    configure_logging(sys.stderr, log_level.upper())
-    feeds: list[Feed] = []
-    for name in feed or ["simulated"]:
+    if uds is not None and fd is not None:
+        raise PricewireError("--uds and --fd exclude each other: give one")
+    configure_logging(sys.stderr, log_level.upper(), log_format)
+    # Whoever reaches a socket of the machine's is a proxy for others.
+    is_proxied = bool(proxies or host_name or uds is not None or fd is not None)
+
+    def make_feed(name: str) -> Feed:
         if name == "simulated":
-            simulated = SimulatedFeed(seed, rate, secret=local_secret(store.data_dir) if seed is None else None)
-            feeds.append(simulated)
-            announce(f"Simulating {len(simulated.instruments)} instruments.")
+            # A check makes no file, such as that of the secret.
+            own_seed = 0 if check and seed is None else seed
+            return SimulatedFeed(own_seed, rate, secret=local_secret(store.data_dir) if own_seed is None else None)
+        if name.startswith("replay:"):
+            path = name.removeprefix("replay:")
+            return replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
+        check_feed_name(name)
+        return load_feed(name)
+
+    names = feed or ["simulated"]
+    if check:
+        sys.exit(
+            run_checks(
+                [
+                    ("configuration", lambda: f"{CONFIG}" if CONFIG.exists() else f"no {CONFIG} in {Path.cwd()}"),
+                    ("limits", lambda: check_limits(limits)),
+                    ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
+                    *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+                    ("database", lambda: check_database(store)),
+                    ("journal", lambda: check_journal(store)),
+                    ("keys", lambda: check_keys(store)),
+                    ("names", lambda: f"{accepted_names(host_name, origin or ['*']) or 'any'}"),
+                    ("address", lambda: check_place(host, port, uds)),
+                    ("page", lambda: "installed" if has_page() else MISSING),
+                ]
+            )
+        )
+    feeds = [make_feed(name) for name in names]
+    for name, each in zip(names, feeds, strict=True):
+        if isinstance(each, ReplayFeed):
+            ids = ", ".join(instrument.id for instrument in each.instruments)
+            announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
+        elif isinstance(each, SimulatedFeed):
+            announce(f"Simulating {len(each.instruments)} instruments.")
             if seed is not None:
                 logger.warning("prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts")
-        elif name.startswith("replay:"):
-            path = name.removeprefix("replay:")
-            replay = replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
-            feeds.append(replay)
-            names = ", ".join(instrument.id for instrument in replay.instruments)
-            announce(f"Replaying {escape(name.removeprefix('replay:'))} as {names}, {speed:g} times its pace.")
-        else:
-            check_feed_name(name)
-            feeds.append(load_feed(name))
     if (files := allow_open_files(max_streams, max_connections)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = setup_of(
-        store, host, demo_account, commission, keep_ticks_hours, is_proxied=bool(proxies or host_name), trades_replays=trade_replays
-    )
+    trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
     if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
         logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
     if trading.demo_account:
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
+    admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
+    application = create_app(
+        feeds,
+        origins=origin or ["*"],
+        limits=limits,
+        trusted_proxies=proxies,
+        trading=trading,
+        host_names=reached_by,
+        admin_port=None if admin is None else admin.getsockname()[1],
+    )
     if not has_page():
         logger.warning(MISSING)
     # Last, so that other mistakes are reported whether the port is free or not.
-    check_address(host, port)
+    listener = open_unix_socket(uds) if uds is not None else None if fd is None else inherited_socket(fd)
+    if listener is None:
+        check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
 
     def started(port: int) -> None:
         keep_from_collector()
-        announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops.")
+        if admin is not None:
+            announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
+        place = f"{address}:{port}" if listener is None else f"the socket {uds or fd}"
+        announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 
-    make_server(
+    def reload() -> None:
+        if tls_cert is None or tls_key is None:
+            logger.info("SIGHUP: there is nothing to reload without --tls-cert; other options need a restart")
+            return
+        try:
+            check_tls(tls_cert, tls_key)
+            server.reload_tls()
+        except (PricewireError, OSError) as error:
+            logger.error("SIGHUP: the certificate stays as it was: %s", error)
+        else:
+            logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
+
+    server = make_server(
         application,
         drain_seconds=drain_seconds,
         on_started=started,
@@ -219,7 +283,41 @@ def serve(
         log_level="warning",
         access_log=False,
         server_header=False,
-    ).run()
+        admin=admin,
+        on_reload=None if has_terminal() else reload,
+    )
+    try:
+        server.run(None if listener is None else [listener])
+    finally:
+        if uds is not None:
+            uds.unlink(missing_ok=True)
+
+
+def check_limits(limits: Limits) -> str:
+    """
+    Return how many streams there may be.
+
+    Raises:
+        PricewireError: the system does not let the process open as many files.
+    """
+    if (files := allow_open_files(limits.streams, limits.connections)) is not None:
+        raise PricewireError(f"the system lets a process open {files} files, too few for {limits.streams} streams: raise `ulimit -n`")
+    return f"{limits.streams} streams, {limits.streams_per_address} of one address"
+
+
+def check_place(host: str, port: int, uds: Path | None) -> str:
+    """
+    Return where a server would listen.
+
+    Raises:
+        PricewireError: it cannot.
+    """
+    if uds is None:
+        check_address(host, port)
+        return f"{host}, port {port}"
+    if is_answered(uds):
+        raise PricewireError(f"--uds {uds}: a server listens there")
+    return str(uds)
 
 
 def announce(message: str) -> None:

@@ -20,6 +20,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from pricewire.market.feed import Feed
+from pricewire.server.admin_address import AdminAddress
 from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
@@ -84,12 +85,15 @@ class Application(Litestar):
     Args:
         admission: how often one address may ask.
         names: the names that the server is reached by; None for any.
+        admin_port: the port that is for operators alone; None where there is none.
         options: what `Litestar` takes.
     """
 
-    def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
+    def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
         super().__init__(**options)
-        self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
+        inner = SingleHeaders(super().__call__)
+        limited = RequestRate(inner, admission)
+        self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
@@ -105,6 +109,7 @@ def create_app(
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
+    admin_port: int | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -118,6 +123,7 @@ def create_app(
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
+        admin_port: the port where `/metrics` and `/readyz` are, and nothing else; they are nowhere else then. None: they are everywhere.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
@@ -127,7 +133,7 @@ def create_app(
     publisher = Publisher(feeds, heartbeat=heartbeat)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.market, publisher.hub, admission)
+    metrics = Metrics(publisher.market, publisher.hub, admission, lambda: publisher.desk)
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}
@@ -174,6 +180,7 @@ def create_app(
     return Application(
         admission,
         names,
+        admin_port,
         route_handlers=[
             stream_ticks,
             stream_candles,

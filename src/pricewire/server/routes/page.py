@@ -34,7 +34,7 @@ def has_page() -> bool:
 
 
 def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """Return the routes of the page, or one that says it is not built; the page names the demo account, `name/password`, where there is one."""
+    """Return the routes of the page, or one that says it is missing; the page names the demo account, `name/password`, if there is one."""
     if not has_page():
         return [no_page]
 
