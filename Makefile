@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs lint format docs dist pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -47,6 +47,9 @@ soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorte
 
 churn: $(VENV)/dev  ## an hour of subscribers that join and leave over a network that cuts and loses; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.churn $(ARGS)
+
+kill: $(VENV)/dev  ## kill and stop a trading server until 10,000 contracts are settled; fewer by ARGS="--contracts 100"
+	$(BIN)/python -m soak.kill $(ARGS)
 
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)

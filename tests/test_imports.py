@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "secret_file": {"errors"},
     "protocol": {"errors"},
     "hub": {"errors", "protocol"},
+    "bus": {"errors", "extras", "protocol", "hub"},
     "market": {"errors", "extras", "protocol", "secret_file"},
     "client": {"errors", "protocol"},
     "store": {"errors", "extras", "protocol", "market", "trading.contracts", "trading.interfaces", "trading.money"},
     "trading": {"errors", "protocol", "market"},
-    "server": {"errors", "extras", "protocol", "secret_file", "hub", "market", "store", "trading"},
+    "server": {"errors", "extras", "protocol", "secret_file", "hub", "bus", "market", "store", "trading"},
     "table": {"errors", "extras", "protocol"},
     "sync": {"client"},
     "cli": {"errors", "extras", "protocol", "market", "client", "store", "trading", "server", "table"},
@@ -35,6 +36,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
+    "bus": {"msgspec", "nats"},
     "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
@@ -43,6 +45,7 @@ FOREIGN = {
 """What a part may import beside the standard library; the parts that are not named may import anything."""
 
 PURE = {
+    "bus": {"bus.py", "frames.py"},
     "hub": {"delta.py", "event.py", "log.py"},
     "market": {
         "candles.py",
@@ -78,7 +81,7 @@ PURE = {
 }
 """The modules that know no loop, no clock and no log."""
 
-DEFERRED = {"pricewire.cli.recording_file", "pricewire.market.feeds.replay.recording_parquet"}
+DEFERRED = {"pricewire.cli.record_journal", "pricewire.cli.recording_file", "pricewire.market.feeds.replay.recording_parquet"}
 """The modules that may be imported within a function: they need a package that an extra brings."""
 
 

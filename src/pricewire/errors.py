@@ -8,6 +8,10 @@ The errors of Pricewire, all below one base class.
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
+    ├── JournalError              the journal of ticks cannot be used
+    ├── BusError                  a bus cannot be reached or used
+    │   ├── FencedError           another process has become the writer of a partition
+    │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── UnavailableError          something that a request needs does not answer at the moment
@@ -99,8 +103,25 @@ class JournalError(PricewireError):
     """The journal of ticks cannot be opened or written."""
 
 
+class BusError(PricewireError):
+    """A bus cannot be reached or used."""
+
+
+class FencedError(BusError):
+    """Another process has become the writer of a partition: this one has to end, or to stand by."""
+
+
+class FrameError(BusError):
+    """What came from a bus cannot be read; the text says why."""
+
+
 class UnknownInstrumentError(PricewireError):
-    """No feed has this instrument."""
+    """
+    No feed has this instrument.
+
+    Attributes:
+        instrument_id: the id that was asked for.
+    """
 
     def __init__(self, instrument_id: str) -> None:
         super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
@@ -140,7 +161,12 @@ class InvalidTokenError(PricewireError):
 
 
 class TooManyAttemptsError(PricewireError):
-    """Too many passwords were tried, for an account or from an address; `retry_after` is in whole seconds."""
+    """
+    Too many passwords were tried, for an account or from an address.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many attempts to log in; try again in {retry_after} s")
@@ -160,7 +186,13 @@ class TradeRefusedError(PricewireError):
 
 
 class InsufficientBalanceError(TradeRefusedError):
-    """The account has less, in its currency, than the price."""
+    """
+    The account has less than the price.
+
+    Attributes:
+        balance: what the account has, in its currency.
+        price: what was to be paid.
+    """
 
     def __init__(self, balance: Decimal, price: Decimal, currency: str) -> None:
         super().__init__(f"the balance of {balance} {currency} is less than the price of {price} {currency}; choose a lower stake")
@@ -176,7 +208,12 @@ class AccountSuspendedError(TradeRefusedError):
 
 
 class IdempotencyConflictError(TradeRefusedError):
-    """The idempotency key was used for another purchase."""
+    """
+    The idempotency key was used for another purchase.
+
+    Attributes:
+        key: the key.
+    """
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
@@ -184,7 +221,12 @@ class IdempotencyConflictError(TradeRefusedError):
 
 
 class TooManyContractsError(TradeRefusedError):
-    """The account has as many open contracts as it may have."""
+    """
+    The account has as many open contracts as it may have.
+
+    Attributes:
+        limit: how many these are.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
@@ -192,7 +234,13 @@ class TooManyContractsError(TradeRefusedError):
 
 
 class ExposureLimitError(TradeRefusedError):
-    """With this one, open contracts could win more than the limit, in its currency."""
+    """
+    With this one, open contracts could win more than they may.
+
+    Attributes:
+        limit: how much they may win.
+        currency: its currency.
+    """
 
     def __init__(self, which: str, limit: Decimal, currency: str) -> None:
         super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
@@ -201,7 +249,12 @@ class ExposureLimitError(TradeRefusedError):
 
 
 class TooManyPurchasesError(TradeRefusedError):
-    """The account buys too often; `retry_after` is in whole seconds."""
+    """
+    The account buys too often.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
 
     def __init__(self, per_second: float, retry_after: int) -> None:
         super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
@@ -209,7 +262,13 @@ class TooManyPurchasesError(TradeRefusedError):
 
 
 class ContractNotSellableError(TradeRefusedError):
-    """The contract cannot be sold."""
+    """
+    The contract cannot be sold.
+
+    Attributes:
+        contract_id: which contract.
+        detail: why not.
+    """
 
     def __init__(self, contract_id: str, detail: str) -> None:
         super().__init__(f"the contract {contract_id} cannot be sold: {detail}")
@@ -218,7 +277,13 @@ class ContractNotSellableError(TradeRefusedError):
 
 
 class MarketClosedError(TradeRefusedError):
-    """No prices are coming that could be traded at."""
+    """
+    No prices are coming that could be traded at.
+
+    Attributes:
+        instrument_id: of which instrument.
+        detail: why not.
+    """
 
     def __init__(self, instrument_id: str, detail: str) -> None:
         super().__init__(f"{instrument_id} cannot be traded now: {detail}")
@@ -231,7 +296,12 @@ class InvalidProposalError(PricewireError):
 
 
 class UnknownContractError(PricewireError):
-    """The account has no such contract."""
+    """
+    The account has no such contract.
+
+    Attributes:
+        contract_id: the id that was asked for.
+    """
 
     def __init__(self, contract_id: str) -> None:
         super().__init__(f"the account has no contract {quoted(contract_id)}")
@@ -359,7 +429,13 @@ class TradeUncertainError(ClientError):
 
 
 class StreamError(ClientError):
-    """The server ended the stream and said why in an event `error`: a code for programs, such as `TOKEN_EXPIRED`, and a text for people."""
+    """
+    The server ended the stream and said why, in an event `error`.
+
+    Attributes:
+        code: for programs, `TOKEN_EXPIRED` for instance.
+        message: for people.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"the server ends the stream, {code}: {message}")
@@ -385,7 +461,12 @@ class DecodeError(ClientError):
 
 
 class BufferOverflowError(ClientError):
-    """A subscription's reader fell behind further than its buffer reaches, which holds `limit` messages."""
+    """
+    A subscription's reader fell behind further than its buffer reaches.
+
+    Attributes:
+        limit: how many messages the buffer holds.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} messages wait to be read; read faster, or subscribe with a larger buffer or another overflow")
@@ -393,7 +474,12 @@ class BufferOverflowError(ClientError):
 
 
 class CallbackError(ClientError):
-    """A callback of the user raised, `on_message` for instance; the cause of this error is what it raised."""
+    """
+    A callback of the user raised; the cause of this error is what it raised.
+
+    Attributes:
+        callback: which one, `on_message` for instance.
+    """
 
     def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
@@ -401,7 +487,12 @@ class CallbackError(ClientError):
 
 
 class ReconnectExhausted(ClientError):  # noqa: N818 - it says what has come to an end
-    """All attempts to reconnect failed; `causes` says why each connection since the last event did, oldest first."""
+    """
+    All attempts to reconnect failed.
+
+    Attributes:
+        causes: why each connection since the last event failed, oldest first.
+    """
 
     def __init__(self, causes: Sequence[ClientError]) -> None:
         last = f", the last: {causes[-1]}" if causes else ""

@@ -8,8 +8,8 @@ EXTRAS = {
     "cli": ("cyclopts", "rich"),
     "arrow": ("pyarrow",),
     "postgres": ("psycopg",),
+    "nats": ("nats",),
     "server": (
-        "aiosqlite",
         "alembic",
         "argon2",
         "cryptography",

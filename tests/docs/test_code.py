@@ -188,8 +188,10 @@ def test_account(block: Block, place: Place) -> None:
 @pytest.mark.parametrize(
     ("block", "line"), lines_with("pricewire record"), ids=lambda value: value if isinstance(value, str) else str(value)
 )
-def test_record(block: Block, line: str, served: Serving, place: Place) -> None:
+def test_record(block: Block, line: str, served: Serving, data: Path, place: Place) -> None:
     folder = place(block)
+    (folder / "pricewire-data").mkdir()
+    (folder / "pricewire-data" / "journal").symlink_to(data / "journal")
     with Program(["bash", "-c", f"exec {line}"], folder, {"PRICEWIRE_URL": served.url}) as program:
         assert program.wait() == 0, "\n".join(program.errors)
     assert list(folder.glob("*.parquet"))

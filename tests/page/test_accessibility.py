@@ -64,7 +64,7 @@ def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> Non
     expect(page.locator(".events li").first).to_be_visible()
     assert findings(page) == [], "with positions and the inspector"
 
-    page.get_by_label("Stake").fill("0")
+    page.get_by_label("Stake", exact=True).fill("0")
     show_closed(page)
     expect(page.get_by_text("No closed contract yet")).to_be_visible()
     assert findings(page) == [], "with a stake that cannot be"

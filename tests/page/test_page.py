@@ -14,7 +14,6 @@ from playwright.sync_api import Page, Route, expect
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from support.page_server import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
 from support.serving import Serving
 
@@ -24,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
     """A server of the simulated instruments, without trading."""
-    with Serving(create_app([SimulatedFeed(seed=1, rate=4)]), http=HandoverProtocol) as serving:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=4)])) as serving:
         yield serving
 
 

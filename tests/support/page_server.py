@@ -17,7 +17,6 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from support.app_server import KEY, PASSWORD, RULES, add_account
 from support.feeds import HandFeed
@@ -96,7 +95,7 @@ def open_page_server(
     app = create_app(
         [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
     )
-    with Serving(app, port=port, http=HandoverProtocol) as serving:
+    with Serving(app, port=port) as serving:
         page_server = PageServer(serving, feed, database)
         page_server.move(1900)
         yield page_server

@@ -87,7 +87,12 @@ class Proxy:
                 if self._is_cut:
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self._port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._port))
+                except ConnectionRefusedError:
+                    # The server is down; it may come back.
+                    near.close()
+                    continue
                 with self._lock:
                     self._sockets |= {near, far}
                 for source, target in ((near, far), (far, near)):

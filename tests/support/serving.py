@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import uvicorn
 
 from pricewire.server.limits import Limits
+from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
 
 Result = TypeVar("Result")
@@ -35,7 +36,7 @@ class Serving:
         port: the port; by default a free one.
         drain_seconds: how long streams may take to end.
         limits: of requests and connections; those of `Server` by default.
-        options: for `uvicorn.Config`.
+        options: for `uvicorn.Config`; `Server` has the hand-over where they say nothing else.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Serving:
         limits: Limits | None = None,
         **options: Any,
     ) -> None:
-        self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
-        own = {"drain_seconds": drain_seconds, "limits": limits} if issubclass(server_class, Server) else {}
+        is_ours = issubclass(server_class, Server)
+        self._config = uvicorn.Config(app, port=port, log_level="warning", **{"http": HandoverProtocol if is_ours else "auto", **options})
+        own = {"drain_seconds": drain_seconds, "limits": limits} if is_ours else {}
         self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useMemo, useState } from 'react'
 import type { Contract } from '../src/pricewire.js'
 import { notifyResult, playResult } from './account/alerts.js'
 import { Announcements } from './account/announcements.js'
-import { useClosedContracts, usePositions } from './account/live_account.js'
+import { useBalance, useClosedContracts, usePositions } from './account/live_account.js'
 import { Login } from './account/login.js'
 import { Positions } from './account/positions.js'
 import { restoreSession, useSession } from './account/session.js'
@@ -53,6 +53,7 @@ export function App() {
   const [pointed, setPointed] = useState<string>()
   const [picked, setPicked] = useState<string>()
   const { session } = useSession()
+  const balance = useBalance(session)
   const open = usePositions(session)
   const { contracts } = open
   const closed = useClosedContracts(session)
@@ -133,6 +134,7 @@ export function App() {
             <Ticket
               instrument={chosen}
               products={products}
+              balance={balance && Number(balance.balance)}
               closed={closed?.contracts ?? NO_CONTRACTS}
               onLogin={login}
               dragged={dragged}

@@ -65,6 +65,8 @@ COMMANDS = {
 
         `pricewire record R_100 EURUSD --to ticks.parquet` records until Ctrl-C. The file is complete at any moment; a recording that was
         interrupted goes on where it stopped when the same command is given again.
+
+        `pricewire record R_100 --to ticks.parquet --journal pricewire-data/journal` records what has been, and ends.
         """,
     ),
     "serve": (

@@ -8,9 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlencode
 
+from cyclopts import Group, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -24,8 +27,11 @@ from pricewire.client.stream.event_source import EventSource
 from pricewire.client.tasks import finish
 from pricewire.client.wire import FOREVER, stream_url
 from pricewire.errors import ClientError, DecodeError, PricewireError, RecordingError
+from pricewire.extras import missing_extra
 from pricewire.protocol.messages import Envelope, Tick
 from pricewire.protocol.topics import TicksTopic, parse_topic
+
+PAST = Group("The past", help="To record what has been, from a server's data directory.", sort_key=2)
 
 FLUSH_INTERVAL = 10.0
 """How often what was recorded is written, in seconds."""
@@ -134,6 +140,9 @@ def command(
     url: str = "http://127.0.0.1:8080",
     token: str | None = None,
     count: int | None = None,
+    journal: Annotated[Path | None, Parameter(group=PAST)] = None,
+    since: Annotated[datetime | None, Parameter(group=PAST)] = None,
+    until: Annotated[datetime | None, Parameter(group=PAST)] = None,
 ) -> None:
     """
     Record ticks into a CSV or Parquet file, which `pricewire serve --feed replay:PATH` plays.
@@ -147,10 +156,35 @@ def command(
         url: the server.
         token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
         count: how many ticks are enough.
+        journal: the folder `journal` in the data directory of a server, which may be running: its ticks are recorded instead.
+        since: the first time of interest, `2026-11-28T09:30` for instance, in UTC unless it has a zone; by default all there is.
+        until: the last time of interest.
     """
     if not instruments:
         raise PricewireError("name the instruments to record: pricewire record R_100 --to ticks.parquet")
+    if journal is not None:
+        if count is not None or token is not None:
+            raise PricewireError("--count and --token are for a recording of what is to come; leave them out with --journal")
+        record_past(journal, instruments, to, since=since, until=until)
+        return
+    if since is not None or until is not None:
+        raise PricewireError("--since and --until are for the past: name the server's --journal, too")
     sys.exit(asyncio.run(record(url, list(instruments), to, Console(stderr=True), token=token, count=count)))
+
+
+def record_past(journal: Path, instruments: Sequence[str], to: Path, *, since: datetime | None, until: datetime | None) -> None:
+    """
+    Record what a journal has.
+
+    Raises:
+        PricewireError: it cannot be read, or the file cannot be written.
+        MissingExtraError: pyarrow, which writes Parquet, or NumPy, which reads the journal, is not installed.
+    """
+    try:
+        from pricewire.cli.record_journal import record_journal
+    except ImportError as error:
+        raise missing_extra(error, "recording a journal") from error
+    record_journal(journal, instruments, to, Console(stderr=True), since=since, until=until)
 
 
 async def record(

@@ -15,6 +15,9 @@ from pricewire.errors import RecordingError
 from pricewire.extras import missing_extra
 from pricewire.protocol.messages import Tick
 
+PARQUET = (".parquet", ".pq")
+"""The suffixes of recordings in Parquet."""
+
 
 class Recording(Protocol):
     """
@@ -53,7 +56,7 @@ def open_recording(path: Path) -> Recording:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return CSVRecording(path)
-    if suffix not in (".parquet", ".pq"):
+    if suffix not in PARQUET:
         raise RecordingError(
             f"--to {path}: a recording is a .csv or a .parquet file, not {suffix or 'one without a suffix'}; name such a file"
         )

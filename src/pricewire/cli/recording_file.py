@@ -59,6 +59,15 @@ class RecordingFile:
         Raises:
             RecordingError: the file cannot be written; then it is as it was.
         """
+        self.append_table(to_table(ticks), cursor)
+
+    def append_table(self, added: pa.Table, cursor: str) -> None:
+        """
+        Add ticks, in the columns `TICKS`, and note where the recording stopped.
+
+        Raises:
+            RecordingError: the file cannot be written; then it is as it was.
+        """
         with self._writing:
             # A link still points to the recording afterwards.
             target = self.path.resolve()
@@ -67,7 +76,7 @@ class RecordingFile:
             try:
                 with new.open("wb") as sink:
                     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-                        for table in self._groups(to_table(ticks)):
+                        for table in self._groups(added):
                             writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP)
                     sink.flush()
                     # The name must not point to bytes that are not on the disk yet.
@@ -78,7 +87,7 @@ class RecordingFile:
                     new.unlink()
                 raise RecordingError(f"recording {self.path} cannot be written: {error}") from error
             self.cursor = cursor
-            self.rows += len(ticks)
+            self.rows += len(added)
 
     def _groups(self, added: pa.Table) -> Iterator[pa.Table]:
         """Yield what the file has and what is added, as row groups: full ones, and what is left."""

@@ -66,13 +66,7 @@ def rows_of_ticks(epoch_ms: Integers, price: Integers, granularity_ms: int) -> I
 
 
 def merged(rows: Integers, granularity_ms: int) -> Integers:
-    """
-    Return candles of a longer span, made from rows of shorter ones.
-
-    Args:
-        rows: the shorter candles, oldest first.
-        granularity_ms: the longer span, in milliseconds, a multiple of the shorter.
-    """
+    """Return candles of a longer span, in milliseconds, a multiple of the shorter, made from rows of shorter ones, oldest first."""
     starts = rows[:, START] - rows[:, START] % granularity_ms
     return grouped(starts, tuple(rows[:, column] for column in range(OPEN, COLUMNS)))
 

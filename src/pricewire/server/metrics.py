@@ -77,9 +77,7 @@ class Metrics(Collector):
             yield CounterMetricFamily("pricewire_purchases", "Contracts bought.", desk.purchases)
             yield CounterMetricFamily("pricewire_sales", "Contracts sold back.", desk.sales)
             yield GaugeMetricFamily("pricewire_contracts", "Open contracts.", desk.open_contracts)
-            yield GaugeMetricFamily(
-                "pricewire_contracts_unsettled", "Contracts that ended and are not written.", desk.unsettled_contracts
-            )
+            yield GaugeMetricFamily("pricewire_contracts_unsettled", "Contracts that ended and are not written.", desk.unsettled_contracts)
         yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
         failing = bool(self._market.journal_failure)
         yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)

@@ -68,6 +68,18 @@ class Publisher:
         return LOGS.get(name.partition(":")[0], self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
+        """Show what the market has just brought, and let a tick happen to the contracts."""
+        self._show(topic, message, event)
+        # What is not in the journal decides nothing: a restart would not know of it.
+        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
+            try:
+                self.desk.on_tick(message)
+            except Exception:
+                # Prices go on: what the market's listener raises would end them.
+                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
+
+    def _show(self, topic: str, message: Tick | Candle, event: str) -> None:
+        """Publish a tick or a candle, new or known."""
         if isinstance(message, Tick):
             body: TickBody | CandleBody = TickBody.of(message)
         else:
@@ -79,13 +91,6 @@ class Publisher:
                 self.hub.publish(topic, before, event=event)
         # One key: a reader that cannot keep up wants the newest price.
         self.hub.publish(topic, body, key=topic, event=event)
-        # What is not in the journal decides nothing: a restart would not know of it.
-        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
-            try:
-                self.desk.on_tick(message)
-            except Exception:
-                # Prices go on: what the market's listener raises would end them.
-                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
 
     def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
         for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
@@ -101,11 +106,12 @@ class Publisher:
         if isinstance(topic, CandlesTopic) and not self.hub.latest(name):
             candle = self.market.candle(topic.instrument_id, topic.granularity)
             if candle is not None:
-                self._publish(name, candle, "candle")
+                self._show(name, candle, "candle")
         elif isinstance(topic, TicksTopic) and not self.hub.latest(name):
             tick = self.market.tick(topic.instrument_id)
             if tick is not None:
-                self._publish(name, tick, "tick")
+                # The desk has had it when it came, or in the journal.
+                self._show(name, tick, "tick")
 
     def _last_stream(self, name: str) -> None:
         topic = parse_topic(name)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select, text
 
 from pricewire.errors import AccountError
 from pricewire.store.database import Database
@@ -103,8 +102,8 @@ class AuditTrail:
         return [(row[0], row[1]) for row in await self._database.rows(statement.order_by(columns.number))]
 
 
-async def record(
-    connection: AsyncConnection, operator: Operator, act: Act, account_uuid: str, detail: str = "", transaction_number: int | None = None
+def record(
+    connection: Connection, operator: Operator, act: Act, account_uuid: str, detail: str = "", transaction_number: int | None = None
 ) -> None:
     """
     Record an act, as the last thing in its transaction.
@@ -119,8 +118,8 @@ async def record(
     """
     if connection.dialect.name == "postgresql":
         # One at a time: else a number could be committed after a higher one has been seen, and be missed.
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ACTS_LOCK})
-    await connection.execute(
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ACTS_LOCK})
+    connection.execute(
         insert(operator_acts),
         {
             "epoch_ms": now_ms(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from pricewire.errors import AccountError
 from pricewire.protocol.numbers import is_bounded
@@ -85,21 +84,19 @@ class Cashier:
             raise AccountError(f"{amount} is no amount of a {kind}; give {wanted}, of at most 12 digits and 12 decimals")
         change = -amount if kind == "withdrawal" else amount
 
-        async def work(connection: AsyncConnection) -> Decimal:
-            account = (await connection.execute(select(accounts).where(accounts.c.id == account_id))).one_or_none()
+        def work(connection: Connection) -> Decimal:
+            account = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
             if account is None:
                 raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
             currency = account.currency
             if to_amount(change, currency) != change:
                 raise AccountError(f"{amount} has more decimals than {currency}")
-            return await move(connection, account.uuid, currency, kind, change, operator)
+            return move(connection, account.uuid, currency, kind, change, operator)
 
         return await self._database.write(work)
 
 
-async def move(
-    connection: AsyncConnection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator
-) -> Decimal:
+def move(connection: Connection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator) -> Decimal:
     """
     Write a movement of money with its act, and return the account's balance after it.
 
@@ -118,14 +115,14 @@ async def move(
     units = to_units(change, currency)
     balance = None
     if abs(units) <= MOST_UNITS:
-        balance = (await connection.execute(MOVE, {"which": account_uuid, "amount": units})).scalar_one_or_none()
+        balance = connection.execute(MOVE, {"which": account_uuid, "amount": units}).scalar_one_or_none()
     if balance is None:
-        has = (await connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid))).scalar_one()
+        has = connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid)).scalar_one()
         shown = f"the balance of {to_text(from_units(has, currency))} {currency}"
         if change > 0:
             raise AccountError(f"{shown} can grow to {to_text(from_units(MOST_UNITS, currency))} at most; give less")
         raise AccountError(f"{shown} is less than the {to_text(-change)} to be taken; take less")
     row = transaction_row(account_uuid, currency, kind, units, balance, now_ms())
-    number = (await connection.execute(insert(transactions).returning(transactions.c.number), row)).scalar_one()
-    await record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
+    number = connection.execute(insert(transactions).returning(transactions.c.number), row).scalar_one()
+    record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
     return from_units(balance, currency)

@@ -162,14 +162,7 @@ class AccountEvents:
             self._publish(topic, self._closed_body(account.closed, with_ticks=False), key=topic, event="contracts")
 
     def _body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
-        """
-        Return a contract as it is sent.
-
-        Args:
-            contract: open or closed.
-            bid: what an open one is worth, in the currency's smallest unit.
-            with_ticks: whether it has the ticks of its life.
-        """
+        """Return a contract as it is sent; `bid` is what an open one is worth, in the currency's smallest unit."""
         name = self._books.name(contract.instrument_id)
         ticks = self._books.life(contract) if with_ticks else ()
         return contract_body(contract, name, from_units(bid, contract.currency), ticks)

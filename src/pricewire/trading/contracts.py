@@ -133,13 +133,7 @@ def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
 
 
 def reaches(contract: Contract, tick: Tick) -> bool:
-    """
-    Return whether a tick after the entry reaches the barrier, from whichever side of it the entry was.
-
-    Args:
-        contract: an entered one of the product `touch` that has not been touched.
-        tick: one of its life.
-    """
+    """Return whether a tick of an entered contract that has not been touched reaches the barrier, from whichever side the entry was."""
     entry_spot, barrier = contract.entry_spot, contract.barrier_price
     if entry_spot is None or barrier is None:
         return False
@@ -183,13 +177,7 @@ def settle(contract: Contract, exit_tick: Tick) -> Contract:
 
 
 def refund(contract: Contract, at_ms: int | None = None) -> Contract:
-    """
-    Return the contract as given back for its stake, because the ticks that it needs did not come.
-
-    Args:
-        contract: an open one.
-        at_ms: when that was certain, in milliseconds since 1970; by default at its end.
-    """
+    """Return an open contract as given back for its stake, as its ticks did not come: certain at a time in ms since 1970, or its end."""
     return msgspec.structs.replace(
         contract, exit_time=contract.expiry_time if at_ms is None else at_ms, proceeds=contract.stake, status="refunded"
     )

@@ -143,16 +143,7 @@ class ContractsPage(msgspec.Struct, frozen=True):
 
 
 class DailyResult(msgspec.Struct, frozen=True):
-    """
-    What came of an account's contracts of one product that ended on one day.
-
-    Attributes:
-        day_ms: the day's beginning in UTC, in milliseconds since 1970.
-        product_id: the product.
-        contracts: how many ended.
-        stake: what was paid for them.
-        proceeds: what was got for them.
-    """
+    """What came of an account's contracts of one product that ended on one day, which begins at `day_ms`, in milliseconds since 1970."""
 
     day_ms: int
     product_id: ProductId
@@ -177,14 +168,7 @@ class Statements(Protocol):
         """Return a page of an account's closed contracts, by when they were sold or expired."""
 
     async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
-        """
-        Return an account's currency, and what came of its contracts by day and product, newest day first.
-
-        Args:
-            account_uuid: whose.
-            from_ms: the first time of interest at which a contract ended, in milliseconds since 1970.
-            to_ms: the last time of interest.
-        """
+        """Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest first."""
 
 
 class Ledger(Protocol):
@@ -319,7 +303,7 @@ class TickHistory(Protocol):
 class Publish(Protocol):
     """Sends messages to the streams of a topic."""
 
-    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+    def __call__(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> object:
         """
         Send a message to all streams of a topic.
 

@@ -46,11 +46,6 @@ def to_signed_text(amount: Decimal) -> str:
     return f"{amount:+f}"
 
 
-def signed_units_text(units: int, currency: str) -> str:
-    """Return an amount in the currency's smallest unit as text, always with its sign."""
-    return units_text(units, currency) if units < 0 else "+" + units_text(units, currency)
-
-
 def checked_amount(value: Decimal, currency: str, name: str) -> Decimal:
     """
     Return an amount as given, with all decimals of its currency.

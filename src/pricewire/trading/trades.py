@@ -13,7 +13,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pricewire.errors import ContractNotSellableError, InvalidProposalError, TooManyContractsError, quoted
+from pricewire.errors import (
+    ContractNotSellableError,
+    DatabaseError,
+    IdempotencyConflictError,
+    InvalidProposalError,
+    PricewireError,
+    TooManyContractsError,
+    quoted,
+)
 from pricewire.market.clock import Clock
 from pricewire.protocol.numbers import read_number, shortest
 from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseRequest, Sold
@@ -94,6 +102,8 @@ class Trades:
         self._max_open_contracts = max_open_contracts
         self._monotonic = monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
+        # The newest purchase of each account's key that is not finished.
+        self._buying: dict[tuple[str, str], asyncio.Task[Purchased[Amount]]] = {}
 
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
         """
@@ -112,7 +122,15 @@ class Trades:
             IdempotencyConflictError: the request's key was used for another purchase.
             DatabaseError: the database does not answer; repeat the request to learn whether it was bought.
         """
-        return await self._finish(self._buy(account_uuid, request))
+        key = account_uuid, request.idempotency_key
+        task = self._buying[key] = self._start(self._buy_after(self._buying.get(key), account_uuid, request))
+
+        def finished(_: asyncio.Task[Purchased[Amount]]) -> None:
+            if self._buying[key] is task:
+                del self._buying[key]
+
+        task.add_done_callback(finished)
+        return await asyncio.shield(task)
 
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
@@ -125,13 +143,30 @@ class Trades:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        return await self._finish(self._sell(account_uuid, contract_id))
+        return await asyncio.shield(self._start(self._sell(account_uuid, contract_id)))
 
-    async def _buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+    async def _buy_after(
+        self, earlier: asyncio.Task[Purchased[Amount]] | None, account_uuid: str, request: PurchaseRequest
+    ) -> Purchased[Amount]:
+        """Buy, or return the first answer; `earlier` is the same request, sent before, that may not be finished yet."""
+        if earlier is not None:
+            # Else this one could be refused while that one buys.
+            await asyncio.wait([earlier])
         key, hashed = request.idempotency_key, digest(request)
-        first = await self._ledger.bought(account_uuid, key, hashed)
-        if first is not None:
+        try:
+            return await self._buy(account_uuid, request, hashed)
+        except (DatabaseError, IdempotencyConflictError):
+            raise
+        except PricewireError:
+            # What is refused now may have been bought before.
+            first = await self._ledger.bought(account_uuid, key, hashed)
+            if first is None:
+                raise
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+
+    async def _buy(self, account_uuid: str, request: PurchaseRequest, hashed: str) -> Purchased[Amount]:
+        """Buy at the price of now; the ledger returns the first answer where it has one."""
+        key = request.idempotency_key
         self._rates.take(account_uuid, self._monotonic())
         account = await self._states.find(account_uuid)
         topic, variant = requested(request, self._products, account.currency)
@@ -212,12 +247,12 @@ class Trades:
             await self._settlement.publish([closed])
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
 
-    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Await work that goes on to its end even if the waiting is cancelled."""
+    def _start(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        """Begin work that goes on to its end even if nobody waits for it any more."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return task
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000

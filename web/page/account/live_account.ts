@@ -5,9 +5,9 @@ import type { ClosedContractsBody } from '../../src/schema.js'
 import { useServer, useStore } from '../connection.js'
 import type { Session } from './session.js'
 
-/** Returns the live balance of the session's account. */
-export function useBalance({ token, account }: Session): Balance | undefined {
-  return useBalanceSSE(account.uuid, token, useServer()).balance ?? undefined
+/** Returns the live balance of the session's account; undefined while it loads. */
+export function useBalance(session: Session | undefined): Balance | undefined {
+  return useBalanceSSE(session?.account.uuid, session?.token, useServer()).balance ?? undefined
 }
 
 /** The open contracts of an account. */

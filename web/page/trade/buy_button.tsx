@@ -1,4 +1,5 @@
 import type { ProposalVariant, Variant } from '../../src/pricewire.js'
+import { total } from '../account/settlements.js'
 import { formatMoney } from '../format.js'
 import { Arrow } from '../icons.js'
 import { isOffered, returnPercent } from './ticket_rules.js'
@@ -14,6 +15,9 @@ interface BuyButtonProps {
   readonly onPress: () => void
 }
 
+/** Those that bet on no direction, so that they are neither green nor red. */
+const NEUTRAL: readonly Variant[] = ['touch', 'no_touch']
+
 /** The button that buys a variant, with the current payout. */
 export function BuyButton({ variant, details, currency, isBuying, isDisabled, onPress }: BuyButtonProps) {
   const { name, direction, wins } = VARIANTS[variant]
@@ -22,7 +26,7 @@ export function BuyButton({ variant, details, currency, isBuying, isDisabled, on
   return (
     <button
       type="button"
-      className={`offer ${direction}`}
+      className={`offer ${NEUTRAL.includes(variant) ? variant : direction}`}
       data-variant={variant}
       // Not `disabled`: the button would lose the keyboard focus whenever the price is missing for a moment.
       aria-disabled={isOff}
@@ -49,6 +53,12 @@ export function BuyButton({ variant, details, currency, isBuying, isDisabled, on
           </>
         )}
       </span>
+      {offered !== undefined && (
+        <span className="odds">
+          {(100 * offered.probability).toFixed(1)} % chance · win{' '}
+          {formatMoney(total([offered.payout, `-${offered.stake}`]))}, lose {formatMoney(offered.stake)}
+        </span>
+      )}
     </button>
   )
 }

@@ -6,10 +6,24 @@ import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatMoney } from '../format.js'
 import { BuyButton } from './buy_button.js'
+import { Chips } from './chips.js'
 import { Conditions } from './conditions.js'
 import { useProductConfig } from './products.js'
 import { type Proposal, useProposal, useSettled } from './proposal.js'
-import { adapt, check, type Draft, durationBounds, hasBarrier, hasEquals, isOffered, withUnit } from './ticket_rules.js'
+import { Stepper } from './stepper.js'
+import {
+  adapt,
+  check,
+  type Draft,
+  durationBounds,
+  durationChips,
+  hasBarrier,
+  hasEquals,
+  isOffered,
+  stakeChips,
+  stepAmount,
+  withUnit,
+} from './ticket_rules.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS, VARIANTS_OF } from './variants.js'
 
@@ -19,6 +33,8 @@ const TYPING_PAUSE = 250
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
+  /** What the account has; undefined while it is not known. */
+  readonly balance: number | undefined
   /** The newest closed contracts of the account. */
   readonly closed: readonly Contract[]
   readonly onLogin: () => void
@@ -40,6 +56,7 @@ function TicketIn({
   currency,
   instrument,
   products,
+  balance,
   closed,
   dragged,
   onDragged,
@@ -105,6 +122,7 @@ function TicketIn({
           draft={fitted}
           config={config}
           problems={checked.problems}
+          balance={balance}
           currency={currency}
           barrier={barrier}
           onChange={change}
@@ -148,12 +166,13 @@ interface FieldsProps {
   readonly draft: Draft
   readonly config: ProductConfig
   readonly problems: ReturnType<typeof check>['problems']
+  readonly balance: number | undefined
   readonly currency: string
   readonly barrier: string | undefined
   readonly onChange: (part: Partial<Draft>) => void
 }
 
-function Fields({ draft, config, problems, currency, barrier, onChange }: FieldsProps) {
+function Fields({ draft, config, problems, balance, currency, barrier, onChange }: FieldsProps) {
   const { validations } = config
   const bounds = durationBounds(config, draft.unit)
   return (
@@ -162,7 +181,10 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
         <Field
           label="Stake"
           hint={`${formatMoney(validations.stake.min)} to ${formatMoney(validations.stake.max, currency)}`}
-          problem={problems.stake}
+          problem={
+            problems.stake ??
+            (balance !== undefined && Number(draft.stake) > balance ? 'More than your balance' : undefined)
+          }
         >
           {(ids) => (
             <span className="affixed">
@@ -173,10 +195,30 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
                 value={draft.stake}
                 onChange={(event) => onChange({ stake: event.target.value })}
               />
+              <Stepper
+                name="stake"
+                onStep={(steps) =>
+                  onChange({
+                    stake: stepAmount(
+                      draft.stake,
+                      steps,
+                      Number(validations.stake.min),
+                      Number(validations.stake.max),
+                      false,
+                    ),
+                  })
+                }
+              />
               <span aria-hidden="true">{currency}</span>
             </span>
           )}
         </Field>
+        <Chips
+          label="Stakes"
+          options={stakeChips(config, balance)}
+          value={draft.stake}
+          onChoose={(stake) => onChange({ stake })}
+        />
         <Field label="Duration" hint={`${bounds.min} to ${bounds.max} ${draft.unit}`} problem={problems.duration}>
           {(ids) => (
             <span className="affixed">
@@ -186,6 +228,12 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
                 autoComplete="off"
                 value={draft.duration}
                 onChange={(event) => onChange({ duration: event.target.value })}
+              />
+              <Stepper
+                name="duration"
+                onStep={(steps) =>
+                  onChange({ duration: stepAmount(draft.duration, steps, bounds.min, bounds.max, true) })
+                }
               />
               <select
                 aria-label="Duration unit"
@@ -199,6 +247,12 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
             </span>
           )}
         </Field>
+        <Chips
+          label="Durations"
+          options={durationChips(config, draft.unit)}
+          value={draft.duration}
+          onChoose={(duration) => onChange({ duration })}
+        />
         {hasBarrier(draft.product) && (
           <Field
             label="Barrier"

@@ -129,6 +129,45 @@ export function check(
   return { problems, terms }
 }
 
+/** Returns a few stakes to choose from: round amounts from the smallest that the server takes, of which the balance covers each. */
+export function stakeChips({ validations }: ProductConfig, balance: number | undefined): string[] {
+  const min = Number(validations.stake.min)
+  const most = Math.min(Number(validations.stake.max), balance ?? Number.POSITIVE_INFINITY)
+  return [5, 10, 25, 100]
+    .map((times) => min * times)
+    .filter((stake) => stake <= most)
+    .map(String)
+}
+
+/** The durations to choose from, by unit. */
+const DURATIONS: Readonly<Record<DurationUnit, readonly number[]>> = {
+  ticks: [1, 5, 10],
+  seconds: [15, 30, 45],
+  minutes: [1, 5, 15, 30],
+  hours: [1, 4, 12],
+  days: [1, 7, 30],
+}
+
+/** Returns a few durations in a unit to choose from. */
+export function durationChips(config: ProductConfig, unit: DurationUnit): string[] {
+  const { min, max } = durationBounds(config, unit)
+  return DURATIONS[unit].filter((duration) => duration >= min && duration <= max).map(String)
+}
+
+/**
+ * Returns an amount that is a step larger or smaller, within the limits. The step is a tenth of the amount's magnitude, rounded down: 1 from 10 to
+ * 99, 10 from 100 to 999.
+ */
+export function stepAmount(text: string, steps: 1 | -1, min: number, max: number, isWhole: boolean): string {
+  const amount = Number(ungroup(text.trim()))
+  if (!Number.isFinite(amount) || text.trim() === '') return text
+  // A step down from 100 is one of the amounts below it.
+  const magnitude = 10 ** Math.floor(Math.log10(Math.max(amount + (steps < 0 ? -1e-9 : 0), Number.MIN_VALUE)) - 1)
+  const step = isWhole ? 1 : Math.max(magnitude, min / 10)
+  const next = Math.min(max, Math.max(min, amount + steps * step))
+  return String(Number(next.toFixed(8)))
+}
+
 /** Returns whether a contract can be won: nothing is offered whose payout is not above its stake. */
 export function isOffered(stake: string, payout: string): boolean {
   return Number(payout) > Number(stake)

@@ -38,10 +38,6 @@ class Connection:
         response: what the server answered.
         decoder: reads its body; holds the cursor.
         watchdog: judges its silence.
-
-    Args:
-        token: the token of its request; None: none.
-        renewal: renews the token meanwhile; None where that cannot be.
     """
 
     def __init__(

@@ -125,7 +125,7 @@ def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError
     return UnauthorizedError(message, headers={"www-authenticate": header})
 
 
-def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """
     Refuse a request with a token in its address, where logs, histories and other sites' `Referer` would have it.
 

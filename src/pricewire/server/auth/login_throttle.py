@@ -11,13 +11,7 @@ from pricewire.errors import TooManyAttemptsError
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """
-    How many failed attempts are allowed.
-
-    Attributes:
-        burst: at once, after a quiet time.
-        seconds: one more each time this many seconds have passed.
-    """
+    """How many failed attempts are allowed: so many at once after a quiet time, and one more each time so many seconds have passed."""
 
     burst: int
     seconds: float

@@ -4,9 +4,12 @@ import {
   check,
   type Draft,
   durationBounds,
+  durationChips,
   firstDraft,
   isOffered,
   returnPercent,
+  stakeChips,
+  stepAmount,
   withUnit,
 } from '../../../page/trade/ticket_rules.js'
 import { CONFIG } from '../fixtures.js'
@@ -115,4 +118,30 @@ it.each([
 it('returns the profit in percent', () => {
   expect(returnPercent('10.00', '19.53')).toBeCloseTo(95.3)
   expect(returnPercent('10.00', '5.00')).toBe(-50)
+})
+
+it('offers stakes that the balance covers, and durations that the unit allows', () => {
+  expect(stakeChips(CONFIG, undefined)).toEqual(['2.5', '5', '12.5', '50'])
+  expect(stakeChips(CONFIG, 12.5)).toEqual(['2.5', '5', '12.5'])
+  expect(durationChips(CONFIG, 'ticks')).toEqual(['1', '5', '10'])
+  expect(durationChips(CONFIG, 'hours')).toEqual(['1', '4', '12'])
+})
+
+it.each([
+  ['10', 1, '11'],
+  ['10', -1, '9.9'],
+  ['9.9', 1, '10'],
+  ['150', 1, '160'],
+  ['1,500', -1, '1400'],
+  ['0.5', -1, '0.5'],
+  ['4990', 1, '5000'],
+  ['', 1, ''],
+  ['much', 1, 'much'],
+] as const)('a step from %j by %d is %j', (text, steps, next) => {
+  expect(stepAmount(text, steps, 0.5, 5000, false)).toBe(next)
+})
+
+it('steps durations by one', () => {
+  expect(stepAmount('100', 1, 1, 1440, true)).toBe('101')
+  expect(stepAmount('1', -1, 1, 1440, true)).toBe('1')
 })
