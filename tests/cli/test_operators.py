@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -19,6 +20,13 @@ from pricewire.errors import PricewireError
 from support.command import environment, pricewire
 from support.serving import Reader
 from support.tls import Certificate
+
+PATIENCE = 60.0
+"""How long an answer may take, in seconds: a busy machine is no failure."""
+
+
+def get(url: str, **options: Any) -> httpx2.Response:
+    return httpx2.get(url, timeout=PATIENCE, **options)
 
 
 class Server:
@@ -61,21 +69,21 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
         admin = server.wait_for(r"^\d\d:\d\d:\d\d Metrics and readiness are at (http://127\.0\.0\.1:\d+)\.$")[1]
         server.wait_for(rf"Serving on the socket {path} - Ctrl-C stops\.")
         assert "demo" not in "".join(server.said)
-        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=PATIENCE) as client:
             with client.stream("GET", "/sse?topic=ticks:R_100", headers={"accept-encoding": "identity"}) as stream:
                 assert next(stream.iter_lines()).startswith("id: ")
             assert client.get("/healthz").status_code == 200
             for name in ("/metrics", "/readyz"):
                 refused = client.get(name)
                 assert (refused.status_code, refused.json()["error"]["code"]) == (404, "NOT_FOUND")
-        metrics = httpx2.get(f"{admin}/metrics").text
+        metrics = get(f"{admin}/metrics").text
         assert re.search(r'^pricewire_build_info\{version="\d+\.\d+\.\d+"\} 1\.0$', metrics, re.MULTILINE)
         assert re.search(r'^pricewire_ticks_total\{instrument="1HZ100V"\} [1-9]', metrics, re.MULTILINE)
         assert 'pricewire_market_open{instrument="1HZ100V"} 1.0' in metrics
-        assert [httpx2.get(f"{admin}{name}").status_code for name in ("/readyz", "/healthz", "/v1/market/instruments")] == [200, 200, 404]
+        assert [get(f"{admin}{name}").status_code for name in ("/readyz", "/healthz", "/v1/market/instruments")] == [200, 200, 404]
         # As often as operators' programs like: the limit of requests is for others.
-        assert all(httpx2.get(f"{admin}/healthz").status_code == 200 for _ in range(20))
-        assert httpx2.get(f"{admin}/healthz", headers={"host": "attacker.example"}).status_code == 421
+        assert all(get(f"{admin}/healthz").status_code == 200 for _ in range(20))
+        assert get(f"{admin}/healthz", headers={"host": "attacker.example"}).status_code == 421
         with pytest.raises(PricewireError, match="a server listens there"):
             open_unix_socket(path)
     assert not path.exists()
@@ -94,14 +102,14 @@ def test_a_socket_of_the_parent_and_a_certificate_that_changes(tmp_path: Path) -
             reader.read_until(b"\n\n")
             second = Certificate(tmp_path)
             with pytest.raises(httpx2.ConnectError):
-                httpx2.get(f"{url}/healthz", verify=second.context)
+                get(f"{url}/healthz", verify=second.context)
             server.process.send_signal(signal.SIGHUP)
             server.wait_for(r"SIGHUP: new connections get the certificate of \S+chain.pem as it is now")
-            assert httpx2.get(f"{url}/healthz", verify=second.context).status_code == 200
+            assert get(f"{url}/healthz", verify=second.context).status_code == 200
             Path(key).write_text("nonsense")
             server.process.send_signal(signal.SIGHUP)
             server.wait_for("SIGHUP: the certificate stays as it was: --tls-key .* holds no private key")
-            assert httpx2.get(f"{url}/healthz", verify=second.context).status_code == 200
+            assert get(f"{url}/healthz", verify=second.context).status_code == 200
             assert b"SERVER_DRAINING" not in reader.read_until(b"\n\n")
 
 
