@@ -62,6 +62,34 @@ def open_socket(host: str, port: int, option: str) -> socket.socket:
     return listener
 
 
+class UnixListener(socket.socket):
+    """
+    A Unix socket whose file is removed when it is closed: after a signal nothing else of the server's is done any more.
+
+    Args:
+        path: the file, which is there once the socket is bound.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._path = path
+        self._is_bound = False
+
+    def listen_there(self) -> None:
+        """Make the file, in place of one that a server has left behind."""
+        if self._path.is_socket():
+            self._path.unlink()
+        self.bind(str(self._path))
+        self._is_bound = True
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._is_bound:
+            self._is_bound = False
+            self._path.unlink(missing_ok=True)
+        super().close()
+
+
 def open_unix_socket(path: Path) -> socket.socket:
     """
     Return a Unix socket that a server can listen at; one that a server has left behind is replaced.
@@ -71,11 +99,9 @@ def open_unix_socket(path: Path) -> socket.socket:
     """
     if is_answered(path):
         raise PricewireError(f"--uds {path}: a server listens there; end it, or choose another path")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = UnixListener(path)
     try:
-        if path.is_socket():
-            path.unlink()
-        listener.bind(str(path))
+        listener.listen_there()
     except OSError as error:
         listener.close()
         raise PricewireError(

@@ -286,11 +286,7 @@ def serve(
         admin=admin,
         on_reload=None if has_terminal() else reload,
     )
-    try:
-        server.run(None if listener is None else [listener])
-    finally:
-        if uds is not None:
-            uds.unlink(missing_ok=True)
+    server.run(None if listener is None else [listener])
 
 
 def check_limits(limits: Limits) -> str:
