@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs kill lint format docs dist pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -50,6 +50,9 @@ churn: $(VENV)/dev  ## an hour of subscribers that join and leave over a network
 
 kill: $(VENV)/dev  ## kill and stop a trading server until 10,000 contracts are settled; fewer by ARGS="--contracts 100"
 	$(BIN)/python -m soak.kill $(ARGS)
+
+many-topics: $(VENV)/dev  ## ten minutes of one client with 250 topics at twenty times their rate; shorter by ARGS="--minutes 2"
+	$(BIN)/python -m soak.many_topics $(ARGS)
 
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)

@@ -21,6 +21,7 @@ The errors of Pricewire, all below one base class.
     │   ├── InsufficientBalanceError   the account has less than the price
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
+    │   ├── PriceMovedError            the contract pays less than the buyer accepts
     │   ├── TooManyContractsError      the account has as many open contracts as it may have
     │   ├── ExposureLimitError         open contracts could win more than they may
     │   ├── TooManyPurchasesError      the account buys too often
@@ -57,13 +58,7 @@ class PricewireError(Exception):
 
 
 def quoted(value: object, most: int = QUOTED) -> str:
-    """
-    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
-
-    Args:
-        value: what a user sent.
-        most: how many characters of it are shown.
-    """
+    """Return a value as an error names it: a text in quotation marks, escaped; of a long one so many characters, and its length."""
     text = value if isinstance(value, str) else str(value)
     return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
 
@@ -218,6 +213,26 @@ class IdempotencyConflictError(TradeRefusedError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
         self.key = key
+
+
+class PriceMovedError(TradeRefusedError):
+    """
+    The contract pays less than the buyer accepts.
+
+    Attributes:
+        payout: what it pays now.
+        least: what the buyer accepts at least.
+        currency: of both.
+    """
+
+    def __init__(self, payout: Decimal, least: Decimal, currency: str) -> None:
+        super().__init__(
+            f"the payout is {payout:f} {currency} now, and you accept {least:f} at least; look at the proposal again, or take a "
+            "higher tolerance"
+        )
+        self.payout = payout
+        self.least = least
+        self.currency = currency
 
 
 class TooManyContractsError(TradeRefusedError):

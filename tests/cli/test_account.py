@@ -173,7 +173,7 @@ def test_the_demo_account_is_for_this_machine_alone(
     setup = setup_of(store, host, asked, {"touch": 0.02}, 2.0)
     assert setup.demo_account == is_there
     assert setup_of(store, host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
-    assert (setup.products.terms("touch").commission, setup.keep_ticks_s) == (0.02, 7200)
+    assert (setup.products.commissions.of("touch", "R_100", 5, "ticks"), setup.keep_ticks_s) == (0.02, 7200)
 
 
 async def test_keys_are_of_one_source(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +29,7 @@ from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.secret import local_secret
+from pricewire.market.hours import TradingHours, parse_hours
 from pricewire.market.journal import KEEP_S, lock
 from pricewire.market.markets import Market
 from pricewire.server.app import create_app
@@ -93,6 +94,7 @@ def serve(
     log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
     commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
@@ -148,8 +150,12 @@ def serve(
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: of a product, `--commission.touch 0.02` for instance: what is added to the probability in a contract's price; 0.012
-            where none is given.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
+            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
+            `--commission.touch:*:5t 0.04`.
+        market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
+            its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
+            09:00-17:30 closed 2026-12-25"`. May be repeated.
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
@@ -201,6 +207,7 @@ def serve(
                     ("limits", lambda: check_limits(limits)),
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+                    ("trading", lambda: check_trading(commission, market_hours or [])),
                     ("database", lambda: check_database(store)),
                     ("journal", lambda: check_journal(store)),
                     ("keys", lambda: check_keys(store)),
@@ -222,6 +229,10 @@ def serve(
     if (files := allow_open_files(max_streams, max_connections)) is not None:
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
     trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+    brought = [instrument.id for each in feeds for instrument in each.instruments]
+    for rule in trading.products.commissions.rules:
+        if rule.instrument_id is not None and rule.instrument_id not in brought:
+            raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
     if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
         logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
     if trading.demo_account:
@@ -236,6 +247,7 @@ def serve(
         trusted_proxies=proxies,
         trading=trading,
         host_names=reached_by,
+        hours=dict(map(hours_of, market_hours or [])),
         admin_port=None if admin is None else admin.getsockname()[1],
     )
     if not has_page():
@@ -301,6 +313,17 @@ def check_limits(limits: Limits) -> str:
     return f"{limits.streams} streams, {limits.streams_per_address} of one address"
 
 
+def check_trading(commission: Mapping[str, float] | None, market_hours: Sequence[str]) -> str:
+    """
+    Return what of trading is not as usual.
+
+    Raises:
+        PricewireError: commissions or hours cannot be read.
+    """
+    rules, hours = Products(commission).commissions.rules, dict(map(hours_of, market_hours))
+    return f"{len(rules)} commissions and the hours of {len(hours)} instruments are set"
+
+
 def check_place(host: str, port: int, uds: Path | None) -> str:
     """
     Return where a server would listen.
@@ -359,6 +382,22 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     )
 
 
+def hours_of(text: str) -> tuple[str, TradingHours]:
+    """
+    Return an instrument and its trading hours.
+
+    Args:
+        text: `EURUSD=America/New_York Sun 17:00-Fri 17:00`, for instance.
+
+    Raises:
+        FeedError: it cannot be read.
+    """
+    instrument_id, equals, hours = text.partition("=")
+    if not equals:
+        raise FeedError(f"--market-hours {text!r} names no instrument; write it before the hours, with '=' between them")
+    return instrument_id.strip(), parse_hours(hours)
+
+
 def setup_of(
     store: Store,
     host: str,
@@ -376,7 +415,7 @@ def setup_of(
         store: where its data are.
         host: the address that the server listens at.
         demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-        commissions: by product, where it is not the usual one.
+        commissions: those that are not the usual one, as `Commissions` reads them.
         keep_ticks_hours: how long the journal keeps ticks.
         is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
         trades_replays: whether to trade on recordings.
@@ -399,6 +438,7 @@ def setup_of(
         products,
         keep_ticks_hours * 3600,
         trades_replays,
+        store.data_dir / "bus",
     )
 
 

@@ -242,14 +242,7 @@ def table(instruments: Sequence[str], quotes: Mapping[str, Quote], stale_topics:
 
 
 def describe(state: ConnectionState, url: str, *, waited: float) -> Text:
-    """
-    Return the line below the table: how the connection stands.
-
-    Args:
-        state: the connection's state.
-        url: the server's address.
-        waited: how long it has been in this state, in seconds.
-    """
+    """Return the line below the table: how the connection to a server stands, after so many seconds in this state."""
     reason = f": {explain(state.reason)}" if state.reason is not None else ""
     match state.state:
         case State.OPEN if state.is_stale:

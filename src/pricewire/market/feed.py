@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pricewire.errors import FeedError
+from pricewire.market.hours import TradingHours
 from pricewire.market.pips import Integers, Number, middle, quantum_of, rounded
 from pricewire.protocol.messages import Instrument, Tick
 
@@ -89,6 +90,20 @@ class FeedWithVolatility(Protocol):
     @property
     def volatilities(self) -> Mapping[str, float]:
         """The annual volatility by instrument."""
+
+
+@runtime_checkable
+class FeedWithHours(Protocol):
+    """
+    A feed that knows when the markets of its instruments are open.
+
+    Attributes:
+        hours: by instrument; those that are not named are open whenever ticks come.
+    """
+
+    @property
+    def hours(self) -> Mapping[str, TradingHours]:
+        """The trading hours by instrument."""
 
 
 @runtime_checkable

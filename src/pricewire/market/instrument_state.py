@@ -9,6 +9,7 @@ from pricewire.errors import FeedError
 from pricewire.market.candles import BuildingCandle, CandleSeries
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks, check_past
 from pricewire.market.history import TickHistory
+from pricewire.market.hours import TradingHours
 from pricewire.market.pace import Pace
 from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
 from pricewire.protocol.messages import Candle, Instrument, Tick
@@ -46,14 +47,23 @@ class SelectedCandles(NamedTuple):
 class InstrumentState:
     """One instrument and what its feed has brought."""
 
-    __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
+    __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "hours", "instrument", "is_live", "is_up", "newest", "pace", "topic")
 
-    def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """Begin without ticks, at a time in nanoseconds of a monotonic clock."""
+    def __init__(self, instrument: Instrument, start_ns: int, hours: TradingHours | None = None) -> None:
+        """
+        Begin without ticks.
+
+        Args:
+            instrument: as the feed announced it.
+            start_ns: the time, in nanoseconds of a monotonic clock.
+            hours: when its market is open; None for whenever ticks come.
+        """
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None
-        self.is_open = instrument.is_market_open
+        self.is_up = instrument.is_market_open
+        self.is_live = False
+        self.hours = hours
         self.history = TickHistory(instrument)
         self.candles = CandleSeries()
         self.pace = Pace(start_ns)
@@ -112,7 +122,7 @@ class InstrumentState:
         self.candles.add(epoch_ms, price)
         self.pace.tick(now_ns)
         self.newest = tick
-        self.is_open = True
+        self.is_up = self.is_live = True
         return self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:

@@ -21,6 +21,7 @@ Stake = Annotated[
     Annotated[str, msgspec.Meta(max_length=64)] | float,
     msgspec.Meta(description="an amount of money in decimal notation, as a string or a number"),
 ]
+Tolerance = Annotated[float, msgspec.Meta(ge=0, le=1, description="a part of an amount: 0.05 is 5 %")]
 Barrier = Annotated[str, msgspec.Meta(max_length=64, description="a price (`1250.00`), or an offset from the spot with its sign (`+0.57`)")]
 
 ProductId = Literal["rise_fall", "high_low", "touch"]
@@ -258,7 +259,9 @@ class PurchaseDetails(msgspec.Struct, frozen=True, kw_only=True):
         allow_equals: whether an exit spot equal to the barrier is to win.
         stake: what it is to cost.
         variant: which side of the product.
-        payout: what the buyer was shown; the purchase is refused where the price has moved far from it.
+        payout: what the buyer was shown. The purchase is refused where it pays less now, by more than the tolerance; where it pays more,
+            the buyer gets that.
+        tolerance: by how much the payout may have fallen, as a part of it: 0 for not at all, 0.05 by default.
         barrier: where the product has one and the buyer wants another than the default.
     """
 
@@ -269,6 +272,7 @@ class PurchaseDetails(msgspec.Struct, frozen=True, kw_only=True):
     stake: Stake
     variant: Variant
     payout: Stake | None = None
+    tolerance: Tolerance | None = None
     barrier: Barrier | None = None
 
 

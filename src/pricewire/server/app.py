@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from pricewire.market.feed import Feed
+from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress
 from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
@@ -110,6 +111,7 @@ def create_app(
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
     admin_port: int | None = None,
+    hours: Mapping[str, TradingHours] | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -124,16 +126,17 @@ def create_app(
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
         admin_port: the port where `/metrics` and `/readyz` are, and nothing else; they are nowhere else then. None: they are everywhere.
+        hours: when the markets of some instruments are open, instead of what their feeds say.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
-        FeedError: two feeds bring the same instrument.
+        FeedError: two feeds bring the same instrument, or there are hours of an instrument that none brings.
     """
     names = accepted_names(host_names, origins)
-    publisher = Publisher(feeds, heartbeat=heartbeat)
+    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=None if trading is None else trading.ring)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.market, publisher.hub, admission, lambda: publisher.desk)
+    metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}

@@ -25,6 +25,7 @@ from pricewire.errors import (
     InvalidTopicError,
     JournalError,
     MarketClosedError,
+    PriceMovedError,
     PricewireError,
     StreamRefusedError,
     TooManyAttemptsError,
@@ -58,6 +59,7 @@ CODES = {
 CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
+    PriceMovedError: "PRICE_MOVED",
     TooManyContractsError: "TOO_MANY_CONTRACTS",
     ExposureLimitError: "EXPOSURE_LIMIT",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
 from pricewire.server.limits import Admission
@@ -44,10 +45,11 @@ class Metrics(Collector):
         loop_delay: measures how late the event loop is, between `start` and `stop`.
     """
 
-    def __init__(self, market: Market, hub: Hub, admission: Admission, desk: Callable[[], Desk | None]) -> None:
+    def __init__(self, market: Market, hub: Hub, bus: MemoryBus, admission: Admission, desk: Callable[[], Desk | None]) -> None:
         self._market = market
         self._desk = desk
         self._hub = hub
+        self._bus = bus
         self._admission = admission
         self._requests_too_large = 0
         self._registry = CollectorRegistry()
@@ -81,6 +83,11 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
         failing = bool(self._market.journal_failure)
         yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)
+        ahead = self._market.clock_ahead_s
+        yield GaugeMetricFamily("pricewire_clock_ahead_seconds", "How far the time is ahead of a clock that was set back.", ahead)
+        lost = bool(self._bus.failure)
+        yield GaugeMetricFamily("pricewire_ring_failing", "Whether the last events are not kept for the next process: 1 or 0.", lost)
+        yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", self._bus.size)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         for endpoint in ENDPOINTS:
             streams.add_metric([endpoint], self._admission.open[endpoint])

@@ -26,7 +26,7 @@ from pricewire.protocol.topics import (
 from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody, ContractBody, ContractPrice, ContractsBody, ProposalBody
 from pricewire.server.formats import instrument_price_format, narrow_format
 from pricewire.server.http_errors import InvalidParametersError
-from pricewire.trading.offers import parse_duration
+from pricewire.trading.durations import parse_duration
 
 IntervalMs = Annotated[int, QueryParameter(ge=0, le=MAX_INTERVAL_MS, description="At most one update per topic in so many milliseconds.")]
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from pricewire.errors import DatabaseError
 from pricewire.extras import missing_extra
 from pricewire.store.address import parse_address, prepare_file, shown
-from pricewire.store.connections import prepare_engine
+from pricewire.store.connections import limit_waiting, prepare_engine
 from pricewire.store.group_commit import GroupWriter
 from pricewire.store.migrate import migrate
 
@@ -46,6 +46,7 @@ class Database:
             options["connect_args"] = {"check_same_thread": False}
         self._writing = create_engine(url, pool_size=1, **options)
         prepare_engine(self._writing, writes=True)
+        limit_waiting(self._writing)
         self._writer = GroupWriter(self._writing)
         self._reading = create_engine(url, pool_size=READERS, **options)
         prepare_engine(self._reading, writes=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -9,7 +11,7 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
+from pricewire.errors import InvalidProposalError, JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.clock import Clock
 from pricewire.market.feed import FeedWithVolatility, RecordedFeed
 from pricewire.market.market import Market
@@ -18,7 +20,7 @@ from pricewire.market.pips import Integers
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import TickPoint
 from pricewire.trading.columns import Columns
-from pricewire.trading.contracts import Contract
+from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.messages import TICK_STREAM, tick_point
 from pricewire.trading.offers import Offer, QuoteBody
 from pricewire.trading.positions import Happened, Positions
@@ -54,6 +56,7 @@ class InstrumentBook:
         came_ns: when the newest live tick came, in nanoseconds of a monotonic clock; before the first, when the book was made.
         is_live: whether a tick has come since then.
         is_foreseeable: whether its prices may be known to others before they come.
+        next_tick: is set by the next tick that comes; each has one of its own.
         points: the newest ticks, as contracts show them, oldest first.
     """
 
@@ -66,6 +69,7 @@ class InstrumentBook:
         "instrument",
         "is_foreseeable",
         "is_live",
+        "next_tick",
         "points",
         "positions",
         "quantum",
@@ -91,6 +95,7 @@ class InstrumentBook:
         self.came_ns = now_ns
         self.is_live = False
         self.is_foreseeable = is_foreseeable
+        self.next_tick = asyncio.Event()
         self._pace = Pace(now_ns)
         # One more than is shown: a contract's last tick may be the one before the newest.
         self.points: deque[TickPoint] = deque(maxlen=TICK_STREAM + 1)
@@ -119,6 +124,8 @@ class InstrumentBook:
             return None
         self._pace.tick(now_ns)
         self.came_ns, self.is_live = now_ns, True
+        self.next_tick.set()
+        self.next_tick = asyncio.Event()
         return self.positions.on_tick(tick, self.moves or UNKNOWN)
 
     @property
@@ -297,6 +304,23 @@ class InstrumentBooks:
             return self._clock.now_ns() // 1_000_000
         return book.tick.epoch_ms + self.elapsed_ms(book)
 
+    def is_due(self, book: InstrumentBook) -> bool:
+        """Return whether the next tick of an instrument with regular ticks is due; the later it is, the surer is that it was lost."""
+        moves = book.moves
+        return moves is not None and book.is_live and moves.is_regular and self.elapsed_ms(book) >= moves.interval_ms
+
+    async def wait_for_due_tick(self, book: InstrumentBook, longest_s: float) -> None:
+        """
+        Wait for a tick that is due: what is traded before it is priced as if it came in time, and who sees it missing would know better.
+
+        Args:
+            book: the instrument's.
+            longest_s: how long at most, in seconds.
+        """
+        if self.is_due(book):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(book.next_tick.wait(), longest_s)
+
     def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
         """
         Return the newest tick and how the price moves, where an instrument can be traded.
@@ -313,13 +337,50 @@ class InstrumentBooks:
             raise MarketClosedError(instrument_id, "it is a recording, whose prices others may know; the option --trade-replays allows it")
         if tick is not None and book.is_live and book.is_silent(self._clock.monotonic_ns()):
             raise MarketClosedError(instrument_id, "its prices have stopped coming; try again when they do")
-        if tick is None or not book.is_live or not self._market.instrument(instrument_id).is_market_open:
+        if tick is None or not book.is_live:
+            raise MarketClosedError(instrument_id, "its first price has not come yet; try again in a moment")
+        now_ms = self._clock.now_ns() // 1_000_000
+        hours = self._market.hours(instrument_id)
+        if hours is not None and not hours.is_open(now_ms):
+            session = hours.session(now_ms)
+            raise MarketClosedError(
+                instrument_id, f"its market is closed until {'further notice' if session is None else session.opens_at}"
+            )
+        if not self._market.instrument(instrument_id).is_market_open:
             raise MarketClosedError(instrument_id, "its market is closed")
-        age_ms = self._clock.now_ns() // 1_000_000 - tick.epoch_ms
+        age_ms = now_ms - tick.epoch_ms
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
         if moves is None:
             raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
         if moves.interval_ms > SLOWEST_MS:
             raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
+        if self.is_due(book):
+            raise MarketClosedError(instrument_id, "its next price is overdue; try again when it has come")
         return tick, moves
+
+    def check_end(self, book: InstrumentBook, contract: Contract, moves: Moves) -> None:
+        """
+        Check that a contract ends while its market is still open, long enough before it closes that a later tick can settle it.
+
+        Args:
+            book: the instrument's.
+            contract: one that is to be sold.
+            moves: how the price moves.
+
+        Raises:
+            InvalidProposalError: it would end later.
+        """
+        hours = self._market.hours(book.instrument.id)
+        session = None if hours is None else hours.session(contract.buy_time)
+        if session is None:
+            return
+        end_ms = float(contract.expiry_time)
+        if contract.duration_unit == "ticks":
+            # Ticks may come later than expected.
+            end_ms = contract.buy_time + 2 * (contract.duration + 1) * moves.interval_ms
+        if end_ms > session.closes_ms - PATIENCE_MS:
+            raise InvalidProposalError(
+                f"{book.instrument.id} closes at {session.closes_at}, and contracts end {PATIENCE_MS // 60_000} minutes before "
+                "at the latest; choose a shorter duration"
+            )

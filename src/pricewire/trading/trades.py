@@ -18,13 +18,14 @@ from pricewire.errors import (
     DatabaseError,
     IdempotencyConflictError,
     InvalidProposalError,
+    PriceMovedError,
     PricewireError,
     TooManyContractsError,
     quoted,
 )
 from pricewire.market.clock import Clock
 from pricewire.protocol.numbers import read_number, shortest
-from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseRequest, Sold
+from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseDetails, PurchaseRequest, Sold
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
@@ -32,18 +33,27 @@ from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
-from pricewire.trading.money import from_units, to_text
+from pricewire.trading.money import from_units, to_amount
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
 from pricewire.trading.products import Products
 from pricewire.trading.settlement import Settlement
 
 Answer = TypeVar("Answer")
 
-MOST_SLIPPAGE = Decimal("0.05")
-"""By how much the payout may have fallen since the buyer saw it, as a part of it."""
+TOLERANCE = 0.05
+"""By how much the payout may have fallen since the buyer saw it, as a part of it, where the buyer does not say."""
+
+LATEST_S = 1.0
+"""How long a trade waits for a tick that is due, in seconds."""
+
+MOMENT_S = 0.1
+"""The same of a tick that fell due while it waited for its account's other trades, whose settlements wait meanwhile."""
 
 LEAST_TICKS_LEFT = 4
-"""How many ticks are to be expected before the end of a contract that is bought back, where they are irregular."""
+"""
+How many ticks are to be expected before the end of a contract that is bought back, where they are irregular. More where they come in
+bursts: so many times as long as a tick is away from any moment.
+"""
 
 
 class Trades:
@@ -110,7 +120,8 @@ class Trades:
         Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
 
         Raises:
-            InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
+            InvalidProposalError: it is not offered.
+            PriceMovedError: it pays less than the buyer saw, by more than the buyer accepts.
             UnknownInstrumentError: no feed has the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
@@ -170,10 +181,12 @@ class Trades:
         self._rates.take(account_uuid, self._monotonic())
         account = await self._states.find(account_uuid)
         topic, variant = requested(request, self._products, account.currency)
+        book = self._books.find(topic.instrument_id)
+        await self._books.wait_for_due_tick(book, LATEST_S)
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
-            book = self._books.find(topic.instrument_id)
+            await self._books.wait_for_due_tick(book, MOMENT_S)
             offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
             tick, moves = self._books.tradable(book)
             # By the clock, or by the ticks where it was set back: who knows a tick before it comes here is not to buy before it.
@@ -189,7 +202,8 @@ class Trades:
                 quantum=book.quantum,
                 now_ms=now_ms,
             )
-            check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
+            self._books.check_end(book, contract, moves)
+            check_payout(contract, request.proposal_details)
             self._exposure.check(contract)
             # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
@@ -222,21 +236,27 @@ class Trades:
 
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         account = await self._states.find(account_uuid)
+        if (position := account.open.get(contract_id)) is not None:
+            await self._books.wait_for_due_tick(position.book, LATEST_S)
         async with account.lock:
+            if (position := account.open.get(contract_id)) is not None:
+                await self._books.wait_for_due_tick(position.book, MOMENT_S)
+            # From here on nothing is waited for until its end is written: a tick might end it.
             position = account.open.get(contract_id)
             contract = None if position is None else position.contract
             if position is None or contract is None:
                 known = await self._ledger.find(contract_id, account_uuid)
                 raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
             book = position.book
+            now_ms = max(self._now_ms(), self._books.time_ms(book))
+            if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
+                raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
             tick, moves = self._books.tradable(book)
             if contract.entry_tick_time is None:
                 raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
-            now_ms = max(self._now_ms(), self._books.time_ms(book))
             elapsed_ms = now_ms - tick.epoch_ms
-            if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
-                raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
-            if not moves.is_regular and book.positions.ticks_left(tick, moves, elapsed_ms, contract_id) < LEAST_TICKS_LEFT:
+            least = 0.0 if moves.is_regular else LEAST_TICKS_LEFT * max(1.0, moves.wait)
+            if book.positions.ticks_left(tick, moves, elapsed_ms, contract_id) < least:
                 raise ContractNotSellableError(contract_id, "it is too close to its end")
             bid = int(book.bids(contract_id, elapsed_ms)[0])
             if bid == 0:
@@ -270,24 +290,27 @@ def _same(amount: str | float) -> str:
     return str(amount) if number is None else shortest(number)
 
 
-def check_slippage(seen: str | float | None, payout: Decimal, currency: str) -> None:
+def check_payout(contract: Contract, wanted: PurchaseDetails) -> None:
     """
-    Check that a buyer gets about what they saw.
+    Check that a contract pays about what its buyer saw, or more.
 
     Args:
-        seen: the payout that the buyer was shown; None where they do not say.
-        payout: what the contract pays.
-        currency: of both.
+        contract: the contract at the price of now.
+        wanted: what the buyer asks for, with the payout that was shown, and the tolerance.
 
     Raises:
-        InvalidProposalError: the payout is much lower than it was, or what they saw is no amount.
+        PriceMovedError: it pays too little.
+        InvalidProposalError: what the buyer saw is no amount, or there is a tolerance of nothing.
     """
+    seen = wanted.payout
     if seen is None:
+        if wanted.tolerance is not None:
+            raise InvalidProposalError(f"tolerance {wanted.tolerance:g} needs the payout that was shown; give it, or leave both out")
         return
     number = read_number(seen)
     if number is None:
         raise InvalidProposalError(f"payout {quoted(seen)} is not an amount of money in decimal notation of at most 12 digits")
-    if number * (1 - MOST_SLIPPAGE) > payout:
-        raise InvalidProposalError(
-            f"the payout is {to_text(payout)} {currency} now, more than 5 % below the {number} asked for; look at the proposal again"
-        )
+    tolerance = Decimal(str(TOLERANCE if wanted.tolerance is None else wanted.tolerance))
+    least = to_amount(number * (1 - tolerance), contract.currency)
+    if contract.payout < least:
+        raise PriceMovedError(contract.payout, least, contract.currency)

@@ -344,6 +344,20 @@ def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
     assert not unwritten & told
 
 
+def test_a_purchase_that_pays_less_than_the_buyer_accepts_is_refused_with_a_code(scene: Scene) -> None:
+    def buy(key: str, **details: Any) -> httpx2.Response:
+        body = purchase(key, **details)
+        return httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+
+    assert "and you accept 27.00 at least" in refused(buy("less", payout="30", tolerance=0.1), 409, "PRICE_MOVED")
+    assert "and you accept 28.50 at least" in refused(buy("less", payout="30"), 409, "PRICE_MOVED")
+    refused(buy("less", payout="30", tolerance=1.5), 400, "INVALID_PARAMETERS")
+    refused(buy("less", tolerance=0.1), 400, "INVALID_PARAMETERS")
+    answer = buy("less", payout="30", tolerance=0.5)
+    assert answer.status_code == 200, "what was refused has bought nothing, so its key is free"
+    assert float(answer.json()["data"]["contract_details"]["potential_payout"]) > 15
+
+
 def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
     dora = add_account(scene.database, "dora")
 

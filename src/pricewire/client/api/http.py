@@ -29,14 +29,7 @@ MAX_ANSWER = 1024 * 1024
 
 
 class Api:
-    """
-    Sends requests to a server.
-
-    Args:
-        base_url: the server's address.
-        headers: of every request, without the token's.
-        credentials: provide the token; None: there is none.
-    """
+    """Sends requests to a server, with the same headers and the token that the credentials provide, if there are any."""
 
     def __init__(self, base_url: str, headers: Headers, credentials: Credentials | None) -> None:
         self.base_url = base_url.rstrip("/")

@@ -51,6 +51,7 @@ class Trader:
         variant: Variant,
         *,
         payout: Decimal | None,
+        tolerance: float | None,
         idempotency_key: str | None,
         account_uuid: str | None,
         within: float,
@@ -65,6 +66,7 @@ class Trader:
             stake=shortest(contract.stake),
             variant=variant,
             payout=None if payout is None else shortest(payout),
+            tolerance=tolerance,
             barrier=contract.barrier,
         )
         request = PurchaseRequest(idempotency_key=key, product_id=contract.product_id, proposal_details=details)

@@ -203,13 +203,21 @@ class Wire:
         variant: Variant,
         *,
         payout: Decimal | None = None,
+        tolerance: float | None = None,
         idempotency_key: str | None = None,
         account_uuid: str | None = None,
         within: float = TRADE_TIMEOUT,
     ) -> Purchased[Decimal]:
         """Buy a contract at the price of now, as `pricewire.Wire.buy` does."""
         return self._portal.call(
-            self._wire.buy, contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+            self._wire.buy,
+            contract,
+            variant,
+            payout=payout,
+            tolerance=tolerance,
+            idempotency_key=idempotency_key,
+            account_uuid=account_uuid,
+            within=within,
         )
 
     def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:
