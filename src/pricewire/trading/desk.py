@@ -107,6 +107,26 @@ class Desk:
             max_open_contracts=limits.open_contracts,
         )
 
+    @property
+    def purchases(self) -> int:
+        """How many contracts accounts have bought."""
+        return self._trades.bought
+
+    @property
+    def sales(self) -> int:
+        """How many contracts accounts have sold back."""
+        return self._trades.sold
+
+    @property
+    def open_contracts(self) -> int:
+        """How many contracts are open."""
+        return sum(len(book.positions.table) for book in self._books)
+
+    @property
+    def unsettled_contracts(self) -> int:
+        """How many contracts have ended and are not written to the ledger yet."""
+        return self._settlement.waiting
+
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
         Take over the open contracts from before a restart, and publish what an earlier process has not told of any; called once, before the

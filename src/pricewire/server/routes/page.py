@@ -17,6 +17,8 @@ from pricewire.errors import quoted
 
 PAGE = Path(__file__).parents[1] / "page"
 
+MISSING = "the trading page is not part of this installation: it was built without npm; install a wheel, or install Node and build again"
+
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
 
@@ -29,10 +31,15 @@ GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
 """That a reader takes gzip. Source: RFC 9110, section 12.5.3."""
 
 
+def has_page() -> bool:
+    """Return whether the page is installed."""
+    return (PAGE / "index.html").exists()
+
+
 def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """Return the routes of the page, none where it is not built; the page names the demo account, `name/password`, where there is one."""
-    if not (PAGE / "index.html").exists():
-        return []
+    """Return the routes of the page, or one that says it is missing; the page names the demo account, `name/password`, if there is one."""
+    if not has_page():
+        return [no_page]
 
     @get("/", include_in_schema=False, media_type="text/html")
     async def index() -> Response[bytes]:
@@ -47,6 +54,12 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
     """Return the page that shows one instrument in an `iframe` of any site. It reads the id from its address, and sells nothing."""
     return Response((PAGE / "embed.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+
+
+@get("/", include_in_schema=False)
+async def no_page() -> None:
+    """Refuse what is not there, and say why."""
+    raise NotFoundException(MISSING)
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)
