@@ -2,6 +2,7 @@
 The errors of Pricewire, all below one base class.
 
     PricewireError
+    ├── MissingExtraError         a package is needed that an extra of Pricewire brings
     ├── ProtocolError             what was read or is to be written does not fit the event stream format
     │   └── EventTooLargeError    an event exceeds the decoder's limit; also a ClientError
     ├── InvalidTopicError         a topic's text cannot be read
@@ -13,6 +14,7 @@ The errors of Pricewire, all below one base class.
     │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
+    ├── UnavailableError          something that a request needs does not answer at the moment
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
     ├── TradeRefusedError         a purchase or sale cannot be made
@@ -56,15 +58,24 @@ class PricewireError(Exception):
 
 
 def quoted(value: object, most: int = QUOTED) -> str:
-    """
-    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
-
-    Args:
-        value: what a user sent.
-        most: how many characters of it are shown.
-    """
+    """Return a value as an error names it: a text in quotation marks, escaped; of a long one so many characters, and its length."""
     text = value if isinstance(value, str) else str(value)
     return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
+
+
+class MissingExtraError(PricewireError, ModuleNotFoundError):
+    """
+    A package is needed that Pricewire does not install by itself; the text has the command that brings it.
+
+    Attributes:
+        module: the module that is missing.
+        extra: the extra of Pricewire that brings it.
+    """
+
+    def __init__(self, what: str, module: str, extra: str) -> None:
+        super().__init__(f"{what} needs {module}, which is not installed: pip install 'pricewire[{extra}]'", name=module)
+        self.module = module
+        self.extra = extra
 
 
 class ProtocolError(PricewireError):
@@ -100,7 +111,12 @@ class FrameError(BusError):
 
 
 class UnknownInstrumentError(PricewireError):
-    """No feed has this instrument."""
+    """
+    No feed has this instrument.
+
+    Attributes:
+        instrument_id: the id that was asked for.
+    """
 
     def __init__(self, instrument_id: str) -> None:
         super().__init__(f"there is no instrument {quoted(instrument_id)}; GET /v1/market/instruments lists those there are")
@@ -122,12 +138,30 @@ class StreamRefusedError(PricewireError):
         self.retry_after = retry_after
 
 
+class UnavailableError(PricewireError):
+    """
+    Something that a request needs does not answer at the moment.
+
+    Attributes:
+        retry_after: when to try again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class InvalidTokenError(PricewireError):
     """A token is not valid; the text says why, and holds nothing of the token."""
 
 
 class TooManyAttemptsError(PricewireError):
-    """Too many passwords were tried, for an account or from an address; `retry_after` is in whole seconds."""
+    """
+    Too many passwords were tried, for an account or from an address.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many attempts to log in; try again in {retry_after} s")
@@ -147,7 +181,13 @@ class TradeRefusedError(PricewireError):
 
 
 class InsufficientBalanceError(TradeRefusedError):
-    """The account has less, in its currency, than the price."""
+    """
+    The account has less than the price.
+
+    Attributes:
+        balance: what the account has, in its currency.
+        price: what was to be paid.
+    """
 
     def __init__(self, balance: Decimal, price: Decimal, currency: str) -> None:
         super().__init__(f"the balance of {balance} {currency} is less than the price of {price} {currency}; choose a lower stake")
@@ -163,7 +203,12 @@ class AccountSuspendedError(TradeRefusedError):
 
 
 class IdempotencyConflictError(TradeRefusedError):
-    """The idempotency key was used for another purchase."""
+    """
+    The idempotency key was used for another purchase.
+
+    Attributes:
+        key: the key.
+    """
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
@@ -191,7 +236,12 @@ class PriceMovedError(TradeRefusedError):
 
 
 class TooManyContractsError(TradeRefusedError):
-    """The account has as many open contracts as it may have."""
+    """
+    The account has as many open contracts as it may have.
+
+    Attributes:
+        limit: how many these are.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the account has {limit} open contracts, its limit; sell one, or wait until one expires")
@@ -199,7 +249,13 @@ class TooManyContractsError(TradeRefusedError):
 
 
 class ExposureLimitError(TradeRefusedError):
-    """With this one, open contracts could win more than the limit, in its currency."""
+    """
+    With this one, open contracts could win more than they may.
+
+    Attributes:
+        limit: how much they may win.
+        currency: its currency.
+    """
 
     def __init__(self, which: str, limit: Decimal, currency: str) -> None:
         super().__init__(f"{which} may win {limit:f} {currency}, and could win more with this one; choose a lower stake, or buy later")
@@ -208,7 +264,12 @@ class ExposureLimitError(TradeRefusedError):
 
 
 class TooManyPurchasesError(TradeRefusedError):
-    """The account buys too often; `retry_after` is in whole seconds."""
+    """
+    The account buys too often.
+
+    Attributes:
+        retry_after: when to try again, in whole seconds.
+    """
 
     def __init__(self, per_second: float, retry_after: int) -> None:
         super().__init__(f"the account may make {per_second:g} purchases per second, its limit; try again in {retry_after} s")
@@ -216,7 +277,13 @@ class TooManyPurchasesError(TradeRefusedError):
 
 
 class ContractNotSellableError(TradeRefusedError):
-    """The contract cannot be sold."""
+    """
+    The contract cannot be sold.
+
+    Attributes:
+        contract_id: which contract.
+        detail: why not.
+    """
 
     def __init__(self, contract_id: str, detail: str) -> None:
         super().__init__(f"the contract {contract_id} cannot be sold: {detail}")
@@ -225,7 +292,13 @@ class ContractNotSellableError(TradeRefusedError):
 
 
 class MarketClosedError(TradeRefusedError):
-    """No prices are coming that could be traded at."""
+    """
+    No prices are coming that could be traded at.
+
+    Attributes:
+        instrument_id: of which instrument.
+        detail: why not.
+    """
 
     def __init__(self, instrument_id: str, detail: str) -> None:
         super().__init__(f"{instrument_id} cannot be traded now: {detail}")
@@ -238,7 +311,12 @@ class InvalidProposalError(PricewireError):
 
 
 class UnknownContractError(PricewireError):
-    """The account has no such contract."""
+    """
+    The account has no such contract.
+
+    Attributes:
+        contract_id: the id that was asked for.
+    """
 
     def __init__(self, contract_id: str) -> None:
         super().__init__(f"the account has no contract {quoted(contract_id)}")
@@ -366,7 +444,13 @@ class TradeUncertainError(ClientError):
 
 
 class StreamError(ClientError):
-    """The server ended the stream and said why in an event `error`: a code for programs, such as `TOKEN_EXPIRED`, and a text for people."""
+    """
+    The server ended the stream and said why, in an event `error`.
+
+    Attributes:
+        code: for programs, `TOKEN_EXPIRED` for instance.
+        message: for people.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"the server ends the stream, {code}: {message}")
@@ -392,7 +476,12 @@ class DecodeError(ClientError):
 
 
 class BufferOverflowError(ClientError):
-    """A subscription's reader fell behind further than its buffer reaches, which holds `limit` messages."""
+    """
+    A subscription's reader fell behind further than its buffer reaches.
+
+    Attributes:
+        limit: how many messages the buffer holds.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"more than {limit} messages wait to be read; read faster, or subscribe with a larger buffer or another overflow")
@@ -400,7 +489,12 @@ class BufferOverflowError(ClientError):
 
 
 class CallbackError(ClientError):
-    """A callback of the user raised, `on_message` for instance; the cause of this error is what it raised."""
+    """
+    A callback of the user raised; the cause of this error is what it raised.
+
+    Attributes:
+        callback: which one, `on_message` for instance.
+    """
 
     def __init__(self, callback: str, error: BaseException) -> None:
         super().__init__(f"callback {callback} raised {type(error).__name__}: {error}")
@@ -408,7 +502,12 @@ class CallbackError(ClientError):
 
 
 class ReconnectExhausted(ClientError):  # noqa: N818 - it says what has come to an end
-    """All attempts to reconnect failed; `causes` says why each connection since the last event did, oldest first."""
+    """
+    All attempts to reconnect failed.
+
+    Attributes:
+        causes: why each connection since the last event failed, oldest first.
+    """
 
     def __init__(self, causes: Sequence[ClientError]) -> None:
         last = f", the last: {causes[-1]}" if causes else ""

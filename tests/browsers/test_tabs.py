@@ -40,15 +40,7 @@ SUBSCRIBE = """([url, options]) => {
 
 
 class Gold:
-    """
-    The price of gold at a server, and in the tabs of a browser.
-
-    Attributes:
-        context: opens tabs.
-        script_server: has the page that they show.
-        server: has the prices.
-        price: the newest.
-    """
+    """The newest price of gold at a server, and in the tabs of a browser."""
 
     def __init__(self, context: BrowserContext, script_server: ScriptServer, server: Serving, feed: HandFeed) -> None:
         self.context, self.script_server, self.server = context, script_server, server

@@ -133,9 +133,12 @@ async def test_a_reader_of_messages_that_are_gone_says_reset(line: Line) -> None
     publish(line.writer, range(10))
     await line.passed()
     line.proxy.cut()
-    publish(line.writer, range(10, 20))
+    publish(line.writer, range(10, 15))
+    await until(lambda: line.writer.position > line.hub.position)
+    first = line.writer.position
+    publish(line.writer, range(15, 20))
+    await until(lambda: line.writer.position > first)
     async with line.aside() as client:
-        await until(lambda: line.writer.position > line.hub.position)
         # The newest stays, as the writer goes on from there.
         await client.jetstream().purge_stream(line.plan.stream, keep=1)
     line.proxy.heal()

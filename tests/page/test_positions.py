@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from support.page_server import PageServer, ask_for, buy, log_in, positions, wait_for_state
+from support.page_server import PageServer, ask_for, balance, buy, log_in, positions, wait_for_state
 
 
 def buy_two(page_server: PageServer, page: Page) -> Locator:
@@ -106,3 +106,16 @@ def test_the_focus_goes_on_from_the_account_after_logging_in_and_out(page_server
     expect(page.get_by_role("button", name="Log out")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".bar").get_by_role("button", name="Log in")).to_be_focused()
+
+
+def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    hints = page.get_by_role("region", name="How to begin")
+    expect(hints.get_by_role("listitem")).to_have_count(3)
+    page.get_by_role("button", name="Try with play money").click()
+    expect(balance(page)).to_contain_text(re.compile(r"\d USD"))
+    hints.get_by_role("button", name="Got it").click()
+    expect(hints).to_have_count(0)
+    page.reload()
+    expect(balance(page)).to_contain_text(re.compile(r"\d USD"))
+    expect(hints).to_have_count(0)

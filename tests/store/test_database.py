@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from pricewire.errors import DatabaseError
+from pricewire.store import connections
 from pricewire.store.database import Database
 from pricewire.store.tables import metadata
 from support.postgres import Postgres
@@ -142,10 +143,11 @@ async def test_closing_finishes_what_is_being_written(database_address: str) -> 
 
 async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its_caller(database_address: str) -> None:
     database = await Database.open(database_address)
-    begun, finished = threading.Event(), []
+    begun, go_on, finished = threading.Event(), threading.Event(), []
 
     def work(connection: Connection) -> None:
         begun.set()
+        assert go_on.wait(60)
         connection.execute(text("SELECT 1"))
         finished.append(connection)
 
@@ -154,6 +156,7 @@ async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its
     assert await asyncio.to_thread(begun.wait, 60)
     reading.cancel()
     connecting.cancel()
+    go_on.set()
     await database.close()
     assert len(finished) == 2
     assert reading.cancelled()
@@ -174,3 +177,33 @@ async def test_a_transaction_that_the_database_ended_fails_as_a_whole(tmp_path: 
     await database.write(lambda connection: insert(connection, "c"))
     assert await tokens(database) == ["c"]
     await database.close()
+
+
+@pytest.mark.parametrize("database_address", ["postgresql"], indirect=True)
+async def test_a_row_that_somebody_else_holds_does_not_hold_up_all_for_ever(database_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_MS", 300)
+    database, other = await Database.open(database_address), await Database.open(database_address)
+    for name in ("a", "b"):
+        await database.write(partial(insert, token_id=name))
+    held, go_on = threading.Event(), threading.Event()
+
+    def expire(connection: Connection, token_id: str) -> None:
+        revocations = metadata.tables["revocations"]
+        connection.execute(sa.update(revocations).where(revocations.c.token_id == token_id).values(expires_at=1))
+
+    def hold(connection: Connection) -> None:
+        expire(connection, "a")
+        held.set()
+        assert go_on.wait(60)
+
+    holding = asyncio.create_task(other.write(hold))
+    assert await asyncio.to_thread(held.wait, 60)
+    async with asyncio.timeout(60):
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            await database.write(partial(expire, token_id="a"))
+    await database.write(partial(expire, token_id="b"))
+    go_on.set()
+    await holding
+    await database.write(partial(expire, token_id="a"))
+    await database.close()
+    await other.close()

@@ -47,14 +47,7 @@ class PageFeed(HandFeed):
 
 @dataclass
 class PageServer:
-    """
-    A server where one instrument is traded at the prices that the test gives.
-
-    Attributes:
-        serving: the server.
-        feed: what brings the prices.
-        database: where the accounts are.
-    """
+    """A server where one instrument is traded at the prices that the test gives; its accounts are in the SQLite file `database`."""
 
     serving: Serving
     feed: HandFeed
@@ -82,15 +75,7 @@ class PageServer:
 def open_page_server(
     database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0
 ) -> Iterator[PageServer]:
-    """
-    Serve an instrument and trading, with a first price.
-
-    Args:
-        database: the path of the SQLite file.
-        instrument: what is traded.
-        port: the port; by default a free one.
-        heartbeat: after how long a silence streams show that they live, in seconds.
-    """
+    """Serve an instrument and trading, with a first price; accounts are in the SQLite file `database`, and `heartbeat` is in seconds."""
     feed = PageFeed(instrument)
     app = create_app(
         [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)

@@ -26,18 +26,7 @@ PATIENCE = 60.0
 
 
 class Serving:
-    """
-    Serves an ASGI application on a free port until its block is left.
-
-    Args:
-        app: the application.
-        server_class: `Server` with the hand-over, or uvicorn's own without.
-        host: the address to listen at.
-        port: the port; by default a free one.
-        drain_seconds: how long streams may take to end.
-        limits: of requests and connections; those of `Server` by default.
-        options: for `uvicorn.Config`; `Server` has the hand-over where they say nothing else.
-    """
+    """Serves an ASGI application until its block is left, by default on a free port, and with the hand-over where it is `Server`."""
 
     def __init__(
         self,
@@ -196,14 +185,7 @@ class Reader(Raw):
 
 
 class EventReader(Reader):
-    """
-    A stream, read event by event.
-
-    Attributes:
-        status: of the response.
-        head: its headers, with names in lower case.
-        last_id: the id of the newest event.
-    """
+    """A stream, read event by event; `head` are the response's headers, with names in lower case."""
 
     def __init__(self, url: str, path: str, **options: Any) -> None:
         super().__init__(url, path, **options)

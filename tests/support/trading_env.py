@@ -38,12 +38,7 @@ class Published(msgspec.Struct):
 
 
 class TradingEnv:
-    """
-    Everything that trades GOLD.
-
-    Attributes:
-        published: all that was published, oldest first.
-    """
+    """Everything that trades GOLD, and all that was `published`, oldest first."""
 
     def __init__(
         self,

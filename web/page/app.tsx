@@ -13,6 +13,7 @@ import { ChartPanel } from './chart/chart_panel.js'
 import { zoneOf } from './chart/contract_zone.js'
 import { linesOf, type PriceLine, shownContract, TICKET_LINE } from './chart/price_lines.js'
 import { ConnectionProblem } from './connection_status.js'
+import { useConnectionLog } from './inspector/connection_log.js'
 import { Inspector } from './inspector/inspector.js'
 import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
@@ -63,6 +64,7 @@ export function App() {
     if (notifications) notifyResult(contract)
   })
   useSessionGuard()
+  useConnectionLog()
   useEffect(() => void restoreSession(), [])
 
   const chosen = instruments?.find((instrument) => instrument.id === id) ?? instruments?.[0]
@@ -119,7 +121,7 @@ export function App() {
                 timeframe={timeframe}
                 theme={theme}
                 lines={lines}
-                zone={shown && zoneOf(shown)}
+                contract={shown && zoneOf(shown)}
                 onBarrier={setDragged}
                 onTimeframe={(timeframe) => go({ timeframe })}
               />
@@ -155,6 +157,7 @@ export function App() {
         )}
         {(isInspecting || tab === 'events') && (
           <Inspector
+            instrumentId={chosen?.id ?? ''}
             onClose={() => {
               setInspecting(false)
               go({ tab: 'trade' })

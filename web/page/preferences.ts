@@ -11,7 +11,22 @@ export interface Preferences {
   /** The ids of the instruments that were chosen last, the newest first. */
   readonly recents: readonly string[]
   readonly sorting: Sorting
+  /** Whether the hints for a first visit have been dismissed. */
+  readonly hasSeenHints: boolean
+  /** Whether times are shown in UTC or in the time zone of the browser. */
+  readonly zone: Zone
+  readonly chartStyle: ChartStyle
+  readonly indicators: readonly Indicator[]
 }
+
+/** The time zone of the times that are shown. */
+export type Zone = 'utc' | 'local'
+
+/** How candles are drawn. Single ticks are always drawn as an area. */
+export type ChartStyle = 'candles' | 'bars' | 'area'
+
+/** What is computed from the prices and drawn with them. */
+export type Indicator = 'average' | 'bollinger' | 'rsi'
 
 /** The order of the instruments: by category as the server lists them, by name, or by the change of the day, the greatest first. */
 export type Sorting = 'category' | 'name' | 'change'
@@ -24,6 +39,10 @@ const DEFAULTS: Preferences = {
   favourites: [],
   recents: [],
   sorting: 'category',
+  hasSeenHints: false,
+  zone: 'utc',
+  chartStyle: 'candles',
+  indicators: [],
 }
 
 let preferences: Preferences = { ...DEFAULTS, ...read() }

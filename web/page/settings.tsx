@@ -12,7 +12,7 @@ interface SettingsProps {
 /** The dialog with what the user can choose for this browser. */
 export function Settings({ theme, onTheme, onClose }: SettingsProps) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const [{ sound, notifications }, change] = usePreferences()
+  const [{ sound, notifications, zone }, change] = usePreferences()
   const [isRefused, setRefused] = useState(false)
 
   useEffect(() => {
@@ -39,6 +39,18 @@ export function Settings({ theme, onTheme, onClose }: SettingsProps) {
           ]}
           value={theme}
           onChange={onTheme}
+        />
+      </div>
+      <div className="setting">
+        <span>Times</span>
+        <Segments
+          label="Times"
+          options={[
+            ['utc', 'UTC'],
+            ['local', 'Local'],
+          ]}
+          value={zone}
+          onChange={(zone) => change({ zone })}
         />
       </div>
       <label className="check">

@@ -2,7 +2,6 @@ import { AccountMenu } from './account/account_menu.js'
 import { leaveSession, useSession } from './account/session.js'
 import { Status } from './connection_status.js'
 import { Icon } from './icons.js'
-import { Meter } from './inspector/meter.js'
 
 interface TopBarProps {
   readonly hasTrading: boolean
@@ -34,7 +33,6 @@ export function TopBar({
         <span>Pricewire</span>
       </h1>
       <Status />
-      <Meter />
       <div className="tools">
         <button
           type="button"

@@ -117,7 +117,8 @@ export class TopicSet<R> {
     this.#wanted = names
     this.#wantedInterval = interval
     for (const name of gone) this.refused.delete(name)
-    const topics = without(this.#topicsOf(gone), this.#known())
+    // What the stream carries, or another name wants, is dropped when the stream is done with it.
+    const topics = without(this.#topicsOf(gone), new Set([...this.#topicsOf(names), ...this.#known()]))
     if (this.names.size > MAX_NAMES) this.names = new Map([...this.names].filter(([name]) => names.includes(name)))
     return [...drop(topics), ...this.#settle()]
   }

@@ -133,6 +133,9 @@ class Wire:
 
     Leaving the block ends all of them.
 
+    Every method raises `RuntimeError` when the wire is closed. One that subscribes also raises it where no event loop is running, and
+    `ValueError` where an option is out of bounds (see `Options`), or no account is named and the token does not say which it is for.
+
     Args:
         url: the server's address.
         multiplexer: the connection.
@@ -167,12 +170,10 @@ class Wire:
 
         Args:
             instrument_ids: the instruments.
-            options: see `Options`.
 
         Raises:
-            ValueError: no instrument is named, or an option is out of bounds.
+            ValueError: no instrument is named.
             InvalidTopicError: an id cannot be one of an instrument.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([f"ticks:{instrument_id}" for instrument_id in instrument_ids], Tick, options)
 
@@ -183,12 +184,9 @@ class Wire:
         Args:
             instrument_id: whose candles.
             granularity: their span, in seconds.
-            options: see `Options`.
 
         Raises:
-            ValueError: an option is out of bounds.
             InvalidTopicError: the id cannot be one of an instrument, or there are no candles of this granularity.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([f"candles:{instrument_id}:{granularity}"], Candle, options)
 
@@ -196,14 +194,8 @@ class Wire:
         """
         Return what a contract would cost and pay if it were bought now, for each variant of its product.
 
-        Args:
-            contract: which one.
-            options: see `Options`.
-
         Raises:
-            ValueError: an option is out of bounds.
             InvalidTopicError: a part of the contract is out of bounds.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(contract)], ProposalBody[Decimal], options)
 
@@ -217,12 +209,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default those of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         topic = str(ContractsTopic(self._account(account_uuid)))
         return self._subscribe([topic], Envelope[ContractBody[Decimal]], options)
@@ -233,12 +222,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default those of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(OpenContractsTopic(self._account(account_uuid)))], ContractsBody[Decimal], options)
 
@@ -248,12 +234,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default that of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(BalanceTopic(self._account(account_uuid)))], BalanceBody[Decimal], options)
 
@@ -265,11 +248,9 @@ class Wire:
             name: the topic's name on the server.
             type: what the data of its messages is, as msgspec knows types: a struct, a dataclass, `dict`; or `Envelope[…]` of that, for the
                 name and the number of each event.
-            options: see `Options`.
 
         Raises:
-            ValueError: the name is empty, or an option is out of bounds.
-            RuntimeError: the wire is closed, or no event loop is running.
+            ValueError: the name is empty.
         """
         return self._open([name], type, **options)
 
@@ -301,7 +282,6 @@ class Wire:
             TradeUncertainError: a request may have arrived, and no answer came in time; a status without a code, a proxy's, is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
         return await self._trader.buy(
             contract,
@@ -328,7 +308,6 @@ class Wire:
                 status without a code is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
         return await self._trader.sell(contract_id, account_uuid=account_uuid, within=within)
 
@@ -345,7 +324,6 @@ class Wire:
             HTTPStatusError: the server refused; the `code` says why.
             ConnectError: there was no answer.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
         return await self._page("/v1/accounting/statement", Data[StatementBody[Decimal]], kinds, **page)
 
@@ -358,7 +336,6 @@ class Wire:
 
         Raises:
             ClientError: as `statement`.
-            RuntimeError: the wire is closed.
         """
         return await self._page("/v1/trading/contracts/close", Data[ClosedContractsPage[Decimal]], **page)
 
@@ -375,7 +352,6 @@ class Wire:
 
         Raises:
             ClientError: as `statement`.
-            RuntimeError: the wire is closed.
         """
         path = with_query("/v1/accounting/profit_and_loss", from_day=from_day, to_day=to_day, account_uuid=account_uuid)
         return await self._read(path, Data[ProfitAndLossBody[Decimal]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -38,10 +39,12 @@ class Market:
     All instruments of some feeds.
 
     Ticks are written to the journal, then published, in the order in which they arrive; one that is older than its instrument's newest is
-    refused. A candle is published with every tick in it, where somebody wants it.
+    refused. A candle is published with every tick in it, where somebody wants it. Whatever names an instrument that no feed has raises an
+    `UnknownInstrumentError`.
 
     Attributes:
         refused: how many ticks could not be used.
+        taken: how many could, of each instrument.
         journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
             nothing may be decided by them.
     """
@@ -74,6 +77,7 @@ class Market:
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self.refused = 0
+        self.taken: Counter[str] = Counter()
         self._journal: Journal | None = None
         self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
@@ -140,23 +144,13 @@ class Market:
             tasks.create_task(self._watch(), name="market watch")
 
     def want(self, topic: MarketTopic) -> None:
-        """
-        Publish a topic from now on; again is the same as once. Ticks are always published.
-
-        Raises:
-            UnknownInstrumentError: no feed has the topic's instrument.
-        """
+        """Publish a topic from now on; again is the same as once. Ticks are always published."""
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
             state.want(topic.granularity)
 
     def unwant(self, topic: MarketTopic) -> None:
-        """
-        Stop publishing a topic's candles; without effect where it was not wanted.
-
-        Raises:
-            UnknownInstrumentError: no feed has the topic's instrument.
-        """
+        """Stop publishing a topic's candles; without effect where it was not wanted."""
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
             state.unwant(topic.granularity)
@@ -167,21 +161,11 @@ class Market:
         return [shown(state, now_ms) for state in self._states.values()]
 
     def instrument(self, instrument_id: str) -> Instrument:
-        """
-        Return an instrument, with `is_market_open` as it is now.
-
-        Raises:
-            UnknownInstrumentError: no feed has it.
-        """
+        """Return an instrument, with `is_market_open` as it is now."""
         return shown(self._of(instrument_id), self._clock.now_ns() // 1_000_000)
 
     def hours(self, instrument_id: str) -> TradingHours | None:
-        """
-        Return when an instrument's market is open; None for whenever ticks come.
-
-        Raises:
-            UnknownInstrumentError: no feed has it.
-        """
+        """Return when an instrument's market is open; None for whenever ticks come."""
         return self._of(instrument_id).hours
 
     def is_ready(self) -> bool:
@@ -193,31 +177,16 @@ class Market:
         )
 
     def feed(self, instrument_id: str) -> Feed:
-        """
-        Return the feed that brings an instrument.
-
-        Raises:
-            UnknownInstrumentError: none does.
-        """
+        """Return the feed that brings an instrument."""
         self._of(instrument_id)
         return self._feed_of[instrument_id]
 
     def is_stale(self, instrument_id: str) -> bool:
-        """
-        Return whether an instrument has been silent for much longer than usual.
-
-        Raises:
-            UnknownInstrumentError: no feed has it.
-        """
+        """Return whether an instrument has been silent for much longer than usual."""
         return self._of(instrument_id).pace.is_stale
 
     def tick(self, instrument_id: str) -> Tick | None:
-        """
-        Return the tick that came last, or None before the first.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Return the tick that came last, or None before the first."""
         return self._of(instrument_id).newest
 
     def candle(self, instrument_id: str, granularity: int) -> Candle | None:
@@ -225,27 +194,16 @@ class Market:
         Return the newest candle of an instrument, whose span is in seconds; None before the first tick.
 
         Raises:
-            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self._of(instrument_id).candle(parse_granularity(str(granularity)))
 
     def ticks(self, request: TicksHistoryRequest) -> list[Tick]:
-        """
-        Return recent ticks, oldest first.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Return recent ticks, oldest first."""
         return self.select_ticks(request).ticks()
 
     def select_ticks(self, request: TicksHistoryRequest) -> SelectedTicks:
-        """
-        Select recent ticks; a thread may make ticks of them.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Select recent ticks; a thread may make ticks of them."""
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
 
@@ -254,7 +212,6 @@ class Market:
         Select recent candles, with the one being built; a thread may make candles of them.
 
         Raises:
-            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         state = self._of(request.instrument_id)
@@ -292,6 +249,7 @@ class Market:
             return
         if self._journal is not None:
             self._write(self._journal, tick, pips)
+        self.taken[tick.instrument_id] += 1
         candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:

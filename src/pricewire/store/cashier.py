@@ -38,12 +38,7 @@ class Cashier:
 
     async def deposit(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
         """
-        Give money to an account, and return its balance.
-
-        Args:
-            account_id: the account's name.
-            amount: in its currency, above zero.
-            operator: who does it, and why.
+        Give an account money, above zero and in its currency, and return its balance.
 
         Raises:
             AccountError: there is no such account, no reason, or the amount is none.
@@ -63,12 +58,7 @@ class Cashier:
 
     async def adjust(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
         """
-        Correct an account's balance, up or down, and return it.
-
-        Args:
-            account_id: the account's name.
-            amount: by how much, with its sign; not zero.
-            operator: who does it, and why.
+        Correct an account's balance by an amount, up or down but not by zero, and return it.
 
         Raises:
             AccountError: as `deposit`; or the account would have less than nothing.
@@ -99,14 +89,6 @@ class Cashier:
 def move(connection: Connection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator) -> Decimal:
     """
     Write a movement of money with its act, and return the account's balance after it.
-
-    Args:
-        connection: in a transaction.
-        account_uuid: the account.
-        currency: its currency.
-        kind: what it is.
-        change: by how much the account's balance changes.
-        operator: who does it, and why.
 
     Raises:
         AccountError: the account would have less than nothing, or more than can be counted.

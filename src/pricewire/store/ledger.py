@@ -19,6 +19,7 @@ from pricewire.errors import (
 )
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
+from pricewire.store.prepared import Prepared
 from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
@@ -39,11 +40,11 @@ UPDATE_OPEN = (
 
 
 CLAIM_KEY = {
-    dialect: insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key)
+    dialect: Prepared(insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key))
     for dialect, insert_new in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 
-PAY = (
+PAY = Prepared(
     update(accounts)
     .where(
         accounts.c.uuid == bindparam("which"),
@@ -55,9 +56,9 @@ PAY = (
     .returning(accounts.c.balance)
 )
 
-ADD_CONTRACT = insert(contracts)
+ADD_CONTRACT = Prepared(insert(contracts))
 
-ADD_TRANSACTION = insert(transactions)
+ADD_TRANSACTION = Prepared(insert(transactions), [column.name for column in transactions.c if column is not transactions.c.number])
 
 
 class Ledger:
@@ -159,8 +160,8 @@ def _buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
     """
     contract = purchase.contract
     price = to_units(contract.stake, contract.currency)
-    claimed = connection.execute(
-        CLAIM_KEY[connection.dialect.name],
+    claimed = CLAIM_KEY[connection.dialect.name](
+        connection,
         {
             "account_uuid": contract.account_uuid,
             "key": purchase.idempotency_key,
@@ -172,13 +173,13 @@ def _buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
     if claimed.scalar_one_or_none() is None:
         first = connection.execute(_key(contract.account_uuid, purchase.idempotency_key)).one()
         return _first_answer(connection, first, purchase.digest)
-    paid = connection.execute(PAY, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
+    paid = PAY(connection, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
     balance = paid.scalar_one_or_none()
     if balance is None:
         raise _refusal(connection, contract)
-    connection.execute(ADD_CONTRACT, to_row(contract))
+    ADD_CONTRACT(connection, to_row(contract))
     row = transaction_row(contract.account_uuid, contract.currency, "purchase", -price, balance, now_ms, contract.contract_id)
-    connection.execute(ADD_TRANSACTION, row)
+    ADD_TRANSACTION(connection, row)
     return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
 
 
@@ -247,7 +248,7 @@ def _close(connection: Connection, ended: Sequence[Contract], now_ms: int) -> li
             update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
             [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
         )
-        connection.execute(ADD_TRANSACTION, booked)
+        connection.execute(insert(transactions), booked)
     return closed
 
 

@@ -28,12 +28,8 @@ OPERATOR_KINDS = frozenset({"deposit", "withdrawal", "adjustment"})
 @dataclass(frozen=True, slots=True)
 class HouseTotal:
     """
-    What the house has in a currency: less than nothing, as it owes the accounts what they have.
-
-    Attributes:
-        currency: the currency.
-        house: the sum of the entries of the house's account.
-        accounts: the sum of all accounts' balances.
+    What the house has in a currency, the sum of its entries: less than nothing, as it owes the accounts what they have, the sum of their
+    balances.
     """
 
     currency: str

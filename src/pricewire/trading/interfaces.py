@@ -176,7 +176,8 @@ class Ledger(Protocol):
     The contracts and the money.
 
     Every method that writes returns when what it wrote is durable, and finishes even if its caller is cancelled. The caller publishes what
-    it returned; the ledger publishes nothing. An account's balance is never below zero.
+    it returned; the ledger publishes nothing. An account's balance is never below zero. A method raises `DatabaseError` where the database
+    does not answer.
     """
 
     async def buy(self, purchase: Purchase) -> Bought:
@@ -197,16 +198,10 @@ class Ledger(Protocol):
 
         Raises:
             IdempotencyConflictError: the key was used for another purchase.
-            DatabaseError: the database does not answer.
         """
 
     async def enter(self, entered: Sequence[Contract]) -> None:
-        """
-        Keep what became of open contracts that stay open: their entry, their touch.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Keep what became of open contracts that stay open: their entry, their touch."""
 
     async def sell(self, sold: Contract) -> Closed:
         """
@@ -229,24 +224,10 @@ class Ledger(Protocol):
         """
 
     async def open_contracts(self) -> list[Contract]:
-        """
-        Return all open contracts, oldest first.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return all open contracts, oldest first."""
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
-        """
-        Return an account's newest closed contracts.
-
-        Args:
-            account_uuid: whose.
-            limit: how many at most.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return an account's newest closed contracts, at most so many."""
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
         """
@@ -254,7 +235,6 @@ class Ledger(Protocol):
 
         Raises:
             UnknownContractError: the account has no such contract.
-            DatabaseError: the database does not answer.
         """
 
 
@@ -271,33 +251,17 @@ class Account(Protocol):
 
 
 class Accounts(Protocol):
-    """The accounts."""
+    """The accounts. A method raises `DatabaseError` where the database does not answer."""
 
     async def find_uuid(self, account_uuid: str) -> Account | None:
-        """
-        Return the account with this uuid, or None.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return the account with this uuid, or None."""
 
 
 class TickHistory(Protocol):
     """The recorded ticks."""
 
     async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
-        """
-        Return the ticks of a span of time, oldest first.
-
-        Args:
-            instrument_id: whose ticks.
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
-            newest: so many at most, the newest; by default all of them.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return the ticks between two times in milliseconds since 1970, oldest first; only the newest ones where it is said how many."""
 
 
 class Publish(Protocol):
@@ -314,3 +278,33 @@ class Publish(Protocol):
             event: what it is.
             ends: the key that it ends: a new stream gets nothing of that key any more.
         """
+
+
+class PublishedEvent(Protocol):
+    """An event that was published."""
+
+    @property
+    def name(self) -> str:
+        """What it is."""
+
+    @property
+    def key(self) -> str | None:
+        """What it supersedes earlier ones by, and later ones supersede it by."""
+
+    @property
+    def json(self) -> bytes:
+        """Its message."""
+
+
+class PublishedEvents(Protocol):
+    """What was published last, also by an earlier process, as far as streams can resume with it."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """The topics that there is something of."""
+
+    def latest_events(self, topic: str) -> Sequence[PublishedEvent]:
+        """Return the newest event of each key of a topic that has not ended, oldest first."""
+
+    def lasting_events(self, topic: str) -> Sequence[PublishedEvent]:
+        """Return the recent events of a topic that nothing supersedes, oldest first."""

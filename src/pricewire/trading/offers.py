@@ -159,13 +159,7 @@ class PayoutOffer(msgspec.Struct, frozen=True):
 
 def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, spot: Decimal) -> Offer:
     """
-    Check a request for a price against what is offered.
-
-    Args:
-        topic: the request.
-        products: what is offered.
-        instrument: the one that the request names.
-        spot: the price now.
+    Check a request for a price against what is offered, at the instrument's price of now.
 
     Raises:
         InvalidProposalError: it is not offered.
@@ -180,12 +174,6 @@ def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, sp
 def make_stake_offer(topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal) -> StakeOffer:
     """
     Check a request for the payout of a stake, as `make_offer` does.
-
-    Args:
-        topic: the request.
-        products: what is offered.
-        instrument: the one that the request names.
-        spot: the price now.
 
     Raises:
         InvalidProposalError: it is not offered.
@@ -250,12 +238,7 @@ def commission_of(offer: StakeOffer | PayoutOffer, priced: Priced, row: int) -> 
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
     """
-    Return what a purchase asks for, as the topic of its proposal and the side.
-
-    Args:
-        request: the purchase.
-        products: what is offered.
-        currency: of the account.
+    Return what a purchase asks for, by an account of this currency, as the topic of its proposal and the side.
 
     Raises:
         InvalidProposalError: the product has no such side, or the stake or the barrier cannot be read.
@@ -354,12 +337,7 @@ def make_contract(
 
 def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
     """
-    Check that enough ticks come in the life of a contract to be priced.
-
-    Args:
-        offer: what is asked for.
-        looks: how many ticks come between the entry and the end.
-        moves: how the price moves.
+    Check that enough ticks come between the entry and the end of a contract for it to be priced.
 
     Raises:
         InvalidProposalError: too few come, or not at equal intervals.

@@ -110,14 +110,10 @@ class Positions:
 
     def on_tick(self, tick: Tick, moves: Moves) -> Happened:
         """
-        Apply a tick to all contracts.
+        Apply a tick, not older than the newest, to all contracts.
 
         A contract is settled with the tick that makes its outcome certain: that which touches its barrier, the last one of its duration, or
         the first one after its end.
-
-        Args:
-            tick: not older than the newest.
-            moves: how the price moves.
         """
         before, self.newest = self.newest, tick
         table = self.table

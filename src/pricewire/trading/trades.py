@@ -63,6 +63,10 @@ class Trades:
 
     A trade holds its account's lock from before its transaction until it is published. It goes on to its end even if its caller is
     cancelled: what is durable has to be published.
+
+    Attributes:
+        bought: how many contracts accounts have bought.
+        sold: how many they have sold back.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Trades:
             max_open_contracts: how many an account may have at once; None for any number.
             monotonic: returns the time in seconds, of a clock that nobody sets.
         """
+        self.bought = self.sold = 0
         self._books = books
         self._products = products
         self._ledger = ledger
@@ -220,7 +225,8 @@ class Trades:
             return purchased(key, bought.contract, book.instrument.display_name)
 
     def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:
-        """Publish a purchase."""
+        """Count and publish a purchase."""
+        self.bought += 1
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
@@ -260,6 +266,7 @@ class Trades:
             if bid == 0:
                 raise ContractNotSellableError(contract_id, "it is worth nothing now")
             closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
+            self.sold += 1
             self._settlement.forget(book, contract_id)
             await self._settlement.publish([closed])
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))

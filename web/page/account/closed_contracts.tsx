@@ -3,6 +3,7 @@ import type { Contract } from '../../src/pricewire.js'
 import type { ClosedContractsBody } from '../../src/schema.js'
 import { serverTime } from '../clock.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
+import { usePreferences } from '../preferences.js'
 import { ContractName, Value } from './contract_cells.js'
 import { outcomeOf } from './contracts.js'
 
@@ -20,6 +21,7 @@ const PER_PAGE = 10
 /** The newest closed contracts, a page at a time. */
 export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedContractsProps) {
   const [wanted, setWanted] = useState(1)
+  const [{ zone }] = usePreferences()
   if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
   if (closed.contracts.length === 0)
     return <p className="empty">No closed contract yet. Contracts appear here when they end or are sold.</p>
@@ -33,7 +35,7 @@ export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedCon
         <span>Stake</span>
         <span>Entry</span>
         <span>Exit</span>
-        <span>Closed, UTC</span>
+        <span>{zone === 'utc' ? 'Closed, UTC' : 'Closed'}</span>
         <span>Result</span>
         <span>Payout received</span>
         <span>Profit</span>
@@ -85,6 +87,7 @@ function ClosedContract({
   onPick,
 }: Omit<ClosedContractsProps, 'closed'> & { readonly contract: Contract }) {
   const { contract_id, contract_details: details } = contract
+  const [{ zone }] = usePreferences()
   return (
     <li
       className="position closed"
@@ -103,7 +106,7 @@ function ClosedContract({
       <Value label="Entry">{details.entry_spot ?? '–'}</Value>
       <Value label="Exit">{details.exit_spot ?? '–'}</Value>
       <Value label="Closed">
-        {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()))}
+        {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()), zone)}
       </Value>
       <Value label="Result">{outcomeOf(contract)}</Value>
       <Value label="Payout received">{formatMoney(details.bid_price)}</Value>

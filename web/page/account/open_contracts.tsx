@@ -5,6 +5,7 @@ import { formatMoney, formatProfit, profitDirection } from '../format.js'
 import { VARIANTS } from '../trade/variants.js'
 import { ContractName, Value } from './contract_cells.js'
 import { progressOf } from './contracts.js'
+import { Hints } from './hints.js'
 import { useKeptRows } from './kept_rows.js'
 import { SellButton } from './sell_button.js'
 import type { Session } from './session.js'
@@ -30,7 +31,12 @@ export function OpenContracts({ session, contracts, closed, isStale, onChoose, o
   const rows = useKeptRows(contracts ?? NONE, usedAt)
   if (contracts === undefined) return <p className="empty">Loading your contracts …</p>
   if (rows.length === 0)
-    return <p className="empty">No open contract. Buy one with the trade ticket, and watch it here.</p>
+    return (
+      <div className="empty">
+        <p>No open contract. Buy one with the trade ticket, and watch it here.</p>
+        <Hints />
+      </div>
+    )
   return (
     <>
       <div className="position columns" aria-hidden="true">

@@ -4,6 +4,7 @@ import { Segments } from '../fields.js'
 import { formatProfit, profitDirection } from '../format.js'
 import { ClosedContracts } from './closed_contracts.js'
 import { totalProfit } from './contracts.js'
+import { Hints } from './hints.js'
 import type { OpenPositions } from './live_account.js'
 import { OpenContracts } from './open_contracts.js'
 import { useSession } from './session.js'
@@ -53,18 +54,21 @@ export function Positions({
         )}
       </header>
       {session === undefined ? (
-        <p className="empty">
+        <div className="empty">
           {isRestoring ? (
             'Restoring your session …'
           ) : (
             <>
-              Your contracts appear here.{' '}
-              <button type="button" className="link" onClick={onLogin}>
-                Log in
-              </button>
+              <p>
+                Your contracts appear here.{' '}
+                <button type="button" className="link" onClick={onLogin}>
+                  Log in
+                </button>
+              </p>
+              <Hints />
             </>
           )}
-        </p>
+        </div>
       ) : shown === 'closed' ? (
         <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (

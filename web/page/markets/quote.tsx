@@ -49,7 +49,8 @@ export function Quote({ instrument }: { instrument: Instrument }) {
         </div>
       </dl>
       <p className="about">
-        Today from <b>{formatPrice(day?.low, pip_size)}</b> to <b>{formatPrice(day?.high, pip_size)}</b>. {about}
+        Today from <b>{formatPrice(day?.low, pip_size)}</b> to <b>{formatPrice(day?.high, pip_size)}</b>.
+        <span> {about}</span>
       </p>
     </div>
   )

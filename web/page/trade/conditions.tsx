@@ -1,11 +1,13 @@
 import type { ProposalVariant } from '../../src/pricewire.js'
 import { serverTime } from '../clock.js'
 import { formatTime } from '../format.js'
+import { usePreferences } from '../preferences.js'
 import { VARIANTS } from './variants.js'
 
 /** When each variant of the ticket's contract wins, and when it ends. */
 export function Conditions({ variants }: { variants: readonly ProposalVariant[] }) {
   const [first] = variants
+  const [{ zone }] = usePreferences()
   if (first === undefined) return null
   const { pricing_spot, barrier, contract_expiry_time } = first.contract_details
   return (
@@ -29,7 +31,8 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
       <div>
         <dt>Ends at</dt>
         <dd>
-          {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
+          {formatTime(contract_expiry_time, serverTime(Date.now()), zone)}
+          {zone === 'utc' && <small> UTC</small>}
         </dd>
       </div>
     </dl>

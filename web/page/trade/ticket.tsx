@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react'
 import type { Contract, DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
 import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
+import { TryDemo } from '../account/try_demo.js'
 import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatMoney } from '../format.js'
@@ -150,7 +151,6 @@ function TicketIn({
         ))}
       </div>
       <Outcome purchase={purchase} />
-      {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
       <Advice
         isOpen={instrument.is_market_open}
         isLoggedIn={session !== undefined}
@@ -158,6 +158,7 @@ function TicketIn({
         proposal={proposal}
         onLogin={onLogin}
       />
+      {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
     </form>
   )
 }
@@ -328,12 +329,15 @@ function Advice({ isOpen, isLoggedIn, ended, proposal, onLogin }: AdviceProps) {
   if (proposal.problem !== undefined) return <p className="advice">{proposal.problem}</p>
   if (isLoggedIn) return null
   return (
-    <p className="advice">
-      {ended ?? 'Everybody can see these live prices.'}{' '}
-      <button type="button" className="link" onClick={onLogin}>
-        Log in
-      </button>{' '}
-      {ended === undefined && 'to buy.'}
-    </p>
+    <>
+      <p className="advice">
+        {ended ?? 'Everybody can see these live prices.'}{' '}
+        <button type="button" className="link" onClick={onLogin}>
+          Log in
+        </button>{' '}
+        {ended === undefined && 'to buy.'}
+      </p>
+      {ended === undefined && <TryDemo />}
+    </>
   )
 }

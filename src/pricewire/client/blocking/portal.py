@@ -43,13 +43,7 @@ class ForkedError(RuntimeError):
 
 
 class Life:
-    """
-    How far the loop is.
-
-    Attributes:
-        is_open: whether something can be asked of it.
-        has_ended: whether it answers no more.
-    """
+    """How far the loop is: whether something can be asked of it, and whether it answers no more."""
 
     def __init__(self) -> None:
         self.is_open = True
