@@ -143,10 +143,11 @@ async def test_closing_finishes_what_is_being_written(database_address: str) -> 
 
 async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its_caller(database_address: str) -> None:
     database = await Database.open(database_address)
-    begun, finished = threading.Event(), []
+    begun, go_on, finished = threading.Event(), threading.Event(), []
 
     def work(connection: Connection) -> None:
         begun.set()
+        assert go_on.wait(60)
         connection.execute(text("SELECT 1"))
         finished.append(connection)
 
@@ -155,6 +156,7 @@ async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its
     assert await asyncio.to_thread(begun.wait, 60)
     reading.cancel()
     connecting.cancel()
+    go_on.set()
     await database.close()
     assert len(finished) == 2
     assert reading.cancelled()

@@ -50,7 +50,7 @@ def limit_waiting(engine: Engine) -> None:
     """
     Have an engine's transactions fail that wait too long for a row of another one; those of SQLite do so anyway.
 
-    All that a process writes waits behind such a row, which a session that somebody has forgotten can hold for hours.
+    A session that somebody has forgotten can hold one for hours.
     """
     if engine.dialect.name != "postgresql":
         return

@@ -24,15 +24,20 @@ Columns = TypeVarTuple("Columns")
 Work = Callable[[Connection], Result]
 """What is done in one transaction, or read on one connection, in a thread."""
 
-READERS = 8
-"""How many connections, each with a thread, a process reads with at most; it writes with one more."""
+CONNECTIONS = 8
+"""
+How many connections, each with a thread, a process reads with at most, and with how many it writes to PostgreSQL.
+
+PostgreSQL has transactions that wait for the disk share one write, if there are several at once.
+"""
 
 
 class Database:
     """
     An SQLite file or a PostgreSQL database; several processes may have the same one open.
 
-    A commit waits for the disk, and a hop to a thread costs as much as a statement: what is to be written meanwhile shares the next ones.
+    SQLite has one writer at a time, and a commit waits for the disk: what is to be written meanwhile shares the next commit. In PostgreSQL
+    each has a transaction of its own, so that who waits for a row of another session holds up nobody else.
     """
 
     def __init__(self, url: URL) -> None:
@@ -44,13 +49,14 @@ class Database:
         options: dict[str, Any] = {"max_overflow": 0, "pool_pre_ping": not is_file, "hide_parameters": True}
         if is_file:
             options["connect_args"] = {"check_same_thread": False}
-        self._writing = create_engine(url, pool_size=1, **options)
+        self._writing = create_engine(url, pool_size=1 if is_file else CONNECTIONS, **options)
         prepare_engine(self._writing, writes=True)
         limit_waiting(self._writing)
-        self._writer = GroupWriter(self._writing)
-        self._reading = create_engine(url, pool_size=READERS, **options)
+        self._group = GroupWriter(self._writing) if is_file else None
+        self._writers = ThreadPoolExecutor(CONNECTIONS, "database writer")
+        self._reading = create_engine(url, pool_size=CONNECTIONS, **options)
         prepare_engine(self._reading, writes=False)
-        self._readers = ThreadPoolExecutor(READERS, "database reader")
+        self._readers = ThreadPoolExecutor(CONNECTIONS, "database reader")
 
     @classmethod
     async def open(cls, address: str | Path) -> Database:
@@ -79,7 +85,9 @@ class Database:
         """Finish what is being written and read, and close every connection."""
         while self._under_way:
             await asyncio.wait(self._under_way)
-        self._writer.close()
+        if self._group is not None:
+            self._group.close()
+        self._writers.shutdown()
         self._readers.shutdown()
         self._writing.dispose()
         self._reading.dispose()
@@ -96,7 +104,9 @@ class Database:
         Raises:
             DatabaseError: the database does not answer, or refuses.
         """
-        return await self._finish(self._writer.run(work))
+        if self._group is not None:
+            return await self._finish(self._group.run(work))
+        return await self._finish(asyncio.get_running_loop().run_in_executor(self._writers, self._write, work))
 
     async def read(self, work: Work[Result]) -> Result:
         """
@@ -127,6 +137,10 @@ class Database:
             return await asyncio.shield(future)
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
+
+    def _write(self, work: Work[Result]) -> Result:
+        with self._writing.begin() as connection:
+            return work(connection)
 
     def _read(self, work: Work[Result]) -> Result:
         with self._reading.connect() as connection:

@@ -1,4 +1,4 @@
-"""Group commit: work that comes while other work is being written shares the next transaction, and one hop to the writing thread."""
+"""Group commit for SQLite: work that comes while other work is written shares the next transaction, and one hop to a thread."""
 
 from __future__ import annotations
 

@@ -22,6 +22,9 @@ MISSING = "the trading page is not part of this installation: it was built witho
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
 
+UNFRAMED = "frame-ancestors 'none'"
+"""No other page has the trading page in a frame: what lies over it could have clicks buy and sell. Source: CSP Level 3, section 6.4.2."""
+
 FOREVER = CacheControlHeader(max_age=31_536_000, immutable=True, public=True).to_header()
 
 GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
@@ -42,9 +45,15 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
     async def index() -> Response[bytes]:
         """Return the page; its assets' names change with their content, its own does not."""
         html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
-        return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
+        return Response(html, media_type="text/html", headers={"cache-control": "no-cache", "content-security-policy": UNFRAMED})
 
-    return [index, asset]
+    return [index, embed, asset]
+
+
+@get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
+def embed(instrument_id: FromPath[str]) -> Response[bytes]:
+    """Return the page that shows one instrument in an `iframe` of any site. It reads the id from its address, and sells nothing."""
+    return Response((PAGE / "embed.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @get("/", include_in_schema=False)
