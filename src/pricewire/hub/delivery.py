@@ -14,6 +14,7 @@ from pricewire.hub.counters import Counters
 from pricewire.hub.delta import FlushPass
 from pricewire.hub.event import Event
 from pricewire.hub.flusher import Flusher
+from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
 from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
 from pricewire.hub.topics import Topics
@@ -65,6 +66,7 @@ class Delivery:
         self._boot = secrets.token_hex(4)
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
+        self._owner = Owner()
         self._flusher = Flusher(self.counters, self.fail_group)
         self._pacer = Pacer(self._flush_paced)
 
@@ -256,6 +258,7 @@ class Delivery:
     def _begin(self) -> None:
         """Note the loop that streams join on."""
         loop = asyncio.get_running_loop()
+        self._owner.begin(loop)
         self._flusher.begin(loop)
         self._pacer.begin(loop)
 

@@ -18,6 +18,24 @@ Called with the event and how many older ones of its topic it stands for; return
 """
 
 
+def _encode_other(message: Any) -> msgspec.Raw:
+    """
+    Encode what msgspec does not know: a model of pydantic, alone or within other values.
+
+    Raises:
+        TypeError: it is none.
+    """
+    dump = getattr(message, "model_dump_json", None)
+    if dump is None:
+        kind = type(message).__name__
+        raise TypeError(f"a message holds a {kind}, which is no JSON: publish a struct, a dataclass, a pydantic model, or dicts and lists")
+    return msgspec.Raw(dump(by_alias=True).encode())
+
+
+encode_message = msgspec.json.Encoder(enc_hook=_encode_other).encode
+"""Return a message as JSON, one line of UTF-8; raises a TypeError where it cannot be."""
+
+
 class Event:
     """
     One published message.
@@ -35,7 +53,9 @@ class Event:
 
     __slots__ = ("_encoded", "id", "json", "key", "message", "name", "position", "seq", "topic")
 
-    def __init__(self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any) -> None:
+    def __init__(
+        self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any, json: bytes | None = None
+    ) -> None:
         self.position = position
         self.id = f"{boot}-{position}"
         self.topic = topic
@@ -43,7 +63,7 @@ class Event:
         self.key = key
         self.name = name
         self.message = message
-        self.json = msgspec.json.encode(message)
+        self.json = encode_message(message) if json is None else json
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}
 
     def narrowed(self, members: frozenset[str]) -> Event:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from threading import get_ident
 from typing import Any
 
-import msgspec
-
 from pricewire.hub.delivery import Delivery, Start
-from pricewire.hub.event import Event, Notice
+from pricewire.hub.event import Event, Notice, encode_message
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.hub.topics import Topics
@@ -21,7 +21,8 @@ class Hub(Delivery):
     """
     Carries published messages to the streams subscribed to their topics.
 
-    Everything happens on one event loop; from another thread, publish by `loop.call_soon_threadsafe(hub.publish, …)`.
+    Everything happens on one event loop. `publish`, `notify`, `forget` and `close` may be called from any thread: what another one asks for
+    is done on the loop, soon, in the order of its calls.
 
         hub = Hub()
         hub.publish("news", {"headline": "…"}, key="news")
@@ -62,7 +63,7 @@ class Hub(Delivery):
 
         Args:
             topic: any text; the topic begins with its first message or its first stream.
-            message: what `msgspec.json.encode` takes: a struct, a dataclass, a dict, ….
+            message: what `msgspec.json.encode` takes (a struct, a dataclass, a dict, …), or a model of pydantic; encoded before this returns.
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
             event: what the message is, for the envelope.
@@ -72,6 +73,13 @@ class Hub(Delivery):
         Raises:
             TypeError: the message cannot be encoded as JSON.
         """
+        json = encode_message(message)
+        if get_ident() == self._owner.thread:
+            self._publish(topic, message, json, key, event, ends)
+        else:
+            self._owner.call(partial(self._publish, topic, message, json, key, event, ends))
+
+    def _publish(self, topic: str, message: Any, json: bytes, key: str | None, event: str, ends: str | None) -> None:
         state = self._topics[topic]
         item = Event(
             position=self.position + 1,
@@ -81,6 +89,7 @@ class Hub(Delivery):
             key=key,
             name=event,
             message=message,
+            json=json,
         )
         self.position = item.position
         self.counters.events_published += 1
@@ -107,12 +116,15 @@ class Hub(Delivery):
         Args:
             topic: the topic; one that has neither streams nor messages has no state.
             name: the event's type: `stale`, for instance.
-            data: what `msgspec.json.encode` takes.
+            data: what `publish` takes.
         """
+        self._owned(partial(self._notify, topic, name, encode_message(data)))
+
+    def _notify(self, topic: str, name: str, data: bytes) -> None:
         state = self._topics.get(topic)
         if state is None:
             return
-        state.notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
+        state.notice = Notice(position=self.position + 1, topic=topic, name=name, data=data)
         for group in state.groups:
             if group.spec.control:
                 if not group.pending:
@@ -126,13 +138,13 @@ class Hub(Delivery):
         state.wake(self.position)
 
     def latest(self, topic: str) -> list[Any]:
-        """Return the newest message of each key of a topic, oldest first: what a new stream would get."""
+        """Return the newest message of each key of a topic, oldest first: what a new stream would get. To be called on the hub's loop."""
         state = self._topics.get(topic)
         return [event.message for event in state.log.snapshot(self.position)] if state else []
 
     def forget(self, topic: str) -> None:
         """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back gets a `reset`."""
-        self._topics.forget(topic, self.position)
+        self._owned(lambda: self._topics.forget(topic, self.position))
 
     def join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes = b"") -> None:
         """
@@ -157,6 +169,16 @@ class Hub(Delivery):
 
     def close(self) -> None:
         """End all streams in an orderly way and refuse new ones. Publishing still works, and reaches nobody."""
+        self._owned(self._close)
+
+    def _owned(self, function: Callable[[], object]) -> None:
+        """Call a function now where this is the hub's thread, and there otherwise."""
+        if get_ident() == self._owner.thread:
+            function()
+        else:
+            self._owner.call(function)
+
+    def _close(self) -> None:
         self.is_draining = True
         self._flusher.flush()
         for group in list(self._groups.values()):
