@@ -8,7 +8,8 @@ Live trading data streamed over Server-Sent Events: the server and the Python cl
     pricewire.sync                  all of these without `await`
 
     pricewire.Hub                   publishes messages to streams
-    pricewire.EventStream           the response that streams them, in any ASGI application
+    pricewire.streams               an ASGI application with its streams, on which the clients work in full
+    pricewire.EventStream           the response that streams some topics, for a route of one's own
     pricewire.run                   serves such an application, without a task for each stream
 """
 
@@ -48,6 +49,7 @@ from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractDetails, ContractsBody, ProposalBody, Purchased, Sold
+from pricewire.server.mount import StreamRequest, everyone, streams
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.server.transport.serve import run
 
@@ -97,6 +99,7 @@ __all__ = [
     "StatementBody",
     "StatementEntry",
     "StreamError",
+    "StreamRequest",
     "Subscription",
     "Tick",
     "Token",
@@ -107,8 +110,10 @@ __all__ = [
     "connect",
     "create_sse_connection",
     "envelope",
+    "everyone",
     "log_in",
     "plain",
     "run",
+    "streams",
     "sync",
 ]

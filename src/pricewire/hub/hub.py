@@ -57,13 +57,19 @@ class Hub(Delivery):
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
+    @property
+    def newest_id(self) -> str:
+        """The id of the newest event."""
+        return self._id(self.position)
+
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
         """
         Send a message to all streams of a topic.
 
         Args:
             topic: any text; the topic begins with its first message or its first stream.
-            message: what `msgspec.json.encode` takes (a struct, a dataclass, a dict, …), or a model of pydantic; encoded before this returns.
+            message: a struct, a dataclass, a dict or what else `msgspec.json.encode` takes, or a model of pydantic; encoded before this
+                returns.
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
             event: what the message is, for the envelope.

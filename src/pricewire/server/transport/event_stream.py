@@ -19,6 +19,7 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.stop_watch import stop_watch
 
 try:
     # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
@@ -102,7 +103,8 @@ class EventStream(ResponseBase):
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
         hub = self._hub
-        if hub.is_draining:
+        handover: Handover | None = (scope.get("extensions") or {}).get(EXTENSION)
+        if hub.is_draining or (handover is None and stop_watch().is_stopping):
             await _refuse(send)
             return None
         spec = replace(self._subscription, compress=accepts_gzip(scope))
@@ -121,13 +123,14 @@ class EventStream(ResponseBase):
         ]
         if spec.compress:
             headers.append((b"content-encoding", b"gzip"))
-        handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
         if scope["method"] == "HEAD":
             handover = None
         elif handover is not None:
             handover.register(hub)
             handover.announce()
-            # So that nobody sends the next request over it, which would fail.
+        if scope.get("http_version", "1.1") in ("1.0", "1.1"):
+            # So that nobody sends the next request over it, which would fail after the hand-over; and so that a server which stops need
+            # not wait for one.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         if scope["method"] == "HEAD":
