@@ -40,7 +40,7 @@ from pricewire.errors import (
     TradeUncertainError,
     UnknownInstrumentError,
 )
-from pricewire.hub.event import Event, envelope, plain
+from pricewire.hub.event import Event, Named, envelope, plain
 from pricewire.hub.event import Format as Form
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -83,6 +83,7 @@ __all__ = [
     "InvalidTopicError",
     "LogLimits",
     "Login",
+    "Named",
     "PricewireError",
     "ProfitAndLossBody",
     "ProposalBody",

@@ -23,6 +23,7 @@ from pricewire.errors import HTTPStatusError
 from pricewire.hub.hub import Hub
 from pricewire.server.mount import MAX_CHANGE, StreamRequest, Streams
 from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.server.transport.serve import Server
 from support.serving import EventReader, Serving
 
 HEADERS = {"content-type": "application/json"}
@@ -90,11 +91,11 @@ def serving(hub: Hub) -> Iterator[Serving]:
         yield serving
 
 
-@pytest.mark.parametrize("server", [pricewire.server.transport.serve.Server, uvicorn.Server], ids=["handover", "send"])
+@pytest.mark.parametrize("server", [Server, uvicorn.Server], ids=["handover", "send"])
 @pytest.mark.parametrize("name", APPLICATIONS)
 async def test_the_client_works_on_it_in_full(name: str, server: type[uvicorn.Server], hub: Hub) -> None:
     make, path = APPLICATIONS[name]
-    options = {"http": HandoverProtocol} if server is not uvicorn.Server else {}
+    options: dict[str, Any] = {"http": HandoverProtocol} if server is not uvicorn.Server else {}
     app = make(pricewire.streams(hub, may_read=may_read, may_publish=may_publish))
     with Serving(app, server_class=server, **options) as serving:
         serving.call(hub.publish, "news", Headline("one"), key="news")

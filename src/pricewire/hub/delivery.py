@@ -66,7 +66,7 @@ class Delivery:
         self._boot = secrets.token_hex(4)
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
-        self._owner = Owner()
+        self._owner = Owner(self._on_loop)
         self._flusher = Flusher(self.counters, self.fail_group)
         self._pacer = Pacer(self._flush_paced)
 
@@ -254,6 +254,9 @@ class Delivery:
         streams = len(group.members) + len(group.lagging)
         logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
         self.end_group(group, StreamEnd.INTERNAL_ERROR)
+
+    def _on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what is to be done when the hub is used on a loop for the first time."""
 
     def _begin(self) -> None:
         """Note the loop that streams join on."""

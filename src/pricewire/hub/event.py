@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.encoder import encode_event, encode_message
 
 Format = Callable[["Event", int], bytes]
 """
@@ -18,22 +19,25 @@ Called with the event and how many older ones of its topic it stands for; return
 """
 
 
-def _encode_other(message: Any) -> msgspec.Raw:
+@dataclass(frozen=True)
+class Named:
     """
-    Encode what msgspec does not know: a model of pydantic, alone or within other values.
+    A format whose events are named in the stream itself: `hub.publish(…, event="order")` reaches the listeners that a browser's
+    `addEventListener('order', …)` has added, and not `onmessage`.
 
-    Raises:
-        TypeError: it is none.
+        EventStream(hub, ["orders:7"], form=Named(plain))
+
+    `connect` and the hooks read streams without such names. `error`, `reset`, `stale` and `changed` are said by the stream itself. A name
+    that cannot be printed, with a line break for instance, is left out.
+
+    Attributes:
+        form: how the data is shown.
     """
-    dump = getattr(message, "model_dump_json", None)
-    if dump is None:
-        kind = type(message).__name__
-        raise TypeError(f"a message holds a {kind}, which is no JSON: publish a struct, a dataclass, a pydantic model, or dicts and lists")
-    return msgspec.Raw(dump(by_alias=True).encode())
 
+    form: Format
 
-encode_message = msgspec.json.Encoder(enc_hook=_encode_other).encode
-"""Return a message as JSON, one line of UTF-8; raises a TypeError where it cannot be."""
+    def __call__(self, event: Event, merged: int) -> bytes:
+        return self.form(event, merged)
 
 
 class Event:
@@ -77,7 +81,7 @@ class Event:
         """Return the event's bytes in a format; they are made at the first call."""
         data = self._encoded.get(form)
         if data is None:
-            data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
+            data = self._encoded[form] = self._encode(form, 0)
         return data
 
     def encoded_without_id(self, form: Format) -> bytes:
@@ -91,8 +95,13 @@ class Event:
             return self.encoded(form)
         data = self._encoded.get((form, merged))
         if data is None:
-            data = self._encoded[form, merged] = encode_event(form(self, merged), event_id=self.id)
+            data = self._encoded[form, merged] = self._encode(form, merged)
         return data
+
+    def _encode(self, form: Format, merged: int) -> bytes:
+        # One with a line break would end its line; its streams must not pay for that.
+        name = self.name if isinstance(form, Named) and self.name.isprintable() and self.name != "message" else None
+        return encode_event(form(self, merged), event_id=self.id, event_type=name)
 
 
 class Notice(Event):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -9,11 +11,13 @@ from threading import get_ident
 from typing import Any
 
 from pricewire.hub.delivery import Delivery, Start
-from pricewire.hub.event import Event, Notice, encode_message
+from pricewire.hub.event import Event, Notice
 from pricewire.hub.log import LogLimits
+from pricewire.hub.siblings import Siblings
 from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
+from pricewire.protocol.encoder import encode_message
 from pricewire.protocol.stream_end import StreamEnd
 
 
@@ -38,6 +42,8 @@ class Hub(Delivery):
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
             can stop, and should then `forget` the topic.
+        replicated: whether each process of a server publishes all messages to a hub of its own. Otherwise several processes are a mistake,
+            which is logged as an error.
     """
 
     def __init__(
@@ -47,10 +53,17 @@ class Hub(Delivery):
         heartbeat: float = 15.0,
         on_first_stream: Callable[[str], None] | None = None,
         on_last_stream: Callable[[str], None] | None = None,
+        replicated: bool = False,
     ) -> None:
         fixed = limits if isinstance(limits, LogLimits) else LogLimits()
         super().__init__(Topics(limits if callable(limits) else lambda _: fixed, on_first_stream, on_last_stream), heartbeat)
         self._upkeep = Upkeep(self, self._topics)
+        maker = sys._getframe(1)
+        self._siblings = None if replicated else Siblings(f"{maker.f_code.co_filename}:{maker.f_lineno}")
+
+    def _on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._siblings is not None:
+            self._siblings.look(loop)
 
     @property
     def topics(self) -> list[str]:
@@ -72,7 +85,7 @@ class Hub(Delivery):
                 returns.
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
-            event: what the message is, for the envelope.
+            event: what the message is, for the envelope, and for streams whose format is `Named`.
             ends: a key that ends with this message, of an order that is filled for instance: streams that begin later get nothing of it.
                 The message itself has no key, so that no stream misses it.
 

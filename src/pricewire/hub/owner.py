@@ -16,12 +16,16 @@ class Owner:
 
     Attributes:
         thread: the thread's identifier; 0 before there is one.
+
+    Args:
+        on_begin: called with each loop that becomes the owner.
     """
 
-    __slots__ = ("_lock", "_loop", "thread")
+    __slots__ = ("_lock", "_loop", "_on_begin", "thread")
 
-    def __init__(self) -> None:
+    def __init__(self, on_begin: Callable[[asyncio.AbstractEventLoop], None]) -> None:
         self.thread = 0
+        self._on_begin = on_begin
         self._loop: asyncio.AbstractEventLoop | None = None
         # Held where there is no loop yet that would put calls in order; reentrant, as a call may publish something itself.
         self._lock = threading.RLock()
@@ -31,6 +35,7 @@ class Owner:
         if self._loop is not loop:
             with self._lock:
                 self._loop, self.thread = loop, threading.get_ident()
+                self._on_begin(loop)
 
     def call(self, function: Callable[[], object]) -> None:
         """Call a function of the hub's from any thread: on its loop, in the order of the calls of a thread; at once where there is none."""

@@ -22,7 +22,7 @@ import msgspec
 from pricewire.errors import quoted
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream, StreamSpec
-from pricewire.protocol.messages import MAX_INTERVAL_MS, Data, StreamChange, StreamState, error_body
+from pricewire.protocol.messages import MAX_INTERVAL_MS, Data, Publication, Published, StreamChange, StreamState, error_body
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream, new_stream_id
@@ -87,36 +87,6 @@ May = Callable[[StreamRequest, str], bool | Awaitable[bool]]
 def everyone(request: StreamRequest, topic: str) -> bool:
     """Let anybody read every topic: for `may_read`."""
     return True
-
-
-class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    A message to publish, as `Hub.publish` takes it.
-
-    Attributes:
-        topic: where to.
-        data: the message.
-        key: what it supersedes earlier ones by.
-        event: what it is.
-        ends: a key that ends with it.
-    """
-
-    topic: str
-    data: msgspec.Raw
-    key: str | None = None
-    event: str = "message"
-    ends: str | None = None
-
-
-class Published(msgspec.Struct, frozen=True):
-    """
-    What was published.
-
-    Attributes:
-        ids: the ids of the events, in the order of the messages.
-    """
-
-    ids: list[str]
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, and no failure

@@ -22,8 +22,9 @@ from pricewire.server.transport.handover import EXTENSION, Handover
 from pricewire.server.transport.stop_watch import stop_watch
 
 try:
-    # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
-    from starlette.responses import Response as ResponseBase
+    # Starlette and FastAPI know a response by its base. FastAPI describes the items of those that are JSON: here, the data of an event.
+    # Without them nothing asks for it.
+    from starlette.responses import JSONResponse as ResponseBase
 except ImportError:
     ResponseBase = object  # type: ignore[assignment, misc]
 
@@ -47,6 +48,8 @@ class EventStream(ResponseBase):
         async def news() -> Response:
             return EventStream(hub, ["news"])
 
+    FastAPI's schema says what the events hold where the route has both `response_class=EventStream` and a `response_model`.
+
     A reader that comes back with `Last-Event-ID` (or, where it cannot set headers, the parameter `last_event_id`) gets what it missed.
 
     Args:
@@ -58,11 +61,14 @@ class EventStream(ResponseBase):
         prelude: encoded events to send first, before the current values, where the stream does not resume.
         stream_id: its id, which others can change it by: not to be guessed. A random one by default.
         on_close: called once when the stream has ended, however it ended.
+        status_code: of the response; readers take no other for a stream.
 
     Attributes:
         stream_id: what its header `Pricewire-Stream` says.
         outcome: how it has started; None before.
     """
+
+    media_type = MEDIA_TYPE
 
     def __init__(
         self,
@@ -75,10 +81,10 @@ class EventStream(ResponseBase):
         prelude: bytes = b"",
         stream_id: str | None = None,
         on_close: Callable[[], None] | None = None,
+        status_code: int = 200,
     ) -> None:
         # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
-        self.status_code = 200
-        self.media_type = MEDIA_TYPE
+        self.status_code = status_code
         self.background = None
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
