@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import selectors
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pricewire.server.transport.stop_watch import stop_watch
 from support.doc_blocks import Program
 from support.serving import PATIENCE, Reader, unchunk
 
@@ -157,3 +159,47 @@ def test_a_server_that_goes_on_ends_nothing(folder: Path, port: int) -> None:
             selector.register(reader.socket, selectors.EVENT_READ)
             # Some looks of the watch; nothing has come and nothing has ended.
             assert selector.select(1.0) == []
+
+
+class Stopped:
+    """A stream that notes that it was stopped."""
+
+    def __init__(self) -> None:
+        self.retry: int | None = None
+        self.stopped = asyncio.Event()
+
+    def stop(self, retry: int) -> None:
+        self.retry = retry
+        self.stopped.set()
+
+
+@pytest.fixture
+def signals() -> Iterator[list[int]]:
+    """The signals of this process, which a handler of the test's own notes."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    interrupt = signal.getsignal(signal.SIGINT)
+    yield seen
+    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def test_signals_stop_streams_where_there_is_no_listener_and_reach_the_handler_before(signals: list[int]) -> None:
+    async def serve() -> int | None:
+        stream, watch = Stopped(), stop_watch()
+        watch.enter(stream)
+        assert not watch.is_stopping
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            await stream.stopped.wait()
+        assert watch.is_stopping
+        watch.leave(stream)
+        return stream.retry
+
+    retry = asyncio.run(serve())
+    assert retry is not None
+    assert 0 <= retry <= 1000
+    assert signals == [signal.SIGTERM]
+    # Who handles it now outlives the loop.
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signals == [signal.SIGTERM] * 2

@@ -8,6 +8,7 @@ or until they cut them off (hypercorn after 3 s, gunicorn after 30 s).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 import threading
@@ -73,7 +74,7 @@ class StopWatch:
         if not self._streams and self._has_closed():
             self._listeners = find_listeners()
             if not self._listeners and not self._has_signals:
-                self._has_signals = listen_to_signals(lambda: loop.call_soon_threadsafe(self.stop))
+                self._has_signals = listen_to_signals(lambda: call_soon(loop, self.stop))
         self._streams[stream] = None
         if self._handle is None:
             self._handle = loop.call_later(LOOK_INTERVAL, self._look, loop)
@@ -120,6 +121,12 @@ def stop_watch() -> StopWatch:
     if watch is None:
         watch = _watches[loop] = StopWatch(loop)
     return watch
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    """Call a function on a loop from a signal's handler, which may outlive the loop."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function)
 
 
 def find_listeners() -> list[Listener]:
