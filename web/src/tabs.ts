@@ -1,6 +1,7 @@
 import { CLOSED } from './base_store.js'
 import { CatchUp } from './catch_up.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
+import { note } from './current_values.js'
 import { Given } from './given.js'
 import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { Envelope } from './messages.js'
@@ -66,6 +67,8 @@ export class TabLink implements TopicLink {
   #inherited: readonly string[] = []
   /** The topics of the stream. */
   #topics: readonly string[] = []
+  /** Other names of these. */
+  #names: Resumption['names'] = new Map()
   /** The last event up to which this tab has missed nothing. */
   #id = ''
   #state: ConnectionState = CLOSED
@@ -107,6 +110,7 @@ export class TabLink implements TopicLink {
       // Who begins again begins with the current values.
       this.#id = ''
       this.#topics = []
+      this.#names = new Map()
       this.#values.clear()
       this.#dropped.clear()
       this.#setState(CLOSED)
@@ -135,6 +139,10 @@ export class TabLink implements TopicLink {
       if (this.#hasFailed) this.#retry()
       this.#post({ type: 'reconnect' })
     }
+  }
+
+  current(topic: string): Iterable<Envelope> {
+    return this.#values.get(topic)?.current?.values() ?? []
   }
 
   #pause(reason: PauseReason | undefined): void {
@@ -209,8 +217,8 @@ export class TabLink implements TopicLink {
     this.#term = Math.max(this.#term + 1, Date.now()) + Math.random()
     this.#isTold = true
     this.#isBack = false
-    this.#inherited = this.#topics
-    const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : { id: this.#id, topics: this.#topics }
+    const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : this.#stream
+    this.#inherited = [...this.#topics, ...this.#names.keys()]
     const tell = (told: Told) => {
       if (signal.aborted) return // this tab no longer leads
       // A new leader does not know yet who is there: its first events would reach nobody.
@@ -222,7 +230,7 @@ export class TabLink implements TopicLink {
       onStale: (topic) => tell({ type: 'stale', topic }),
       onDropped: (topic, isAnew = false) => tell({ type: 'dropped', topic, isAnew }),
       onRefused: (topic, error) => tell({ type: 'refused', topic, problem: toProblem(error) }),
-      onTopics: (topics, id) => tell({ type: 'topics', topics, id }),
+      onTopics: (stream) => tell({ type: 'topics', stream }),
       onError: (error) => tell({ type: 'error', problem: toProblem(error) }),
       onState: (state) => {
         if (state.status !== 'closed') tell({ type: 'state', state: toPlain(state) })
@@ -232,7 +240,7 @@ export class TabLink implements TopicLink {
     this.#link = new Multiplexer(this.#options, listener, false, resumption)
     this.#tell({ type: 'lead' })
     for (const topic of new Set([...this.#values.keys(), ...this.#mine]))
-      if (!resumption?.topics.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
+      if (resumption === undefined || !this.#inherited.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
     this.#settle(false)
     const timer = setTimeout(() => {
       this.#inherited = []
@@ -352,12 +360,12 @@ export class TabLink implements TopicLink {
     }
     if (isNew || isUnknown) {
       const state = toPlain(this.#state)
-      this.#tell({ type: 'all', to: tab, values: this.#values, topics: this.#topics, id: this.#id, state })
+      this.#tell({ type: 'all', to: tab, values: this.#values, stream: this.#stream, state })
     }
     this.#settle(false)
   }
 
-  #takeAll({ values, topics, id, state }: All): void {
+  #takeAll({ values, stream, state }: All): void {
     const missed: string[] = []
     for (const topic of this.#mine) {
       const value = values.get(topic)
@@ -372,23 +380,33 @@ export class TabLink implements TopicLink {
     for (const [topic, value] of values) this.#values.set(topic, value)
     // Of these, what is missing for the longest time is the first.
     const [, from = this.#id] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
-    if (missed.length > 0 && from !== '') this.#fetch({ id: from, topics: missed })
-    this.#topics = topics
-    this.#id = id
+    if (missed.length > 0 && from !== '') this.#fetch(from, missed)
+    this.#takeStream(stream)
+    this.#id = stream.id
     this.#setFollowed(state)
     for (const topic of this.#mine) this.#show(topic)
   }
 
-  /** Gets what was missed from the server. */
-  #fetch(missed: Resumption): void {
+  get #stream(): Resumption {
+    return { id: this.#id, topics: this.#topics, names: this.#names }
+  }
+
+  #takeStream({ id, topics, names }: Resumption): void {
+    this.#topics = topics
+    this.#names = names
+    if (this.#isTold) this.#id = id || this.#id
+  }
+
+  /** Gets what was missed of topics after an event from the server. */
+  #fetch(from: string, missed: readonly string[]): void {
     const before = this.#catchUp?.topics.size ? this.#catchUp : undefined
-    const topics = [...new Set([...missed.topics, ...(before?.topics ?? [])])]
-    const id = before?.start.id ?? missed.id
+    const topics = [...new Set([...missed, ...(before?.topics ?? [])])]
+    const id = before?.start.id ?? from
     before?.end()
     for (const topic of topics) this.#dropped.delete(topic)
     this.#catchUp = new CatchUp(
       this.#options,
-      { id, topics },
+      { id, topics, names: new Map() },
       {
         onEnvelope: (envelope, id) => this.#offer(envelope, id, true),
         onDropped: (topic) => this.#given.end(topic),
@@ -408,7 +426,7 @@ export class TabLink implements TopicLink {
     switch (told.type) {
       case 'event':
         if (this.#isTold) this.#id = told.id || this.#id
-        this.#values.set(told.envelope.subscription_id, { envelope: told.envelope })
+        this.#note(told.envelope)
         this.#offer(told.envelope, told.id)
         return
       case 'stale':
@@ -427,8 +445,7 @@ export class TabLink implements TopicLink {
         if (isMine) this.#refuse(told.topic, new SSEError(told.problem))
         return
       case 'topics':
-        this.#topics = told.topics
-        if (this.#isTold) this.#id = told.id || this.#id
+        this.#takeStream(told.stream)
         return
       case 'error':
         this.#listener.onError(new SSEError(told.problem))
@@ -437,6 +454,11 @@ export class TabLink implements TopicLink {
         this.#setFollowed(told.state)
         return
     }
+  }
+
+  #note(envelope: Envelope): void {
+    const { current = new Map() } = this.#values.get(envelope.subscription_id) ?? {}
+    this.#values.set(envelope.subscription_id, { envelope, current: note(current, envelope) })
   }
 
   /** Notes that something of a topic may be missing from here on. */
@@ -466,7 +488,7 @@ export class TabLink implements TopicLink {
     if (this.#given.place(envelope) !== 'gap' && !this.#given.isOlder(envelope)) return
     // It may also have begun anew; then the server says so.
     if (id === '') this.#given.end(topic)
-    else this.#fetch({ id, topics: [topic] })
+    else this.#fetch(id, [topic])
   }
 
   /** Whether the page has been given all that was told of a topic. */
@@ -481,8 +503,10 @@ export class TabLink implements TopicLink {
 
   /** Gives this tab's page the known state of a topic. */
   #show(topic: string): void {
-    const { envelope, isStale, problem } = this.#values.get(topic) ?? {}
-    if (envelope !== undefined) this.#offer(envelope, this.#id)
+    const { envelope, current = new Map<string, Envelope>(), isStale, problem } = this.#values.get(topic) ?? {}
+    for (const each of current.values()) this.#offer(each, this.#id)
+    // The newest event may have ended a contract, and so be no current value.
+    if (envelope !== undefined && !this.#catchUp?.topics.has(topic)) this.#given.reach(envelope)
     if (isStale === true && this.#given.mark(topic, 'isStale')) this.#listener.onStale(topic)
     if (problem !== undefined) this.#refuse(topic, new SSEError(problem))
   }

@@ -75,6 +75,14 @@ export class TopicStore extends BaseStore {
   }
 
   /**
+   * Returns the current values of a topic, oldest first, with which a new stream of it would begin: of the changes of contracts the newest of each
+   * open contract, of all other topics the newest event. They may be newer than what slow listeners have been given.
+   */
+  current(topic: string): readonly Envelope[] {
+    return [...this.#link.current(topic)]
+  }
+
+  /**
    * Calls the listener at every event of a topic. Returns the function that stops this.
    *
    * @param topic - `ticks:R_100` or `candles:R_100:60`.

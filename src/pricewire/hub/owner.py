@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Owner:
@@ -37,19 +40,26 @@ class Owner:
                 self._loop, self.thread = loop, threading.get_ident()
                 self._on_begin(loop)
 
-    def call(self, function: Callable[[], object]) -> None:
-        """Call a function of the hub's from any thread: on its loop, in the order of the calls of a thread; at once where there is none."""
+    def run(self, function: Callable[[], T]) -> T | None:
+        """Call a function of the hub's, at once on its thread, and as `call` does on another."""
+        return function() if threading.get_ident() == self.thread else self.call(function)
+
+    def call(self, function: Callable[[], T]) -> T | None:
+        """
+        Call a function of the hub's from any thread: on its loop, in the order of the calls of a thread, and return None; where there is no
+        loop, at once.
+        """
         with self._lock:
             loop = self._loop
             if loop is None or loop.is_closed():
                 with contextlib.suppress(RuntimeError):
                     self.begin(asyncio.get_running_loop())
-                function()
-                return
+                return function()
         try:
             loop.call_soon_threadsafe(function)
         except RuntimeError:
             if not loop.is_closed():
                 raise
             # It has been closed in this very moment, and is not the owner any more.
-            self.call(function)
+            return self.call(function)
+        return None

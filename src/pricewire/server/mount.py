@@ -219,8 +219,9 @@ class Streams:
         ids = []
         for each in wanted:
             message = msgspec.json.decode(each.data)
-            self._hub.publish(each.topic, message, key=each.key, event=each.event, ends=each.ends)
-            ids.append(self._hub.newest_id)
+            event = self._hub.publish(each.topic, message, key=each.key, event=each.event, ends=each.ends)
+            # A hub whose streams are on another loop does not say it.
+            ids.append("" if event is None else event.id)
         return Data(Published(ids))
 
     def _find(self, stream_id: str) -> tuple[Stream, StreamSpec]:

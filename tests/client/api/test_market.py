@@ -152,13 +152,13 @@ async def test_publishing(server: Serving) -> None:
     with Serving(app, http=HandoverProtocol) as serving:
         async with pricewire.connect(serving.url) as wire:
             found = await wire.publish("news", Headline(text="one"), key="k", event="headline")
-            assert found == hub.newest_id
+            assert found == f"{hub.boot}-{hub.position}"
             assert await wire.topic("news", type=dict[str, str]).snapshot() == {"text": "one"}
             with pytest.raises(HTTPStatusError) as error:
                 await wire.publish("sport", 1)
             assert error.value.status == 401
         with pricewire.sync.connect(serving.url) as blocking:
-            assert blocking.publish("news", {"text": "two"}) == hub.newest_id
+            assert blocking.publish("news", {"text": "two"}) == f"{hub.boot}-{hub.position}"
     async with pricewire.connect(server.url) as wire:
         with pytest.raises(HTTPStatusError) as error:
             await wire.publish("news", 1)

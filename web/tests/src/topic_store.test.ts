@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Envelope } from '../../src/messages.js'
+import type { Contract, Envelope } from '../../src/messages.js'
 import { TopicStore } from '../../src/topic_store.js'
 import { Pricewire } from '../pricewire.js'
 import { BAD, open, TestServer } from '../server.js'
@@ -257,6 +257,41 @@ describe('TopicStore', () => {
     await until(() => expect(server.topics).toEqual([['A', 'r:X:10:1']]))
     expect(seq('q:X:10.00:1')).toBeUndefined()
     for (const end of ends) end()
+  })
+
+  it('knows the current values of a topic: of contracts the newest of each that is open, by whatever name', async () => {
+    server.nameOf = (topic) => topic.replace('ME', 'me')
+    const current = (topic: string) =>
+      store.current(topic).map(({ data, seq }) => [(data as Contract).contract_id, seq])
+    const write = (seq: number, event: string, contract_id: string) =>
+      server.write(
+        `data: ${JSON.stringify({ event, subscription_id: 'contracts:me', seq, data: { contract_id } })}\n\n`,
+      )
+    expect(store.current('contracts:me')).toEqual([])
+    const seen: unknown[] = []
+    const ends = [store.subscribe('contracts:me', nothing)]
+    await until(() => expect(seq('contracts:me')).toBe(1))
+    write(2, 'contract_opened', 'a')
+    write(3, 'contract_updated', 'b')
+    write(4, 'contract_updated', 'c')
+    write(5, 'contract_updated', 'a')
+    write(6, 'contract_sold', 'b')
+    write(7, 'contract_settled', 'c')
+    write(8, 'contract_updated', 'd')
+    await until(() => expect(seq('contracts:me')).toBe(8))
+    const open = [
+      [undefined, 1],
+      ['a', 5],
+      ['d', 8],
+    ]
+    expect(current('contracts:me')).toEqual(open)
+    ends.push(store.subscribe('contracts:ME', ({ envelope }) => seen.push(envelope?.seq)))
+    await until(() => expect(seen).toEqual([1, 5, 8]))
+    expect(current('contracts:ME')).toEqual(open)
+    expect(store.current('contracts:ME').every((each) => each.subscription_id === 'contracts:ME')).toBe(true)
+    for (const end of ends) end()
+    await until(() => expect(server.topics).toEqual([]))
+    expect(store.current('contracts:me')).toEqual([])
   })
 
   it('waits no longer than 10 s for the answer to a change', async () => {

@@ -18,7 +18,7 @@ from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
-from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.offer import EXTENSION, Offer
 from pricewire.server.transport.stop_watch import stop_watch
 
 try:
@@ -109,7 +109,7 @@ class EventStream(ResponseBase):
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
         hub = self._hub
-        handover: Handover | None = (scope.get("extensions") or {}).get(EXTENSION)
+        handover: Offer | None = (scope.get("extensions") or {}).get(EXTENSION)
         if hub.is_draining or (handover is None and stop_watch().is_stopping):
             await _refuse(send)
             return None
