@@ -422,9 +422,9 @@ class World:
     async def buy(self, chosen: Sequence[Strategy], key: str) -> dict[Strategy, Contract]:
         """Return what strategies buy that have one moment, which is now; the next tick comes if the desk waits for it."""
         self.clock.now_ms = self.newest_ms + chosen[0].moment * self._feed.interval_ms
-        buying = [asyncio.create_task(self._buy(strategy, key)) for strategy in chosen]
+        buying = [asyncio.create_task(self._buy(strategy, f"{key}-{number}")) for number, strategy in enumerate(chosen)]
         await turns()
-        if not all(each.done() for each in buying):
+        if chosen[0].moment > 1 and not all(each.done() for each in buying):
             await self.tick()
         ids = await asyncio.gather(*buying)
         return {strategy: self.positions.contracts[each] for strategy, each in zip(chosen, ids, strict=True) if each is not None}

@@ -51,6 +51,7 @@ REMARK = "remark"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--churn-minutes", type=float, default=2.0, help="how long the tabs of a browser are troubled")
+    parser.addoption("--packages", type=Path, default=None, help="the folder of the packages to try; by default they are built")
 
 
 @pytest.fixture

@@ -425,6 +425,18 @@ async def test_a_folder_that_cannot_be_used_stops_no_price(tmp_path: Path) -> No
     await life.close()
 
 
+async def test_what_cannot_be_written_stops_no_price(tmp_path: Path) -> None:
+    life = await Life(tmp_path).begin()
+    stream = Recorder(life.hub, "a")
+    life.bus.publish("a", 1)
+    life.bus.publish("a", 2, key="\ud800")
+    await asyncio.sleep(0.1)
+    assert stream.messages == [1, 2]
+    assert "surrogates not allowed" in life.bus.failure
+    assert files(tmp_path) == []
+    await life.close()
+
+
 async def test_what_is_published_past_the_bus_gives_the_ring_up(tmp_path: Path) -> None:
     life = await Life(tmp_path).begin()
     life.bus.publish("a", 1)

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from pricewire.cli import recording_file
 from pricewire.cli.record_journal import record_journal
+from pricewire.cli.recording import sole_writer
 from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import JournalError, RecordingError
 from pricewire.market.feeds.replay.feed import ReplayFeed
@@ -116,7 +116,7 @@ def test_what_is_not_there_is_said(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"there is no journal .*nowhere; it is the folder `journal` in the data directory"):
         run(tmp_path / "nowhere", path)
     assert not path.exists()
-    with recording_file.sole_writer(path), pytest.raises(RecordingError, match="another process records into"):
+    with sole_writer(path), pytest.raises(RecordingError, match="another process records into"):
         run(tmp_path / "journal", path)
     journal.close()
 

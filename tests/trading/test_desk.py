@@ -35,7 +35,7 @@ from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
 from support.contract_maker import tick as contract_tick
-from support.fake_market import START_MS, FakeClock, settle
+from support.fake_market import START_MS, FakeClock, running, settle
 from support.ledger_rules import balance_of, check_books
 from support.trading_env import Published, TradingEnv, open_account, order
 
@@ -337,8 +337,8 @@ async def test_outside_of_its_hours_nothing_is_traded_and_no_contract_ends_near_
         for seconds in range(1, 275):
             await env.give("100.20", seconds)
         with pytest.raises(InvalidProposalError, match="contracts end 2 minutes before"):
-            await env.desk.buy(account.uuid, order("ticks", duration=2, duration_unit="ticks"))
-        for seconds in range(275, 400):
+            await env.desk.buy(account.uuid, order("ticks", duration=3, duration_unit="ticks"))
+        for seconds in range(275, 402):
             await env.give("100.20", seconds)
         details = (await env.event("contract_settled")).data["contract_details"]
         assert (details["exit_tick_time"], details["is_refunded"]) == (START_MS + 280_000, False)
@@ -361,16 +361,16 @@ async def test_a_recording_is_traded_only_where_that_is_allowed(sqlite: Database
     recording.write_text("timestamp,bid,ask\n" + "".join(f"{START_MS + n * 1000},{100 + n % 2}.0,{101 + n % 2}.0\n" for n in range(60)))
     clock = FakeClock()
     market = Market([ReplayFeed(recording, instrument_id="GOLD", clock=clock)], lambda topic, tick, event: None, clock=clock)
-    for allowed in (False, True):
-        books = InstrumentBooks(market, clock, trades_replays=allowed)
+    tried = [InstrumentBooks(market, clock, trades_replays=allowed) for allowed in (False, True)]
+    for books in tried:
         book = books.find("GOLD")
         for number in range(40, -1, -1):
             book.on_tick(contract_tick(-1000 * number, f"{100 + number % 2}.00"), clock.monotonic_ns())
-        if allowed:
-            assert books.tradable(book)[1].is_regular
-        else:
-            with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
-                books.tradable(book)
+    async with running(market):
+        await settle()
+        with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
+            tried[0].tradable(tried[0].find("GOLD"))
+        assert tried[1].tradable(tried[1].find("GOLD"))[1].is_regular
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:

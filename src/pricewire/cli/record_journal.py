@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from rich.console import Console
 
-from pricewire.cli.recording_file import RecordingFile, sole_writer
+from pricewire.cli.recording import PARQUET, sole_writer
+from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import RecordingError
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS
 from pricewire.market.journal import Segment, segments
@@ -36,8 +37,10 @@ def record_journal(
 
     Raises:
         JournalError: the journal cannot be read.
-        RecordingError: it has no tick of an instrument, or the file cannot be written or continued.
+        RecordingError: it has no tick of an instrument, or the file is none of Parquet, or cannot be written or continued.
     """
+    if to.suffix.lower() not in PARQUET:
+        raise RecordingError(f"--to {to}: what is recorded from a journal is a .parquet file; name such a file")
     found = segments(folder)
     known = {name for segment in found for name in segment.instruments}
     for instrument_id in instruments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -43,6 +44,7 @@ class Market:
 
     Attributes:
         refused: how many ticks could not be used.
+        taken: how many could, of each instrument.
         journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
             nothing may be decided by them.
     """
@@ -75,6 +77,7 @@ class Market:
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self.refused = 0
+        self.taken: Counter[str] = Counter()
         self._journal: Journal | None = None
         self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
@@ -246,6 +249,7 @@ class Market:
             return
         if self._journal is not None:
             self._write(self._journal, tick, pips)
+        self.taken[tick.instrument_id] += 1
         candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Row, Select, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pricewire.errors import DatabaseError
+from pricewire.extras import missing_extra
 from pricewire.store.address import parse_address, prepare_file, shown
 from pricewire.store.connections import limit_waiting, prepare_engine
 from pricewire.store.group_commit import GroupWriter
@@ -67,6 +68,7 @@ class Database:
 
         Raises:
             DatabaseError: the address cannot be read, the database cannot be reached, or it is of a newer version.
+            MissingExtraError: the database's driver is not installed.
         """
         url = parse_address(address)
         if url.drivername == "sqlite":
@@ -75,6 +77,8 @@ class Database:
             await asyncio.to_thread(migrate, url)
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {shown(url)} cannot be opened: {reason(error)}") from None
+        except ImportError as error:
+            raise missing_extra(error, f"the database {shown(url)}") from error
         return cls(url)
 
     async def close(self) -> None:

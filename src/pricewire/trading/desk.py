@@ -20,6 +20,7 @@ from pricewire.protocol.trading_messages import (
 )
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
+from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
@@ -91,6 +92,7 @@ class Desk:
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
+        self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
             self._books,
             self.products,
@@ -99,10 +101,31 @@ class Desk:
             self._account_events,
             self._settlement,
             self._clock,
+            due_ticks=self._due_ticks,
             exposure=self._exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
         )
+
+    @property
+    def purchases(self) -> int:
+        """How many contracts accounts have bought."""
+        return self._trades.bought
+
+    @property
+    def sales(self) -> int:
+        """How many contracts accounts have sold back."""
+        return self._trades.sold
+
+    @property
+    def open_contracts(self) -> int:
+        """How many contracts are open."""
+        return sum(len(book.positions.table) for book in self._books)
+
+    @property
+    def unsettled_contracts(self) -> int:
+        """How many contracts have ended and are not written to the ledger yet."""
+        return self._settlement.waiting
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
@@ -135,6 +158,7 @@ class Desk:
         happened = book.on_tick(tick, self._clock.monotonic_ns())
         if happened is None:
             return
+        self._due_ticks.came(book)
         self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
         self._account_events.on_tick(book)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -56,7 +54,6 @@ class InstrumentBook:
         came_ns: when the newest live tick came, in nanoseconds of a monotonic clock; before the first, when the book was made.
         is_live: whether a tick has come since then.
         is_foreseeable: whether its prices may be known to others before they come.
-        next_tick: is set by the next tick that comes; each has one of its own.
         points: the newest ticks, as contracts show them, oldest first.
     """
 
@@ -69,7 +66,6 @@ class InstrumentBook:
         "instrument",
         "is_foreseeable",
         "is_live",
-        "next_tick",
         "points",
         "positions",
         "quantum",
@@ -95,7 +91,6 @@ class InstrumentBook:
         self.came_ns = now_ns
         self.is_live = False
         self.is_foreseeable = is_foreseeable
-        self.next_tick = asyncio.Event()
         self._pace = Pace(now_ns)
         # One more than is shown: a contract's last tick may be the one before the newest.
         self.points: deque[TickPoint] = deque(maxlen=TICK_STREAM + 1)
@@ -124,8 +119,6 @@ class InstrumentBook:
             return None
         self._pace.tick(now_ns)
         self.came_ns, self.is_live = now_ns, True
-        self.next_tick.set()
-        self.next_tick = asyncio.Event()
         return self.positions.on_tick(tick, self.moves or UNKNOWN)
 
     @property
@@ -308,18 +301,6 @@ class InstrumentBooks:
         """Return whether the next tick of an instrument with regular ticks is due; the later it is, the surer is that it was lost."""
         moves = book.moves
         return moves is not None and book.is_live and moves.is_regular and self.elapsed_ms(book) >= moves.interval_ms
-
-    async def wait_for_due_tick(self, book: InstrumentBook, longest_s: float) -> None:
-        """
-        Wait for a tick that is due: what is traded before it is priced as if it came in time, and who sees it missing would know better.
-
-        Args:
-            book: the instrument's.
-            longest_s: how long at most, in seconds.
-        """
-        if self.is_due(book):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(book.next_tick.wait(), longest_s)
 
     def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
         """

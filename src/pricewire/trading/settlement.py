@@ -50,6 +50,11 @@ class Settlement:
         self._ended: dict[str, Contract] = {}
         self._work = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many contracts have ended and are not written yet."""
+        return len(self._ended)
+
     def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
         """Have contracts written: those that were entered, and those that were settled or refunded."""
         for contract in changed:

@@ -29,6 +29,7 @@ from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseDetai
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
@@ -62,6 +63,10 @@ class Trades:
 
     A trade holds its account's lock from before its transaction until it is published. It goes on to its end even if its caller is
     cancelled: what is durable has to be published.
+
+    Attributes:
+        bought: how many contracts accounts have bought.
+        sold: how many they have sold back.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Trades:
         settlement: Settlement,
         clock: Clock,
         *,
+        due_ticks: DueTicks,
         exposure: Exposure,
         rates: PurchaseRates,
         max_open_contracts: int | None,
@@ -90,11 +96,13 @@ class Trades:
             account_events: tells the accounts' streams.
             settlement: ends contracts that are not sold before.
             clock: the time.
+            due_ticks: has trades wait for ticks.
             exposure: how much open contracts may win.
             rates: how often an account may buy.
             max_open_contracts: how many an account may have at once; None for any number.
             monotonic: returns the time in seconds, of a clock that nobody sets.
         """
+        self.bought = self.sold = 0
         self._books = books
         self._products = products
         self._ledger = ledger
@@ -102,6 +110,7 @@ class Trades:
         self._account_events = account_events
         self._settlement = settlement
         self._clock = clock
+        self._due_ticks = due_ticks
         self._exposure = exposure
         self._rates = rates
         self._max_open_contracts = max_open_contracts
@@ -177,11 +186,11 @@ class Trades:
         account = await self._states.find(account_uuid)
         topic, variant = requested(request, self._products, account.currency)
         book = self._books.find(topic.instrument_id)
-        await self._books.wait_for_due_tick(book, LATEST_S)
+        await self._due_ticks.wait(book, LATEST_S)
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
-            await self._books.wait_for_due_tick(book, MOMENT_S)
+            await self._due_ticks.wait(book, MOMENT_S)
             offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
             tick, moves = self._books.tradable(book)
             # By the clock, or by the ticks where it was set back: who knows a tick before it comes here is not to buy before it.
@@ -217,7 +226,8 @@ class Trades:
             return purchased(key, bought.contract, book.instrument.display_name)
 
     def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:
-        """Publish a purchase."""
+        """Count and publish a purchase."""
+        self.bought += 1
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
@@ -232,10 +242,10 @@ class Trades:
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         account = await self._states.find(account_uuid)
         if (position := account.open.get(contract_id)) is not None:
-            await self._books.wait_for_due_tick(position.book, LATEST_S)
+            await self._due_ticks.wait(position.book, LATEST_S)
         async with account.lock:
             if (position := account.open.get(contract_id)) is not None:
-                await self._books.wait_for_due_tick(position.book, MOMENT_S)
+                await self._due_ticks.wait(position.book, MOMENT_S)
             # From here on nothing is waited for until its end is written: a tick might end it.
             position = account.open.get(contract_id)
             contract = None if position is None else position.contract
@@ -257,6 +267,7 @@ class Trades:
             if bid == 0:
                 raise ContractNotSellableError(contract_id, "it is worth nothing now")
             closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
+            self.sold += 1
             self._settlement.forget(book, contract_id)
             await self._settlement.publish([closed])
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))

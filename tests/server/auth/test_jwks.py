@@ -17,11 +17,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pricewire.errors import InvalidTokenError, PricewireError
+from pricewire.errors import InvalidTokenError, PricewireError, UnavailableError
 from pricewire.server.auth.jwks import FLOOR_S, FRESH_S, MAX_KEYS, MAX_SIZE, IssuerKeys, read_keys
 from pricewire.server.auth.keys import encoded
 from pricewire.server.auth.tokens import Tokens
-from pricewire.server.http_errors import UnavailableError
 from support.clocks import HandClock
 
 

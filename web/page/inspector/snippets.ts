@@ -5,7 +5,7 @@ export interface Snippet {
 }
 
 /**
- * Returns programs that subscribe to an instrument's prices, for a terminal, Python and React.
+ * Returns programs that subscribe to an instrument's prices, for a terminal, Python and React, and the element that shows them in any page.
  *
  * @param origin - of the server, such as `http://127.0.0.1:8080`.
  */
@@ -36,6 +36,10 @@ export function Price() {
   const { price } = useMarketSSE(${JSON.stringify(instrumentId)}, { baseUrl: ${JSON.stringify(origin)} })
   return <output>{price?.price ?? '…'}</output>
 }`,
+    },
+    {
+      name: 'HTML',
+      code: `<iframe src="${origin}/embed/${encodeURIComponent(instrumentId)}" width="640" height="460" style="border: 0" title="Live price"></iframe>`,
     },
   ]
 }

@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 
 from pricewire.client.api.tokens import Credentials
+from pricewire.client.failure import failure_text
 from pricewire.client.parsing import all_finite
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
@@ -74,7 +75,7 @@ class Api:
             # Its text repeats the header that cannot be sent, which may be a secret.
             raise ConnectError(public_url(url), "the request cannot be sent, a header of it is illegal") from None
         except (httpx2.HTTPError, TimeoutError, msgspec.MsgspecError, RecursionError) as error:
-            detail = f"no answer within {within:.3g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            detail = f"no answer within {within:.3g} s" if isinstance(error, TimeoutError) else failure_text(error)
             raise ConnectError(public_url(url), detail) from error
         return found
 

@@ -24,9 +24,7 @@ from pricewire.server.client_address import Network
 from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import SURPLUS, BoundedProtocol, BoundedState
 from pricewire.server.transport.connections import OpenConnections
-
-EXTENSION = "pricewire.handover"
-"""Where the ASGI scope's extensions have the `Handover` of the request."""
+from pricewire.server.transport.offer import EXTENSION
 
 SIOCOUTQNSD = 0x894B
 """How much of a socket's data has not been sent even once. Source: Linux, include/uapi/linux/sockios.h."""
