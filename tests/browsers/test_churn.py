@@ -22,6 +22,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from support.engines import PATIENCE, find
+from support.metrics import wait_until
 from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
@@ -136,7 +137,7 @@ class Control:
         self._url = url
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        until(lambda: all(self.events.values()))
+        wait_until(lambda: all(self.events.values()))
 
     def newest(self, topic: str) -> int:
         return max(self.events[topic])
@@ -261,7 +262,7 @@ class Churn:
         before = len(self._script_server.requests.get(path, []))
         with tab.is_away():
             tab.page.evaluate(BLOCK, path)
-            until(lambda: len(self._script_server.requests.get(path, [])) > before)
+            wait_until(lambda: len(self._script_server.requests.get(path, [])) > before)
             time.sleep(self._random.uniform(1, 6))
             httpx2.get(f"{self._script_server.url}/release{path}", trust_env=False)
             tab.page.evaluate("1")
@@ -297,7 +298,7 @@ class Churn:
                     self.faults.append(f"{who} after {last}, merged {merged}, the {count}th")
                 tab.last[name] = seq
                 self.count += 1
-                until(partial(self._control.has, topic, seq))
+                wait_until(partial(self._control.has, topic, seq))
                 price, came = self._control.events[topic].get(seq, (None, at))
                 if price is not None and price != bid:
                     self.faults.append(f"{who} costs {bid} and not {price}")
@@ -310,14 +311,6 @@ class Churn:
             self.troubles[trouble] = self.troubles.get(trouble, 0) + 1
         for problem in tab.page.evaluate("problems.splice(0)"):
             self.faults.append(f"tab {tab.number}: {problem}")
-
-
-def until(check: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ def test_threads(server: Serving) -> None:
 
 def test_trading_bot(tmp_path: Path) -> None:
     trading = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", local_key(tmp_path), demo_account=True)
-    with Serving(create_app([SimulatedFeed(seed=1, rate=20)], trading=trading), http=HandoverProtocol) as server:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=20)], trading=trading)) as server:
         done = subprocess.run(
             [sys.executable, "-W", "error", str(EXAMPLES / "trading_bot.py"), server.url],
             capture_output=True,

@@ -12,7 +12,7 @@ KEYS = st.lists(st.sampled_from([None, "a", "b"]), max_size=30)
 
 
 def event(position: int, seq: int, key: str | None) -> Event:
-    return Event(position=position, boot="00", topic="t", seq=seq, key=key, name="message", message=position)
+    return Event(position=position, boot="00", topic="t", seq=seq, key=key, name="message", json=b"%d" % position)
 
 
 def filled(keys: list[str | None], count: int) -> tuple[TopicLog, list[Event]]:

@@ -49,12 +49,13 @@ def open_app_server(
     """
     Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database.
 
-    The journal is beside an SQLite file, where none is given. Simulated markets are open when it yields: their first ticks have come.
+    The journal is beside an SQLite file, where none is given, and the ring of the bus beside the journal. Simulated markets are open when
+    it yields: their first ticks have come.
     """
     feeds = feeds or (SimulatedFeed(seed=1, rate=20),)
     with tempfile.TemporaryDirectory() as folder:
-        beside = database.with_name("journal") if isinstance(database, Path) else Path(folder)
-        setup = TradingSetup(database, journal or beside, keys, RULES)
+        beside = database.parent if isinstance(database, Path) else Path(folder)
+        setup = TradingSetup(database, journal or beside / "journal", keys, RULES, ring=(journal or beside / "journal").with_name("bus"))
         app = create_app(feeds, trading=setup, **{"heartbeat": 0.5, **options})
         with Serving(app, http=http) as serving:
             for feed in feeds:
@@ -141,11 +142,11 @@ class Scene:
 
     @classmethod
     @contextmanager
-    def open(cls, folders: pytest.TempPathFactory, **options: Any) -> Iterator[Self]:
+    def open(cls, folders: pytest.TempPathFactory, *feeds: Feed, **options: Any) -> Iterator[Self]:
         """Serve as `open_app_server` does, over a new database."""
         database = folders.mktemp("scene") / "pricewire.db"
         alice = add_account(database, "alice")
-        with open_app_server(database, **options) as server:
+        with open_app_server(database, *feeds, **options) as server:
             yield cls(server, database, alice)
 
     def get(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
@@ -157,6 +158,13 @@ class Scene:
 
     def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
         return httpx2.post(self.server.url + path, **self._with(token, options))
+
+    def buy(self, key: str, **details: Any) -> dict[str, Any]:
+        """Buy a contract for alice, as `purchase` says."""
+        answer = self.post("/v1/trading/contracts/buy", self.alice, json=purchase(key, **details))
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
 
     def change(self, stream: Events, token: str | Account, **change: Any) -> httpx2.Response:
         return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))

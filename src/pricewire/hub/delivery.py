@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -57,15 +57,16 @@ class Delivery:
     """
 
     def __init__(self, topics: Topics, heartbeat: float) -> None:
+        self.boot = secrets.token_hex(4)
         self.position = 0
         self.counters = Counters()
         self.heartbeat = heartbeat
         self.is_draining = False
+        self.on_write: Callable[[], None] | None = None
         self._topics = topics
-        self._boot = secrets.token_hex(4)
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
-        self._flusher = Flusher(self.counters, self.fail_group)
+        self._flusher = Flusher(self.counters, self.fail_group, self._before_write)
         self._pacer = Pacer(self._flush_paced)
 
     @property
@@ -84,17 +85,11 @@ class Delivery:
         return self._groups.values()
 
     def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
-        """
-        Decide how a stream starts, for its response's head.
-
-        Args:
-            topics: what it is to carry.
-            last_event_id: what its reader sent as `Last-Event-ID`; None or empty where it is new.
-        """
+        """Decide how a stream of topics starts, for its response's head; its reader sent a `Last-Event-ID`, or none where it is new."""
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
         match = EVENT_ID.fullmatch(last_event_id)
-        if match is None or match[1] != self._boot or int(match[2]) > self.position:
+        if match is None or match[1] != self.boot or int(match[2]) > self.position:
             return Start(Outcome.RESET)
         position = int(match[2])
         return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position) else Start(Outcome.RESET)
@@ -259,8 +254,14 @@ class Delivery:
         self._flusher.begin(loop)
         self._pacer.begin(loop)
 
+    def _before_write(self) -> None:
+        """Let whoever feeds the hub do what has to be done before a stream gets what was published."""
+        if self.on_write is not None:
+            self.on_write()
+
     def _flush_group(self, group: Group) -> None:
         """Write what is pending in a group now."""
+        self._before_write()
         try:
             group.flush_early(self.position, self._flusher.now(), self.counters)
         except Exception:
@@ -268,6 +269,7 @@ class Delivery:
 
     def _flush_paced(self, groups: list[PacedGroup]) -> None:
         """Write what is new to groups whose time has come."""
+        self._before_write()
         flush_pass = FlushPass(self.position, self._flusher.now())
         for group in groups:
             try:
@@ -300,7 +302,9 @@ class Delivery:
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.spec, group.frame]
         group.leave()
-        self._topics.end(ended)
+        if not self.is_draining:
+            # Another process goes on with what is published: its topics end only where no stream comes back.
+            self._topics.end(ended)
 
     def _move(self, stream: Stream, lag: Lag, old: Group, spec: StreamSpec) -> Group:
         """Have a lagging stream lag in another group."""
@@ -324,7 +328,7 @@ class Delivery:
         group.fall_behind(stream)
 
     def _id(self, position: int) -> str:
-        return f"{self._boot}-{position}"
+        return f"{self.boot}-{position}"
 
     def _missed(self, group: Group, lag: Lag, until: int, exact: bool) -> list[Event] | None:
         """Return what a lagging stream has still to get; None where something of it is no longer known."""
@@ -371,6 +375,7 @@ class Delivery:
 
     def _write(self, stream: Stream, data: bytes, count: int, *, head: bytes = b"", enter: Group | None = None) -> None:
         """Write to one stream, and have it take its group's blocks from then on."""
+        self._before_write()
         data = head + (stream.coding.encode(data) if data else b"")
         if enter is not None:
             # Before the write, which may find that the stream does not keep up.

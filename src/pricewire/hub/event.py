@@ -23,28 +23,43 @@ class Event:
     One published message.
 
     Attributes:
-        position: the event's number among all that the hub published; grows with every event.
-        id: what readers resume from, made of the hub's boot and the position.
+        position: the event's place among all that were published; grows with every event.
+        id: what readers resume from, made of the boot and the position.
         topic: the topic it was published to.
         seq: the event's number among the topic's.
         key: what it supersedes earlier events of the topic by; None where it must never be left out.
         name: what the message is, as the envelope's `event` says it.
-        message: the message itself.
         json: the message as JSON.
     """
 
-    __slots__ = ("_encoded", "id", "json", "key", "message", "name", "position", "seq", "topic")
+    __slots__ = ("_encoded", "_message", "id", "json", "key", "name", "position", "seq", "topic")
 
-    def __init__(self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, message: Any) -> None:
+    def __init__(
+        self,
+        *,
+        position: int,
+        boot: str,
+        topic: str,
+        seq: int,
+        key: str | None,
+        name: str,
+        json: bytes | None = None,
+        message: Any = msgspec.UNSET,
+    ) -> None:
         self.position = position
         self.id = f"{boot}-{position}"
         self.topic = topic
         self.seq = seq
         self.key = key
         self.name = name
-        self.message = message
-        self.json = msgspec.json.encode(message)
+        self.json = msgspec.json.encode(message) if json is None else json
+        self._message = message
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}
+
+    @property
+    def message(self) -> Any:
+        """The message itself; where it came from another process, what its JSON says."""
+        return msgspec.json.decode(self.json) if self._message is msgspec.UNSET else self._message
 
     def narrowed(self, members: frozenset[str]) -> Event:
         """Return the event with only some members of its message, in their order; the message is an object."""
@@ -80,7 +95,7 @@ class Notice(Event):
     A named event about a topic's state (`stale`, for instance): it has no id and no place in the log, and holds until the next message.
 
     Args:
-        position: that of the topic's next message: streams that were given everything before it get the notice.
+        position: its place among the events: streams that were given everything before it get it.
         topic: what it is about.
         name: the event's type.
         data: its data, one line of UTF-8.
@@ -89,7 +104,7 @@ class Notice(Event):
     __slots__ = ("_bytes",)
 
     def __init__(self, *, position: int, topic: str, name: str, data: bytes) -> None:
-        super().__init__(position=position, boot="", topic=topic, seq=0, key=None, name=name, message=None)
+        super().__init__(position=position, boot="", topic=topic, seq=0, key=None, name=name, json=data)
         self._bytes = encode_event(data, event_type=name)
 
     def encoded(self, form: Format) -> bytes:

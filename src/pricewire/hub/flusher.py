@@ -26,11 +26,13 @@ class Flusher:
     Args:
         counters: where it is counted what was written.
         fail: called where the format or the coder of a group raises: other groups are not affected.
+        before_write: called before groups are written to.
     """
 
-    def __init__(self, counters: Counters, fail: Callable[[Group], None]) -> None:
+    def __init__(self, counters: Counters, fail: Callable[[Group], None], before_write: Callable[[], None]) -> None:
         self._counters = counters
         self._fail = fail
+        self._before_write = before_write
         self._loop: asyncio.AbstractEventLoop | None = None
         # The groups that have something pending, by buckets; the bucket that is flushed next; and the one that the newest group got.
         self._buckets: list[list[Group]] = [[] for _ in range(BUCKETS)]
@@ -97,6 +99,7 @@ class Flusher:
         """Write what is pending in the groups of so many buckets, of which the last was due at a time in seconds."""
         began = time.perf_counter()
         now, counters = self.now(), self._counters
+        self._before_write()
         try:
             for number in range(self._next, self._next + count):
                 bucket = self._buckets[number % BUCKETS]

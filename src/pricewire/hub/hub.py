@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from pricewire.hub.delivery import Delivery, Start
 from pricewire.hub.event import Event, Notice
-from pricewire.hub.log import LogLimits
-from pricewire.hub.streams import Stream, StreamSpec
+from pricewire.hub.log import LogLimits, TopicLog
+from pricewire.hub.streams import Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
 from pricewire.protocol.stream_end import StreamEnd
@@ -27,16 +27,18 @@ class Hub(Delivery):
         hub.publish("news", {"headline": "…"}, key="news")
 
     Attributes:
-        position: the number of the newest event.
+        boot: what the ids of all events begin with: of another process, or another bus, it is another.
+        position: the place of the newest event among all.
         counters: what it has done.
         heartbeat: after so many seconds of silence a stream gets a comment.
         is_draining: whether new streams are refused because the process is about to stop.
+        on_write: called before anything that was published is written to a stream; must not raise. A bus makes it safe there.
 
     Args:
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
-            can stop, and should then `forget` the topic.
+            can stop, and should then `forget` the topic. Not called while the hub drains: the next process may go on with the topic.
     """
 
     def __init__(
@@ -56,9 +58,9 @@ class Hub(Delivery):
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
-    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:
+    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
         """
-        Send a message to all streams of a topic.
+        Send a message to all streams of a topic; return the event.
 
         Args:
             topic: any text; the topic begins with its first message or its first stream.
@@ -72,37 +74,26 @@ class Hub(Delivery):
         Raises:
             TypeError: the message cannot be encoded as JSON.
         """
+        json = msgspec.json.encode(message)
         state = self._topics[topic]
         item = Event(
             position=self.position + 1,
-            boot=self._boot,
+            boot=self.boot,
             topic=topic,
             seq=state.log.seq + 1,
             key=key,
             name=event,
+            json=json,
             message=message,
         )
-        self.position = item.position
-        self.counters.events_published += 1
-        state.notice = None
-        state.log.append(item, time.monotonic())
-        if ends is not None:
-            state.log.end(ends)
-        if state.groups:
-            for group in state.groups:
-                if not group.pending:
-                    group.bucket.append(group)
-                group.pending.append(item)
-            self._flusher.wake()
-        if key is None:
-            for group in state.paced:
-                group.pending.append(item)
-        if state.resting:
-            state.wake(item.position - 1)
+        self._add(state, item, ends, time.monotonic())
+        return item
 
-    def notify(self, topic: str, name: str, data: Any) -> None:
+    def notify(self, topic: str, name: str, data: Any) -> Notice | None:
         """
         Tell the streams of a topic about its state by a named event; new streams are told too, until the topic's next message.
+
+        Return the event; None where the topic has no state.
 
         Args:
             topic: the topic; one that has neither streams nor messages has no state.
@@ -111,28 +102,125 @@ class Hub(Delivery):
         """
         state = self._topics.get(topic)
         if state is None:
-            return
-        state.notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
-        for group in state.groups:
-            if group.spec.control:
-                if not group.pending:
-                    group.bucket.append(group)
-                group.pending.append(state.notice)
-        if state.groups:
-            self._flusher.wake()
-        for group in state.paced:
-            if group.spec.control:
-                group.pending.append(state.notice)
-        state.wake(self.position)
+            return None
+        notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
+        self._add_notice(state, notice)
+        return notice
 
     def latest(self, topic: str) -> list[Any]:
         """Return the newest message of each key of a topic, oldest first: what a new stream would get."""
-        state = self._topics.get(topic)
-        return [event.message for event in state.log.snapshot(self.position)] if state else []
+        return [event.message for event in self.latest_events(topic)]
 
-    def forget(self, topic: str) -> None:
-        """Drop the log of a topic that nothing is published to any more, unless it has streams: a reader that comes back gets a `reset`."""
-        self._topics.forget(topic, self.position)
+    def latest_events(self, topic: str) -> list[Event]:
+        """Return the newest event of each key of a topic, oldest first."""
+        state = self._topics.get(topic)
+        return state.log.snapshot(self.position) if state else []
+
+    def recent_events(self, topic: str) -> list[Event]:
+        """Return the events of a topic that its log holds, oldest first."""
+        state = self._topics.get(topic)
+        return state.log.after(state.log.floor, self.position) or [] if state else []
+
+    def lasting_events(self, topic: str) -> list[Event]:
+        """Return the recent events of a topic that nothing supersedes, oldest first."""
+        state = self._topics.get(topic)
+        return state.log.unkeyed() if state else []
+
+    def forget(self, topic: str) -> bool:
+        """
+        Drop the log of a topic that nothing is published to any more, unless it has streams; return whether it was dropped.
+
+        A reader that comes back to it gets a `reset`.
+        """
+        if not self._topics.forget(topic, self.position + 1):
+            return False
+        self.position += 1
+        return True
+
+    def begin(self, boot: str, position: int, forgotten: int | None = None) -> None:
+        """
+        Take what comes from a bus from now on, which numbers it; called before there are streams and topics.
+
+        Args:
+            boot: what the ids of all events begin with, lower-case hexadecimal.
+            position: all that comes has a greater one; of what has been up to there, nothing is known but what `keep` tells.
+            forgotten: where `keep` tells of every topic, the position of the newest that was forgotten up to there: of those that are not
+                known there has been nothing since. None where it does not.
+        """
+        self.boot = boot
+        self.position = position
+        self._topics.begin(position, position if forgotten is None else forgotten)
+
+    def lose(self, position: int) -> None:
+        """
+        Know nothing any more of what has been published up to a position: a bus could not carry it, or no longer has it.
+
+        All streams end, since they would look complete; who comes back gets a `reset`.
+        """
+        for stream in list(self._streams.values()):
+            self.end(stream, StreamEnd.SLOW_CONSUMER)
+        self._topics.lose(position)
+        self.position = max(self.position, position)
+
+    def take(
+        self, position: int, topic: str, seq: int, key: str | None, event: str, ends: str | None, json: bytes, at: float | None = None
+    ) -> None:
+        """
+        Send an event that a bus has numbered to all streams of its topic. Positions must grow, and a topic's numbers too.
+
+        Args:
+            position: its place among all events.
+            topic: the topic.
+            seq: its number among the topic's events.
+            key: as of `publish`.
+            event: as of `publish`.
+            ends: as of `publish`.
+            json: the message as JSON.
+            at: when it was published, in seconds of `time.monotonic`; now where that is not known.
+        """
+        item = Event(position=position, boot=self.boot, topic=topic, seq=seq, key=key, name=event, json=json)
+        state = self._topics[topic]
+        if state.log.seq == 0 and seq > 1:
+            # It is older than what the bus still has.
+            state.log.know_nothing_before(self._topics.floor)
+        self._add(state, item, ends, time.monotonic() if at is None else at)
+
+    def take_notice(self, position: int, topic: str, name: str, json: bytes) -> None:
+        """Do as `notify` does with a notice that a bus has numbered."""
+        self.position = position
+        state = self._topics.get(topic)
+        if state is not None:
+            self._add_notice(state, Notice(position=position, topic=topic, name=name, data=json))
+
+    def take_forgotten(self, position: int, topic: str) -> None:
+        """Do as `forget` does at a position that a bus has given to it."""
+        self.position = position
+        self._topics.forget(topic, position)
+
+    def keep(
+        self, topic: str, seq: int, position: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None
+    ) -> None:
+        """
+        Complete what is known of a topic with the newest events of keys from before what the bus still has.
+
+        Args:
+            topic: the topic.
+            seq: the number of its newest event when this was written.
+            position: where that was.
+            kept: the position, number, key, name and JSON of these events; where the hub has a newer one of the key, that stays.
+            notice: the name and the data of the notice that held then, or None.
+        """
+        state = self._topics[topic]
+        state.log.keep(
+            seq,
+            position,
+            [
+                Event(position=at, boot=self.boot, topic=topic, seq=number, key=key, name=name, json=json)
+                for at, number, key, name, json in kept
+            ],
+        )
+        if notice is not None and state.log.seq == seq:
+            state.notice = Notice(position=self.position, topic=topic, name=notice[0], data=notice[1])
 
     def join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes = b"") -> None:
         """
@@ -149,6 +237,64 @@ class Hub(Delivery):
             self._join(stream, spec, start, prelude)
         except Exception:
             self.fail(stream)
+
+    def logs(self) -> Iterator[tuple[str, TopicLog, Notice | None]]:
+        """Yield the topics that have events, their logs and notices; topics may come and go meanwhile, and new ones are left out."""
+        for name in list(self._topics):
+            state = self._topics.get(name)
+            if state is not None and state.log.seq:
+                yield name, state.log, state.notice
+
+    @property
+    def forgotten(self) -> int:
+        """Where a topic was forgotten last."""
+        return self._topics.forgotten
+
+    def restored(self, linger: float) -> None:
+        """
+        Wait for the streams of what a bus has brought back; a topic that gets none ends as one that its last stream has left.
+
+        Args:
+            linger: how long to wait, in seconds; the topic's own `LogLimits.linger` where that is longer.
+        """
+        self.counters.events_published = 0
+        self._topics.restored(linger)
+
+    def _add(self, state: Topic, item: Event, ends: str | None, now: float) -> None:
+        """Keep an event, and have it written to its topic's streams."""
+        self.position = item.position
+        self.counters.events_published += 1
+        state.notice = None
+        state.log.append(item, now)
+        if ends is not None:
+            state.log.end(ends)
+        if state.groups:
+            for group in state.groups:
+                if not group.pending:
+                    group.bucket.append(group)
+                group.pending.append(item)
+            self._flusher.wake()
+        if item.key is None:
+            for group in state.paced:
+                group.pending.append(item)
+        if state.resting:
+            state.wake(item.position - 1)
+
+    def _add_notice(self, state: Topic, notice: Notice) -> None:
+        """Keep a notice, and have it written to its topic's streams."""
+        self.position = notice.position
+        state.notice = notice
+        for group in state.groups:
+            if group.spec.control:
+                if not group.pending:
+                    group.bucket.append(group)
+                group.pending.append(notice)
+        if state.groups:
+            self._flusher.wake()
+        for group in state.paced:
+            if group.spec.control:
+                group.pending.append(notice)
+        state.wake(notice.position - 1)
 
     def drain(self) -> list[Stream]:
         """Refuse new streams from now on, and return those that are to be ended before `close`."""

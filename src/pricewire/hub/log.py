@@ -36,9 +36,6 @@ class TopicLog:
         limits: how far it reaches back.
         seq: the number of the newest event of the topic.
         floor: the position up to which nothing is known of the topic but the newest event of each key.
-
-    Args:
-        floor: the position to begin at.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:
@@ -77,6 +74,48 @@ class TopicLog:
         last = self._latest.pop(key, None)
         if last is not None and self._events:
             self._ended.append((self._events[-1].position, last))
+
+    @property
+    def position(self) -> int:
+        """That of the topic's newest event."""
+        return self._events[-1].position if self._events else self.floor
+
+    def unkeyed(self) -> list[Event]:
+        """Return the events that nothing supersedes and that are held, oldest first."""
+        return [event for event, _ in self._unkeyed]
+
+    def quiet(self, before: int) -> list[Event]:
+        """Return the newest event of each key that has had none since a position, oldest first."""
+        events = []
+        for event in self._latest.values():
+            if event.position >= before:
+                break
+            events.append(event)
+        return events
+
+    def know_nothing_before(self, position: int) -> None:
+        """Reach back no further than to a position."""
+        self.floor = max(self.floor, position)
+        self._unkeyed_floor = max(self._unkeyed_floor, position)
+
+    def keep(self, seq: int, position: int, events: list[Event]) -> None:
+        """
+        Know of events from before all that were added, of which each is the newest of its key or older than what is known.
+
+        Args:
+            seq: the number of the topic's newest event when these were the newest.
+            position: where that event was.
+            events: these events.
+        """
+        if self.seq < seq:
+            self.seq = seq
+            self.know_nothing_before(position)
+        known = dict(self._latest)
+        for event in events:
+            if event.key is not None and (event.key not in known or known[event.key].position < event.position):
+                known[event.key] = event
+        # In the order of their publishing, which `newest` goes by.
+        self._latest = {event.key: event for event in sorted(known.values(), key=_position) if event.key is not None}
 
     def expire(self, now: float) -> None:
         """Drop what is too old."""

@@ -11,6 +11,9 @@ from pricewire.hub.streams import Topic
 
 logger = logging.getLogger(__name__)
 
+FORGOTTEN = 10_000
+"""How many topics that were forgotten are known by their names: the quotes of some minutes on a busy server."""
+
 
 class Topics(dict[str, Topic]):
     """
@@ -20,6 +23,9 @@ class Topics(dict[str, Topic]):
         limits_of: says for a topic's name how far its log reaches back.
         on_first_stream: called with a topic's name before its first stream gets its snapshot.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed.
+
+    Attributes:
+        floor: the position up to which nothing is known but what a bus has kept.
     """
 
     def __init__(
@@ -34,18 +40,27 @@ class Topics(dict[str, Topic]):
         self._on_last_stream = on_last_stream
         # Those that nobody listens to any more, with the times when their publishers are told, in seconds.
         self._idle: dict[str, float] = {}
-        # A reader that comes back from before this position may have missed what a topic did not publish while it was forgotten.
-        self._forgotten = 0
+        # Those that a bus has brought back, and whose publishers have not been told of a stream since.
+        self._restored: set[str] = set()
+        # Where each was forgotten: a reader that comes back from before that may have missed something. Older ones have no names any more.
+        self._forgotten: dict[str, int] = {}
+        self._forgotten_floor = 0
+        self.floor = 0
 
     def __missing__(self, name: str) -> Topic:
-        topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self._forgotten))
+        topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self._floor_of(name)))
         return topic
+
+    @property
+    def forgotten(self) -> int:
+        """Where a topic was forgotten last."""
+        return next(reversed(self._forgotten.values()), self._forgotten_floor)
 
     def reach_back(self, names: Iterable[str], position: int) -> bool:
         """Return whether every event of some topics after a position is known."""
         for name in names:
             topic = self.get(name)
-            if position < self._forgotten if topic is None else topic.log.after(position, position) is None:
+            if position < self._floor_of(name) if topic is None else topic.log.after(position, position) is None:
                 return False
         return True
 
@@ -60,8 +75,10 @@ class Topics(dict[str, Topic]):
         try:
             for name in names:
                 topic = self[name]
-                if topic.streams == 0 and self._idle.pop(name, None) is None and self._on_first_stream is not None:
-                    self._on_first_stream(name)
+                if topic.streams == 0 and (self._idle.pop(name, None) is None or name in self._restored):
+                    self._restored.discard(name)
+                    if self._on_first_stream is not None:
+                        self._on_first_stream(name)
                 topic.streams += 1
                 entered.append(topic)
         except Exception:
@@ -84,6 +101,7 @@ class Topics(dict[str, Topic]):
     def end(self, names: Iterable[str]) -> None:
         """Tell the publishers of some topics that nobody listens to them any more."""
         for name in names:
+            self._restored.discard(name)
             if self[name].log.seq == 0:
                 del self[name]
             if self._on_last_stream is not None:
@@ -101,13 +119,51 @@ class Topics(dict[str, Topic]):
                 self.end([name])
         return bool(self._idle)
 
-    def forget(self, name: str, position: int) -> None:
-        """Drop a topic's log, unless the topic has streams: a reader that comes back from a position or before it gets a `reset`."""
+    def begin(self, floor: int, forgotten: int) -> None:
+        """Know nothing of what has been published up to a position, and that topics of which nothing is known were forgotten at another."""
+        self.floor = floor
+        self._forgotten_floor = forgotten
+
+    def lose(self, position: int) -> None:
+        """Forget all topics, none of which has streams, with what has been published up to a position."""
+        for name in list(self._idle):
+            self.end([name])
+        self._idle.clear()
+        self._restored.clear()
+        self.clear()
+        self.begin(position, position)
+
+    def restored(self, linger: float) -> None:
+        """Wait for streams of all topics that have none: at least for some seconds, then their publishers are told as if these had left."""
+        now = time.monotonic()
+        for name, topic in self.items():
+            topic.log.expire(now)
+            if topic.streams == 0:
+                self._restored.add(name)
+                self._idle[name] = now + max(topic.log.limits.linger, linger)
+
+    def forget(self, name: str, position: int) -> bool:
+        """
+        Drop a topic's log, unless the topic has streams; return whether it was dropped.
+
+        A reader that comes back from before a position gets a `reset` then.
+        """
         topic = self.get(name)
-        if topic is not None and topic.streams == 0:
-            del self[name]
-            self._idle.pop(name, None)
-            self._forgotten = position + 1
+        if topic is None or topic.streams > 0:
+            return False
+        del self[name]
+        self._idle.pop(name, None)
+        self._restored.discard(name)
+        # The newest last.
+        self._forgotten.pop(name, None)
+        self._forgotten[name] = position
+        if len(self._forgotten) > FORGOTTEN:
+            self._forgotten_floor = self._forgotten.pop(next(iter(self._forgotten)))
+        return True
+
+    def _floor_of(self, name: str) -> int:
+        """Return the position since when there has been nothing of a topic that is not known."""
+        return self._forgotten.get(name, self._forgotten_floor)
 
     def close(self) -> None:
         """Tell no publisher any more."""

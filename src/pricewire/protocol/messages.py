@@ -138,9 +138,10 @@ class Instrument(msgspec.Struct, frozen=True):
             `Basket Index`, `Forex`, `Indices`, `Stocks`, `Cryptocurrency` or `Commodities`; the second a part of that, `Volatility` for
             instance.
         pip_size: how many decimals its prices have.
-        is_market_open: whether prices are coming.
-        opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
-        closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+        is_market_open: whether prices are coming, and it can be traded: not before the first live price, while prices stay away, and
+            outside of its hours.
+        opens_at: when the session begins that is now or next, in the form of ISO 8601; absent where there are no hours.
+        closes_at: when it ends, likewise.
         is_predictable: whether somebody may know its prices beforehand, because they are simulated from a seed.
     """
 
@@ -198,13 +199,7 @@ class Envelope(msgspec.Struct, Generic[Body], frozen=True):
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
-    """
-    What went wrong.
-
-    Attributes:
-        code: for programs, `INVALID_PARAMETERS` for instance.
-        message: for people.
-    """
+    """What went wrong: a code for programs, `INVALID_PARAMETERS` for instance, and a message for people."""
 
     code: str
     message: str

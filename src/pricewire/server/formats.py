@@ -15,6 +15,8 @@ from pricewire.protocol.topics import ClosedContractsTopic, OpenContractsTopic
 
 ContractListTopic = OpenContractsTopic | ClosedContractsTopic
 
+TICK = msgspec.json.Decoder(TickBody)
+
 
 def data_format(event: Event, merged: int) -> bytes:
     """Show a message as the endpoints of trading do."""
@@ -23,14 +25,7 @@ def data_format(event: Event, merged: int) -> bytes:
 
 @dataclass(frozen=True)
 class ContractFormat:
-    """
-    Shows one contract of a list of contracts, with the ticks of its life, which the list has not.
-
-    Attributes:
-        topic: the list.
-        contract_id: which one.
-        choose: returns the list with that contract alone.
-    """
+    """Shows one contract of a list, with the ticks of its life, which the list has not; `choose` returns the list with that one alone."""
 
     topic: ContractListTopic
     contract_id: str
@@ -52,9 +47,7 @@ def candles_format(event: Event, merged: int) -> bytes:
 
 def instrument_price_format(event: Event, merged: int) -> bytes:
     """Show a tick as `/sse?action=instrument_price` does."""
-    tick = event.message
-    if not isinstance(tick, TickBody):
-        raise TypeError(f"an instrument's price is made of a tick, not of {type(tick).__name__}")
+    tick = TICK.decode(event.json)
     time = timestamp(int(tick.epoch_ms) / 1000)
     return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))
 
@@ -65,10 +58,6 @@ def narrow_format(form: Format, members: frozenset[str]) -> Format:
     Return a format that shows only some members of the data, for readers to whom every byte counts.
 
     The same arguments give the same format, so that streams which chose the same members share their bytes.
-
-    Args:
-        form: what the events look like otherwise.
-        members: the names of the members to keep.
     """
 
     def narrow(event: Event, merged: int) -> bytes:

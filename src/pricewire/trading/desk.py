@@ -20,8 +20,9 @@ from pricewire.protocol.trading_messages import (
 )
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
+from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
-from pricewire.trading.interfaces import Accounts, Ledger, Publish, TickHistory
+from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
@@ -48,6 +49,7 @@ class Desk:
         balance:<account>          balance                                  the topic
 
     Nothing of a contract or a balance is published before it is durable, and an account's events come in the order of its transactions.
+    Whatever has to be awaited raises a `DatabaseError` where the database does not answer; only `run` tries again.
 
     Attributes:
         products: what is offered.
@@ -64,6 +66,7 @@ class Desk:
         clock: Clock | None = None,
         limits: TradingLimits | None = None,
         trades_replays: bool = False,
+        published: PublishedEvents | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -77,6 +80,7 @@ class Desk:
             clock: the time to run by; by default the system's.
             limits: how much is let in; by default anything.
             trades_replays: whether to trade on recordings, whose future others may know.
+            published: what an earlier process has published, to go on with; None for nothing.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
@@ -86,8 +90,9 @@ class Desk:
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
         self._states = AccountStates(accounts, self._exposure)
         self._quoting = Quoting(self._books, self.products, publish)
-        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock)
+        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
+        self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
             self._books,
             self.products,
@@ -96,21 +101,40 @@ class Desk:
             self._account_events,
             self._settlement,
             self._clock,
+            due_ticks=self._due_ticks,
             exposure=self._exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
         )
 
+    @property
+    def purchases(self) -> int:
+        """How many contracts accounts have bought."""
+        return self._trades.bought
+
+    @property
+    def sales(self) -> int:
+        """How many contracts accounts have sold back."""
+        return self._trades.sold
+
+    @property
+    def open_contracts(self) -> int:
+        """How many contracts are open."""
+        return sum(len(book.positions.table) for book in self._books)
+
+    @property
+    def unsettled_contracts(self) -> int:
+        """How many contracts have ended and are not written to the ledger yet."""
+        return self._settlement.waiting
+
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take over the open contracts from before a restart; called once, before the first tick.
+        Take over the open contracts from before a restart, and publish what an earlier process has not told of any; called once, before the
+        first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
             ticks: those recorded ticks.
-
-        Raises:
-            DatabaseError: the database does not answer.
         """
         for each in recovered:
             contract = each.contract
@@ -122,6 +146,7 @@ class Desk:
             book.positions.add(contract, each.ticks_seen)
             self._exposure.add(contract)
             self._states.hold(account, book, contract)
+        await self._account_events.go_on()
 
     async def run(self) -> None:
         """Settle what has ended, until it is cancelled."""
@@ -133,6 +158,7 @@ class Desk:
         happened = book.on_tick(tick, self._clock.monotonic_ns())
         if happened is None:
             return
+        self._due_ticks.came(book)
         self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
         self._account_events.on_tick(book)
@@ -149,7 +175,6 @@ class Desk:
             UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._quoting.prepare(topic) if isinstance(topic, QuoteTopic) else await self._account_events.prepare(topic)
 
@@ -181,17 +206,11 @@ class Desk:
 
         Raises:
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._account_events.balance_body(await self._states.find(account_uuid))
 
     async def money_moved(self, account_uuid: str) -> None:
-        """
-        Publish an account's balance, as somebody else has moved its money.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Publish an account's balance, as somebody else has moved its money."""
         account = self._states.known(account_uuid)
         if account is None:
             return
@@ -215,6 +234,5 @@ class Desk:
 
         Raises:
             UnknownContractError: it is not.
-            DatabaseError: the database does not answer.
         """
         await self._ledger.find(contract_id, account_uuid)

@@ -28,6 +28,10 @@ WATCH_S = 0.5
 """How often contracts are looked for whose ticks have stayed away, in seconds."""
 
 
+LONGEST_WATCH_MS = 1000.0
+"""How much of a silence is seen from one look to the next at most, in milliseconds: of more than that, the process has slept."""
+
+
 class Settlement:
     """
     Writes entries, settlements and refunds to the ledger, and publishes them when it has them.
@@ -46,14 +50,13 @@ class Settlement:
         self._ended: dict[str, Contract] = {}
         self._work = asyncio.Event()
 
-    def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
-        """
-        Have contracts written.
+    @property
+    def waiting(self) -> int:
+        """How many contracts have ended and are not written yet."""
+        return len(self._ended)
 
-        Args:
-            changed: those that were entered.
-            ended: those that were settled or refunded.
-        """
+    def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
+        """Have contracts written: those that were entered, and those that were settled or refunded."""
         for contract in changed:
             self._changed[contract.contract_id] = contract
             self._wait(contract)
@@ -100,11 +103,21 @@ class Settlement:
                 self._account_events.closed_list(account)
 
     async def _watch(self) -> None:
-        """Give back contracts whose ticks have stayed away."""
+        """
+        Give back contracts whose ticks have stayed away.
+
+        A process that stood still has ticks to read that came meanwhile. So a silence is as long as was looked at, not as a clock says.
+        """
+        silences: dict[InstrumentBook, tuple[int, float]] = {}
         while True:
+            before_ns = self._clock.monotonic_ns()
             await self._clock.sleep(WATCH_S)
+            watched_ms = min((self._clock.monotonic_ns() - before_ns) / 1e6, LONGEST_WATCH_MS)
             for book in self._books:
-                if self._books.elapsed_ms(book) > PATIENCE_MS:
+                came_ns, silent_ms = silences.get(book, (book.came_ns, 0.0))
+                silent_ms = silent_ms + watched_ms if came_ns == book.came_ns else 0.0
+                silences[book] = book.came_ns, silent_ms
+                if silent_ms > PATIENCE_MS:
                     self.add([], book.positions.on_silence(self._books.time_ms(book)))
 
     async def _settle(self) -> None:

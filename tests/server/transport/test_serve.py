@@ -10,13 +10,12 @@ import pytest
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.protocol.decoder import EventStreamDecoder
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import make_server
 from support.serving import Reader, Serving
 
 
 def test_a_server_that_stops_drains_its_streams() -> None:
-    with Serving(create_app([SimulatedFeed(seed=1)]), http=HandoverProtocol, drain_seconds=8.0) as serving:
+    with Serving(create_app([SimulatedFeed(seed=1)]), drain_seconds=8.0) as serving:
         readers = [Reader(serving.url, "/sse?topic=ticks:R_100", headers={"Connection": "close"}) for _ in range(10)]
         for reader in readers:
             assert reader.read_head()[0] == 200
@@ -39,7 +38,7 @@ def test_a_server_that_stops_drains_its_streams() -> None:
 
 
 def test_gzip_streams_end_with_their_trailer() -> None:
-    with Serving(create_app([SimulatedFeed(seed=1, rate=50)]), http=HandoverProtocol) as serving:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=50)])) as serving:
         with httpx2.stream("GET", f"{serving.url}/sse?topic=ticks:R_100") as response:
             assert response.headers["content-encoding"] == "gzip"
             decoder = EventStreamDecoder()

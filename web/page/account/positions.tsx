@@ -1,21 +1,35 @@
 import { useState } from 'react'
-import type { Contract } from '../../src/pricewire.js'
+import type { ClosedContractsBody } from '../../src/schema.js'
 import { Segments } from '../fields.js'
 import { formatProfit, profitDirection } from '../format.js'
 import { ClosedContracts } from './closed_contracts.js'
 import { totalProfit } from './contracts.js'
+import { Hints } from './hints.js'
+import type { OpenPositions } from './live_account.js'
 import { OpenContracts } from './open_contracts.js'
 import { useSession } from './session.js'
 
 interface PositionsProps {
-  /** The open contracts; undefined while they load. */
-  readonly contracts: readonly Contract[] | undefined
+  readonly open: OpenPositions
+  /** The newest closed contracts; undefined while they load. */
+  readonly closed: ClosedContractsBody | undefined
   readonly onChoose: (instrumentId: string) => void
+  /** Called with the open contract that the user points at or, when there is none any more, with undefined. */
+  readonly onPoint: (contractId: string | undefined) => void
+  /** Called with the open contract that the user chooses. */
+  readonly onPick: (contractId: string) => void
   readonly onLogin: () => void
 }
 
 /** The account's contracts, open or closed. */
-export function Positions({ contracts, onChoose, onLogin }: PositionsProps) {
+export function Positions({
+  open: { contracts, isStale },
+  closed,
+  onChoose,
+  onPoint,
+  onPick,
+  onLogin,
+}: PositionsProps) {
   const { session, isRestoring } = useSession()
   const [shown, setShown] = useState<'open' | 'closed'>('open')
   const total = totalProfit(contracts ?? [])
@@ -40,22 +54,34 @@ export function Positions({ contracts, onChoose, onLogin }: PositionsProps) {
         )}
       </header>
       {session === undefined ? (
-        <p className="empty">
+        <div className="empty">
           {isRestoring ? (
             'Restoring your session …'
           ) : (
             <>
-              Your contracts appear here.{' '}
-              <button type="button" className="link" onClick={onLogin}>
-                Log in
-              </button>
+              <p>
+                Your contracts appear here.{' '}
+                <button type="button" className="link" onClick={onLogin}>
+                  Log in
+                </button>
+              </p>
+              <Hints />
             </>
           )}
-        </p>
+        </div>
       ) : shown === 'closed' ? (
-        <ClosedContracts session={session} onChoose={onChoose} />
+        <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (
-        <OpenContracts session={session} contracts={contracts} onChoose={onChoose} />
+        <OpenContracts
+          key={session.account.uuid}
+          session={session}
+          contracts={contracts}
+          closed={closed?.contracts ?? []}
+          isStale={isStale}
+          onChoose={onChoose}
+          onPoint={onPoint}
+          onPick={onPick}
+        />
       )}
     </section>
   )

@@ -19,7 +19,7 @@ from pricewire.client.blocking.portal import ForkedError, Portal, PortalClosedEr
 from pricewire.client.stream.reconnect import ConnectionState
 from pricewire.client.topics.message_queue import Start
 from pricewire.client.topics.subscription import Subscription as AsyncSubscription
-from pricewire.client.wire import Options
+from pricewire.client.wire import Options, PageOptions
 from pricewire.client.wire import Wire as AsyncWire
 from pricewire.client.wire import connect as connect_asynchronously
 from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
@@ -45,10 +45,6 @@ class Subscription(Generic[M]):
     The messages of some topics, as an iterator: `pricewire.Subscription` for other threads than the event loop's.
 
     Any thread can read it, and any other close it: then the iteration ends.
-
-    Args:
-        portal: the way to the event loop.
-        subscription: what is read there.
     """
 
     def __init__(self, portal: Portal, subscription: AsyncSubscription[M]) -> None:
@@ -153,9 +149,6 @@ class Wire:
 
     It has a thread with an event loop; callbacks are called there. Leaving the block ends all subscriptions and the thread; they also end
     when nobody holds the wire or any of its subscriptions any more.
-
-    Args:
-        wire: what is used there.
     """
 
     def __init__(self, wire: AsyncWire) -> None:
@@ -210,57 +203,34 @@ class Wire:
         variant: Variant,
         *,
         payout: Decimal | None = None,
+        tolerance: float | None = None,
         idempotency_key: str | None = None,
         account_uuid: str | None = None,
         within: float = TRADE_TIMEOUT,
     ) -> Purchased[Decimal]:
         """Buy a contract at the price of now, as `pricewire.Wire.buy` does."""
         return self._portal.call(
-            self._wire.buy, contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+            self._wire.buy,
+            contract,
+            variant,
+            payout=payout,
+            tolerance=tolerance,
+            idempotency_key=idempotency_key,
+            account_uuid=account_uuid,
+            within=within,
         )
 
     def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:
         """Sell an open contract at what it is worth now, as `pricewire.Wire.sell` does."""
         return self._portal.call(self._wire.sell, contract_id, account_uuid=account_uuid, within=within)
 
-    def statement(
-        self,
-        *kinds: TransactionKind,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> StatementBody[Decimal]:
+    def statement(self, *kinds: TransactionKind, **page: Unpack[PageOptions]) -> StatementBody[Decimal]:
         """Return a page of an account's statement, as `pricewire.Wire.statement` does."""
-        return self._portal.call(
-            self._wire.statement,
-            *kinds,
-            cursor=cursor,
-            limit=limit,
-            from_epoch_ms=from_epoch_ms,
-            to_epoch_ms=to_epoch_ms,
-            account_uuid=account_uuid,
-        )
+        return self._portal.call(self._wire.statement, *kinds, **page)
 
-    def closed_contracts(
-        self,
-        *,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> ClosedContractsPage[Decimal]:
+    def closed_contracts(self, **page: Unpack[PageOptions]) -> ClosedContractsPage[Decimal]:
         """Return a page of an account's closed contracts, as `pricewire.Wire.closed_contracts` does."""
-        return self._portal.call(
-            self._wire.closed_contracts,
-            cursor=cursor,
-            limit=limit,
-            from_epoch_ms=from_epoch_ms,
-            to_epoch_ms=to_epoch_ms,
-            account_uuid=account_uuid,
-        )
+        return self._portal.call(self._wire.closed_contracts, **page)
 
     def profit_and_loss(
         self, *, from_day: date | None = None, to_day: date | None = None, account_uuid: str | None = None

@@ -18,7 +18,7 @@ from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
-from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.offer import EXTENSION, Offer
 
 try:
     # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
@@ -121,7 +121,7 @@ class EventStream(ResponseBase):
         ]
         if spec.compress:
             headers.append((b"content-encoding", b"gzip"))
-        handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
+        handover: Offer | None = scope.get("extensions", {}).get(EXTENSION)
         if scope["method"] == "HEAD":
             handover = None
         elif handover is not None:

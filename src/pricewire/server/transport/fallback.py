@@ -18,14 +18,7 @@ HIGH_WATER = 64 * 1024
 
 
 class FallbackStream(Stream):
-    """
-    A stream that keeps what is written until `run` has sent it.
-
-    Args:
-        hub: the hub that it belongs to.
-        stream_id: the stream's id.
-        on_close: called once when it has left the hub.
-    """
+    """A stream that keeps what is written until `run` has sent it."""
 
     __slots__ = ("_ended", "_hub", "_parts", "_paused", "_size", "_wake")
 
