@@ -484,7 +484,7 @@ def test_what_a_tab_misses_of_several_topics_is_fetched_from_where_the_first_was
         # It asks what there is when it hears of the new leader, and when it learns that it has lost the lock.
         leader.wait_for_function("wants.length >= 2")
         leader.evaluate("tellEvent('A', 2, 3); drop('X'); tellEvent('A', 3, 5); drop('A'); tellEvent('A', 5, 8)")
-        until(lambda: len(requests) == 2)
+        wait_until(lambda: len(requests) == 2)
         leader.evaluate("tellEvent('X', 4, 9)")
         tab.wait_for_function("window.seqs['A'].at(-1) === 5 && window.seqs['X'].at(-1) === 4")
         assert requests[-1]["last-event-id"] == "3"
