@@ -122,7 +122,8 @@ class MemoryBus:
         return notice
 
     def _forget(self, topic: str) -> bool:
-        forgotten = self._hub.forget(topic)
+        # While the hub drains, topics lose their streams because the next process gets them.
+        forgotten = not self._hub.is_draining and self._hub.forget(topic)
         if forgotten:
             self._add(self._hub.position, Forgotten(topic), 0)
         return forgotten

@@ -308,9 +308,7 @@ class Delivery:
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.spec, group.frame]
         group.leave()
-        if not self.is_draining:
-            # Another process goes on with what is published: its topics end only where no stream comes back.
-            self._topics.end(ended)
+        self._topics.end(ended)
 
     def _move(self, stream: Stream, lag: Lag, old: Group, spec: StreamSpec) -> Group:
         """Have a lagging stream lag in another group."""

@@ -43,7 +43,7 @@ class Hub(Delivery):
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
-            can stop, and should then `forget` the topic. Not called while the hub drains: the next process may go on with the topic.
+            can stop, and should then `forget` the topic.
         replicated: whether each process of a server publishes all messages to a hub of its own. Otherwise several processes are a mistake,
             which is logged as an error.
     """

@@ -54,7 +54,7 @@ async def test_pages_join_without_a_gap_and_without_a_double(monkeypatch: pytest
             return [tick for tick in wanted if tick.epoch_ms <= until][-count:]
 
         progress: list[tuple[int, float | None]] = []
-        found = await read_all(read, span, lambda tick: tick.epoch_ms, lambda *told, progress=progress: progress.append(told))  # type: ignore[misc]
+        found = await read_all(read, span, lambda tick: tick.epoch_ms, lambda *told, progress=progress: progress.append(told))
         wanted = [tick for tick in wanted if tick.epoch_ms <= span.to_epoch_ms]
         assert found == (wanted if span.count is None else wanted[-span.count :]), seed
         assert progress[-1] == (len(found), 1.0)
@@ -98,7 +98,7 @@ async def test_it_waits_where_the_server_says_so(monkeypatch: pytest.MonkeyPatch
             raise HTTPStatusError("http://x", 429, headers={"retry-after": "7"})
         return []
 
-    monkeypatch.setattr(market.asyncio, "sleep", sleep)
+    monkeypatch.setattr("pricewire.client.api.market.asyncio.sleep", sleep)
     assert await read_all(read, Span(None, 10, None), lambda tick: tick.epoch_ms, None) == []
     assert waits == [7]
     asked = 0
