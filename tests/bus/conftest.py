@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,12 @@ import pytest
 
 from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
+from pricewire.bus.nats import NatsBus, NatsPlan
+from pricewire.bus.nats_connection import NatsAddress
 from pricewire.hub.hub import Hub
+from support.nats_server import NatsServer, nats_server
+
+numbers = itertools.count()
 
 
 @dataclass
@@ -52,8 +58,36 @@ async def memory(folder: Path | None = None) -> AsyncIterator[Opened]:
         hub.close()
 
 
-@pytest.fixture(params=["memory", "ring"])
+def over_nats(server: NatsServer) -> Kind:
+    """A writer, and two readers with hubs of their own."""
+    plan = NatsPlan(f"test-{next(numbers)}")
+    address = NatsAddress((server.url,))
+
+    @contextlib.asynccontextmanager
+    async def open() -> AsyncIterator[Opened]:
+        hubs = [Hub() for _ in range(3)]
+        bus, *readers = [NatsBus(hub, address, writes=number == 0, plan=plan) for number, hub in enumerate(hubs)]
+        async with contextlib.AsyncExitStack() as stack:
+            for each in (*readers, bus):
+                await stack.enter_async_context(each.open())
+            yield Opened(bus, hubs)
+            for hub in hubs:
+                hub.close()
+
+    return Kind(open, keeps=True)
+
+
+@pytest.fixture(scope="session")
+def nats() -> Iterator[NatsServer]:
+    """A NATS server for the tests of this process."""
+    with nats_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "ring", "nats"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     """Each kind of bus in turn."""
+    if request.param == "nats":
+        return over_nats(request.getfixturevalue("nats"))
     kinds = {"memory": Kind(memory, keeps=False), "ring": Kind(lambda: memory(tmp_path / "bus"), keeps=True)}
     return kinds[request.param]

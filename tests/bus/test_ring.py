@@ -127,6 +127,7 @@ class Play:
         if action == "publish":
             key, ends = (None, "k") if more == "ends k" else (more, None)
             event = bus.publish(what, len(self.records), key=key, ends=ends)
+            assert event is not None
             self.records.append(Record(event.position, what, event.seq, key, ends))
         elif action == "notify":
             bus.notify(what, "stale", {})

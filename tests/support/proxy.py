@@ -16,15 +16,7 @@ SMALL = 2048
 
 
 class Proxy:
-    """
-    Passes connections on to a port of this machine until its block is left.
-
-    Attributes:
-        url: where it listens.
-
-    Args:
-        port: where the server listens.
-    """
+    """Passes connections on to a port of this machine until its block is left; listens at `url`."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -87,7 +79,12 @@ class Proxy:
                 if self._is_cut:
                     near.close()
                     continue
-                far = socket.create_connection(("127.0.0.1", self._port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._port))
+                except ConnectionRefusedError:
+                    # The server is down; it may come back.
+                    near.close()
+                    continue
                 with self._lock:
                     self._sockets |= {near, far}
                 for source, target in ((near, far), (far, near)):

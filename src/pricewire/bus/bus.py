@@ -41,14 +41,11 @@ class Publishing(Protocol):
 
 
 class Bus(Publishing, Protocol):
-    """
-    A bus as the process sees it that has opened it.
+    """A bus as the process sees it that has opened it."""
 
-    Attributes:
-        failure: why it does not do all that it promises now; empty while it does. For metrics and `/readyz`.
-    """
-
-    failure: str
+    @property
+    def failure(self) -> str:
+        """Why it does not do all that it promises now; empty while it does. For metrics and `/readyz`."""
 
     def open(self) -> AbstractAsyncContextManager[None]:
         """

@@ -111,6 +111,7 @@ class MemoryBus:
 
     def _publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
         item = self._hub.publish(topic, message, key=key, event=event, ends=ends)
+        assert item is not None, "a bus is used on the hub's loop"  # noqa: S101
         self._add(item.position, Published(topic, item.seq, key, event, ends, item.json), len(item.json))
         return item
 

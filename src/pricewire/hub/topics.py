@@ -124,6 +124,15 @@ class Topics(dict[str, Topic]):
         self.floor = floor
         self._forgotten_floor = forgotten
 
+    def lose(self, position: int) -> None:
+        """Forget all topics, none of which has streams, with what has been published up to a position."""
+        for name in list(self._idle):
+            self.end([name])
+        self._idle.clear()
+        self._restored.clear()
+        self.clear()
+        self.begin(position, position)
+
     def restored(self, linger: float) -> None:
         """Wait for streams of all topics that have none: at least for some seconds, then their publishers are told as if these had left."""
         now = time.monotonic()

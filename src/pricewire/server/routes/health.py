@@ -19,9 +19,9 @@ async def liveness() -> str:
 
 @get("/readyz", media_type="text/plain")
 async def readiness(publisher: NamedDependency[Publisher]) -> Response[str] | Response[ErrorBody]:
-    """Answer 200 where prices are coming, 503 where none are or the server is stopping."""
+    """Answer 200 where prices are coming or all markets are closed by their hours; 503 where none are, or the server is stopping."""
     if publisher.hub.is_draining:
         return problem(503, "the server is stopping", StreamEnd.SERVER_DRAINING.name)
-    if any(instrument.is_market_open for instrument in publisher.market.instruments()):
+    if publisher.market.is_ready():
         return Response("ok\n", media_type="text/plain")
     return problem(503, "no feed brings prices at the moment", "NOT_READY")

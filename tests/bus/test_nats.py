@@ -1,0 +1,259 @@
+"""The bus over NATS while things go wrong: what readers get is complete, or says that it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from bus.test_bus import until
+from pricewire.bus import nats as nats_bus
+from pricewire.bus.frames import encode
+from pricewire.bus.lease import FencedSubject
+from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
+from pricewire.bus.nats_connection import NatsAddress, connected
+from pricewire.errors import BusError
+from pricewire.hub.delivery import Outcome
+from pricewire.hub.hub import Hub
+from support.nats_server import NatsServer, nats_server
+from support.proxy import Proxy
+from support.recorder import Recorder
+
+numbers = itertools.count()
+
+
+@dataclass
+class Line:
+    """
+    A bus from a writer to a reader, which is behind a proxy.
+
+    Attributes:
+        server: the NATS server.
+        proxy: what the reader sees of it.
+        plan: the stream.
+        writer: the writer's end.
+        reader: the reader's end.
+        hub: the reader's hub.
+    """
+
+    server: NatsServer
+    proxy: Proxy
+    plan: NatsPlan
+    writer: NatsBus
+    reader: NatsBus
+    hub: Hub
+
+    @contextlib.asynccontextmanager
+    async def aside(self) -> AsyncIterator[Client]:
+        """Connect once more, as an operator would."""
+        async with connected(NatsAddress((self.server.url,)), "operator") as client:
+            yield client
+
+    async def passed(self) -> None:
+        """Wait until the reader has what was published so far."""
+        number = next(numbers)
+        self.writer.publish("passed", number, key="passed")
+        await until(lambda: self.hub.latest("passed") == [number])
+
+
+@pytest.fixture
+def server() -> Iterator[NatsServer]:
+    with nats_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def line(server: NatsServer) -> AsyncIterator[Line]:
+    plan = NatsPlan(f"line-{next(numbers)}")
+    with Proxy(int(server.url.rpartition(":")[2])) as proxy:
+        hub = Hub()
+        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes=True, plan=plan)
+        reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=False, plan=plan)
+        async with reader.open(), writer.open():
+            yield Line(server, proxy, plan, writer, reader, hub)
+            hub.close()
+
+
+def publish(bus: NatsBus, numbers: range) -> None:
+    for number in numbers:
+        bus.publish("a", number, key="a")
+
+
+async def test_a_server_that_starts_again_costs_no_event(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.server.kill()
+    publish(line.writer, range(10, 20))
+    await until(lambda: bool(line.writer.failure) and bool(line.reader.failure))
+    assert not stream.ended
+    line.server.start()
+    await line.passed()
+    publish(line.writer, range(20, 30))
+    await line.passed()
+    assert stream.messages == list(range(30))
+    assert [data["seq"] for data in stream.data] == list(range(1, 31))
+    await until(lambda: not line.writer.failure and not line.reader.failure)
+
+
+async def test_a_reader_whose_connection_was_cut_reads_on_where_it_stopped(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.proxy.cut()
+    publish(line.writer, range(10, 20))
+    await until(lambda: "no frame for" in line.reader.failure)
+    line.proxy.heal()
+    publish(line.writer, range(20, 30))
+    await line.passed()
+    assert stream.messages == list(range(30))
+
+
+async def test_a_reader_whose_connection_stalls_notices_and_reads_on(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.proxy.stall()
+    publish(line.writer, range(10, 20))
+    await until(lambda: line.reader.silent_s > 2 * SILENCE_S)
+    line.proxy.heal()
+    publish(line.writer, range(20, 30))
+    await line.passed()
+    assert stream.messages == list(range(30))
+
+
+async def test_a_reader_of_messages_that_are_gone_says_reset(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.proxy.cut()
+    publish(line.writer, range(10, 15))
+    await until(lambda: line.writer.position > line.hub.position)
+    first = line.writer.position
+    publish(line.writer, range(15, 20))
+    await until(lambda: line.writer.position > first)
+    async with line.aside() as client:
+        # The newest stays, as the writer goes on from there.
+        await client.jetstream().purge_stream(line.plan.stream, keep=1)
+    line.proxy.heal()
+    publish(line.writer, range(20, 22))
+    await line.passed()
+    await until(lambda: stream.ended)
+    assert stream.messages == list(range(10))
+    assert stream.events[-1].type == "error"
+    again = Recorder(line.hub, "a", last_event_id=stream.decoder.last_event_id)
+    assert again.start.outcome is Outcome.RESET
+    assert again.messages == [21]
+    assert line.reader.counters.lost == 1
+
+
+async def test_a_stream_that_was_made_anew_says_reset_and_its_ids_are_others(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    boot = line.hub.boot
+    async with line.aside() as client:
+        config = (await client.jetstream().stream_info(line.plan.stream)).config
+        await client.jetstream().delete_stream(line.plan.stream)
+        await client.jetstream().add_stream(config)
+    await until(lambda: stream.ended)
+    assert line.hub.boot != boot
+    # The writer was told that it is not the one whose frame came last; it has to begin again.
+    await until(lambda: "another process writes" in line.writer.failure)
+
+
+async def test_what_waited_too_long_for_a_bus_is_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_bus, "BACKLOG", 100_000)
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.server.kill()
+    for _ in range(5):
+        line.writer.publish("a", "x" * 50_000)
+    line.server.start()
+    await line.passed()
+    assert stream.ended
+    assert Recorder(line.hub, "a", last_event_id=stream.decoder.last_event_id).start.outcome is Outcome.RESET
+    publish(line.writer, range(10, 20))
+    fresh = Recorder(line.hub, "a")
+    await line.passed()
+    assert fresh.messages[-10:] == list(range(10, 20))
+
+
+async def test_a_message_larger_than_the_bus_carries_is_lost_and_readers_say_so(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    line.writer.publish("a", "x" * 2_000_000)
+    await line.passed()
+    await until(lambda: stream.ended)
+    publish(line.writer, range(10, 20))
+    await line.passed()
+    assert line.hub.latest("a") == [19]
+
+
+async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(line: Line) -> None:
+    fenced = asyncio.Event()
+    line.writer._on_fenced = fenced.set
+    publish(line.writer, range(10))
+    await line.passed()
+    async with line.aside() as client:
+        await FencedSubject(client.jetstream(), line.plan.stream, line.plan.subject, "another").claim(encode([]))
+    own = Recorder(line.writer._hub, "a")
+    publish(line.writer, range(10, 20))
+    await asyncio.wait_for(fenced.wait(), 60)
+    assert not line.writer.is_writer
+    assert "another process writes" in line.writer.failure
+    assert own.messages == [9]
+    await until(lambda: line.reader._writer == "")
+    assert line.hub.latest("a") == [9]
+
+
+async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> None:
+    stream = Recorder(line.hub, "a")
+    standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes=True, plan=line.plan)
+    changes = list[str]()
+    line.reader._on_writer = lambda: changes.append(line.reader._writer)
+    async with contextlib.AsyncExitStack() as stack:
+        waiting = asyncio.create_task(stack.enter_async_context(standby.open()))
+        publish(line.writer, range(10))
+        await line.passed()
+        assert not waiting.done()
+        assert "not open" in standby.failure
+        assert line.writer._lease is not None
+        # As a process does that ends in an orderly way.
+        await line.writer._lease.release()
+        await asyncio.wait_for(waiting, 60)
+        assert standby.is_writer
+        publish(standby, range(10, 20))
+        await until(lambda: line.hub.latest("a") == [19])
+        assert standby._hub.latest("a") == [19]
+    assert stream.messages == list(range(20))
+    assert [data["seq"] for data in stream.data] == list(range(1, 21))
+    positions = [int(event.last_event_id.partition("-")[2]) for event in stream.events]
+    assert positions == sorted(set(positions))
+    assert changes == [standby.name]
+
+
+async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
+    bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=False)
+    assert bus.failure == "the bus is not open yet"
+    opening = asyncio.create_task(contextlib.AsyncExitStack().enter_async_context(bus.open()))
+    await asyncio.sleep(0.5)
+    assert not opening.done()
+    opening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await opening
+    with pytest.raises(BusError, match="nats://host:port"):
+        NatsAddress(("http://127.0.0.1",))
+    missing = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",), credentials=tmp_path / "missing"), writes=False)
+    with pytest.raises(BusError, match="No such file"):
+        async with missing.open():
+            pass
+    assert NatsAddress(("nats://me:secret@127.0.0.1:9",)).shown == "nats://127.0.0.1:9"
+    assert "secret" not in repr(NatsAddress(("nats://me:secret@127.0.0.1:9",)))

