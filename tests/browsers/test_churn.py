@@ -336,6 +336,6 @@ def test_no_subscriber_misses_anything_whatever_becomes_of_the_tabs(
     deeds = f"{sum(churn.done.values())} deeds {churn.done}, troubles of the network {churn.troubles}"
     text = f"seed {seed}: {churn.count} events, {deeds}, at most {churn.latest:.1f} s late"
     remark(text)
-    assert not churn.faults, "\n".join([text, *churn.faults[:50]])
+    assert not churn.faults, "\n".join([text, *churn.faults[:50], *churn.late[:50]])
     if minutes >= 10:
         assert churn.latest < LATEST, "\n".join([text, *churn.late[:50]])

@@ -367,10 +367,10 @@ def test_a_server_that_begins_anew_while_a_tab_is_away_is_no_silence(gold: Gold,
         assert numbers(other)[-2:] == numbers(away)[-2:] == [1, 2]
 
 
-def event(topic: str, seq: int, kind: str = "tick", **data: object) -> bytes:
-    """Return an event of a stream of topics, whose id is its number."""
+def event(topic: str, seq: int, kind: str = "tick", *, at: int | None = None, **data: object) -> bytes:
+    """Return an event of a stream of topics; its id is its place, or its number where that is not given."""
     envelope = {"event": kind, "subscription_id": topic, "seq": seq, "data": data}
-    return f"id: {seq}\ndata: {json.dumps(envelope)}\n\n".encode()
+    return f"id: {seq if at is None else at}\ndata: {json.dumps(envelope)}\n\n".encode()
 
 
 def start(how: str) -> dict[str, str]:
@@ -432,3 +432,61 @@ def test_a_tab_that_comes_later_begins_with_every_open_contract(context: Browser
         assert numbers(other, "contracts:me") == [2, 5, 8, 9]
         assert other.evaluate(current) == [["a", 5], ["b", 8], ["e", 9]]
         assert [request.get("last-event-id") for request in script_server.requests["/case/any/sse"]] == [None, "7"]
+
+
+LEAD = """name => {
+  window.wants = []
+  const values = new Map()
+  const stream = { id: '', topics: ['A', 'X'], names: new Map() }
+  const channel = new BroadcastChannel(name)
+  const tell = message => channel.postMessage({ ...message, term: 1e15 })
+  window.tellEvent = (topic, seq, id) => {
+    const envelope = { event: 'tick', subscription_id: topic, seq, data: {} }
+    values.set(topic, { envelope, current: new Map([['', envelope]]) })
+    stream.id = `${id}`
+    tell({ type: 'event', envelope, id: stream.id })
+  }
+  window.drop = topic => {
+    values.delete(topic)
+    tell({ type: 'dropped', topic, isAnew: false })
+  }
+  channel.onmessage = ({ data }) => {
+    if (data.type === 'ask') tell({ type: 'alive' })
+    if (data.type === 'want') {
+      wants.push(data.topics)
+      tell({ type: 'all', values, stream, to: data.tab, state: { status: 'open', isSilent: false } })
+    }
+  }
+  void navigator.locks.request(name, { steal: true }, () => new Promise(() => {}))
+  tellEvent('A', 1, 1)
+  tellEvent('X', 1, 2)
+}"""
+"""Takes the lead from a tab, and tells it what the test says."""
+
+
+def test_what_a_tab_misses_of_several_topics_is_fetched_from_where_the_first_was_dropped(context: BrowserContext) -> None:
+    missed = [event("X", 2, at=4), event("A", 4, at=6), event("X", 3, at=7), event("A", 5, at=8), event("X", 4, at=9)]
+    answers = [
+        Answer([event("A", 1, at=1), event("X", 1, at=2)], headers=start("snapshot"), end="hold"),
+        Answer([b":\n"], headers=start("resumed"), end="hold"),
+        Answer(missed, headers=start("resumed"), end="hold"),
+    ]
+    with ScriptServer({"sse": answers}) as script_server:
+        tab = context.new_page()
+        tab.goto(script_server.url)
+        tab.evaluate(SUBSCRIBE.replace("window.end", "window.take('A'); window.take('X'); //"), [f"{script_server.url}/case/any", {}])
+        tab.wait_for_function("window.seqs['X']?.at(-1) === 1")
+        requests = script_server.requests["/case/any/sse"]
+        leader = context.new_page()
+        leader.goto(script_server.url)
+        held = "navigator.locks.query().then(({ held }) => held.map(({ name }) => name).sort((a, b) => a.length - b.length)[0])"
+        leader.evaluate(LEAD, tab.evaluate(held))
+        # It asks what there is when it hears of the new leader, and when it learns that it has lost the lock.
+        leader.wait_for_function("wants.length >= 2")
+        leader.evaluate("tellEvent('A', 2, 3); drop('X'); tellEvent('A', 3, 5); drop('A'); tellEvent('A', 5, 8)")
+        wait_until(lambda: len(requests) == 2)
+        leader.evaluate("tellEvent('X', 4, 9)")
+        tab.wait_for_function("window.seqs['A'].at(-1) === 5 && window.seqs['X'].at(-1) === 4")
+        assert requests[-1]["last-event-id"] == "3"
+        assert numbers(tab, "A") == [1, 2, 3, 4, 5]
+        assert numbers(tab, "X") == [1, 2, 3, 4]

@@ -97,14 +97,25 @@ export class Multiplexer implements TopicLink {
 
   want(topics: readonly string[]): void {
     const set = this.#set
-    for (const name of topics) {
-      const topic = set.topicOf(name)
-      if (set.leaving.has(topic) && !this.#wanted.includes(name) && !this.#held.has(topic)) this.#held.set(topic, [])
-    }
-    // What has another name at the server is told by that when it is dropped.
-    for (const name of this.#wanted)
-      if (!topics.includes(name) && set.topicOf(name) !== name) this.#listener.onDropped(name)
+    const before = this.#wanted
     this.#wanted = topics
+    const isShared = (name: string, names: readonly string[]) =>
+      names.some((other) => other !== name && set.topicOf(other) === set.topicOf(name))
+    // Nothing else tells that: the stream goes on with the topic, or drops it under its other name.
+    for (const name of without(before, topics))
+      if (set.topicOf(name) !== name || isShared(name, topics)) this.#listener.onDropped(name)
+    for (const name of without(topics, before)) {
+      const topic = set.topicOf(name)
+      const current = [...this.#current(topic)]
+      if (this.#held.has(topic)) continue
+      if (set.leaving.has(topic)) {
+        this.#held.set(topic, current)
+        // What comes is not given until it is known whether the topic stays: if it does not, something is missing from here on.
+        this.#listener.onDropped(name)
+      } else if (topic !== name || isShared(name, before))
+        // What has come under another name is news.
+        for (const envelope of current) this.#give(envelope, [name])
+    }
     this.#act(set.want(topics, pageInterval()))
   }
 
@@ -300,4 +311,9 @@ export class Multiplexer implements TopicLink {
     const others = [...names].filter(([, topic]) => confirmed.has(topic))
     this.#listener.onTopics?.({ id: this.#id, topics: [...confirmed], names: new Map(others) })
   }
+}
+
+function without(names: readonly string[], others: readonly string[]): string[] {
+  const known = new Set(others)
+  return names.filter((name) => !known.has(name))
 }

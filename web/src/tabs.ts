@@ -32,6 +32,14 @@ const TAKE_AFTER = 4
 /** How long a new leader keeps the old leader's topics, in milliseconds, while the other tabs tell it which topics they want. */
 const GRACE = 2000
 
+/** A place in the stream. */
+interface Moment {
+  /** The id of the last event before it. */
+  readonly id: string
+  /** Counts the moments that a tab has come to: ids do not say which of two is the earlier one. */
+  readonly number: number
+}
+
 /** Returns whether tabs can share a connection here: some browsers have no locks, or none for this page (in a sandboxed frame, for instance). */
 export async function canShare(): Promise<boolean> {
   if (typeof BroadcastChannel !== 'function' || typeof document !== 'object' || !navigator.locks) return false
@@ -69,8 +77,9 @@ export class TabLink implements TopicLink {
   #topics: readonly string[] = []
   /** Other names of these. */
   #names: Resumption['names'] = new Map()
-  /** The last event up to which this tab has missed nothing. */
-  #id = ''
+  /** Up to where this tab has missed nothing. */
+  #moment: Moment = { id: '', number: 0 }
+  #moments = 0
   #state: ConnectionState = CLOSED
   #channel: BroadcastChannel | undefined
   #link: Multiplexer | undefined
@@ -88,9 +97,11 @@ export class TabLink implements TopicLink {
   #isBack = false
   /** The server has refused this tab. It follows another that succeeds. */
   #hasFailed = false
-  /** What the leader's stream does not carry though this tab wants it, and the event after which something of it may be missing. */
-  readonly #dropped = new Map<string, string>()
+  /** What the leader's stream does not carry though this tab wants it, and from where on something of it may be missing. */
+  readonly #dropped = new Map<string, Moment>()
   #catchUp: CatchUp | undefined
+  /** Where that began. */
+  #caughtUpFrom: Moment = this.#moment
 
   /** @param name - the name of the lock and the channel; the same for all tabs that share. */
   constructor(name: string, options: ServerOptions, listener: TopicListener) {
@@ -108,7 +119,7 @@ export class TabLink implements TopicLink {
       this.#watch = undefined
       this.#leave()
       // Who begins again begins with the current values.
-      this.#id = ''
+      this.#reach('')
       this.#topics = []
       this.#names = new Map()
       this.#values.clear()
@@ -217,7 +228,7 @@ export class TabLink implements TopicLink {
     this.#term = Math.max(this.#term + 1, Date.now()) + Math.random()
     this.#isTold = true
     this.#isBack = false
-    const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : this.#stream
+    const resumption = this.#moment.id === '' || this.#topics.length === 0 ? undefined : this.#stream
     this.#inherited = [...this.#topics, ...this.#names.keys()]
     const tell = (told: Told) => {
       if (signal.aborted) return // this tab no longer leads
@@ -285,7 +296,7 @@ export class TabLink implements TopicLink {
   #leave(): void {
     if (this.#channel === undefined) return
     // It may lead again and resume after this event, or catch up.
-    if (this.#catchUp?.topics.size) this.#id = this.#catchUp.start.id
+    if (this.#catchUp?.topics.size) this.#moment = this.#caughtUpFrom
     this.#catchUp?.end()
     this.#post({ type: 'leave', tab: this.#tab })
     this.#channel.close()
@@ -379,30 +390,36 @@ export class TabLink implements TopicLink {
     this.#values.clear()
     for (const [topic, value] of values) this.#values.set(topic, value)
     // Of these, what is missing for the longest time is the first.
-    const [, from = this.#id] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
-    if (missed.length > 0 && from !== '') this.#fetch(from, missed)
+    const [, from = this.#moment] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
+    if (missed.length > 0 && from.id !== '') this.#fetch(from, missed)
     this.#takeStream(stream)
-    this.#id = stream.id
+    this.#reach(stream.id)
     this.#setFollowed(state)
     for (const topic of this.#mine) this.#show(topic)
   }
 
   get #stream(): Resumption {
-    return { id: this.#id, topics: this.#topics, names: this.#names }
+    return { id: this.#moment.id, topics: this.#topics, names: this.#names }
   }
 
   #takeStream({ id, topics, names }: Resumption): void {
     this.#topics = topics
     this.#names = names
-    if (this.#isTold) this.#id = id || this.#id
+    if (this.#isTold) this.#reach(id || this.#moment.id)
   }
 
-  /** Gets what was missed of topics after an event from the server. */
-  #fetch(from: string, missed: readonly string[]): void {
-    const before = this.#catchUp?.topics.size ? this.#catchUp : undefined
-    const topics = [...new Set([...missed, ...(before?.topics ?? [])])]
-    const id = before?.start.id ?? from
-    before?.end()
+  #reach(id: string): void {
+    this.#moments += 1
+    this.#moment = { id, number: this.#moments }
+  }
+
+  /** Gets what was missed of topics from the server, and what is being fetched already with it. */
+  #fetch(from: Moment, missed: readonly string[]): void {
+    const before = this.#catchUp?.topics ?? new Set<string>()
+    const topics = [...new Set([...missed, ...before])]
+    if (before.size === 0 || from.number < this.#caughtUpFrom.number) this.#caughtUpFrom = from
+    const { id } = this.#caughtUpFrom
+    this.#catchUp?.end()
     for (const topic of topics) this.#dropped.delete(topic)
     this.#catchUp = new CatchUp(
       this.#options,
@@ -425,7 +442,7 @@ export class TabLink implements TopicLink {
     const isMine = 'topic' in told && this.#mine.includes(told.topic)
     switch (told.type) {
       case 'event':
-        if (this.#isTold) this.#id = told.id || this.#id
+        if (this.#isTold) this.#reach(told.id || this.#moment.id)
         this.#note(told.envelope)
         this.#offer(told.envelope, told.id)
         return
@@ -463,7 +480,7 @@ export class TabLink implements TopicLink {
 
   /** Notes that something of a topic may be missing from here on. */
   #miss(topic: string): void {
-    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#id)
+    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#moment)
   }
 
   /** Gives the page an event, unless it has had it or lacks one before it. */
@@ -483,12 +500,12 @@ export class TabLink implements TopicLink {
 
   /** Looks at the first event of a topic that is carried again: what came before it, if anything, has to be fetched. */
   #regain(topic: string, envelope: Envelope): void {
-    const id = this.#dropped.get(topic) ?? ''
+    const from = this.#dropped.get(topic) ?? this.#moment
     this.#dropped.delete(topic)
     if (this.#given.place(envelope) !== 'gap' && !this.#given.isOlder(envelope)) return
     // It may also have begun anew; then the server says so.
-    if (id === '') this.#given.end(topic)
-    else this.#fetch(id, [topic])
+    if (from.id === '') this.#given.end(topic)
+    else this.#fetch(from, [topic])
   }
 
   /** Whether the page has been given all that was told of a topic. */
@@ -504,7 +521,7 @@ export class TabLink implements TopicLink {
   /** Gives this tab's page the known state of a topic. */
   #show(topic: string): void {
     const { envelope, current = new Map<string, Envelope>(), isStale, problem } = this.#values.get(topic) ?? {}
-    for (const each of current.values()) this.#offer(each, this.#id)
+    for (const each of current.values()) this.#offer(each, this.#moment.id)
     // The newest event may have ended a contract, and so be no current value.
     if (envelope !== undefined && !this.#catchUp?.topics.has(topic)) this.#given.reach(envelope)
     if (isStale === true && this.#given.mark(topic, 'isStale')) this.#listener.onStale(topic)

@@ -43,6 +43,8 @@ export class TopicStore extends BaseStore {
     super()
     this.#link = makeLink({
       onEnvelope: (envelope) => {
+        // Known already, where a topic stays that was taken again while it was being removed.
+        if (envelope === this.topic(envelope.subscription_id).envelope) return
         this.received += 1
         this.#backlog.push(envelope)
       },

@@ -301,7 +301,8 @@ class Model(RuleBasedStateMachine):
         topics = set(map(canonical, listing.topics))
         if self.server.bad & topics:
             self.is_connecting = False
-            self.act(self.tell("connection_refused", reason=BAD))
+            # The stream before does not go on.
+            self.act(self.tell("connection_refused", reason=BAD), is_new=True)
             return
         server = self.server
         server.streams += 1
