@@ -148,7 +148,7 @@ async def test_a_name_of_a_topic_that_is_just_being_removed_under_another_waits_
 ) -> None:
     async with opened(trading, network) as wire:
         ticks = wire.ticks("1HZ100V")
-        proposal, other = (wire.topic(name, type=Envelope[ProposalBody]) for name in (STAKE, STAKE.replace("10.00", "10")))
+        proposal, other = (wire.topic(name, type=Envelope[ProposalBody[Decimal]]) for name in (STAKE, STAKE.replace("10.00", "10")))
         # Both are asked for, and the server has not said yet that they are one.
         network.on_stream = other.close
         await anext(ticks)
