@@ -22,5 +22,7 @@ class PageBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if npm is None:
             self.app.display_warning("the wheel is built without the trading page, since npm is not on the PATH: install Node 20 or newer")
             return
-        subprocess.run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], cwd=root / "web", check=True)  # noqa: S603 - fixed arguments
+        # A clone in which somebody works may have more installed, which `npm ci` would remove.
+        if not (root / "web/node_modules/.bin/vite").exists():
+            subprocess.run([npm, "ci", "--omit=dev", "--no-audit", "--no-fund"], cwd=root / "web", check=True)  # noqa: S603 - fixed
         subprocess.run([npm, "run", "build:page"], cwd=root / "web", check=True)  # noqa: S603 - fixed arguments

@@ -490,10 +490,10 @@ class Returns:
         """Their mean."""
         return self.total / self.count
 
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of `CONFIDENCE` that their expectation lies in; it takes two of them at least."""
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Return the interval that their expectation lies in, with this confidence; it takes two of them at least."""
         variance = max(0.0, self.squares / self.count - self.mean**2) * self.count / (self.count - 1)
-        half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance / self.count)
+        half = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance / self.count)
         return self.mean - half, self.mean + half
 
 

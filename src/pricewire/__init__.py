@@ -8,7 +8,8 @@ Live trading data streamed over Server-Sent Events: the server and the Python cl
     pricewire.sync                  all of these without `await`
 
     pricewire.Hub                   publishes messages to streams
-    pricewire.EventStream           the response that streams them, in any ASGI application
+    pricewire.streams               an ASGI application with its streams, on which the clients work in full
+    pricewire.EventStream           the response that streams some topics, for a route of one's own
     pricewire.run                   serves such an application, without a task for each stream
 
 Each name is imported when it is first used, so that a program loads only what it needs, and runs without the packages of the rest.
@@ -51,6 +52,7 @@ HOMES = {
     "LogLimits": "pricewire.hub.log",
     "Login": "pricewire.client.api.login",
     "MissingExtraError": "pricewire.errors",
+    "Named": "pricewire.hub.event",
     "PricewireError": "pricewire.errors",
     "ProfitAndLossBody": "pricewire.protocol.accounting_messages",
     "ProposalBody": "pricewire.protocol.trading_messages",
@@ -67,6 +69,7 @@ HOMES = {
     "StatementBody": "pricewire.protocol.accounting_messages",
     "StatementEntry": "pricewire.protocol.accounting_messages",
     "StreamError": "pricewire.errors",
+    "StreamRequest": "pricewire.server.mount",
     "Subscription": "pricewire.client.topics.subscription",
     "Tick": "pricewire.protocol.messages",
     "Token": "pricewire.client.api.tokens",
@@ -77,9 +80,11 @@ HOMES = {
     "connect": "pricewire.client.wire",
     "create_sse_connection": "pricewire.client.callbacks",
     "envelope": "pricewire.hub.event",
+    "everyone": "pricewire.server.mount",
     "log_in": "pricewire.client.api.login",
     "plain": "pricewire.hub.event",
     "run": "pricewire.server.transport.serve",
+    "streams": "pricewire.server.mount",
 }
 """Where each public name comes from: its module, and its name there if it has another one."""
 

@@ -28,7 +28,7 @@ from pricewire.errors import (
     TradeUncertainError,
     UnknownInstrumentError,
 )
-from pricewire.hub.event import Event, envelope, plain
+from pricewire.hub.event import Event, Named, envelope, plain
 from pricewire.hub.event import Format as Form
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -37,6 +37,7 @@ from pricewire.protocol.decoder import ServerSentEvent
 from pricewire.protocol.messages import Candle, Envelope, Instrument, InstrumentPrice, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractDetails, ContractsBody, ProposalBody, Purchased, Sold
+from pricewire.server.mount import StreamRequest, everyone, streams
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.server.transport.serve import run
 
@@ -71,6 +72,7 @@ __all__ = [
     "LogLimits",
     "Login",
     "MissingExtraError",
+    "Named",
     "PricewireError",
     "ProfitAndLossBody",
     "ProposalBody",
@@ -87,6 +89,7 @@ __all__ = [
     "StatementBody",
     "StatementEntry",
     "StreamError",
+    "StreamRequest",
     "Subscription",
     "Tick",
     "Token",
@@ -97,8 +100,10 @@ __all__ = [
     "connect",
     "create_sse_connection",
     "envelope",
+    "everyone",
     "log_in",
     "plain",
     "run",
+    "streams",
     "sync",
 ]

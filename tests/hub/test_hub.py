@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pricewire.hub.delivery import Outcome, Start
-from pricewire.hub.event import Event, plain
+from pricewire.hub.event import Event, Named, envelope, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -334,3 +334,17 @@ async def test_the_plain_form_is_the_message_alone(hub: Hub) -> None:
     hub.publish("a", {"x": 1}, key="k")
     hub.join(stream, StreamSpec(("a",), form=plain), Start(Outcome.SNAPSHOT))
     assert stream.events[0].data == '{"x":1}'
+
+
+async def test_events_are_named_in_the_stream_where_the_format_says_so(hub: Hub) -> None:
+    hub.publish("a", 1, key="k", event="order")
+    named, other, bare = (Recorder(hub, "a", form=form) for form in (Named(plain), Named(envelope), plain))
+    hub.publish("a", 2, key="k", event="fill")
+    hub.publish("a", 3, key="k")
+    hub.publish("a", 4, key="k", event="a\nname that would break the stream")
+    await bucket()
+    events = [("order", "1"), ("fill", "2"), ("message", "3"), ("message", "4")]
+    assert [(event.type, event.data) for event in named.events] == events
+    assert [event.type for event in other.events] == ["order", "fill", "message", "message"]
+    assert [event.type for event in bare.events] == ["message"] * 4
+    assert Named(plain) == Named(plain), "streams share the bytes"

@@ -119,3 +119,27 @@ def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServe
     page.reload()
     expect(balance(page)).to_contain_text(re.compile(r"\d USD"))
     expect(hints).to_have_count(0)
+
+
+def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    expect(positions(page)).to_have_count(2)
+    expect(positions(page).first).to_contain_text("Purchase")
+    expect(positions(page).first.locator(".profit")).to_contain_text("−10.00")
+    page.get_by_label("Kind").select_option("deposit")
+    expect(positions(page)).to_have_count(1)
+    expect(positions(page)).to_contain_text("10,000.00")
+    page.get_by_label("From", exact=True).fill("2999-01-01")
+    expect(page.get_by_text("Nothing of this kind and time.")).to_be_visible()
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("Kind").select_option("")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    names, *rows = download.value.path().read_text().splitlines()
+    assert names.startswith("transaction_id,timestamp,kind,amount,balance")
+    assert [row.split(",")[2] for row in rows] == ["purchase", "deposit"]

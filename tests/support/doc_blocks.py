@@ -115,6 +115,10 @@ class Program:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Ask it to stop, as supervisors do."""
+        self._process.terminate()
+
     def wait(self) -> int:
         """Return how it ended."""
         return self._process.wait(PATIENCE)

@@ -101,7 +101,10 @@ def test_irregular_ticks_need_time_and_a_margin() -> None:
     with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 30 seconds"):
         buy("high_low:GOLD:20:seconds:10:true:+0.02", "higher", moves=moves._replace(interval_ms=3000.0))
     assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.052)
-    assert buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves).commission == 0.012
+    with pytest.raises(InvalidProposalError, match=r"rise_fall with allow_equals on it lasts a time"):
+        buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves)
+    assert buy("rise_fall:GOLD:5:ticks:10:false", "rise", moves=moves).commission == 0.012
+    assert buy("rise_fall:GOLD:5:minutes:10:true", "rise", moves=moves).commission == 0.012
 
 
 def test_a_payout_over_the_limit_or_not_over_the_stake_is_refused() -> None:

@@ -20,7 +20,7 @@ function Embed() {
   const [timeframe, setTimeframe] = useState<Timeframe>('1m')
   const instrument = instruments?.find(({ id }) => id === INSTRUMENT_ID)
   return (
-    <main className="embed">
+    <main className="embed" data-tab="trade">
       <section className="detail card" aria-label="Live price">
         {instrument === undefined ? (
           <p className="empty">

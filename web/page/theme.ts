@@ -12,11 +12,13 @@ export type Theme = 'light' | 'dark'
 /** What the user has chosen: a theme, or that of the system. */
 export type ThemeChoice = Theme | 'system'
 
+// Before anything is drawn.
+document.documentElement.dataset['theme'] = themeOf(readChoice())
+
 /** Returns the theme, what the user has chosen, and the function that chooses. */
 export function useTheme(): [Theme, ThemeChoice, (choice: ThemeChoice) => void] {
-  const system = useSyncExternalStore(subscribeScheme, () => (darkScheme.matches ? 'dark' : 'light'))
   const [choice, setChoice] = useState(readChoice)
-  const theme = choice === 'system' ? system : choice
+  const theme = useSyncExternalStore(subscribeScheme, () => themeOf(choice))
   useEffect(() => {
     document.documentElement.dataset['theme'] = theme
   }, [theme])
@@ -25,6 +27,10 @@ export function useTheme(): [Theme, ThemeChoice, (choice: ThemeChoice) => void] 
     writeChoice(next)
   }
   return [theme, choice, choose]
+}
+
+function themeOf(choice: ThemeChoice): Theme {
+  return choice !== 'system' ? choice : darkScheme.matches ? 'dark' : 'light'
 }
 
 // Where the browser forbids storage, even reading the property `localStorage` throws.

@@ -111,6 +111,7 @@ class MemoryBus:
 
     def _publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
         item = self._hub.publish(topic, message, key=key, event=event, ends=ends)
+        assert item is not None, "a bus is used on the hub's loop"  # noqa: S101
         self._add(item.position, Published(topic, item.seq, key, event, ends, item.json), len(item.json))
         return item
 
@@ -121,7 +122,8 @@ class MemoryBus:
         return notice
 
     def _forget(self, topic: str) -> bool:
-        forgotten = self._hub.forget(topic)
+        # While the hub drains, topics lose their streams because the next process gets them.
+        forgotten = not self._hub.is_draining and self._hub.forget(topic)
         if forgotten:
             self._add(self._hub.position, Forgotten(topic), 0)
         return forgotten

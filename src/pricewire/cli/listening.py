@@ -134,6 +134,7 @@ def inherited_socket(number: int) -> socket.socket:
     except OSError as error:
         raise PricewireError(f"--fd {number}: {error.strerror}; give the number of a listening socket, 3 under systemd") from None
     if not listens:
+        found.close()
         raise PricewireError(f"--fd {number}: the socket does not listen; under systemd its unit has Accept=no")
     return found
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
-from typing import Self, TypedDict, TypeVar, Unpack, get_args
+from typing import Any, Self, TypedDict, TypeVar, Unpack, get_args, overload
 
 import httpx2
 
 from pricewire.client.api.http import Api, with_query
 from pricewire.client.api.login import Login
+from pricewire.client.api.market import MarketReader, OnProgress, Span
 from pricewire.client.api.tokens import Token, account_of
 from pricewire.client.api.trades import TRADE_TIMEOUT, Trader
 from pricewire.client.arguments import check_type
@@ -26,7 +27,7 @@ from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.client.topics.subscription import M, Subscription
 from pricewire.client.urls import check_url, public_url
 from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
-from pricewire.protocol.messages import Candle, Data, Envelope, Tick
+from pricewire.protocol.messages import Candle, Data, Envelope, Instrument, Tick
 from pricewire.protocol.topics import BalanceTopic, ContractsTopic, OpenContractsTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
 
@@ -148,6 +149,7 @@ class Wire:
         self._multiplexer = multiplexer
         self._api = api
         self._trader = Trader(api, multiplexer.client)
+        self._market = MarketReader(api, multiplexer.client)
         self._account_uuid = account_uuid
 
     def __repr__(self) -> str:
@@ -253,6 +255,97 @@ class Wire:
             ValueError: the name is empty.
         """
         return self._open([name], type, **options)
+
+    async def publish(self, topic: str, data: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> str:
+        """
+        Publish a message to a topic, where the server lets this wire: one with `pricewire.streams(…, may_publish=…)`. Sent once.
+
+        Args:
+            topic: the topic.
+            data: the message: a struct, a dataclass, a dict, a model of pydantic, ….
+            key: what it supersedes the topic's earlier messages by.
+            event: what it is, as the envelope says it.
+            ends: a key that ends with it.
+
+        Returns:
+            the event's id.
+
+        Raises:
+            TypeError: the message cannot be encoded as JSON.
+            HTTPStatusError: the server refused: status 404 where nobody may publish, 401 or 403 where this wire may not.
+            ConnectError: there was no answer; whether it was published is not known.
+            TokenError: the token's provider failed.
+            RuntimeError: the wire is closed.
+        """
+        return await self._market.publish(topic, data, key, event, ends)
+
+    async def instruments(self) -> list[Instrument]:
+        """
+        Return all instruments of the server.
+
+        Raises:
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        return await self._market.instruments()
+
+    @overload
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick]: ...
+
+    @overload
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candle]: ...
+
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick] | list[Candle]:
+        """
+        Return the past ticks of an instrument, or its candles, oldest first, however many: it asks for them page by page, and waits where
+        the server's limits ask for that. `pricewire.table.to_table` makes a table of them.
+
+        Args:
+            instrument_id: of which instrument.
+            granularity: the span of a candle, in seconds; None for ticks.
+            from_epoch_ms: the first time of interest, in milliseconds since 1970; None: as far back as the server goes.
+            to_epoch_ms: the last time of interest; None: now.
+            count: at most so many, the newest; None: all.
+            on_progress: called after each page with how many rows there are, and the share of what was asked for, from 0 to 1: None where
+                neither `from_epoch_ms` nor `count` says how much that is.
+
+        Raises:
+            ValueError: nothing would be in that span.
+            HTTPStatusError: the server refused: status 404 where there is no such instrument.
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        span = Span.of(from_epoch_ms, to_epoch_ms, count)
+        if granularity is None:
+            return await self._market.ticks(instrument_id, span, on_progress)
+        return await self._market.candles(instrument_id, granularity, span, on_progress)
 
     async def buy(
         self,

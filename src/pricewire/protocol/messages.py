@@ -288,3 +288,33 @@ class StreamState(msgspec.Struct, frozen=True):
     interval_ms: int
     expires_at: str | None = None
     names: dict[str, str] = {}
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    A message to publish, as the body of `POST /v1/publish` has it.
+
+    Attributes:
+        topic: where to.
+        data: the message.
+        key: what it supersedes earlier ones by.
+        event: what it is.
+        ends: a key that ends with it.
+    """
+
+    topic: str
+    data: msgspec.Raw
+    key: str | None = None
+    event: str = "message"
+    ends: str | None = None
+
+
+class Published(msgspec.Struct, frozen=True):
+    """
+    What was published.
+
+    Attributes:
+        ids: the ids of the events, in the order of the messages.
+    """
+
+    ids: list[str]

@@ -72,7 +72,14 @@ class Publisher:
         self._wanted: set[str] = set()
         self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
         self._limits = limits or LogLimits()
-        self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
+        self.hub = Hub(
+            limits=self._limits_of,
+            heartbeat=heartbeat,
+            on_first_stream=self._first_stream,
+            on_last_stream=self._last_stream,
+            # Each process of a server has all of it, by a bus.
+            replicated=True,
+        )
         self.bus = MemoryBus(self.hub, ring)
 
     def go_on(self, past: Mapping[str, PastTicks]) -> None:

@@ -344,9 +344,11 @@ def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
     """
     topic = offer.topic
     if topic.duration_unit == "ticks":
-        if offer.terms.has_barrier and not moves.is_regular:
+        # Shortly after a tick the price is more often the same than after a usual interval, and equality wins on both sides.
+        if (offer.terms.has_barrier or topic.allow_equals) and not moves.is_regular:
+            which = topic.product_id if offer.terms.has_barrier else f"{topic.product_id} with allow_equals"
             raise InvalidProposalError(
-                f"{topic.instrument_id} has ticks at irregular intervals: {topic.product_id} on it lasts a time, not a number of ticks"
+                f"{topic.instrument_id} has ticks at irregular intervals: {which} on it lasts a time, not a number of ticks"
             )
         return
     least = 1.0 if moves.is_regular else LEAST_LOOKS * max(1.0, moves.wait)

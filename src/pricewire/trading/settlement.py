@@ -65,6 +65,12 @@ class Settlement:
             self._ended[contract.contract_id] = contract
             self._wait(contract)
 
+    def opened(self, contract_id: str) -> None:
+        """Go on with what has happened to a contract while its purchase was being written, which is durable now."""
+        contract = self._changed.get(contract_id)
+        if contract is not None:
+            self._wait(contract)
+
     def forget(self, book: InstrumentBook, contract_id: str) -> None:
         """Remove a contract that was sold, or was not bought after all."""
         book.positions.remove(contract_id)
@@ -127,8 +133,8 @@ class Settlement:
             await self._work.wait()
             self._work.clear()
             try:
-                while self._ended or self._changed:
-                    await self._write()
+                while await self._write():
+                    pass
             except (DatabaseError, JournalError) as error:
                 # Once, not at every try.
                 if not is_away:
@@ -145,22 +151,41 @@ class Settlement:
             position.is_waiting = True
         self._work.set()
 
-    async def _write(self) -> None:
-        """Write and publish one batch."""
-        batch = dict(islice(self._ended.items(), BATCH)) | dict(islice(self._changed.items(), BATCH))
+    async def _write(self) -> bool:
+        """Write and publish one batch; return False where nothing waits."""
+        # What happened before a purchase is durable is written after it.
+        durable = self._states.positions
+        changed = list(islice((contract for contract in self._changed.values() if contract.contract_id in durable), BATCH))
+        ended = list(islice(self._ended, BATCH))
+        if changed:
+            await self._enter(changed)
+        if ended:
+            await self._end(ended)
+        return bool(changed or ended)
+
+    async def _enter(self, changed: list[Contract]) -> None:
+        """
+        Write entries.
+
+        They move no money, so no account is locked: a purchase would wait for those of all other accounts. What is sold or ends meanwhile
+        is no longer open in the ledger, or is written after this.
+        """
+        await self._ledger.enter(changed)
+        for contract in changed:
+            if self._changed.get(contract.contract_id) is contract:
+                del self._changed[contract.contract_id]
+                self._changed_is_durable(contract)
+
+    async def _end(self, contract_ids: list[str]) -> None:
+        """Write and publish ends."""
+        accounts = {self._ended[contract_id].account_uuid for contract_id in contract_ids if contract_id in self._ended}
         async with AsyncExitStack() as stack:
             # Sorted, and a purchase or a sale holds one of them at most: so there is no deadlock.
-            for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
+            for account_uuid in sorted(accounts):
                 await stack.enter_async_context(self._states[account_uuid].lock)
-            # As they are by now: some may have gone on meanwhile, or were sold.
-            ended = [self._ended[contract_id] for contract_id in batch if contract_id in self._ended]
-            changed = [self._changed[contract_id] for contract_id in batch if contract_id in self._changed]
-            await self._ledger.enter(changed)
+            # As they are by now: some were sold, or were not bought after all.
+            ended = [self._ended[contract_id] for contract_id in contract_ids if contract_id in self._ended]
             closed = await self._ledger.settle(ended)
-            for contract in changed:
-                if self._changed.get(contract.contract_id) is contract:
-                    del self._changed[contract.contract_id]
-                    self._changed_is_durable(contract)
             for contract in ended:
                 # Also of those that are not among the closed: they had been closed before.
                 del self._ended[contract.contract_id]

@@ -222,6 +222,7 @@ class Trades:
                     self._exposure.remove(contract)
             if is_bought:
                 self._opened(account, book, contract, bought.balance)
+                self._settlement.opened(contract.contract_id)
             return purchased(key, bought.contract, book.instrument.display_name)
 
     def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -11,6 +13,7 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.protocol.decoder import EventStreamDecoder
 from pricewire.server.app import create_app
 from pricewire.server.transport.serve import make_server
+from support.doc_blocks import Program
 from support.serving import Reader, Serving
 
 
@@ -54,3 +57,11 @@ def test_gzip_streams_end_with_their_trailer() -> None:
 def test_what_would_have_no_effect_is_refused(option: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="are not possible"):
         make_server(create_app([]), **option)  # type: ignore[arg-type]
+
+
+def test_a_file_that_serves_itself_is_refused_where_a_server_imports_it(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import pricewire\n\nasync def app(scope, receive, send): ...\n\npricewire.run(app, port=0)\n")
+    source = str(Path(__file__).parents[3] / "src")
+    with Program([sys.executable, "-m", "uvicorn", "app:app", "--port", "0"], tmp_path, {"PYTHONPATH": source}) as program:
+        program.wait_for("pricewire.run was called while uvicorn imports the application: write `if __name__ ==")
+        assert program.wait() != 0

@@ -51,3 +51,10 @@ export function outcomeOf({ contract_details }: Contract): 'Sold' | 'Won' | 'Los
   if (is_refunded) return 'Refunded'
   return Number(bid_price) > 0 ? 'Won' : 'Lost'
 }
+
+/** Returns how many of the contracts that were not sold or refunded have won: `6 of 10, 60 %`. */
+export function formatWinRate(contracts: readonly Contract[]): string {
+  const outcomes = contracts.map(outcomeOf).filter((outcome) => outcome === 'Won' || outcome === 'Lost')
+  const won = outcomes.filter((outcome) => outcome === 'Won').length
+  return outcomes.length === 0 ? '–' : `${won} of ${outcomes.length}, ${Math.round((100 * won) / outcomes.length)} %`
+}

@@ -3,11 +3,12 @@ import type { ClosedContractsBody } from '../../src/schema.js'
 import { Segments } from '../fields.js'
 import { formatProfit, profitDirection } from '../format.js'
 import { ClosedContracts } from './closed_contracts.js'
-import { totalProfit } from './contracts.js'
+import { formatWinRate, totalProfit } from './contracts.js'
 import { Hints } from './hints.js'
 import type { OpenPositions } from './live_account.js'
 import { OpenContracts } from './open_contracts.js'
 import { useSession } from './session.js'
+import { Statement } from './statement.js'
 
 interface PositionsProps {
   readonly open: OpenPositions
@@ -21,7 +22,7 @@ interface PositionsProps {
   readonly onLogin: () => void
 }
 
-/** The account's contracts, open or closed. */
+/** The account's contracts, open or closed, and its statement. */
 export function Positions({
   open: { contracts, isStale },
   closed,
@@ -31,17 +32,18 @@ export function Positions({
   onLogin,
 }: PositionsProps) {
   const { session, isRestoring } = useSession()
-  const [shown, setShown] = useState<'open' | 'closed'>('open')
+  const [shown, setShown] = useState<'open' | 'closed' | 'statement'>('open')
   const total = totalProfit(contracts ?? [])
   return (
     <section className="positions card" aria-label="Positions" data-live={session !== undefined}>
       <header>
         <h2>Positions</h2>
         <Segments
-          label="Open or closed contracts"
+          label="Contracts or statement"
           options={[
             ['open', `Open ${contracts === undefined ? '' : contracts.length}`.trim()],
             ['closed', 'Closed'],
+            ['statement', 'Statement'],
           ]}
           value={shown}
           onChange={setShown}
@@ -50,6 +52,11 @@ export function Positions({
           <span className="total">
             <span className="caption">Profit and loss</span>{' '}
             <b className={profitDirection(total.toFixed(2))}>{formatProfit(total.toFixed(2))}</b>
+          </span>
+        )}
+        {shown === 'closed' && closed !== undefined && closed.contracts.length > 0 && (
+          <span className="total">
+            <span className="caption">Won</span> <b>{formatWinRate(closed.contracts)}</b>
           </span>
         )}
       </header>
@@ -69,6 +76,8 @@ export function Positions({
             </>
           )}
         </div>
+      ) : shown === 'statement' ? (
+        <Statement session={session} version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`} />
       ) : shown === 'closed' ? (
         <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (

@@ -10,10 +10,11 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from pricewire.client.api.login import Login
 from pricewire.client.api.login import log_in as log_in_asynchronously
+from pricewire.client.api.market import OnProgress
 from pricewire.client.api.trades import TRADE_TIMEOUT
 from pricewire.client.blocking.portal import ForkedError, Portal, PortalClosedError
 from pricewire.client.stream.reconnect import ConnectionState
@@ -23,7 +24,7 @@ from pricewire.client.wire import Options, PageOptions
 from pricewire.client.wire import Wire as AsyncWire
 from pricewire.client.wire import connect as connect_asynchronously
 from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
-from pricewire.protocol.messages import Candle, Envelope, Tick
+from pricewire.protocol.messages import Candle, Envelope, Instrument, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
 
@@ -196,6 +197,66 @@ class Wire:
     def topic(self, name: str, *, type: type[M], **options: Unpack[Options]) -> Subscription[M]:
         """Return the messages of any topic, as `pricewire.Wire.topic` does."""
         return self._subscribe(lambda: self._wire.topic(name, type=type, **options))
+
+    def publish(self, topic: str, data: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> str:
+        """Publish a message and return its event's id, as `pricewire.Wire.publish` does."""
+        return self._portal.call(self._wire.publish, topic, data, key=key, event=event, ends=ends)
+
+    def instruments(self) -> list[Instrument]:
+        """Return all instruments of the server, as `pricewire.Wire.instruments` does."""
+        return self._portal.call(self._wire.instruments)
+
+    @overload
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick]: ...
+
+    @overload
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candle]: ...
+
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick] | list[Candle]:
+        """Return past ticks or candles, however many, as `pricewire.Wire.history` does; `on_progress` is called in the wire's thread."""
+
+        async def read() -> list[Tick] | list[Candle]:
+            if granularity is None:
+                return await self._wire.history(
+                    instrument_id, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, count=count, on_progress=on_progress
+                )
+            return await self._wire.history(
+                instrument_id,
+                granularity=granularity,
+                from_epoch_ms=from_epoch_ms,
+                to_epoch_ms=to_epoch_ms,
+                count=count,
+                on_progress=on_progress,
+            )
+
+        return self._portal.call(read)
 
     def buy(
         self,

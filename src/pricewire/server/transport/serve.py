@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
@@ -28,6 +29,9 @@ from pricewire.server.transport.handshake import Handshake
 
 DRAIN_SECONDS = 5.0
 """How long streams may take to end, in seconds: enough to spread some thousands of returning readers."""
+
+OTHER_SERVERS = ("daphne", "granian", "gunicorn", "hypercorn", "uvicorn")
+"""What may import a file that serves itself."""
 
 
 class Server(uvicorn.Server):
@@ -197,14 +201,38 @@ def make_server(
     )
 
 
+def importing_server() -> str | None:
+    """Return the name of the server that imports the module which calls; None where none does."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package in OTHER_SERVERS:
+            return package
+        frame = frame.f_back
+    return None
+
+
 def run(app: Any, **options: Any) -> None:
     """
     Serve an ASGI application until it is interrupted; its `EventStream`s cost no task.
 
+        if __name__ == "__main__":
+            pricewire.run(app)
+
+    With the condition, `uvicorn module:app` and other servers can serve the same file.
+
     Args:
         app: the application, or where to import it from, as `module:attribute`.
         options: what `make_server` and `uvicorn.Config` take: `drain_seconds`, `limits`, `host`, `port`, `ssl_certfile`, `log_level`, ….
+
+    Raises:
+        RuntimeError: another server is importing the application, and would wait for this one.
     """
+    if (server := importing_server()) is not None:
+        raise RuntimeError(
+            f'pricewire.run was called while {server} imports the application: write `if __name__ == "__main__":` before it, '
+            "so that it runs only where the file itself is run"
+        )
     # uvicorn raises it again once the server has stopped in an orderly way, which is what was asked for.
     with contextlib.suppress(KeyboardInterrupt):
         make_server(app, **options).run()
