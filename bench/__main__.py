@@ -21,6 +21,7 @@ from bench import (
     pricing,
     purchases,
     quotes,
+    restart,
     simulated,
     slow_link,
     slow_readers,
@@ -46,6 +47,9 @@ BENCHMARKS: dict[str, Run] = {
         placement, compression.QUICK if options.quick else compression.Settings(), progress
     ),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
+    "restart": lambda placement, progress, options: restart.run(
+        placement, restart.QUICK if options.quick else restart.Settings(), progress
+    ),
     "slow_readers": lambda placement, progress, options: slow_readers.run(
         placement, slow_readers.QUICK if options.quick else slow_readers.Settings(), progress
     ),

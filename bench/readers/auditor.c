@@ -429,8 +429,8 @@ static int obey(void)
         waiting = SEQ;
         deadline = clock_ns() + seconds * 1e9;
     } else if (sscanf(line, "mark %63s", name) == 1) {
-        mark(find(name));
         answer(find(name));
+        mark(find(name));
     } else if (sscanf(line, "cut %63s %lf", name, &seconds) == 2) {
         cut(find(name), seconds);
     } else if (sscanf(line, "close %63s", name) == 1) {

@@ -98,9 +98,9 @@ class Auditor:
         path.write_text("".join(f"{target}\n" for target in targets))
         return self._ask(f"open {group} {port} {path} {each}")
 
-    def mark(self, group: str) -> None:
-        """Count anew from now on."""
-        self._ask(f"mark {group}")
+    def mark(self, group: str) -> Audit:
+        """Count anew from now on; return what came before."""
+        return self._ask(f"mark {group}")
 
     def wait(self, group: str, seq: int, seconds: float) -> Audit:
         """Return what came, once every stream has that event of each of its topics; or too few, where the time is over."""

@@ -23,6 +23,9 @@ from pricewire.server.transport.asgi_types import Receive, Scope, Send
 HOST = "BENCH_HOST"
 """The environment variable that says which address to listen on."""
 
+PORT = "BENCH_PORT"
+"""The one that says which port; without it, a free one is taken."""
+
 ANSWER_TIMEOUT = 1200.0
 """How long a server may take to do what it was asked, in seconds: it answers when the last event was published."""
 
@@ -52,7 +55,7 @@ class AsgiPeer(Peer):
         return self._ask("/counters")
 
     def _start_module(self, *arguments: str) -> None:
-        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host})
+        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host, PORT: str(self.port)})
         self.port = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:
@@ -137,9 +140,9 @@ def interval_of(scope: Scope) -> float:
     return int(parse_qs(scope["query_string"].decode()).get("interval_ms", ["0"])[0]) / 1000
 
 
-def serve(make_server: Callable[..., uvicorn.Server], application: Application, *, lifespan: str = "off") -> None:
+def serve(make_server: Callable[..., uvicorn.Server], application: Callable[..., Awaitable[None]], *, lifespan: str = "off") -> None:
     """Run an application on a free port, and say on the standard output which it is; with its lifespan `on` or `off`."""
-    listener = socket.create_server((os.environ[HOST], 0), backlog=2048)
+    listener = socket.create_server((os.environ[HOST], int(os.environ[PORT])), backlog=8192)
     print(listener.getsockname()[1], flush=True)
     make_server(application, log_level="warning", access_log=False, lifespan=lifespan).run(sockets=[listener])
 

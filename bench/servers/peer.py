@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from bench.machine import ROOT, Placement
 from bench.workload import Load
@@ -55,7 +55,7 @@ class Peer(ABC):
         """Return why it cannot be measured here; None where it can."""
         return None
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.directory = Path(stack.enter_context(TemporaryDirectory(prefix=f"bench-{self.name}-")))
             stack.callback(self._stop)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from bench.machine import Placement
 from bench.servers.asgi import Application, AsgiPeer, interval_of, plain_server, serve, topics_of
 from bench.workload import TOPIC, ticks, timed_tick
+from pricewire.bus.memory import MemoryBus
 from pricewire.hub import flusher
 from pricewire.hub.event import plain
 from pricewire.hub.hub import Hub
@@ -56,13 +60,37 @@ class Fallback(Handover):
     kind = "fallback"
 
 
-def main(kind: str, pace: str, heartbeat: str) -> None:
-    """Serve; the arguments are those of `Handover`."""
+class Ring(Handover):
+    """The same server with a ring of the last events; it can be ended, and begun again on the same port."""
+
+    name = "pricewire_ring"
+    label = "Pricewire, with a ring"
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__(placement, steady=True)
+
+    def end(self, number: signal.Signals) -> None:
+        """End the process by a signal, and return when it has ended."""
+        assert self._process is not None, "it was started"
+        self._process.send_signal(number)
+        self._process.communicate()
+
+    def begin_again(self) -> None:
+        """Begin a process in the place of one that has ended; return when it listens."""
+        self._start()
+
+    def _start(self) -> None:
+        self._start_module("bench.servers.pricewire", self.kind, *self._options, str(self.directory / "bus"))
+
+
+def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
+    """Serve; the arguments are those of `Handover`, and the folder of a ring."""
     if pace == "busy":
         # With its pauses between flushes under load, the hub would merge what is to be one event, or be the only one that is idle now and
         # then: and a core that wakes up for each flush needs a third more time for the same sends.
         flusher.MAX_FLUSH_INTERVAL = 0.0
     hub = Hub(heartbeat=float(heartbeat))
+    bus = MemoryBus(hub, Path(folder) if folder else None)
     messages = ticks()
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,16 +102,34 @@ def main(kind: str, pace: str, heartbeat: str) -> None:
         before = hub.counters.flushes
         for number in range(1, flushes + 1):
             for _ in range(per_flush):
-                hub.publish(TOPIC, next(messages), key=TOPIC)
+                bus.publish(TOPIC, next(messages), key=TOPIC)
             # Streams that lag are in no group, and what they get is no flush.
             while hub.streams > hub.lagging and hub.counters.flushes < before + number:  # noqa: ASYNC110 - it waits for the loop's next turn
                 await asyncio.sleep(0)
 
     def tick(topic: str, due: int) -> None:
-        hub.publish(topic, timed_tick(topic, due), key=topic, event="tick")
+        bus.publish(topic, timed_tick(topic, due), key=topic, event="tick")
+
+    def counters() -> dict[str, int]:
+        return {**asdict(hub.counters), "least_seq": min((log.seq for _, log, _ in hub.logs()), default=0)}
 
     make = make_server if kind == "handover" else plain_server
-    serve(make, Application(stream, publish, tick, lambda: asdict(hub.counters)))
+    application = Application(stream, publish, tick, counters)
+    if not folder:
+        serve(make, application)
+        return
+
+    async def with_ring(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        await receive()
+        async with bus.open():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    serve(make, with_ring, lifespan="on")
 
 
 if __name__ == "__main__":

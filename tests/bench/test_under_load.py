@@ -24,7 +24,7 @@ from bench.servers.pricewire import Handover, HandoverGzip
 from bench.servers.sse_starlette import SseStarlette
 from bench.workload import Load, choices
 
-from bench import compression, idle, slow_link, slow_readers, storm, trading_floor
+from bench import compression, idle, restart, slow_link, slow_readers, storm, trading_floor
 from pricewire.hub.compression import GzipGroup, GzipStream
 from pricewire.server.transport.handover import ChunkedStream
 
@@ -81,6 +81,17 @@ def test_a_trading_floor_makes_a_report(tmp_path: Path) -> None:
         for server in floor["servers"].values():
             assert server["expected"] == 20 * 5 * LOAD.rounds
             assert server["audit"]["events"] + server["audit"]["merged"] == server["expected"]
+
+
+@needs_compiler
+def test_a_restart_makes_a_report(tmp_path: Path) -> None:
+    load = Load(topics=20, rate=400, rounds=20)
+    settings = restart.Settings(streams=40, load=load, calm=0.2, restarts=1, events=100, rounds=1, judge=False)
+    content = figures(restart.run(ANYWHERE, settings, print), tmp_path)
+    assert [(each["end"], each["resumed"], each["reset"], each["faults"]) for each in content["restarts"]] == [
+        ("SIGTERM", 40, 0, 0),
+        ("SIGKILL", 40, 0, 0),
+    ]
 
 
 @needs_compiler

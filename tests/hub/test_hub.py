@@ -286,6 +286,16 @@ async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags(
     hub.close()
 
 
+async def test_what_a_bus_has_lost_is_not_known_of_topics_that_were_forgotten_before(hub: Hub) -> None:
+    hub.publish("a", 1)
+    assert hub.forget("a")
+    hub.publish("b", 2)
+    last_id = f"{hub.boot}-{hub.position}"
+    assert hub.start(["a"], last_id).outcome is Outcome.RESUMED
+    hub.lose(hub.position + 10)
+    assert hub.start(["a"], last_id).outcome is Outcome.RESET
+
+
 async def test_closing_ends_all_streams_and_refuses_new_ones(hub: Hub) -> None:
     stream, behind, stuck = Recorder(hub, "a"), Recorder(hub, "a", compress=True), Recorder(hub, "a")
     hub.pause(behind)

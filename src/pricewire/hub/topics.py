@@ -122,6 +122,7 @@ class Topics(dict[str, Topic]):
     def begin(self, floor: int, forgotten: int) -> None:
         """Know nothing of what has been published up to a position, and that topics of which nothing is known were forgotten at another."""
         self.floor = floor
+        self._forgotten.clear()
         self._forgotten_floor = forgotten
 
     def lose(self, position: int) -> None:
