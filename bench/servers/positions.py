@@ -146,4 +146,4 @@ def contract(number: int, account_uuid: str, now_ms: int) -> Contract:
 
 
 if __name__ == "__main__":
-    serve(make_server, Application(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))  # type: ignore[arg-type]
+    serve(make_server, Application(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

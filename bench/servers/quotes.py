@@ -95,4 +95,4 @@ class Probe:
 
 
 if __name__ == "__main__":
-    serve(make_server, Application(sys.argv[1]), lifespan="on")  # type: ignore[arg-type]
+    serve(make_server, Application(sys.argv[1]), lifespan="on")
