@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 from cyclopts.config import Env, Toml
@@ -20,6 +22,7 @@ from rich.text import Text
 from pricewire.cli.account import GROUP as TRADING
 from pricewire.cli.account import KEEP_TICKS_HOURS, STORE, Store, accounts, is_loopback, token
 from pricewire.cli.options import check_address, check_file, check_port, check_span, check_tls
+from pricewire.cli.processes import PROCESSES, Processes
 from pricewire.cli.record import record as record_ticks
 from pricewire.cli.watch import watch as watch_prices
 from pricewire.errors import PricewireError
@@ -28,7 +31,7 @@ from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.markets import Market
 from pricewire.server.app import create_app
-from pricewire.server.client_address import parse_network
+from pricewire.server.client_address import Network, parse_network
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import configure_logging
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
@@ -100,6 +103,7 @@ def serve(
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
+    processes: Processes = PROCESSES,
 ) -> None:
     """
     Serve prices, and the trading page.
@@ -151,7 +155,9 @@ def serve(
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
+        processes: what this process does, where there are several.
     """
+    processes.check()
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
     if tls_cert is not None and tls_key is not None:
@@ -173,6 +179,26 @@ def serve(
     )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
+    if processes.workers:
+        is_proxied = bool(proxies or host_name)
+        demo = store.has_demo_account(host, is_proxied=is_proxied) if demo_account is None else demo_account
+        # Behind gateways, the server's own address says nothing of who reaches it.
+        names = [] if host_name or origin or is_loopback(host) else ["--host-name", "*"]
+        share(processes.workers, host, port, drain_seconds, store.data_dir, ["--demo-account" if demo else "--no-demo-account", *names])
+        return
+    serving = Serving(
+        host,
+        port,
+        drain_seconds=drain_seconds,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        limits=limits,
+        trusted_proxies=proxies,
+        reuse_port=processes.reuse_port,
+    )
+    if processes.role == "gateway":
+        serving.run(processes.gateway(limits))
+        return
     feeds: list[Feed] = []
     for name in feed or ["simulated"]:
         if name == "simulated":
@@ -200,34 +226,130 @@ def serve(
         announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
     # On this machine a page of any site could reach the server by a name of its own.
     reached_by = host_name or ([] if is_loopback(host) else None)
-    application = create_app(feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by)
-    # Last, so that other mistakes are reported whether the port is free or not.
+    setup = processes.setup()
+    serving.run(
+        create_app(
+            feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by, bus=setup
+        )
+    )
+
+
+def share(workers: int, host: str, port: int, drain_seconds: float, data_dir: Path, server: Sequence[str]) -> None:
+    """
+    Serve by several processes until interrupted.
+
+    Args:
+        workers: how many gateways.
+        host: the address to listen at.
+        port: the port; 0 for any.
+        drain_seconds: how long open streams may take to end.
+        data_dir: the data directory.
+        server: further arguments of the process with the market and trading.
+
+    Raises:
+        PricewireError: the address cannot be listened at, or there is no NATS server.
+    """
+    # Only where it is used, as few do.
+    from pricewire.cli.workers import free_port, supervise, without
+
     check_address(host, port)
-    address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+    port = port or free_port()
+    given = without(sys.argv[1:], frozenset({"--workers", "--host", "--port"}), frozenset({"--demo-account", "--no-demo-account"}))
 
-    def started(port: int) -> None:
-        keep_from_collector()
-        announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops.")
+    def started() -> None:
+        announce(f"Serving with {workers} gateways on [bold]http://{host}:{port}[/bold] - Ctrl-C stops.")
 
-    make_server(
-        application,
-        drain_seconds=drain_seconds,
-        on_started=started,
-        host=host,
-        port=port,
-        ssl_certfile=tls_cert and str(tls_cert),
-        ssl_keyfile=tls_key and str(tls_key),
-        limits=limits,
-        trusted_proxies=proxies,
-        # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
-        proxy_headers=False,
-        # There are no WebSockets here, and a connection that became one would escape every limit.
-        ws="none",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    ).run()
+    supervise(
+        workers,
+        data_dir / "nats",
+        [*given, "--workers", "0", "--host", "127.0.0.1", "--port", "0", *server],
+        [*given, "--workers", "0", "--role", "gateway", "--reuse-port", "--host", host, "--port", str(port)],
+        drain_seconds,
+        started,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """
+    How an application is served.
+
+    Attributes:
+        host: the address to listen at.
+        port: the port.
+        drain_seconds: how long streams may take to end.
+        tls_cert: the certificate chain; None for none.
+        tls_key: its private key.
+        limits: how much is let in.
+        trusted_proxies: the networks of proxies in front.
+        reuse_port: whether other processes listen at the same port.
+    """
+
+    host: str = field(kw_only=False)
+    port: int = field(kw_only=False)
+    drain_seconds: float
+    tls_cert: Path | None
+    tls_key: Path | None
+    limits: Limits
+    trusted_proxies: Sequence[Network]
+    reuse_port: bool
+
+    def run(self, application: Any) -> None:
+        """
+        Serve an application until it is interrupted.
+
+        Raises:
+            PricewireError: the address cannot be listened at.
+        """
+        host, port = self.host, self.port
+        # Last, so that other mistakes are reported whether the port is free or not.
+        if not self.reuse_port:
+            check_address(host, port)
+        address = f"{'https' if self.tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+
+        def started(port: int) -> None:
+            keep_from_collector()
+            announce(f"Serving on [bold]{address}:{port}[/bold] - Ctrl-C stops.")
+
+        make_server(
+            application,
+            drain_seconds=self.drain_seconds,
+            on_started=started,
+            host=host,
+            port=port,
+            ssl_certfile=self.tls_cert and str(self.tls_cert),
+            ssl_keyfile=self.tls_key and str(self.tls_key),
+            limits=self.limits,
+            trusted_proxies=self.trusted_proxies,
+            # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
+            proxy_headers=False,
+            # There are no WebSockets here, and a connection that became one would escape every limit.
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+        ).run(sockets=[shared_socket(host, port)] if self.reuse_port else None)
+
+
+def shared_socket(host: str, port: int) -> socket.socket:
+    """
+    Return a socket at an address that other processes have such sockets at, too: the system spreads new connections over them.
+
+    Raises:
+        PricewireError: it cannot be had.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise PricewireError("--reuse-port: this system cannot share a port between processes")
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise PricewireError(f"port {port} of {host}: {error.strerror}") from None
+    return listener
 
 
 def announce(message: str) -> None:

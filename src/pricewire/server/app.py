@@ -21,6 +21,7 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
+from pricewire.server.leading import BusSetup, Leader
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
@@ -76,6 +77,9 @@ class Application(Litestar):
     """
     The application, which checks a request's host, its client's rate and its headers before it routes: these checks hold for every path.
 
+    Attributes:
+        leader: says whether this process serves, where several may; None where it is alone.
+
     Args:
         admission: how often one address may ask.
         names: the names that the server is reached by; None for any.
@@ -84,10 +88,13 @@ class Application(Litestar):
 
     def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
         super().__init__(**options)
+        self.leader: Leader | None = None
         self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
+        if self.leader is not None and scope["type"] == "http" and await self.leader.refuses(scope["path"], cast("Send", send)):
+            return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
 
@@ -100,6 +107,7 @@ def create_app(
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
+    bus: BusSetup | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -113,16 +121,18 @@ def create_app(
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
+        bus: the bus by which gateways get what is published; None where this process is alone.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
         FeedError: two feeds bring the same instrument.
     """
     names = accepted_names(host_names, origins)
-    publisher = Publisher(feeds, heartbeat=heartbeat)
+    publisher = Publisher(feeds, heartbeat=heartbeat) if bus is None else Publisher(feeds, heartbeat=heartbeat, make_hub=bus.make_hub)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
     metrics = Metrics(publisher.market, publisher.hub, admission)
+    leader: Leader | None = None
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}
@@ -132,7 +142,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def run_services(app: Litestar) -> AsyncIterator[None]:
-        async with services.open():
+        async with services.open() if leader is None else leader.running():
             metrics.loop_delay.start()
             report.start()
             try:
@@ -166,7 +176,10 @@ def create_app(
         if is_refusal(error):
             admission.refusals["parameters"] += 1
 
-    return Application(
+    async def provide_leader() -> Leader | None:
+        return leader
+
+    application = Application(
         admission,
         names,
         route_handlers=[
@@ -187,6 +200,7 @@ def create_app(
             "publisher": Provide(provide_publisher),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
+            "leader": Provide(provide_leader),
             "auth": Provide(provide_auth),
             "desk": Provide(provide_desk),
             "accounting": Provide(provide_accounting),
@@ -217,3 +231,10 @@ def create_app(
             render_plugins=[RENDERER],
         ),
     )
+    if bus is not None:
+
+        def make_opener() -> StreamOpener:
+            return StreamOpener(publisher, admission, services.auth)
+
+        leader = application.leader = metrics.leader = bus.lead(application, publisher, services, admission, make_opener)
+    return application

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
+from pricewire.server.leading import Leader
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
 from pricewire.server.transport.handover import EXTENSION, Handover
@@ -39,12 +40,14 @@ class Metrics(Collector):
 
     Attributes:
         loop_delay: measures how late the event loop is, between `start` and `stop`.
+        leader: whose bus is shown; None where there is none.
     """
 
     def __init__(self, market: Market, hub: Hub, admission: Admission) -> None:
         self._market = market
         self._hub = hub
         self._admission = admission
+        self.leader: Leader | None = None
         self._requests_too_large = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -95,6 +98,8 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_flushes", "Times that a group's pending events were written.", counters.flushes)
         yield CounterMetricFamily("pricewire_flushed_events", "Events in flushes, once for each group.", counters.flushed_events)
         yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
+        for name, (text, value) in {} if self.leader is None else self.leader.metrics().items():
+            yield (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, text, value)
         refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
         for reason in REASONS:
             count = self._requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from pricewire.bus.bus import Publishing
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
 from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
+from pricewire.server.topic_logs import log_limits
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
-
-QUOTE_LOG = LogLimits(count=4, linger=0.0)
-"""
-Of a quote: it costs something with each tick, so it ends with its last stream. A log of 1,000 events is 2 MB for each of 2,000 quotes, and
-the garbage collector goes through all of it.
-"""
-
-LIST_LOG = LogLimits(count=4)
-"""Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
-
-LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; the others have the limits of the `Publisher`."""
 
 
 class Publisher:
@@ -35,20 +25,32 @@ class Publisher:
     Attributes:
         market: instruments, history and the running feeds.
         hub: the streams.
+        bus: what is published to, and carries it to the hub.
         desk: gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
 
     Args:
         feeds: where prices come from.
         limits: how far the topics' logs reach back.
         heartbeat: after so many seconds of silence a stream gets a comment.
+        make_hub: makes the hub.
     """
 
-    def __init__(self, feeds: Sequence[Feed], *, limits: LogLimits | None = None, heartbeat: float = 15.0) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        *,
+        limits: LogLimits | None = None,
+        heartbeat: float = 15.0,
+        make_hub: Callable[..., Hub] = Hub,
+    ) -> None:
         self.desk: Desk | None = None
         self._building: dict[str, CandleBody] = {}
         self.market = Market(feeds, self._publish, on_stale=self._stale)
         self._limits = limits or LogLimits()
-        self.hub = Hub(limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream)
+        self.hub = make_hub(
+            limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream
+        )
+        self.bus: Publishing = self.hub
 
     def begin_trading(self, desk: Desk) -> None:
         """Have every tick given to the desk from now on, and the desk's topics served."""
@@ -65,7 +67,7 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
-        return LOGS.get(name.partition(":")[0], self._limits)
+        return log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         if isinstance(message, Tick):
@@ -76,9 +78,9 @@ class Publisher:
             self._building[topic] = body
             if before.open_epoch_ms != body.open_epoch_ms:
                 # Without a key: the next candle must not supersede how this one closed, for a reader that lags or takes its time.
-                self.hub.publish(topic, before, event=event)
+                self.bus.publish(topic, before, event=event)
         # One key: a reader that cannot keep up wants the newest price.
-        self.hub.publish(topic, body, key=topic, event=event)
+        self.bus.publish(topic, body, key=topic, event=event)
         # What is not in the journal decides nothing: a restart would not know of it.
         if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
             try:
@@ -89,7 +91,7 @@ class Publisher:
 
     def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
         for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
-            self.hub.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
+            self.bus.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
 
     def _first_stream(self, name: str) -> None:
         topic = parse_topic(name)
@@ -114,10 +116,10 @@ class Publisher:
                 self.desk.last_stream(topic)
             if not isinstance(topic, ContractsTopic | BalanceTopic):
                 # Contracts and balances are still published; the others have a gap from here on.
-                self.hub.forget(name)
+                self.bus.forget(name)
             return
         self.market.unwant(topic)
         if isinstance(topic, CandlesTopic):
             # Its candles are no longer published, so its log has a gap from here on.
-            self.hub.forget(name)
+            self.bus.forget(name)
             self._building.pop(name, None)

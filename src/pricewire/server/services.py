@@ -126,7 +126,7 @@ class Services:
                 market,
                 ledger,
                 self.auth.accounts,
-                self.publisher.hub.publish,
+                self.publisher.bus.publish,
                 products=setup.products,
                 limits=self._limits,
                 trades_replays=setup.trades_replays,

@@ -19,6 +19,7 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
 try:
     # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
@@ -105,6 +106,12 @@ class EventStream(ResponseBase):
         if hub.is_draining:
             await _refuse(send)
             return None
+        offer: RemoteOffer | None = scope.get("extensions", {}).get(REMOTE)
+        if offer is not None and scope["method"] != "HEAD":
+            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return remote
         spec = replace(self._subscription, compress=accepts_gzip(scope))
         start = hub.start(spec.topics, _last_event_id(scope))
         self.outcome = start.outcome
