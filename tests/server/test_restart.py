@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import time
 from contextlib import AbstractContextManager
 from decimal import Decimal
@@ -18,10 +19,11 @@ from pricewire.market.feeds.simulated.instruments import SIMULATED
 from pricewire.market.feeds.simulated.path import SimulatedPath
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
+from pricewire.store.accounts import Account
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract, enter
-from support.app_server import Events, add_account, open_app_server
+from support.app_server import Events, add_account, bearer, open_app_server, purchase
 from support.contract_maker import make_purchase
 from support.serving import Serving
 
@@ -171,3 +173,69 @@ def test_a_second_start_fills_up_nothing_twice(tmp_path: Path) -> None:
     times = sorted(shown)
     assert times == list(range(times[0], times[-1] + 1000, 1000))
     assert shown == prices(path_of(times[0], times[-1]))
+
+
+def buy(server: Serving, account: Account, key: str, **details: Any) -> str:
+    """Buy a contract, and return its id."""
+    answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=purchase(key, **details), headers=bearer(account), timeout=60)
+    assert answer.status_code == 200, answer.text
+    contract_id: str = answer.json()["data"]["contract_id"]
+    return contract_id
+
+
+def test_streams_are_told_what_has_become_of_contracts_and_the_balance_meanwhile(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    alice = add_account(database, "alice")
+    path = f"/protected/sse?topic=contracts:{alice.uuid}&topic=balance:{alice.uuid}&topic=ticks:1HZ100V"
+    with serve(database) as server, Events(server, path, alice) as stream:
+        live_tick(server)
+        ends = buy(server, alice, "ends", duration=5, duration_unit="ticks")
+        stream.until(lambda data: data.get("event") == "contract_opened" and data["data"]["contract_id"] == ends)
+        balance = stream.until(lambda data: data.get("event") == "balance")["data"]["balance"]
+        last_id = stream.last_id
+        # What comes after that is lost, as by a SIGKILL between the database and the bus.
+        shutil.copytree(tmp_path / "bus", tmp_path / "copy")
+        untold = buy(server, alice, "untold", duration=1, duration_unit="hours")
+        stream.until(lambda data: data.get("event") == "contract_opened" and data["data"]["contract_id"] == untold)
+    shutil.rmtree(tmp_path / "bus")
+    shutil.move(tmp_path / "copy", tmp_path / "bus")
+    time.sleep(7)  # so that the first one ends while the server is down
+    with serve(database) as server, Events(server, f"{path}&last_event_id={last_id}", alice) as stream:
+        assert stream.head["pricewire-start"] == "resumed"
+        events = list[tuple[str, Any]]()
+        while not events or events[-1][0] != "balance":
+            data = stream.next()[1]
+            events.append((data["event"], data["data"]))
+    ticks = [int(data["epoch_ms"]) for event, data in events if event == "tick"]
+    assert ticks == list(range(ticks[0], ticks[-1] + 1000, 1000))
+    assert len(ticks) > 6, "the ticks of the time when the server was down"
+    told = [(event, data["contract_id"]) for event, data in events if event not in ("tick", "balance", "contract_updated")]
+    assert told == [("contract_settled", ends), ("contract_opened", untold)]
+    assert Decimal(events[-1][1]["balance"]) == Decimal(balance) + Decimal(events[-1][1]["change"])
+
+
+def test_candles_go_on_where_streams_were(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    add_account(database, "alice")
+    path = "/sse?topic=candles:1HZ100V:60"
+    with serve(database) as server, Events(server, path) as stream:
+        before = [stream.next()[1] for _ in range(3)]
+        last_id = stream.last_id
+    with serve(database) as server, Events(server, f"{path}&last_event_id={last_id}") as stream:
+        assert stream.head["pricewire-start"] == "resumed"
+        after = [stream.next()[1] for _ in range(5)]
+    events = [*before, *after]
+    seqs = [event["seq"] for event in events]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    opened: dict[str, Any] = {}
+    for number, event in enumerate(events):
+        candle = event["data"]
+        newest = opened.setdefault(candle["open_epoch_ms"], candle)
+        assert newest["open"] == candle["open"]
+        assert Decimal(newest["high"]) <= Decimal(candle["high"])
+        assert Decimal(newest["low"]) >= Decimal(candle["low"])
+        opened[candle["open_epoch_ms"]] = candle
+        if number and candle["open_epoch_ms"] != events[number - 1]["data"]["open_epoch_ms"]:
+            # Its last event says how it closed, without a key.
+            assert events[number - 1]["data"] == events[number - 2]["data"]
+    assert list(opened) == sorted(opened)

@@ -49,12 +49,13 @@ def open_app_server(
     """
     Serve feeds - the simulated instruments at twenty times their rate, where none are given - and trading over a database.
 
-    The journal is beside an SQLite file, where none is given. Simulated markets are open when it yields: their first ticks have come.
+    The journal is beside an SQLite file, where none is given, and the ring of the bus beside the journal. Simulated markets are open when
+    it yields: their first ticks have come.
     """
     feeds = feeds or (SimulatedFeed(seed=1, rate=20),)
     with tempfile.TemporaryDirectory() as folder:
-        beside = database.with_name("journal") if isinstance(database, Path) else Path(folder)
-        setup = TradingSetup(database, journal or beside, keys, RULES)
+        beside = database.parent if isinstance(database, Path) else Path(folder)
+        setup = TradingSetup(database, journal or beside / "journal", keys, RULES, ring=(journal or beside / "journal").with_name("bus"))
         app = create_app(feeds, trading=setup, **{"heartbeat": 0.5, **options})
         with Serving(app, http=http) as serving:
             for feed in feeds:

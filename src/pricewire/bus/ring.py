@@ -284,7 +284,7 @@ def read(folder: Path) -> Past | None:
     A frame at the end of a segment that was half written has not been given to anybody, and is left out. Any other damage may be of one
     that somebody has; so what is before it is left out, and if the newest segment has it, everything.
     """
-    paths = found(folder)
+    paths = [path for path in found(folder) if is_begun(path)]
     usable: list[Segment] = []
     position = 0
     for path in paths:
@@ -309,6 +309,16 @@ def read(folder: Path) -> Past | None:
     if paths:
         logger.warning("what was published before cannot be gone on with: streams that come back get a reset")
     return None
+
+
+def is_begun(path: Path) -> bool:
+    """Return whether a segment has its first line: a process may have been killed before it was written, and so before all else."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except OSError:
+        # Why is said where it is to be read.
+        return True
 
 
 def end_of(position: int, frames: Iterable[tuple[float, Frame]]) -> int:

@@ -52,8 +52,8 @@ class Store:
     Where accounts and contracts are, and what tokens are signed with.
 
     Attributes:
-        data_dir: the directory of the database, of the journal of ticks, of the key that tokens are signed with, and of the secret of the
-            simulated prices.
+        data_dir: the directory of the database, of the journal of ticks, of what was published last, of the key that tokens are signed
+            with, and of the secret of the simulated prices.
         database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
         jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
             server's own, so that another program that has the secret can issue them.
@@ -155,6 +155,7 @@ class Store:
             products,
             keep_ticks_hours * 3600,
             trades_replays,
+            self.data_dir / "bus",
         )
 
 

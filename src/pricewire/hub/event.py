@@ -35,7 +35,16 @@ class Event:
     __slots__ = ("_encoded", "_message", "id", "json", "key", "name", "position", "seq", "topic")
 
     def __init__(
-        self, *, position: int, boot: str, topic: str, seq: int, key: str | None, name: str, json: bytes, message: Any = msgspec.UNSET
+        self,
+        *,
+        position: int,
+        boot: str,
+        topic: str,
+        seq: int,
+        key: str | None,
+        name: str,
+        json: bytes | None = None,
+        message: Any = msgspec.UNSET,
     ) -> None:
         self.position = position
         self.id = f"{boot}-{position}"
@@ -43,7 +52,7 @@ class Event:
         self.seq = seq
         self.key = key
         self.name = name
-        self.json = json
+        self.json = msgspec.json.encode(message) if json is None else json
         self._message = message
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}
 

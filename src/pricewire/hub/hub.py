@@ -38,7 +38,7 @@ class Hub(Delivery):
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
-            can stop, and should then `forget` the topic.
+            can stop, and should then `forget` the topic. Not called while the hub drains: the next process may go on with the topic.
     """
 
     def __init__(
@@ -121,6 +121,11 @@ class Hub(Delivery):
         state = self._topics.get(topic)
         return state.log.after(state.log.floor, self.position) or [] if state else []
 
+    def lasting_events(self, topic: str) -> list[Event]:
+        """Return the recent events of a topic that nothing supersedes, oldest first."""
+        state = self._topics.get(topic)
+        return state.log.unkeyed() if state else []
+
     def forget(self, topic: str) -> bool:
         """
         Drop the log of a topic that nothing is published to any more, unless it has streams; return whether it was dropped.
@@ -139,7 +144,8 @@ class Hub(Delivery):
         Args:
             boot: what the ids of all events begin with, lower-case hexadecimal.
             position: all that comes has a greater one; of what has been up to there, nothing is known but what `keep` tells.
-            forgotten: where `keep` tells of every topic, the position of the newest that was forgotten up to there; None where it does not.
+            forgotten: where `keep` tells of every topic, the position of the newest that was forgotten up to there: of those that are not
+                known there has been nothing since. None where it does not.
         """
         self.boot = boot
         self.position = position

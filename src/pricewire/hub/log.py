@@ -83,6 +83,10 @@ class TopicLog:
         """That of the topic's newest event."""
         return self._events[-1].position if self._events else self.floor
 
+    def unkeyed(self) -> list[Event]:
+        """Return the events that nothing supersedes and that are held, oldest first."""
+        return [event for event, _ in self._unkeyed]
+
     def quiet(self, before: int) -> list[Event]:
         """Return the newest event of each key that has had none since a position, oldest first."""
         events = []

@@ -11,6 +11,9 @@ from pricewire.hub.streams import Topic
 
 logger = logging.getLogger(__name__)
 
+FORGOTTEN = 10_000
+"""How many topics that were forgotten are known by their names: the quotes of some minutes on a busy server."""
+
 
 class Topics(dict[str, Topic]):
     """
@@ -22,7 +25,6 @@ class Topics(dict[str, Topic]):
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed.
 
     Attributes:
-        forgotten: where a topic was forgotten last; of topics that are not known, there has been nothing since.
         floor: the position up to which nothing is known but what a bus has kept.
     """
 
@@ -40,18 +42,25 @@ class Topics(dict[str, Topic]):
         self._idle: dict[str, float] = {}
         # Those that a bus has brought back, and whose publishers have not been told of a stream since.
         self._restored: set[str] = set()
-        self.forgotten = 0
+        # Where each was forgotten: a reader that comes back from before that may have missed something. Older ones have no names any more.
+        self._forgotten: dict[str, int] = {}
+        self._forgotten_floor = 0
         self.floor = 0
 
     def __missing__(self, name: str) -> Topic:
-        topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self.forgotten))
+        topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self._floor_of(name)))
         return topic
+
+    @property
+    def forgotten(self) -> int:
+        """Where a topic was forgotten last."""
+        return next(reversed(self._forgotten.values()), self._forgotten_floor)
 
     def reach_back(self, names: Iterable[str], position: int) -> bool:
         """Return whether every event of some topics after a position is known."""
         for name in names:
             topic = self.get(name)
-            if position < self.forgotten if topic is None else topic.log.after(position, position) is None:
+            if position < self._floor_of(name) if topic is None else topic.log.after(position, position) is None:
                 return False
         return True
 
@@ -113,7 +122,7 @@ class Topics(dict[str, Topic]):
     def begin(self, floor: int, forgotten: int) -> None:
         """Know nothing of what has been published up to a position, and that topics of which nothing is known were forgotten at another."""
         self.floor = floor
-        self.forgotten = forgotten
+        self._forgotten_floor = forgotten
 
     def lose(self, position: int) -> None:
         """Forget all topics, none of which has streams, with what has been published up to a position."""
@@ -145,8 +154,16 @@ class Topics(dict[str, Topic]):
         del self[name]
         self._idle.pop(name, None)
         self._restored.discard(name)
-        self.forgotten = position
+        # The newest last.
+        self._forgotten.pop(name, None)
+        self._forgotten[name] = position
+        if len(self._forgotten) > FORGOTTEN:
+            self._forgotten_floor = self._forgotten.pop(next(iter(self._forgotten)))
         return True
+
+    def _floor_of(self, name: str) -> int:
+        """Return the position since when there has been nothing of a topic that is not known."""
+        return self._forgotten.get(name, self._forgotten_floor)
 
     def close(self) -> None:
         """Tell no publisher any more."""

@@ -14,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
 from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
@@ -128,10 +129,11 @@ def create_app(
         FeedError: two feeds bring the same instrument.
     """
     names = accepted_names(host_names, origins)
-    publisher = Publisher(feeds, heartbeat=heartbeat) if bus is None else Publisher(feeds, heartbeat=heartbeat, make_hub=bus.make_hub)
+    ring = None if trading is None or bus is not None else trading.ring
+    publisher = Publisher(feeds, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.market, publisher.hub, admission)
+    metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission)
     leader: Leader | None = None
 
     def losses() -> dict[str, int]:

@@ -14,6 +14,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from pricewire.bus.bus import Bus
+from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
 from pricewire.server.leading import Leader
@@ -43,9 +45,10 @@ class Metrics(Collector):
         leader: whose bus is shown; None where there is none.
     """
 
-    def __init__(self, market: Market, hub: Hub, admission: Admission) -> None:
+    def __init__(self, market: Market, hub: Hub, bus: Bus, admission: Admission) -> None:
         self._market = market
         self._hub = hub
+        self._bus = bus
         self._admission = admission
         self.leader: Leader | None = None
         self._requests_too_large = 0
@@ -77,6 +80,10 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
         failing = bool(self._market.journal_failure)
         yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)
+        lost = bool(self._bus.failure)
+        yield GaugeMetricFamily("pricewire_ring_failing", "Whether the last events are not kept for the next process: 1 or 0.", lost)
+        size = self._bus.size if isinstance(self._bus, MemoryBus) else 0
+        yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", size)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         for endpoint in ENDPOINTS:
             streams.add_metric([endpoint], self._admission.open[endpoint])

@@ -1,21 +1,31 @@
-"""Joins the market, and the desk if there is one, to the hub: publishes their messages, and tells them which topics have streams."""
+"""Joins the market, and the desk if there is one, to a bus: publishes their messages, and tells them which topics have streams."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
 
-from pricewire.bus.bus import Publishing
+import msgspec
+
+from pricewire.bus.bus import Bus
+from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
-from pricewire.market.feed import Feed
+from pricewire.market.feed import Feed, PastTicks
 from pricewire.market.market import Market
-from pricewire.protocol.messages import Candle, CandleBody, Tick, TickBody
+from pricewire.market.pips import quantum_of
+from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
 from pricewire.server.topic_logs import log_limits
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
+
+
+TICK = msgspec.json.Decoder(TickBody)
+CANDLE = msgspec.json.Decoder(CandleBody)
 
 
 class Publisher:
@@ -24,14 +34,15 @@ class Publisher:
 
     Attributes:
         market: instruments, history and the running feeds.
-        hub: the streams.
         bus: what is published to, and carries it to the hub.
+        hub: the streams.
         desk: gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
 
     Args:
         feeds: where prices come from.
         limits: how far the topics' logs reach back.
         heartbeat: after so many seconds of silence a stream gets a comment.
+        ring: the folder in which the bus keeps what was published last, for the next process; None for none.
         make_hub: makes the hub.
     """
 
@@ -41,16 +52,54 @@ class Publisher:
         *,
         limits: LogLimits | None = None,
         heartbeat: float = 15.0,
+        ring: Path | None = None,
         make_hub: Callable[..., Hub] = Hub,
     ) -> None:
         self.desk: Desk | None = None
         self._building: dict[str, CandleBody] = {}
+        # The topics that the market or the desk were told to publish.
+        self._wanted: set[str] = set()
         self.market = Market(feeds, self._publish, on_stale=self._stale)
         self._limits = limits or LogLimits()
         self.hub = make_hub(
             limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream
         )
-        self.bus: Publishing = self.hub
+        self.bus: Bus = MemoryBus(self.hub, ring)
+
+    def go_on(self, past: Mapping[str, PastTicks]) -> None:
+        """
+        Publish the ticks that came after those which an earlier process has published, in the order of their times.
+
+        Called once, before the first tick of this process: streams that come back get them after what they have.
+
+        Args:
+            past: the recent ticks of the journal by instrument.
+        """
+        missed: list[Tick] = []
+        for instrument in self.market.instruments():
+            ticks = past.get(instrument.id)
+            published = self._newest_times(str(TicksTopic(instrument.id)))
+            if ticks is not None and published:
+                # There may be more of the same time than were published; or fewer, if the journal could not be written.
+                begin = int(ticks.epoch_ms.searchsorted(published[0]))
+                end = int(ticks.epoch_ms.searchsorted(published[0], "right"))
+                # One more than the log holds is enough: then nobody can resume from before them.
+                first = max(min(begin + len(published), end), len(ticks.epoch_ms) - self._limits.count - 1)
+                missed += ticks_of(ticks, first, quantum_of(instrument.pip_size))
+        for tick in sorted(missed, key=lambda tick: tick.epoch_ms):
+            self._publish(str(TicksTopic(tick.instrument_id)), tick, "tick")
+        if missed:
+            logger.info("%d ticks are published that came while the server was down", len(missed))
+
+    def _newest_times(self, topic: str) -> list[int]:
+        """Return the time of the newest tick that was published, in milliseconds since 1970, as often as there are ticks of that time."""
+        times: list[int] = []
+        for event in reversed(self.hub.recent_events(topic)):
+            epoch_ms = int(TICK.decode(event.json).epoch_ms)
+            if times and epoch_ms != times[0]:
+                break
+            times.append(epoch_ms)
+        return times
 
     def begin_trading(self, desk: Desk) -> None:
         """Have every tick given to the desk from now on, and the desk's topics served."""
@@ -98,28 +147,57 @@ class Publisher:
         if not isinstance(topic, MarketTopic):
             if self.desk is not None:
                 self.desk.first_stream(topic)
+                self._wanted.add(name)
             return
         self.market.want(topic)
-        if isinstance(topic, CandlesTopic) and not self.hub.latest(name):
+        self._wanted.add(name)
+        kept = self.hub.latest_events(name)
+        if isinstance(topic, CandlesTopic) and kept and name not in self._building:
+            self._go_on_with_candles(name, topic, CANDLE.decode(kept[-1].json))
+        elif isinstance(topic, CandlesTopic) and not kept:
             candle = self.market.candle(topic.instrument_id, topic.granularity)
             if candle is not None:
                 self._publish(name, candle, "candle")
-        elif isinstance(topic, TicksTopic) and not self.hub.latest(name):
+        elif isinstance(topic, TicksTopic) and not kept:
             tick = self.market.tick(topic.instrument_id)
             if tick is not None:
                 self._publish(name, tick, "tick")
 
+    def _go_on_with_candles(self, name: str, topic: CandlesTopic, newest: CandleBody) -> None:
+        """Publish what has become of the newest candle that an earlier process has published, and the candles since."""
+        self._building[name] = newest
+        since = CandlesHistoryRequest(
+            instrument_id=topic.instrument_id,
+            granularity=topic.granularity,
+            from_epoch_ms=int(newest.open_epoch_ms),
+            count=self._limits.count,
+        )
+        for candle in self.market.select_candles(since).candles():
+            if CandleBody.of(candle) != newest:
+                self._publish(name, candle, "candle")
+
     def _last_stream(self, name: str) -> None:
         topic = parse_topic(name)
+        # Nobody may have come back to what an earlier process has published.
+        was_wanted = name in self._wanted
+        self._wanted.discard(name)
         if not isinstance(topic, MarketTopic):
-            if self.desk is not None:
+            if was_wanted and self.desk is not None:
                 self.desk.last_stream(topic)
             if not isinstance(topic, ContractsTopic | BalanceTopic):
                 # Contracts and balances are still published; the others have a gap from here on.
                 self.bus.forget(name)
             return
-        self.market.unwant(topic)
+        if was_wanted:
+            self.market.unwant(topic)
         if isinstance(topic, CandlesTopic):
             # Its candles are no longer published, so its log has a gap from here on.
             self.bus.forget(name)
             self._building.pop(name, None)
+
+
+def ticks_of(past: PastTicks, first: int, quantum: Decimal) -> Iterator[Tick]:
+    """Yield past ticks from one on; `quantum` is one pip as a price."""
+    columns = (column[first:].tolist() for column in (past.epoch_ms, past.price, past.ask, past.bid))
+    for epoch_ms, price, ask, bid in zip(*columns, strict=True):
+        yield Tick(past.instrument_id, epoch_ms, price * quantum, ask * quantum, bid * quantum)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from pricewire.bus.memory import MemoryBus
 from pricewire.errors import AccountError
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
@@ -53,6 +54,7 @@ class TradingSetup:
         products: what is offered, at which commissions.
         keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
         trades_replays: whether to trade on recordings: others may know what comes next.
+        ring: the folder in which what was published last is kept, so that streams resume after a restart; None for nowhere.
     """
 
     database: str | Path = field(repr=False)
@@ -63,6 +65,7 @@ class TradingSetup:
     products: Products = field(default_factory=Products)
     keep_ticks_s: float = KEEP_S
     trades_replays: bool = False
+    ring: Path | None = None
 
 
 class Services:
@@ -120,6 +123,9 @@ class Services:
             market = self.publisher.market
             journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
             stack.callback(journal.close)
+            if isinstance(self.publisher.bus, MemoryBus):
+                # The journal's lock is the ring's as well. Another bus is open before the services.
+                await stack.enter_async_context(self.publisher.bus.open())
             await take_over(database, journal, market.instruments())
             ledger = Ledger(database, journal.sync)
             desk = Desk(
@@ -130,6 +136,7 @@ class Services:
                 products=setup.products,
                 limits=self._limits,
                 trades_replays=setup.trades_replays,
+                published=self.publisher.hub,
             )
             self.accounting = Accounting(Statements(database), desk.instrument_name)
             money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
@@ -138,7 +145,9 @@ class Services:
             now_ms = time.time_ns() // 1_000_000
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
             await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
-            market.write_to(journal, await asyncio.to_thread(journal.read, kept_ms))
+            past = await asyncio.to_thread(journal.read, kept_ms)
+            market.write_to(journal, past)
+            self.publisher.go_on(past)
             await desk.restore(await recover(ledger, journal), journal)
             await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from decimal import Decimal
 
 import msgspec
 
+from pricewire.errors import UnknownContractError
 from pricewire.market.clock import Clock
-from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
+from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -19,12 +22,40 @@ from pricewire.protocol.trading_messages import (
 from pricewire.trading.account_state import AccountState, AccountStates, OpenPosition
 from pricewire.trading.contracts import Contract
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
-from pricewire.trading.interfaces import ClosedPage, Ledger, Publish
+from pricewire.trading.interfaces import ClosedPage, Ledger, Publish, PublishedEvents
 from pricewire.trading.messages import UpdateTemplate, contract_body
 from pricewire.trading.money import from_units, to_text
 
+logger = logging.getLogger(__name__)
+
 CLOSED_LIMIT = 50
 """How many closed contracts their list shows."""
+
+UNTOLD_MS = 240_000
+"""How old a purchase may be that an earlier process did not publish, in milliseconds: less than what is kept of what it has published."""
+
+
+class ContractDates(msgspec.Struct):
+    """When a contract was bought, of a `ContractDetails`."""
+
+    contract_start_time: int
+
+
+class PublishedContract(msgspec.Struct):
+    """What has to be known of a contract that was published, of a `ContractBody`."""
+
+    contract_id: str
+    contract_details: ContractDates
+
+
+class PublishedBalance(msgspec.Struct):
+    """What has to be known of a balance that was published, of a `BalanceBody`."""
+
+    balance: str
+
+
+CONTRACT = msgspec.json.Decoder(PublishedContract)
+BALANCE = msgspec.json.Decoder(PublishedBalance)
 
 
 class AccountEvents:
@@ -34,14 +65,67 @@ class AccountEvents:
     The caller makes sure that what it has published is durable, and that an account's events come in order.
     """
 
-    def __init__(self, publish: Publish, books: InstrumentBooks, states: AccountStates, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        books: InstrumentBooks,
+        states: AccountStates,
+        ledger: Ledger,
+        clock: Clock,
+        published: PublishedEvents | None = None,
+    ) -> None:
         self._publish = publish
         self._books = books
         self._states = states
         self._ledger = ledger
         self._clock = clock
+        self._published = published
         self._heard: set[AccountState] = set()
         self._listed: set[AccountState] = set()
+
+    async def go_on(self) -> None:
+        """
+        Publish what an earlier process has not told of its contracts: it was killed before it could, or they have ended since.
+
+        Called once, when the open contracts are known, and nothing was published yet.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        if self._published is None:
+            return
+        for name in list(self._published.topics):
+            topic = parse_topic(name)
+            if isinstance(topic, ContractsTopic):
+                await self._go_on_with(topic.account_uuid, self._published)
+
+    async def _go_on_with(self, account_uuid: str, published: PublishedEvents) -> None:
+        topic = str(ContractsTopic(account_uuid))
+        opened, ended = dict[str, int](), set[str]()
+        for event in published.lasting_events(topic):
+            body = CONTRACT.decode(event.json)
+            if event.name == "contract_opened":
+                opened[body.contract_id] = body.contract_details.contract_start_time
+            else:
+                ended.add(body.contract_id)
+        going_on = ({event.key for event in published.latest_events(topic)} | opened.keys()) - ended
+        account = self._states.known(account_uuid)
+        positions = {} if account is None else account.open
+        for contract_id in sorted(each for each in going_on if each is not None and each not in positions):
+            try:
+                contract = await self._ledger.find(contract_id, account_uuid)
+            except UnknownContractError:
+                logger.warning("contract %s was published, and is not in the database", contract_id)
+                continue
+            # For the instrument's name.
+            self._books.restore(contract.instrument_id)
+            self.closed(contract)
+        # An account's purchases are published in their order; those of long ago need not be among what is known.
+        newest_ms = max(opened.values(), default=self._clock.now_ns() // 1_000_000 - UNTOLD_MS)
+        for position in positions.values():
+            bought = position.contract
+            if bought is not None and bought.buy_time > newest_ms and bought.contract_id not in going_on:
+                self.opened(position, bought)
 
     async def prepare(self, topic: AccountTopic) -> AccountTopic:
         """
@@ -74,7 +158,7 @@ class AccountEvents:
             case ClosedContractsTopic():
                 self.closed_list(account)
             case BalanceTopic():
-                self.balance(account)
+                self._go_on_with_balance(account)
 
     def last_stream(self, topic: AccountTopic) -> None:
         """Stop publishing what nobody listens to; purchases, sales, settlements and balances are still published."""
@@ -141,6 +225,15 @@ class AccountEvents:
         """Publish an account's balance."""
         topic = str(BalanceTopic(account.account_uuid))
         self._publish(topic, self.balance_body(account), key=topic, event="balance")
+
+    def _go_on_with_balance(self, account: AccountState) -> None:
+        """Publish an account's balance, unless that is what was published last."""
+        for event in [] if self._published is None else self._published.latest_events(str(BalanceTopic(account.account_uuid))):
+            before = Decimal(BALANCE.decode(event.json).balance)
+            if before == account.balance:
+                return
+            account.change = account.balance - before
+        self.balance(account)
 
     def open_list(self, account: AccountState) -> None:
         """Publish the list of an account's open contracts, each with only its newest tick."""

@@ -21,7 +21,7 @@ from pricewire.protocol.trading_messages import (
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
-from pricewire.trading.interfaces import Accounts, Ledger, Publish, TickHistory
+from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
@@ -64,6 +64,7 @@ class Desk:
         clock: Clock | None = None,
         limits: TradingLimits | None = None,
         trades_replays: bool = False,
+        published: PublishedEvents | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -77,6 +78,7 @@ class Desk:
             clock: the time to run by; by default the system's.
             limits: how much is let in; by default anything.
             trades_replays: whether to trade on recordings, whose future others may know.
+            published: what an earlier process has published, to go on with; None for nothing.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
@@ -86,7 +88,7 @@ class Desk:
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
         self._states = AccountStates(accounts, self._exposure)
         self._quoting = Quoting(self._books, self.products, publish)
-        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock)
+        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
         self._trades = Trades(
             self._books,
@@ -103,7 +105,8 @@ class Desk:
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take over the open contracts from before a restart; called once, before the first tick.
+        Take over the open contracts from before a restart, and publish what an earlier process has not told of any; called once, before the
+        first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
@@ -122,6 +125,7 @@ class Desk:
             book.positions.add(contract, each.ticks_seen)
             self._exposure.add(contract)
             self._states.hold(account, book, contract)
+        await self._account_events.go_on()
 
     async def run(self) -> None:
         """Settle what has ended, until it is cancelled."""

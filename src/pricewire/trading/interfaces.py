@@ -342,3 +342,33 @@ class Publish(Protocol):
             event: what it is.
             ends: the key that it ends: a new stream gets nothing of that key any more.
         """
+
+
+class PublishedEvent(Protocol):
+    """An event that was published."""
+
+    @property
+    def name(self) -> str:
+        """What it is."""
+
+    @property
+    def key(self) -> str | None:
+        """What it supersedes earlier ones by, and later ones supersede it by."""
+
+    @property
+    def json(self) -> bytes:
+        """Its message."""
+
+
+class PublishedEvents(Protocol):
+    """What was published last, also by an earlier process, as far as streams can resume with it."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """The topics that there is something of."""
+
+    def latest_events(self, topic: str) -> Sequence[PublishedEvent]:
+        """Return the newest event of each key of a topic that has not ended, oldest first."""
+
+    def lasting_events(self, topic: str) -> Sequence[PublishedEvent]:
+        """Return the recent events of a topic that nothing supersedes, oldest first."""
