@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from pricewire.bus.frames import MAX_BYTES, MAX_DELAY, POSITIONS, Forgotten, Fra
 from pricewire.bus.lease import FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
+from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
 
@@ -458,21 +459,3 @@ class NatsBus:
         """Wait until what was published has been written, for a bus that is there."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
-
-
-@contextlib.asynccontextmanager
-async def running(work: Coroutine[None, None, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a task beside the block, and end it with the block; its failure is logged."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(report)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def report(task: asyncio.Task[None]) -> None:
-    """Log why a task has failed."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.critical("%s has failed; start the server again", task.get_name(), exc_info=error)

@@ -106,16 +106,6 @@ class Store:
         """
         return local_secret(self.data_dir)
 
-    def has_demo_account(self, host: str, *, is_proxied: bool) -> bool:
-        """
-        Return whether there is to be the account `demo` where nobody has said: where nobody else reaches the server.
-
-        Args:
-            host: the address that the server listens at.
-            is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
-        """
-        return self.database is None and is_loopback(host) and not is_proxied
-
     def setup(
         self,
         host: str,
@@ -145,7 +135,7 @@ class Store:
         # Another server may have it, which is to be said before this one begins.
         os.close(lock(self.data_dir / "journal"))
         if demo_account is None:
-            demo_account = self.has_demo_account(host, is_proxied=is_proxied)
+            demo_account = self.database is None and is_loopback(host) and not is_proxied
         return TradingSetup(
             self.address,
             self.data_dir / "journal",

@@ -179,13 +179,6 @@ def serve(
     )
     proxies = [parse_network(text) for text in trusted_proxy or []]
     configure_logging(sys.stderr, log_level.upper())
-    if processes.workers:
-        is_proxied = bool(proxies or host_name)
-        demo = store.has_demo_account(host, is_proxied=is_proxied) if demo_account is None else demo_account
-        # Behind gateways, the server's own address says nothing of who reaches it.
-        names = [] if host_name or origin or is_loopback(host) else ["--host-name", "*"]
-        share(processes.workers, host, port, drain_seconds, store.data_dir, ["--demo-account" if demo else "--no-demo-account", *names])
-        return
     serving = Serving(
         host,
         port,
@@ -231,41 +224,6 @@ def serve(
         create_app(
             feeds, origins=origin or ["*"], limits=limits, trusted_proxies=proxies, trading=trading, host_names=reached_by, bus=setup
         )
-    )
-
-
-def share(workers: int, host: str, port: int, drain_seconds: float, data_dir: Path, server: Sequence[str]) -> None:
-    """
-    Serve by several processes until interrupted.
-
-    Args:
-        workers: how many gateways.
-        host: the address to listen at.
-        port: the port; 0 for any.
-        drain_seconds: how long open streams may take to end.
-        data_dir: the data directory.
-        server: further arguments of the process with the market and trading.
-
-    Raises:
-        PricewireError: the address cannot be listened at, or there is no NATS server.
-    """
-    # Only where it is used, as few do.
-    from pricewire.cli.workers import free_port, supervise, without
-
-    check_address(host, port)
-    port = port or free_port()
-    given = without(sys.argv[1:], frozenset({"--workers", "--host", "--port"}), frozenset({"--demo-account", "--no-demo-account"}))
-
-    def started() -> None:
-        announce(f"Serving with {workers} gateways on [bold]http://{host}:{port}[/bold] - Ctrl-C stops.")
-
-    supervise(
-        workers,
-        data_dir / "nats",
-        [*given, "--workers", "0", "--host", "127.0.0.1", "--port", "0", *server],
-        [*given, "--workers", "0", "--role", "gateway", "--reuse-port", "--host", host, "--port", str(port)],
-        drain_seconds,
-        started,
     )
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from pricewire.errors import PricewireError
-
-if TYPE_CHECKING:
-    from pricewire.bus.nats import NatsPlan
-    from pricewire.bus.nats_connection import NatsAddress
-    from pricewire.server.gateways.gateway import Gateway
-    from pricewire.server.gateways.leader import NatsSetup
-    from pricewire.server.limits import Limits
+from pricewire.server.leading import BusOptions, BusSetup
+from pricewire.server.limits import Limits
 
 GROUP = Group("Several processes", help="Over NATS with JetStream; `pip install 'pricewire[nats]'` brings what it needs.", sort_key=5)
-
-WITHOUT_NATS = "the package nats-py is missing: pip install 'pricewire[nats]'"
 
 
 @Parameter(name="*", group=GROUP)
@@ -31,8 +25,6 @@ class Processes:
     Attributes:
         role: `all` has the market, trading and streams; of several with the same bus one serves, and the others stand by. `gateway` has
             streams alone, and asks the other one for everything else: no database, no keys, no feeds.
-        workers: how many gateways share the port, around one process with the market and trading: for streams that one core cannot carry.
-            They are supervised, with a NATS server of their own. 0: everything in one process.
         bus: `nats://host:port`, or `tls://host:port`; those of a cluster with commas between them. A user and a password may stand before
             the host; then better set it as `PRICEWIRE_BUS`, which other users of the machine cannot see.
         bus_credentials: a file of credentials for NATS, as `nsc` makes it.
@@ -43,7 +35,6 @@ class Processes:
     """
 
     role: Literal["all", "gateway"] = "all"
-    workers: int = 0
     bus: str | None = None
     bus_credentials: Path | None = None
     bus_ca: Path | None = None
@@ -60,26 +51,17 @@ class Processes:
         """
         if self.role == "gateway" and self.bus is None:
             raise PricewireError("--role gateway needs --bus nats://host:port, where the other processes are")
-        if self.workers < 0:
-            raise PricewireError(f"--workers {self.workers}: give 0 or more")
-        if self.workers and (self.role != "all" or self.bus is not None):
-            raise PricewireError("--workers starts all processes and a bus by itself: leave out --role and --bus")
 
-    def gateway(self, limits: Limits) -> Gateway:
+    def gateway(self, limits: Limits) -> Any:
         """
         Return the application of a gateway.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        try:
-            from pricewire.server.gateways.gateway import Gateway
-        except ModuleNotFoundError:
-            raise PricewireError(WITHOUT_NATS) from None
-        address, plan = self._bus()
-        return Gateway(address, plan=plan, limits=limits)
+        return over_nats().make_gateway(self._options(self.bus or ""), limits)
 
-    def setup(self) -> NatsSetup | None:
+    def setup(self) -> BusSetup | None:
         """
         Return the bus of a server with gateways; None where it is alone.
 
@@ -88,18 +70,26 @@ class Processes:
         """
         if self.bus is None:
             return None
-        try:
-            from pricewire.server.gateways.leader import NatsSetup
-        except ModuleNotFoundError:
-            raise PricewireError(WITHOUT_NATS) from None
-        return NatsSetup(*self._bus())
+        setup: BusSetup = over_nats().make_setup(self._options(self.bus))
+        return setup
 
-    def _bus(self) -> tuple[NatsAddress, NatsPlan]:
-        from pricewire.bus.nats import NatsPlan
-        from pricewire.bus.nats_connection import NatsAddress
+    def _options(self, bus: str) -> BusOptions:
+        return BusOptions(bus, self.bus_credentials, self.bus_ca, self.bus_stream, self.bus_replicas)
 
-        servers = tuple(server.strip() for server in (self.bus or "").split(","))
-        return NatsAddress(servers, self.bus_credentials, self.bus_ca), NatsPlan(self.bus_stream, self.bus_replicas)
+
+def over_nats() -> Any:
+    """
+    Return the module that makes what needs NATS: imported only where it is used, as its package need not be there.
+
+    Raises:
+        PricewireError: the package is missing.
+    """
+    try:
+        return importlib.import_module("pricewire.server.gateways.options")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "nats":
+            raise
+        raise PricewireError("the package nats-py is missing: pip install 'pricewire[nats]'") from None
 
 
 PROCESSES = Processes()

@@ -10,6 +10,7 @@ from typing import Any, cast
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
@@ -94,7 +95,7 @@ class Application(Litestar):
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
-        if self.leader is not None and scope["type"] == "http" and await self.leader.refuses(scope["path"], cast("Send", send)):
+        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(scope["path"], cast("Any", send)):
             return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 

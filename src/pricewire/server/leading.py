@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from pricewire.hub.hub import Hub
@@ -12,6 +14,26 @@ from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.transport.asgi_types import Send
+
+
+@dataclass(frozen=True, slots=True)
+class BusOptions:
+    """
+    The bus, as a process is told of it.
+
+    Attributes:
+        servers: the addresses, with commas between them.
+        credentials: a file of credentials; None for none.
+        ca: a file of certificates; None for those that the system trusts.
+        stream: the name of the stream with the frames.
+        replicas: how many servers have a copy of it.
+    """
+
+    servers: str = field(repr=False)
+    credentials: Path | None = None
+    ca: Path | None = None
+    stream: str = "pw"
+    replicas: int = 1
 
 
 class Leader(Protocol):

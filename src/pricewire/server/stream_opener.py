@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import cast
 
 import msgspec
 
@@ -138,7 +139,7 @@ class StreamOpener:
             permit.carry(carried)
             stream_id = new_stream_id()
             permit.name(stream_id)
-            offer: RemoteOffer | None = request.scope.get("extensions", {}).get(REMOTE)
+            offer = cast("RemoteOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
             if offer is not None:
                 client = self._admission.client(request.scope)
                 offer.describe(endpoint, None if client is None else str(client), caller.token)

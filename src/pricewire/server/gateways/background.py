@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+from pricewire.bus.tasks import AGAIN_S
 from pricewire.errors import PricewireError
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,10 @@ class Background:
         """Close it, or stop opening it."""
         self._over.set()
         if self._task is not None:
-            if not self.is_open:
-                self._task.cancel()
-            await asyncio.wait([self._task])
+            while not self._task.done():
+                if not self.is_open:
+                    self._task.cancel()
+                await asyncio.wait([self._task], timeout=AGAIN_S)
 
     async def _run(self) -> None:
         try:

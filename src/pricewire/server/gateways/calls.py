@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
+from pricewire.bus.tasks import running
 from pricewire.errors import PricewireError
 from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
@@ -37,7 +38,7 @@ from pricewire.server.gateways.messages import (
     Unknown,
 )
 from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream, with_position
-from pricewire.server.gateways.subjects import SYNC_S, calls, commands, reports
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
 from pricewire.server.limits import Admission
 from pricewire.server.stream_opener import StreamOpener, bind
 from pricewire.server.transport.asgi_types import Message, Scope
@@ -97,18 +98,15 @@ class Calls:
             await client.subscribe(calls(self._stream), cb=self._on_call),
             await client.subscribe(reports(self._stream), cb=self._on_report),
         ]
-        upkeep = [asyncio.create_task(self._command(client)), asyncio.create_task(self._look_for_silence())]
-        try:
-            yield
-        finally:
-            for subscription in subscriptions:
-                with contextlib.suppress(nats.errors.Error, OSError):
-                    await subscription.unsubscribe()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            for task in upkeep:
-                task.cancel()
-            await asyncio.wait(upkeep)
+        async with running(self._command(client), "gateway commands"), running(self._look_for_silence(), "gateway watch"):
+            try:
+                yield
+            finally:
+                for subscription in subscriptions:
+                    with contextlib.suppress(nats.errors.Error, OSError):
+                        await subscription.unsubscribe()
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=CALL_S)
 
     async def _on_call(self, message: Msg) -> None:
         # One that was stopped past its lease says nothing: another one answers.

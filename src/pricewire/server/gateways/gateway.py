@@ -13,6 +13,7 @@ import random
 import time
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import msgspec
 import nats.errors
@@ -21,6 +22,7 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.bus.tasks import running
 from pricewire.errors import InvalidTopicError
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import StreamSpec
@@ -113,36 +115,30 @@ class Gateway:
         return self.bus.failure
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def fed(self) -> AsyncIterator[None]:
         """Be fed by the bus within the block."""
         async with self.bus.open():
             client = self._client = self.bus.client
             assert client is not None, "the bus is open"  # noqa: S101
             await client.subscribe(commands(self._plan.stream, self.bus.name), cb=self._on_command)
-            tasks = [
-                asyncio.create_task(work, name=name)
-                for work, name in (
-                    (self._report(client), "stream report"),
-                    (self._watch(), "bus watch"),
-                    (self._token_watch.run(), "token expiry"),
-                )
-            ]
-            try:
-                yield
-            finally:
-                self.hub.close()
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-                with contextlib.suppress(nats.errors.Error, OSError):
-                    await self._tell_closed(client)
-                    await client.flush(1)
-                self._client = None
+            async with (
+                running(self._report(client), "stream report"),
+                running(self._watch(), "bus watch"),
+                running(self._token_watch.run(), "token expiry"),
+            ):
+                try:
+                    yield
+                finally:
+                    self.hub.close()
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._tell_closed(client)
+                await client.flush(1)
+            self._client = None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Begin at once, whether the bus is there or not: `/readyz` says so."""
         await receive()
-        background = Background(self.running)
+        background = Background(self.fed)
         background.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -155,9 +151,9 @@ class Gateway:
             await send_text(send, 200, "ok\n")
         elif path == "/readyz":
             if self.hub.is_draining:
-                await send_problem(send, 503, StreamEnd.SERVER_DRAINING.name, "the server is stopping", {})
+                await send_problem(cast("Any", send), 503, StreamEnd.SERVER_DRAINING.name, "the server is stopping", {})
             elif self.failure:
-                await send_problem(send, 503, "NOT_READY", self.failure, {})
+                await send_problem(cast("Any", send), 503, "NOT_READY", self.failure, {})
             else:
                 await send_text(send, 200, "ok\n")
         elif path == "/metrics":
@@ -176,7 +172,9 @@ class Gateway:
             body += event.get("body", b"")
             if len(body) > self._limits.request_body:
                 limit = self._limits.request_body
-                await send_problem(send, 413, "REQUEST_TOO_LARGE", f"the body exceeds the limit of {limit} bytes", {"connection": "close"})
+                await send_problem(
+                    cast("Any", send), 413, "REQUEST_TOO_LARGE", f"the body exceeds the limit of {limit} bytes", {"connection": "close"}
+                )
                 return
             if not event.get("more_body"):
                 break
@@ -404,4 +402,4 @@ async def send_text(send: Send, status: int, text: str) -> None:
 async def unavailable(send: Send, message: str) -> None:
     """Refuse a request for now."""
     # At a time of its own, so that those who are refused do not come back together.
-    await send_problem(send, 503, "UNAVAILABLE", message, {"retry-after": str(random.randint(1, 3))})  # noqa: S311 - spreads load, no secret
+    await send_problem(cast("Any", send), 503, "UNAVAILABLE", message, {"retry-after": str(random.randint(1, 3))})  # noqa: S311 - spreads load, no secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 from pricewire.bus.nats import NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
@@ -94,7 +94,7 @@ class Leader:
         is_open = self._background is not None and self._background.is_open
         if is_open or path in ALWAYS:
             return False
-        await send_problem(send, 503, "UNAVAILABLE", "this server stands by; ask another one", {"retry-after": "1"})
+        await send_problem(cast("Any", send), 503, "UNAVAILABLE", "this server stands by; ask another one", {"retry-after": "1"})
         return True
 
     def metrics(self) -> dict[str, tuple[str, float]]:
