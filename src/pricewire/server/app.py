@@ -95,8 +95,10 @@ class Application(Litestar):
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
-        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(scope["path"], cast("Any", send)):
-            return
+        if self.leader is not None and scope["type"] == ScopeType.HTTP:
+            path = cast("Scope", scope)["path"]
+            if await self.leader.refuses(path, cast("Any", send)):
+                return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
 

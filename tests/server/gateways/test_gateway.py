@@ -56,6 +56,12 @@ class Place:
     alice: Account
     times: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1_000_000 - 90_000, 1000))
 
+    @property
+    def leader(self) -> Any:
+        """What the server's application has of the bus."""
+        app: Any = self.server._config.app
+        return app.leader
+
     def tick(self, bid: float) -> str:
         """Have a tick of GOLD come; return its price."""
         self.server.call(self.feed.give, bid, bid + 0.02, next(self.times))
@@ -226,8 +232,7 @@ def test_the_other_requests_are_answered_as_by_the_server(place: Place) -> None:
 
 
 def test_a_gateways_streams_count_until_they_end(place: Place) -> None:
-    hub = place.server._config.app  # type: ignore[attr-defined]
-    leader = hub.leader
+    leader = place.leader
     with Events(place.gateways[0], "/sse?topic=ticks:GOLD") as stream:
         stream.next()
         assert leader.metrics()["pricewire_gateway_streams"][1] == 1
@@ -264,7 +269,7 @@ def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: 
         place.server.stop()
         answer = httpx2.get(f"{gateway.url}/v1/market/instruments", timeout=PATIENCE)
         assert answer.status_code == 503
-        plan = place.server._config.app.leader._bus._plan  # type: ignore[attr-defined]
+        plan = place.leader._bus._plan
         feed = GoldFeed()
         setup = NatsSetup(NatsAddress((place.nats.url,)), plan)
         with open_app_server(place.database, feed, bus=setup) as server:
