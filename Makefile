@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
+# Python compiles what it imports, when it does: to compile all of SciPy at once takes half of the installation's time.
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 # For the oldest Python that we promise, and with markers where a newer Python or another system needs another version.
 PIN    := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.0 --custom-compile-command "make pins"
 
@@ -13,10 +15,12 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs lint format docs pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
-run: $(VENV)/run $(PAGE)  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
+# Both halves of the installation wait for a registry most of the time, so they wait together.
+run:  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options by ARGS="--port 9000"
+	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/run $(PAGE)
 	$(BIN)/pricewire serve $(ARGS)
 
 test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
@@ -24,10 +28,10 @@ test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k 
 test-python: prepare
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
-test-web: web/node_modules/.package-lock.json
+test-web: web/node_modules/.dev
 	$(NPM) test
 
-prepare: $(VENV)/dev $(PAGE) web/dist/pricewire.js .system-packages  ## install and build what the tests need
+prepare: $(VENV)/dev web/dist/pricewire.js $(PAGE) .system-packages  ## install and build what the tests need
 
 matrix:  ## run `make run` and `make test` on every kind of machine that this one can show; some of them by ARGS="user random"
 	$(PYTHON) tests/matrix.py $(ARGS)
@@ -44,16 +48,22 @@ soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorte
 churn: $(VENV)/dev  ## an hour of subscribers that join and leave over a network that cuts and loses; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.churn $(ARGS)
 
+kill: $(VENV)/dev  ## kill and stop a trading server until 10,000 contracts are settled; fewer by ARGS="--contracts 100"
+	$(BIN)/python -m soak.kill $(ARGS)
+
+many-topics: $(VENV)/dev  ## ten minutes of one client with 250 topics at twenty times their rate; shorter by ARGS="--minutes 2"
+	$(BIN)/python -m soak.many_topics $(ARGS)
+
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)
 
-lint: $(VENV)/dev web/node_modules/.package-lock.json  ## check style and types
+lint: $(VENV)/dev web/node_modules/.dev  ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(NPM) run lint
 
-format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into its form
+format: $(VENV)/dev web/node_modules/.dev  ## bring the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(NPM) run format
@@ -61,10 +71,18 @@ format: $(VENV)/dev web/node_modules/.package-lock.json  ## bring the code into 
 docs: $(VENV)/dev  ## build the documentation into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+dist: $(VENV)/dev web/node_modules/.dev $(PAGE)  ## build the wheel, the source archive and the browser package into dist/, and check them
+	rm -rf dist && mkdir dist
+	$(BIN)/uv build --quiet --sdist --wheel --out-dir dist
+	cd web && npm pack --pack-destination ../dist && npm run check:package
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	npm publish --dry-run ./dist/pricewire-*.tgz
+	$(BIN)/pytest tests/packages --packages dist
+
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
-	$(PIN) -o requirements.txt pyproject.toml
-	$(PIN) --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
-	$(PIN) --extra fuzz -c requirements.txt -o requirements-fuzz.txt pyproject.toml
+	$(PIN) --extra server --extra cli -o requirements.txt pyproject.toml
+	$(PIN) --extra all --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(PIN) --extra all --extra fuzz -c requirements-dev.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
 	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
@@ -79,32 +97,40 @@ $(BIN)/python:
 # The first line of each recipe removes a stamp that an interrupted installation might leave behind.
 $(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python
 	@rm -f $@
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --editable .
+	$(PIP) -r requirements.txt
+	$(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt $(VENV)/run
 	@rm -f $@
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/fuzz: requirements-fuzz.txt $(VENV)/dev
 	@rm -f $@
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-fuzz.txt
+	$(PIP) -r requirements-fuzz.txt
 	@touch $@
 
-web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+WEB_PACKAGES := web/package.json web/page/package.json web/package-lock.json
+
+web/node_modules/.page: $(WEB_PACKAGES)
 	@command -v npm > /dev/null || { echo "Node 20 or newer with npm is needed to build the trading page."; exit 1; }
-	$(NPM) ci --no-audit --no-fund
+	$(NPM) ci --omit=dev --no-audit --no-fund
 	@touch $@
+
+web/node_modules/.dev: $(WEB_PACKAGES)
+	@command -v npm > /dev/null || { echo "Node 20 or newer with npm is needed to build and test the browser client."; exit 1; }
+	$(NPM) ci --no-audit --no-fund
+	@touch web/node_modules/.page $@
 
 WEB_SOURCES := $(shell find web/src web/page -type f 2> /dev/null) web/vite.config.ts
 
-$(PAGE): web/node_modules/.package-lock.json $(WEB_SOURCES)
+# What was installed for the tests does for the page as well: so its stamp counts only where it is missing.
+$(PAGE): $(WEB_PACKAGES) $(WEB_SOURCES) | web/node_modules/.page
 	$(NPM) run build:page
 	@touch $@
 
-web/dist/pricewire.js: web/node_modules/.package-lock.json $(WEB_SOURCES)
+web/dist/pricewire.js: $(WEB_SOURCES) web/node_modules/.dev
 	$(NPM) run build:lib
 	@touch $@
 

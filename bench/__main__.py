@@ -70,7 +70,7 @@ BENCHMARKS: dict[str, Run] = {
     ),
     "quotes": lambda placement, progress, options: quotes.run(placement, quotes.QUICK if options.quick else quotes.Settings(), progress),
     "edge": lambda placement, progress, options: edge.run(
-        placement, edge.QUICK if options.quick else edge.Settings(options.rounds), progress
+        placement, edge.QUICK if options.quick else edge.Settings(options.purchases), progress
     ),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="which; without one, all of them")
     parser.add_argument("--quick", action="store_true", help="few streams, one round: whether it works, not how fast it is")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long slow_link takes")
-    parser.add_argument("--rounds", type=int, default=1000, help="how many purchases of each strategy edge makes")
+    parser.add_argument("--purchases", type=int, default=40, help="how many contracts of each strategy edge buys on each feed")
     arguments = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("the benchmarks read Linux's /proc and use its epoll")

@@ -2,19 +2,19 @@
 Edge: whether anybody beats the house but by luck. Strategies trade with the real desk, on a clock and prices of their own.
 
 The prices are a geometric Brownian motion that is looked at at the ticks, as the simulated feed's are; only the ledger is one in memory.
-In a round each strategy buys, and the round ends when all contracts have; what a strategy got for its stake is its return. What is held to
-its end is also settled on very many other futures of the same purchase, by a rule of this file: so little is left to luck. Where the desk
-refuses a purchase there is none: what it never sells has no row.
+Each strategy buys from the desk, many times; each of its contracts is held or sold on very many futures of that purchase, by a rule of this
+file, which a test compares with what the desk does: so little is left to luck. What a contract brings for its stake is its return. Where
+the desk refuses a purchase there is none: what it never sells has no row. An expectation is linear, so a pair of mirrored contracts gains
+what its two cells do together.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,13 +25,16 @@ from bench.machine import Placement
 from bench.report import Progress, Report, Table
 from pricewire.errors import PricewireError
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.pips import Integers
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, PurchaseDetails, PurchaseRequest, Variant
-from pricewire.trading.contracts import Contract
+from pricewire.trading.contracts import PATIENCE_MS, Contract, entry_deadline
 from pricewire.trading.desk import Desk
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
-from pricewire.trading.pricing import Floats
-from pricewire.trading.volatility import YEAR_MS
+from pricewire.trading.positions import Positions, ticks_left
+from pricewire.trading.pricing import Bools, Floats, bid_units, win_probability
+from pricewire.trading.trades import LEAST_TICKS_LEFT
+from pricewire.trading.volatility import YEAR_MS, Moves
 
 START_MS = 1_700_000_000_000
 START_PIPS = 125_000.0
@@ -42,22 +45,34 @@ STAKE = Decimal(100)
 WARM_UP = 700
 """How many ticks come before the first purchase: estimates rest on them."""
 
-LONGEST_ROUND = 400
-"""After so many ticks a round is over; nothing here lasts as long."""
+REMEMBERED = 2000
+"""How many ticks a desk finds that is started again."""
+
+BETWEEN = 40
+"""How many ticks come between two purchases of a strategy at least: what is estimated changes meanwhile."""
+
+LONGEST_WAIT = 2000
+"""How many ticks a strategy waits for its moment at most."""
+
+LIFE_MS = 60_000
+"""The longest life of a contract here, of those that last a time."""
+
+LIFE_TICKS = 10
+"""The longest life of the others."""
 
 CONFIDENCE = 0.99
 
-PURCHASES = 4
-"""How many purchases of each strategy are settled on many futures."""
-
 JUDGED = 1000
-"""A strategy with fewer purchases is not judged: where a loss is seldom, some have none among their first."""
-
-CHUNK = 10_000
-"""How many futures are made at a time."""
+"""A strategy with fewer contracts is not judged: where a loss is seldom, some have none among their first."""
 
 LARGE = 1.5
 """How many deviations a large move of the price has."""
+
+SILENCE = 3
+"""How many intervals make a silence."""
+
+CALM = 60
+"""How many intervals a feed was regular in, for who waits for that."""
 
 
 class SimulatedClock:
@@ -86,6 +101,7 @@ class OneInstrument:
 
     def __init__(self, feed: object) -> None:
         self._feed = feed
+        self.past: deque[Tick] = deque(maxlen=REMEMBERED)
 
     def instrument(self, instrument_id: str) -> Instrument:
         """Return the instrument."""
@@ -95,9 +111,12 @@ class OneInstrument:
         """Return what brings its prices."""
         return self._feed
 
+    def hours(self, instrument_id: str) -> None:
+        """Return that it is open around the clock."""
+
     def ticks(self, request: TicksHistoryRequest) -> list[Tick]:
-        """Return what was before: nothing."""
-        return []
+        """Return what was before."""
+        return list(self.past)
 
 
 @dataclass
@@ -158,7 +177,7 @@ class MemoryLedger:
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """
-    What is bought in each round, and what becomes of it.
+    What is bought, when, and what becomes of it.
 
     Attributes:
         product: which product.
@@ -168,9 +187,11 @@ class Strategy:
         deviations: how far away the barrier is, in deviations of the price's change until the end; 0 for one pip.
         is_price: whether the barrier is named as a price, or else as an offset.
         allow_equals: whether an equal price wins.
-        moment: when it is bought: this part of an interval after a tick.
-        sells: when it is sold: `never`, at `once`, with a `gain` of a tenth of the stake, or with the `last` tick before its end.
-        after: what the last tick has done: `any`, a move of more than `LARGE` `up` or `down`.
+        moment: when it is bought: this part of an interval after a tick; above 1 where the next tick is overdue.
+        sells: when it is sold: `never`, at `once`, with a `gain` or a `loss` of a tenth of the stake, after a `move` of more than `LARGE`,
+            with the `last` tick before its end, or in a `silence` of `SILENCE` intervals, or with the first tick after it.
+        after: what the ticks have done before: `any`, a move of more than `LARGE` `up` or `down`, a `gap` of more than one and a half
+            intervals, `calm` for `CALM` regular intervals.
     """
 
     product: ProductId
@@ -191,9 +212,21 @@ class Strategy:
             barrier = f", {distance}{' as a price' if self.is_price else ''}"
         equals = ", equals" if self.allow_equals else ""
         moment = f", {self.moment:.0%} after a tick" if self.moment else ""
-        sells = "" if self.sells == "never" else f", sold {self.sells}"
-        after = "" if self.after == "any" else f", after a move {self.after}"
-        return f"`{self.variant}` {self.duration} {self.unit}{barrier}{equals}{moment}{sells}{after}"
+        sells = "" if self.sells == "never" else f", sold {SALES[self.sells]}"
+        after = "" if self.after == "any" else f", after {OCCASIONS[self.after]}"
+        return f"`{self.variant}` {self.duration} {self.unit}{barrier}{equals}{moment}{after}{sells}"
+
+
+SALES = {
+    "once": "at once",
+    "gain": "with a gain",
+    "loss": "with a loss",
+    "move": "after a large move",
+    "last": "before the last tick",
+    "silence": "in a silence",
+}
+
+OCCASIONS = {"up": "a move up", "down": "a move down", "gap": "a gap", "calm": "calm"}
 
 
 def strategies() -> Iterator[Strategy]:
@@ -206,6 +239,7 @@ def strategies() -> Iterator[Strategy]:
     spans: list[tuple[int, DurationUnit]] = [(1, "ticks"), (5, "ticks"), (10, "ticks"), (15, "seconds"), (60, "seconds")]
     for product, *variants in sides:
         for variant in variants:
+            usual = None if product == "rise_fall" else 1.0
             for duration, unit in spans:
                 if product == "rise_fall":
                     yield Strategy(product, variant, duration, unit)
@@ -215,13 +249,18 @@ def strategies() -> Iterator[Strategy]:
                     yield Strategy(product, variant, duration, unit, deviations)
                 yield Strategy(product, variant, duration, unit, 2.0, is_price=True)
                 yield Strategy(product, variant, duration, unit, -1.0, is_price=True)
-            for moment in (0.02, 0.5, 0.98):
-                yield Strategy(product, variant, 15, "seconds", None if product == "rise_fall" else 1.0, moment=moment, is_price=True)
-            for sells in ("once", "gain", "last"):
-                for duration, unit in ((5, "ticks"), (15, "seconds")):
-                    yield Strategy(product, variant, duration, unit, None if product == "rise_fall" else 1.0, sells=sells)
-            for after in ("up", "down"):
-                yield Strategy(product, variant, 1, "ticks", None if product == "rise_fall" else 1.0, after=after)
+            for moment in (0.02, 0.5, 0.98, 1.05, 1.5, 4.0):
+                yield Strategy(product, variant, 15, "seconds", usual, moment=moment, is_price=usual is not None)
+                yield Strategy(product, variant, 5, "ticks", usual, moment=moment, is_price=usual is not None)
+                if usual is not None:
+                    yield Strategy(product, variant, 15, "seconds", usual, moment=moment)
+            for after in OCCASIONS:
+                yield Strategy(product, variant, 1, "ticks", usual, after=after)
+                yield Strategy(product, variant, 10, "ticks", usual, after=after)
+                yield Strategy(product, variant, 15, "seconds", usual, after=after)
+            for sells in SALES:
+                for duration, unit in ((5, "ticks"), (15, "seconds"), (60, "seconds")):
+                    yield Strategy(product, variant, duration, unit, usual, sells=sells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,75 +270,180 @@ class Feed:
 
     Attributes:
         name: what it is called.
-        interval_ms: the mean time between two ticks, in milliseconds.
-        is_regular: whether it is always that; else it is distributed exponentially, and the volatility is not known.
+        interval_ms: the usual time between two ticks, in milliseconds: exactly, or the mean.
+        spread: how much that varies: 0 for not at all, and the volatility is known; else the deviation of its logarithm, or 1 for one that
+            is distributed exponentially; then the volatility is not known.
+        lost: how likely it is of each tick that it is lost.
         outage: how likely it is that ticks are missing after one.
-        outage_ticks: how many are missing then, at most.
+        outage_ticks: how many are missing then, at least and at most.
+        restart_ms: how long the server is down before each purchase, in milliseconds: no ticks are known of that time. 0 for not at all.
     """
 
     name: str
     interval_ms: float
-    is_regular: bool = True
+    spread: float = 0.0
+    lost: float = 0.0
     outage: float = 0.0
-    outage_ticks: int = 0
+    outage_ticks: tuple[int, int] = (0, 0)
+    restart_ms: float = 0.0
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether ticks come at equal intervals, as far as they come."""
+        return self.spread == 0
+
+    def gaps(self, random: np.random.Generator, shape: tuple[int, int], waited_ms: float = 0.0) -> Floats:
+        """
+        Return times between ticks, in milliseconds.
+
+        Args:
+            random: where they are drawn from.
+            shape: how many futures, and ticks of each.
+            waited_ms: how long the first tick has not come already.
+        """
+        gaps = self._gaps(random, shape)
+        while (late := gaps[:, 0] <= waited_ms).any():
+            gaps[late, 0] = self._gaps(random, (int(late.sum()), 1))[:, 0]
+        return gaps
+
+    def ticks(self) -> int:
+        """Return how many ticks a contract may see here at most, and a few more; of irregular ones hardly ever more."""
+        within = LIFE_MS / self.interval_ms
+        return max(LIFE_TICKS, math.ceil(within if self.is_regular else within + 12 * math.sqrt(within))) + 4
+
+    def _gaps(self, random: np.random.Generator, shape: tuple[int, int]) -> Floats:
+        if self.spread:
+            drawn = random.exponential(1.0, shape) if self.spread == 1 else random.lognormal(-(self.spread**2) / 2, self.spread, shape)
+            rounded: Floats = np.maximum(np.rint(drawn * self.interval_ms), 1.0)
+            return rounded
+        steps = random.geometric(1 - self.lost, shape).astype(np.float64)
+        if self.outage:
+            least, most = self.outage_ticks
+            steps = steps + (random.random(shape) < self.outage) * random.integers(least, most + 1, shape)
+        return steps * self.interval_ms
 
 
 FEEDS = (
     Feed("every 2 s", 2000.0),
-    Feed("every 2 s, with outages", 2000.0, outage=0.02, outage_ticks=40),
-    Feed("irregular, every 1 s on the average", 1000.0, is_regular=False),
-    Feed("slow, every 20 s", 20_000.0),
+    Feed("every 2 s, 3 % lost", 2000.0, lost=0.03),
+    Feed("every 2 s, 15 % lost", 2000.0, lost=0.15),
+    Feed("every 2 s, outages of up to 80 s", 2000.0, outage=0.02, outage_ticks=(1, 40)),
+    Feed("every 2 s, outages of up to 4 min", 2000.0, outage=0.005, outage_ticks=(30, 120)),
+    Feed("every 2 s, a restart of 30 s before", 2000.0, restart_ms=30_000.0),
+    Feed("every 20 s", 20_000.0),
+    Feed("irregular, 1 s on the average", 1000.0, spread=1.0),
+    Feed("irregular, 1 s on the average, in bursts", 1000.0, spread=1.5),
 )
 
 
 class World:
-    """A desk with one instrument, and the prices that it gets."""
+    """
+    A desk with one instrument, and the prices that it gets.
+
+    Attributes:
+        clock: the desk's.
+        ledger: the desk's.
+        desk: the desk.
+        pips: the newest price.
+        newest_ms: its time, in milliseconds since 1970.
+        gap_ms: how long after it the next one comes.
+        change: by how many deviations the price has changed with the newest tick.
+    """
 
     def __init__(self, feed: Feed, seed: int) -> None:
         self._feed = feed
         self._random = np.random.default_rng(seed)
         self._log = math.log(START_PIPS)
-        self._next_ms = float(START_MS)
+        self._gaps: deque[float] = deque(maxlen=CALM)
+        source: object = SimulatedFeed(1, clock=SimulatedClock(), history_s=0) if feed.is_regular else object()
+        self._market = OneInstrument(source)
         self.clock = SimulatedClock()
         self.ledger = MemoryLedger()
-        source: object = SimulatedFeed(1, clock=self.clock, history_s=0) if feed.is_regular else object()
-        self.desk = Desk(OneInstrument(source), self.ledger, Traders(), self._publish, clock=self.clock)  # type: ignore[arg-type]  # the desk asks no more of a market
         self.pips = 0
-        self.move = 0.0
+        self.newest_ms = float(START_MS)
+        self.gap_ms = feed.interval_ms
+        self.change = 0.0
+        self.desk = self._open()
+
+    def _open(self) -> Desk:
+        return Desk(self._market, self.ledger, Traders(), self._publish, clock=self.clock)  # type: ignore[arg-type]  # no more of a market
 
     @property
-    def newest_ms(self) -> int:
-        """The time of the newest tick, in milliseconds since 1970."""
-        return int(self._next_ms)
+    def positions(self) -> Positions:
+        """The desk's open contracts."""
+        return self.desk._books.find(INSTRUMENT.id).positions
+
+    @property
+    def moves(self) -> Moves | None:
+        """What the desk knows of how the price moves."""
+        return self.desk._books.find(INSTRUMENT.id).moves
 
     async def tick(self) -> None:
         """Let the next tick come."""
-        steps = 1
-        if self._random.random() < self._feed.outage:
-            steps += int(self._random.integers(1, self._feed.outage_ticks + 1))
-        elapsed_ms = self._feed.interval_ms * steps
-        if not self._feed.is_regular:
-            elapsed_ms = max(1.0, round(self._random.exponential(self._feed.interval_ms)))
-        self._next_ms += elapsed_ms
-        deviation = VOLATILITY * math.sqrt(elapsed_ms / YEAR_MS)
-        change = float(self._random.standard_normal())
-        self._log += deviation * change - deviation**2 / 2
-        self.move = change
+        self.newest_ms += self.gap_ms
+        deviation = VOLATILITY * math.sqrt(self.gap_ms / YEAR_MS)
+        self.change = float(self._random.standard_normal())
+        self._log += deviation * self.change - deviation**2 / 2
+        self._gaps.append(self.gap_ms)
         self.pips = round(math.exp(self._log))
-        self.clock.now_ms = self._next_ms
+        self.clock.now_ms = self.newest_ms
         price = self.pips * QUANTUM
-        self.desk.on_tick(Tick(INSTRUMENT.id, int(self._next_ms), price, price, price))
-        # What ended is settled in the desk's own task.
-        for _ in range(4):
-            await asyncio.sleep(0)
+        tick = Tick(INSTRUMENT.id, int(self.newest_ms), price, price, price)
+        self.gap_ms = float(self._feed.gaps(self._random, (1, 1))[0, 0])
+        self._market.past.append(tick)
+        self.desk.on_tick(tick)
+        await turns()
 
-    def has_moved(self, after: str) -> bool:
-        """Return whether the newest tick has done what `Strategy.after` says."""
-        return after == "any" or (self.move if after == "up" else -self.move) > LARGE
+    async def restart(self) -> None:
+        """Have the desk start again, if the feed says so, and its first tick come."""
+        if self._feed.restart_ms:
+            self.gap_ms += self._feed.restart_ms
+            self.clock.now_ms += self._feed.restart_ms
+            self.desk = self._open()
+            await self.tick()
 
-    def wait(self, part: float) -> None:
-        """Let a part of an interval pass after the newest tick."""
-        self.clock.now_ms = self._next_ms + part * self._feed.interval_ms
+    def is_moment(self, strategy: Strategy) -> bool:
+        """Return whether a strategy's moment may come before the next tick."""
+        usual_ms = 1.5 * self._feed.interval_ms
+        if strategy.moment * self._feed.interval_ms >= self.gap_ms:
+            return False
+        match strategy.after:
+            case "up":
+                return self.change > LARGE
+            case "down":
+                return self.change < -LARGE
+            case "gap":
+                return self._gaps[-1] > usual_ms
+            case "calm":
+                return all(gap_ms < usual_ms for gap_ms in self._gaps)
+            case _:
+                return True
+
+    async def buy(self, chosen: Sequence[Strategy], key: str) -> dict[Strategy, Contract]:
+        """Return what strategies buy that have one moment, which is now; the next tick comes if the desk waits for it."""
+        self.clock.now_ms = self.newest_ms + chosen[0].moment * self._feed.interval_ms
+        buying = [asyncio.create_task(self._buy(strategy, f"{key}-{number}")) for number, strategy in enumerate(chosen)]
+        await turns()
+        if chosen[0].moment > 1 and not all(each.done() for each in buying):
+            await self.tick()
+        ids = await asyncio.gather(*buying)
+        return {strategy: self.positions.contracts[each] for strategy, each in zip(chosen, ids, strict=True) if each is not None}
+
+    async def _buy(self, strategy: Strategy, key: str) -> str | None:
+        details = PurchaseDetails(
+            instrument_id=INSTRUMENT.id,
+            duration=strategy.duration,
+            duration_unit=strategy.unit,
+            allow_equals=strategy.allow_equals,
+            stake=str(STAKE),
+            variant=strategy.variant,
+            barrier=self.barrier(strategy),
+        )
+        request = PurchaseRequest(idempotency_key=key, product_id=strategy.product, proposal_details=details)
+        try:
+            return (await self.desk.buy("trader", request)).contract_id
+        except PricewireError:
+            return None
 
     def barrier(self, strategy: Strategy) -> str | None:
         """Return the barrier that a strategy names now."""
@@ -312,6 +456,12 @@ class World:
 
     def _publish(self, *_: object, **__: object) -> None:
         pass
+
+
+async def turns() -> None:
+    """Let the desk's own tasks run: what ended is settled in one, and each purchase is one."""
+    for _ in range(12):
+        await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
@@ -340,153 +490,205 @@ class Returns:
         """Their mean."""
         return self.total / self.count
 
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of `CONFIDENCE` that their expectation lies in; it takes two of them at least."""
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Return the interval that their expectation lies in, with this confidence; it takes two of them at least."""
         variance = max(0.0, self.squares / self.count - self.mean**2) * self.count / (self.count - 1)
-        half = float(norm.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance / self.count)
+        half = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance / self.count)
         return self.mean - half, self.mean + half
 
 
-async def play(feed: Feed, chosen: Sequence[Strategy], rounds: int, seed: int, progress: Callable[[str], None]) -> dict[Strategy, Returns]:
-    """Return the returns of strategies, a number for each purchase: -1 where the stake is lost."""
-    world = World(feed, seed)
-    returns: dict[Strategy, Returns] = defaultdict(Returns)
-    by_moment = sorted(chosen, key=lambda strategy: strategy.moment)
-    running = asyncio.create_task(world.desk.run())
-    for _ in range(WARM_UP):
-        await world.tick()
-    for number in range(rounds):
-        progress(f"{feed.name}: round {number + 1} of {rounds}")
-        held: dict[str, Strategy] = {}
-        for strategy in by_moment:
-            if not world.has_moved(strategy.after):
-                continue
-            world.wait(strategy.moment)
-            contract_id = await _buy(world, strategy, f"{number}")
-            if contract_id is not None:
-                held[contract_id] = strategy
-        bought = dict(held)
-        for _ in range(LONGEST_ROUND):
-            await world.tick()
-            for contract_id in [each for each in held if each in world.ledger.ended]:
-                del held[contract_id]
-            for contract_id, strategy in list(held.items()):
-                if strategy.sells != "never" and await _sell(world, strategy, contract_id):
-                    del held[contract_id]
-            if not held:
-                break
-        for contract_id, strategy in bought.items():
-            ended = world.ledger.ended.pop(contract_id, None)
-            if ended is not None and ended.proceeds is not None:
-                returns[strategy].add(np.array([float(ended.proceeds / STAKE) - 1]))
-    running.cancel()
-    return returns
-
-
-async def _buy(world: World, strategy: Strategy, key: str) -> str | None:
-    details = PurchaseDetails(
-        instrument_id=INSTRUMENT.id,
-        duration=strategy.duration,
-        duration_unit=strategy.unit,
-        allow_equals=strategy.allow_equals,
-        stake=str(STAKE),
-        variant=strategy.variant,
-        barrier=world.barrier(strategy),
-    )
-    try:
-        bought = await world.desk.buy("trader", PurchaseRequest(idempotency_key=key, product_id=strategy.product, proposal_details=details))
-    except PricewireError:
-        return None
-    return bought.contract_id
-
-
-async def _sell(world: World, strategy: Strategy, contract_id: str) -> bool:
-    """Sell a contract if its strategy says so now; return whether it was sold."""
-    book = world.desk._books.find(INSTRUMENT.id)
-    contract = book.positions.contracts.get(contract_id)
-    if contract is None or contract.entry_tick_time is None:
-        return False
-    moves = book.moves
-    if moves is None or book.tick is None:
-        return False
-    left = book.positions.ticks_left(book.tick, moves, 0.0, contract_id)
-    bid = book.bids(contract_id)[0] / 100
-    is_wanted = {"once": True, "gain": bid > 1.1 * float(STAKE), "last": left <= 1}[strategy.sells]
-    if not is_wanted:
-        return False
-    try:
-        await world.desk.sell("trader", contract_id)
-    except PricewireError:
-        return False
-    return True
-
-
-def settle(contract: Contract, spot: float, times: Floats, pips: Floats) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Futures:
     """
-    Return what a contract brings for its stake on many futures, less the stake.
+    What may come after a purchase; arrays have a row for each future and a column for each tick.
+
+    Attributes:
+        spot: the newest price at the purchase, in pips.
+        spot_ms: its time, in milliseconds since 1970.
+        times: of the ticks, all after the purchase, likewise.
+        pips: their prices.
+        changes: how much the price has changed with each, in deviations.
+        moves: what the desk knew of how the price moves.
+    """
+
+    spot: float
+    spot_ms: float
+    times: Floats
+    pips: Floats
+    changes: Floats
+    moves: Moves
+
+    @property
+    def gaps(self) -> Floats:
+        """How long before each tick the last one came, in milliseconds."""
+        return np.diff(self.times, axis=1, prepend=self.spot_ms)
+
+
+def futures_of(world: World, feed: Feed, moves: Moves, count: int, random: np.random.Generator) -> Futures:
+    """Return what may come from now on."""
+    gaps = feed.gaps(random, (count, feed.ticks()), world.clock.now_ms - world.newest_ms)
+    changes = random.standard_normal(gaps.shape)
+    deviations = VOLATILITY * np.sqrt(gaps / YEAR_MS)
+    logs = np.log(world.pips + random.uniform(-0.5, 0.5, (count, 1))) + np.cumsum(deviations * changes - deviations**2 / 2, axis=1)
+    return Futures(float(world.pips), world.newest_ms, world.newest_ms + np.cumsum(gaps, axis=1), np.rint(np.exp(logs)), changes, moves)
+
+
+def first(is_it: Bools, never: int) -> Integers:
+    """Return the first column of each row in which something is so, or `never`."""
+    columns: Integers = np.where(is_it.any(axis=1), is_it.argmax(axis=1), never)
+    return columns
+
+
+class Outcome:
+    """
+    What becomes of a contract on many futures.
+
+    Attributes:
+        barrier: of each future, in pips.
+        last: the column of the last tick that is looked at.
+        returns: what it brings for its stake if it is held, less the stake.
+        end: the column of the tick that it is settled with, or that cannot settle it any more: from then on it cannot be sold.
+    """
+
+    def __init__(self, contract: Contract, futures: Futures) -> None:
+        times, pips, gaps = futures.times, futures.pips, futures.gaps
+        rows = np.arange(len(times))
+        in_ticks = contract.duration_unit == "ticks"
+        is_price = contract.barrier is not None and contract.barrier[0] not in "+-"
+        offset = float(Decimal(contract.barrier or 0) / QUANTUM)
+        entered = pips[:, 0]
+        self.barrier = np.full(len(rows), offset) if is_price else entered + offset
+        self.last = np.full(len(rows), contract.duration) if in_ticks else (times <= contract.expiry_time).sum(axis=1) - 1
+        if int(self.last.max()) + 2 > times.shape[1]:
+            raise ValueError(f"futures of {times.shape[1]} ticks are too short for {contract.duration} {contract.duration_unit}")
+        columns = np.arange(int(self.last.max()) + 2)
+        times, pips, gaps = times[:, : len(columns)], pips[:, : len(columns)], gaps[:, : len(columns)]
+        # Where ticks stay away for too long after the entry, a duration in ticks has no end; in time it has none if that is over its end.
+        last, never = self.last[:, None], len(columns)
+        is_paused = (gaps > PATIENCE_MS) & ((columns > 0) & (columns <= last) if in_ticks else columns == last + 1)
+        pause = first(is_paused, never)
+        self.end = np.minimum(pause, self.last if in_ticks else self.last + 1)
+        is_back = (pause < never) | (self.last <= 0)
+        if contract.product_id == "touch":
+            # A barrier that is a price may be touched by the entry itself.
+            above = offset > (futures.spot if is_price else 0)
+            is_beyond = pips >= self.barrier[:, None] if above else pips <= self.barrier[:, None]
+            is_seen = (columns >= (0 if is_price else 1)) & (columns <= last) & (columns < pause[:, None])
+            reached = first(is_beyond & is_seen, never)
+            won = (reached < never) == (contract.variant == "touch")
+            is_back &= reached == never
+            self.end = np.minimum(self.end, reached)
+        else:
+            ended = pips[rows, np.maximum(self.last, 0)]
+            above = ended > self.barrier if contract.variant in ("rise", "higher") else ended < self.barrier
+            won = np.where(ended == self.barrier, contract.allow_equals, above)
+        is_missed = times[:, 0] > entry_deadline(contract)
+        self.end = np.where(is_missed, 0, self.end)
+        gain = np.where(won, float(contract.payout / contract.stake) - 1, -1.0)
+        self.returns = np.where(is_back | is_missed, 0.0, gain)
+
+
+def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, elapsed_ms: float = 0.0) -> tuple[Floats, Floats]:
+    """
+    Return what a contract can be sold for, in parts of the stake, 0 where not at all; and how many ticks are to come then.
 
     Args:
-        contract: as it was bought.
-        spot: the price that it was bought at, in pips.
-        times: of the ticks of each future, in milliseconds since 1970, in order: an array of futures and ticks.
-        pips: their prices.
+        contract: the contract.
+        futures: what comes.
+        outcome: what becomes of it.
+        column: after which tick; 0 is the entry.
+        elapsed_ms: how long after it.
     """
-    rows = np.arange(len(times))
-    entry = (times <= contract.buy_time).sum(axis=1)
-    last = entry + contract.duration if contract.duration_unit == "ticks" else (times <= contract.expiry_time).sum(axis=1) - 1
-    entered = pips[rows, np.minimum(entry, pips.shape[1] - 1)]
-    is_price = contract.barrier is not None and contract.barrier[0] not in "+-"
-    offset = float(Decimal(contract.barrier or 0) / QUANTUM)
-    barrier = np.full(len(rows), offset) if is_price else entered + offset
-    if contract.product_id == "touch":
-        # A barrier that is a price may be touched by the entry itself.
-        places = np.arange(pips.shape[1])
-        is_seen = (places >= (entry if is_price else entry + 1)[:, None]) & (places <= last[:, None])
-        is_beyond = pips >= barrier[:, None] if offset > (spot if is_price else 0) else pips <= barrier[:, None]
-        won = (is_seen & is_beyond).any(axis=1) == (contract.variant == "touch")
-        is_back = (last <= entry) & ~(is_seen & is_beyond).any(axis=1)
-    else:
-        ended = pips[rows, np.maximum(last, 0)]
-        above = ended > barrier if contract.variant in ("rise", "higher") else ended < barrier
-        won = np.where(ended == barrier, contract.allow_equals, above)
-        is_back = last <= entry
-    gain = np.where(won, float(contract.payout / contract.stake) - 1, -1.0)
-    return np.where(is_back, 0.0, gain)
+    moves, times, pips = futures.moves, futures.times[:, column], futures.pips[:, column]
+    one, is_touch, in_ticks = np.ones(len(times)), contract.product_id == "touch", contract.duration_unit == "ticks"
+    positions = Positions(INSTRUMENT.pip_size)
+    positions.add(contract, column)
+    row = {name: positions.table[name] for name in ("sign", "shift", "commission", "payout")}
+    life: dict[str, Any] = {"duration": contract.duration * one, "seen": column * one, "is_entered": one > 0, "of_spot": 0 * one}
+    life |= {"expiry_time": contract.expiry_time * one, "in_ticks": in_ticks * one > 0}
+    now: Any = times
+    priced, to_come = ticks_left(life, now, moves, elapsed_ms), ticks_left(life, now, moves)
+    if not moves.is_regular and not in_ticks:
+        to_come = to_come - elapsed_ms / moves.interval_ms
+    # A probability depends on how far away the barrier is in parts of the price: as if the price had not changed.
+    barrier = np.maximum(outcome.barrier, 1.0) * futures.spot / pips
+    probability = win_probability(futures.spot, barrier, row["shift"], moves.tick_deviation, priced, row["sign"], is_touch * one > 0)
+    units = bid_units(row["payout"] * one, probability, row["commission"])
+    is_left = (column < outcome.end) & (in_ticks | (times + elapsed_ms < contract.expiry_time))
+    if not moves.is_regular:
+        is_left &= to_come >= LEAST_TICKS_LEFT * max(1.0, moves.wait)
+    return np.where(is_left, units / float(contract.stake * 100), 0.0), to_come
 
 
-async def sample(feed: Feed, chosen: Sequence[Strategy], purchases: int, futures: int, seed: int) -> dict[Strategy, Returns]:
-    """Return the returns of strategies that hold to the end, on many futures of each of a few purchases."""
-    world = World(feed, seed)
-    random = np.random.default_rng(seed + 1)
+def wanted(sells: str, bid: Floats, left: Floats, change: Floats) -> Bools:
+    """Return on which futures a strategy sells at a tick: for its bid, with so many ticks to come, after that change of the price."""
+    is_wanted: Bools = {"once": bid > 0, "gain": bid > 1.1, "loss": bid < 0.9, "move": np.abs(change) > LARGE, "last": left <= 1}[sells]
+    return is_wanted & (bid > 0)
+
+
+def results(contract: Contract, futures: Futures, sells: Sequence[str]) -> dict[str, Floats]:
+    """Return what a contract brings for its stake, less the stake, on each future, for each way to sell it."""
+    outcome, silence_ms, gaps = Outcome(contract, futures), SILENCE * futures.moves.interval_ms, futures.gaps
+    found = {each: outcome.returns.copy() for each in sells}
+    held = {each: np.ones(len(futures.times), bool) for each in sells if each != "never"}
+    for column in range(int(outcome.end.max()) if held else 0):
+        bid, left = bids(contract, futures, outcome, column)
+        for each, is_held in held.items():
+            if each != "silence":
+                offered, is_wanted = bid, wanted(each, bid, left, futures.changes[:, column])
+            elif futures.moves.is_regular:
+                # The desk waits for the tick that is due.
+                offered, is_wanted = bid, (gaps[:, column] > silence_ms) & (bid > 0)
+            else:
+                offered, _ = bids(contract, futures, outcome, column, silence_ms)
+                is_wanted = (gaps[:, column + 1] > silence_ms) & (offered > 0)
+            is_sold = is_held & is_wanted
+            found[each][is_sold] = offered[is_sold] - 1
+            is_held &= ~is_sold
+    return found
+
+
+async def sample(feed: Feed, chosen: Sequence[Strategy], settings: Settings, progress: Progress) -> dict[Strategy, Returns]:
+    """Return what strategies get on a feed, over many futures of each of many purchases."""
+    world = World(feed, settings.seed)
+    random = np.random.default_rng(settings.seed + 1)
     returns: dict[Strategy, Returns] = defaultdict(Returns)
+    together: dict[tuple[float, str], list[Strategy]] = defaultdict(list)
+    for strategy in chosen:
+        together[strategy.moment, strategy.after].append(strategy)
     for _ in range(WARM_UP):
         await world.tick()
-    book = world.desk._books.find(INSTRUMENT.id)
-    for number, after in itertools.product(range(purchases), ("any", "up", "down")):
-        while not world.has_moved(after):
-            await world.tick()
-        contracts = []
-        for strategy in sorted(chosen, key=lambda strategy: strategy.moment):
-            if strategy.after != after:
+    for number in range(settings.purchases):
+        progress(f"{feed.name}: purchase {number + 1} of {settings.purchases}")
+        for moment, each in list(together.items()):
+            # What is held and what is sold is bought once.
+            held = list(dict.fromkeys(replace(strategy, sells="never") for strategy in each))
+            await world.restart()
+            if not await reach(world, each[0]):
+                del together[moment]
                 continue
-            world.wait(strategy.moment)
-            contract_id = await _buy(world, strategy, f"{number}")
-            if contract_id is not None:
-                contracts.append((strategy, book.positions.contracts[contract_id]))
-        for start in range(0, futures, CHUNK):
-            count = min(CHUNK, futures - start)
-            ticks = math.ceil(62_000 / feed.interval_ms) + 12 if feed.is_regular else 130
-            gaps = np.full((count, ticks), feed.interval_ms) if feed.is_regular else random.exponential(feed.interval_ms, (count, ticks))
-            times = float(world.newest_ms) + np.cumsum(gaps, axis=1)
-            deviations = VOLATILITY * np.sqrt(gaps / YEAR_MS)
-            logs = np.log(world.pips + random.uniform(-0.5, 0.5, (count, 1)))
-            logs = logs + np.cumsum(deviations * random.standard_normal((count, ticks)) - deviations**2 / 2, axis=1)
-            pips = np.rint(np.exp(logs))
-            for strategy, contract in contracts:
-                returns[strategy].add(settle(contract, world.pips, times, pips))
-        for _ in range(LONGEST_ROUND):
-            await world.tick()
+            contracts = await world.buy(held, f"{number}")
+            moves = world.moves
+            if contracts and moves is not None:
+                futures = futures_of(world, feed, moves, settings.futures, random)
+                for kept, contract in contracts.items():
+                    sold = {strategy.sells: strategy for strategy in each if replace(strategy, sells="never") == kept}
+                    for sells, result in results(contract, futures, list(sold)).items():
+                        returns[sold[sells]].add(result)
+                for contract in contracts.values():
+                    world.positions.remove(contract.contract_id)
+            for _ in range(BETWEEN):
+                await world.tick()
     return returns
+
+
+async def reach(world: World, strategy: Strategy) -> bool:
+    """Let ticks come until a strategy's moment is next; return whether it came."""
+    for _ in range(LONGEST_WAIT):
+        if world.is_moment(strategy):
+            return True
+        await world.tick()
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,39 +697,30 @@ class Settings:
     How much is tried.
 
     Attributes:
-        rounds: how many purchases of each strategy on each feed.
-        futures: on how many futures each of `PURCHASES` of what is held to its end is settled besides.
+        purchases: how many contracts of each strategy are bought on each feed.
+        futures: on how many futures each of them is held, or sold.
         seed: of the prices.
     """
 
-    rounds: int = 1000
-    futures: int = 25_000
+    purchases: int = 40
+    futures: int = 5000
     seed: int = 1
 
 
-QUICK = Settings(rounds=3, futures=500)
+QUICK = Settings(purchases=2, futures=500)
 """Whether the pieces work; the figures say nothing."""
 
 
-def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
-    """Let all strategies trade on all feeds, and return the report."""
-    columns = ["strategy", "purchases", "expected return", "99 % interval"]
+def run(placement: Placement, settings: Settings, progress: Progress, feeds: Sequence[Feed] = FEEDS) -> Report:
+    """Let all strategies trade on feeds, and return the report."""
+    columns = ["strategy", "contracts", "expected return", "99 % interval"]
     figures: dict[str, Any] = {"settings": asdict(settings)}
     tables, notes = [], []
-    for feed in FEEDS:
-        chosen = list(strategies())
-        held = [strategy for strategy in chosen if strategy.sells == "never"]
-        if feed.outage:
-            returns = asyncio.run(play(feed, chosen, settings.rounds, settings.seed, progress))
-        else:
-            others = [strategy for strategy in chosen if strategy not in set(held)]
-            returns = asyncio.run(sample(feed, held, PURCHASES, settings.futures, settings.seed))
-            returns |= asyncio.run(play(feed, others, settings.rounds, settings.seed, progress))
+    for feed in feeds:
+        returns = asyncio.run(sample(feed, list(strategies()), settings, progress))
         table = Table(f"What a buyer gains: ticks {feed.name}", columns)
         beaten = []
-        for strategy, each in returns.items():
-            if each.count < 2:
-                continue
+        for strategy, each in sorted(returns.items(), key=lambda item: -item[1].mean):
             low, high = each.interval()
             table.rows.append([str(strategy), f"{each.count:,}", f"{each.mean:+.2%}", f"{low:+.2%} to {high:+.2%}"])
             figures[f"{feed.name}: {strategy}"] = (each.count, each.mean, low, high)
@@ -535,5 +728,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
                 beaten.append(str(strategy))
         tables.append(table)
         kept = -sum(each.total for each in returns.values()) / sum(each.count for each in returns.values())
-        notes.append(f"{feed.name}: the house keeps {kept:.2%} of all stakes; beaten by {', '.join(beaten) or 'nobody'}")
+        notes.append(
+            f"{feed.name}: {len(returns)} strategies; the house keeps {kept:.2%} of all stakes; beaten by {', '.join(beaten) or 'nobody'}"
+        )
     return Report("edge", tables, figures, notes)

@@ -18,7 +18,7 @@ from bench.readers.pool import Readers
 from bench.report import Progress, Report, Table, verdict
 from bench.servers.positions import Positions
 
-SHARE = 0.25
+SHARE = 0.15
 """What a tick a second may take of a core."""
 
 

@@ -45,7 +45,7 @@ async def main() -> None:
     """Serve the page on a free port and take its pictures."""
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     with tempfile.TemporaryDirectory() as folder:
-        trading = TradingSetup(Path(folder) / "trading.db", shared_secret(os.urandom(32)), demo_account=True)
+        trading = TradingSetup(Path(folder) / "trading.db", Path(folder) / "journal", shared_secret(os.urandom(32)), demo_account=True)
         app = create_app([SimulatedFeed(seed=7, rate=3)], trading=trading)
         server = make_server(app, on_started=started.set_result, host="127.0.0.1", port=0, log_level="warning")
         serving = asyncio.create_task(server.serve())
@@ -100,7 +100,6 @@ async def take(browser: Browser, url: str, size: tuple[int, int], scheme: Scheme
     # The legend has the newest candle's values; a new one says that the history is there and the stream goes on.
     legend = await page.inner_text(".legend")
     await page.wait_for_function("before => document.querySelector('.legend').textContent !== before", arg=legend)
-    await page.wait_for_function("parseInt(document.querySelector('.rate').textContent) > 0")
     for tab in tabs:
         await page.get_by_role("navigation").get_by_role("button", name=tab).click()
     path = IMAGES / f"{name}.png"

@@ -38,13 +38,22 @@ class SoakServer:
     Attributes:
         port: where it listens, on 127.0.0.1.
         pid: its process.
+
+    Args:
+        instruments: how many it has.
+        interval_ms: the time between two ticks of an instrument, in milliseconds.
     """
 
     port = 0
     pid = 0
 
+    def __init__(self, instruments: int = INSTRUMENTS, interval_ms: int = INTERVAL_MS) -> None:
+        self._arguments = [str(instruments), str(interval_ms)]
+
     def __enter__(self) -> SoakServer:
-        self._process = subprocess.Popen([sys.executable, "-m", "soak.server"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "soak.server", *self._arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
         self.pid = self._process.pid
         assert self._process.stdout is not None, "it was asked for"
         port = self._process.stdout.readline().strip()
@@ -79,16 +88,17 @@ def instrument_name(number: int) -> str:
     return f"S{number:02}"
 
 
-def make_instrument(number: int) -> SimulatedInstrument:
+def make_instrument(number: int, interval_ms: int) -> SimulatedInstrument:
     """Return an instrument."""
     name = instrument_name(number)
     described = Instrument(id=name, display_name=name, categories=["Synthetic Index"], pip_size=2)
-    return SimulatedInstrument(described, INTERVAL_MS, start_price=1000.0 + number, volatility=1.0)
+    return SimulatedInstrument(described, interval_ms, start_price=1000.0 + number, volatility=1.0)
 
 
 def main() -> None:
-    """Serve on a free port, and say on the standard output which it is."""
-    feed = SimulatedFeed(seed=1, instruments=[make_instrument(number) for number in range(INSTRUMENTS)], history_s=60)
+    """Serve so many instruments, that tick each so many milliseconds, on a free port, and say on the standard output which it is."""
+    instruments, interval_ms = map(int, sys.argv[1:])
+    feed = SimulatedFeed(seed=1, instruments=[make_instrument(number, interval_ms) for number in range(instruments)], history_s=60)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     print(listener.getsockname()[1], flush=True)
     app = create_app([feed], heartbeat=HEARTBEAT_S, limits=LIMITS)

@@ -18,7 +18,6 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.address import parse_address
 from pricewire.store.database import Database
 from pricewire.store.migrate import migrate
@@ -52,6 +51,7 @@ REMARK = "remark"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--churn-minutes", type=float, default=2.0, help="how long the tabs of a browser are troubled")
+    parser.addoption("--packages", type=Path, default=None, help="the folder of the packages to try; by default they are built")
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def feed() -> HandFeed:
 @pytest.fixture
 def server(feed: HandFeed) -> Iterator[Serving]:
     """A server of GOLD and of the simulated instruments at twenty times their rate."""
-    with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=0.5), http=HandoverProtocol) as serving:
+    with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=0.5)) as serving:
         yield serving
 
 

@@ -145,12 +145,7 @@ class Place:
         return Process([*self.prefix, *command], self.folder, environment, self.terminal, self.log)
 
     def make(self, *arguments: str, **more: str) -> str:
-        """
-        Run `make` in the clone to its end; return what it printed.
-
-        Raises:
-            FailedError: it failed.
-        """
+        """Run `make` in the clone to its end, and return what it printed; raise `FailedError` where it failed."""
         command = ("make", "-C", self.inside, f"PYTHON={self.python}", *arguments)
         with self.start(*command, **more) as process:
             process.wait(TEST_TIMEOUT)
@@ -223,12 +218,7 @@ class Process:
         os.killpg(self._process.pid, signal.SIGTERM)
 
     def wait(self, timeout: float) -> None:
-        """
-        Wait for its end.
-
-        Raises:
-            FailedError: it takes longer than so many seconds.
-        """
+        """Wait for its end, or raise `FailedError` after so many seconds."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -250,14 +240,8 @@ class Process:
 
 def find_python(version: str, user: bool) -> str:
     """
-    Return an interpreter with `venv`.
-
-    Args:
-        version: as `3.12`, or `oldest` for the oldest from 3.11 on.
-        user: whether a user without rights has to reach it.
-
-    Raises:
-        MissingError: there is none.
+    Return an interpreter with `venv`: `3.12`, or `oldest` for the oldest from 3.11 on; one that a user without rights can reach, where
+    `user` says so. Raise `MissingError` where there is none.
     """
     folders = [*map(Path, os.environ["PATH"].split(os.pathsep)), *sorted(Path.home().glob(".pyenv/versions/*/bin"))]
     found: dict[tuple[int, ...], str] = {}
@@ -296,12 +280,7 @@ def taken(*ports: int) -> Iterator[None]:
 
 
 def german(directory: Path) -> dict[str, str]:
-    """
-    Make a German locale, and return the environment that chooses it.
-
-    Raises:
-        MissingError: it cannot be made here.
-    """
+    """Make a German locale, and return the environment that chooses it, or raise `MissingError`."""
     check_command("localedef", "which makes a locale")
     if (
         subprocess.run(
@@ -314,12 +293,7 @@ def german(directory: Path) -> dict[str, str]:
 
 
 def debian(release: str, directory: Path) -> Path:
-    """
-    Set a release of Debian up in a directory, and return where its root is; once made, it is used again.
-
-    Raises:
-        MissingError: it cannot be made here.
-    """
+    """Set a release of Debian up in a directory, or raise `MissingError`, and return where its root is; once made, it is used again."""
     if os.geteuid() != 0:
         raise MissingError("only root can set a Debian up beside this one")
     check_command("debootstrap", "which sets a Debian up: install Debian's package of that name")
@@ -372,12 +346,7 @@ def clone(folder: Path, shared: bool) -> None:
 
 
 def settle(scenario: Scenario, directory: Path, cache: Path, log: Path) -> Place:
-    """
-    Make the place of a scenario.
-
-    Raises:
-        MissingError: this machine cannot show it.
-    """
+    """Make the place of a scenario, or raise `MissingError` where this machine cannot show it."""
     conditions = scenario.conditions
     user = "user" in conditions
     environment: dict[str, str] = {}
@@ -411,12 +380,7 @@ def settle(scenario: Scenario, directory: Path, cache: Path, log: Path) -> Place
 
 
 def check_run(place: Place, **more: str) -> None:
-    """
-    Have `make run` serve the page and a price.
-
-    Raises:
-        FailedError: it does not.
-    """
+    """Check that `make run` serves the page and a price, or raise `FailedError`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     command = ("make", "-C", place.inside, "run", f"PYTHON={place.python}", f"ARGS=--port {port}")
@@ -439,12 +403,7 @@ def check_run(place: Place, **more: str) -> None:
 
 
 def check_taken(place: Place) -> None:
-    """
-    Have `make run` say in plain words that its port is taken.
-
-    Raises:
-        FailedError: it does not.
-    """
+    """Check that `make run` says in plain words that its port is taken, or raise `FailedError`."""
     with place.start("make", "-C", place.inside, "run", f"PYTHON={place.python}") as process:
         process.wait(START_TIMEOUT)
         said = process.output()
@@ -453,12 +412,7 @@ def check_taken(place: Place) -> None:
 
 
 def play(scenario: Scenario, place: Place, pytest: str) -> str:
-    """
-    Run both commands; return how the tests ended.
-
-    Raises:
-        FailedError: one did not do what is promised.
-    """
+    """Run both commands, and return how the tests ended; raise `FailedError` where one did not do what is promised."""
     conditions = scenario.conditions
     more = PROXY if "proxy" in conditions else {}
     if "older" in conditions:

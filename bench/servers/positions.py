@@ -21,7 +21,7 @@ from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ContractsTopic, parse_topic
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
-from pricewire.server.transport.serve import make_server
+from pricewire.server.transport.serve import keep_from_collector, make_server
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
@@ -105,6 +105,8 @@ class Application:
         now_ms = time.time_ns() // 1_000_000
         contracts = [contract(number, uuid, now_ms) for number in range(self._each) for uuid in self._uuids]
         await desk.restore([Recovered(each, 0) for each in contracts], journal)
+        # As `pricewire serve` does when it has started.
+        keep_from_collector()
         return desk
 
     def _publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> None:

@@ -39,17 +39,25 @@ class PostgresServer:
             # The server refuses to run as root.
             shutil.chown(self._directory, "postgres")
         self._run("initdb", "--auth=trust", "--username=pricewire", "--encoding=UTF8", "--no-sync", f"--pgdata={data}")
-        options = " ".join(f"-c {each}" for each in ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings))
-        self._run("pg_ctl", "start", "--wait", "--silent", f"--pgdata={data}", f"--log={self._directory}/log", f"--options={options}")
+        self._options = " ".join(f"-c {each}" for each in ("listen_addresses=", f"unix_socket_directories={self._directory}", *settings))
+        self._control("start")
 
     def stop(self) -> None:
         """Stop the server and remove its data."""
         self._run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate", f"--pgdata={self._directory}/data")
         shutil.rmtree(self._directory)
 
+    def crash(self) -> None:
+        """End the server as a crash does, and start it again; what was committed is there."""
+        self._control("restart", "--mode=immediate")
+
     def address(self, database: str) -> str:
         """Return the address of a database of the server."""
         return f"postgresql://pricewire@/{database}?host={self._directory}"
+
+    def _control(self, act: str, *arguments: str) -> None:
+        log, options = f"--log={self._directory}/log", f"--options={self._options}"
+        self._run("pg_ctl", act, "--wait", "--silent", f"--pgdata={self._directory}/data", log, options, *arguments)
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(binaries() / program), *arguments]

@@ -51,7 +51,9 @@ class TradingServer:
     def __enter__(self) -> TradingServer:
         data = Path(self._directory.name)
         asyncio.run(self._open_accounts(self._database or data / "pricewire.db", Tokens(local_key(data))))
-        command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--data-dir", str(data), "--purchases-per-second", "100000"]
+        command = [sys.executable, "-m", "pricewire", "serve", "--port", "0", "--data-dir", str(data)]
+        # All buyers have one address, and buy more than a person does.
+        command += ["--requests-per-second", "1000000", "--purchases-per-second", "1000000", "--max-open-contracts", "1000000"]
         command += [] if self._database is None else ["--database", self._database]
         with self._placement.on_server_core():
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)

@@ -2,6 +2,7 @@
 The errors of Pricewire, all below one base class.
 
     PricewireError
+    ├── MissingExtraError         a package is needed that an extra of Pricewire brings
     ├── ProtocolError             what was read or is to be written does not fit the event stream format
     │   └── EventTooLargeError    an event exceeds the decoder's limit; also a ClientError
     ├── InvalidTopicError         a topic's text cannot be read
@@ -13,12 +14,14 @@ The errors of Pricewire, all below one base class.
     │   └── FrameError            what came from a bus cannot be read
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
+    ├── UnavailableError          something that a request needs does not answer at the moment
     ├── DatabaseError             the database cannot be reached or used
     ├── AccountError              there is no such account, or there is one already
     ├── TradeRefusedError         a purchase or sale cannot be made
     │   ├── InsufficientBalanceError   the account has less than the price
     │   ├── AccountSuspendedError      the account may not trade
     │   ├── IdempotencyConflictError   the idempotency key was used for another purchase
+    │   ├── PriceMovedError            the contract pays less than the buyer accepts
     │   ├── TooManyContractsError      the account has as many open contracts as it may have
     │   ├── ExposureLimitError         open contracts could win more than they may
     │   ├── TooManyPurchasesError      the account buys too often
@@ -55,15 +58,24 @@ class PricewireError(Exception):
 
 
 def quoted(value: object, most: int = QUOTED) -> str:
-    """
-    Return a value as an error names it: a text in quotation marks, escaped; where it is long, its beginning and its length.
-
-    Args:
-        value: what a user sent.
-        most: how many characters of it are shown.
-    """
+    """Return a value as an error names it: a text in quotation marks, escaped; of a long one so many characters, and its length."""
     text = value if isinstance(value, str) else str(value)
     return repr(text) if len(text) <= most else f"{text[:most]!r}… ({len(text)} characters)"
+
+
+class MissingExtraError(PricewireError, ModuleNotFoundError):
+    """
+    A package is needed that Pricewire does not install by itself; the text has the command that brings it.
+
+    Attributes:
+        module: the module that is missing.
+        extra: the extra of Pricewire that brings it.
+    """
+
+    def __init__(self, what: str, module: str, extra: str) -> None:
+        super().__init__(f"{what} needs {module}, which is not installed: pip install 'pricewire[{extra}]'", name=module)
+        self.module = module
+        self.extra = extra
 
 
 class ProtocolError(PricewireError):
@@ -123,6 +135,19 @@ class StreamRefusedError(PricewireError):
     def __init__(self, reason: str, message: str, retry_after: int) -> None:
         super().__init__(f"{message}; try again in {retry_after} s")
         self.reason = reason
+        self.retry_after = retry_after
+
+
+class UnavailableError(PricewireError):
+    """
+    Something that a request needs does not answer at the moment.
+
+    Attributes:
+        retry_after: when to try again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
@@ -188,6 +213,26 @@ class IdempotencyConflictError(TradeRefusedError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {key!r} was used for another purchase; take a new key for each purchase")
         self.key = key
+
+
+class PriceMovedError(TradeRefusedError):
+    """
+    The contract pays less than the buyer accepts.
+
+    Attributes:
+        payout: what it pays now.
+        least: what the buyer accepts at least.
+        currency: of both.
+    """
+
+    def __init__(self, payout: Decimal, least: Decimal, currency: str) -> None:
+        super().__init__(
+            f"the payout is {payout:f} {currency} now, and you accept {least:f} at least; look at the proposal again, or take a "
+            "higher tolerance"
+        )
+        self.payout = payout
+        self.least = least
+        self.currency = currency
 
 
 class TooManyContractsError(TradeRefusedError):

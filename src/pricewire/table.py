@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import pyarrow as pa
-
+from pricewire.extras import missing_extra
 from pricewire.protocol.messages import Candle, Tick
+
+try:
+    import pyarrow as pa
+except ImportError as error:
+    raise missing_extra(error, "pricewire.table") from error
 
 TIME = pa.timestamp("ms", tz="UTC")
 

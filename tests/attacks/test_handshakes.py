@@ -17,7 +17,6 @@ import pytest
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.transport.connections import OpenConnections
-from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.handshake import Handshake
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
@@ -62,7 +61,7 @@ def secure(request: pytest.FixtureRequest, feed: HandFeed, tmp_path: Path) -> An
     def opened(**options: Any) -> Iterator[Secure]:
         limits = Limits(streams_per_address=FEW, connections_per_address=FEW, **options)
         app = create_app([feed], heartbeat=0.2, limits=limits)
-        with Serving(app, limits=limits, http=HandoverProtocol, loop=request.param, **certificate.options) as serving:
+        with Serving(app, limits=limits, loop=request.param, **certificate.options) as serving:
             yield Secure(serving, certificate.context)
 
     return opened

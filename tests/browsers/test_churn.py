@@ -1,5 +1,6 @@
 """
-Five tabs on one connection, with subscribers that come and go, and tabs that are closed, crash, are blocked, hidden, frozen or cut off.
+Five tabs on one connection, with subscribers that come and go, over a network that cuts every stream after 1 to 3 s and loses, refuses,
+delays or doubles one change in ten; and tabs that are closed, crash, are blocked, hidden, frozen or cut off.
 
 Each subscriber is compared with a control reader: no event is missing, comes twice or out of order, and each has its price. Two minutes in
 the tests; `make churn-tabs` runs an hour, and judges how late events come, which says something only where the machine is not busy.
@@ -21,6 +22,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from support.engines import PATIENCE, find
+from support.metrics import wait_until
 from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
 from support.serving import Serving
@@ -35,6 +37,45 @@ LATEST = 3.5
 
 RECOVERY = 5.0
 """For how long after a tab was away its events may be late, in seconds: it gets what it missed."""
+
+TROUBLE = """() => {
+  window.troubles = []
+  const fetch = window.fetch
+  const sleep = seconds => new Promise(resolve => setTimeout(resolve, 1000 * seconds))
+  const change = async (...request) => {
+    if (Math.random() > 0.1) return fetch(...request)
+    const kinds = ['lost', 'unanswered', 'busy', 'failing', 'delayed', 'doubled']
+    const kind = kinds[Math.floor(Math.random() * kinds.length)]
+    troubles.push(kind)
+    if (kind === 'busy') return new Response(null, { status: 429, headers: { 'Retry-After': '0' } })
+    if (kind === 'failing') return new Response(null, { status: 503 })
+    if (kind === 'delayed') await sleep(0.1 + 0.9 * Math.random())
+    if (kind !== 'lost' && kind !== 'delayed') await fetch(...request)
+    if (kind === 'lost' || kind === 'unanswered') throw new TypeError('the network lost it')
+    return fetch(...request)
+  }
+  const cut = response => {
+    const reader = response.body.getReader()
+    const end = Date.now() + 1000 + 2000 * Math.random()
+    const pull = async controller => {
+      const { value, done } = await reader.read()
+      if (done) return controller.close()
+      if (Date.now() < end) return controller.enqueue(value)
+      troubles.push('cut')
+      controller.enqueue(value.subarray(0, Math.floor(value.length * Math.random())))
+      await reader.cancel()
+      controller.error(new TypeError('the network cut the stream'))
+    }
+    const { status, headers } = response
+    return new Response(new ReadableStream({ pull, cancel: reason => reader.cancel(reason) }), { status, headers })
+  }
+  window.fetch = async (...request) => {
+    if (request[1]?.method === 'PATCH') return change(...request)
+    const response = await fetch(...request)
+    return response.ok && response.headers.has('Pricewire-Stream') ? cut(response) : response
+  }
+}"""
+"""Cuts a tab's streams after 1 to 3 s, within what comes then; loses, refuses, delays and doubles one change in ten."""
 
 SUBSCRIBE = """([url, topics]) => {
   window.subscribers = []
@@ -96,7 +137,7 @@ class Control:
         self._url = url
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        until(lambda: all(self.events.values()))
+        wait_until(lambda: all(self.events.values()))
 
     def newest(self, topic: str) -> int:
         return max(self.events[topic])
@@ -123,6 +164,7 @@ class Tab:
         self.number = number
         self.page: Page = context.new_page()
         self.page.goto(script_server.url)
+        self.page.evaluate(TROUBLE)
         self.page.evaluate(SUBSCRIBE, [url, TOPICS])
         self.away: list[tuple[float, float]] = []
         self.last: dict[str, int] = {}
@@ -143,8 +185,11 @@ class Churn:
     Attributes:
         faults: what is wrong.
         latest: how late an event came to a tab that was well, in seconds.
+        late: those that were too late.
+        history: the deeds, and when each began.
         count: of the events that were compared.
         done: how often each deed was done.
+        troubles: what the network did, and how often.
     """
 
     def __init__(self, context: BrowserContext, script_server: ScriptServer, wire: Proxy, control: Control, seed: int) -> None:
@@ -153,8 +198,11 @@ class Churn:
         self._made = 0
         self.faults: list[str] = []
         self.latest = 0.0
+        self.late: list[str] = []
+        self.history: list[str] = []
         self.count = 0
         self.done: dict[str, int] = {}
+        self.troubles: dict[str, int] = {}
         self._tabs: list[Tab] = []
         while len(self._tabs) < TABS:
             self._open()
@@ -169,8 +217,10 @@ class Churn:
             deed = deeds[turn] if turn < len(deeds) else self._random.choice(deeds)
             # The oldest one leads, most of the time.
             tab = self._tabs[0] if self._random.random() < 0.5 else self._random.choice(self._tabs)
+            name = deed.__name__.strip("_")
+            self.history.append(f"{time.ctime()[11:19]} {name} {tab.number}")
             deed(tab)
-            self.done[deed.__name__.strip("_")] = self.done.get(deed.__name__.strip("_"), 0) + 1
+            self.done[name] = self.done.get(name, 0) + 1
             for each in self._tabs:
                 self._drain(each)
 
@@ -212,7 +262,7 @@ class Churn:
         before = len(self._script_server.requests.get(path, []))
         with tab.is_away():
             tab.page.evaluate(BLOCK, path)
-            until(lambda: len(self._script_server.requests.get(path, [])) > before)
+            wait_until(lambda: len(self._script_server.requests.get(path, [])) > before)
             time.sleep(self._random.uniform(1, 6))
             httpx2.get(f"{self._script_server.url}/release{path}", trust_env=False)
             tab.page.evaluate("1")
@@ -248,23 +298,19 @@ class Churn:
                     self.faults.append(f"{who} after {last}, merged {merged}, the {count}th")
                 tab.last[name] = seq
                 self.count += 1
-                until(partial(self._control.has, topic, seq))
+                wait_until(partial(self._control.has, topic, seq))
                 price, came = self._control.events[topic].get(seq, (None, at))
                 if price is not None and price != bid:
                     self.faults.append(f"{who} costs {bid} and not {price}")
                 # A subscriber's first event may be an old one.
                 if last is not None and not any(start < came < end or start < at < end for start, end in tab.away):
                     self.latest = max(self.latest, at - came)
+                    if at - came > LATEST:
+                        self.late.append(f"{who} came {at - came:.1f} s late, at {time.ctime(at)}, after {self.history[-4:]}")
+        for trouble in tab.page.evaluate("troubles.splice(0)"):
+            self.troubles[trouble] = self.troubles.get(trouble, 0) + 1
         for problem in tab.page.evaluate("problems.splice(0)"):
             self.faults.append(f"tab {tab.number}: {problem}")
-
-
-def until(check: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -287,8 +333,9 @@ def test_no_subscriber_misses_anything_whatever_becomes_of_the_tabs(
         churn.run(60 * minutes)
         churn.settle()
         context.close()
-    text = f"seed {seed}: {churn.count} events, {sum(churn.done.values())} deeds {churn.done}, at most {churn.latest:.1f} s late"
+    deeds = f"{sum(churn.done.values())} deeds {churn.done}, troubles of the network {churn.troubles}"
+    text = f"seed {seed}: {churn.count} events, {deeds}, at most {churn.latest:.1f} s late"
     remark(text)
-    assert not churn.faults, "\n".join([text, *churn.faults[:50]])
+    assert not churn.faults, "\n".join([text, *churn.faults[:50], *churn.late[:50]])
     if minutes >= 10:
-        assert churn.latest < LATEST, text
+        assert churn.latest < LATEST, "\n".join([text, *churn.late[:50]])

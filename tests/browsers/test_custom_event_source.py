@@ -48,15 +48,7 @@ def redirect(status: int, to: str) -> Answer:
 
 @dataclass(frozen=True)
 class Dispatched:
-    """
-    An event that a source dispatches.
-
-    Attributes:
-        type: its type.
-        state: the source's `readyState` meanwhile.
-        data: its data; None for an event that is not from the stream.
-        id: its `lastEventId`.
-    """
+    """An event that a source dispatches; `state` is its `readyState` meanwhile, and an event that is not from the stream has no data."""
 
     type: str
     state: int

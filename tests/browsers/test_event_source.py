@@ -69,13 +69,7 @@ PAGE = """<!doctype html>
 
 
 class Site:
-    """
-    A page and the streams for it.
-
-    Attributes:
-        hub: carries what `publish` publishes.
-        requests: the headers of the requests for streams that a browser has sent.
-    """
+    """A page and the streams for it, with the headers of the requests that a browser has sent for streams."""
 
     def __init__(self, heartbeat: float = 3600) -> None:
         # Without heartbeats: a block that was kept back must not come with the next one.

@@ -14,7 +14,6 @@ import pytest
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from support.app_server import KEY, RULES, TOKENS, add_account
 from support.engines import Engine
 from support.feeds import HandFeed
@@ -78,7 +77,7 @@ def page(engine: Engine, script_server: ScriptServer) -> Engine:
 @pytest.fixture
 def server(feed: HandFeed) -> Iterator[Serving]:
     """A server that no delay of a busy machine makes silent, and whose heartbeats soon bring what WebKit keeps back."""
-    with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=1.0), http=HandoverProtocol) as serving:
+    with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=1.0)) as serving:
         yield serving
 
 
@@ -206,7 +205,7 @@ def test_a_network_that_is_cut_leaves_no_gap(gold: Gold, server: Serving) -> Non
 
 def test_a_network_that_stalls_is_noticed(gold: Gold) -> None:
     app = create_app([gold.feed], heartbeat=0.2)
-    with Serving(app, http=HandoverProtocol) as server, Proxy(server.port) as network:
+    with Serving(app) as server, Proxy(server.port) as network:
         gold.rise(server)
         gold.connect(network.url)
         gold.arrives()
@@ -237,7 +236,7 @@ def test_a_server_that_restarts_is_found_again(gold: Gold, server: Serving) -> N
     server.stop()
     gold.until("seen.states.includes('waiting')")
     gold.feed = HandFeed()
-    with Serving(create_app([gold.feed], heartbeat=1.0), http=HandoverProtocol, port=server.port) as again:
+    with Serving(create_app([gold.feed], heartbeat=1.0), port=server.port) as again:
         gold.rise(again)
         gold.arrives()
         assert gold.seen("starts")[0] == "snapshot"
@@ -272,7 +271,7 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servi
     app = create_app(
         [HandFeed()], heartbeat=1.0, trading=TradingSetup(database, database.with_name("journal"), KEY, replace(RULES, leeway=0.0))
     )
-    with Serving(app, http=HandoverProtocol) as serving, ThreadPoolExecutor(1) as pool:
+    with Serving(app) as serving, ThreadPoolExecutor(1) as pool:
         # In a thread, as Playwright has a loop running in this one.
         yield serving, pool.submit(add_account, database, "browser").result().uuid
 

@@ -127,6 +127,7 @@ class Play:
         if action == "publish":
             key, ends = (None, "k") if more == "ends k" else (more, None)
             event = bus.publish(what, len(self.records), key=key, ends=ends)
+            assert event is not None
             self.records.append(Record(event.position, what, event.seq, key, ends))
         elif action == "notify":
             bus.notify(what, "stale", {})
@@ -425,6 +426,18 @@ async def test_a_folder_that_cannot_be_used_stops_no_price(tmp_path: Path) -> No
     await life.close()
 
 
+async def test_what_cannot_be_written_stops_no_price(tmp_path: Path) -> None:
+    life = await Life(tmp_path).begin()
+    stream = Recorder(life.hub, "a")
+    life.bus.publish("a", 1)
+    life.bus.publish("a", 2, key="\ud800")
+    await asyncio.sleep(0.1)
+    assert stream.messages == [1, 2]
+    assert "surrogates not allowed" in life.bus.failure
+    assert files(tmp_path) == []
+    await life.close()
+
+
 async def test_what_is_published_past_the_bus_gives_the_ring_up(tmp_path: Path) -> None:
     life = await Life(tmp_path).begin()
     life.bus.publish("a", 1)
@@ -478,10 +491,13 @@ async def test_who_publishes_a_topic_is_told_of_its_first_stream_after_a_restart
         hub.leave(stream)
         assert ended == ["a"]
         stream = Recorder(hub, "a")
+        last = f"{hub.boot}-{hub.position}"
         hub.drain()
         hub.leave(stream)
-        assert ended == ["a"], "another process goes on with the topics of one that drains"
+        assert ended == ["a", "a"]
+        assert not bus.forget("a")
         hub.close()
+    assert await resumed(tmp_path, last) == (Outcome.RESUMED, [])
 
 
 def raising(error: OSError) -> Callable[..., NoReturn]:

@@ -12,8 +12,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from pricewire.cli.account import Store
 from pricewire.cli.main import app
+from pricewire.cli.serve import setup_of
+from pricewire.cli.signing import keys_of
+from pricewire.cli.store import Store
 from pricewire.errors import PricewireError
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.keys import SigningKey
@@ -168,23 +170,23 @@ def test_the_demo_account_is_for_this_machine_alone(
     tmp_path: Path, database: str | None, host: str, asked: bool | None, is_there: bool
 ) -> None:
     store = Store(tmp_path, None if database is None else str(tmp_path / database))
-    setup = store.setup(host, asked, {"touch": 0.02}, 2.0)
+    setup = setup_of(store, host, asked, {"touch": 0.02}, 2.0)
     assert setup.demo_account == is_there
-    assert store.setup(host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
-    assert (setup.products.terms("touch").commission, setup.keep_ticks_s) == (0.02, 7200)
+    assert setup_of(store, host, asked, is_proxied=True).demo_account == bool(asked), "behind a proxy only where it is asked for"
+    assert (setup.products.commissions.of("touch", "R_100", 5, "ticks"), setup.keep_ticks_s) == (0.02, 7200)
 
 
 async def test_keys_are_of_one_source(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"s" * 40 + b"\n")
-    ours = Store(tmp_path, jwt_secret_file=secret).keys()
+    ours = keys_of(Store(tmp_path, jwt_secret_file=secret))
     assert isinstance(ours, SigningKey)
     assert ours.algorithms == ("HS256",)
-    theirs = Store(tmp_path, jwks_url="https://issuer.example/keys").keys()
+    theirs = keys_of(Store(tmp_path, jwks_url="https://issuer.example/keys"))
     assert isinstance(theirs, IssuerKeys)
     await theirs.aclose()
     with pytest.raises(PricewireError, match="exclude each other"):
-        Store(tmp_path, jwt_secret_file=secret, jwks_url="https://issuer.example/keys").keys()
+        keys_of(Store(tmp_path, jwt_secret_file=secret, jwks_url="https://issuer.example/keys"))
     with pytest.raises(PricewireError, match="No such file"):
-        Store(tmp_path, jwt_secret_file=tmp_path / "nothing").keys()
+        keys_of(Store(tmp_path, jwt_secret_file=tmp_path / "nothing"))
     assert not (tmp_path / "signing-key.pem").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import httpx2
@@ -66,7 +68,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     monkeypatch.setenv("COLUMNS", "200")
     # A feed's module is looked for in the working directory; and the log is the test runner's.
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("pricewire.cli.main.configure_logging", lambda stream, level: None)
+    monkeypatch.setattr("pricewire.cli.serve.configure_logging", lambda stream, level, form: None)
     return Here(capsys)
 
 
@@ -218,10 +220,18 @@ def test_tls(tmp_path: Path) -> None:
         *((["serve", f"--keep-ticks-hours={value}"], "not below 0") for value in ("-1", "nan", "inf")),
         *((["serve", f"--rate={value}"], "is not a positive number") for value in ("0", "nan", "inf")),
         (["serve", "--feed", "a:b:c"], "feed 'a:b:c'"),
-        (["serve", "--feed", "nonsense"], "'module:Class'"),
+        (["serve", "--feed", "nonsense"], "--feed nonsense: there is no such feed; give simulated, replay:PATH or 'module:Class'"),
+        (["serve", "--feed", "part.csv"], "--feed part.csv: a recording is played by --feed replay:part.csv"),
+        (["record", "R_100", "--to", "x.xlsx"], "--to x.xlsx: a recording is a .csv or a .parquet file, not .xlsx"),
+        (
+            ["instruments", "--url", "http://127.0.0.1:1"],
+            "connection to http://127.0.0.1:1/v1/market/instruments: Connection refused; is a",
+        ),
+        (["watch", "R_100", "--once", "--url", "http://127.0.0.1:1"], "connection to http://127.0.0.1:1/sse: Connection refused; is a"),
+        (["watch", "R_100", "--once", "--url", "http://nohost.invalid"], "`pricewire serve` starts one at http://127.0.0.1:8080"),
         (["serve", "--trusted-proxy", "x"], "neither an address nor a network"),
         (["serve", "--max-streams", "0"], "limit streams is 0"),
-        (["serve", "--tls-cert", "none.pem", "--tls-key", "none.pem"], "--tls-cert none.pem: No such file or directory"),
+        (["serve", "--tls-cert", "none.pem", "--tls-key", "none.pem"], "--tls-cert none.pem: No such file or directory; give the path"),
         (["serve", "--jwt-secret-file", "/"], "--jwt-secret-file /: Is a directory"),
         *((["serve", "--jwks-url", url], f"keys cannot be fetched from '{url}'") for url in ("", "http://[", "https://", "https://a:b/")),
         (["serve", "--database", "/"], "the database /"),
@@ -247,19 +257,22 @@ def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, here
 
 OPTION_FILES = {
     "[server]\nport = 9000": "there is no command for the table [server]; [serve] is meant",
-    "[nonsense]": "there is no command for the table [nonsense]; there are [account], [record]",
+    "[nonsense]": "there is no command for the table [nonsense]; there are [account], [config]",
     "port = 9000": "the option port stands outside of a command's table; put it under [serve]",
     "seed = 1\n[serve]\nport = 0": "the option seed stands outside of a command's table; put it under [serve]",
-    "url = 'x'": "put it under [record] or [watch]",
+    "url = 'x'": "put it under [instruments] or [record] or [watch]",
     "serve = 1": "serve is a command; write its options under [serve]",
     "[account]\nbalance = 1": "the option account.balance stands outside of a command's table; put it under [account.add]",
     "[account.remove]": "there is no command for the table [account.remove]",
-    "[serve\n": "at line 1, column 7",
+    "[serve\n": "at line 1, column 7), which is '[serve'; TOML has tables such as [serve]",
+    "[serve]\nport : 9000": "at line 2, column 6), which is 'port : 9000'; TOML has tables such as [serve]",
+    "[serve]\ndatabase = postgresql://me:secret@h/x": "which is 'database'; TOML has",
     "[serve]\n[serve]": "at line 2",
     "\xff": "it is no UTF-8, from byte 0 on",
     "[serve]\nport = 80000": "a port is 0 to 65535",
     "[serve]\nport = 'x'": "unable to convert",
-    "[serve]\nprot = 1": "prot",
+    "[serve]\nprot = 1": "[serve] has no option 'prot'; port is meant",
+    "[serve]\nnonsense = 1": "[serve] has no option 'nonsense'; `pricewire config serve` lists those there are",
     "[serve]\norigin = 'example.com'": "origin 'example.com' is none",
 }
 
@@ -273,6 +286,14 @@ def test_a_mistake_in_a_file_with_options_is_one_clear_message(text: str, name: 
     assert OPTION_FILES[text] in printed
     assert name in printed or "origin" in text
     assert "Traceback" not in printed
+
+
+def test_a_file_that_is_no_recording_is_said(here: Here, folder: Path) -> None:
+    (folder / "part.xlsx").write_bytes(b"PK")
+    status, printed = here("serve", "--feed", "replay:part.xlsx")
+    assert status == 1
+    assert "recording part.xlsx: a file of the kind '.xlsx' is not read; give a .csv, .txt, .tsv, .parquet or .pq file" in printed
+    assert "--feed replay:part.xlsx" in here("serve", "--feed", "part.xlsx")[1]
 
 
 def test_what_tls_lacks_is_said(here: Here, folder: Path) -> None:
@@ -324,7 +345,21 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
         # As `nohup` does, and a shell for what it starts in the background.
         code += f"signal.signal({ignored.value}, signal.SIG_IGN); "
     command = [sys.executable, "-c", f"{code}main(['serve', '--port', '0', '--drain-seconds', '0.5'])"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    leader, terminal = os.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+    # Without a terminal a hangup asks to reload.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+        pass_fds=[terminal],
+        preexec_fn=take_terminal,
+    )
     assert process.stderr is not None
     url = next(match[1] for line in process.stderr if (match := re.search(r"Serving on (\S+) - ", line)))
     with Reader(url, "/sse?topic=ticks:R_100") as reader:
@@ -340,6 +375,8 @@ def test_a_hangup_drains_unless_it_is_ignored_and_an_interrupt_always_does(ignor
             process.send_signal(ending)
         assert b"SERVER_DRAINING" in reader.read_to_end()
     process.communicate(timeout=120)
+    os.close(leader)
+    os.close(terminal)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

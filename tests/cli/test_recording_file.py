@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pricewire.cli import recording_file as module
-from pricewire.cli.recording_file import RecordingFile, row_of, sole_writer
+from pricewire.cli.recording import sole_writer
+from pricewire.cli.recording_file import RecordingFile
+from pricewire.cli.recording_row import row_of
 from pricewire.errors import RecordingError
 from pricewire.protocol.messages import Tick
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from pricewire.cli.watch import Quote, age, describe, explain, line, table, watch
+from pricewire.cli.advice import explain
+from pricewire.cli.watch import Quote, age, describe, line, table, watch
 from pricewire.client import ConnectionState, State
 from pricewire.errors import ConnectError, HTTPStatusError
 from pricewire.protocol.messages import Tick

@@ -64,6 +64,16 @@ def test_errors_and_stale_topics() -> None:
     assert read_stale_topic('{"topic":"ticks:R_100","since_epoch_ms":"1"}') == "ticks:R_100"
 
 
+@pytest.mark.parametrize("price", ["1000000000000000000000.00", "0.12345678901234567890123456789012345", "1e21", "1E-30", "-0.10"])
+def test_prices_keep_every_digit(price: str) -> None:
+    tick = TICK.replace('"price":"1.5"', f'"price":"{price}"')
+    data = EnvelopeDecoder().decode(envelope("tick", "ticks:R_100", tick)).data
+    assert isinstance(data, Tick)
+    assert data.price.as_tuple() == Decimal(price).as_tuple()
+    plain = TypedDecoder(Tick).decode(tick.replace(f'"{price}"', price) if price[0] != "." else tick)
+    assert plain.price.as_tuple() == Decimal(price).as_tuple(), "a server that sends numbers is read as exactly"
+
+
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "-Infinity", "sNaN"])
 def test_prices_are_finite(bad: str) -> None:
     tick = Tick("R_100", 1, Decimal(1), Decimal(1), Decimal(1))

@@ -153,17 +153,16 @@ async def test_a_heartbeat_of_a_real_server_keeps_a_silent_stream_alive(server: 
 
 async def test_a_real_server_that_restarts_is_found_again(feed: HandFeed) -> None:
     from pricewire.server.app import create_app
-    from pricewire.server.transport.handover import HandoverProtocol
 
     policy = ReconnectPolicy(attempts=None, interval=0.01, ceiling=0.05, floor=0.01)
-    with Serving(create_app([feed]), http=HandoverProtocol) as first:
+    with Serving(create_app([feed])) as first:
         first.call(feed.give, 1.0, 1.2, 1_796_000_000_000)
         async with asyncio.timeout(PATIENCE), connect(first.url, reconnect=policy, on_error=lambda _: None) as wire:
             ticks = wire.ticks("GOLD")
             before = await anext(ticks)
             await asyncio.to_thread(first.stop)
             other = HandFeed()
-            with Serving(create_app([other]), http=HandoverProtocol, port=first.port) as second:
+            with Serving(create_app([other]), port=first.port) as second:
                 second.call(other.give, 2.0, 2.2, 1_796_000_001_000)
                 after = await anext(ticks)
                 assert (before.epoch_ms, after.epoch_ms) == (1_796_000_000_000, 1_796_000_001_000)

@@ -12,7 +12,6 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.auth.keys import local_key
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from support.doc_blocks import SERVER, Block, read
 from support.serving import Serving
 
@@ -28,13 +27,18 @@ def record(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the data directory of the server."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Serving]:
     """Pricewire with the simulated instruments at twenty times their rate, EURUSD from a recording, and the demo account."""
     recording = ReplayFeed(record(tmp_path_factory.mktemp("recording")), speed=10, loop=True)
-    data = tmp_path_factory.mktemp("data")
     trading = TradingSetup(data / "pricewire.db", data / "journal", local_key(data), demo_account=True)
     app = create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5, trading=trading)
-    with Serving(app, http=HandoverProtocol) as serving:
+    with Serving(app) as serving:
         yield serving
 
 

@@ -34,6 +34,7 @@ RUN = (
     "DETAILS=",
     "make ",
     "pricewire account ",
+    "pricewire check",
     "pricewire record ",
     "pricewire serve",
     "pricewire token ",
@@ -41,10 +42,10 @@ RUN = (
 )
 """What marks a command that is run here."""
 
-NOT_RUN = ("make test", "npm ", "cd ")
-"""What a shell block may hold that is not run here: other tests do, or it would fetch packages."""
+NOT_RUN = ("make test", "npm ", "pip install", "cd ")
+"""What a shell block may hold that is not run here: other tests do - of the install page `tests/packages` -, or it would fetch packages."""
 
-LANGUAGES = {"python", "sh", "toml", "json", "csv", "nginx", "ts", "tsx", "text"}
+LANGUAGES = {"python", "sh", "toml", "json", "csv", "nginx", "ts", "tsx", "html", "text"}
 """What is known here; `text` is for output and drawings."""
 
 
@@ -152,8 +153,17 @@ def check_served(program: Program) -> None:
 def test_watch(block: Block, line: str, served: Serving, place: Place) -> None:
     line = line.removeprefix(".venv/bin/")
     with Program(["bash", "-c", f"exec {line}"], place(block), {"PRICEWIRE_URL": served.url}) as program:
-        for instrument in shlex.split(line)[2:]:
+        for instrument in [word for word in shlex.split(line)[2:] if not word.startswith("-")]:
             program.wait_for(f"{instrument} bid ")
+
+
+@pytest.mark.parametrize(
+    ("block", "line"), lines_with("pricewire check"), ids=lambda value: value if isinstance(value, str) else str(value)
+)
+def test_check(block: Block, line: str, place: Place) -> None:
+    with Program(["bash", "-c", f"exec {line}"], place(block), {"PRICEWIRE_PORT": "0"}) as program:
+        program.wait_for("address\tok")
+        assert program.wait() == 0
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("sh") if "pricewire account" in block.code], ids=str)
@@ -178,8 +188,10 @@ def test_account(block: Block, place: Place) -> None:
 @pytest.mark.parametrize(
     ("block", "line"), lines_with("pricewire record"), ids=lambda value: value if isinstance(value, str) else str(value)
 )
-def test_record(block: Block, line: str, served: Serving, place: Place) -> None:
+def test_record(block: Block, line: str, served: Serving, data: Path, place: Place) -> None:
     folder = place(block)
+    (folder / "pricewire-data").mkdir()
+    (folder / "pricewire-data" / "journal").symlink_to(data / "journal")
     with Program(["bash", "-c", f"exec {line}"], folder, {"PRICEWIRE_URL": served.url}) as program:
         assert program.wait() == 0, "\n".join(program.errors)
     assert list(folder.glob("*.parquet"))

@@ -20,6 +20,7 @@ from pricewire.server.auth.keys import local_key
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import ChunkedStream, HandoverProtocol
 from pricewire.server.transport.serve import Server
+from support.doc_blocks import Program
 from support.serving import Reader, Serving
 
 SERVERS: dict[str, dict[str, Any]] = {
@@ -62,10 +63,15 @@ def test_fastapi(name: str) -> None:
             assert reader.read_head()[1]["content-type"] == "text/event-stream"
             for account in ("8", "7"):
                 assert httpx2.post(f"{serving.url}/orders", json={"account": account, "status": "filled"}).status_code == 204
-            assert b'{"event":"order","subscription_id":"orders:7","seq":1,' in reader.read_until(b"\n\n")
+            assert b'event: order\ndata: {"account":"7","status":"filled"}\n\n' in reader.read_until(b'filled"}\n\n')
             assert serving.call(handed_over, hub) == [name == "handover"]
+        with Reader(serving.url, "/live/sse?topic=orders:7", headers={"Authorization": "Bearer 7"}) as reader:
+            assert reader.read_head()[0] == 200
+        assert httpx2.get(f"{serving.url}/live/sse?topic=orders:7").status_code == 401
         serving.call(hub.close)
-        assert "/orders" in httpx2.get(f"{serving.url}/openapi.json").json()["paths"]
+        schema = httpx2.get(f"{serving.url}/openapi.json").json()
+        described = schema["paths"]["/orders"]["get"]["responses"]["200"]["content"]
+        assert described == {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Order"}}}
 
 
 def test_threads(server: Serving) -> None:
@@ -79,7 +85,7 @@ def test_threads(server: Serving) -> None:
 
 def test_trading_bot(tmp_path: Path) -> None:
     trading = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", local_key(tmp_path), demo_account=True)
-    with Serving(create_app([SimulatedFeed(seed=1, rate=20)], trading=trading), http=HandoverProtocol) as server:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=20)], trading=trading)) as server:
         done = subprocess.run(
             [sys.executable, "-W", "error", str(EXAMPLES / "trading_bot.py"), server.url],
             capture_output=True,
@@ -94,3 +100,22 @@ def test_trading_bot(tmp_path: Path) -> None:
     assert lines[-2].startswith("contract_settled: worth ")
     profit, balance = (Decimal(line.rpartition(" ")[2]) for line in lines[-2:])
     assert balance == 10_000 + profit
+
+
+def test_django(tmp_path: Path) -> None:
+    code = (EXAMPLES / "django_app.py").read_text().replace("port=8000", "port=0")
+    (tmp_path / "django_app.py").write_text(code)
+    with Program([sys.executable, "-W", "error", tmp_path / "django_app.py"], tmp_path) as program:
+        url = program.wait_for(r"running on (http://\S+)")[1]
+        token = httpx2.post(f"{url}/token", data={"account": "7"}).text
+        stream = "/live/protected/sse?topic=orders:7"
+        assert httpx2.get(f"{url}{stream}").status_code == 401
+        assert httpx2.get(f"{url}{stream}", headers={"authorization": f"Bearer {token}x"}).status_code == 403
+        assert httpx2.get(f"{url}{stream}&topic=orders:8", headers={"authorization": f"Bearer {token}"}).status_code == 403
+        with Reader(url, stream, headers={"Authorization": f"Bearer {token}"}) as reader:
+            assert reader.read_head()[0] == 200
+            assert httpx2.post(f"{url}/orders", data={"account": "7", "status": "filled"}).status_code == 204
+            assert b'"data":{"status":"filled"}}\n\n' in reader.read_until(b"\n\n")
+            program.interrupt()
+            assert b"SERVER_DRAINING" in reader.read_to_end()
+        assert program.wait() == 0

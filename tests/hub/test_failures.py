@@ -37,16 +37,7 @@ def quiet() -> Iterator[None]:
 
 
 class Failing(Recorder):
-    """
-    A stream of which one call raises.
-
-    Args:
-        hub: the hub.
-        call: which.
-        after: how many calls of it succeed before that.
-        topics: what it carries.
-        options: for `Recorder`.
-    """
+    """A stream of which one call raises, after so many that succeed."""
 
     def __init__(self, hub: Hub, call: str, after: int, *topics: str, **options: Any) -> None:
         self.call, self.after, self.failed, self.closes = call, after, False, 0

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pricewire.hub.delivery import Outcome, Start
-from pricewire.hub.event import Event, plain
+from pricewire.hub.event import Event, Named, envelope, plain
 from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -267,7 +267,10 @@ async def test_a_topic_that_does_not_linger_ends_with_its_last_stream() -> None:
 
 
 async def test_a_topic_that_has_ended_comes_back_as_another_while_a_stream_lags() -> None:
-    hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=lambda topic: hub.forget(topic))
+    def forget(topic: str) -> None:
+        hub.forget(topic)
+
+    hub = Hub(limits=lambda topic: LogLimits(linger=0.0 if topic == "dear" else 60.0), on_last_stream=forget)
     stream = Recorder(hub, "dear", "a")
     hub.publish("dear", 1, key="k")
     await bucket()
@@ -331,3 +334,17 @@ async def test_the_plain_form_is_the_message_alone(hub: Hub) -> None:
     hub.publish("a", {"x": 1}, key="k")
     hub.join(stream, StreamSpec(("a",), form=plain), Start(Outcome.SNAPSHOT))
     assert stream.events[0].data == '{"x":1}'
+
+
+async def test_events_are_named_in_the_stream_where_the_format_says_so(hub: Hub) -> None:
+    hub.publish("a", 1, key="k", event="order")
+    named, other, bare = (Recorder(hub, "a", form=form) for form in (Named(plain), Named(envelope), plain))
+    hub.publish("a", 2, key="k", event="fill")
+    hub.publish("a", 3, key="k")
+    hub.publish("a", 4, key="k", event="a\nname that would break the stream")
+    await bucket()
+    events = [("order", "1"), ("fill", "2"), ("message", "3"), ("message", "4")]
+    assert [(event.type, event.data) for event in named.events] == events
+    assert [event.type for event in other.events] == ["order", "fill", "message", "message"]
+    assert [event.type for event in bare.events] == ["message"] * 4
+    assert Named(plain) == Named(plain), "streams share the bytes"

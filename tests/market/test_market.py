@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.hours import parse_hours
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
@@ -190,12 +191,14 @@ def test_an_unknown_granularity_is_named() -> None:
 
 async def test_a_failed_feed_closes_its_instruments_until_they_tick_again() -> None:
     market, published, clock = market_of([tick("X", 1), tick("Y", 1), 1.0, BROKEN], [1.0, tick("X", 2), 10.0])
-    assert [instrument.is_market_open for instrument in market.instruments()] == [True, True]
+    assert [instrument.is_market_open for instrument in market.instruments()] == [False, False], "no tick has come"
+    assert market.is_ready()
     async with running(market):
-        assert market.instrument("X").is_market_open
+        assert [instrument.is_market_open for instrument in market.instruments()] == [True, True]
         await clock.advance(1)
         await settle()
         assert [instrument.is_market_open for instrument in market.instruments()] == [False, False]
+        assert not market.is_ready()
         assert market.instrument("X") == Instrument("X", "X", ["Forex"], 1, is_market_open=False)
         await clock.advance(2)
         await settle()
@@ -222,6 +225,50 @@ async def test_a_failing_feed_leaves_the_others_running() -> None:
         await settle()
         assert published.topics() == ["ticks:Y", "ticks:Y"]
         assert [instrument.is_market_open for instrument in market.instruments()] == [False, True]
+
+
+async def test_outside_of_its_hours_an_instrument_is_closed_whatever_comes() -> None:
+    # The fake clock begins on a Tuesday, at 22:13:20.
+    script: list[Step] = [step for _ in range(30) for step in (tick("X", 1), tick("Y", 1), 60.0)]
+    clock, published = FakeClock(), Published()
+    feed = ScriptedFeed(clock, [X, Y], script)
+    market = Market([feed], published.publish, clock=clock, hours={"X": parse_hours("UTC Tue 22:00-22:20, Tue 22:30-23:00")})
+    opened = []
+    async with running(market):
+        for _ in range(25):
+            opened.append(market.instrument("X").is_market_open)
+            await clock.advance(60)
+            await settle()
+            assert market.instrument("Y").is_market_open
+            assert market.is_ready()
+        shown = market.instrument("X")
+    assert opened == [True] * 7 + [False] * 10 + [True] * 8
+    assert (shown.opens_at, shown.closes_at) == ("2023-11-14T22:30:00Z", "2023-11-14T23:00:00Z")
+    assert market.instrument("Y").opens_at is None
+    assert len(published.topics()) > 50, "prices are published all the same"
+
+
+async def test_a_server_whose_markets_are_all_closed_by_their_hours_is_ready() -> None:
+    clock = FakeClock()
+    feed = ScriptedFeed(clock, [X], [BROKEN], [10_000.0])
+    market = Market([feed], Published().publish, clock=clock, hours={"X": parse_hours("UTC Sat 10:00-12:00")})
+    async with running(market):
+        await settle()
+        assert market.is_ready()
+        assert not market.instrument("X").is_market_open
+
+
+def test_a_feed_may_say_its_hours_and_others_go_before_them() -> None:
+    class Hourly(ScriptedFeed):
+        hours: ClassVar = {"X": parse_hours("UTC Mon 10:00-12:00"), "Y": parse_hours("UTC Tue 10:00-12:00")}
+
+    clock = FakeClock()
+    feed = Hourly(clock, [X, Y])
+    other = parse_hours("UTC Wed 10:00-12:00")
+    market = Market([feed], Published().publish, clock=clock, hours={"Y": other})
+    assert (market.hours("X"), market.hours("Y")) == (Hourly.hours["X"], other)
+    with pytest.raises(FeedError, match="trading hours of 'Z', which no feed brings; there are X, Y"):
+        Market([feed], Published().publish, clock=clock, hours={"Z": other})
 
 
 async def test_silence_is_told_once_and_ended_by_a_tick() -> None:

@@ -115,7 +115,7 @@ def test_a_network_that_stalls(page_server: PageServer, network: Proxy, page: Pa
     network.stall()
     # Nothing says that the connection is dead. So the page doubts it first, and gives it up then.
     wait_for_state(page, "silent")
-    expect(page.locator(".trouble")).to_contain_text("Prices may be old")
+    expect(page.locator(".trouble")).to_contain_text("Prices may be out of date")
     wait_for_state(page, "reconnecting")
     expect(page.locator(".trouble")).to_contain_text("the server has been silent for 4 s")
     page_server.move(1811)

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from support.page_server import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
 from support.serving import Serving
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
     """A server of the simulated instruments, without trading."""
-    with Serving(create_app([SimulatedFeed(seed=1, rate=4)]), http=HandoverProtocol) as serving:
+    with Serving(create_app([SimulatedFeed(seed=1, rate=4)])) as serving:
         yield serving
 
 
@@ -62,7 +62,14 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.locator("[data-instrument]")).to_have_count(10)
     wait_for_movement(page)
     wait_for_candles(page)
+    page.get_by_role("button", name="Show the live events").click()
     page.wait_for_function("parseInt(document.querySelector('.rate').textContent) > 0")
+    page.get_by_role("radio", name="Topics").check(force=True)
+    expect(page.get_by_role("row").filter(has_text="ticks:1HZ100V")).to_be_visible()
+    page.get_by_role("radio", name="Connection").check(force=True)
+    expect(page.get_by_role("list", name="Changes of the connection")).to_contain_text("open")
+    page.get_by_role("radio", name="Code").check(force=True)
+    expect(page.get_by_role("region", name="curl")).to_contain_text(f"curl -N '{served.url}/sse?topic=ticks%3AR_10'")
     # Where nothing is traded, nothing is said of trading.
     expect(page.locator(".ticket, .positions, .account")).to_have_count(0)
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
@@ -122,13 +129,16 @@ def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page:
     wait_for_candles(page)
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Switch to light").click()
+    page.get_by_role("button", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    settings.get_by_role("radio", name="Light").check(force=True)
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate(ground) != dark
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
-    # To choose what the system has anyway is to follow it again.
-    page.get_by_role("button", name="Switch to dark").click()
+    page.get_by_role("button", name="Settings").click()
+    settings.get_by_role("radio", name="System").check(force=True)
+    expect(root).to_have_attribute("data-theme", "dark")
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
 
@@ -186,3 +196,33 @@ def test_the_library_is_a_plain_module(served: Serving, page: Page) -> None:
     assert (second, third) == (first + 1, first + 2)
     # What a handler throws is reported as any uncaught error is, and does not stop the stream.
     assert seen["reported"] == ["Uncaught Error: of a handler"] * 3
+
+
+def test_the_chart_is_drawn_in_other_ways_and_remembers_them(served: Serving, page: Page) -> None:
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    page.get_by_role("button", name="bars").click()
+    page.get_by_text("Indicators").click()
+    page.get_by_label("Relative strength index, 14").check()
+    page.get_by_role("button", name="UTC").click()
+    page.reload()
+    wait_for_candles(page)
+    expect(page.get_by_role("button", name="bars")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("Indicators 1")).to_be_visible()
+    expect(page.get_by_role("button", name="Local time")).to_be_visible()
+
+
+def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if "candles/history" in request.url else None)
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    canvas = page.locator(".canvas").bounding_box()
+    assert canvas is not None
+    page.mouse.move(canvas["x"] + 200, canvas["y"] + 100)
+    with page.expect_request(lambda request: "to_epoch_ms" in (request.post_data or "")):
+        for _ in range(60):
+            page.mouse.wheel(-900, 0)
+    assert {"granularity": 60, "count": 500}.items() <= asked[-1].items()
+    page.get_by_role("button", name="Back to now").click()
+    expect(page.get_by_role("button", name="Back to now")).to_have_count(0)

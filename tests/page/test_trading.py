@@ -54,7 +54,7 @@ def test_a_contract_from_log_in_to_settlement(page_server: PageServer, page: Pag
     payout = amount(positions(page).locator(".value").nth(1))
 
     page_server.move(1900)
-    expect(positions(page)).to_contain_text("0 of 1 ticks")
+    expect(positions(page)).to_contain_text("1 of 1 ticks")
     page_server.move(1902)
     expect(page.get_by_text("No open contract.")).to_be_visible()
     expect(balance(page)).to_contain_text(f"{Decimal('9990.00') + payout:,.2f} USD")
@@ -67,7 +67,7 @@ def test_an_account_trades_in_its_own_currency(page_server: PageServer, page: Pa
     page.goto(page_server.url)
     log_in(page, page_server.account("100000", "JPY"))
     expect(page.locator(".ticket")).to_contain_text("100 to 7,500,000 JPY")
-    expect(page.get_by_label("Stake")).to_have_value("1000")
+    expect(page.get_by_label("Stake", exact=True)).to_have_value("1000")
     expect(page.locator("[data-variant=rise] .payout")).to_contain_text("JPY")
     buy(page_server, page, "rise")
     expect(page.get_by_text("Bought Rise for 1,000.")).to_be_visible()
@@ -88,7 +88,7 @@ def test_a_sale_at_the_price_on_its_button(page_server: PageServer, page: Page) 
     price = amount(sell)
     assert amount(positions(page).locator(".profit")) == price - 10 > 0
     sell.click()
-    expect(page.get_by_text("No open contract.")).to_be_visible()
+    expect(positions(page).get_by_role("button", name=f"Sold +{price - 10}, Fall on Volatility 100 Index")).to_be_visible()
     expect(balance(page)).to_contain_text(f"{Decimal('9990.00') + price:,.2f} USD")
     show_closed(page)
     expect(positions(page)).to_contain_text("Sold")
@@ -153,12 +153,13 @@ def test_what_cannot_be_bought_says_what_to_do(page_server: PageServer, page: Pa
     page.goto(page_server.url)
     log_in(page, page_server.account("5.00"))
     ask_for(page, 5, "minutes")
+    expect(page.get_by_text("More than your balance")).to_be_visible()
     buy(page_server, page, "rise")
     expect(page.locator(".outcome [role=alert]")).to_contain_text("Your balance does not cover this stake. Lower the stake")
-    page.get_by_label("Stake").fill("0.5")
+    page.get_by_label("Stake", exact=True).fill("0.5")
     expect(page.get_by_text("From 1.00 to 50000.00")).to_be_visible()
     expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
-    page.get_by_label("Stake").fill("5")
+    page.get_by_label("Stake", exact=True).fill("5")
     for wrong, problem in (("0", "From 1 to 1440 minutes"), ("1.5", "Enter a whole number"), ("", "Enter a whole number")):
         page.get_by_label("Duration", exact=True).fill(wrong)
         expect(page.get_by_text(problem)).to_be_visible()
@@ -214,7 +215,7 @@ def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(page_server: 
     expect(balance(page)).to_contain_text("10,000.00 USD")
     token = page.evaluate("sessionStorage.getItem('pricewire-token')")
     assert token not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
-    page.get_by_role("button", name="Show the raw events").click()
+    page.get_by_role("button", name="Show the live events").click()
     page_server.move(1900)
     expect(page.locator(".events li").first).to_contain_text("R_100")
     assert token not in page.content()
@@ -245,7 +246,7 @@ def test_a_session_that_the_server_ends_is_said_to_have_ended(page_server: PageS
 def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     wait_for_state(page, "live")
-    page.get_by_role("button", name="Show the raw events").click()
+    page.get_by_role("button", name="Show the live events").click()
     events = page.locator(".events li")
     page_server.move(1888)
     expect(events.first).to_contain_text("R_100")
@@ -260,3 +261,32 @@ def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageS
     page.get_by_role("button", name="Resume").click()
     page_server.move(1667)
     expect(events.filter(has_text="1667.00").first).to_be_visible()
+
+
+def test_the_barrier_is_dragged_on_the_chart(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    page.get_by_role("radio", name="Touch/No Touch").check(force=True)
+    ask_for(page, 5, "minutes")
+    page.get_by_label("Barrier").fill("+0.50")
+    page_server.move(1900)
+    expect(page.get_by_text("Now at 1900.50")).to_be_visible()
+    canvas = page.locator(".canvas")
+    box = canvas.bounding_box()
+    assert box is not None
+
+    def find_line() -> float:
+        """Move the pointer down until it is on the line."""
+        for y in range(int(box["y"]), int(box["y"] + box["height"]), 4):
+            page.mouse.move(box["x"] + 100, y)
+            if canvas.evaluate("canvas => canvas.style.cursor") == "ns-resize":
+                return y
+        raise AssertionError("there is no line to take hold of")
+
+    y = find_line()
+    page.mouse.down()
+    page.mouse.move(box["x"] + 100, y - 20)
+    page.mouse.up()
+    dragged = Decimal(page.get_by_label("Barrier").input_value())
+    assert dragged > Decimal("1900.50")
+    page_server.move(1900)
+    expect(page.get_by_text(f"Now at {dragged}")).to_be_visible()

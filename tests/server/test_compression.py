@@ -165,12 +165,7 @@ CLIENTS: dict[str, Way] = {"zlib": by_zlib, "httpx2": by_httpx2, "curl": by_curl
 
 
 class Events:
-    """
-    The events of a stream, one by one.
-
-    Args:
-        pieces: what a client decodes.
-    """
+    """The events of a stream, one by one, of the pieces that a client decodes."""
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces

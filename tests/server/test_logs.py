@@ -124,7 +124,7 @@ def test_a_streams_life(kind: str, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_stream_that_nobody_wants_logged_costs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "pricewire")
-    with Serving(create_app([HandFeed()]), http=HandoverProtocol) as server, Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
+    with Serving(create_app([HandFeed()])) as server, Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
         reader.read_head()
     assert records(caplog, "stream opened") == records(caplog, "stream closed") == []
 
@@ -154,7 +154,7 @@ def test_refusals_are_reported_together(caplog: pytest.LogCaptureFixture, monkey
 
 def test_a_server_reports_what_it_refused(caplog: pytest.LogCaptureFixture) -> None:
     app = create_app([HandFeed()], limits=Limits(streams=1))
-    with Serving(app, http=HandoverProtocol) as server, Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
+    with Serving(app) as server, Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
         reader.read_head()
         for _ in range(3):
             assert httpx2.get(server.url + "/sse?topic=ticks:GOLD").status_code == 429
@@ -183,7 +183,7 @@ def ask(port: int, target: str, token: str, method: str = "GET") -> bytes:
 
 
 def test_a_request_that_is_broken_off_is_no_failure_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    with Serving(create_app([HandFeed()]), http=HandoverProtocol) as server:
+    with Serving(create_app([HandFeed()])) as server:
         path = "/v1/market/instruments/ticks/history"
         for body in (b"", b'{"instrument_id'):
             with Reader(server.url, path, method="POST", headers={"Content-Type": "application/json", "Content-Length": "99"}) as reader:

@@ -13,7 +13,6 @@ import httpx2
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from support.app_server import KEY
 from support.command import served
 from support.metrics import metric, wait_until
@@ -34,7 +33,7 @@ def test_an_application_that_is_over_is_freed(tmp_path: Path) -> None:
     def serve() -> weakref.ref[object]:
         setup = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", KEY)
         app = create_app([SimulatedFeed(seed=1)], trading=setup)
-        with Serving(app, http=HandoverProtocol) as server, Reader(server.url, "/sse?topic=ticks:R_100") as reader:
+        with Serving(app) as server, Reader(server.url, "/sse?topic=ticks:R_100") as reader:
             reader.read_until(b"\n\n")
             assert httpx2.get(f"{server.url}/v1/market/products/config?product_id=touch&instrument_id=R_100").status_code == 200
         return weakref.ref(app)

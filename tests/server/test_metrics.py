@@ -16,7 +16,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.metrics import DELAY_INTERVAL, LoopDelay
-from pricewire.server.transport.handover import HandoverProtocol
 from support.clocks import HandLoop
 from support.feeds import HandFeed
 from support.serving import Reader, Serving
@@ -39,7 +38,7 @@ def read(server: Serving) -> dict[str, float]:
 @pytest.fixture
 def still(feed: HandFeed) -> Iterator[Serving]:
     """A server on which nothing happens but what the test does."""
-    with Serving(create_app([feed]), http=HandoverProtocol) as serving:
+    with Serving(create_app([feed])) as serving:
         yield serving
 
 
@@ -93,7 +92,7 @@ def test_how_streams_start(still: Serving, feed: HandFeed) -> None:
 
 
 def test_refusals() -> None:
-    with Serving(create_app([HandFeed()], limits=Limits(streams=1)), http=HandoverProtocol) as server:
+    with Serving(create_app([HandFeed()], limits=Limits(streams=1))) as server:
         with Reader(server.url, "/sse?topic=ticks:GOLD") as reader:
             reader.read_head()
             assert httpx2.get(server.url + "/sse?topic=ticks:GOLD").status_code == 429

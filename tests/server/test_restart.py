@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import time
@@ -212,6 +213,24 @@ def test_streams_are_told_what_has_become_of_contracts_and_the_balance_meanwhile
     told = [(event, data["contract_id"]) for event, data in events if event not in ("tick", "balance", "contract_updated")]
     assert told == [("contract_settled", ends), ("contract_opened", untold)]
     assert Decimal(events[-1][1]["balance"]) == Decimal(balance) + Decimal(events[-1][1]["change"])
+
+
+def test_a_quote_goes_on_although_it_ends_with_its_last_stream(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    add_account(database, "alice")
+    path = "/sse?topic=proposal:rise_fall:1HZ100V:5:minutes:10:false"
+    with serve(database) as server:
+        live_tick(server)
+        stream = Events(server, path)
+        seqs = [stream.next()[1]["seq"] for _ in range(2)]
+    with stream, contextlib.suppress(EOFError):
+        while True:
+            event, data = stream.next()
+            seqs += [data["seq"]] if event == "message" else []
+    with serve(database) as server, Events(server, f"{path}&last_event_id={stream.last_id}") as stream:
+        assert stream.head["pricewire-start"] == "resumed"
+        seqs += [stream.next()[1]["seq"] for _ in range(2)]
+    assert seqs == list(range(1, len(seqs) + 1))
 
 
 def test_candles_go_on_where_streams_were(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import stat
+import threading
 import uuid
 from functools import partial
 from pathlib import Path
@@ -13,17 +14,17 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, text
 
 from pricewire.errors import DatabaseError
+from pricewire.store import connections
 from pricewire.store.database import Database
 from pricewire.store.tables import metadata
 from support.postgres import Postgres
 
 
-async def insert(connection: AsyncConnection, token_id: str) -> None:
-    await connection.execute(sa.insert(metadata.tables["revocations"]).values(token_id=token_id, expires_at=0))
+def insert(connection: Connection, token_id: str) -> None:
+    connection.execute(sa.insert(metadata.tables["revocations"]).values(token_id=token_id, expires_at=0))
 
 
 async def tokens(database: Database) -> list[str]:
@@ -41,7 +42,7 @@ async def test_the_tables_are_as_the_code_has_them(database: Database) -> None:
             if not (isinstance(each, list) or "index" in each[0] or "constraint" in each[0])
         ]
 
-    assert await database.read(lambda connection: connection.run_sync(compare)) == []
+    assert await database.read(compare) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -72,8 +73,8 @@ async def test_a_file_and_its_directory_are_the_owners_alone(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("database_address", ["sqlite"], indirect=True)
 async def test_a_commit_waits_for_the_disk(database: Database) -> None:
-    async def pragmas(connection: AsyncConnection) -> list[object]:
-        return [(await connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys")]
+    def pragmas(connection: Connection) -> list[object]:
+        return [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys")]
 
     assert await database.write(pragmas) == ["wal", 2, 1]
 
@@ -112,16 +113,16 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 async def test_work_that_fails_undoes_its_own_and_nothing_else(database: Database) -> None:
-    async def fail(connection: AsyncConnection) -> None:
-        await insert(connection, "failed")
+    def fail(connection: Connection) -> None:
+        insert(connection, "failed")
         raise ValueError("no")
 
-    async def twice(connection: AsyncConnection) -> None:
-        await insert(connection, "again")
-        await insert(connection, "again")
+    def twice(connection: Connection) -> None:
+        insert(connection, "again")
+        insert(connection, "again")
 
-    async def good(connection: AsyncConnection) -> None:
-        await insert(connection, str(uuid.uuid4()))
+    def good(connection: Connection) -> None:
+        insert(connection, str(uuid.uuid4()))
 
     outcomes = await asyncio.gather(*(database.write(work) for work in [good, good, fail, good, twice, good, good]), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None)] * 2 + [ValueError, type(None), DatabaseError] + [type(None)] * 2
@@ -142,18 +143,20 @@ async def test_closing_finishes_what_is_being_written(database_address: str) -> 
 
 async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its_caller(database_address: str) -> None:
     database = await Database.open(database_address)
-    begun, finished = asyncio.Event(), []
+    begun, go_on, finished = threading.Event(), threading.Event(), []
 
-    async def work(connection: AsyncConnection) -> None:
+    def work(connection: Connection) -> None:
         begun.set()
-        await connection.execute(text("SELECT 1"))
+        assert go_on.wait(60)
+        connection.execute(text("SELECT 1"))
         finished.append(connection)
 
     reading = asyncio.create_task(database.read(work))
     connecting = asyncio.create_task(database.read(work))
-    await begun.wait()
+    assert await asyncio.to_thread(begun.wait, 60)
     reading.cancel()
     connecting.cancel()
+    go_on.set()
     await database.close()
     assert len(finished) == 2
     assert reading.cancelled()
@@ -163,9 +166,9 @@ async def test_a_read_ends_before_the_database_is_closed_whatever_becomes_of_its
 async def test_a_transaction_that_the_database_ended_fails_as_a_whole(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "new.sqlite")
 
-    async def end(connection: AsyncConnection) -> None:
+    def end(connection: Connection) -> None:
         # As SQLite does by itself when the disk is full.
-        await connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("ROLLBACK")
         raise ValueError("no")
 
     works = [lambda connection: insert(connection, "a"), end, lambda connection: insert(connection, "b")]
@@ -174,3 +177,33 @@ async def test_a_transaction_that_the_database_ended_fails_as_a_whole(tmp_path: 
     await database.write(lambda connection: insert(connection, "c"))
     assert await tokens(database) == ["c"]
     await database.close()
+
+
+@pytest.mark.parametrize("database_address", ["postgresql"], indirect=True)
+async def test_a_row_that_somebody_else_holds_does_not_hold_up_all_for_ever(database_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_MS", 300)
+    database, other = await Database.open(database_address), await Database.open(database_address)
+    for name in ("a", "b"):
+        await database.write(partial(insert, token_id=name))
+    held, go_on = threading.Event(), threading.Event()
+
+    def expire(connection: Connection, token_id: str) -> None:
+        revocations = metadata.tables["revocations"]
+        connection.execute(sa.update(revocations).where(revocations.c.token_id == token_id).values(expires_at=1))
+
+    def hold(connection: Connection) -> None:
+        expire(connection, "a")
+        held.set()
+        assert go_on.wait(60)
+
+    holding = asyncio.create_task(other.write(hold))
+    assert await asyncio.to_thread(held.wait, 60)
+    async with asyncio.timeout(60):
+        with pytest.raises(DatabaseError, match="lock timeout"):
+            await database.write(partial(expire, token_id="a"))
+    await database.write(partial(expire, token_id="b"))
+    go_on.set()
+    await holding
+    await database.write(partial(expire, token_id="a"))
+    await database.close()
+    await other.close()

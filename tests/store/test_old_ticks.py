@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select
 
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument
@@ -22,8 +21,8 @@ async def keep(database: Database, *rows: tuple[str, int, int, str]) -> None:
         for instrument_id, offset, number, price in rows
     ]
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(insert(ticks), columns)
+    def work(connection: Connection) -> None:
+        connection.execute(insert(ticks), columns)
 
     await database.write(work)
 

@@ -103,9 +103,9 @@ async def test_a_statement_of_kinds_and_of_a_time(database: Database, alice: Acc
                 assert all(len(page.entries) <= limit for page in pages)
 
     # Entries that came within a millisecond are told apart on pages, too.
-    async def same_time(connection: Any) -> None:
-        await connection.execute(sa.update(transactions).where(transactions.c.kind != "deposit").values(epoch_ms=5000))
-        await connection.execute(sa.update(transactions).where(transactions.c.kind == "deposit").values(epoch_ms=4000))
+    def same_time(connection: Any) -> None:
+        connection.execute(sa.update(transactions).where(transactions.c.kind != "deposit").values(epoch_ms=5000))
+        connection.execute(sa.update(transactions).where(transactions.c.kind == "deposit").values(epoch_ms=4000))
 
     await database.write(same_time)
     pages = await all_pages(database, alice, 2)
@@ -189,8 +189,8 @@ async def test_every_page_begins_in_an_index_and_reads_no_more_than_it_needs(tmp
         await books.results(account.uuid, 0, LAST_MS)
         await Ledger(database, nothing_to_sync).closed_contracts(account.uuid, 50)
 
-    async def plan(connection: Any) -> list[str]:
-        return [row[3] for each in seen for row in (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each[0]}", each[1])).all()]
+    def plan(connection: Any) -> list[str]:
+        return [row[3] for each in seen for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {each[0]}", each[1]).all()]
 
     plans = await database.read(plan)
     assert not [step for step in plans if step.startswith("SCAN") and "anon_1" not in step]
@@ -212,7 +212,7 @@ def reads(database: Database) -> Iterator[list[tuple[str, Any]]]:
         if statement.startswith("SELECT"):
             seen.append((statement, values))
 
-    engine = database._engine.sync_engine
+    engine = database._reading
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
         yield seen

@@ -142,11 +142,11 @@ class Scene:
 
     @classmethod
     @contextmanager
-    def open(cls, folders: pytest.TempPathFactory, **options: Any) -> Iterator[Self]:
+    def open(cls, folders: pytest.TempPathFactory, *feeds: Feed, **options: Any) -> Iterator[Self]:
         """Serve as `open_app_server` does, over a new database."""
         database = folders.mktemp("scene") / "pricewire.db"
         alice = add_account(database, "alice")
-        with open_app_server(database, **options) as server:
+        with open_app_server(database, *feeds, **options) as server:
             yield cls(server, database, alice)
 
     def get(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
@@ -158,6 +158,13 @@ class Scene:
 
     def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
         return httpx2.post(self.server.url + path, **self._with(token, options))
+
+    def buy(self, key: str, **details: Any) -> dict[str, Any]:
+        """Buy a contract for alice, as `purchase` says."""
+        answer = self.post("/v1/trading/contracts/buy", self.alice, json=purchase(key, **details))
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
 
     def change(self, stream: Events, token: str | Account, **change: Any) -> httpx2.Response:
         return httpx2.patch(f"{self.server.url}/v1/streams/{stream.head['pricewire-stream']}", json=change, headers=bearer(token))

@@ -37,14 +37,7 @@ def cancelling(coroutine: Coroutine[Any, Any, None], count: int) -> Generator[An
 async def cancel_everywhere(
     scenario: Callable[[str], Coroutine[Any, Any, None]], make_server: Callable[[], RawServer], *, least: int
 ) -> None:
-    """
-    Cancel a scenario at each of its awaits in turn, each time with a server of its own, and assert that no task is left.
-
-    Args:
-        scenario: is given the server's address.
-        make_server: makes a server.
-        least: how many awaits the scenario has at the least.
-    """
+    """Cancel a scenario at each of its awaits, at least so many, each time with a server of its own; assert that no task is left."""
 
     async def run(url: str, count: int) -> bool:
         return await cancelling(scenario(url), count)

@@ -35,16 +35,7 @@ TITLE = re.compile(r'title="([^"]+)"')
 
 @dataclass(frozen=True)
 class Block:
-    """
-    A fenced block.
-
-    Attributes:
-        page: where it stands.
-        line: in which line, from 1.
-        language: after the fence.
-        title: the name of the file that it is, if it is one.
-        code: what is in it.
-    """
+    """A fenced block: its page, its first line from 1, its language, and the title of the file that it is, if it is one."""
 
     page: Path
     line: int
@@ -78,12 +69,7 @@ def blocks(*languages: str) -> list[Block]:
 
 
 class Program:
-    """
-    A program in a process group of its own, which ends with the block.
-
-    Attributes:
-        errors: what it has written to its standard error, line by line.
-    """
+    """A program in a process group of its own, which ends with the block, and the lines of its standard error so far."""
 
     def __init__(self, command: Sequence[str | Path], place: Path, environment: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
@@ -128,6 +114,10 @@ class Program:
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
+
+    def terminate(self) -> None:
+        """Ask it to stop, as supervisors do."""
+        self._process.terminate()
 
     def wait(self) -> int:
         """Return how it ended."""

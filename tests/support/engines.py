@@ -189,13 +189,7 @@ def start(
     stack: ExitStack, command: list[str], *, environment: dict[str, str] | None = None, keep: tuple[int, ...] = ()
 ) -> subprocess.Popen[bytes]:
     """
-    Start a program that ends, with all that it started, when the stack is left.
-
-    Args:
-        stack: see above.
-        command: the program and its arguments.
-        environment: what it finds in its environment besides ours.
-        keep: the files that it inherits.
+    Start a program, with more in its environment; when the stack is left, it ends with all that it started. It inherits the files `keep`.
     """
     process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, pass_fds=keep, start_new_session=True)
 

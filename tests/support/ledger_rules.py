@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, select
 
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
@@ -27,7 +26,7 @@ async def check_books(database: Database) -> None:
     zero, every contract was paid for and closed once, and every other movement has its author and its reason.
     """
 
-    async def work(connection: AsyncConnection) -> list[Sequence[Row[Any]]]:
+    def work(connection: Connection) -> list[Sequence[Row[Any]]]:
         statements: tuple[Select[Any], ...] = (
             select(accounts),
             select(contracts),
@@ -36,7 +35,7 @@ async def check_books(database: Database) -> None:
             select(house_accounts),
             select(operator_acts),
         )
-        return [(await connection.execute(statement)).all() for statement in statements]
+        return [connection.execute(statement).all() for statement in statements]
 
     account_rows, contracted, booked, sides, houses, acts = await database.read(work)
     check_sides(account_rows, booked, sides, houses)

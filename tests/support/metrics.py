@@ -25,3 +25,4 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)

@@ -17,7 +17,6 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
-from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from support.app_server import KEY, PASSWORD, RULES, add_account
 from support.feeds import HandFeed
@@ -48,14 +47,7 @@ class PageFeed(HandFeed):
 
 @dataclass
 class PageServer:
-    """
-    A server where one instrument is traded at the prices that the test gives.
-
-    Attributes:
-        serving: the server.
-        feed: what brings the prices.
-        database: where the accounts are.
-    """
+    """A server where one instrument is traded at the prices that the test gives; its accounts are in the SQLite file `database`."""
 
     serving: Serving
     feed: HandFeed
@@ -83,20 +75,12 @@ class PageServer:
 def open_page_server(
     database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0
 ) -> Iterator[PageServer]:
-    """
-    Serve an instrument and trading, with a first price.
-
-    Args:
-        database: the path of the SQLite file.
-        instrument: what is traded.
-        port: the port; by default a free one.
-        heartbeat: after how long a silence streams show that they live, in seconds.
-    """
+    """Serve an instrument and trading, with a first price; accounts are in the SQLite file `database`, and `heartbeat` is in seconds."""
     feed = PageFeed(instrument)
     app = create_app(
         [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
     )
-    with Serving(app, port=port, http=HandoverProtocol) as serving:
+    with Serving(app, port=port) as serving:
         page_server = PageServer(serving, feed, database)
         page_server.move(1900)
         yield page_server

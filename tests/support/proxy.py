@@ -16,15 +16,7 @@ SMALL = 2048
 
 
 class Proxy:
-    """
-    Passes connections on to a port of this machine until its block is left.
-
-    Attributes:
-        url: where it listens.
-
-    Args:
-        port: where the server listens.
-    """
+    """Passes connections on to a port of this machine until its block is left; listens at `url`."""
 
     def __init__(self, port: int) -> None:
         self._port = port

@@ -11,6 +11,7 @@ PATIENCE = 60.0
 """How long a test waits for what must come, in seconds, before it fails."""
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+CHUNKED_HEAD = STREAM_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 class RawConnection:
@@ -85,6 +86,17 @@ def hold(body: bytes = b"", **headers: str) -> Script:
     async def script(connection: RawConnection) -> None:
         await connection.open_stream(body, **headers)
         await connection.closed()
+
+    return script
+
+
+def endless(head: bytes, rest: bytes = b"x" * 65536) -> Script:
+    """Send the beginning of a response, and then the same bytes for ever."""
+
+    async def script(connection: RawConnection) -> None:
+        await connection.send(head)
+        while True:
+            await connection.send(rest)
 
     return script
 

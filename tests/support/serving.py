@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import uvicorn
 
 from pricewire.server.limits import Limits
+from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
 
 Result = TypeVar("Result")
@@ -25,18 +26,7 @@ PATIENCE = 60.0
 
 
 class Serving:
-    """
-    Serves an ASGI application on a free port until its block is left.
-
-    Args:
-        app: the application.
-        server_class: `Server` with the hand-over, or uvicorn's own without.
-        host: the address to listen at.
-        port: the port; by default a free one.
-        drain_seconds: how long streams may take to end.
-        limits: of requests and connections; those of `Server` by default.
-        options: for `uvicorn.Config`.
-    """
+    """Serves an ASGI application until its block is left, by default on a free port, and with the hand-over where it is `Server`."""
 
     def __init__(
         self,
@@ -49,8 +39,9 @@ class Serving:
         limits: Limits | None = None,
         **options: Any,
     ) -> None:
-        self._config = uvicorn.Config(app, port=port, log_level="warning", **options)
-        own = {"drain_seconds": drain_seconds, "limits": limits} if issubclass(server_class, Server) else {}
+        is_ours = issubclass(server_class, Server)
+        self._config = uvicorn.Config(app, port=port, log_level="warning", **{"http": HandoverProtocol if is_ours else "auto", **options})
+        own = {"drain_seconds": drain_seconds, "limits": limits} if is_ours else {}
         self._server = server_class(self._config, **own)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -194,14 +185,7 @@ class Reader(Raw):
 
 
 class EventReader(Reader):
-    """
-    A stream, read event by event.
-
-    Attributes:
-        status: of the response.
-        head: its headers, with names in lower case.
-        last_id: the id of the newest event.
-    """
+    """A stream, read event by event; `head` are the response's headers, with names in lower case."""
 
     def __init__(self, url: str, path: str, **options: Any) -> None:
         super().__init__(url, path, **options)

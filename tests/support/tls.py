@@ -10,14 +10,7 @@ import trustme
 
 
 class Certificate:
-    """
-    A certificate for 127.0.0.1, as files in a folder.
-
-    Attributes:
-        options: the server's, as uvicorn takes them.
-        authority: the file with the authority that issued it.
-        context: a client's, which trusts that authority.
-    """
+    """A certificate for 127.0.0.1: `options` of uvicorn, the file of its `authority`, and the `context` of a client that trusts that."""
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA()

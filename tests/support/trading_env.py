@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pricewire.market.hours import TradingHours
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Candle, Tick
@@ -37,12 +38,7 @@ class Published(msgspec.Struct):
 
 
 class TradingEnv:
-    """
-    Everything that trades GOLD.
-
-    Attributes:
-        published: all that was published, oldest first.
-    """
+    """Everything that trades GOLD, and all that was `published`, oldest first."""
 
     def __init__(
         self,
@@ -52,11 +48,12 @@ class TradingEnv:
         *,
         seconds: int = 0,
         limits: TradingLimits | None = None,
+        hours: Mapping[str, TradingHours] | None = None,
     ) -> None:
         self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
         self.feed = HandFeed()
-        self.market = Market([self.feed], self._take, clock=self.clock)
+        self.market = Market([self.feed], self._take, hours=hours, clock=self.clock)
         self.accounts = Accounts(database)
         self.journal = Journal(journal, self.market.instruments())
         self.market.write_to(self.journal, {})

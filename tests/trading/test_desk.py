@@ -19,10 +19,12 @@ from pricewire.errors import (
     InsufficientBalanceError,
     InvalidProposalError,
     MarketClosedError,
+    PriceMovedError,
     UnknownContractError,
     UnknownInstrumentError,
 )
 from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.hours import parse_hours
 from pricewire.market.market import Market
 from pricewire.protocol.topics import OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import Amount, Purchased
@@ -33,7 +35,7 @@ from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.settlement import RETRY_S
 from support.contract_maker import tick as contract_tick
-from support.fake_market import START_MS, FakeClock
+from support.fake_market import START_MS, FakeClock, running, settle
 from support.ledger_rules import balance_of, check_books
 from support.trading_env import Published, TradingEnv, open_account, order
 
@@ -257,6 +259,35 @@ async def test_a_loser_is_not_bought_back_at_its_end(trading_env: TradingEnv) ->
         await trading_env.desk.sell(account.uuid, bought.contract_id)
 
 
+async def test_a_trade_waits_for_a_tick_that_is_due_and_has_its_price(trading_env: TradingEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pricewire.trading.trades.LATEST_S", 60.0)
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.20", 1)
+    # The tick of the next second is late by half of one.
+    await trading_env.clock.advance(1.5)
+    selling = asyncio.create_task(trading_env.desk.sell(account.uuid, bought.contract_id))
+    buying = asyncio.create_task(trading_env.desk.buy(account.uuid, order("another")))
+    await settle()
+    assert [selling.done(), buying.done()] == [False, False]
+    await trading_env.give("100.80", 2.5)
+    assert (await selling).contract_details.exit_spot == Decimal("100.80")
+    assert (await buying).buy_time == START_MS + 2500
+
+
+async def test_a_trade_is_refused_where_a_tick_that_is_due_stays_away(trading_env: TradingEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pricewire.trading.trades.LATEST_S", 0.01)
+    account = await open_account(trading_env)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    await trading_env.give("100.20", 1)
+    await trading_env.clock.advance(1.5)
+    for attempt in (trading_env.desk.sell(account.uuid, bought.contract_id), trading_env.desk.buy(account.uuid, order("another"))):
+        with pytest.raises(MarketClosedError, match="its next price is overdue"):
+            await attempt
+    await trading_env.give("100.20", 3)
+    await trading_env.desk.sell(account.uuid, bought.contract_id)
+
+
 async def test_a_clock_that_is_set_back_does_not_keep_an_old_price_for_trade(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
     bought = await trading_env.desk.buy(account.uuid, order())
@@ -290,8 +321,31 @@ async def test_before_a_tick_has_come_nothing_is_traded_at_a_price_of_before_the
     account = await open_account(trading_env)
     book = trading_env.desk._books.find("GOLD")
     book.load(contract_tick(-1000 * number) for number in range(40, -1, -1))
-    with pytest.raises(MarketClosedError, match="its market is closed"):
+    with pytest.raises(MarketClosedError, match="its first price has not come yet"):
         await trading_env.desk.buy(account.uuid, order())
+
+
+async def test_outside_of_its_hours_nothing_is_traded_and_no_contract_ends_near_their_end(sqlite: Database, tmp_path: Path) -> None:
+    # The fake clock begins on a Tuesday, at 22:13:20.
+    hours = {"GOLD": parse_hours("UTC Tue 22:00-22:20, Wed 22:00-22:20")}
+    async with TradingEnv(sqlite, tmp_path / "journal", hours=hours).open() as env:
+        account = await open_account(env)
+        for details in ({"duration": 281}, {"duration": 1, "duration_unit": "days"}):
+            with pytest.raises(InvalidProposalError, match="GOLD closes at 2023-11-14T22:20:00Z, and contracts end 2 minutes before"):
+                await env.desk.buy(account.uuid, order(**details))
+        held = await env.desk.buy(account.uuid, order(duration=280))
+        for seconds in range(1, 275):
+            await env.give("100.20", seconds)
+        with pytest.raises(InvalidProposalError, match="contracts end 2 minutes before"):
+            await env.desk.buy(account.uuid, order("ticks", duration=3, duration_unit="ticks"))
+        for seconds in range(275, 402):
+            await env.give("100.20", seconds)
+        details = (await env.event("contract_settled")).data["contract_details"]
+        assert (details["exit_tick_time"], details["is_refunded"]) == (START_MS + 280_000, False)
+        for attempt in (env.desk.buy(account.uuid, order("late")), env.desk.buy(account.uuid, order("later", duration=86_400))):
+            with pytest.raises(MarketClosedError, match="its market is closed until 2023-11-15T22:00:00Z"):
+                await attempt
+        assert held.contract_id not in env.desk._books.find("GOLD").positions.contracts
 
 
 async def test_what_has_a_tick_now_and_then_is_not_traded(trading_env: TradingEnv) -> None:
@@ -307,23 +361,24 @@ async def test_a_recording_is_traded_only_where_that_is_allowed(sqlite: Database
     recording.write_text("timestamp,bid,ask\n" + "".join(f"{START_MS + n * 1000},{100 + n % 2}.0,{101 + n % 2}.0\n" for n in range(60)))
     clock = FakeClock()
     market = Market([ReplayFeed(recording, instrument_id="GOLD", clock=clock)], lambda topic, tick, event: None, clock=clock)
-    for allowed in (False, True):
-        books = InstrumentBooks(market, clock, trades_replays=allowed)
+    tried = [InstrumentBooks(market, clock, trades_replays=allowed) for allowed in (False, True)]
+    for books in tried:
         book = books.find("GOLD")
         for number in range(40, -1, -1):
             book.on_tick(contract_tick(-1000 * number, f"{100 + number % 2}.00"), clock.monotonic_ns())
-        if allowed:
-            assert books.tradable(book)[1].is_regular
-        else:
-            with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
-                books.tradable(book)
+    async with running(market):
+        await settle()
+        with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
+            tried[0].tradable(tried[0].find("GOLD"))
+        assert tried[1].tradable(tried[1].find("GOLD"))[1].is_regular
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
     for request, error in [
         (order(duration=5), InvalidProposalError),
-        (order(payout="100"), InvalidProposalError),
+        (order(payout="100"), PriceMovedError),
+        (order(payout="20", tolerance=0.01), PriceMovedError),
         (order(product_id="touch"), InvalidProposalError),
         (order(instrument_id="SILVER"), UnknownInstrumentError),
         (order(stake="100.01"), InsufficientBalanceError),

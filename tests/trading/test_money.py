@@ -13,7 +13,6 @@ from pricewire.trading.money import (
     DECIMALS,
     checked_amount,
     from_units,
-    signed_units_text,
     to_amount,
     to_signed_text,
     to_text,
@@ -42,7 +41,6 @@ def test_units_and_amounts_are_the_same(units: int, currency: str) -> None:
     assert to_units(amount, currency) == units
     assert units_text(units, currency) == to_text(amount)
     assert Decimal(units_text(units, currency)) == amount
-    assert signed_units_text(units, currency) == to_signed_text(amount)
     assert Decimal(to_signed_text(amount)) == amount
     assert to_amount(amount, currency) == amount
 

@@ -58,6 +58,17 @@ def test_a_proposal_has_the_members_of_the_surface() -> None:
     assert list(variants) == ["higher", "lower"]
 
 
+def test_the_commission_is_that_of_product_instrument_and_duration() -> None:
+    products = Products({"high_low:GOLD": 0.05, "high_low:*:1m": 0.3, "high_low:GOLD:90s": 0.1})
+    for duration, commission in ((2, 0.05), (1, 0.1)):
+        topic = parse_topic(f"proposal:high_low:GOLD:{duration}:minutes:10:false:+0.1")
+        assert isinstance(topic, ProposalTopic)
+        body = book().quote(make_stake_offer(topic, products, GOLD, SPOT))
+        assert isinstance(body, ProposalBody)
+        details = body.variants[0].contract_details
+        assert details.payout == f"{10 / (details.probability + commission):.2f}"
+
+
 def test_rise_and_fall_are_at_the_money() -> None:
     variants = proposal("proposal:rise_fall:GOLD:1:days:10:true")
     assert variants["rise"]["barrier"] == variants["fall"]["barrier"] == "100.00"

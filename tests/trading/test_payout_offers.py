@@ -10,7 +10,8 @@ import pytest
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody
-from pricewire.trading.offers import PayoutOffer, make_offer, make_payout_offer, parse_duration
+from pricewire.trading.durations import parse_duration
+from pricewire.trading.offers import PayoutOffer, make_offer, make_payout_offer
 from pricewire.trading.products import Products
 from pricewire.trading.volatility import YEAR_MS
 from support.books import MOVES, steady_book

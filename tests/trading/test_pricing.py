@@ -21,6 +21,7 @@ from pricewire.trading.pricing import (
     price_one,
     price_quotes,
     price_units,
+    tick_margin,
     win_probability,
 )
 from pricewire.trading.volatility import Moves
@@ -241,9 +242,23 @@ def test_irregular_ticks_are_estimated() -> None:
         terms = {"allow_equals": False, "pip_size": 2, "has_barrier": True, "is_touch": False}
         columns.add(number, make_quote(duration=60, unit="seconds", barrier=barrier, **terms)._asdict())  # type: ignore[arg-type]
     priced = price_quotes(columns, 125_000.0, MOVES._replace(is_regular=False, margin=0.02))
-    assert (priced.looks.tolist(), priced.margin) == ([28.5, 28.5], 0.02)
+    assert (priced.looks.tolist(), priced.margin.tolist()) == ([28.5, 28.5], [0.03, 0.03])
     expected = [exact_above(125_000, 125_040, TICK, ticks, allow_equals=False) for ticks in (28.5, 29.5)]
     assert priced.first.tolist() == pytest.approx(expected, abs=EXACT)
+    # Four seconds without a tick, two intervals, have moved the price that a barrier as a price is compared with.
+    later = price_quotes(columns, 125_000.0, MOVES._replace(is_regular=False), 4000.0)
+    expected = [exact_above(125_000, 125_040, TICK, ticks, allow_equals=False) for ticks in (28.5, 31.5)]
+    assert later.first.tolist() == pytest.approx(expected, abs=EXACT)
+
+
+def test_what_is_lost_adds_a_margin_that_no_contract_has_where_nothing_is() -> None:
+    in_ticks, looks = np.array([True, True, False, False]), np.array([1.0, 10.0, 6.0, 1800.0])
+    assert tick_margin(MOVES, in_ticks, looks).tolist() == [0.0] * 4
+    # Outages of 43 s on the average after a tick in fifty, as in the benchmark `edge`.
+    outages = tick_margin(MOVES._replace(odd=0.02, excess=0.41, wait=4.6), in_ticks, looks).tolist()
+    assert outages == pytest.approx([0.5 * 0.02 * 3, 0.25 * math.log(1.41), 0.5 * 0.02 * 8, 0.0027], abs=0.0002)
+    bursts = MOVES._replace(is_regular=False, wait=3.0)
+    assert tick_margin(bursts, in_ticks, looks).tolist() == pytest.approx([0.03] * 4)
 
 
 @given(st.integers(1, 10**8), st.floats(0, 1), st.floats(0.001, 0.5))

@@ -11,15 +11,12 @@ import pytest
 
 from pricewire.errors import InvalidProposalError
 from pricewire.protocol.trading_messages import DurationUnit
+from pricewire.trading.durations import DURATIONS, UNIT_MS, check_duration
 from pricewire.trading.money import DECIMALS
 from pricewire.trading.products import (
-    COMMISSION,
     DEFAULT_STAKES,
-    DURATIONS,
     STAKES,
-    UNIT_MS,
     Products,
-    check_duration,
     checked_barrier,
     checked_payout,
     checked_stake,
@@ -68,15 +65,6 @@ def test_a_form_begins_with_a_stake_that_may_be_bought_in_its_currency(currency:
     config = Products().config("rise_fall", currency)
     stake = Decimal(str(config.defaults.stake))
     assert Decimal(config.validations.stake.min) <= checked_stake(stake, currency) <= Decimal(config.validations.stake.max)
-
-
-def test_a_product_can_have_a_commission_of_its_own() -> None:
-    products = Products({"touch": 0.03})
-    assert (products.terms("touch").commission, products.terms("rise_fall").commission) == (0.03, COMMISSION)
-    with pytest.raises(InvalidProposalError, match="commission 0 of high_low is not between 0 and 1"):
-        Products({"high_low": 0})
-    with pytest.raises(InvalidProposalError, match="product 'lottery' is none of rise_fall, high_low, touch"):
-        Products({"lottery": 0.5})
 
 
 @pytest.mark.parametrize("unit", list(DURATIONS))

@@ -7,13 +7,13 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import InvalidProposalError, PriceMovedError
 from pricewire.protocol.topics import ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import ProposalBody, PurchaseDetails, PurchaseRequest, Variant
 from pricewire.trading.contracts import Contract, enter
 from pricewire.trading.offers import make_contract, make_stake_offer
 from pricewire.trading.products import Products
-from pricewire.trading.trades import check_slippage, digest
+from pricewire.trading.trades import check_payout, digest
 from pricewire.trading.volatility import Moves
 from support.books import MOVES, steady_book
 from support.contract_maker import BUY_TIME, tick
@@ -100,8 +100,11 @@ def test_irregular_ticks_need_time_and_a_margin() -> None:
         buy("touch:GOLD:5:ticks:10:true:+0.02", "touch", moves=moves)
     with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 30 seconds"):
         buy("high_low:GOLD:20:seconds:10:true:+0.02", "higher", moves=moves._replace(interval_ms=3000.0))
-    assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.042)
-    assert buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves).commission == 0.012
+    assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.052)
+    with pytest.raises(InvalidProposalError, match=r"rise_fall with allow_equals on it lasts a time"):
+        buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves)
+    assert buy("rise_fall:GOLD:5:ticks:10:false", "rise", moves=moves).commission == 0.012
+    assert buy("rise_fall:GOLD:5:minutes:10:true", "rise", moves=moves).commission == 0.012
 
 
 def test_a_payout_over_the_limit_or_not_over_the_stake_is_refused() -> None:
@@ -118,15 +121,38 @@ def test_a_stake_in_bitcoin_has_eight_decimals() -> None:
     assert len(f"{contract.payout:f}") == len("0.00100000")
 
 
-@pytest.mark.parametrize("seen", [None, "19.00", "20.50", "1"])
-def test_a_payout_near_what_the_buyer_saw_or_above_is_taken(seen: str | None) -> None:
-    check_slippage(seen, Decimal("19.53"), "USD")
+def seen(payout: str | float | None, tolerance: float | None = None) -> PurchaseDetails:
+    return PurchaseDetails(
+        instrument_id="GOLD", duration=5, duration_unit="minutes", stake="10", variant="rise", payout=payout, tolerance=tolerance
+    )
 
 
-@pytest.mark.parametrize("seen", ["20.57", "100"])
-def test_a_payout_far_below_what_the_buyer_saw_is_refused(seen: str) -> None:
-    with pytest.raises(InvalidProposalError, match=r"the payout is 19.53 USD now, more than 5 % below"):
-        check_slippage(seen, Decimal("19.53"), "USD")
+PAYS = msgspec.structs.replace(buy("rise_fall:GOLD:5:minutes:10:false", "rise"), payout=Decimal("19.53"))
+
+
+@pytest.mark.parametrize(
+    ("payout", "tolerance"),
+    [(None, None), ("19.00", None), ("20.55", None), ("1", 0), ("19.53", 0.0), (19.53, 0), ("39.06", 0.5), ("100", 1)],
+)
+def test_a_payout_near_what_the_buyer_saw_or_above_is_taken(payout: str | float | None, tolerance: float | None) -> None:
+    check_payout(PAYS, seen(payout, tolerance))
+
+
+@pytest.mark.parametrize(
+    ("payout", "tolerance", "least"),
+    [("20.57", None, "19.54"), ("100", None, "95.00"), ("19.54", 0, "19.54"), ("20", 0.02, "19.60"), ("39.10", 0.5, "19.55")],
+)
+def test_a_payout_below_what_the_buyer_accepts_is_refused(payout: str, tolerance: float | None, least: str) -> None:
+    with pytest.raises(PriceMovedError, match=rf"the payout is 19\.53 USD now, and you accept {least} at least") as caught:
+        check_payout(PAYS, seen(payout, tolerance))
+    assert caught.value.least == Decimal(least)
+
+
+def test_a_tolerance_of_nothing_is_refused() -> None:
+    with pytest.raises(InvalidProposalError, match=r"tolerance 0\.1 needs the payout that was shown"):
+        check_payout(PAYS, seen(None, 0.1))
+    with pytest.raises(InvalidProposalError, match=r"payout 'much' is not an amount of money"):
+        check_payout(PAYS, seen("much"))
 
 
 def test_a_digest_tells_requests_apart() -> None:

@@ -78,8 +78,28 @@ def test_outages_do_not_make_the_pace_look_slower() -> None:
         for each in (known, estimate):
             each.add(Tick("X", at, price, price, price))
     assert (known.is_regular, known.interval_ms) == (True, 1000)
-    assert known.moves == Moves(volatility=1.0, interval_ms=1000.0, is_regular=True, margin=0.0)
+    assert known.moves is not None
+    assert known.moves[:4] == (1.0, 1000.0, True, 0.0)
+    # A gap counts as two minutes at most. So there are 394 intervals of a second and five of 120.
+    assert known.moves[4:] == pytest.approx((5 / 399, 5 * 119 / 399, (394 + 5 * 120**2) / (394 + 5 * 120) / 2))
     assert estimate.interval_ms == 1000
+
+
+def test_where_no_tick_is_lost_nothing_is_doubted() -> None:
+    regular = Volatility(1.0)
+    load(regular, ticks(1.0, 100, [2000]))
+    assert regular.moves == Moves(volatility=1.0, interval_ms=2000.0, is_regular=True, margin=0.0)
+
+
+def test_a_tick_is_farther_from_a_moment_where_ticks_come_in_bursts() -> None:
+    even, bursts = Volatility(), Volatility()
+    random = np.random.default_rng(9)
+    load(even, ticks_at([max(1, int(step)) for step in random.exponential(1000, 3000)]))
+    load(bursts, ticks(1.0, 3000, [100, 100, 100, 3700]))
+    assert even.moves is not None
+    assert bursts.moves is not None
+    assert even.moves.wait == pytest.approx(1.0, abs=0.25)
+    assert bursts.moves.wait == pytest.approx((3 * 100**2 + 3700**2) / 4000 / 1000 / 2, rel=0.05)
 
 
 def test_ticks_at_times_of_their_own_are_irregular_and_an_outage_counts_as_a_few_of_them() -> None:

@@ -1,63 +1,105 @@
 import { useCallback, useEffect, useMemo, useState } from 'react'
-import { usePositions } from './account/live_account.js'
+import type { Contract } from '../src/pricewire.js'
+import { notifyResult, playResult } from './account/alerts.js'
+import { Announcements } from './account/announcements.js'
+import { useBalance, useClosedContracts, usePositions } from './account/live_account.js'
 import { Login } from './account/login.js'
 import { Positions } from './account/positions.js'
 import { restoreSession, useSession } from './account/session.js'
 import { useSessionGuard } from './account/session_guard.js'
-import { BottomTabs, type Tab } from './bottom_tabs.js'
+import { useProfitToday, useSettlements } from './account/settlements.js'
+import { BottomTabs } from './bottom_tabs.js'
 import { ChartPanel } from './chart/chart_panel.js'
-import { linesOf, type PriceLine } from './chart/price_lines.js'
+import { zoneOf } from './chart/contract_zone.js'
+import { linesOf, type PriceLine, shownContract, TICKET_LINE } from './chart/price_lines.js'
 import { ConnectionProblem } from './connection_status.js'
+import { useConnectionLog } from './inspector/connection_log.js'
 import { Inspector } from './inspector/inspector.js'
 import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
 import { Quote } from './markets/quote.js'
+import { rememberInstrument, usePreferences } from './preferences.js'
 import { useRoute } from './route.js'
+import { Settings } from './settings.js'
 import { useTheme } from './theme.js'
 import { TopBar } from './top_bar.js'
 import { useProducts } from './trade/products.js'
 import { Ticket } from './trade/ticket.js'
 
+/**
+ * Gives the focus to the account's button in the bar, once the element that had it is gone: otherwise the keyboard would begin anew at the
+ * top.
+ */
+function restoreFocus(): void {
+  requestAnimationFrame(() => {
+    if (document.activeElement === document.body)
+      document.querySelector<HTMLElement>('[data-account]')?.focus({ preventScroll: true })
+  })
+}
+
+const NO_CONTRACTS: readonly Contract[] = []
+
 /** The trading page. */
 export function App() {
   const { instruments, error } = useInstruments()
   const products = useProducts()
-  const [{ id, timeframe }, go] = useRoute()
-  const [theme, toggleTheme] = useTheme()
-  const [tab, setTab] = useState<Tab>('trade')
+  const [{ id, timeframe, tab }, go] = useRoute()
+  const [theme, themeChoice, chooseTheme] = useTheme()
+  const [{ sound, notifications }] = usePreferences()
   const [isInspecting, setInspecting] = useState(false)
   const [isLoggingIn, setLoggingIn] = useState(false)
+  const [isSetting, setSetting] = useState(false)
   const [barrier, setBarrier] = useState<number>()
+  const [dragged, setDragged] = useState<number>()
+  const [pointed, setPointed] = useState<string>()
+  const [picked, setPicked] = useState<string>()
   const { session } = useSession()
-  const contracts = usePositions(session)
+  const balance = useBalance(session)
+  const open = usePositions(session)
+  const { contracts } = open
+  const closed = useClosedContracts(session)
+  const profitToday = useProfitToday(session, closed?.contracts)
+  const { settlements, dismiss } = useSettlements(closed?.contracts, (contract) => {
+    if (sound) playResult(contract)
+    if (notifications) notifyResult(contract)
+  })
   useSessionGuard()
+  useConnectionLog()
   useEffect(() => void restoreSession(), [])
 
   const chosen = instruments?.find((instrument) => instrument.id === id) ?? instruments?.[0]
+  // On a narrow screen the list is in another tab than the chart.
   const choose = useCallback(
     (id: string) => {
-      go({ id })
-      setTab('trade') // on a narrow screen the list is in another tab than the chart
+      go({ id, tab: 'trade' })
+      rememberInstrument(id)
     },
     [go],
   )
   const login = useCallback(() => setLoggingIn(true), [])
+  const shown = shownContract(contracts ?? NO_CONTRACTS, closed?.contracts ?? NO_CONTRACTS, chosen?.id, [
+    pointed,
+    picked,
+  ])
   const lines = useMemo(() => {
     const ticketLine: PriceLine[] =
-      barrier === undefined ? [] : [{ key: 'ticket', price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
-    return [...ticketLine, ...linesOf(contracts ?? [], chosen?.id ?? '')]
-  }, [barrier, contracts, chosen?.id])
+      barrier === undefined
+        ? []
+        : [{ key: TICKET_LINE, price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
+    return [...ticketLine, ...(shown === undefined ? [] : linesOf(shown))]
+  }, [barrier, shown])
   const hasTrading = products !== undefined && products.length > 0
 
   return (
     <>
       <TopBar
-        theme={theme}
         hasTrading={hasTrading}
         isInspecting={isInspecting}
-        onTheme={toggleTheme}
+        profitToday={profitToday}
+        onSettings={() => setSetting(true)}
         onInspect={() => setInspecting(!isInspecting)}
         onLogin={login}
+        onLeave={restoreFocus}
       />
       <ConnectionProblem listError={error} />
       <main
@@ -79,6 +121,8 @@ export function App() {
                 timeframe={timeframe}
                 theme={theme}
                 lines={lines}
+                contract={shown && zoneOf(shown)}
+                onBarrier={setDragged}
                 onTimeframe={(timeframe) => go({ timeframe })}
               />
             </>
@@ -89,21 +133,54 @@ export function App() {
         </section>
         {hasTrading && chosen !== undefined && (
           <section className="ticket-place card" aria-label="Trade">
-            <Ticket instrument={chosen} products={products} onLogin={login} onBarrier={setBarrier} />
+            <Ticket
+              instrument={chosen}
+              products={products}
+              balance={balance && Number(balance.balance)}
+              closed={closed?.contracts ?? NO_CONTRACTS}
+              onLogin={login}
+              dragged={dragged}
+              onDragged={() => setDragged(undefined)}
+              onBarrier={setBarrier}
+            />
           </section>
         )}
-        {hasTrading && <Positions contracts={contracts} onChoose={choose} onLogin={login} />}
+        {hasTrading && (
+          <Positions
+            open={open}
+            closed={closed}
+            onChoose={choose}
+            onPoint={setPointed}
+            onPick={setPicked}
+            onLogin={login}
+          />
+        )}
         {(isInspecting || tab === 'events') && (
           <Inspector
+            instrumentId={chosen?.id ?? ''}
             onClose={() => {
               setInspecting(false)
-              setTab('trade')
+              go({ tab: 'trade' })
             }}
           />
         )}
       </main>
-      <BottomTabs tab={tab} hasTrading={hasTrading} openCount={contracts?.length ?? 0} onChoose={setTab} />
-      {isLoggingIn && <Login onClose={() => setLoggingIn(false)} />}
+      <BottomTabs
+        tab={tab}
+        hasTrading={hasTrading}
+        openCount={contracts?.length ?? 0}
+        onChoose={(tab) => go({ tab })}
+      />
+      <Announcements settlements={settlements} onChoose={choose} onDismiss={dismiss} />
+      {isSetting && <Settings theme={themeChoice} onTheme={chooseTheme} onClose={() => setSetting(false)} />}
+      {isLoggingIn && (
+        <Login
+          onClose={() => {
+            setLoggingIn(false)
+            restoreFocus()
+          }}
+        />
+      )}
     </>
   )
 }

@@ -1,7 +1,5 @@
 import { Icon } from './icons.js'
-
-/** The part of the page that a narrow screen shows; a wide screen shows all parts at once. */
-export type Tab = 'markets' | 'trade' | 'positions' | 'events'
+import type { Tab } from './route.js'
 
 const TABS = [
   ['markets', 'Markets', 'list'],

@@ -62,16 +62,16 @@ export function ConnectionProblem({ listError }: { listError: string | undefined
 
 function describe(state: ConnectionState, listError: string | undefined): string | undefined {
   if (state.status === 'waiting') {
-    return `Connection lost: ${plain(state.error.message)}. Prices may be old. They continue by themselves when the server is back.`
+    return `Connection lost: ${plain(state.error.message)}. Prices may be out of date. Reconnecting automatically.`
   }
   if (state.status === 'paused' && state.reason === 'offline') {
-    return 'This device is offline. Prices are old, and you cannot buy or sell. The page continues when the device is online again.'
+    return 'This device is offline. Prices are out of date, and you cannot buy or sell. The page reconnects when the device is online again.'
   }
   if (state.status === 'closed' && state.error !== undefined) {
     return `The server refused the stream: ${plain(state.error.message)}. The page is loading the instruments again.`
   }
   if (state.status === 'open' && state.isSilent)
-    return 'The server has sent nothing for longer than it should. Prices may be old.'
+    return 'The server has sent nothing for longer than it should. Prices may be out of date.'
   if (listError !== undefined) {
     return `The instruments could not be loaded: ${listError}. The page tries again every two seconds. If this does not help, check that “pricewire serve” is running.`
   }

@@ -6,8 +6,10 @@ export function explain(error: unknown): string {
   switch (error.code) {
     case 'INSUFFICIENT_BALANCE':
       return 'Your balance does not cover this stake. Lower the stake, or wait until a contract pays out.'
+    case 'PRICE_MOVED':
+      return 'The price has moved against you since you pressed the button. Look at the new payout, and try again.'
     case 'MARKET_CLOSED':
-      return 'This market is closed, or its price is too old to trade on. Choose another, or wait for a new price.'
+      return 'This market is closed, or its price is out of date. Choose another, or wait for a new price.'
     case 'CONTRACT_NOT_SELLABLE':
       return 'This contract can no longer be sold: it has ended, or ends soon. Its result appears under Closed.'
     case 'UNAUTHORIZED':

@@ -1,3 +1,5 @@
+import type { Zone } from './preferences.js'
+
 /** Returns a price with an instrument's decimals, or a dash if there is no price. */
 export function formatPrice(price: number | undefined, decimals: number): string {
   return price === undefined ? '–' : price.toFixed(decimals)
@@ -59,12 +61,13 @@ export function profitDirection(amount: string | number): 'up' | 'down' | '' {
   return value > 0 ? 'up' : value < 0 ? 'down' : ''
 }
 
-/** Returns the time of day in UTC, like the chart; with the date if that is not today. */
-export function formatTime(epochMs: number, now: number): string {
-  const [day, time = ''] = new Date(epochMs).toISOString().split(/[T.]/)
-  if (day === new Date(now).toISOString().slice(0, 10)) return time
-  const date = new Date(epochMs).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' })
-  return `${date} ${time}`
+/** Returns the time of day, like the chart; with the date if that is not today. */
+export function formatTime(epochMs: number, now: number, zone: Zone): string {
+  const inZone = zone === 'utc' ? ({ timeZone: 'UTC' } as const) : {}
+  const time = new Date(epochMs).toLocaleTimeString('en-GB', inZone)
+  const dateOf = (at: number) => new Date(at).toLocaleDateString('en-GB', { dateStyle: 'short', ...inZone })
+  if (dateOf(epochMs) === dateOf(now)) return time
+  return `${new Date(epochMs).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', ...inZone })} ${time}`
 }
 
 /** Returns a number of bytes in its largest unit. */

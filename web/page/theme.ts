@@ -9,37 +9,44 @@ const subscribeScheme = (render: () => void) => {
 /** Light or dark. */
 export type Theme = 'light' | 'dark'
 
-/** Returns the theme (the system's, until the user chooses another) and the function that switches it. */
-export function useTheme(): [Theme, () => void] {
-  const system = useSyncExternalStore(subscribeScheme, () => (darkScheme.matches ? 'dark' : 'light'))
-  const [chosen, setChosen] = useState(() => readTheme())
-  const theme = chosen ?? system
+/** What the user has chosen: a theme, or that of the system. */
+export type ThemeChoice = Theme | 'system'
+
+// Before anything is drawn.
+document.documentElement.dataset['theme'] = themeOf(readChoice())
+
+/** Returns the theme, what the user has chosen, and the function that chooses. */
+export function useTheme(): [Theme, ThemeChoice, (choice: ThemeChoice) => void] {
+  const [choice, setChoice] = useState(readChoice)
+  const theme = useSyncExternalStore(subscribeScheme, () => themeOf(choice))
   useEffect(() => {
     document.documentElement.dataset['theme'] = theme
   }, [theme])
-  const toggle = () => {
-    const other = theme === 'dark' ? 'light' : 'dark'
-    // A user who chooses the system's theme follows the system again.
-    setChosen(other === system ? undefined : other)
-    writeTheme(other === system ? undefined : other)
+  const choose = (next: ThemeChoice) => {
+    setChoice(next)
+    writeChoice(next)
   }
-  return [theme, toggle]
+  return [theme, choice, choose]
+}
+
+function themeOf(choice: ThemeChoice): Theme {
+  return choice !== 'system' ? choice : darkScheme.matches ? 'dark' : 'light'
 }
 
 // Where the browser forbids storage, even reading the property `localStorage` throws.
-function readTheme(): Theme | undefined {
+function readChoice(): ThemeChoice {
   try {
     const theme = localStorage.getItem('theme')
-    return theme === 'light' || theme === 'dark' ? theme : undefined
+    return theme === 'light' || theme === 'dark' ? theme : 'system'
   } catch {
-    return undefined
+    return 'system'
   }
 }
 
-function writeTheme(theme: Theme | undefined): void {
+function writeChoice(choice: ThemeChoice): void {
   try {
-    if (theme === undefined) localStorage.removeItem('theme')
-    else localStorage.setItem('theme', theme)
+    if (choice === 'system') localStorage.removeItem('theme')
+    else localStorage.setItem('theme', choice)
   } catch {
     // The choice lasts until the page is reloaded.
   }

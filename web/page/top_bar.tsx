@@ -1,23 +1,31 @@
 import { AccountMenu } from './account/account_menu.js'
-import { useSession } from './account/session.js'
+import { leaveSession, useSession } from './account/session.js'
 import { Status } from './connection_status.js'
 import { Icon } from './icons.js'
-import { Meter } from './inspector/meter.js'
-import type { Theme } from './theme.js'
 
 interface TopBarProps {
-  readonly theme: Theme
   readonly hasTrading: boolean
   readonly isInspecting: boolean
-  readonly onTheme: () => void
+  /** The profit and loss of the contracts that have closed today; undefined while it is not known. */
+  readonly profitToday: string | undefined
+  readonly onSettings: () => void
   readonly onInspect: () => void
   readonly onLogin: () => void
+  /** Called after the user has logged out. */
+  readonly onLeave: () => void
 }
 
 /** The bar at the top: the connection, its traffic, and the account. */
-export function TopBar({ theme, hasTrading, isInspecting, onTheme, onInspect, onLogin }: TopBarProps) {
+export function TopBar({
+  hasTrading,
+  isInspecting,
+  profitToday,
+  onSettings,
+  onInspect,
+  onLogin,
+  onLeave,
+}: TopBarProps) {
   const { session, isRestoring } = useSession()
-  const label = `Switch to ${theme === 'dark' ? 'light' : 'dark'}`
   return (
     <header className="bar">
       <h1>
@@ -25,29 +33,35 @@ export function TopBar({ theme, hasTrading, isInspecting, onTheme, onInspect, on
         <span>Pricewire</span>
       </h1>
       <Status />
-      <Meter />
       <div className="tools">
         <button
           type="button"
           className="icon-button only-wide"
           aria-pressed={isInspecting}
-          aria-label="Show the raw events"
-          title="Show the raw events"
+          aria-label="Show the live events"
+          title="Show the live events"
           onClick={onInspect}
         >
           <Icon name="wire" />
         </button>
-        <button type="button" className="icon-button" onClick={onTheme} aria-label={label} title={label}>
-          <Icon name={theme === 'dark' ? 'sun' : 'moon'} />
+        <button type="button" className="icon-button" onClick={onSettings} aria-label="Settings" title="Settings">
+          <Icon name="settings" />
         </button>
       </div>
       {hasTrading &&
         (session === undefined ? (
-          <button type="button" className="button primary" aria-disabled={isRestoring} onClick={onLogin}>
+          <button type="button" className="button primary" data-account aria-disabled={isRestoring} onClick={onLogin}>
             Log in
           </button>
         ) : (
-          <AccountMenu session={session} />
+          <AccountMenu
+            session={session}
+            profitToday={profitToday}
+            onLeave={() => {
+              void leaveSession()
+              onLeave()
+            }}
+          />
         ))}
     </header>
   )

@@ -17,14 +17,17 @@ const compressed: Plugin = {
   },
 }
 
-/** The trading page, built into the folder from which the Python package serves it. */
+const ROOT = fileURLToPath(new URL('.', import.meta.url))
+
+/** The trading page, and the one for an `iframe`, built into the folder from which the Python package serves it. */
 export default defineConfig({
-  root: fileURLToPath(new URL('.', import.meta.url)),
+  root: ROOT,
   plugins: [compressed],
   build: {
     target: 'es2022',
     outDir: '../../src/pricewire/server/page',
     emptyOutDir: true,
+    rollupOptions: { input: ['index.html', 'embed.html'].map((name) => join(ROOT, name)) },
     // The licences of React and of the chart must be distributed with the page.
     license: { fileName: 'assets/licenses.md' },
   },

@@ -20,14 +20,11 @@ interface CatchUpListener {
  * It ends when the tab has had, of each topic, what the leader had told of it.
  */
 export class CatchUp {
-  /** Where it began. */
-  readonly start: Resumption
   readonly #left: Set<string>
   readonly #link: Multiplexer
   readonly #timer: ReturnType<typeof setTimeout>
 
   constructor(options: ServerOptions, start: Resumption, { onEnvelope, onDropped, onFailed }: CatchUpListener) {
-    this.start = start
     this.#left = new Set(start.topics)
     const fail = () => {
       const topics = [...this.#left]

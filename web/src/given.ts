@@ -35,6 +35,11 @@ export class Given {
     this.#last.set(envelope.subscription_id, { envelope, isOver: false, isStale: false, isRefused: false })
   }
 
+  /** Notes that the page needs nothing up to an event. */
+  reach(envelope: Envelope): void {
+    if (this.place(envelope) !== 'known') this.give(envelope)
+  }
+
   /** Notes that the page is told that a topic is stale or refused. Returns whether it was not told yet. */
   mark(topic: string, what: 'isStale' | 'isRefused'): boolean {
     const last = this.#of(topic)

@@ -8,6 +8,7 @@ import {
   pageInterval,
   type ServerOptions,
 } from './connection.js'
+import { type CurrentValues, note } from './current_values.js'
 import type { Envelope, StreamState } from './messages.js'
 import { problemOf, SSEError } from './problem.js'
 import { isTransient, parseRetryAfter, Reconnection } from './reconnect.js'
@@ -24,8 +25,8 @@ export interface TopicListener {
   readonly onRefused: (topic: string, error: SSEError) => void
   /** A topic is not carried any more: its next value is a new beginning. `isAnew`: that is so as the stream itself has begun anew. */
   readonly onDropped: (topic: string, isAnew?: boolean) => void
-  /** What the stream carries from here on, and the id to resume it after. */
-  readonly onTopics?: (topics: readonly string[], id: string) => void
+  /** What the stream carries from here on. */
+  readonly onTopics?: (stream: Resumption) => void
   readonly onState: (state: ConnectionState) => void
   readonly onError: (error: SSEError) => void
 }
@@ -36,6 +37,8 @@ export interface TopicLink {
   want(topics: readonly string[]): void
   /** Connects again now, and asks for refused topics again. */
   reconnect(): void
+  /** Returns the current values of a topic, oldest first: what a new stream of it would begin with. */
+  current(topic: string): Iterable<Envelope>
 }
 
 /** Where a stream stopped. */
@@ -44,6 +47,8 @@ export interface Resumption {
   readonly id: string
   /** The topics that it carried then. */
   readonly topics: readonly string[]
+  /** Other names of these. */
+  readonly names: ReadonlyMap<string, string>
 }
 
 /** How a connection is refused because of one of its topics, or because of their number. */
@@ -60,8 +65,7 @@ export class Multiplexer implements TopicLink {
   readonly #isWatching: boolean
   readonly #set = new TopicSet<SSEError>()
   #wanted: readonly string[] = []
-  /** The newest event of each topic. */
-  readonly #values = new Map<string, Envelope>()
+  readonly #values = new Map<string, CurrentValues>()
   /** What is held back: the events of topics that are not confirmed yet, or were taken again while they were being removed. */
   readonly #held = new Map<string, Envelope[]>()
   /** Closes the connection; absent where there is none. */
@@ -87,24 +91,44 @@ export class Multiplexer implements TopicLink {
     if (resumption === undefined) return
     this.#id = resumption.id
     this.#set.confirmed = new Set(resumption.topics)
+    this.#set.names = new Map(resumption.names)
     this.want(resumption.topics)
   }
 
   want(topics: readonly string[]): void {
     const set = this.#set
-    for (const name of topics) {
-      const topic = set.topicOf(name)
-      if (set.leaving.has(topic) && !this.#wanted.includes(name) && !this.#held.has(topic)) this.#held.set(topic, [])
-    }
-    // What has another name at the server is told by that when it is dropped.
-    for (const name of this.#wanted)
-      if (!topics.includes(name) && set.topicOf(name) !== name) this.#listener.onDropped(name)
+    const before = this.#wanted
     this.#wanted = topics
+    const isShared = (name: string, names: readonly string[]) =>
+      names.some((other) => other !== name && set.topicOf(other) === set.topicOf(name))
+    // Nothing else tells that: the stream goes on with the topic, or drops it under its other name.
+    for (const name of without(before, topics))
+      if (set.topicOf(name) !== name || isShared(name, topics)) this.#listener.onDropped(name)
+    for (const name of without(topics, before)) {
+      const topic = set.topicOf(name)
+      const current = [...this.#current(topic)]
+      if (this.#held.has(topic)) continue
+      if (set.leaving.has(topic)) {
+        this.#held.set(topic, current)
+        // What comes is not given until it is known whether the topic stays: if it does not, something is missing from here on.
+        this.#listener.onDropped(name)
+      } else if (topic !== name || isShared(name, before))
+        // What has come under another name is news.
+        for (const envelope of current) this.#give(envelope, [name])
+    }
     this.#act(set.want(topics, pageInterval()))
   }
 
   reconnect(): void {
     this.#act(this.#set.retry())
+  }
+
+  *current(name: string): Iterable<Envelope> {
+    for (const envelope of this.#current(this.#set.topicOf(name))) yield { ...envelope, subscription_id: name }
+  }
+
+  #current(topic: string): Iterable<Envelope> {
+    return this.#values.get(topic)?.values() ?? []
   }
 
   #act(actions: readonly Action<SSEError>[]): void {
@@ -137,9 +161,12 @@ export class Multiplexer implements TopicLink {
           )
           break
         case 'rename': {
-          const newest = this.#values.get(action.topic)
+          const current = [...this.#current(action.topic)]
+          if (this.#set.leaving.has(action.topic) && !this.#held.has(action.topic))
+            this.#held.set(action.topic, current)
           // What is held back comes with the others.
-          if (newest !== undefined && !this.#held.get(action.topic)?.length) this.#give(newest, [action.name])
+          else if (!this.#held.get(action.topic)?.length)
+            for (const envelope of current) this.#give(envelope, [action.name])
           break
         }
         case 'serve': {
@@ -169,7 +196,7 @@ export class Multiplexer implements TopicLink {
     const topic = envelope.subscription_id
     this.#id = id
     if (!this.#set.heard(topic)) return
-    this.#values.set(topic, envelope)
+    this.#values.set(topic, note(this.#values.get(topic) ?? new Map(), envelope))
     if (!this.#set.confirmed.has(topic) && !this.#held.has(topic)) this.#held.set(topic, [])
     const held = this.#held.get(topic)
     if (held === undefined) this.#give(envelope)
@@ -283,6 +310,13 @@ export class Multiplexer implements TopicLink {
   }
 
   #tellTopics(): void {
-    this.#listener.onTopics?.([...this.#set.confirmed], this.#id)
+    const { confirmed, names } = this.#set
+    const others = [...names].filter(([, topic]) => confirmed.has(topic))
+    this.#listener.onTopics?.({ id: this.#id, topics: [...confirmed], names: new Map(others) })
   }
+}
+
+function without(names: readonly string[], others: readonly string[]): string[] {
+  const known = new Set(others)
+  return names.filter((name) => !known.has(name))
 }

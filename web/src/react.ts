@@ -70,6 +70,12 @@ export interface CandlesOptions extends HookOptions {
   readonly onCandle?: ((candle: Candle, event: EventPlace) => void) | undefined
 }
 
+/** The options of {@link useTopic}. */
+export interface TopicOptions<Data> extends HookOptions {
+  /** Called with every message, even between two renderings. */
+  readonly onData?: ((data: Data, event: EventPlace) => void) | undefined
+}
+
 /** The options of {@link useContractSSE}. */
 export interface ContractOptions extends HookOptions {
   readonly onPrice?: ((price: ContractPriceResponse) => void) | undefined
@@ -142,7 +148,7 @@ export function useMarketSSE(
   options: MarketOptions = {},
 ): Connected & { readonly price: MarketPrice | null } {
   const topic = instrumentId && `ticks:${instrumentId}`
-  const [tick, connected] = useTopic<Tick>(topic, options, (tick) => options.onPrice?.(toPrice(tick)))
+  const [tick, connected] = useTopicData<Tick>(topic, options, (tick) => options.onPrice?.(toPrice(tick)))
   const price = useMemo(() => (tick ? toPrice(tick) : null), [tick])
   return { price, ...connected }
 }
@@ -159,7 +165,7 @@ export function useCandlesSSE(
   options: CandlesOptions = {},
 ): Connected & { readonly candle: Candle | null } {
   const topic = instrumentId && `candles:${instrumentId}:${granularity}`
-  const [candle, connected] = useTopic<Candle>(topic, options, (candle, event) => options.onCandle?.(candle, event))
+  const [candle, connected] = useTopicData<Candle>(topic, options, (candle, event) => options.onCandle?.(candle, event))
   return { candle, ...connected }
 }
 
@@ -192,7 +198,7 @@ export function useProposalSSE(
   options: ProposalOptions = {},
 ): Connected & { readonly proposal: Proposal | null } {
   const topic = params && proposalTopic(params)
-  const [proposal, connected] = useTopic<Proposal>(topic, options, (proposal) => options.onProposal?.(proposal))
+  const [proposal, connected] = useTopicData<Proposal>(topic, options, (proposal) => options.onProposal?.(proposal))
   return { proposal, ...connected }
 }
 
@@ -207,7 +213,7 @@ export function usePositionsSSE(
   authToken: Token | null | undefined,
   options: PositionsOptions = {},
 ): Connected & { readonly positions: readonly Contract[] | null } {
-  const [body, connected] = useTopic<{ readonly contracts: readonly Contract[] }>(
+  const [body, connected] = useTopicData<{ readonly contracts: readonly Contract[] }>(
     accountId && authToken ? `open_contracts:${accountId}` : undefined,
     { ...options, token: authToken ?? undefined },
     ({ contracts }) => options.onPositions?.(contracts),
@@ -226,12 +232,31 @@ export function useBalanceSSE(
   authToken: Token | null | undefined,
   options: BalanceOptions = {},
 ): Connected & { readonly balance: Balance | null } {
-  const [balance, connected] = useTopic<Balance>(
+  const [balance, connected] = useTopicData<Balance>(
     accountId && authToken ? `balance:${accountId}` : undefined,
     { ...options, token: authToken ?? undefined },
     (balance) => options.onBalance?.(balance),
   )
   return { balance, ...connected }
+}
+
+/**
+ * Returns the newest message of any topic, live: of a hub of one's own, for instance. Renders at most once per animation frame.
+ *
+ * @typeParam Data - what the topic's messages are; nothing checks it.
+ * @param topic - the topic's name on the server; undefined subscribes to nothing.
+ *
+ * @example
+ * ```tsx
+ * const { data } = useTopic<{ text: string }>('news', { baseUrl: '/live' })
+ * ```
+ */
+export function useTopic<Data>(
+  topic: string | undefined,
+  options: TopicOptions<Data> = {},
+): Connected & { readonly data: Data | null } {
+  const [data, connected] = useTopicData<Data>(topic, options, (data, event) => options.onData?.(data, event))
+  return { data, ...connected }
 }
 
 /**
@@ -256,7 +281,7 @@ function useServer(options: HookOptions): HookOptions {
   return { ...options, fetch: fetch.current }
 }
 
-function useTopic<Data>(
+function useTopicData<Data>(
   topic: string | undefined,
   options: HookOptions,
   onData: (data: Data, event: EventPlace) => void,

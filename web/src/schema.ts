@@ -274,6 +274,8 @@ export interface PurchaseDetails {
   readonly variant: 'rise' | 'fall' | 'higher' | 'lower' | 'touch' | 'no_touch'
   /** an amount of money in decimal notation, as a string or a number */
   readonly payout?: string | number | null
+  /** a part of an amount: 0.05 is 5 % */
+  readonly tolerance?: number | null
   /** a price (`1250.00`), or an offset from the spot with its sign (`+0.57`) */
   readonly barrier?: string | null
 }

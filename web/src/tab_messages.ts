@@ -1,10 +1,14 @@
 import type { ConnectionState } from './connection.js'
+import type { CurrentValues } from './current_values.js'
 import type { Envelope } from './messages.js'
+import type { Resumption } from './multiplexer.js'
 import { type Problem, SSEError } from './problem.js'
 
 /** The state of a topic, as it is sent from tab to tab. */
 export interface Value {
+  /** The newest event. */
   readonly envelope?: Envelope
+  readonly current?: CurrentValues
   readonly isStale?: boolean
   readonly problem?: Problem
 }
@@ -18,16 +22,15 @@ export type Told =
   | { readonly type: 'refused'; readonly topic: string; readonly problem: Problem }
   | { readonly type: 'state'; readonly state: ConnectionState }
   | { readonly type: 'error'; readonly problem: Problem }
-  /** What the stream carries, and the id to resume it after. */
-  | { readonly type: 'topics'; readonly topics: readonly string[]; readonly id: string }
+  /** What the stream carries. */
+  | { readonly type: 'topics'; readonly stream: Resumption }
 
 /** From the leader to one tab: everything it knows. */
 export interface All {
   readonly type: 'all'
   readonly to: string
   readonly values: ReadonlyMap<string, Value>
-  readonly topics: readonly string[]
-  readonly id: string
+  readonly stream: Resumption
   readonly state: ConnectionState
 }
 

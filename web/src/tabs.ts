@@ -1,6 +1,7 @@
 import { CLOSED } from './base_store.js'
 import { CatchUp } from './catch_up.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
+import { note } from './current_values.js'
 import { Given } from './given.js'
 import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
 import type { Envelope } from './messages.js'
@@ -30,6 +31,14 @@ const TAKE_AFTER = 4
 
 /** How long a new leader keeps the old leader's topics, in milliseconds, while the other tabs tell it which topics they want. */
 const GRACE = 2000
+
+/** A place in the stream. */
+interface Moment {
+  /** The id of the last event before it. */
+  readonly id: string
+  /** Counts the moments that a tab has come to: ids do not say which of two is the earlier one. */
+  readonly number: number
+}
 
 /** Returns whether tabs can share a connection here: some browsers have no locks, or none for this page (in a sandboxed frame, for instance). */
 export async function canShare(): Promise<boolean> {
@@ -66,8 +75,11 @@ export class TabLink implements TopicLink {
   #inherited: readonly string[] = []
   /** The topics of the stream. */
   #topics: readonly string[] = []
-  /** The last event up to which this tab has missed nothing. */
-  #id = ''
+  /** Other names of these. */
+  #names: Resumption['names'] = new Map()
+  /** Up to where this tab has missed nothing. */
+  #moment: Moment = { id: '', number: 0 }
+  #moments = 0
   #state: ConnectionState = CLOSED
   #channel: BroadcastChannel | undefined
   #link: Multiplexer | undefined
@@ -85,9 +97,11 @@ export class TabLink implements TopicLink {
   #isBack = false
   /** The server has refused this tab. It follows another that succeeds. */
   #hasFailed = false
-  /** What the leader's stream does not carry though this tab wants it, and the event after which something of it may be missing. */
-  readonly #dropped = new Map<string, string>()
+  /** What the leader's stream does not carry though this tab wants it, and from where on something of it may be missing. */
+  readonly #dropped = new Map<string, Moment>()
   #catchUp: CatchUp | undefined
+  /** Where that began. */
+  #caughtUpFrom: Moment = this.#moment
 
   /** @param name - the name of the lock and the channel; the same for all tabs that share. */
   constructor(name: string, options: ServerOptions, listener: TopicListener) {
@@ -105,8 +119,9 @@ export class TabLink implements TopicLink {
       this.#watch = undefined
       this.#leave()
       // Who begins again begins with the current values.
-      this.#id = ''
+      this.#reach('')
       this.#topics = []
+      this.#names = new Map()
       this.#values.clear()
       this.#dropped.clear()
       this.#setState(CLOSED)
@@ -135,6 +150,10 @@ export class TabLink implements TopicLink {
       if (this.#hasFailed) this.#retry()
       this.#post({ type: 'reconnect' })
     }
+  }
+
+  current(topic: string): Iterable<Envelope> {
+    return this.#values.get(topic)?.current?.values() ?? []
   }
 
   #pause(reason: PauseReason | undefined): void {
@@ -209,8 +228,8 @@ export class TabLink implements TopicLink {
     this.#term = Math.max(this.#term + 1, Date.now()) + Math.random()
     this.#isTold = true
     this.#isBack = false
-    this.#inherited = this.#topics
-    const resumption = this.#id === '' || this.#topics.length === 0 ? undefined : { id: this.#id, topics: this.#topics }
+    const resumption = this.#moment.id === '' || this.#topics.length === 0 ? undefined : this.#stream
+    this.#inherited = [...this.#topics, ...this.#names.keys()]
     const tell = (told: Told) => {
       if (signal.aborted) return // this tab no longer leads
       // A new leader does not know yet who is there: its first events would reach nobody.
@@ -222,7 +241,7 @@ export class TabLink implements TopicLink {
       onStale: (topic) => tell({ type: 'stale', topic }),
       onDropped: (topic, isAnew = false) => tell({ type: 'dropped', topic, isAnew }),
       onRefused: (topic, error) => tell({ type: 'refused', topic, problem: toProblem(error) }),
-      onTopics: (topics, id) => tell({ type: 'topics', topics, id }),
+      onTopics: (stream) => tell({ type: 'topics', stream }),
       onError: (error) => tell({ type: 'error', problem: toProblem(error) }),
       onState: (state) => {
         if (state.status !== 'closed') tell({ type: 'state', state: toPlain(state) })
@@ -232,7 +251,7 @@ export class TabLink implements TopicLink {
     this.#link = new Multiplexer(this.#options, listener, false, resumption)
     this.#tell({ type: 'lead' })
     for (const topic of new Set([...this.#values.keys(), ...this.#mine]))
-      if (!resumption?.topics.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
+      if (resumption === undefined || !this.#inherited.includes(topic)) tell({ type: 'dropped', topic, isAnew: false })
     this.#settle(false)
     const timer = setTimeout(() => {
       this.#inherited = []
@@ -277,7 +296,7 @@ export class TabLink implements TopicLink {
   #leave(): void {
     if (this.#channel === undefined) return
     // It may lead again and resume after this event, or catch up.
-    if (this.#catchUp?.topics.size) this.#id = this.#catchUp.start.id
+    if (this.#catchUp?.topics.size) this.#moment = this.#caughtUpFrom
     this.#catchUp?.end()
     this.#post({ type: 'leave', tab: this.#tab })
     this.#channel.close()
@@ -352,12 +371,12 @@ export class TabLink implements TopicLink {
     }
     if (isNew || isUnknown) {
       const state = toPlain(this.#state)
-      this.#tell({ type: 'all', to: tab, values: this.#values, topics: this.#topics, id: this.#id, state })
+      this.#tell({ type: 'all', to: tab, values: this.#values, stream: this.#stream, state })
     }
     this.#settle(false)
   }
 
-  #takeAll({ values, topics, id, state }: All): void {
+  #takeAll({ values, stream, state }: All): void {
     const missed: string[] = []
     for (const topic of this.#mine) {
       const value = values.get(topic)
@@ -371,24 +390,40 @@ export class TabLink implements TopicLink {
     this.#values.clear()
     for (const [topic, value] of values) this.#values.set(topic, value)
     // Of these, what is missing for the longest time is the first.
-    const [, from = this.#id] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
-    if (missed.length > 0 && from !== '') this.#fetch({ id: from, topics: missed })
-    this.#topics = topics
-    this.#id = id
+    const [, from = this.#moment] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
+    if (missed.length > 0 && from.id !== '') this.#fetch(from, missed)
+    this.#takeStream(stream)
+    this.#reach(stream.id)
     this.#setFollowed(state)
     for (const topic of this.#mine) this.#show(topic)
   }
 
-  /** Gets what was missed from the server. */
-  #fetch(missed: Resumption): void {
-    const before = this.#catchUp?.topics.size ? this.#catchUp : undefined
-    const topics = [...new Set([...missed.topics, ...(before?.topics ?? [])])]
-    const id = before?.start.id ?? missed.id
-    before?.end()
+  get #stream(): Resumption {
+    return { id: this.#moment.id, topics: this.#topics, names: this.#names }
+  }
+
+  #takeStream({ id, topics, names }: Resumption): void {
+    this.#topics = topics
+    this.#names = names
+    if (this.#isTold) this.#reach(id || this.#moment.id)
+  }
+
+  #reach(id: string): void {
+    this.#moments += 1
+    this.#moment = { id, number: this.#moments }
+  }
+
+  /** Gets what was missed of topics from the server, and what is being fetched already with it. */
+  #fetch(from: Moment, missed: readonly string[]): void {
+    const before = this.#catchUp?.topics ?? new Set<string>()
+    const topics = [...new Set([...missed, ...before])]
+    if (before.size === 0 || from.number < this.#caughtUpFrom.number) this.#caughtUpFrom = from
+    const { id } = this.#caughtUpFrom
+    this.#catchUp?.end()
     for (const topic of topics) this.#dropped.delete(topic)
     this.#catchUp = new CatchUp(
       this.#options,
-      { id, topics },
+      { id, topics, names: new Map() },
       {
         onEnvelope: (envelope, id) => this.#offer(envelope, id, true),
         onDropped: (topic) => this.#given.end(topic),
@@ -407,8 +442,8 @@ export class TabLink implements TopicLink {
     const isMine = 'topic' in told && this.#mine.includes(told.topic)
     switch (told.type) {
       case 'event':
-        if (this.#isTold) this.#id = told.id || this.#id
-        this.#values.set(told.envelope.subscription_id, { envelope: told.envelope })
+        if (this.#isTold) this.#reach(told.id || this.#moment.id)
+        this.#note(told.envelope)
         this.#offer(told.envelope, told.id)
         return
       case 'stale':
@@ -427,8 +462,7 @@ export class TabLink implements TopicLink {
         if (isMine) this.#refuse(told.topic, new SSEError(told.problem))
         return
       case 'topics':
-        this.#topics = told.topics
-        if (this.#isTold) this.#id = told.id || this.#id
+        this.#takeStream(told.stream)
         return
       case 'error':
         this.#listener.onError(new SSEError(told.problem))
@@ -439,9 +473,14 @@ export class TabLink implements TopicLink {
     }
   }
 
+  #note(envelope: Envelope): void {
+    const { current = new Map() } = this.#values.get(envelope.subscription_id) ?? {}
+    this.#values.set(envelope.subscription_id, { envelope, current: note(current, envelope) })
+  }
+
   /** Notes that something of a topic may be missing from here on. */
   #miss(topic: string): void {
-    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#id)
+    if (!this.#dropped.has(topic)) this.#dropped.set(topic, this.#moment)
   }
 
   /** Gives the page an event, unless it has had it or lacks one before it. */
@@ -461,12 +500,12 @@ export class TabLink implements TopicLink {
 
   /** Looks at the first event of a topic that is carried again: what came before it, if anything, has to be fetched. */
   #regain(topic: string, envelope: Envelope): void {
-    const id = this.#dropped.get(topic) ?? ''
+    const from = this.#dropped.get(topic) ?? this.#moment
     this.#dropped.delete(topic)
     if (this.#given.place(envelope) !== 'gap' && !this.#given.isOlder(envelope)) return
     // It may also have begun anew; then the server says so.
-    if (id === '') this.#given.end(topic)
-    else this.#fetch({ id, topics: [topic] })
+    if (from.id === '') this.#given.end(topic)
+    else this.#fetch(from, [topic])
   }
 
   /** Whether the page has been given all that was told of a topic. */
@@ -481,8 +520,10 @@ export class TabLink implements TopicLink {
 
   /** Gives this tab's page the known state of a topic. */
   #show(topic: string): void {
-    const { envelope, isStale, problem } = this.#values.get(topic) ?? {}
-    if (envelope !== undefined) this.#offer(envelope, this.#id)
+    const { envelope, current = new Map<string, Envelope>(), isStale, problem } = this.#values.get(topic) ?? {}
+    for (const each of current.values()) this.#offer(each, this.#moment.id)
+    // The newest event may have ended a contract, and so be no current value.
+    if (envelope !== undefined && !this.#catchUp?.topics.has(topic)) this.#given.reach(envelope)
     if (isStale === true && this.#given.mark(topic, 'isStale')) this.#listener.onStale(topic)
     if (problem !== undefined) this.#refuse(topic, new SSEError(problem))
   }

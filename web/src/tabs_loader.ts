@@ -1,5 +1,6 @@
 import { CLOSED } from './base_store.js'
 import type { ConnectionState, ServerOptions } from './connection.js'
+import type { Envelope } from './messages.js'
 import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
 
 /** How long a token may take, in milliseconds. */
@@ -37,6 +38,10 @@ export class LazyTabs implements TopicLink {
 
   reconnect(): void {
     this.#link?.reconnect()
+  }
+
+  current(topic: string): Iterable<Envelope> {
+    return this.#link?.current(topic) ?? []
   }
 
   async #load(): Promise<void> {

@@ -66,6 +66,8 @@ export class TopicSet<R> {
   unknown = false
   /** Topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that. */
   leaving = new Set<string>()
+  /** The server's names for wanted ones, where they differ. */
+  names = new Map<string, string>()
 
   /** What subscribers want, under the names that they use; oldest first. */
   #wanted: readonly string[] = []
@@ -73,8 +75,6 @@ export class TopicSet<R> {
   #requested: Change | undefined
   #interval = 0
   #wantedInterval = 0
-  /** The server's names for wanted ones, where they differ. */
-  #names = new Map<string, string>()
   /** What the stream has brought ahead of its confirmation. */
   #early = new Set<string>()
   /** What the stream has said since the change was requested. */
@@ -102,12 +102,12 @@ export class TopicSet<R> {
 
   /** Returns the server's name for a wanted one, as far as that is known. */
   topicOf(name: string): string {
-    return this.#names.get(name) ?? name
+    return this.names.get(name) ?? name
   }
 
   /** Returns the wanted names of a topic of the server; its own where it is not wanted. */
   namesOf(topic: string): readonly string[] {
-    const names = this.#names.size === 0 ? [] : this.#wanted.filter((name) => this.topicOf(name) === topic)
+    const names = this.names.size === 0 ? [] : this.#wanted.filter((name) => this.topicOf(name) === topic)
     return names.length > 0 ? names : [topic]
   }
 
@@ -117,8 +117,9 @@ export class TopicSet<R> {
     this.#wanted = names
     this.#wantedInterval = interval
     for (const name of gone) this.refused.delete(name)
-    const topics = without(this.#topicsOf(gone), this.#known())
-    if (this.#names.size > MAX_NAMES) this.#names = new Map([...this.#names].filter(([name]) => names.includes(name)))
+    // What the stream carries, or another name wants, is dropped when the stream is done with it.
+    const topics = without(this.#topicsOf(gone), new Set([...this.#topicsOf(names), ...this.#known()]))
+    if (this.names.size > MAX_NAMES) this.names = new Map([...this.names].filter(([name]) => names.includes(name)))
     return [...drop(topics), ...this.#settle()]
   }
 
@@ -349,7 +350,7 @@ export class TopicSet<R> {
     for (const name of this.#wanted) {
       const topic = names[this.topicOf(name)]
       if (topic === undefined) continue
-      this.#names.set(name, topic)
+      this.names.set(name, topic)
       actions.push({ do: 'rename', name, topic })
     }
     return actions

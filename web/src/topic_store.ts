@@ -43,6 +43,8 @@ export class TopicStore extends BaseStore {
     super()
     this.#link = makeLink({
       onEnvelope: (envelope) => {
+        // Known already, where a topic stays that was taken again while it was being removed.
+        if (envelope === this.topic(envelope.subscription_id).envelope) return
         this.received += 1
         this.#backlog.push(envelope)
       },
@@ -72,6 +74,14 @@ export class TopicStore extends BaseStore {
   /** Returns the state of a topic; the same object until it changes. */
   topic(topic: string): TopicState {
     return this.#topics.get(topic)?.state ?? UNKNOWN
+  }
+
+  /**
+   * Returns the current values of a topic, oldest first, with which a new stream of it would begin: of the changes of contracts the newest of each
+   * open contract, of all other topics the newest event. They may be newer than what slow listeners have been given.
+   */
+  current(topic: string): readonly Envelope[] {
+    return [...this.#link.current(topic)]
   }
 
   /**

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { brotliCompressSync } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build, type Rollup } from 'vite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -68,6 +68,14 @@ describe('the package', () => {
         cwd: ROOT,
       },
     )
+    execFileSync(
+      process.execPath,
+      [
+        join(ROOT, 'node_modules/vite/bin/vite.js'),
+        ...['build', '--config', 'vite.script.config.ts', '--logLevel', 'error', '--outDir', join(FOLDER, 'dist')],
+      ],
+      { cwd: ROOT },
+    )
     // What is published, from a folder of its own: another process may be building or reading the real one.
     for (const name of ['package.json', 'README.md', 'LICENSE']) {
       writeFileSync(join(FOLDER, name), readFileSync(join(ROOT, name)))
@@ -87,12 +95,13 @@ describe('the package', () => {
 
   it('holds what its exports name, types and licence included', () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-      exports: Record<string, { types: string; default: string }>
+      exports: Record<string, string | { types: string; default: string }>
     }
-    expect(Object.keys(exports)).toEqual(['.', './react'])
-    for (const { types, default: script } of Object.values(exports)) {
-      expect(files).toContain(types.slice(2))
-      expect(files).toContain(script.slice(2))
+    expect(Object.keys(exports)).toEqual(['.', './react', './pricewire.script.js'])
+    for (const file of Object.values(exports).flatMap((entry) =>
+      typeof entry === 'string' ? [entry] : [entry.types, entry.default],
+    )) {
+      expect(files).toContain(file.slice(2))
     }
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']))
     expect(files.filter((path) => !/^(dist\/|LICENSE$|README\.md$|package\.json$)/.test(path))).toEqual([])
@@ -107,6 +116,28 @@ describe('the package', () => {
     const script = `import * as core from ${JSON.stringify(join(FOLDER, 'dist/pricewire.js'))}; console.log(typeof window, Object.keys(core).sort().join())`
     const text = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
     expect(text).toMatch(/^undefined .*CustomEventSource,.*createSSEConnection/)
+  })
+
+  it('exports nothing under a single letter', async () => {
+    for (const name of ['pricewire', 'tabs']) {
+      const file = readdirSync(join(FOLDER, 'dist')).find((each) => each.startsWith(name) && each.endsWith('.js'))
+      const [exports] = readFileSync(join(FOLDER, 'dist', file ?? ''), 'utf8').match(/export \{[^}]*\}/) ?? ['']
+      const names = [...exports.matchAll(/(\w+)(?=[,\s]*[,}])/g)].map(([each]) => each)
+      expect(names.length).toBeGreaterThan(0)
+      expect(names.filter((each) => each.length === 1)).toEqual([])
+    }
+  })
+
+  it('tells React that its hooks run in the browser', () => {
+    expect(readFileSync(join(FOLDER, 'dist/react.js'), 'utf8')).toMatch(/^['"]use client['"]/)
+  })
+
+  it('has one file for a script tag, at most 14 KB after gzip', () => {
+    const script = readFileSync(join(FOLDER, 'dist/pricewire.script.js'), 'utf8')
+    const names = `${script};console.log(Object.keys(pricewire).join())`
+    expect(execFileSync(process.execPath, ['-e', names], { encoding: 'utf8' })).toMatch(/createSSEConnection/)
+    expect(script).not.toMatch(/\bimport\(/)
+    expect(gzipSync(script).length).toBeLessThanOrEqual(14 * 1024)
   })
 
   it('says of every export what it is', () => {

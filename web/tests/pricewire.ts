@@ -86,7 +86,7 @@ export class Pricewire {
 
   #open(request: IncomingMessage, response: ServerResponse, query: URLSearchParams, token: string | undefined): void {
     const asked = query.getAll('topic')
-    const topics = asked.map(this.nameOf)
+    const topics = [...new Set(asked.map(this.nameOf))]
     const last = request.headers['last-event-id']
     this.asked.push(`GET ${asked}${last === undefined ? '' : ` after ${last}`}`)
     const bad = topics.find((topic) => this.unknown.has(topic))

@@ -8,12 +8,14 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pricewire.bus.bus import deliver
 from pricewire.bus.frames import MAX_DELAY, Forgotten, Frame, Gathering, Kept, Notified, Published, Record, TopicState
 from pricewire.bus.ring import Past, Ring, read, remove
+from pricewire.errors import BusError
 from pricewire.hub.event import Event, Notice
 from pricewire.hub.hub import Hub
 
@@ -109,6 +111,7 @@ class MemoryBus:
 
     def _publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
         item = self._hub.publish(topic, message, key=key, event=event, ends=ends)
+        assert item is not None, "a bus is used on the hub's loop"  # noqa: S101
         self._add(item.position, Published(topic, item.seq, key, event, ends, item.json), len(item.json))
         return item
 
@@ -119,7 +122,8 @@ class MemoryBus:
         return notice
 
     def _forget(self, topic: str) -> bool:
-        forgotten = self._hub.forget(topic)
+        # While the hub drains, topics lose their streams because the next process gets them.
+        forgotten = not self._hub.is_draining and self._hub.forget(topic)
         if forgotten:
             self._add(self._hub.position, Forgotten(topic), 0)
         return forgotten
@@ -157,10 +161,11 @@ class MemoryBus:
         self._written_at = time.monotonic()
         try:
             if self._first + len(records) != self._hub.position + 1:
-                raise OSError(f"{self._hub.position + 1 - self._first - len(records)} events were published past the bus")
+                raise BusError(f"{self._hub.position + 1 - self._first - len(records)} events were published past the bus")
             self._ring.write(Frame(self._first, records))
             self._go_on(self._ring)
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is, a topic that is no UTF-8 for instance: it must not reach the streams.
             self._give_up(error)
 
     def _go_on(self, ring: Ring) -> None:
@@ -178,9 +183,10 @@ class MemoryBus:
             self._states = None
             ring.complete()
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Write no more, and have the next process begin anew: it would not know what is published from now on."""
-        self.failure = f"the ring {self._folder} cannot be written: {error.strerror or error}"
+        reason = error.strerror if isinstance(error, OSError) else error
+        self.failure = f"the ring {self._folder} cannot be written: {reason}"
         logger.error("%s; prices go on, and after the next start streams begin anew", self.failure)
         if self._ring is not None:
             self._ring.close()
@@ -190,14 +196,15 @@ class MemoryBus:
         if self._folder is not None:
             self._remove(self._folder)
 
-    def _remove(self, folder: Path) -> None:
+    def _remove(self, folder: Path, *, is_first: bool = True) -> None:
         """Remove the ring's files, and try again until they are gone."""
         try:
             remove(folder)
         except OSError as error:
-            logger.warning("%s cannot be removed yet: %s", folder, error.strerror)
+            if is_first:
+                logger.error("the files in %s cannot be removed: %s; remove them before the next start", folder, error.strerror)
             if self._loop is not None and self._loop.is_running():
-                self._handle = self._loop.call_later(REMOVE_AGAIN_S, self._remove, folder)
+                self._handle = self._loop.call_later(REMOVE_AGAIN_S, partial(self._remove, folder, is_first=False))
 
 
 def states(hub: Hub, before: int) -> Iterator[TopicState | None]:

@@ -1,4 +1,4 @@
-"""The command line for accounts and tokens, and where their data is."""
+"""`pricewire account`: accounts and their money."""
 
 from __future__ import annotations
 
@@ -7,150 +7,30 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from pricewire.cli.options import to_decimal
+from pricewire.cli.store import STORE, Store
 from pricewire.errors import AccountError, PricewireError
-from pricewire.market.feeds.simulated.secret import local_secret
-from pricewire.market.journal import KEEP_S, lock
 from pricewire.protocol.account_messages import ACCOUNT_ID
-from pricewire.server.auth.jwks import IssuerKeys
-from pricewire.server.auth.keys import KeySource, local_key, shared_secret
 from pricewire.server.auth.passwords import hash_password
-from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, TokenRules, Tokens
-from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Accounts, AccountStatus
 from pricewire.store.audit import AuditTrail, Operator
 from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.statements import house_totals
 from pricewire.trading.money import to_text
-from pricewire.trading.products import Products
 
 Money = Annotated[Decimal, Parameter(converter=lambda _, tokens: to_decimal(tokens[0].value), allow_leading_hyphen=True)]
-
-GROUP = Group("Accounts and trading", sort_key=1)
-
-KEEP_TICKS_HOURS = KEEP_S / 3600
 
 MIN_PASSWORD = 8
 """The shortest password, in characters. Source: NIST SP 800-63B, section 3.1.1."""
 
-
-@Parameter(name="*", group=GROUP)
-@dataclass(frozen=True)
-class Store:
-    """
-    Where accounts and contracts are, and what tokens are signed with.
-
-    Attributes:
-        data_dir: the directory of the database, of the journal of ticks, of what was published last, of the key that tokens are signed
-            with, and of the secret of the simulated prices.
-        database: another database than the one in the data directory: `postgresql://user:password@host/database`, or a file.
-        jwt_secret_file: a file with a secret of 32 bytes or more: tokens are signed with it (HS256), and no longer with a key of the
-            server's own, so that another program that has the secret can issue them.
-        jwks_url: where another issuer publishes its keys: then only its tokens are valid.
-        jwt_issuer: what a token's `iss` has to be.
-        jwt_audience: what a token's `aud` has to contain.
-    """
-
-    data_dir: Path = Path("pricewire-data")
-    database: Annotated[str | None, Parameter(show_default=False)] = None
-    jwt_secret_file: Path | None = None
-    jwks_url: str | None = None
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
-
-    @property
-    def address(self) -> str | Path:
-        """Where the database is."""
-        return self.data_dir / "pricewire.db" if self.database is None else self.database
-
-    @property
-    def rules(self) -> TokenRules:
-        """What tokens must claim."""
-        return TokenRules(self.jwt_issuer, self.jwt_audience)
-
-    def keys(self) -> KeySource:
-        """
-        Return what tokens are signed with.
-
-        Raises:
-            PricewireError: it cannot be read, or two are given.
-        """
-        if self.jwt_secret_file is not None and self.jwks_url is not None:
-            raise PricewireError("--jwt-secret-file and --jwks-url exclude each other: give one")
-        if self.jwks_url is not None:
-            return IssuerKeys(self.jwks_url)
-        if self.jwt_secret_file is None:
-            return local_key(self.data_dir)
-        try:
-            return shared_secret(self.jwt_secret_file.read_bytes().strip())
-        except OSError as error:
-            raise PricewireError(f"--jwt-secret-file {self.jwt_secret_file}: {error.strerror}") from None
-
-    def market_secret(self) -> bytes:
-        """
-        Return what simulated prices are made from.
-
-        Raises:
-            PricewireError: the file that keeps it cannot be used.
-        """
-        return local_secret(self.data_dir)
-
-    def setup(
-        self,
-        host: str,
-        demo_account: bool | None = None,
-        commissions: Mapping[str, float] | None = None,
-        keep_ticks_hours: float = KEEP_TICKS_HOURS,
-        *,
-        is_proxied: bool = False,
-        trades_replays: bool = False,
-    ) -> TradingSetup:
-        """
-        Return what a server's trading needs; the database has been opened once, to try it.
-
-        Args:
-            host: the address that the server listens at.
-            demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
-            commissions: by product, where it is not the usual one.
-            keep_ticks_hours: how long the journal keeps ticks.
-            is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
-            trades_replays: whether to trade on recordings.
-
-        Raises:
-            PricewireError: the database, the keys or the commissions cannot be used.
-        """
-        products = Products(commissions)
-        asyncio.run(check(self.address))
-        # Another server may have it, which is to be said before this one begins.
-        os.close(lock(self.data_dir / "journal"))
-        if demo_account is None:
-            demo_account = self.database is None and is_loopback(host) and not is_proxied
-        return TradingSetup(
-            self.address,
-            self.data_dir / "journal",
-            self.keys(),
-            self.rules,
-            demo_account,
-            products,
-            keep_ticks_hours * 3600,
-            trades_replays,
-            self.data_dir / "bus",
-        )
-
-
-STORE = Store()
-"""In the working directory."""
 
 accounts = App(name="account", help="Open accounts, list them, change their passwords and status, move their money, and see who did what.")
 
@@ -350,34 +230,6 @@ def house(*, store: Store = STORE) -> None:
     run(store, work)
 
 
-def token(
-    account_id: str, /, *, hours: float = 1.0, read_only: Annotated[bool, Parameter(negative=())] = False, store: Store = STORE
-) -> None:
-    """
-    Print a token for an account.
-
-    Args:
-        account_id: the account's name.
-        hours: how long it is valid, in hours; at most 8760.
-        read_only: whether it is only for reading, and not for buying and selling.
-        store: where accounts are, and what tokens are signed with.
-    """
-    if not 0 < hours <= MAX_HOURS:
-        raise PricewireError(f"--hours {hours:g}: a token is valid for more than 0 and at most {MAX_HOURS:g} hours")
-
-    async def work(database: Database) -> None:
-        account = await Accounts(database).find(account_id)
-        if account is None:
-            raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
-        if account.status != "active":
-            raise AccountError(f"the account {account_id!r} is suspended, so no token of it is valid")
-        scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
-        issued = Tokens(store.keys(), store.rules).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
-        sys.stdout.write(f"{issued}\n")
-
-    run(store, work)
-
-
 def operator_of(author: str | None, reason: str) -> Operator:
     """
     Return who does something, and why.
@@ -424,11 +276,6 @@ def run(store: Store, work: Callable[[Database], Awaitable[None]]) -> None:
     asyncio.run(opened())
 
 
-async def check(address: str | Path) -> None:
-    """Open a database and close it again, so that an error shows before the server starts."""
-    await (await Database.open(address)).close()
-
-
 def ask_password() -> str:
     """
     Return a new password.
@@ -445,11 +292,3 @@ def ask_password() -> str:
     if len(password) < MIN_PASSWORD:
         raise PricewireError(f"a password of {len(password)} characters is too short; take {MIN_PASSWORD} or more")
     return password
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is reached from this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

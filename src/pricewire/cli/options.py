@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import errno
-import socket
-import ssl
-import sys
+import re
 import tomllib
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -14,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from cyclopts import App
+from cyclopts.argument import Argument
 
-from pricewire.errors import PricewireError
+from pricewire.errors import PricewireError, quoted
+
+CONFIG = Path("pricewire.toml")
+"""The file with options, in the working directory."""
+
+OF_SERVE = "check"
+"""The command that has the options of `serve`, and so no table of its own."""
 
 MAX_PORT = 65_535
 
 
-def check_file(path: Path, app: App) -> None:
+def check_file(path: Path, app: App, running: str) -> None:
     """
     Check a file with options.
 
@@ -29,6 +33,7 @@ def check_file(path: Path, app: App) -> None:
     Args:
         path: the file.
         app: whose commands have tables in it.
+        running: the command that is run; the others are not loaded.
 
     Raises:
         PricewireError: it cannot be read, or has something beside tables of commands, which nobody would read.
@@ -41,11 +46,21 @@ def check_file(path: Path, app: App) -> None:
     except UnicodeDecodeError as error:
         raise PricewireError(f"{path}: it is no UTF-8, from byte {error.start} on") from None
     except tomllib.TOMLDecodeError as error:
-        raise PricewireError(f"{path}: {error}") from None
-    check_tables(path, found, app, "")
+        raise PricewireError(f"{path}: {error}{line_of(path, str(error))}") from None
+    check_tables(path, found, app, "", running)
 
 
-def check_tables(path: Path, found: dict[str, Any], app: App, above: str) -> None:
+def line_of(path: Path, problem: str) -> str:
+    """Return the line of a file that a parser complains of, and what TOML looks like, to be put after the complaint."""
+    place = re.search(r"at line (\d+)", problem)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = int(place[1]) if place is not None else len(lines)
+    line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    # What a line sets may be a secret.
+    return f", which is {quoted(line.partition('=')[0].strip())}; TOML has tables such as [serve], and lines such as port = 9000 in them"
+
+
+def check_tables(path: Path, found: dict[str, Any], app: App, above: str, running: str | None) -> None:
     """
     Check that all there is are tables of an application's commands.
 
@@ -54,24 +69,29 @@ def check_tables(path: Path, found: dict[str, Any], app: App, above: str) -> Non
         found: what it has there.
         app: whose commands are meant.
         above: the table's own name with a dot after it; empty for the file itself.
+        running: the only command whose own tables are checked; None for all.
 
     Raises:
         PricewireError: something is no table of a command.
     """
-    commands = sorted(name for name in app if not name.startswith("-"))
+    commands = sorted(name for name in app if not name.startswith("-") and name != OF_SERVE)
     for name, value in found.items():
         if name not in commands:
             raise PricewireError(f"{path}: {misplaced(name, value, app, commands, above)}")
         if not isinstance(value, dict):
             raise PricewireError(f"{path}: {above}{name} is a command; write its options under [{above}{name}]")
+        if running not in (None, name):
+            continue
         if any(not each.startswith("-") for each in app[name]):
-            check_tables(path, value, app[name], f"{above}{name}.")
+            check_tables(path, value, app[name], f"{above}{name}.", None)
+        else:
+            check_keys(path, value, app[name], f"{above}{name}")
 
 
 def misplaced(name: str, value: object, app: App, commands: list[str], above: str) -> str:
     """Return what is wrong with something that is no table of a command, and what is meant."""
     if not isinstance(value, dict):
-        having = [command for command in commands if has_option(app[command], name)]
+        having = [command for command in commands if has_option(app, command, name)]
         where = " or ".join(f"[{above}{command}]" for command in having) or "a command's table, such as [serve]"
         return f"the option {above}{name} stands outside of a command's table; put it under {where}"
     close = difflib.get_close_matches(name.lower(), commands, 1, 0.5)
@@ -79,22 +99,53 @@ def misplaced(name: str, value: object, app: App, commands: list[str], above: st
     return f"there is no command for the table [{above}{name}]; {meant}"
 
 
-def has_option(command: App, name: str) -> bool:
-    """Return whether a command has an option of this name in a file."""
+def check_keys(path: Path, found: dict[str, Any], command: App, table: str) -> None:
+    """
+    Check that a command has the options of its table.
+
+    Args:
+        path: the file, for messages.
+        found: the table.
+        command: whose it is.
+        table: its name.
+
+    Raises:
+        PricewireError: an option is none.
+    """
+    names = [argument.name for argument in options_of(command)]
+    for key in found:
+        if f"--{key.replace('_', '-')}" not in names:
+            known = [name.removeprefix("--").replace("-", "_") for name in names]
+            close = difflib.get_close_matches(key.lower().replace("-", "_"), known, 1, 0.6)
+            meant = f"{close[0]} is meant" if close else f"`pricewire config {table.replace('.', ' ')}` lists those there are"
+            raise PricewireError(f"{path}: [{table}] has no option {quoted(key)}; {meant}")
+
+
+def options_of(command: App) -> list[Argument]:
+    """Return what of a command can stand in a file: its options, without those that are made of others."""
     if command.default_command is None:
+        return []
+    return [each for each in command.assemble_argument_collection(parse_docstring=True) if each.name.startswith("--")]
+
+
+def has_option(app: App, command_name: str, name: str) -> bool:
+    """Return whether a command has an option of this name in a file; none has of which a part is not installed."""
+    try:
+        command = app[command_name]
+    except ImportError:
         return False
     wanted = f"--{name.replace('_', '-')}"
-    return any(wanted in argument.names for argument in command.assemble_argument_collection())
+    return any(wanted in argument.names for argument in options_of(command))
 
 
-def check_port(_: object, value: int) -> None:
+def check_port(_: object, value: int | None) -> None:
     """
     Refuse what is no port; the system would take it modulo 65,536.
 
     Raises:
         ValueError: it is none.
     """
-    if not 0 <= value <= MAX_PORT:
+    if value is not None and not 0 <= value <= MAX_PORT:
         raise ValueError(f"a port is 0 to {MAX_PORT}")
 
 
@@ -120,61 +171,3 @@ def to_decimal(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ValueError(text) from None
-
-
-def check_tls(certificate: Path, key: Path) -> None:
-    """
-    Check that a server can start with a certificate and its key.
-
-    Raises:
-        PricewireError: one cannot be read, or they do not fit together.
-    """
-    for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise PricewireError(f"{option} {path}: {error.strerror}") from None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # Loading both fails for a wrong certificate and for a wrong key; so the certificate is tried alone first.
-        context.load_verify_locations(certificate)
-    except ssl.SSLError:
-        raise PricewireError(f"--tls-cert {certificate} holds no certificate in PEM") from None
-    try:
-        # Asked for on the terminal otherwise; a server starts without anybody at it.
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            raise PricewireError(f"--tls-key {key} is not the key of --tls-cert {certificate}") from None
-        raise PricewireError(f"--tls-key {key} holds no private key in PEM that can be read without a password") from None
-
-
-def check_address(host: str, port: int) -> None:
-    """
-    Check that a server can listen at an address.
-
-    Args:
-        host: a name or an address of this machine.
-        port: the port; 0 for any.
-
-    Raises:
-        PricewireError: it cannot.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise PricewireError(f"--host {host}: {error.strerror}") from None
-    for family, kind, protocol, _, address in found:
-        with socket.socket(family, kind, protocol) as listener:
-            if sys.platform != "win32":
-                # As servers do, so that connections that have ended do not count.
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                listener.bind(address)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    raise PricewireError(f"port {port} of {host} is taken: end what has it, or choose another by --port") from None
-                option = f"--port {port}" if error.errno == errno.EACCES else f"--host {host}"
-                raise PricewireError(f"{option}: {error.strerror}") from None

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlencode
 
+from cyclopts import Group, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pricewire.cli.recording_file import RecordingFile, row_of, sole_writer
+from pricewire.cli.advice import remedy
+from pricewire.cli.recording import Recording, open_recording, sole_writer
+from pricewire.cli.recording_row import row_of
 from pricewire.client.api.tokens import Token
 from pricewire.client.parsing import TypedDecoder, all_finite
 from pricewire.client.report import OnError
@@ -21,8 +27,11 @@ from pricewire.client.stream.event_source import EventSource
 from pricewire.client.tasks import finish
 from pricewire.client.wire import FOREVER, stream_url
 from pricewire.errors import ClientError, DecodeError, PricewireError, RecordingError
+from pricewire.extras import missing_extra
 from pricewire.protocol.messages import Envelope, Tick
 from pricewire.protocol.topics import TicksTopic, parse_topic
+
+PAST = Group("The past", help="To record what has been, from a server's data directory.", sort_key=2)
 
 FLUSH_INTERVAL = 10.0
 """How often what was recorded is written, in seconds."""
@@ -46,7 +55,7 @@ class Recorder:
         count: how many ticks are enough; None: no end.
     """
 
-    def __init__(self, source: EventSource, file: RecordingFile, on_error: OnError, count: int | None = None) -> None:
+    def __init__(self, source: EventSource, file: Recording, on_error: OnError, count: int | None = None) -> None:
         self.received = 0
         self.missed = 0
         self._source = source
@@ -125,6 +134,59 @@ class Recorder:
             pause = max(FLUSH_INTERVAL, FLUSH_SHARE * (time.monotonic() - begun))
 
 
+def command(
+    *instruments: str,
+    to: Path,
+    url: str = "http://127.0.0.1:8080",
+    token: str | None = None,
+    count: int | None = None,
+    journal: Annotated[Path | None, Parameter(group=PAST)] = None,
+    since: Annotated[datetime | None, Parameter(group=PAST)] = None,
+    until: Annotated[datetime | None, Parameter(group=PAST)] = None,
+) -> None:
+    """
+    Record ticks into a CSV or Parquet file, which `pricewire serve --feed replay:PATH` plays.
+
+    `pricewire record R_100 EURUSD --to ticks.parquet` records until Ctrl-C. The file is complete at any moment; a recording that was
+    interrupted goes on where it stopped when the same command is given again.
+
+    Args:
+        instruments: whose ticks, `R_100` for instance.
+        to: the file: `.csv`, to which lines are added, or `.parquet`, which is smaller.
+        url: the server.
+        token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
+        count: how many ticks are enough.
+        journal: the folder `journal` in the data directory of a server, which may be running: its ticks are recorded instead.
+        since: the first time of interest, `2026-11-28T09:30` for instance, in UTC unless it has a zone; by default all there is.
+        until: the last time of interest.
+    """
+    if not instruments:
+        raise PricewireError("name the instruments to record: pricewire record R_100 --to ticks.parquet")
+    if journal is not None:
+        if count is not None or token is not None:
+            raise PricewireError("--count and --token are for a recording of what is to come; leave them out with --journal")
+        record_past(journal, instruments, to, since=since, until=until)
+        return
+    if since is not None or until is not None:
+        raise PricewireError("--since and --until are for the past: name the server's --journal, too")
+    sys.exit(asyncio.run(record(url, list(instruments), to, Console(stderr=True), token=token, count=count)))
+
+
+def record_past(journal: Path, instruments: Sequence[str], to: Path, *, since: datetime | None, until: datetime | None) -> None:
+    """
+    Record what a journal has.
+
+    Raises:
+        PricewireError: it cannot be read, or the file cannot be written.
+        MissingExtraError: pyarrow, which writes Parquet, or NumPy, which reads the journal, is not installed.
+    """
+    try:
+        from pricewire.cli.record_journal import record_journal
+    except ImportError as error:
+        raise missing_extra(error, "recording a journal") from error
+    record_journal(journal, instruments, to, Console(stderr=True), since=since, until=until)
+
+
 async def record(
     url: str,
     instruments: Sequence[str],
@@ -141,7 +203,7 @@ async def record(
     Args:
         url: the server's address.
         instruments: whose ticks.
-        to: the Parquet file; one that is there is continued where it stopped.
+        to: the file, in CSV or Parquet by its suffix; one that is there is continued where it stopped.
         console: where messages go.
         token: a bearer token, or an async function that returns one.
         count: how many ticks are enough; None: no end.
@@ -153,13 +215,13 @@ async def record(
     """
     topics = [str(parse_topic(str(TicksTopic(instrument_id)))) for instrument_id in dict.fromkeys(instruments)]
     with sole_writer(to):
-        return await _record(url, topics, RecordingFile(to), console, token=token, count=count, on_started=on_started)
+        return await _record(url, topics, open_recording(to), console, token=token, count=count, on_started=on_started)
 
 
 async def _record(
     url: str,
     topics: Sequence[str],
-    file: RecordingFile,
+    file: Recording,
     console: Console,
     *,
     token: Token | None,
@@ -169,7 +231,7 @@ async def _record(
     before = file.rows
 
     def tell(error: PricewireError) -> None:
-        console.print(f"pricewire: {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"pricewire: {error}{remedy(error, url)}", markup=False, highlight=False, soft_wrap=True)
 
     query = urlencode([("topic", topic) for topic in topics], safe=":")
     source = EventSource(
@@ -215,7 +277,7 @@ def _progress(console: Console, count: int | None) -> Progress:
     return Progress(SpinnerColumn(), name, *bar, TimeElapsedColumn(), counts, console=console, transient=True)
 
 
-async def _show(recorder: Recorder, file: RecordingFile, progress: Progress, line: TaskID) -> None:
+async def _show(recorder: Recorder, file: Recording, progress: Progress, line: TaskID) -> None:
     while True:
         progress.update(line, completed=recorder.received, rows=file.rows)
         await asyncio.sleep(0.25)

@@ -1,9 +1,8 @@
-"""The file of a recording: always complete, whatever happens to the process that writes it, and written by one process at a time."""
+"""A recording in Parquet: always complete, whatever happens to the process that writes it."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pricewire.cli.recording_row import Row
 from pricewire.errors import RecordingError
 from pricewire.protocol.messages import Tick
 from pricewire.table import TICKS, to_table
@@ -21,54 +21,6 @@ ROW_GROUP = 100_000
 
 CURSOR = b"pricewire.last_event_id"
 """The entry of the file's metadata that says where the recording stopped."""
-
-Row = tuple[str, int, float, float, float]
-"""What tells a tick from the one before: instrument, time in milliseconds, bid, ask, price."""
-
-
-@contextlib.contextmanager
-def sole_writer(path: Path) -> Iterator[None]:
-    """
-    Keep other processes from writing a recording inside this block: each flush replaces the file, and so what another one has written.
-
-    The lock is a file beside the recording, which itself is replaced. The system frees it when the process ends, however that happens.
-
-    Args:
-        path: where the recording is, or is to be.
-
-    Raises:
-        RecordingError: another process records into it, or nothing can be written there.
-    """
-    target = path.resolve()
-    place = target.with_name(f".{target.name}.lock")
-    try:
-        lock = _locked(place)
-    except BlockingIOError:
-        raise RecordingError(f"another process records into {path}; name another file, or end that one") from None
-    except OSError as error:
-        raise RecordingError(f"recording {path} cannot be written: {error}") from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            place.unlink()
-        os.close(lock)
-
-
-def _locked(place: Path) -> int:
-    """Return the descriptor of a lock file, locked."""
-    while True:
-        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(place.stat(), os.fstat(lock)):
-                    return lock
-            # Its holder ended and deleted it after it was opened here and before it was locked.
-            os.close(lock)
-        except BaseException:
-            os.close(lock)
-            raise
 
 
 class RecordingFile:
@@ -107,6 +59,15 @@ class RecordingFile:
         Raises:
             RecordingError: the file cannot be written; then it is as it was.
         """
+        self.append_table(to_table(ticks), cursor)
+
+    def append_table(self, added: pa.Table, cursor: str) -> None:
+        """
+        Add ticks, in the columns `TICKS`, and note where the recording stopped.
+
+        Raises:
+            RecordingError: the file cannot be written; then it is as it was.
+        """
         with self._writing:
             # A link still points to the recording afterwards.
             target = self.path.resolve()
@@ -115,7 +76,7 @@ class RecordingFile:
             try:
                 with new.open("wb") as sink:
                     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-                        for table in self._groups(to_table(ticks)):
+                        for table in self._groups(added):
                             writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP)
                     sink.flush()
                     # The name must not point to bytes that are not on the disk yet.
@@ -126,7 +87,7 @@ class RecordingFile:
                     new.unlink()
                 raise RecordingError(f"recording {self.path} cannot be written: {error}") from error
             self.cursor = cursor
-            self.rows += len(ticks)
+            self.rows += len(added)
 
     def _groups(self, added: pa.Table) -> Iterator[pa.Table]:
         """Yield what the file has and what is added, as row groups: full ones, and what is left."""
@@ -153,8 +114,3 @@ class RecordingFile:
                         self.last[row["instrument_id"]] = (row["instrument_id"], epoch_ms, row["bid"], row["ask"], row["price"])
         except (OSError, pa.ArrowException) as error:
             raise RecordingError(f"recording {self.path} cannot be continued: {error}; name another file") from error
-
-
-def row_of(tick: Tick) -> Row:
-    """Return a tick as the file has it."""
-    return tick.instrument_id, tick.epoch_ms, float(tick.bid), float(tick.ask), float(tick.price)

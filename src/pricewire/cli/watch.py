@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich import box
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,8 +19,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pricewire.client import ConnectionState, State, Subscription, connect
-from pricewire.errors import ClientError, HTTPStatusError, InvalidTopicError
+from pricewire.cli.advice import ADDRESS, advise, explain, remedy
+from pricewire.client import ConnectionState, ReconnectPolicy, State, Subscription, Token, connect
+from pricewire.errors import ClientError, InvalidTopicError, PricewireError, ReconnectExhausted
 from pricewire.protocol.messages import Tick
 
 FRAME = 0.1
@@ -64,7 +68,32 @@ class Quote:
             self.arrivals.popleft()
 
 
-async def watch(url: str, instruments: Sequence[str], console: Console, errors: Console | None = None) -> int:
+def command(
+    *instruments: str,
+    url: str = ADDRESS,
+    token: str | None = None,
+    once: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """
+    Watch prices in the terminal.
+
+    `pricewire watch R_100 EURUSD` shows price, change, ticks per second, age, and the state of the connection; Ctrl-C ends it.
+
+    Args:
+        instruments: whose prices, `R_100` for instance.
+        url: the server.
+        token: a bearer token, if the server wants one; better set as `PRICEWIRE_TOKEN`, which other users of the machine cannot see.
+        once: print the newest price of each instrument, a line for each, and end.
+    """
+    if not instruments:
+        raise PricewireError("name the instruments to watch: pricewire watch R_100 EURUSD")
+    work = print_once if once else watch
+    sys.exit(asyncio.run(work(url, list(instruments), Console(), token=token)))
+
+
+async def watch(
+    url: str, instruments: Sequence[str], console: Console, errors: Console | None = None, *, token: Token | None = None
+) -> int:
     """
     Show the prices of instruments until the server ends the stream or the task is cancelled; return the command's exit code.
 
@@ -73,6 +102,7 @@ async def watch(url: str, instruments: Sequence[str], console: Console, errors: 
         instruments: whose prices.
         console: where they go: a table where it is a terminal, else one line per tick.
         errors: where messages go; by default standard error.
+        token: a bearer token, or an async function that returns one.
     """
     errors = errors or Console(stderr=True)
     on_terminal = console.is_terminal
@@ -80,17 +110,46 @@ async def watch(url: str, instruments: Sequence[str], console: Console, errors: 
     def hear(error: ClientError) -> None:
         # The table shows the state of the connection, and a line between would break it.
         if not on_terminal:
-            errors.print(f"pricewire: {error}", markup=False, highlight=False, soft_wrap=True)
+            errors.print(f"pricewire: {error}{remedy(error, url)}", markup=False, highlight=False, soft_wrap=True)
 
     try:
-        async with connect(url, on_error=hear) as wire, wire.ticks(*instruments) as ticks:
+        async with connect(url, token=token, on_error=hear) as wire, wire.ticks(*instruments) as ticks:
             if on_terminal:
                 await show_table(url, ticks, instruments, console)
             else:
                 async for tick in ticks:
                     console.out(line(tick), highlight=False)
     except (ClientError, InvalidTopicError, ValueError) as error:
-        errors.print(f"pricewire: {explain(error)}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"pricewire: {advise(error, url)}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+async def print_once(
+    url: str, instruments: Sequence[str], console: Console, errors: Console | None = None, *, token: Token | None = None
+) -> int:
+    """
+    Print the newest tick of each instrument as a line; return the command's exit code. A server that does not answer is not asked again.
+
+    Args:
+        url: the server's address.
+        instruments: whose prices.
+        console: where they go.
+        errors: where messages go; by default standard error.
+        token: a bearer token, or an async function that returns one.
+    """
+    missing = set(instruments)
+    try:
+        async with connect(url, token=token, reconnect=ReconnectPolicy(attempts=0)) as wire, wire.ticks(*instruments) as ticks:
+            async for tick in ticks:
+                if tick.instrument_id in missing:
+                    console.out(line(tick), highlight=False)
+                missing.discard(tick.instrument_id)
+                if not missing:
+                    break
+    except (ClientError, InvalidTopicError, ValueError) as error:
+        cause = error.causes[-1] if isinstance(error, ReconnectExhausted) and error.causes else error
+        (errors or Console(stderr=True)).print(f"pricewire: {advise(cause, url)}", markup=False, highlight=False, soft_wrap=True)
         return 1
     return 0
 
@@ -183,14 +242,7 @@ def table(instruments: Sequence[str], quotes: Mapping[str, Quote], stale_topics:
 
 
 def describe(state: ConnectionState, url: str, *, waited: float) -> Text:
-    """
-    Return the line below the table: how the connection stands.
-
-    Args:
-        state: the connection's state.
-        url: the server's address.
-        waited: how long it has been in this state, in seconds.
-    """
+    """Return the line below the table: how the connection to a server stands, after so many seconds in this state."""
     reason = f": {explain(state.reason)}" if state.reason is not None else ""
     match state.state:
         case State.OPEN if state.is_stale:
@@ -205,11 +257,6 @@ def describe(state: ConnectionState, url: str, *, waited: float) -> Text:
             return Text(f"○ reconnecting in {left:.0f} s, attempt {state.attempt}{reason}", style="yellow")
         case State.CLOSED:
             return Text(f"○ closed{reason}", style="red" if reason else "dim")
-
-
-def explain(error: Exception) -> str:
-    """Return what an error means to a person: the server's own words where there are some."""
-    return error.message if isinstance(error, HTTPStatusError) and error.message else str(error)
 
 
 def line(tick: Tick) -> str:

@@ -9,13 +9,7 @@ from collections.abc import Mapping
 
 def check_type(name: str, value: object, expected: type | tuple[type, ...], what: str) -> None:
     """
-    Check the type of a value; True and False are no numbers.
-
-    Args:
-        name: the argument's name.
-        value: what was passed.
-        expected: the types that it may have.
-        what: those types in words: `a string`.
+    Check the type of a value; True and False are no numbers. `what` is the expected types in words: `a string`.
 
     Raises:
         TypeError: it has another type. The text does not repeat the value, which may be a secret.

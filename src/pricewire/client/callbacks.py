@@ -27,13 +27,7 @@ running: set[asyncio.Task[None]] = set()
 
 
 class SSEConnection:
-    """
-    A running connection; calling it, or `close()`, ends it at once. Made by `create_sse_connection`.
-
-    Args:
-        source: the stream.
-        reporter: gets the error that ends it, which nobody awaits.
-    """
+    """A running connection; calling it, or `close()`, ends it at once. Made by `create_sse_connection`."""
 
     def __init__(self, source: EventSource, reporter: Reporter) -> None:
         self._reporter = reporter

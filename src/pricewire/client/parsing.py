@@ -23,22 +23,15 @@ class TopicOnly(msgspec.Struct, frozen=True):
 
 
 class StaleBody(msgspec.Struct, frozen=True):
-    """
-    The data of an event `stale`: a topic's feed has fallen silent.
-
-    Attributes:
-        topic: the topic.
-    """
+    """The data of an event `stale`, with the topic whose feed has fallen silent."""
 
     topic: str
 
 
 class TypedDecoder(Generic[T]):
     """
-    Decodes event data of one type: unknown members are ignored, and digits in strings become numbers where the type wants them.
-
-    Args:
-        message_type: the type, anything that msgspec knows.
+    Decodes event data of one type, any that msgspec knows: unknown members are ignored, and digits in strings become numbers where the type
+    wants them.
     """
 
     def __init__(self, message_type: type[T]) -> None:

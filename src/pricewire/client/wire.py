@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
-from typing import Self, TypedDict, Unpack, get_args
+from typing import Any, Self, TypedDict, TypeVar, Unpack, get_args, overload
 
 import httpx2
 
-from pricewire.client.api.accounting import AccountingReader
-from pricewire.client.api.http import Api
+from pricewire.client.api.http import Api, with_query
 from pricewire.client.api.login import Login
+from pricewire.client.api.market import MarketReader, OnProgress, Span
 from pricewire.client.api.tokens import Token, account_of
 from pricewire.client.api.trades import TRADE_TIMEOUT, Trader
 from pricewire.client.arguments import check_type
@@ -27,9 +27,11 @@ from pricewire.client.topics.multiplexer import Multiplexer
 from pricewire.client.topics.subscription import M, Subscription
 from pricewire.client.urls import check_url, public_url
 from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
-from pricewire.protocol.messages import Candle, Envelope, Tick
+from pricewire.protocol.messages import Candle, Data, Envelope, Instrument, Tick
 from pricewire.protocol.topics import BalanceTopic, ContractsTopic, OpenContractsTopic, ProposalTopic, parse_topic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
+
+A = TypeVar("A")
 
 FOREVER = ReconnectPolicy(attempts=None)
 """Tries again until it is told to stop."""
@@ -83,8 +85,7 @@ def connect(
     )
     api = Api(url, build_headers(headers), options.credentials)
     multiplexer = Multiplexer(stream_url(url, protected=token is not None), api, options, on_error=on_error, on_state=on_state)
-    accounting = AccountingReader(api, multiplexer.client)
-    return Wire(url, multiplexer, Trader(api, multiplexer.client), accounting, account_of_token(token))
+    return Wire(url, multiplexer, api, account_of_token(token))
 
 
 class Options(TypedDict, total=False):
@@ -107,6 +108,25 @@ class Options(TypedDict, total=False):
     overflow: Overflow
 
 
+class PageOptions(TypedDict, total=False):
+    """
+    Which page of an account's books is wanted.
+
+    Attributes:
+        cursor: the `next_cursor` of the page before; None for the newest page. It is None on the last page.
+        limit: how many entries or contracts at most: of a statement 1000 at most and 100 by default, of closed contracts 500 and 50.
+        from_epoch_ms: the first time of interest, in milliseconds since 1970.
+        to_epoch_ms: the last time of interest.
+        account_uuid: whose; by default that of the account that the token is for.
+    """
+
+    cursor: str | None
+    limit: int | None
+    from_epoch_ms: int | None
+    to_epoch_ms: int | None
+    account_uuid: str | None
+
+
 class Wire:
     """
     A server's prices and trades, for one identity. Made by `connect`; all its subscriptions share one connection, which lasts as long as
@@ -114,20 +134,23 @@ class Wire:
 
     Leaving the block ends all of them.
 
+    Every method raises `RuntimeError` when the wire is closed. One that subscribes also raises it where no event loop is running, and
+    `ValueError` where an option is out of bounds (see `Options`), or no account is named and the token does not say which it is for.
+
     Args:
         url: the server's address.
         multiplexer: the connection.
-        trader: buys and sells.
-        accounting: reads an account's books.
+        api: sends the requests beside it.
         account_uuid: the account whose contracts and balance are meant where none is named; None where it is not known.
     """
 
-    def __init__(self, url: str, multiplexer: Multiplexer, trader: Trader, accounting: AccountingReader, account_uuid: str | None) -> None:
+    def __init__(self, url: str, multiplexer: Multiplexer, api: Api, account_uuid: str | None) -> None:
         self._url = url
-        self._trader = trader
-        self._accounting = accounting
-        self._account_uuid = account_uuid
         self._multiplexer = multiplexer
+        self._api = api
+        self._trader = Trader(api, multiplexer.client)
+        self._market = MarketReader(api, multiplexer.client)
+        self._account_uuid = account_uuid
 
     def __repr__(self) -> str:
         return f"<Wire {public_url(self._url)} with {self._multiplexer.subscriptions} subscriptions>"
@@ -149,12 +172,10 @@ class Wire:
 
         Args:
             instrument_ids: the instruments.
-            options: see `Options`.
 
         Raises:
-            ValueError: no instrument is named, or an option is out of bounds.
+            ValueError: no instrument is named.
             InvalidTopicError: an id cannot be one of an instrument.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([f"ticks:{instrument_id}" for instrument_id in instrument_ids], Tick, options)
 
@@ -165,12 +186,9 @@ class Wire:
         Args:
             instrument_id: whose candles.
             granularity: their span, in seconds.
-            options: see `Options`.
 
         Raises:
-            ValueError: an option is out of bounds.
             InvalidTopicError: the id cannot be one of an instrument, or there are no candles of this granularity.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([f"candles:{instrument_id}:{granularity}"], Candle, options)
 
@@ -178,14 +196,8 @@ class Wire:
         """
         Return what a contract would cost and pay if it were bought now, for each variant of its product.
 
-        Args:
-            contract: which one.
-            options: see `Options`.
-
         Raises:
-            ValueError: an option is out of bounds.
             InvalidTopicError: a part of the contract is out of bounds.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(contract)], ProposalBody[Decimal], options)
 
@@ -199,12 +211,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default those of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         topic = str(ContractsTopic(self._account(account_uuid)))
         return self._subscribe([topic], Envelope[ContractBody[Decimal]], options)
@@ -215,12 +224,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default those of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(OpenContractsTopic(self._account(account_uuid)))], ContractsBody[Decimal], options)
 
@@ -230,12 +236,9 @@ class Wire:
 
         Args:
             account_uuid: whose; by default that of the account that the token is for.
-            options: see `Options`.
 
         Raises:
-            ValueError: no account is named, and the token does not say which it is for; or an option is out of bounds.
             InvalidTopicError: the account's name cannot be one.
-            RuntimeError: the wire is closed, or no event loop is running.
         """
         return self._subscribe([str(BalanceTopic(self._account(account_uuid)))], BalanceBody[Decimal], options)
 
@@ -247,13 +250,102 @@ class Wire:
             name: the topic's name on the server.
             type: what the data of its messages is, as msgspec knows types: a struct, a dataclass, `dict`; or `Envelope[…]` of that, for the
                 name and the number of each event.
-            options: see `Options`.
 
         Raises:
-            ValueError: the name is empty, or an option is out of bounds.
-            RuntimeError: the wire is closed, or no event loop is running.
+            ValueError: the name is empty.
         """
         return self._open([name], type, **options)
+
+    async def publish(self, topic: str, data: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> str:
+        """
+        Publish a message to a topic, where the server lets this wire: one with `pricewire.streams(…, may_publish=…)`. Sent once.
+
+        Args:
+            topic: the topic.
+            data: the message: a struct, a dataclass, a dict, a model of pydantic, ….
+            key: what it supersedes the topic's earlier messages by.
+            event: what it is, as the envelope says it.
+            ends: a key that ends with it.
+
+        Returns:
+            the event's id.
+
+        Raises:
+            TypeError: the message cannot be encoded as JSON.
+            HTTPStatusError: the server refused: status 404 where nobody may publish, 401 or 403 where this wire may not.
+            ConnectError: there was no answer; whether it was published is not known.
+            TokenError: the token's provider failed.
+            RuntimeError: the wire is closed.
+        """
+        return await self._market.publish(topic, data, key, event, ends)
+
+    async def instruments(self) -> list[Instrument]:
+        """
+        Return all instruments of the server.
+
+        Raises:
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        return await self._market.instruments()
+
+    @overload
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick]: ...
+
+    @overload
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candle]: ...
+
+    async def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick] | list[Candle]:
+        """
+        Return the past ticks of an instrument, or its candles, oldest first, however many: it asks for them page by page, and waits where
+        the server's limits ask for that. `pricewire.table.to_table` makes a table of them.
+
+        Args:
+            instrument_id: of which instrument.
+            granularity: the span of a candle, in seconds; None for ticks.
+            from_epoch_ms: the first time of interest, in milliseconds since 1970; None: as far back as the server goes.
+            to_epoch_ms: the last time of interest; None: now.
+            count: at most so many, the newest; None: all.
+            on_progress: called after each page with how many rows there are, and the share of what was asked for, from 0 to 1: None where
+                neither `from_epoch_ms` nor `count` says how much that is.
+
+        Raises:
+            ValueError: nothing would be in that span.
+            HTTPStatusError: the server refused: status 404 where there is no such instrument.
+            ClientError: as `statement`.
+            RuntimeError: the wire is closed.
+        """
+        span = Span.of(from_epoch_ms, to_epoch_ms, count)
+        if granularity is None:
+            return await self._market.ticks(instrument_id, span, on_progress)
+        return await self._market.candles(instrument_id, granularity, span, on_progress)
 
     async def buy(
         self,
@@ -261,6 +353,7 @@ class Wire:
         variant: Variant,
         *,
         payout: Decimal | None = None,
+        tolerance: float | None = None,
         idempotency_key: str | None = None,
         account_uuid: str | None = None,
         within: float = TRADE_TIMEOUT,
@@ -271,20 +364,26 @@ class Wire:
         Args:
             contract: which one, as for `proposal`.
             variant: which side of its product: `rise`, for instance.
-            payout: what the buyer was shown; the purchase is refused where the price has moved far from it. None: any price.
+            payout: what the buyer was shown; the purchase is refused where it pays less by more than the tolerance. None: any price.
+            tolerance: by how much the payout may have fallen since, as a part of it; 0 for not at all. None: the server's, 0.05.
             idempotency_key: names the purchase: the same with the same key is bought once, also by another wire. None: a new one.
             account_uuid: for whom; by default for the account that the token is for.
             within: how long it may take with all repetitions, in seconds.
 
         Raises:
-            HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `MARKET_CLOSED`, `INVALID_PARAMETERS`, ….
+            HTTPStatusError: the server refused; the `code` says why: `INSUFFICIENT_BALANCE`, `PRICE_MOVED`, `MARKET_CLOSED`, ….
             TradeUncertainError: a request may have arrived, and no answer came in time; a status without a code, a proxy's, is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
         return await self._trader.buy(
-            contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+            contract,
+            variant,
+            payout=payout,
+            tolerance=tolerance,
+            idempotency_key=idempotency_key,
+            account_uuid=account_uuid,
+            within=within,
         )
 
     async def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:
@@ -302,67 +401,36 @@ class Wire:
                 status without a code is none.
             ConnectError: the server was not reached in time.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
         return await self._trader.sell(contract_id, account_uuid=account_uuid, within=within)
 
-    async def statement(
-        self,
-        *kinds: TransactionKind,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> StatementBody[Decimal]:
+    async def statement(self, *kinds: TransactionKind, **page: Unpack[PageOptions]) -> StatementBody[Decimal]:
         """
         Return a page of an account's statement, newest first: every movement of its money, with the balance after it.
 
         Args:
             kinds: these entries alone: `deposit`, `purchase`, for instance; all where none is given. Pages may have fewer entries then, or
                 none, before the last one.
-            cursor: the `next_cursor` of the page before; None for the newest page. It is None on the last page.
-            limit: how many entries at most, 1000 at most; by default 100.
-            from_epoch_ms: the first time of interest, in milliseconds since 1970.
-            to_epoch_ms: the last time of interest.
-            account_uuid: whose; by default that of the account that the token is for.
+            page: see `PageOptions`.
 
         Raises:
             HTTPStatusError: the server refused; the `code` says why.
             ConnectError: there was no answer.
             TokenError: the token's provider failed.
-            RuntimeError: the wire is closed.
         """
-        return await self._accounting.statement(
-            kinds, cursor=cursor, limit=limit, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, account_uuid=account_uuid
-        )
+        return await self._page("/v1/accounting/statement", Data[StatementBody[Decimal]], kinds, **page)
 
-    async def closed_contracts(
-        self,
-        *,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> ClosedContractsPage[Decimal]:
+    async def closed_contracts(self, **page: Unpack[PageOptions]) -> ClosedContractsPage[Decimal]:
         """
         Return a page of an account's closed contracts, newest first, by when they were sold or expired.
 
         Args:
-            cursor: as for `statement`.
-            limit: how many contracts at most, 500 at most; by default 50.
-            from_epoch_ms: the first time of interest, in milliseconds since 1970.
-            to_epoch_ms: the last time of interest.
-            account_uuid: whose; by default that of the account that the token is for.
+            page: see `PageOptions`.
 
         Raises:
             ClientError: as `statement`.
-            RuntimeError: the wire is closed.
         """
-        return await self._accounting.closed_contracts(
-            cursor=cursor, limit=limit, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, account_uuid=account_uuid
-        )
+        return await self._page("/v1/trading/contracts/close", Data[ClosedContractsPage[Decimal]], **page)
 
     async def profit_and_loss(
         self, *, from_day: date | None = None, to_day: date | None = None, account_uuid: str | None = None
@@ -377,9 +445,9 @@ class Wire:
 
         Raises:
             ClientError: as `statement`.
-            RuntimeError: the wire is closed.
         """
-        return await self._accounting.profit_and_loss(from_day=from_day, to_day=to_day, account_uuid=account_uuid)
+        path = with_query("/v1/accounting/profit_and_loss", from_day=from_day, to_day=to_day, account_uuid=account_uuid)
+        return await self._read(path, Data[ProfitAndLossBody[Decimal]])
 
     def close(self) -> None:
         """End all subscriptions at once, and the connection soon after. Can be called from a callback."""
@@ -388,6 +456,24 @@ class Wire:
     async def aclose(self) -> None:
         """End all subscriptions, and return when the connection is freed."""
         await self._multiplexer.aclose()
+
+    async def _page(
+        self,
+        path: str,
+        answer: type[Data[A]],
+        kinds: Sequence[TransactionKind] = (),
+        *,
+        cursor: str | None = None,
+        limit: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        account_uuid: str | None = None,
+    ) -> A:
+        span = {"from_epoch_ms": from_epoch_ms, "to_epoch_ms": to_epoch_ms}
+        return await self._read(with_query(path, kind=list(kinds), cursor=cursor, limit=limit, **span, account_uuid=account_uuid), answer)
+
+    async def _read(self, path: str, answer: type[Data[A]]) -> A:
+        return (await self._api.send(await self._multiplexer.client(), "GET", path, answer)).data
 
     def _account(self, account_uuid: str | None) -> str:
         found = account_uuid or self._account_uuid

@@ -38,13 +38,7 @@ class PlainGroup:
     __slots__ = ()
 
     def encode(self, data: bytes, streams: int) -> bytes:
-        """
-        Return the block for everything that a flush writes.
-
-        Args:
-            data: the events.
-            streams: how many streams the block is for.
-        """
+        """Return the block for everything that a flush writes, which goes to so many streams."""
         return data
 
     def require_key(self) -> None:
@@ -92,7 +86,7 @@ class GzipGroup(PlainGroup):
         self._state: zlib._Compress | None = None
 
     def encode(self, data: bytes, streams: int) -> bytes:
-        """Return the next block; the first one after `require_key` refers to nothing."""
+        """Return the block for everything that a flush writes, which goes to so many streams."""
         if self._state is None:
             window, memory = WIDE if streams >= MANY else NARROW
             self._state = zlib.compressobj(LEVEL, zlib.DEFLATED, -window, memory)

@@ -14,6 +14,7 @@ from pricewire.hub.counters import Counters
 from pricewire.hub.delta import FlushPass
 from pricewire.hub.event import Event
 from pricewire.hub.flusher import Flusher
+from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
 from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
 from pricewire.hub.topics import Topics
@@ -66,6 +67,7 @@ class Delivery:
         self._topics = topics
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
+        self._owner = Owner(self._on_loop)
         self._flusher = Flusher(self.counters, self.fail_group, self._before_write)
         self._pacer = Pacer(self._flush_paced)
 
@@ -85,13 +87,7 @@ class Delivery:
         return self._groups.values()
 
     def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
-        """
-        Decide how a stream starts, for its response's head.
-
-        Args:
-            topics: what it is to carry.
-            last_event_id: what its reader sent as `Last-Event-ID`; None or empty where it is new.
-        """
+        """Decide how a stream of topics starts, for its response's head; its reader sent a `Last-Event-ID`, or none where it is new."""
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
         match = EVENT_ID.fullmatch(last_event_id)
@@ -254,9 +250,13 @@ class Delivery:
         logger.exception("events could not be encoded by %r; its %d streams are ended", group.spec.form, streams)
         self.end_group(group, StreamEnd.INTERNAL_ERROR)
 
+    def _on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what is to be done when the hub is used on a loop for the first time."""
+
     def _begin(self) -> None:
         """Note the loop that streams join on."""
         loop = asyncio.get_running_loop()
+        self._owner.begin(loop)
         self._flusher.begin(loop)
         self._pacer.begin(loop)
 
@@ -308,9 +308,7 @@ class Delivery:
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.spec, group.frame]
         group.leave()
-        if not self.is_draining:
-            # Another process goes on with what is published: its topics end only where no stream comes back.
-            self._topics.end(ended)
+        self._topics.end(ended)
 
     def _move(self, stream: Stream, lag: Lag, old: Group, spec: StreamSpec) -> Group:
         """Have a lagging stream lag in another group."""

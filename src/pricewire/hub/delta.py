@@ -62,13 +62,7 @@ class Delta(dict[Topic, list[Part]]):
         return parts
 
     def parts(self, topic: Topic, kept: list[Event]) -> list[Part]:
-        """
-        Return what is new of a topic.
-
-        Args:
-            topic: the topic.
-            kept: its new events that nothing supersedes.
-        """
+        """Return what is new of a topic; `kept` are its new events that nothing supersedes."""
         last = self._given[topic.name]
         self._seqs[topic.name] = topic.log.seq
         if topic.log.seq == last:

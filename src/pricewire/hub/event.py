@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.encoder import encode_event, encode_message
 
 Format = Callable[["Event", int], bytes]
 """
@@ -16,6 +17,27 @@ Makes the data of an event for the streams of one kind.
 
 Called with the event and how many older ones of its topic it stands for; returns one line of UTF-8, usually JSON.
 """
+
+
+@dataclass(frozen=True)
+class Named:
+    """
+    A format whose events are named in the stream itself: `hub.publish(…, event="order")` reaches the listeners that a browser's
+    `addEventListener('order', …)` has added, and not `onmessage`.
+
+        EventStream(hub, ["orders:7"], form=Named(plain))
+
+    `connect` and the hooks read streams without such names. `error`, `reset`, `stale` and `changed` are said by the stream itself. A name
+    that cannot be printed, with a line break for instance, is left out.
+
+    Attributes:
+        form: how the data is shown.
+    """
+
+    form: Format
+
+    def __call__(self, event: Event, merged: int) -> bytes:
+        return self.form(event, merged)
 
 
 class Event:
@@ -52,7 +74,7 @@ class Event:
         self.seq = seq
         self.key = key
         self.name = name
-        self.json = msgspec.json.encode(message) if json is None else json
+        self.json = encode_message(message) if json is None else json
         self._message = message
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}
 
@@ -72,7 +94,7 @@ class Event:
         """Return the event's bytes in a format; they are made at the first call."""
         data = self._encoded.get(form)
         if data is None:
-            data = self._encoded[form] = encode_event(form(self, 0), event_id=self.id)
+            data = self._encoded[form] = self._encode(form, 0)
         return data
 
     def encoded_without_id(self, form: Format) -> bytes:
@@ -86,8 +108,13 @@ class Event:
             return self.encoded(form)
         data = self._encoded.get((form, merged))
         if data is None:
-            data = self._encoded[form, merged] = encode_event(form(self, merged), event_id=self.id)
+            data = self._encoded[form, merged] = self._encode(form, merged)
         return data
+
+    def _encode(self, form: Format, merged: int) -> bytes:
+        # One with a line break would end its line; its streams must not pay for that.
+        name = self.name if isinstance(form, Named) and self.name.isprintable() and self.name != "message" else None
+        return encode_event(form(self, merged), event_id=self.id, event_type=name)
 
 
 class Notice(Event):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from threading import get_ident
 from typing import Any
-
-import msgspec
 
 from pricewire.hub.delivery import Delivery, Start
 from pricewire.hub.event import Event, Notice
 from pricewire.hub.log import LogLimits, TopicLog
+from pricewire.hub.siblings import Siblings
 from pricewire.hub.streams import Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
+from pricewire.protocol.encoder import encode_message
 from pricewire.protocol.stream_end import StreamEnd
 
 
@@ -21,7 +25,8 @@ class Hub(Delivery):
     """
     Carries published messages to the streams subscribed to their topics.
 
-    Everything happens on one event loop; from another thread, publish by `loop.call_soon_threadsafe(hub.publish, …)`.
+    Everything happens on one event loop. `publish`, `notify` and `close` may be called from any thread: what another one asks for is done
+    on the loop, soon, in the order of its calls.
 
         hub = Hub()
         hub.publish("news", {"headline": "…"}, key="news")
@@ -38,7 +43,9 @@ class Hub(Delivery):
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
         on_first_stream: called with a topic's name before its first stream gets its snapshot: whoever publishes can begin to.
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed: whoever publishes
-            can stop, and should then `forget` the topic. Not called while the hub drains: the next process may go on with the topic.
+            can stop, and should then `forget` the topic.
+        replicated: whether each process of a server publishes all messages to a hub of its own. Otherwise several processes are a mistake,
+            which is logged as an error.
     """
 
     def __init__(
@@ -48,33 +55,46 @@ class Hub(Delivery):
         heartbeat: float = 15.0,
         on_first_stream: Callable[[str], None] | None = None,
         on_last_stream: Callable[[str], None] | None = None,
+        replicated: bool = False,
     ) -> None:
         fixed = limits if isinstance(limits, LogLimits) else LogLimits()
         super().__init__(Topics(limits if callable(limits) else lambda _: fixed, on_first_stream, on_last_stream), heartbeat)
         self._upkeep = Upkeep(self, self._topics)
+        maker = sys._getframe(1)
+        self._siblings = None if replicated else Siblings(f"{maker.f_code.co_filename}:{maker.f_lineno}")
+
+    def _on_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._siblings is not None:
+            self._siblings.look(loop)
 
     @property
     def topics(self) -> list[str]:
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
-    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event:
+    def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event | None:
         """
-        Send a message to all streams of a topic; return the event.
+        Send a message to all streams of a topic; return the event, or None in another thread, which does not wait for it.
 
         Args:
             topic: any text; the topic begins with its first message or its first stream.
-            message: what `msgspec.json.encode` takes: a struct, a dataclass, a dict, ….
+            message: a struct, a dataclass, a dict or what else `msgspec.json.encode` takes, or a model of pydantic; encoded before this
+                returns.
             key: what the message supersedes the topic's earlier messages by. A stream that cannot keep up gets the newest of each key,
                 and every message without one.
-            event: what the message is, for the envelope.
+            event: what the message is, for the envelope, and for streams whose format is `Named`.
             ends: a key that ends with this message, of an order that is filled for instance: streams that begin later get nothing of it.
                 The message itself has no key, so that no stream misses it.
 
         Raises:
             TypeError: the message cannot be encoded as JSON.
         """
-        json = msgspec.json.encode(message)
+        json = encode_message(message)
+        if get_ident() == self._owner.thread:
+            return self._publish(topic, message, json, key, event, ends)
+        return self._owner.call(partial(self._publish, topic, message, json, key, event, ends))
+
+    def _publish(self, topic: str, message: Any, json: bytes, key: str | None, event: str, ends: str | None) -> Event:
         state = self._topics[topic]
         item = Event(
             position=self.position + 1,
@@ -93,17 +113,20 @@ class Hub(Delivery):
         """
         Tell the streams of a topic about its state by a named event; new streams are told too, until the topic's next message.
 
-        Return the event; None where the topic has no state.
+        Return the event; None where the topic has no state, and in another thread.
 
         Args:
             topic: the topic; one that has neither streams nor messages has no state.
             name: the event's type: `stale`, for instance.
-            data: what `msgspec.json.encode` takes.
+            data: what `publish` takes.
         """
+        return self._owner.run(partial(self._notify, topic, name, encode_message(data)))
+
+    def _notify(self, topic: str, name: str, json: bytes) -> Notice | None:
         state = self._topics.get(topic)
         if state is None:
             return None
-        notice = Notice(position=self.position + 1, topic=topic, name=name, data=msgspec.json.encode(data))
+        notice = Notice(position=self.position + 1, topic=topic, name=name, data=json)
         self._add_notice(state, notice)
         return notice
 
@@ -303,6 +326,9 @@ class Hub(Delivery):
 
     def close(self) -> None:
         """End all streams in an orderly way and refuse new ones. Publishing still works, and reaches nobody."""
+        self._owner.run(self._close)
+
+    def _close(self) -> None:
         self.is_draining = True
         self._flusher.flush()
         for group in list(self._groups.values()):

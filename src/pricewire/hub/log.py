@@ -36,9 +36,6 @@ class TopicLog:
         limits: how far it reaches back.
         seq: the number of the newest event of the topic.
         floor: the position up to which nothing is known of the topic but the newest event of each key.
-
-    Args:
-        floor: the position to begin at.
     """
 
     def __init__(self, limits: LogLimits, floor: int) -> None:

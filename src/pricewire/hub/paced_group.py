@@ -114,13 +114,7 @@ class PacedGroup(Group):
         self.flush_in(FlushPass(position, now), counters)
 
     def flush_in(self, flush_pass: FlushPass, counters: Counters) -> None:
-        """
-        Write what is new to all members.
-
-        Args:
-            flush_pass: what groups share that are flushed in the same go.
-            counters: where it is counted.
-        """
+        """Write what is new to all members."""
         pending, self.pending, self.position = self.pending, [], flush_pass.position
         if not self.members:
             # Those that lag find by themselves what they missed.

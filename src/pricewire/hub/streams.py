@@ -273,39 +273,18 @@ class Group:
         return b"".join([notice.encoded(self.spec.form) for notice in notices])
 
     def flush_early(self, position: int, now: float, counters: Counters) -> None:
-        """
-        Write what is new to all members, before its time.
-
-        Args:
-            position: that of the hub's newest event.
-            now: the time of the loop's clock, in seconds.
-            counters: where it is counted.
-        """
+        """Write what is new to all members, up to the hub's newest `position`, before its time; `now` is the loop's clock, in seconds."""
         self.flush(now, counters)
 
     def flush(self, now: float, counters: Counters) -> None:
-        """
-        Write what is pending to all members.
-
-        Args:
-            now: the time of the loop's clock, in seconds.
-            counters: where it is counted.
-        """
+        """Write what is pending to all members; `now` is the loop's clock, in seconds."""
         pending, self.pending = self.pending, []
         if pending and self.members:
             form = self.spec.form
             self.deliver(b"".join([event.encoded(form) for event in pending]), len(pending), now, counters)
 
     def deliver(self, data: bytes, count: int, now: float, counters: Counters) -> None:
-        """
-        Write events to all members, and count that.
-
-        Args:
-            data: the encoded events.
-            count: how many they are.
-            now: the time of the loop's clock, in seconds.
-            counters: where it is counted.
-        """
+        """Write so many encoded events to all members, and count that; `now` is the loop's clock, in seconds."""
         streams, size = self.write(data, now)
         counters.flushes += 1
         counters.flushed_events += count

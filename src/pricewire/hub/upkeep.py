@@ -49,7 +49,7 @@ class Upkeep:
                     except Exception:
                         self._delivery.fail_group(group)
             self._congestion.look(groups, loop)
-            more = (not self._delivery.is_draining and self._topics.end_idle()) or bool(groups)
+            more = self._topics.end_idle() or bool(groups)
         finally:
             # Whatever happened: without the next sweep there would be no heartbeat any more.
             self._handle = self._wait(loop) if more else None

@@ -59,27 +59,14 @@ class BuildingCandle:
 
 
 def rows_of_ticks(epoch_ms: Integers, price: Integers, granularity_ms: int) -> Integers:
-    """
-    Return the candles of ticks as rows, oldest first.
-
-    Args:
-        epoch_ms: the ticks' times, in order.
-        price: their prices, in pips.
-        granularity_ms: the span of a candle, in milliseconds.
-    """
+    """Return the candles of ticks in order as rows, oldest first; prices are in pips, the span is in milliseconds."""
     starts = epoch_ms - epoch_ms % granularity_ms
     # To group, a tick is a candle whose four prices are one. The columns are shared, not copied.
     return grouped(starts, (price, price, price, price))
 
 
 def merged(rows: Integers, granularity_ms: int) -> Integers:
-    """
-    Return candles of a longer span, made from rows of shorter ones.
-
-    Args:
-        rows: the shorter candles, oldest first.
-        granularity_ms: the longer span, in milliseconds, a multiple of the shorter.
-    """
+    """Return candles of a longer span, in milliseconds, a multiple of the shorter, made from rows of shorter ones, oldest first."""
     starts = rows[:, START] - rows[:, START] % granularity_ms
     return grouped(starts, tuple(rows[:, column] for column in range(OPEN, COLUMNS)))
 
@@ -122,26 +109,14 @@ class CandleSeries:
         self._current: BuildingCandle | None = None
 
     def load(self, epoch_ms: Integers, price: Integers) -> None:
-        """
-        Begin with past ticks; what was there before is replaced.
-
-        Args:
-            epoch_ms: the ticks' times, in order.
-            price: their prices, in pips.
-        """
+        """Begin with past ticks, in order, their prices in pips; what was there before is replaced."""
         rows = rows_of_ticks(epoch_ms, price, MINUTE_MS)
         if len(rows):
             self._rows, self._length = rows[:-1].copy(), len(rows) - 1
             self._current = BuildingCandle.of(rows[-1], MINUTE_MS)
 
     def add(self, epoch_ms: int, price: int) -> None:
-        """
-        Add a tick.
-
-        Args:
-            epoch_ms: its time, not before that of the newest.
-            price: its price, in pips.
-        """
+        """Add a tick, not older than the newest; its price is in pips."""
         current = self._current
         if current is None:
             self._current = BuildingCandle(MINUTE_MS, epoch_ms, price)

@@ -28,24 +28,36 @@ class Clock(Protocol):
         """Wait for so many seconds; 0 lets other tasks run once."""
 
 
+SLOWER = 100
+"""A clock that is ahead goes slower by one part in so many."""
+
+
 class SystemClock:
     """
     The system's clocks and the running event loop's timers.
 
     Where the wall clock is set back, the time goes on from where it was: prices follow each other, and contracts end. It is ahead of the
-    wall clock then, until that has caught up.
+    wall clock then, and goes slower by a hundredth until that has caught up.
+
+    Attributes:
+        ahead_ns: how far the time was ahead of the wall clock when it was asked for last, in nanoseconds.
     """
 
     def __init__(self) -> None:
-        self._ahead_ns = time.time_ns() - time.monotonic_ns()
+        self._steady = time.monotonic_ns()
+        # The time less the monotonic one.
+        self._offset_ns = time.time_ns() - self._steady
+        self.ahead_ns = 0
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970 in UTC; it never goes back."""
         # In this order: a thread that is held up between the two reads the wall clock too low, not too high.
         wall = time.time_ns()
         steady = time.monotonic_ns()
-        self._ahead_ns = max(self._ahead_ns, wall - steady)
-        return steady + self._ahead_ns
+        passed, self._steady = steady - self._steady, steady
+        self._offset_ns = max(self._offset_ns - passed // SLOWER, wall - steady)
+        self.ahead_ns = steady + self._offset_ns - wall
+        return steady + self._offset_ns
 
     def monotonic_ns(self) -> int:
         """Return the system's monotonic time, in nanoseconds."""

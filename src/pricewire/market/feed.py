@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pricewire.errors import FeedError
+from pricewire.market.hours import TradingHours
 from pricewire.market.pips import Integers, Number, middle, quantum_of, rounded
 from pricewire.protocol.messages import Instrument, Tick
 
@@ -69,12 +70,7 @@ class FeedWithHistory(Protocol):
 
 @runtime_checkable
 class RecordedFeed(Protocol):
-    """
-    A feed whose ticks have been before, so that others may know what comes next.
-
-    Attributes:
-        is_recording: True.
-    """
+    """A feed whose ticks have been before, so that others may know what comes next."""
 
     @property
     def is_recording(self) -> bool:
@@ -94,6 +90,20 @@ class FeedWithVolatility(Protocol):
     @property
     def volatilities(self) -> Mapping[str, float]:
         """The annual volatility by instrument."""
+
+
+@runtime_checkable
+class FeedWithHours(Protocol):
+    """
+    A feed that knows when the markets of its instruments are open.
+
+    Attributes:
+        hours: by instrument; those that are not named are open whenever ticks come.
+    """
+
+    @property
+    def hours(self) -> Mapping[str, TradingHours]:
+        """The trading hours by instrument."""
 
 
 @runtime_checkable
@@ -181,11 +191,7 @@ def load_feed(name: str) -> Feed:
 
 def checked(feed: Feed, name: str) -> Feed:
     """
-    Return a feed that has been found to look like one.
-
-    Args:
-        feed: what should be a feed.
-        name: how to call it in an error.
+    Return a feed that has been found to look like one; `name` is how errors call it.
 
     Raises:
         FeedError: it lacks instruments or the iteration.

@@ -65,14 +65,7 @@ class TickHistory:
     )
 
     def __init__(self, instrument: Instrument, max_age_ms: int = MAX_AGE_MS, max_ticks: int = MAX_TICKS) -> None:
-        """
-        Begin without ticks.
-
-        Args:
-            instrument: whose ticks these are.
-            max_age_ms: how long to keep them, in milliseconds before the newest.
-            max_ticks: how many to keep at most.
-        """
+        """Begin without ticks; they are kept for so long before the newest, in milliseconds, and so many at most."""
         self._instrument_id = instrument.id
         self._quantum = quantum_of(instrument.pip_size)
         self._max_age_ms = max_age_ms
@@ -162,13 +155,10 @@ class TickHistory:
 
 def put_in(past: PastTicks, journaled: PastTicks) -> PastTicks:
     """
-    Return the past of an instrument: the feed's ticks up to its first journaled tick, and from there on the journaled ones alone.
+    Return the past of an instrument: the feed's ticks up to its first journaled tick - there is one -, and from there on the journaled ones
+    alone.
 
     What the feed knows of a later time is not in the journal: it has not happened.
-
-    Args:
-        past: the ticks that its feed knows.
-        journaled: the ticks of the journal, at least one.
     """
     before = np.searchsorted(past.epoch_ms, journaled.epoch_ms[0], "left")
 

@@ -9,6 +9,7 @@ from pricewire.errors import FeedError
 from pricewire.market.candles import BuildingCandle, CandleSeries
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks, check_past
 from pricewire.market.history import TickHistory
+from pricewire.market.hours import TradingHours
 from pricewire.market.pace import Pace
 from pricewire.market.pips import MOST_PIPS, Integers, quantum_of, rounded
 from pricewire.protocol.messages import Candle, Instrument, Tick
@@ -44,27 +45,25 @@ class SelectedCandles(NamedTuple):
 
 
 class InstrumentState:
-    """
-    One instrument and what its feed has brought.
+    """One instrument and what its feed has brought."""
 
-    Attributes:
-        instrument: as the feed announced it.
-        topic: the text of its ticks' topic.
-        newest: the tick that came last, or None.
-        is_open: whether ticks are coming.
-        history: the recent ticks.
-        candles: the recent candles.
-        pace: how often ticks usually come.
-    """
+    __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "hours", "instrument", "is_live", "is_up", "newest", "pace", "topic")
 
-    __slots__ = ("_live", "_quantum", "_scale", "candles", "history", "instrument", "is_open", "newest", "pace", "topic")
+    def __init__(self, instrument: Instrument, start_ns: int, hours: TradingHours | None = None) -> None:
+        """
+        Begin without ticks.
 
-    def __init__(self, instrument: Instrument, start_ns: int) -> None:
-        """Begin without ticks, at a time in nanoseconds of a monotonic clock."""
+        Args:
+            instrument: as the feed announced it.
+            start_ns: the time, in nanoseconds of a monotonic clock.
+            hours: when its market is open; None for whenever ticks come.
+        """
         self.instrument = instrument
         self.topic = str(TicksTopic(instrument.id))
         self.newest: Tick | None = None
-        self.is_open = instrument.is_market_open
+        self.is_up = instrument.is_market_open
+        self.is_live = False
+        self.hours = hours
         self.history = TickHistory(instrument)
         self.candles = CandleSeries()
         self.pace = Pace(start_ns)
@@ -89,9 +88,6 @@ class InstrumentState:
     def check(self, tick: Tick) -> tuple[Tick, Pips]:
         """
         Return a tick with exactly the instrument's decimals, and its prices in pips; the state does not change.
-
-        Args:
-            tick: of this instrument.
 
         Raises:
             FeedError: its prices are not positive numbers, bid is above ask, its time is not in milliseconds since 1970, or it is older
@@ -118,19 +114,15 @@ class InstrumentState:
 
     def add(self, tick: Tick, pips: Pips, now_ns: int) -> list[tuple[str, Candle]]:
         """
-        Keep a tick that was checked; return the candles that somebody wants and that it has changed, with their topics.
-
-        Args:
-            tick: as `check` returned it.
-            pips: its prices, likewise.
-            now_ns: when it arrived, in nanoseconds of a monotonic clock.
+        Keep a tick and its pips, as `check` returned them; return the candles that somebody wants and that it has changed, with their
+        topics. `now_ns` is that of a monotonic clock.
         """
         epoch_ms, (price, ask, bid) = tick.epoch_ms, pips
         self.history.add(epoch_ms, price, ask, bid)
         self.candles.add(epoch_ms, price)
         self.pace.tick(now_ns)
         self.newest = tick
-        self.is_open = True
+        self.is_up = self.is_live = True
         return self._changed(epoch_ms, price) if self._live else []
 
     def want(self, granularity: int) -> None:

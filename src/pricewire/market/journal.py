@@ -100,12 +100,7 @@ class Journal:
 
     def __init__(self, folder: Path, instruments: Sequence[Instrument], *, keep_s: float = KEEP_S) -> None:
         """
-        Open a journal, and create it if it is missing; no other process may have it open.
-
-        Args:
-            folder: where its files are.
-            instruments: those whose ticks will be added.
-            keep_s: how long ticks are kept, in seconds.
+        Open a journal of some instruments, or make it; no other process may have it open. Ticks are kept for so many seconds.
 
         Raises:
             JournalError: the folder cannot be used, or another process has it.
@@ -125,7 +120,7 @@ class Journal:
         self._syncing: asyncio.Task[None] | None = None
         self._failure = ""
         self._lock = lock(folder)
-        self._segments = [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
+        self._segments = segments(folder)
 
     def add(self, instrument_id: str, epoch_ms: int, price: int, ask: int, bid: int) -> None:
         """
@@ -194,13 +189,9 @@ class Journal:
 
     def read(self, from_ms: int = EARLIEST_MS, to_ms: int = LATEST_MS) -> dict[str, PastTicks]:
         """
-        Return the ticks of a span of time by their instruments, oldest first; blocking.
+        Return the ticks from one time to another, in milliseconds since 1970, by their instruments, oldest first; blocking.
 
         Prices have the decimals that their instrument has now, or those it had, if it does not exist any more.
-
-        Args:
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
         """
         parts: dict[str, list[PastTicks]] = {}
         for segment in self._all():
@@ -224,13 +215,8 @@ class Journal:
 
     async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
         """
-        Return the ticks of an instrument in a span of time, oldest first.
-
-        Args:
-            instrument_id: whose.
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
-            newest: how many at most, the newest ones; by default all.
+        Return an instrument's ticks from one time to another, in milliseconds since 1970, oldest first; the newest, where only so many are
+        wanted.
         """
         return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 
@@ -365,6 +351,18 @@ def lock(folder: Path) -> int:
         os.close(file)
         raise JournalError(f"the journal {folder} is in use by another process: give this one another --data-dir") from None
     return file
+
+
+def segments(folder: Path) -> list[Segment]:
+    """
+    Return the files of a journal with the ticks that they have now, oldest first; a process may be writing to it.
+
+    Raises:
+        JournalError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise JournalError(f"there is no journal {folder}; it is the folder `journal` in the data directory of a server")
+    return [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
 
 
 def opened(path: Path) -> Segment | None:

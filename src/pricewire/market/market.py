@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
-from pricewire.market.clock import Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, PastTicks, check_past
+from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
+from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, FeedWithHours, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
+from pricewire.market.hours import TradingHours
 from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
 from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
@@ -37,10 +39,12 @@ class Market:
     All instruments of some feeds.
 
     Ticks are written to the journal, then published, in the order in which they arrive; one that is older than its instrument's newest is
-    refused. A candle is published with every tick in it, where somebody wants it.
+    refused. A candle is published with every tick in it, where somebody wants it. Whatever names an instrument that no feed has raises an
+    `UnknownInstrumentError`.
 
     Attributes:
         refused: how many ticks could not be used.
+        taken: how many could, of each instrument.
         journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
             nothing may be decided by them.
     """
@@ -51,6 +55,7 @@ class Market:
         publish: Publish,
         *,
         on_stale: OnStale | None = None,
+        hours: Mapping[str, TradingHours] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """
@@ -60,30 +65,39 @@ class Market:
             feeds: where ticks come from.
             publish: is called for every tick and every wanted candle. What it raises ends `run`.
             on_stale: is called once per silence, when an instrument's ticks have stopped for much longer than usual.
+            hours: when the markets of some instruments are open, instead of what their feeds say.
             clock: the time to run by; by default the system's.
 
         Raises:
-            FeedError: two feeds bring the same instrument, or an instrument's id, `pip_size` or market cannot be used.
+            FeedError: two feeds bring the same instrument, an instrument's id, `pip_size` or market cannot be used, or there are hours of
+                an instrument that no feed brings.
         """
         self._feeds = list(feeds)
         self._publish = publish
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self.refused = 0
+        self.taken: Counter[str] = Counter()
         self._journal: Journal | None = None
         self.journal_failure = ""
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.monotonic_ns()
         self._feed_of: dict[str, Feed] = {}
+        hours = hours or {}
         for feed in self._feeds:
             own: dict[str, InstrumentState] = {}
+            known = {**feed.hours, **hours} if isinstance(feed, FeedWithHours) else hours
             for instrument in feed.instruments:
                 if instrument.id in self._states:
                     raise FeedError(f"instrument {instrument.id} is brought twice: by two feeds, or twice by one")
-                own[instrument.id] = self._states[instrument.id] = InstrumentState(checked(instrument), now_ns)
+                state = InstrumentState(checked(instrument), now_ns, known.get(instrument.id))
+                own[instrument.id] = self._states[instrument.id] = state
                 self._feed_of[instrument.id] = feed
             self._states_of_feeds.append(own)
+        for instrument_id in hours:
+            if instrument_id not in self._states:
+                raise FeedError(f"trading hours of {instrument_id!r}, which no feed brings; there are {', '.join(self._states)}")
         self._journaled: dict[str, PastTicks] = {}
 
     def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
@@ -91,9 +105,6 @@ class Market:
         Return the ticks after the newest ones of the journal, as far as the feeds know them; called before `write_to`, to be written.
 
         The ticks of an instrument are in order; a feed that fails here brings no more.
-
-        Args:
-            newest: the newest tick in the journal of each instrument that has one.
         """
         for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
             if not isinstance(feed, FeedWithBackfill):
@@ -133,98 +144,66 @@ class Market:
             tasks.create_task(self._watch(), name="market watch")
 
     def want(self, topic: MarketTopic) -> None:
-        """
-        Publish a topic from now on; again is the same as once. Ticks are always published.
-
-        Raises:
-            UnknownInstrumentError: no feed has the topic's instrument.
-        """
+        """Publish a topic from now on; again is the same as once. Ticks are always published."""
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
             state.want(topic.granularity)
 
     def unwant(self, topic: MarketTopic) -> None:
-        """
-        Stop publishing a topic's candles; without effect where it was not wanted.
-
-        Raises:
-            UnknownInstrumentError: no feed has the topic's instrument.
-        """
+        """Stop publishing a topic's candles; without effect where it was not wanted."""
         state = self._of(topic.instrument_id)
         if isinstance(topic, CandlesTopic):
             state.unwant(topic.granularity)
 
     def instruments(self) -> list[Instrument]:
         """Return all instruments, with `is_market_open` as it is now."""
-        return [shown(state) for state in self._states.values()]
+        now_ms = self._clock.now_ns() // 1_000_000
+        return [shown(state, now_ms) for state in self._states.values()]
 
     def instrument(self, instrument_id: str) -> Instrument:
-        """
-        Return an instrument, with `is_market_open` as it is now.
+        """Return an instrument, with `is_market_open` as it is now."""
+        return shown(self._of(instrument_id), self._clock.now_ns() // 1_000_000)
 
-        Raises:
-            UnknownInstrumentError: no feed has it.
-        """
-        return shown(self._of(instrument_id))
+    def hours(self, instrument_id: str) -> TradingHours | None:
+        """Return when an instrument's market is open; None for whenever ticks come."""
+        return self._of(instrument_id).hours
+
+    def is_ready(self) -> bool:
+        """Return whether prices come from a feed, or none are to come because all markets are closed by their hours."""
+        now_ms = self._clock.now_ns() // 1_000_000
+        return any(
+            (state.is_up and not state.pace.is_stale) or (state.hours is not None and not state.hours.is_open(now_ms))
+            for state in self._states.values()
+        )
 
     def feed(self, instrument_id: str) -> Feed:
-        """
-        Return the feed that brings an instrument.
-
-        Raises:
-            UnknownInstrumentError: none does.
-        """
+        """Return the feed that brings an instrument."""
         self._of(instrument_id)
         return self._feed_of[instrument_id]
 
     def is_stale(self, instrument_id: str) -> bool:
-        """
-        Return whether an instrument has been silent for much longer than usual.
-
-        Raises:
-            UnknownInstrumentError: no feed has it.
-        """
+        """Return whether an instrument has been silent for much longer than usual."""
         return self._of(instrument_id).pace.is_stale
 
     def tick(self, instrument_id: str) -> Tick | None:
-        """
-        Return the tick that came last, or None before the first.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Return the tick that came last, or None before the first."""
         return self._of(instrument_id).newest
 
     def candle(self, instrument_id: str, granularity: int) -> Candle | None:
         """
-        Return the newest candle, or None before the first tick.
-
-        Args:
-            instrument_id: whose candle.
-            granularity: its span, in seconds.
+        Return the newest candle of an instrument, whose span is in seconds; None before the first tick.
 
         Raises:
-            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         return self._of(instrument_id).candle(parse_granularity(str(granularity)))
 
     def ticks(self, request: TicksHistoryRequest) -> list[Tick]:
-        """
-        Return recent ticks, oldest first.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Return recent ticks, oldest first."""
         return self.select_ticks(request).ticks()
 
     def select_ticks(self, request: TicksHistoryRequest) -> SelectedTicks:
-        """
-        Select recent ticks; a thread may make ticks of them.
-
-        Raises:
-            UnknownInstrumentError: no feed has the instrument.
-        """
+        """Select recent ticks; a thread may make ticks of them."""
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
 
@@ -233,7 +212,6 @@ class Market:
         Select recent candles, with the one being built; a thread may make candles of them.
 
         Raises:
-            UnknownInstrumentError: no feed has the instrument.
             InvalidTopicError: the granularity is none of `GRANULARITIES`.
         """
         state = self._of(request.instrument_id)
@@ -253,7 +231,7 @@ class Market:
 
         def on_down() -> None:
             for state in own.values():
-                state.is_open = False
+                state.is_up = False
 
         return Supervisor(feed, on_tick=on_tick, on_down=on_down, clock=self._clock)
 
@@ -271,6 +249,7 @@ class Market:
             return
         if self._journal is not None:
             self._write(self._journal, tick, pips)
+        self.taken[tick.instrument_id] += 1
         candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
         for topic, candle in candles:
@@ -309,9 +288,22 @@ class Market:
             self._states[instrument_id].load(journaled)
         self._journaled.clear()
 
+    @property
+    def clock_ahead_s(self) -> float:
+        """How far the time here is ahead of the system's clock, which was set back, in seconds."""
+        return self._clock.ahead_ns / 1e9 if isinstance(self._clock, SystemClock) else 0.0
+
     async def _watch(self) -> None:
+        is_ahead = False
         while True:
             await self._clock.sleep(WATCH_S)
+            was_ahead, is_ahead = is_ahead, self.clock_ahead_s * 1e9 > SUSPENSION_NS
+            if is_ahead and not was_ahead:
+                logger.warning(
+                    "the clock was set back by %.0f s: the time goes on here, and simulated markets would be closed for so long after a "
+                    "restart now",
+                    self.clock_ahead_s,
+                )
             now_ns = self._clock.monotonic_ns()
             for instrument_id, state in self._states.items():
                 if state.pace.falls_silent(now_ns):
@@ -321,12 +313,23 @@ class Market:
                         self._on_stale(instrument_id, (self._clock.now_ns() - silent_ns) // 1_000_000)
 
 
-def shown(state: InstrumentState) -> Instrument:
-    """Return an instrument with `is_market_open` as it is now: not while it is silent."""
-    is_open = state.is_open and not state.pace.is_stale
-    if state.instrument.is_market_open == is_open:
-        return state.instrument
-    return msgspec.structs.replace(state.instrument, is_market_open=is_open)
+def shown(state: InstrumentState, now_ms: int) -> Instrument:
+    """
+    Return an instrument as it is now: not open before its first tick, while it is silent, or outside of its hours.
+
+    Args:
+        state: the instrument's.
+        now_ms: the time, in milliseconds since 1970.
+    """
+    instrument, is_open = state.instrument, state.is_up and state.is_live and not state.pace.is_stale
+    if state.hours is not None:
+        session = state.hours.session(now_ms)
+        is_open = is_open and session is not None and session.opens_ms <= now_ms
+        if session is not None:
+            instrument = msgspec.structs.replace(instrument, opens_at=session.opens_at, closes_at=session.closes_at)
+    if instrument.is_market_open == is_open:
+        return instrument
+    return msgspec.structs.replace(instrument, is_market_open=is_open)
 
 
 def checked(instrument: Instrument) -> Instrument:

@@ -37,12 +37,7 @@ PAIRS = tuple(re.compile(rf"([A-Z]{{{length}}})[/_\-]?([A-Z]{{3,5}})(?![A-Z])") 
 
 
 def market_of_pair(name: str) -> Market | None:
-    """
-    Return the market of a pair that a name begins with; None where it begins with none.
-
-    Args:
-        name: `EUR/USD`, `eurusd_2026` or `BTCUSDT`, for instance.
-    """
+    """Return the market of a pair that a name begins with, as `EUR/USD`, `eurusd_2026` and `BTCUSDT` do; None where it begins with none."""
     matches = [match for pattern in PAIRS if (match := pattern.match(name.upper())) is not None]
     for base, quote in (match.groups() for match in matches):
         if base in CURRENCIES and quote in CURRENCIES:

@@ -22,12 +22,7 @@ LONGEST_DELAY_S = 60.0
 
 
 def restart_delay_s(failures: int) -> float:
-    """
-    Return the wait before the next start, in seconds: doubled with every failure, up to a minute.
-
-    Args:
-        failures: how many starts in a row have failed before a tick came, at least 1.
-    """
+    """Return the wait before the next start, in seconds: doubled with every start in a row that brought no tick, up to a minute."""
     # The exponent is bounded before the power is taken: a source that is gone for a month must not overflow the float.
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 16))
 

@@ -13,14 +13,7 @@ AccountId = Annotated[str, msgspec.Meta(pattern=ACCOUNT_ID, examples=["demo"], d
 
 
 class LoginRequest(msgspec.Struct, frozen=True):
-    """
-    A request to log in.
-
-    Attributes:
-        account_id: the account's name.
-        password: its password.
-        lifetime_seconds: how long the token is to be valid; an hour by default.
-    """
+    """A request to log in; the token is to be valid for `lifetime_seconds`, an hour by default."""
 
     account_id: AccountId
     password: Annotated[str, msgspec.Meta(max_length=1024)]
@@ -32,12 +25,7 @@ class LoginRequest(msgspec.Struct, frozen=True):
 
 
 class LoginBody(msgspec.Struct, frozen=True):
-    """
-    The answer to a login.
-
-    Attributes:
-        token: a JSON Web Token, to be sent as `Authorization: Bearer …`.
-    """
+    """The answer to a login: a JSON Web Token, to be sent as `Authorization: Bearer …`."""
 
     token: str
 
@@ -80,13 +68,7 @@ class AccountsBody(msgspec.Struct, frozen=True):
 
 
 class TicketBody(msgspec.Struct, frozen=True):
-    """
-    A ticket, which stands for a token in the address of one stream.
-
-    Attributes:
-        ticket: the text, to be sent as `?ticket=…`.
-        expires_at: when it expires, in the form of ISO 8601.
-    """
+    """A ticket, to be sent as `?ticket=…` in the address of one stream, and when it expires, in the form of ISO 8601."""
 
     ticket: str
     expires_at: str

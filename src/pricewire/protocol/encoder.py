@@ -1,6 +1,10 @@
-"""Encodes the event stream format: events and heartbeats as bytes."""
+"""Encodes messages as JSON, and the event stream format: events and heartbeats as bytes."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import msgspec
 
 from pricewire.errors import ProtocolError
 
@@ -53,3 +57,21 @@ def _refuse(text: str, field: str, characters: str) -> None:
     for character in characters:
         if character in text:
             raise ProtocolError(f"{field} {text!r} holds {character!r}, which would break the stream")
+
+
+def _encode_other(message: Any) -> msgspec.Raw:
+    """
+    Encode what msgspec does not know: a model of pydantic, alone or within other values.
+
+    Raises:
+        TypeError: it is none.
+    """
+    dump = getattr(message, "model_dump_json", None)
+    if dump is None:
+        kind = type(message).__name__
+        raise TypeError(f"a message holds a {kind}, which is no JSON: publish a struct, a dataclass, a pydantic model, or dicts and lists")
+    return msgspec.Raw(dump(by_alias=True).encode())
+
+
+encode_message = msgspec.json.Encoder(enc_hook=_encode_other).encode
+"""Return a message as JSON, one line of UTF-8; raises a TypeError where it cannot be."""

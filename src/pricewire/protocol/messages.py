@@ -138,9 +138,10 @@ class Instrument(msgspec.Struct, frozen=True):
             `Basket Index`, `Forex`, `Indices`, `Stocks`, `Cryptocurrency` or `Commodities`; the second a part of that, `Volatility` for
             instance.
         pip_size: how many decimals its prices have.
-        is_market_open: whether prices are coming.
-        opens_at: when the market opens, in the form of ISO 8601; absent around the clock.
-        closes_at: when the market closes, in the form of ISO 8601; absent around the clock.
+        is_market_open: whether prices are coming, and it can be traded: not before the first live price, while prices stay away, and
+            outside of its hours.
+        opens_at: when the session begins that is now or next, in the form of ISO 8601; absent where there are no hours.
+        closes_at: when it ends, likewise.
         is_predictable: whether somebody may know its prices beforehand, because they are simulated from a seed.
     """
 
@@ -198,13 +199,7 @@ class Envelope(msgspec.Struct, Generic[Body], frozen=True):
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
-    """
-    What went wrong.
-
-    Attributes:
-        code: for programs, `INVALID_PARAMETERS` for instance.
-        message: for people.
-    """
+    """What went wrong: a code for programs, `INVALID_PARAMETERS` for instance, and a message for people."""
 
     code: str
     message: str
@@ -293,3 +288,33 @@ class StreamState(msgspec.Struct, frozen=True):
     interval_ms: int
     expires_at: str | None = None
     names: dict[str, str] = {}
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    A message to publish, as the body of `POST /v1/publish` has it.
+
+    Attributes:
+        topic: where to.
+        data: the message.
+        key: what it supersedes earlier ones by.
+        event: what it is.
+        ends: a key that ends with it.
+    """
+
+    topic: str
+    data: msgspec.Raw
+    key: str | None = None
+    event: str = "message"
+    ends: str | None = None
+
+
+class Published(msgspec.Struct, frozen=True):
+    """
+    What was published.
+
+    Attributes:
+        ids: the ids of the events, in the order of the messages.
+    """
+
+    ids: list[str]

@@ -190,9 +190,6 @@ def parse_topic(text: str) -> Topic:
     """
     Read a topic.
 
-    Args:
-        text: of one of `FORMS`.
-
     Raises:
         InvalidTopicError: the text is of no such form, or a part of it is out of bounds.
     """

@@ -21,6 +21,7 @@ Stake = Annotated[
     Annotated[str, msgspec.Meta(max_length=64)] | float,
     msgspec.Meta(description="an amount of money in decimal notation, as a string or a number"),
 ]
+Tolerance = Annotated[float, msgspec.Meta(ge=0, le=1, description="a part of an amount: 0.05 is 5 %")]
 Barrier = Annotated[str, msgspec.Meta(max_length=64, description="a price (`1250.00`), or an offset from the spot with its sign (`+0.57`)")]
 
 ProductId = Literal["rise_fall", "high_low", "touch"]
@@ -30,13 +31,7 @@ TradeType = Literal["CALL", "PUT", "TOUCH", "NOTOUCH"]
 
 
 class Product(msgspec.Struct, frozen=True):
-    """
-    A kind of contract.
-
-    Attributes:
-        id: its name in requests.
-        display_name: its name for people.
-    """
+    """A kind of contract."""
 
     id: ProductId
     display_name: str
@@ -77,13 +72,7 @@ class DurationBounds(msgspec.Struct, frozen=True):
 
 
 class DurationsAllowed(msgspec.Struct, frozen=True):
-    """
-    The durations that a product has.
-
-    Attributes:
-        supported_units: the units.
-        ticks: how many of them, and so on for each unit.
-    """
+    """The durations that a product has."""
 
     supported_units: list[DurationUnit]
     ticks: DurationBounds
@@ -251,15 +240,7 @@ class ClosedContractsBody(msgspec.Struct, Generic[Money], frozen=True):
 
 
 class BalanceBody(msgspec.Struct, Generic[Money], frozen=True):
-    """
-    What an account has.
-
-    Attributes:
-        balance: the amount.
-        currency: its currency.
-        timestamp: when it was known, in milliseconds since 1970.
-        change: by how much the last transaction changed it.
-    """
+    """What an account has, when that was known, in milliseconds since 1970, and by how much the last transaction changed it."""
 
     balance: Money
     currency: str
@@ -278,7 +259,9 @@ class PurchaseDetails(msgspec.Struct, frozen=True, kw_only=True):
         allow_equals: whether an exit spot equal to the barrier is to win.
         stake: what it is to cost.
         variant: which side of the product.
-        payout: what the buyer was shown; the purchase is refused where the price has moved far from it.
+        payout: what the buyer was shown. The purchase is refused where it pays less now, by more than the tolerance; where it pays more,
+            the buyer gets that.
+        tolerance: by how much the payout may have fallen, as a part of it: 0 for not at all, 0.05 by default.
         barrier: where the product has one and the buyer wants another than the default.
     """
 
@@ -289,6 +272,7 @@ class PurchaseDetails(msgspec.Struct, frozen=True, kw_only=True):
     stake: Stake
     variant: Variant
     payout: Stake | None = None
+    tolerance: Tolerance | None = None
     barrier: Barrier | None = None
 
 

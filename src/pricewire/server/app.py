@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
-from litestar import Litestar
+from pricewire.extras import missing_extra
+
+try:
+    from litestar import Litestar
+except ImportError as error:
+    raise missing_extra(error, "the server") from error
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -17,6 +22,8 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 
 from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
+from pricewire.market.hours import TradingHours
+from pricewire.server.admin_address import AdminAddress
 from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
@@ -85,13 +92,16 @@ class Application(Litestar):
     Args:
         admission: how often one address may ask.
         names: the names that the server is reached by; None for any.
+        admin_port: the port that is for operators alone; None where there is none.
         options: what `Litestar` takes.
     """
 
-    def __init__(self, admission: Admission, names: Iterable[str] | None, **options: Any) -> None:
+    def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
-        self._entry = HostNames(RequestRate(SingleHeaders(super().__call__), admission), names)
+        inner = SingleHeaders(super().__call__)
+        limited = RequestRate(inner, admission)
+        self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
@@ -111,6 +121,8 @@ def create_app(
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
+    admin_port: int | None = None,
+    hours: Mapping[str, TradingHours] | None = None,
     bus: BusSetup | None = None,
 ) -> Litestar:
     """
@@ -125,18 +137,20 @@ def create_app(
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
+        admin_port: the port where `/metrics` and `/readyz` are, and nothing else; they are nowhere else then. None: they are everywhere.
+        hours: when the markets of some instruments are open, instead of what their feeds say.
         bus: the bus by which gateways get what is published; None where this process is alone.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
-        FeedError: two feeds bring the same instrument.
+        FeedError: two feeds bring the same instrument, or there are hours of an instrument that none brings.
     """
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
-    publisher = Publisher(feeds, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
+    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
-    metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission)
+    metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
     leader: Leader | None = None
 
     def losses() -> dict[str, int]:
@@ -187,6 +201,7 @@ def create_app(
     application = Application(
         admission,
         names,
+        admin_port,
         route_handlers=[
             stream_ticks,
             stream_candles,

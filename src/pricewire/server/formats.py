@@ -25,14 +25,7 @@ def data_format(event: Event, merged: int) -> bytes:
 
 @dataclass(frozen=True)
 class ContractFormat:
-    """
-    Shows one contract of a list of contracts, with the ticks of its life, which the list has not.
-
-    Attributes:
-        topic: the list.
-        contract_id: which one.
-        choose: returns the list with that contract alone.
-    """
+    """Shows one contract of a list, with the ticks of its life, which the list has not; `choose` returns the list with that one alone."""
 
     topic: ContractListTopic
     contract_id: str
@@ -99,10 +92,6 @@ def narrow_format(form: Format, members: frozenset[str]) -> NarrowFormat:
     Return a format that shows only some members of the data.
 
     The same arguments give the same format, so that streams which chose the same members share their bytes.
-
-    Args:
-        form: what the events look like otherwise.
-        members: the names of the members to keep.
     """
     return NarrowFormat(form, members)
 

@@ -36,14 +36,10 @@ Refusal = tuple[int, str, str]
 
 class HostNames:
     """
-    Refuses requests by their `Host`, before anything else looks at them.
+    Refuses requests by their `Host`, before anything else looks at them; without names, all are accepted.
 
     Addresses and `localhost` are always accepted: no site can have them point elsewhere. What a proxy says in `X-Forwarded-Host` counts for
     nothing, as anybody can send it.
-
-    Args:
-        app: what requests go to that are let in.
-        names: the names that are accepted beside; None for all.
     """
 
     def __init__(self, app: ASGIApp, names: Iterable[str] | None) -> None:

@@ -25,12 +25,14 @@ from pricewire.errors import (
     InvalidTopicError,
     JournalError,
     MarketClosedError,
+    PriceMovedError,
     PricewireError,
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
     TooManyPurchasesError,
     TradeRefusedError,
+    UnavailableError,
     UnknownContractError,
     UnknownInstrumentError,
 )
@@ -38,7 +40,7 @@ from pricewire.protocol.accounting_messages import TRANSACTION_KINDS
 from pricewire.protocol.messages import ErrorBody, error_body
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, Variant
 from pricewire.server.strict_request import FAULT
-from pricewire.server.transport.handover import EXTENSION
+from pricewire.server.transport.offer import EXTENSION
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ CODES = {
 CONFLICTS: dict[type[TradeRefusedError], str] = {
     InsufficientBalanceError: "INSUFFICIENT_BALANCE",
     IdempotencyConflictError: "IDEMPOTENCY_CONFLICT",
+    PriceMovedError: "PRICE_MOVED",
     TooManyContractsError: "TOO_MANY_CONTRACTS",
     ExposureLimitError: "EXPOSURE_LIMIT",
     ContractNotSellableError: "CONTRACT_NOT_SELLABLE",
@@ -113,19 +116,6 @@ class UnknownError(HTTPException):
     """There is nothing of that name."""
 
     status_code = 404
-
-
-class UnavailableError(PricewireError):
-    """
-    Something that a request needs does not answer at the moment.
-
-    Attributes:
-        retry_after: when to try again, in seconds.
-    """
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 def problem(status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None) -> Response[ErrorBody]:

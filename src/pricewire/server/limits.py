@@ -141,10 +141,6 @@ class TokenBucket:
 
     Those that are not let in get different times to come back, one after the other at the same rate: with the same time, they would all
     come together, and most of them in vain.
-
-    Args:
-        rate: how many per second.
-        burst: how many at once.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -189,7 +185,7 @@ class Tally:
 
 class Admission:
     """
-    Lets new streams in, and counts them until they give their permit back.
+    Lets new streams in, and counts them until they give their permit back. What would exceed a limit gets a `StreamRefusedError`.
 
     Attributes:
         limits: what is let in.
@@ -236,18 +232,10 @@ class Admission:
 
     def admit(self, endpoint: str, client: Address | None, account: str | None = None) -> Permit:
         """
-        Let a stream in.
-
-        Args:
-            endpoint: what it is counted as.
-            client: the address that it comes from.
-            account: the account whose token it comes with; None where it comes with none.
+        Let a stream in, and count it: to its endpoint, to its address, and to the account whose token it comes with.
 
         Returns:
             its permit, to be given back when it has ended.
-
-        Raises:
-            StreamRefusedError: it would exceed a limit.
         """
         limits = self.limits
         key = None if client is None else limit_key(client)
@@ -275,12 +263,7 @@ class Admission:
         return Permit(self, endpoint, key, account)
 
     def ask(self, client: Address | None) -> None:
-        """
-        Let an address make a request.
-
-        Raises:
-            StreamRefusedError: it would exceed a limit.
-        """
+        """Let an address make a request."""
         what = f"this address may make {self.limits.requests_per_second:g} requests per second, its limit: ask less often"
         self._charge(self._request_rates, "requests", client, 1, what)
 
@@ -293,9 +276,6 @@ class Admission:
             topics: how many it asks for.
             quotes: those of them that are quotes, each once.
             carried: how many topics the open stream has that is to be changed; None for a new stream.
-
-        Raises:
-            StreamRefusedError: it would exceed a limit.
         """
         if (refusal := self.quotes.refusal(None, (), quotes)) is not None:
             raise self._refused(*refusal, PERMIT_RETRY_AFTER)
@@ -304,16 +284,7 @@ class Admission:
         self._charge(self._topic_rates, "topics", client, cost, what)
 
     def ask_for_history(self, client: Address | None, rows: int) -> None:
-        """
-        Let a request ask for a history.
-
-        Args:
-            client: the address that it comes from.
-            rows: how many ticks or candles it asks for at most.
-
-        Raises:
-            StreamRefusedError: it would exceed a limit.
-        """
+        """Let a request ask for a history of so many ticks or candles at most."""
         limit = self.limits.history_rows_per_second
         what = f"this address may ask for {limit:g} rows of history per second, its limit: ask less often, or for fewer"
         self._charge(self._history_rates, "history", client, HISTORY_COST + rows, what)
@@ -323,12 +294,7 @@ class Admission:
         return self._permits.get(stream_id)
 
     def carry(self, key: Hashable, old: frozenset[str], new: frozenset[str]) -> None:
-        """
-        Count a stream's distinct quotes; its `Permit` calls this.
-
-        Raises:
-            StreamRefusedError: it would exceed a limit.
-        """
+        """Count a stream's distinct quotes; its `Permit` calls this."""
         if (refusal := self.quotes.refusal(key, old, new)) is not None:
             raise self._refused(*refusal, PERMIT_RETRY_AFTER)
         self.quotes.change(key, old, new)

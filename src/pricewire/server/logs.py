@@ -17,11 +17,14 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from pricewire.server.formats import timestamp
 
 logger = logging.getLogger(__name__)
+
+LogForm = Literal["auto", "text", "json"]
+"""How records are written."""
 
 REPORT_INTERVAL = 10.0
 """How often refusals are reported, in seconds: a log line for each would cost more than the refusal, in a storm above all."""
@@ -30,16 +33,18 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 """What every record has; anything else came in by `extra=`. (`color_message` is how uvicorn says the same for a terminal.)"""
 
 
-def configure_logging(stream: TextIO, level: str = "INFO") -> None:
+def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto") -> None:
     """
     Have everything that is logged written to a stream.
 
     Args:
         stream: where to; standard error, usually.
         level: from which level on Pricewire's own records are written; those of others from `INFO` on, whatever this says.
+        form: `text` for people, `json` for programs; `auto` is text on a terminal and JSON elsewhere.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(PlainFormatter() if stream.isatty() else JSONFormatter())
+    is_text = form == "text" or (form == "auto" and stream.isatty())
+    handler.setFormatter(PlainFormatter() if is_text else JSONFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("pricewire").setLevel(level)
 
@@ -104,13 +109,8 @@ def logged(
     **fields: object,
 ) -> Callable[[], None]:
     """
-    Have the life of a stream logged, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays cheap.
-
-    Args:
-        on_close: called when the stream has closed.
-        outcome: returns how it has started.
-        clock: returns the time in seconds.
-        fields: what is logged of the stream.
+    Have the life of a stream logged, with these fields, for whoever asks for `DEBUG`; for all others this costs nothing, and a storm stays
+    cheap.
 
     Returns:
         what is to be called instead of `on_close`.

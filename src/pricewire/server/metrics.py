@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any, cast
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -21,7 +22,9 @@ from pricewire.market.market import Market
 from pricewire.server.leading import Leader
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
-from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.handover import Handover
+from pricewire.server.transport.offer import EXTENSION
+from pricewire.trading.desk import Desk
 
 ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
 """What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
@@ -45,8 +48,9 @@ class Metrics(Collector):
         leader: whose bus is shown; None where there is none.
     """
 
-    def __init__(self, market: Market, hub: Hub, bus: Bus, admission: Admission) -> None:
+    def __init__(self, market: Market, hub: Hub, bus: Bus, admission: Admission, desk: Callable[[], Desk | None]) -> None:
         self._market = market
+        self._desk = desk
         self._hub = hub
         self._bus = bus
         self._admission = admission
@@ -65,21 +69,26 @@ class Metrics(Collector):
         self.loop_delay = LoopDelay(delays.observe)
 
     def text(self, requests_too_large: int) -> bytes:
-        """
-        Return the metrics.
-
-        Args:
-            requests_too_large: how many requests the HTTP server has refused for their length.
-        """
+        """Return the metrics; the HTTP server has refused so many requests for their length."""
         self._requests_too_large = requests_too_large
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         hub, counters = self._hub, self._hub.counters
+        yield InfoMetricFamily("pricewire_build", "The version of Pricewire.", {"version": version("pricewire")})
+        yield from self._feeds()
+        desk = self._desk()
+        if desk is not None:
+            yield CounterMetricFamily("pricewire_purchases", "Contracts bought.", desk.purchases)
+            yield CounterMetricFamily("pricewire_sales", "Contracts sold back.", desk.sales)
+            yield GaugeMetricFamily("pricewire_contracts", "Open contracts.", desk.open_contracts)
+            yield GaugeMetricFamily("pricewire_contracts_unsettled", "Contracts that ended and are not written.", desk.unsettled_contracts)
         yield CounterMetricFamily("pricewire_ticks_refused", "Ticks of feeds that could not be used.", self._market.refused)
         failing = bool(self._market.journal_failure)
         yield GaugeMetricFamily("pricewire_journal_failing", "Whether ticks cannot be written to the journal: 1 or 0.", failing)
+        ahead = self._market.clock_ahead_s
+        yield GaugeMetricFamily("pricewire_clock_ahead_seconds", "How far the time is ahead of a clock that was set back.", ahead)
         lost = bool(self._bus.failure)
         yield GaugeMetricFamily("pricewire_ring_failing", "Whether the last events are not kept for the next process: 1 or 0.", lost)
         size = self._bus.size if isinstance(self._bus, MemoryBus) else 0
@@ -112,6 +121,21 @@ class Metrics(Collector):
             count = self._requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]
             refusals.add_metric([reason], count)
         yield refusals
+
+    def _feeds(self) -> Iterator[Metric]:
+        ticks = CounterMetricFamily("pricewire_ticks", "Ticks of feeds.", labels=["instrument"])
+        ages = GaugeMetricFamily("pricewire_tick_age_seconds", "How old the newest tick is, by its source's clock.", labels=["instrument"])
+        markets = GaugeMetricFamily("pricewire_market_open", "Whether prices are coming: 1 or 0.", labels=["instrument"])
+        now = time.time()
+        for instrument in self._market.instruments():
+            ticks.add_metric([instrument.id], self._market.taken[instrument.id])
+            markets.add_metric([instrument.id], instrument.is_market_open)
+            tick = self._market.tick(instrument.id)
+            if tick is not None:
+                ages.add_metric([instrument.id], now - tick.epoch_ms / 1000)
+        yield ticks
+        yield ages
+        yield markets
 
 
 @get("/metrics", media_type="text/plain")

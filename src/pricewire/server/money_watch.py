@@ -9,13 +9,7 @@ from pricewire.store.audit import AuditTrail
 
 
 class MoneyWatch:
-    """
-    Looks for new movements of money in the audit trail.
-
-    Args:
-        trail: where all processes write them.
-        on_moved: called with the account of each.
-    """
+    """Looks for new movements of money in the audit trail, and calls `on_moved` with the account of each."""
 
     def __init__(self, trail: AuditTrail, on_moved: Callable[[str], Awaitable[None]]) -> None:
         self._trail = trail

@@ -14,6 +14,7 @@ from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed, PastTicks
+from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
@@ -41,6 +42,7 @@ class Publisher:
     Args:
         feeds: where prices come from.
         limits: how far the topics' logs reach back.
+        hours: when the markets of some instruments are open, instead of what their feeds say.
         heartbeat: after so many seconds of silence a stream gets a comment.
         ring: the folder in which the bus keeps what was published last, for the next process; None for none.
         make_hub: makes the hub.
@@ -51,6 +53,7 @@ class Publisher:
         feeds: Sequence[Feed],
         *,
         limits: LogLimits | None = None,
+        hours: Mapping[str, TradingHours] | None = None,
         heartbeat: float = 15.0,
         ring: Path | None = None,
         make_hub: Callable[..., Hub] = Hub,
@@ -59,10 +62,15 @@ class Publisher:
         self._building: dict[str, CandleBody] = {}
         # The topics that the market or the desk were told to publish.
         self._wanted: set[str] = set()
-        self.market = Market(feeds, self._publish, on_stale=self._stale)
+        self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
         self._limits = limits or LogLimits()
         self.hub = make_hub(
-            limits=self._limits_of, heartbeat=heartbeat, on_first_stream=self._first_stream, on_last_stream=self._last_stream
+            limits=self._limits_of,
+            heartbeat=heartbeat,
+            on_first_stream=self._first_stream,
+            on_last_stream=self._last_stream,
+            # Each process of a server has all of it, by a bus.
+            replicated=True,
         )
         self.bus: Bus = MemoryBus(self.hub, ring)
 
@@ -87,7 +95,7 @@ class Publisher:
                 first = max(min(begin + len(published), end), len(ticks.epoch_ms) - self._limits.count - 1)
                 missed += ticks_of(ticks, first, quantum_of(instrument.pip_size))
         for tick in sorted(missed, key=lambda tick: tick.epoch_ms):
-            self._publish(str(TicksTopic(tick.instrument_id)), tick, "tick")
+            self._show(str(TicksTopic(tick.instrument_id)), tick, "tick")
         if missed:
             logger.info("%d ticks are published that came while the server was down", len(missed))
 
@@ -119,6 +127,18 @@ class Publisher:
         return log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
+        """Show what the market has just brought, and let a tick happen to the contracts."""
+        self._show(topic, message, event)
+        # What is not in the journal decides nothing: a restart would not know of it.
+        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
+            try:
+                self.desk.on_tick(message)
+            except Exception:
+                # Prices go on: what the market's listener raises would end them.
+                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
+
+    def _show(self, topic: str, message: Tick | Candle, event: str) -> None:
+        """Publish a tick or a candle, new or known."""
         if isinstance(message, Tick):
             body: TickBody | CandleBody = TickBody.of(message)
         else:
@@ -130,13 +150,6 @@ class Publisher:
                 self.bus.publish(topic, before, event=event)
         # One key: a reader that cannot keep up wants the newest price.
         self.bus.publish(topic, body, key=topic, event=event)
-        # What is not in the journal decides nothing: a restart would not know of it.
-        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
-            try:
-                self.desk.on_tick(message)
-            except Exception:
-                # Prices go on: what the market's listener raises would end them.
-                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
 
     def _stale(self, instrument_id: str, since_epoch_ms: int) -> None:
         for topic in (TicksTopic(instrument_id), *(CandlesTopic(instrument_id, granularity) for granularity in GRANULARITIES)):
@@ -157,11 +170,12 @@ class Publisher:
         elif isinstance(topic, CandlesTopic) and not kept:
             candle = self.market.candle(topic.instrument_id, topic.granularity)
             if candle is not None:
-                self._publish(name, candle, "candle")
+                self._show(name, candle, "candle")
         elif isinstance(topic, TicksTopic) and not kept:
             tick = self.market.tick(topic.instrument_id)
             if tick is not None:
-                self._publish(name, tick, "tick")
+                # The desk has had it when it came, or in the journal.
+                self._show(name, tick, "tick")
 
     def _go_on_with_candles(self, name: str, topic: CandlesTopic, newest: CandleBody) -> None:
         """Publish what has become of the newest candle that an earlier process has published, and the candles since."""
@@ -174,7 +188,7 @@ class Publisher:
         )
         for candle in self.market.select_candles(since).candles():
             if CandleBody.of(candle) != newest:
-                self._publish(name, candle, "candle")
+                self._show(name, candle, "candle")
 
     def _last_stream(self, name: str) -> None:
         topic = parse_topic(name)

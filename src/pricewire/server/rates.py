@@ -57,14 +57,7 @@ class AddressRates:
 
 
 class LiveQuotes:
-    """
-    Counts the distinct quotes of streams: those that many streams have cost as much as one.
-
-    Args:
-        of_stream: how many one stream may have.
-        of_address: how many the streams of one address may have.
-        of_process: how many all streams may have.
-    """
+    """Counts the distinct quotes of streams: those that many streams have cost as much as one."""
 
     def __init__(self, of_stream: int, of_address: int, of_process: int) -> None:
         self._of_stream = of_stream

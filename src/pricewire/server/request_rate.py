@@ -11,13 +11,7 @@ from pricewire.server.limits import Admission
 
 
 class RequestRate:
-    """
-    Lets each address make so many requests per second.
-
-    Args:
-        app: what requests go to that are let in.
-        admission: what lets them in.
-    """
+    """Lets each address make so many requests per second."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app

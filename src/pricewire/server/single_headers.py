@@ -20,12 +20,7 @@ Those that decide who is allowed, how a body is read, and where a stream resumes
 
 
 class SingleHeaders:
-    """
-    Refuses requests that have such a header twice.
-
-    Args:
-        app: gets the other requests.
-    """
+    """Refuses requests that have such a header twice."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

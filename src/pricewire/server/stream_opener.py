@@ -25,14 +25,7 @@ from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
 
 class StreamOpener:
-    """
-    Opens streams.
-
-    Args:
-        publisher: where topics are, and the hub that carries them.
-        admission: counts streams.
-        auth: checks tokens; None where there are none.
-    """
+    """Opens streams."""
 
     def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None) -> None:
         self._publisher = publisher
@@ -69,12 +62,8 @@ class StreamOpener:
 
     def charge(self, request: AnyRequest, topics: Collection[Topic], *, carried: int | None = None) -> None:
         """
-        Refuse a request for more than its address may ask for, before anything is done for it.
-
-        Args:
-            request: the request.
-            topics: what it asks for.
-            carried: how many topics the stream has that it changes; None for a new stream.
+        Refuse a request for more topics than its address may ask for, before anything is done; `carried` is how many the stream has that it
+        changes.
 
         Raises:
             StreamRefusedError: it would exceed a limit.
@@ -168,13 +157,7 @@ class StreamOpener:
 
 
 def other_names(names: Iterable[str], carried: Iterable[str]) -> dict[str, str]:
-    """
-    Return the names of topics that have others here than those by which they were asked for.
-
-    Args:
-        names: by which they were asked for.
-        carried: the names that they have here, in the same order.
-    """
+    """Return the names of topics that have others here than those by which they were asked for; both come in the same order."""
     return {name: topic for name, topic in zip(names, carried, strict=False) if name != topic}
 
 

@@ -26,7 +26,7 @@ from pricewire.protocol.topics import (
 from pricewire.protocol.trading_messages import BalanceBody, ClosedContractsBody, ContractBody, ContractPrice, ContractsBody, ProposalBody
 from pricewire.server.formats import instrument_price_format, narrow_format
 from pricewire.server.http_errors import InvalidParametersError
-from pricewire.trading.offers import parse_duration
+from pricewire.trading.durations import parse_duration
 
 IntervalMs = Annotated[int, QueryParameter(ge=0, le=MAX_INTERVAL_MS, description="At most one update per topic in so many milliseconds.")]
 
@@ -115,12 +115,7 @@ def with_sign(text: str) -> str:
 
 def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Format:
     """
-    Return the format that shows only some members of the data.
-
-    Args:
-        form: what the events look like otherwise.
-        fields: the members' names, separated by commas; None for all.
-        topics: whose data it is.
+    Return the format that shows only some members of the topics' data: `fields` has their names, separated by commas; None for all.
 
     Raises:
         InvalidParametersError: a name is none of the data's members.

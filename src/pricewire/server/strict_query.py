@@ -29,7 +29,7 @@ class StrictQuery:
         # Of one application: known to the module, its handlers would keep it in memory for as long as the process lives.
         self._parameters: dict[BaseRouteHandler, dict[str, FieldDefinition]] = {}
 
-    def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
         """
         Check a request's query.
 

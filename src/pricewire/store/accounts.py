@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.errors import AccountError
 from pricewire.protocol.numbers import is_bounded
@@ -139,18 +138,18 @@ class Accounts:
             "not_before_ms": 0,
         }
 
-        async def work(connection: AsyncConnection) -> None:
-            holder = (await connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == new_uuid))).scalar()
+        def work(connection: Connection) -> None:
+            holder = connection.execute(select(tables.accounts.c.id).where(tables.accounts.c.uuid == new_uuid)).scalar()
             if holder is not None:
                 raise AccountError(f"the account {holder!r} has the uuid {new_uuid} already; choose another")
             try:
-                await connection.execute(insert(tables.accounts).values(row))
+                connection.execute(insert(tables.accounts).values(row))
             except IntegrityError:
                 raise AccountError(f"there is an account {account_id!r} already; choose another name") from None
-            await record(connection, operator, "account_added", new_uuid, f"{account_id} in {currency}")
+            record(connection, operator, "account_added", new_uuid, f"{account_id} in {currency}")
             if balance:
                 reason = operator.reason or "opening balance"
-                await move(connection, new_uuid, currency, "deposit", balance, Operator(operator.author, reason))
+                move(connection, new_uuid, currency, "deposit", balance, Operator(operator.author, reason))
 
         await self._database.write(work)
         return msgspec.convert({**row, "balance": to_amount(balance, currency)}, Account)
@@ -196,10 +195,8 @@ class Accounts:
 
     async def standings(self, generation: int | None = None) -> Sequence[Standing]:
         """
-        Return which tokens are valid, of each account that has ended any or is suspended.
-
-        Args:
-            generation: only of accounts whose own is above; they come in its order.
+        Return which tokens are valid, of each account that has ended any or is suspended, and whose generation is above the given one; in
+        its order.
         """
         columns = tables.accounts.c
         wanted = (columns.generation > 0) | (columns.status != "active") if generation is None else columns.generation > generation
@@ -213,20 +210,20 @@ class Accounts:
     async def _change(self, account_id: str, act: Act, operator: Operator, **values: str) -> None:
         columns = tables.accounts.c
 
-        async def work(connection: AsyncConnection) -> None:
+        def work(connection: Connection) -> None:
             if connection.dialect.name == "postgresql":
                 # One at a time: else a generation could be committed after a higher one has been seen, and be missed.
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": GENERATION_LOCK})
-            found = (await connection.execute(select(tables.accounts).where(columns.id == account_id).with_for_update())).one_or_none()
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": GENERATION_LOCK})
+            found = connection.execute(select(tables.accounts).where(columns.id == account_id).with_for_update()).one_or_none()
             if found is None:
                 raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
             if values.get("status") == found.status:
                 return
-            newest = (await connection.execute(select(func.coalesce(func.max(columns.generation), 0)))).scalar_one()
+            newest = connection.execute(select(func.coalesce(func.max(columns.generation), 0))).scalar_one()
             ended = {"generation": newest + 1, "not_before_ms": now_ms()}
-            await connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
+            connection.execute(update(tables.accounts).where(columns.id == account_id).values({**values, **ended}))
             detail = f"{found.status} -> {values['status']}" if "status" in values else ""
-            await record(connection, operator, act, found.uuid, detail)
+            record(connection, operator, act, found.uuid, detail)
 
         await self._database.write(work)
 

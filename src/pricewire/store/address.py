@@ -12,10 +12,7 @@ from pricewire.errors import DatabaseError
 
 def parse_address(address: str | Path) -> URL:
     """
-    Return a database's address with the driver that Pricewire uses.
-
-    Args:
-        address: the path of an SQLite file, or `postgresql://user:password@host/database`.
+    Return the address of an SQLite file or of `postgresql://user:password@host/database`, with the driver that Pricewire uses.
 
     Raises:
         DatabaseError: it is neither.

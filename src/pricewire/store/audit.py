@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import insert, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, insert, select, text
 
 from pricewire.errors import AccountError
 from pricewire.store.database import Database
@@ -75,23 +74,11 @@ class AuditTrail:
     """The acts in a database."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def acts(self, account_id: str | None = None, *, newest: int, before: int | None = None) -> list[RecordedAct]:
-        """
-        Return acts, newest first.
-
-        Args:
-            account_id: of this account alone; None for all.
-            newest: how many at most.
-            before: only those before this number of the trail.
-        """
+        """Return acts, newest first: of one account or of all, and only those before a number of the trail, where one is given."""
         columns = operator_acts.c
         statement = select(
             columns.number, columns.epoch_ms, columns.author, columns.act, accounts.c.id, columns.detail, columns.reason
@@ -109,19 +96,14 @@ class AuditTrail:
         return rows[0][0] if rows else 0
 
     async def moved_since(self, number: int) -> list[tuple[int, str]]:
-        """
-        Return the number and the account's uuid of each act after a number that moved money, in their order.
-
-        Args:
-            number: the last one that the caller knows of.
-        """
+        """Return the number and the account's uuid of each act after a number that moved money, in their order."""
         columns = operator_acts.c
         statement = select(columns.number, columns.account_uuid).where(columns.number > number, columns.transaction_number.is_not(None))
         return [(row[0], row[1]) for row in await self._database.rows(statement.order_by(columns.number))]
 
 
-async def record(
-    connection: AsyncConnection, operator: Operator, act: Act, account_uuid: str, detail: str = "", transaction_number: int | None = None
+def record(
+    connection: Connection, operator: Operator, act: Act, account_uuid: str, detail: str = "", transaction_number: int | None = None
 ) -> None:
     """
     Record an act, as the last thing in its transaction.
@@ -136,8 +118,8 @@ async def record(
     """
     if connection.dialect.name == "postgresql":
         # One at a time: else a number could be committed after a higher one has been seen, and be missed.
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ACTS_LOCK})
-    await connection.execute(
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ACTS_LOCK})
+    connection.execute(
         insert(operator_acts),
         {
             "epoch_ms": now_ms(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from pricewire.errors import AccountError
 from pricewire.protocol.numbers import is_bounded
@@ -34,22 +33,12 @@ class Cashier:
     """Moves money between accounts and the house, for operators."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def deposit(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
         """
-        Give money to an account, and return its balance.
-
-        Args:
-            account_id: the account's name.
-            amount: in its currency, above zero.
-            operator: who does it, and why.
+        Give an account money, above zero and in its currency, and return its balance.
 
         Raises:
             AccountError: there is no such account, no reason, or the amount is none.
@@ -69,12 +58,7 @@ class Cashier:
 
     async def adjust(self, account_id: str, amount: Decimal, operator: Operator) -> Decimal:
         """
-        Correct an account's balance, up or down, and return it.
-
-        Args:
-            account_id: the account's name.
-            amount: by how much, with its sign; not zero.
-            operator: who does it, and why.
+        Correct an account's balance by an amount, up or down but not by zero, and return it.
 
         Raises:
             AccountError: as `deposit`; or the account would have less than nothing.
@@ -90,31 +74,21 @@ class Cashier:
             raise AccountError(f"{amount} is no amount of a {kind}; give {wanted}, of at most 12 digits and 12 decimals")
         change = -amount if kind == "withdrawal" else amount
 
-        async def work(connection: AsyncConnection) -> Decimal:
-            account = (await connection.execute(select(accounts).where(accounts.c.id == account_id))).one_or_none()
+        def work(connection: Connection) -> Decimal:
+            account = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
             if account is None:
                 raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
             currency = account.currency
             if to_amount(change, currency) != change:
                 raise AccountError(f"{amount} has more decimals than {currency}")
-            return await move(connection, account.uuid, currency, kind, change, operator)
+            return move(connection, account.uuid, currency, kind, change, operator)
 
         return await self._database.write(work)
 
 
-async def move(
-    connection: AsyncConnection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator
-) -> Decimal:
+def move(connection: Connection, account_uuid: str, currency: str, kind: Movement, change: Decimal, operator: Operator) -> Decimal:
     """
     Write a movement of money with its act, and return the account's balance after it.
-
-    Args:
-        connection: in a transaction.
-        account_uuid: the account.
-        currency: its currency.
-        kind: what it is.
-        change: by how much the account's balance changes.
-        operator: who does it, and why.
 
     Raises:
         AccountError: the account would have less than nothing, or more than can be counted.
@@ -123,14 +97,14 @@ async def move(
     units = to_units(change, currency)
     balance = None
     if abs(units) <= MOST_UNITS:
-        balance = (await connection.execute(MOVE, {"which": account_uuid, "amount": units})).scalar_one_or_none()
+        balance = connection.execute(MOVE, {"which": account_uuid, "amount": units}).scalar_one_or_none()
     if balance is None:
-        has = (await connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid))).scalar_one()
+        has = connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid)).scalar_one()
         shown = f"the balance of {to_text(from_units(has, currency))} {currency}"
         if change > 0:
             raise AccountError(f"{shown} can grow to {to_text(from_units(MOST_UNITS, currency))} at most; give less")
         raise AccountError(f"{shown} is less than the {to_text(-change)} to be taken; take less")
     row = transaction_row(account_uuid, currency, kind, units, balance, now_ms())
-    number = (await connection.execute(insert(transactions).returning(transactions.c.number), row)).scalar_one()
-    await record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
+    number = connection.execute(insert(transactions).returning(transactions.c.number), row).scalar_one()
+    record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
     return from_units(balance, currency)

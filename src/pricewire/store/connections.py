@@ -7,7 +7,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_MS = 30_000
-"""How long to wait for another process's transaction on an SQLite file, in milliseconds."""
+"""How long to wait for another process's transaction, in milliseconds."""
 
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
@@ -44,3 +44,21 @@ def prepare_engine(engine: Engine, *, writes: bool) -> None:
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
+
+
+def limit_waiting(engine: Engine) -> None:
+    """
+    Have an engine's transactions fail that wait too long for a row of another one; those of SQLite do so anyway.
+
+    A session that somebody has forgotten can hold one for hours.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+
+    def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = {BUSY_MS}")
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine, "connect", connect)

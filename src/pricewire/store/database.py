@@ -3,51 +3,60 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, Row, Select
+from sqlalchemy import URL, Connection, Row, Select, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pricewire.errors import DatabaseError
+from pricewire.extras import missing_extra
 from pricewire.store.address import parse_address, prepare_file, shown
-from pricewire.store.connections import prepare_engine
+from pricewire.store.connections import limit_waiting, prepare_engine
 from pricewire.store.group_commit import GroupWriter
 from pricewire.store.migrate import migrate
 
 Result = TypeVar("Result")
 Columns = TypeVarTuple("Columns")
 
-Work = Callable[[AsyncConnection], Awaitable[Result]]
-"""What is done in one transaction, or read on one connection."""
+Work = Callable[[Connection], Result]
+"""What is done in one transaction, or read on one connection, in a thread."""
 
-CONNECTIONS = 10
-"""How many connections to PostgreSQL a process opens at most, and how many readers of an SQLite file."""
+CONNECTIONS = 8
+"""
+How many connections, each with a thread, a process reads with at most, and with how many it writes to PostgreSQL.
+
+PostgreSQL has transactions that wait for the disk share one write, if there are several at once.
+"""
 
 
 class Database:
     """
     An SQLite file or a PostgreSQL database; several processes may have the same one open.
 
-    SQLite has one writer at a time, and a commit waits for the disk: transactions that wait meanwhile share the next commit. PostgreSQL
-    does so by itself.
+    SQLite has one writer at a time, and a commit waits for the disk: what is to be written meanwhile shares the next commit. In PostgreSQL
+    each has a transaction of its own, so that who waits for a row of another session holds up nobody else.
     """
 
     def __init__(self, url: URL) -> None:
         """Prepare to connect; use `open`."""
         self._shown = shown(url)
         self._under_way: set[asyncio.Future[Any]] = set()
-        self._writer: AsyncEngine | None = None
-        self._group: GroupWriter | None = None
-        if url.drivername == "sqlite":
-            url = url.set(drivername="sqlite+aiosqlite")
-            self._writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
-            prepare_engine(self._writer.sync_engine, writes=True)
-            self._group = GroupWriter(self._writer)
-        self._engine = create_async_engine(url, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
-        prepare_engine(self._engine.sync_engine, writes=False)
+        is_file = url.get_backend_name() == "sqlite"
+        # A connection to a file is there as long as the process; that to a server is looked at before it is used again.
+        options: dict[str, Any] = {"max_overflow": 0, "pool_pre_ping": not is_file, "hide_parameters": True}
+        if is_file:
+            options["connect_args"] = {"check_same_thread": False}
+        self._writing = create_engine(url, pool_size=1 if is_file else CONNECTIONS, **options)
+        prepare_engine(self._writing, writes=True)
+        limit_waiting(self._writing)
+        self._group = GroupWriter(self._writing) if is_file else None
+        self._writers = ThreadPoolExecutor(CONNECTIONS, "database writer")
+        self._reading = create_engine(url, pool_size=CONNECTIONS, **options)
+        prepare_engine(self._reading, writes=False)
+        self._readers = ThreadPoolExecutor(CONNECTIONS, "database reader")
 
     @classmethod
     async def open(cls, address: str | Path) -> Database:
@@ -59,6 +68,7 @@ class Database:
 
         Raises:
             DatabaseError: the address cannot be read, the database cannot be reached, or it is of a newer version.
+            MissingExtraError: the database's driver is not installed.
         """
         url = parse_address(address)
         if url.drivername == "sqlite":
@@ -67,15 +77,20 @@ class Database:
             await asyncio.to_thread(migrate, url)
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {shown(url)} cannot be opened: {reason(error)}") from None
+        except ImportError as error:
+            raise missing_extra(error, f"the database {shown(url)}") from error
         return cls(url)
 
     async def close(self) -> None:
         """Finish what is being written and read, and close every connection."""
         while self._under_way:
             await asyncio.wait(self._under_way)
-        for engine in (self._writer, self._engine):
-            if engine is not None:
-                await engine.dispose()
+        if self._group is not None:
+            self._group.close()
+        self._writers.shutdown()
+        self._readers.shutdown()
+        self._writing.dispose()
+        self._reading.dispose()
 
     async def write(self, work: Work[Result]) -> Result:
         """
@@ -84,26 +99,26 @@ class Database:
         It is done to the end even if the caller is cancelled.
 
         Args:
-            work: is called with the connection; what it raises undoes what it did, and is raised here.
+            work: is called with the connection, in a thread; what it raises undoes what it did, and is raised here.
 
         Raises:
             DatabaseError: the database does not answer, or refuses.
         """
-        # Both databases go on in a task of their own: a cancelled caller would else leave it open whether its purchase was made.
-        return await self._finish(asyncio.ensure_future(self._alone(work)) if self._group is None else self._group.run(work))
+        if self._group is not None:
+            return await self._finish(self._group.run(work))
+        return await self._finish(asyncio.get_running_loop().run_in_executor(self._writers, self._write, work))
 
     async def read(self, work: Work[Result]) -> Result:
         """
         Read something, and return it.
 
         Args:
-            work: is called with a connection, and returns what it has read.
+            work: is called with a connection, in a thread, and returns what it has read.
 
         Raises:
             DatabaseError: the database does not answer, or refuses.
         """
-        # In a task of its own: where its caller is cancelled while it connects, nobody would close the connection.
-        return await self._finish(asyncio.ensure_future(self._reading(work)))
+        return await self._finish(asyncio.get_running_loop().run_in_executor(self._readers, self._read, work))
 
     async def rows(self, statement: Select[*Columns]) -> Sequence[Row[*Columns]]:
         """
@@ -112,11 +127,7 @@ class Database:
         Raises:
             DatabaseError: the database does not answer, or refuses.
         """
-
-        async def work(connection: AsyncConnection) -> Sequence[Row[*Columns]]:
-            return (await connection.execute(statement)).all()
-
-        return await self.read(work)
+        return await self.read(lambda connection: connection.execute(statement).all())
 
     async def _finish(self, future: asyncio.Future[Result]) -> Result:
         """Wait for work that finishes even if the caller is cancelled."""
@@ -127,13 +138,13 @@ class Database:
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
 
-    async def _alone(self, work: Work[Result]) -> Result:
-        async with self._engine.begin() as connection:
-            return await work(connection)
+    def _write(self, work: Work[Result]) -> Result:
+        with self._writing.begin() as connection:
+            return work(connection)
 
-    async def _reading(self, work: Work[Result]) -> Result:
-        async with self._engine.connect() as connection:
-            return await work(connection)
+    def _read(self, work: Work[Result]) -> Result:
+        with self._reading.connect() as connection:
+            return work(connection)
 
 
 def reason(error: SQLAlchemyError) -> str:

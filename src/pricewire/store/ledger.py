@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from pricewire.errors import (
     AccountError,
@@ -20,6 +19,7 @@ from pricewire.errors import (
 )
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
+from pricewire.store.prepared import Prepared
 from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
@@ -40,11 +40,11 @@ UPDATE_OPEN = (
 
 
 CLAIM_KEY = {
-    dialect: insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key)
+    dialect: Prepared(insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key))
     for dialect, insert_new in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 
-PAY = (
+PAY = Prepared(
     update(accounts)
     .where(
         accounts.c.uuid == bindparam("which"),
@@ -56,9 +56,9 @@ PAY = (
     .returning(accounts.c.balance)
 )
 
-ADD_CONTRACT = insert(contracts)
+ADD_CONTRACT = Prepared(insert(contracts))
 
-ADD_TRANSACTION = insert(transactions)
+ADD_TRANSACTION = Prepared(insert(transactions), [column.name for column in transactions.c if column is not transactions.c.number])
 
 
 class Ledger:
@@ -82,17 +82,17 @@ class Ledger:
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
 
-        async def work(connection: AsyncConnection) -> Bought:
-            return await _buy(connection, purchase, now_ms())
+        def work(connection: Connection) -> Bought:
+            return _buy(connection, purchase, now_ms())
 
         return await self._database.write(work)
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
         """Return the answer that a purchase got, or None where there was none."""
 
-        async def work(connection: AsyncConnection) -> Bought | None:
-            first = (await connection.execute(_key(account_uuid, idempotency_key))).one_or_none()
-            return None if first is None else await _first_answer(connection, first, digest)
+        def work(connection: Connection) -> Bought | None:
+            first = connection.execute(_key(account_uuid, idempotency_key)).one_or_none()
+            return None if first is None else _first_answer(connection, first, digest)
 
         return await self._database.read(work)
 
@@ -102,8 +102,8 @@ class Ledger:
             return
         await self._sync()
 
-        async def work(connection: AsyncConnection) -> None:
-            await _change(connection, entered)
+        def work(connection: Connection) -> None:
+            _change(connection, entered)
 
         await self._database.write(work)
 
@@ -131,9 +131,9 @@ class Ledger:
         is_wanted = (contracts.c.account_uuid == account_uuid) & IS_CLOSED
         statement = select(contracts).where(is_wanted).order_by(contracts.c.exit_time.desc(), contracts.c.contract_id.desc())
 
-        async def work(connection: AsyncConnection) -> ClosedPage:
-            total = (await connection.execute(select(func.count()).select_from(contracts).where(is_wanted))).scalar_one()
-            return ClosedPage([from_row(row) for row in await connection.execute(statement.limit(limit))], total)
+        def work(connection: Connection) -> ClosedPage:
+            total = connection.execute(select(func.count()).select_from(contracts).where(is_wanted)).scalar_one()
+            return ClosedPage([from_row(row) for row in connection.execute(statement.limit(limit))], total)
 
         return await self._database.read(work)
 
@@ -146,13 +146,13 @@ class Ledger:
         return from_row(rows[0])
 
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
-        async def work(connection: AsyncConnection) -> list[Closed]:
-            return await _close(connection, ended, now_ms())
+        def work(connection: Connection) -> list[Closed]:
+            return _close(connection, ended, now_ms())
 
         return await self._database.write(work)
 
 
-async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> Bought:
+def _buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
     """
     Write a purchase: the key, the money and the contract, all or nothing.
 
@@ -160,8 +160,8 @@ async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> 
     """
     contract = purchase.contract
     price = to_units(contract.stake, contract.currency)
-    claimed = await connection.execute(
-        CLAIM_KEY[connection.dialect.name],
+    claimed = CLAIM_KEY[connection.dialect.name](
+        connection,
         {
             "account_uuid": contract.account_uuid,
             "key": purchase.idempotency_key,
@@ -171,15 +171,15 @@ async def _buy(connection: AsyncConnection, purchase: Purchase, now_ms: int) -> 
         },
     )
     if claimed.scalar_one_or_none() is None:
-        first = (await connection.execute(_key(contract.account_uuid, purchase.idempotency_key))).one()
-        return await _first_answer(connection, first, purchase.digest)
-    paid = await connection.execute(PAY, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
+        first = connection.execute(_key(contract.account_uuid, purchase.idempotency_key)).one()
+        return _first_answer(connection, first, purchase.digest)
+    paid = PAY(connection, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
     balance = paid.scalar_one_or_none()
     if balance is None:
-        raise await _refusal(connection, contract)
-    await connection.execute(ADD_CONTRACT, to_row(contract))
+        raise _refusal(connection, contract)
+    ADD_CONTRACT(connection, to_row(contract))
     row = transaction_row(contract.account_uuid, contract.currency, "purchase", -price, balance, now_ms, contract.contract_id)
-    await connection.execute(ADD_TRANSACTION, row)
+    ADD_TRANSACTION(connection, row)
     return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
 
 
@@ -187,20 +187,20 @@ def _key(account_uuid: str, key: str) -> Select[Any]:
     return select(idempotency_keys).where(idempotency_keys.c.account_uuid == account_uuid, idempotency_keys.c.key == key)
 
 
-async def _first_answer(connection: AsyncConnection, first: Row[Any], digest: str) -> Bought:
+def _first_answer(connection: Connection, first: Row[Any], digest: str) -> Bought:
     """Return the answer that a purchase got, from the row of its key."""
     if first.digest != digest:
         raise IdempotencyConflictError(first.key)
-    row = (await connection.execute(select(contracts).where(contracts.c.contract_id == first.contract_id))).one()
+    row = connection.execute(select(contracts).where(contracts.c.contract_id == first.contract_id)).one()
     is_purchase = (transactions.c.contract_id == first.contract_id) & (transactions.c.kind == "purchase")
-    balance = (await connection.execute(select(transactions.c.balance).where(is_purchase))).scalar_one()
+    balance = connection.execute(select(transactions.c.balance).where(is_purchase)).scalar_one()
     contract = as_bought(from_row(row), first.expiry_time)
     return Bought(contract, from_units(balance, contract.currency), is_repeated=True)
 
 
-async def _refusal(connection: AsyncConnection, contract: Contract) -> Exception:
+def _refusal(connection: Connection, contract: Contract) -> Exception:
     """Return why the account could not pay."""
-    account = (await connection.execute(select(accounts).where(accounts.c.uuid == contract.account_uuid))).one_or_none()
+    account = connection.execute(select(accounts).where(accounts.c.uuid == contract.account_uuid)).one_or_none()
     if account is None:
         return AccountError(f"there is no account {contract.account_uuid!r}")
     if account.currency != contract.currency:
@@ -210,31 +210,26 @@ async def _refusal(connection: AsyncConnection, contract: Contract) -> Exception
     return InsufficientBalanceError(from_units(account.balance, account.currency), contract.stake, contract.currency)
 
 
-async def _change(connection: AsyncConnection, changed: Sequence[Contract]) -> None:
+def _change(connection: Connection, changed: Sequence[Contract]) -> None:
     """Write what has changed of contracts, where they are still open in the database."""
     rows = [to_row(contract) for contract in changed]
-    await connection.execute(
-        UPDATE_OPEN, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows]
-    )
+    connection.execute(UPDATE_OPEN, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows])
 
 
-async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms: int) -> list[Closed]:
+def _close(connection: Connection, ended: Sequence[Contract], now_ms: int) -> list[Closed]:
     """
     Write the ends of contracts and their money; return those that were open until now, in the order given.
 
     Contracts are locked before accounts, and both in their order, as every transaction does that locks several: none waits for another that
     waits for it.
     """
-    were_open = await _lock(
-        connection, contracts, "contract_id", {contract.contract_id for contract in ended}, contracts.c.status == "open"
-    )
+    were_open = _lock(connection, contracts, "contract_id", {contract.contract_id for contract in ended}, contracts.c.status == "open")
     ended = [contract for contract in ended if contract.contract_id in were_open]
     if not ended:
         return []
-    await _change(connection, ended)
+    _change(connection, ended)
     balances = {
-        uuid: row.balance
-        for uuid, row in (await _lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
+        uuid: row.balance for uuid, row in (_lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
     }
     closed, booked = [], []
     for contract in ended:
@@ -249,17 +244,15 @@ async def _close(connection: AsyncConnection, ended: Sequence[Contract], now_ms:
             )
     if booked:
         paid = sorted({row["account_uuid"] for row in booked})
-        await connection.execute(
+        connection.execute(
             update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
             [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
         )
-        await connection.execute(ADD_TRANSACTION, booked)
+        connection.execute(insert(transactions), booked)
     return closed
 
 
-async def _lock(
-    connection: AsyncConnection, table: Table, key: str, keys: set[str], *conditions: ColumnElement[bool]
-) -> dict[str, Row[Any]]:
+def _lock(connection: Connection, table: Table, key: str, keys: set[str], *conditions: ColumnElement[bool]) -> dict[str, Row[Any]]:
     """Return rows by their keys, locked until the transaction's end. (SQLite has one writer at a time, and ignores the locking.)"""
     found = {}
     ordered = sorted(keys)
@@ -267,6 +260,6 @@ async def _lock(
         statement = (
             select(table).where(table.c[key].in_(ordered[start : start + MOST]), *conditions).order_by(table.c[key]).with_for_update()
         )
-        for row in await connection.execute(statement):
+        for row in connection.execute(statement):
             found[row._mapping[key]] = row
     return found

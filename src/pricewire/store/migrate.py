@@ -45,6 +45,21 @@ def migrate(url: URL) -> None:
         _upgrade(connection, url)
 
 
+def forms(url: URL) -> tuple[str | None, str | None]:
+    """
+    Return the form of a database's tables, None where it has none yet, and the form that this version uses; nothing is changed.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or refuses.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    return current, ScriptDirectory.from_config(config).get_current_head()
+
+
 def _upgrade(connection: Connection, url: URL) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

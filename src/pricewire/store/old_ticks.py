@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select
 
 from pricewire.market.feed import PastTicks
 from pricewire.market.journal import Journal
@@ -42,8 +41,8 @@ async def take_over(database: Database, journal: Journal, instruments: Sequence[
             journal.extend(PastTicks(instrument.id, np.array(epoch_ms, np.int64), *columns))
     await journal.sync()
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(delete(ticks))
+    def work(connection: Connection) -> None:
+        connection.execute(delete(ticks))
 
     await database.write(work)
 

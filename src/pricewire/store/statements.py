@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, func, literal_column, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, func, literal_column, select, tuple_
 
 from pricewire.errors import AccountError
 from pricewire.store.contract_rows import IS_CLOSED, from_row
@@ -29,12 +28,8 @@ OPERATOR_KINDS = frozenset({"deposit", "withdrawal", "adjustment"})
 @dataclass(frozen=True, slots=True)
 class HouseTotal:
     """
-    What the house has in a currency: less than nothing, as it owes the accounts what they have.
-
-    Attributes:
-        currency: the currency.
-        house: the sum of the entries of the house's account.
-        accounts: the sum of all accounts' balances.
+    What the house has in a currency, the sum of its entries: less than nothing, as it owes the accounts what they have, the sum of their
+    balances.
     """
 
     currency: str
@@ -46,12 +41,7 @@ class Statements:
     """The books in a database: the `Statements` of `trading.interfaces`, which says what its methods do and raise."""
 
     def __init__(self, database: Database) -> None:
-        """
-        Use a database.
-
-        Args:
-            database: an open one.
-        """
+        """Use an open database."""
         self._database = database
 
     async def entries(self, page: PageOf, kinds: frozenset[str]) -> EntriesPage:
@@ -67,10 +57,10 @@ class Statements:
         wanted_times = wanted & columns.epoch_ms.between(page.from_ms, _last_ms(page))
         last_scanned = select(columns.epoch_ms, columns.number).where(wanted_times).order_by(*newest_first).offset(MOST_SCANNED).limit(1)
 
-        async def work(connection: AsyncConnection) -> EntriesPage:
-            currency = await _currency(connection, page.account_uuid)
+        def work(connection: Connection) -> EntriesPage:
+            currency = _currency(connection, page.account_uuid)
             # First, so that what is written meanwhile only adds to the entries that are looked through.
-            floor = (await connection.execute(last_scanned)).one_or_none() if kinds else None
+            floor = connection.execute(last_scanned).one_or_none() if kinds else None
             condition, end = wanted_times, None
             if floor is not None:
                 end = (floor.epoch_ms, str(floor.number + 1))
@@ -86,7 +76,7 @@ class Statements:
                 # One more than asked for, which says whether there is another page.
                 .limit(page.limit + 1)
             )
-            rows, last = _cut((await connection.execute(statement)).all(), page.limit)
+            rows, last = _cut(connection.execute(statement).all(), page.limit)
             if last is not None:
                 end = (last.epoch_ms, str(last.number))
             return EntriesPage([_entry(row, currency) for row in rows], currency, end)
@@ -101,9 +91,9 @@ class Statements:
             wanted &= tuple_(columns.exit_time, columns.contract_id) < page.before
         statement = select(contracts).where(wanted).order_by(columns.exit_time.desc(), columns.contract_id.desc())
 
-        async def work(connection: AsyncConnection) -> ContractsPage:
-            await _currency(connection, page.account_uuid)
-            rows, end = _cut((await connection.execute(statement.limit(page.limit + 1))).all(), page.limit)
+        def work(connection: Connection) -> ContractsPage:
+            _currency(connection, page.account_uuid)
+            rows, end = _cut(connection.execute(statement.limit(page.limit + 1)).all(), page.limit)
             return ContractsPage([from_row(row) for row in rows], None if end is None else (end.exit_time, end.contract_id))
 
         return await self._database.read(work)
@@ -120,9 +110,9 @@ class Statements:
             .order_by(day.desc(), columns.product_id)
         )
 
-        async def work(connection: AsyncConnection) -> tuple[str, list[DailyResult]]:
-            currency = await _currency(connection, account_uuid)
-            rows = (await connection.execute(statement)).all()
+        def work(connection: Connection) -> tuple[str, list[DailyResult]]:
+            currency = _currency(connection, account_uuid)
+            rows = connection.execute(statement).all()
             # PostgreSQL sums whole numbers up as decimals.
             return currency, [
                 DailyResult(row[0] * DAY_MS, row[1], row[2], from_units(int(row[3]), currency), from_units(int(row[4]), currency))
@@ -167,10 +157,8 @@ def _closed(account_uuid: str, from_ms: int, to_ms: int) -> ColumnElement[bool]:
     return (columns.account_uuid == account_uuid) & IS_CLOSED & columns.exit_time.between(from_ms, to_ms)
 
 
-async def _currency(connection: AsyncConnection, account_uuid: str) -> str:
-    currency: str | None = (
-        await connection.execute(select(accounts.c.currency).where(accounts.c.uuid == account_uuid))
-    ).scalar_one_or_none()
+def _currency(connection: Connection, account_uuid: str) -> str:
+    currency: str | None = connection.execute(select(accounts.c.currency).where(accounts.c.uuid == account_uuid)).scalar_one_or_none()
     if currency is None:
         raise AccountError(f"there is no account {account_uuid!r}")
     return currency

@@ -206,14 +206,7 @@ class AccountEvents:
         self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, position.bid), event="contract_opened")
 
     def updated(self, position: OpenPosition, contract: Contract, newest: bytes) -> None:
-        """
-        Publish what an open contract is worth.
-
-        Args:
-            position: what the contract is worth, and its account.
-            contract: the contract as it is now.
-            newest: the newest tick as JSON, or nothing.
-        """
+        """Publish what an open contract is worth; `newest` is the newest tick as JSON, or nothing."""
         self._publish(position.topic, self._message(position, contract, newest), key=contract.contract_id, event="contract_updated")
 
     def closed(self, contract: Contract) -> None:
@@ -262,14 +255,7 @@ class AccountEvents:
             self._publish(topic, self._closed_body(account.closed, with_ticks=False), key=topic, event="contracts")
 
     def _body(self, contract: Contract, bid: int, *, with_ticks: bool = True) -> ContractBody[Amount]:
-        """
-        Return a contract as it is sent.
-
-        Args:
-            contract: open or closed.
-            bid: what an open one is worth, in the currency's smallest unit.
-            with_ticks: whether it has the ticks of its life.
-        """
+        """Return a contract as it is sent; `bid` is what an open one is worth, in the currency's smallest unit."""
         name = self._books.name(contract.instrument_id)
         ticks = self._books.life(contract) if with_ticks else ()
         return contract_body(contract, name, from_units(bid, contract.currency), ticks)
@@ -282,13 +268,7 @@ class AccountEvents:
     def chosen_contract(
         self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
     ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
-        """
-        Return the list of a topic with only one contract, which has the ticks of its life.
-
-        Args:
-            topic: of an account that has been prepared.
-            contract_id: which contract; the list is empty where it has none.
-        """
+        """Return the list of a prepared account's topic with one contract, which has the ticks of its life; empty where there is none."""
         account = self._states[topic.account_uuid]
         if isinstance(topic, OpenContractsTopic):
             position = account.open.get(contract_id)

@@ -18,52 +18,31 @@ MOST_DAYS = 92
 
 
 class Accounting:
-    """Reads the books. What it reads may be large: it is made into messages by functions, to be called where that holds up nobody."""
+    """
+    Reads the books, and raises what `Statements` says.
+
+    What it reads may be large: it is made into messages by functions, to be called where that holds up nobody.
+    """
 
     def __init__(self, statements: Statements, instrument_name: Callable[[str], str]) -> None:
-        """
-        Prepare to read.
-
-        Args:
-            statements: the books.
-            instrument_name: returns an instrument's name for people.
-        """
+        """Prepare to read; `instrument_name` returns an instrument's name for people."""
         self._statements = statements
         self._instrument_name = instrument_name
 
     async def statement(self, page: PageOf, kinds: frozenset[str]) -> EntriesPage:
-        """
-        Return a page of an account's entries; `statement_body` makes the message.
-
-        Raises:
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
-        """
+        """Return a page of an account's entries; `statement_body` makes the message."""
         return await self._statements.entries(page, kinds)
 
     async def closed_contracts(self, page: PageOf) -> ContractsPage:
-        """
-        Return a page of an account's closed contracts; `closed_body` makes the message.
-
-        Raises:
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
-        """
+        """Return a page of an account's closed contracts; `closed_body` makes the message."""
         return await self._statements.closed_contracts(page)
 
     async def profit_and_loss(self, account_uuid: str, first: date, last: date) -> ProfitAndLossBody[Amount]:
         """
-        Return what came of an account's contracts by day and product.
-
-        Args:
-            account_uuid: whose.
-            first: the first day, in UTC.
-            last: the last day.
+        Return what came of an account's contracts by day and product, from the first to the last day in UTC.
 
         Raises:
             InvalidProposalError: it is before the first, or more than `MOST_DAYS` are asked for.
-            AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         days = (last - first).days + 1
         if not 1 <= days <= MOST_DAYS:

@@ -14,12 +14,7 @@ SMALLEST = 8
 
 
 class Columns(Generic[Item]):
-    """
-    A table of items and their numbers. The order of the rows changes when one is removed: the last takes its place.
-
-    Attributes:
-        items: the item of each row.
-    """
+    """A table of items and their numbers, one item a row. The order of the rows changes when one is removed: the last takes its place."""
 
     __slots__ = ("_arrays", "_rows", "items")
 

@@ -126,26 +126,14 @@ def is_price(barrier: str | None) -> bool:
 
 
 def barrier_price(barrier: str | None, spot: Decimal) -> Decimal:
-    """
-    Return a barrier as a price.
-
-    Args:
-        barrier: a price, an offset with its sign, or None for the spot itself.
-        spot: what an offset counts from.
-    """
+    """Return a barrier - a price, an offset from the spot with its sign, or None for the spot itself - as a price."""
     if barrier is None:
         return spot
     return Decimal(barrier) if is_price(barrier) else spot + Decimal(barrier)
 
 
 def reaches(contract: Contract, tick: Tick) -> bool:
-    """
-    Return whether a tick after the entry reaches the barrier, from whichever side of it the entry was.
-
-    Args:
-        contract: an entered one of the product `touch` that has not been touched.
-        tick: one of its life.
-    """
+    """Return whether a tick of an entered contract that has not been touched reaches the barrier, from whichever side the entry was."""
     entry_spot, barrier = contract.entry_spot, contract.barrier_price
     if entry_spot is None or barrier is None:
         return False
@@ -158,13 +146,7 @@ def touch(contract: Contract, tick: Tick) -> Contract:
 
 
 def wins(contract: Contract, exit_spot: Decimal) -> bool:
-    """
-    Return whether an entered contract pays.
-
-    Args:
-        contract: the contract, with its touch if there was one.
-        exit_spot: the price of its last tick.
-    """
+    """Return whether an entered contract pays, with its touch if there was one, or at the price of its last tick."""
     if contract.product_id == "touch":
         return (contract.touch_time is not None) == (contract.variant == "touch")
     if exit_spot == contract.barrier_price:
@@ -195,28 +177,14 @@ def settle(contract: Contract, exit_tick: Tick) -> Contract:
 
 
 def refund(contract: Contract, at_ms: int | None = None) -> Contract:
-    """
-    Return the contract as given back for its stake, because the ticks that it needs did not come.
-
-    Args:
-        contract: an open one.
-        at_ms: when that was certain, in milliseconds since 1970; by default at its end.
-    """
+    """Return an open contract as given back for its stake, as its ticks did not come: certain at a time in ms since 1970, or its end."""
     return msgspec.structs.replace(
         contract, exit_time=contract.expiry_time if at_ms is None else at_ms, proceeds=contract.stake, status="refunded"
     )
 
 
 def sell(contract: Contract, price: Decimal, tick: Tick, now_ms: int) -> Contract:
-    """
-    Return the contract as sold.
-
-    Args:
-        contract: an open one.
-        price: what the account gets for it.
-        tick: the tick that this price was computed from.
-        now_ms: when, in milliseconds since 1970.
-    """
+    """Return an open contract as sold for a price, which was computed from the tick; `now_ms` is in milliseconds since 1970."""
     return msgspec.structs.replace(
         contract, exit_tick_time=tick.epoch_ms, exit_spot=tick.price, exit_time=now_ms, proceeds=price, status="sold"
     )

@@ -20,6 +20,7 @@ from pricewire.protocol.trading_messages import (
 )
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountStates
+from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
@@ -48,6 +49,7 @@ class Desk:
         balance:<account>          balance                                  the topic
 
     Nothing of a contract or a balance is published before it is durable, and an account's events come in the order of its transactions.
+    Whatever has to be awaited raises a `DatabaseError` where the database does not answer; only `run` tries again.
 
     Attributes:
         products: what is offered.
@@ -90,6 +92,7 @@ class Desk:
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
+        self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
             self._books,
             self.products,
@@ -98,10 +101,31 @@ class Desk:
             self._account_events,
             self._settlement,
             self._clock,
+            due_ticks=self._due_ticks,
             exposure=self._exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
         )
+
+    @property
+    def purchases(self) -> int:
+        """How many contracts accounts have bought."""
+        return self._trades.bought
+
+    @property
+    def sales(self) -> int:
+        """How many contracts accounts have sold back."""
+        return self._trades.sold
+
+    @property
+    def open_contracts(self) -> int:
+        """How many contracts are open."""
+        return sum(len(book.positions.table) for book in self._books)
+
+    @property
+    def unsettled_contracts(self) -> int:
+        """How many contracts have ended and are not written to the ledger yet."""
+        return self._settlement.waiting
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
@@ -111,9 +135,6 @@ class Desk:
         Args:
             recovered: what the recorded ticks say of them.
             ticks: those recorded ticks.
-
-        Raises:
-            DatabaseError: the database does not answer.
         """
         for each in recovered:
             contract = each.contract
@@ -137,6 +158,7 @@ class Desk:
         happened = book.on_tick(tick, self._clock.monotonic_ns())
         if happened is None:
             return
+        self._due_ticks.came(book)
         self._quoting.on_tick(book)
         self._settlement.add(happened.changed, happened.ended)
         self._account_events.on_tick(book)
@@ -153,7 +175,6 @@ class Desk:
             UnknownInstrumentError: no feed has its instrument.
             MarketClosedError: its instrument has no price yet.
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._quoting.prepare(topic) if isinstance(topic, QuoteTopic) else await self._account_events.prepare(topic)
 
@@ -185,17 +206,11 @@ class Desk:
 
         Raises:
             AccountError: there is no such account.
-            DatabaseError: the database does not answer.
         """
         return self._account_events.balance_body(await self._states.find(account_uuid))
 
     async def money_moved(self, account_uuid: str) -> None:
-        """
-        Publish an account's balance, as somebody else has moved its money.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Publish an account's balance, as somebody else has moved its money."""
         account = self._states.known(account_uuid)
         if account is None:
             return
@@ -219,6 +234,5 @@ class Desk:
 
         Raises:
             UnknownContractError: it is not.
-            DatabaseError: the database does not answer.
         """
         await self._ledger.find(contract_id, account_uuid)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from pricewire.errors import JournalError, MarketClosedError, UnknownInstrumentError
+from pricewire.errors import InvalidProposalError, JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.clock import Clock
 from pricewire.market.feed import FeedWithVolatility, RecordedFeed
 from pricewire.market.market import Market
@@ -18,7 +18,7 @@ from pricewire.market.pips import Integers
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import TickPoint
 from pricewire.trading.columns import Columns
-from pricewire.trading.contracts import Contract
+from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.messages import TICK_STREAM, tick_point
 from pricewire.trading.offers import Offer, QuoteBody
 from pricewire.trading.positions import Happened, Positions
@@ -114,13 +114,7 @@ class InstrumentBook:
         self.positions.newest = self.tick
 
     def on_tick(self, tick: Tick, now_ns: int) -> Happened | None:
-        """
-        Let a tick happen to the contracts; None where it comes late, and nothing happens.
-
-        Args:
-            tick: the tick.
-            now_ns: when it came, in nanoseconds of a monotonic clock.
-        """
+        """Let a tick happen to the contracts; None where it comes late, and nothing happens. `now_ns` is that of a monotonic clock."""
         if not self.remember(tick):
             return None
         self._pace.tick(now_ns)
@@ -134,11 +128,8 @@ class InstrumentBook:
 
     def bids(self, contract_id: str | None = None, elapsed_ms: float = 0.0) -> Integers:
         """
-        Return what open contracts can be sold for at the newest tick, as `Positions.bids` does; nothing while no price is known.
-
-        Args:
-            contract_id: the only one to price; by default all.
-            elapsed_ms: how long ago that tick came, in milliseconds.
+        Return what open contracts - or one of them - can be sold for at the newest tick, so many milliseconds old, as `Positions.bids`
+        does; nothing while no price is known.
         """
         moves = self.moves
         if self.tick is None or moves is None:
@@ -195,14 +186,7 @@ class InstrumentBook:
         return offer.body(self.price(offer, moves), 0, tick, self.quantum, moves.volatility)
 
     def price(self, offer: Offer, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
-        """
-        Return what an offer is worth.
-
-        Args:
-            offer: the offer.
-            moves: how the price moves.
-            elapsed_ms: how long after the newest tick it is bought, in milliseconds.
-        """
+        """Return what an offer is worth, bought so many milliseconds after the newest tick."""
         return price_one(offer.quote, self.pips, moves, elapsed_ms)
 
     @property
@@ -313,12 +297,14 @@ class InstrumentBooks:
             return self._clock.now_ns() // 1_000_000
         return book.tick.epoch_ms + self.elapsed_ms(book)
 
+    def is_due(self, book: InstrumentBook) -> bool:
+        """Return whether the next tick of an instrument with regular ticks is due; the later it is, the surer is that it was lost."""
+        moves = book.moves
+        return moves is not None and book.is_live and moves.is_regular and self.elapsed_ms(book) >= moves.interval_ms
+
     def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
         """
         Return the newest tick and how the price moves, where an instrument can be traded.
-
-        Args:
-            book: the instrument's.
 
         Raises:
             MarketClosedError: there is no price to trade at.
@@ -332,13 +318,50 @@ class InstrumentBooks:
             raise MarketClosedError(instrument_id, "it is a recording, whose prices others may know; the option --trade-replays allows it")
         if tick is not None and book.is_live and book.is_silent(self._clock.monotonic_ns()):
             raise MarketClosedError(instrument_id, "its prices have stopped coming; try again when they do")
-        if tick is None or not book.is_live or not self._market.instrument(instrument_id).is_market_open:
+        if tick is None or not book.is_live:
+            raise MarketClosedError(instrument_id, "its first price has not come yet; try again in a moment")
+        now_ms = self._clock.now_ns() // 1_000_000
+        hours = self._market.hours(instrument_id)
+        if hours is not None and not hours.is_open(now_ms):
+            session = hours.session(now_ms)
+            raise MarketClosedError(
+                instrument_id, f"its market is closed until {'further notice' if session is None else session.opens_at}"
+            )
+        if not self._market.instrument(instrument_id).is_market_open:
             raise MarketClosedError(instrument_id, "its market is closed")
-        age_ms = self._clock.now_ns() // 1_000_000 - tick.epoch_ms
+        age_ms = now_ms - tick.epoch_ms
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
         if moves is None:
             raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
         if moves.interval_ms > SLOWEST_MS:
             raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
+        if self.is_due(book):
+            raise MarketClosedError(instrument_id, "its next price is overdue; try again when it has come")
         return tick, moves
+
+    def check_end(self, book: InstrumentBook, contract: Contract, moves: Moves) -> None:
+        """
+        Check that a contract ends while its market is still open, long enough before it closes that a later tick can settle it.
+
+        Args:
+            book: the instrument's.
+            contract: one that is to be sold.
+            moves: how the price moves.
+
+        Raises:
+            InvalidProposalError: it would end later.
+        """
+        hours = self._market.hours(book.instrument.id)
+        session = None if hours is None else hours.session(contract.buy_time)
+        if session is None:
+            return
+        end_ms = float(contract.expiry_time)
+        if contract.duration_unit == "ticks":
+            # Ticks may come later than expected.
+            end_ms = contract.buy_time + 2 * (contract.duration + 1) * moves.interval_ms
+        if end_ms > session.closes_ms - PATIENCE_MS:
+            raise InvalidProposalError(
+                f"{book.instrument.id} closes at {session.closes_at}, and contracts end {PATIENCE_MS // 60_000} minutes before "
+                "at the latest; choose a shorter duration"
+            )

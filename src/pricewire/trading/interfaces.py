@@ -60,13 +60,7 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class ClosedPage(msgspec.Struct, frozen=True):
-    """
-    Some of an account's closed contracts.
-
-    Attributes:
-        contracts: newest first.
-        total_items: how many closed contracts the account has.
-    """
+    """Some of an account's closed contracts, newest first, and how many it has in all."""
 
     contracts: list[Contract]
     total_items: int
@@ -149,16 +143,7 @@ class ContractsPage(msgspec.Struct, frozen=True):
 
 
 class DailyResult(msgspec.Struct, frozen=True):
-    """
-    What came of an account's contracts of one product that ended on one day.
-
-    Attributes:
-        day_ms: the day's beginning in UTC, in milliseconds since 1970.
-        product_id: the product.
-        contracts: how many ended.
-        stake: what was paid for them.
-        proceeds: what was got for them.
-    """
+    """What came of an account's contracts of one product that ended on one day, which begins at `day_ms`, in milliseconds since 1970."""
 
     day_ms: int
     product_id: ProductId
@@ -183,14 +168,7 @@ class Statements(Protocol):
         """Return a page of an account's closed contracts, by when they were sold or expired."""
 
     async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
-        """
-        Return an account's currency, and what came of its contracts by day and product, newest day first.
-
-        Args:
-            account_uuid: whose.
-            from_ms: the first time of interest at which a contract ended, in milliseconds since 1970.
-            to_ms: the last time of interest.
-        """
+        """Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest first."""
 
 
 class Ledger(Protocol):
@@ -198,7 +176,8 @@ class Ledger(Protocol):
     The contracts and the money.
 
     Every method that writes returns when what it wrote is durable, and finishes even if its caller is cancelled. The caller publishes what
-    it returned; the ledger publishes nothing. An account's balance is never below zero.
+    it returned; the ledger publishes nothing. An account's balance is never below zero. A method raises `DatabaseError` where the database
+    does not answer.
     """
 
     async def buy(self, purchase: Purchase) -> Bought:
@@ -219,23 +198,14 @@ class Ledger(Protocol):
 
         Raises:
             IdempotencyConflictError: the key was used for another purchase.
-            DatabaseError: the database does not answer.
         """
 
     async def enter(self, entered: Sequence[Contract]) -> None:
-        """
-        Keep what became of open contracts that stay open: their entry, their touch.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Keep what became of open contracts that stay open: their entry, their touch."""
 
     async def sell(self, sold: Contract) -> Closed:
         """
-        Close a contract and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
-
-        Args:
-            sold: the contract with its sale.
+        Close a contract by its sale and give its proceeds to its account. If it is sold and settled at the same time, one of them wins.
 
         Raises:
             ContractNotSellableError: it is not open any more.
@@ -246,9 +216,6 @@ class Ledger(Protocol):
         """
         Close contracts that have expired, in one transaction, and give the accounts what they pay or the stake back.
 
-        Args:
-            settled: contracts with their settlement or refund.
-
         Returns:
             those that were open until now, in the order given; the others were closed before.
 
@@ -257,24 +224,10 @@ class Ledger(Protocol):
         """
 
     async def open_contracts(self) -> list[Contract]:
-        """
-        Return all open contracts, oldest first.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return all open contracts, oldest first."""
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
-        """
-        Return an account's newest closed contracts.
-
-        Args:
-            account_uuid: whose.
-            limit: how many at most.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return an account's newest closed contracts, at most so many."""
 
     async def find(self, contract_id: str, account_uuid: str) -> Contract:
         """
@@ -282,7 +235,6 @@ class Ledger(Protocol):
 
         Raises:
             UnknownContractError: the account has no such contract.
-            DatabaseError: the database does not answer.
         """
 
 
@@ -299,33 +251,17 @@ class Account(Protocol):
 
 
 class Accounts(Protocol):
-    """The accounts."""
+    """The accounts. A method raises `DatabaseError` where the database does not answer."""
 
     async def find_uuid(self, account_uuid: str) -> Account | None:
-        """
-        Return the account with this uuid, or None.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return the account with this uuid, or None."""
 
 
 class TickHistory(Protocol):
     """The recorded ticks."""
 
     async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
-        """
-        Return the ticks of a span of time, oldest first.
-
-        Args:
-            instrument_id: whose ticks.
-            from_ms: the first time of interest, in milliseconds since 1970.
-            to_ms: the last time of interest.
-            newest: so many at most, the newest; by default all of them.
-
-        Raises:
-            DatabaseError: the database does not answer.
-        """
+        """Return the ticks between two times in milliseconds since 1970, oldest first; only the newest ones where it is said how many."""
 
 
 class Publish(Protocol):

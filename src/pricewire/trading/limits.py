@@ -53,12 +53,7 @@ class TradingLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PurchaseRates:
-    """
-    Lets each account buy so often.
-
-    Args:
-        per_second: how often; None for as often as it likes.
-    """
+    """Lets each account buy so often; as often as it likes where no rate is given."""
 
     def __init__(self, per_second: float | None) -> None:
         self._per_second = per_second
@@ -67,11 +62,7 @@ class PurchaseRates:
 
     def take(self, account_uuid: str, now: float) -> None:
         """
-        Count a purchase.
-
-        Args:
-            account_uuid: who buys.
-            now: the time of a monotonic clock, in seconds.
+        Count an account's purchase; `now` is that of a monotonic clock, in seconds.
 
         Raises:
             TooManyPurchasesError: the account has bought too often.
@@ -86,12 +77,7 @@ class PurchaseRates:
 
 
 class Exposure:
-    """
-    Counts how much open contracts may win: what the house may lose by them.
-
-    Args:
-        limits: how much that may be.
-    """
+    """Counts how much open contracts may win: what the house may lose by them."""
 
     def __init__(self, limits: TradingLimits) -> None:
         self._limits = limits

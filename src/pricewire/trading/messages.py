@@ -10,7 +10,7 @@ import msgspec
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.trading_messages import Amount, ContractBody, ContractDetails, Purchased, Sold, TickPoint
 from pricewire.trading.contracts import Contract
-from pricewire.trading.money import from_units, signed_units_text, to_signed_text, to_text, to_units, units_text
+from pricewire.trading.money import DECIMALS, from_units, to_signed_text, to_text, to_units
 
 GAP = "@pricewire@"
 """The place of an amount in a template."""
@@ -26,13 +26,8 @@ def tick_point(tick: Tick) -> TickPoint:
 
 def contract_body(contract: Contract, instrument_name: str, bid: Decimal, ticks: Iterable[TickPoint]) -> ContractBody[Amount]:
     """
-    Return a contract as it is sent.
-
-    Args:
-        contract: the contract.
-        instrument_name: its instrument's name for people.
-        bid: what it can be sold for now; of a closed contract its proceeds count.
-        ticks: of its life, oldest first.
+    Return a contract as it is sent, with the ticks of its life, oldest first; `bid` is what it can be sold for now, a closed one's
+    proceeds.
     """
     is_open = contract.status == "open"
     worth = bid if contract.proceeds is None else contract.proceeds
@@ -79,51 +74,38 @@ class UpdateTemplate:
         contract: whose messages it makes, as long as nothing else of it changes.
     """
 
-    __slots__ = ("_currency", "_head", "_middle", "_stake", "_tail", "contract")
+    __slots__ = ("_amount", "_head", "_middle", "_scale", "_stake", "_tail", "contract")
 
     def __init__(self, contract: Contract, instrument_name: str) -> None:
         self.contract = contract
-        self._currency = contract.currency
+        decimals = DECIMALS[contract.currency]
+        self._scale = 10**decimals
+        self._amount = b"%%d.%%0%dd" % decimals
         self._stake = to_units(contract.stake, contract.currency)
         body = contract_body(contract, instrument_name, contract.stake, [])
         details = msgspec.structs.replace(body.contract_details, bid_price=GAP, profit_loss=GAP)
         data = msgspec.json.encode(msgspec.structs.replace(body, contract_details=details))
-        self._head, middle, tail = data.split(b'"%b"' % GAP.encode())
+        self._head, middle, tail = data.split(GAP.encode())
         self._tail = tail.removesuffix(b"]}}")
         unsellable = middle.replace(b'"is_valid_to_sell":true', b'"is_valid_to_sell":false')
         self._middle = (unsellable, middle)
 
     def message(self, bid: int, newest: bytes) -> msgspec.Raw:
         """
-        Return the message, encoded; the same as that of `contract_body`.
-
-        Args:
-            bid: what the contract can be sold for, in the currency's smallest unit.
-            newest: the newest tick as JSON, or nothing.
+        Return the message as `contract_body` would have it; the bid is in the currency's smallest unit, the newest tick as JSON, or
+        nothing.
         """
-        currency = self._currency
-        return msgspec.Raw(
-            b'%b"%b"%b"%b"%b%b]}}'
-            % (
-                self._head,
-                units_text(bid, currency).encode(),
-                self._middle[bid > 0],
-                signed_units_text(bid - self._stake, currency).encode(),
-                self._tail,
-                newest,
-            )
-        )
+        profit, scale, amount = bid - self._stake, self._scale, self._amount
+        sign = b"+" if profit >= 0 else b"-"
+        if scale == 1:
+            worth, gain = b"%d" % bid, b"%d" % abs(profit)
+        else:
+            worth, gain = amount % divmod(bid, scale), amount % divmod(abs(profit), scale)
+        return msgspec.Raw(b"%b%b%b%b%b%b%b]}}" % (self._head, worth, self._middle[bid > 0], sign, gain, self._tail, newest))
 
 
 def purchased(idempotency_key: str, contract: Contract, instrument_name: str) -> Purchased[Amount]:
-    """
-    Return the answer to a purchase, the same for the same contract.
-
-    Args:
-        idempotency_key: of the request.
-        contract: as it was bought, without entry.
-        instrument_name: its instrument's name for people.
-    """
+    """Return the answer to a purchase, the same for the same contract, which is as it was bought, without entry."""
     body = contract_body(contract, instrument_name, first_bid(contract), [])
     return Purchased(
         idempotency_key, contract.contract_id, contract.product_id, to_text(contract.stake), contract.buy_time, body.contract_details

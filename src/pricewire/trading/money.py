@@ -12,13 +12,7 @@ DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8, "ETH": 8}
 
 
 def to_amount(value: Decimal | int, currency: str) -> Decimal:
-    """
-    Return a value as an amount of a currency, rounded half even to its decimals.
-
-    Args:
-        value: finite.
-        currency: one of `DECIMALS`.
-    """
+    """Return a finite value as an amount of a currency, rounded half even to its decimals."""
     return Decimal(value).quantize(Decimal(1).scaleb(-DECIMALS[currency]), ROUND_HALF_EVEN)
 
 
@@ -50,11 +44,6 @@ def units_text(units: int, currency: str) -> str:
 def to_signed_text(amount: Decimal) -> str:
     """Return a gain or a loss in decimal notation, always with its sign: `+12.57`, `-3.00`, `+0.00`."""
     return f"{amount:+f}"
-
-
-def signed_units_text(units: int, currency: str) -> str:
-    """Return an amount in the currency's smallest unit as text, always with its sign."""
-    return units_text(units, currency) if units < 0 else "+" + units_text(units, currency)
 
 
 def checked_amount(value: Decimal, currency: str, name: str) -> Decimal:

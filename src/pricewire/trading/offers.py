@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from decimal import Decimal
 from typing import ClassVar, Protocol
 
@@ -16,7 +15,6 @@ from pricewire.protocol.topics import DEFAULT_CURRENCY, ContractPriceTopic, Prop
 from pricewire.protocol.trading_messages import (
     Amount,
     ContractPrice,
-    DurationUnit,
     PricingParameters,
     ProposalBody,
     ProposalDetails,
@@ -26,9 +24,10 @@ from pricewire.protocol.trading_messages import (
     Variant,
 )
 from pricewire.trading.contracts import Contract
+from pricewire.trading.durations import check_duration
 from pricewire.trading.money import from_units, to_text, to_units, units_text
 from pricewire.trading.pricing import Priced, Quote, make_quote, payout_units, price_units
-from pricewire.trading.products import Products, ProductTerms, bounds, check_duration, checked_barrier, checked_payout, checked_stake
+from pricewire.trading.products import Products, ProductTerms, bounds, checked_barrier, checked_payout, checked_stake
 from pricewire.trading.volatility import YEAR_MS, Moves
 
 QuoteBody = ProposalBody[Amount] | ContractPrice[Amount]
@@ -38,15 +37,14 @@ TOUCHES: frozenset[TradeType] = frozenset({"TOUCH", "NOTOUCH"})
 FIRST_SIDES: frozenset[TradeType] = frozenset({"CALL", "TOUCH"})
 """The trade types that are the first side of their product."""
 
-UNITS: dict[str, DurationUnit] = {"t": "ticks", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
 LEAST_PROBABILITY = 0.001
 """The least chance to win of a contract that is sold: nobody pays for what cannot happen."""
 
 LEAST_LOOKS = 8
-"""How many ticks have to be expected between entry and end where they are irregular: of fewer, their number is too uncertain."""
-
-DURATION = re.compile(r"([1-9][0-9]{0,8})([tsmhd])")
+"""
+How many ticks have to be expected between entry and end where they are irregular: of fewer, their number is too uncertain. More where they
+come in bursts: so many times as long as a tick is away from any moment.
+"""
 
 
 class Offer(Protocol):
@@ -84,6 +82,7 @@ class StakeOffer(msgspec.Struct, frozen=True):
         topic: in canonical form: the same for all who ask for the same.
         terms: of its product.
         quote: its terms as numbers.
+        commission: of its product, instrument and duration.
         currency: of the stake.
         stake: with the currency's decimals.
     """
@@ -93,13 +92,14 @@ class StakeOffer(msgspec.Struct, frozen=True):
     topic: ProposalTopic
     terms: ProductTerms
     quote: Quote
+    commission: float
     currency: str
     stake: Decimal
 
     def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ProposalBody[Amount]:
         """Return the message of a proposal at a tick, as `Offer.body` says."""
         stake, stake_units = to_text(self.stake), to_units(self.stake, self.currency)
-        commission = commission_of(self.terms, priced)
+        commission = commission_of(self, priced, row)
         barrier = int(priced.barrier[row]) * quantum
         expiry_time = tick.epoch_ms + round(priced.duration_ms[row])
         variants = []
@@ -119,6 +119,7 @@ class PayoutOffer(msgspec.Struct, frozen=True):
         topic: in canonical form: the same for all who ask for the same.
         terms: of the product that it is: `high_low` or `touch`.
         quote: its terms as numbers.
+        commission: of its product, instrument and duration.
         payout: with the currency's decimals.
     """
 
@@ -127,11 +128,12 @@ class PayoutOffer(msgspec.Struct, frozen=True):
     topic: ContractPriceTopic
     terms: ProductTerms
     quote: Quote
+    commission: float
     payout: Decimal
 
     def body(self, priced: Priced, row: int, tick: Tick, quantum: Decimal, volatility: float) -> ContractPrice[Amount]:
         """Return the message of a contract's price at a tick, as `Offer.body` says."""
-        topic, commission = self.topic, commission_of(self.terms, priced)
+        topic, commission = self.topic, commission_of(self, priced, row)
         duration_ms = float(priced.duration_ms[row])
         probability = float((priced.first if topic.trade_type in FIRST_SIDES else priced.second)[row])
         payout = to_units(self.payout, topic.currency)
@@ -157,13 +159,7 @@ class PayoutOffer(msgspec.Struct, frozen=True):
 
 def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, spot: Decimal) -> Offer:
     """
-    Check a request for a price against what is offered.
-
-    Args:
-        topic: the request.
-        products: what is offered.
-        instrument: the one that the request names.
-        spot: the price now.
+    Check a request for a price against what is offered, at the instrument's price of now.
 
     Raises:
         InvalidProposalError: it is not offered.
@@ -178,12 +174,6 @@ def make_offer(topic: QuoteTopic, products: Products, instrument: Instrument, sp
 def make_stake_offer(topic: ProposalTopic, products: Products, instrument: Instrument, spot: Decimal) -> StakeOffer:
     """
     Check a request for the payout of a stake, as `make_offer` does.
-
-    Args:
-        topic: the request.
-        products: what is offered.
-        instrument: the one that the request names.
-        spot: the price now.
 
     Raises:
         InvalidProposalError: it is not offered.
@@ -209,7 +199,8 @@ def make_stake_offer(topic: ProposalTopic, products: Products, instrument: Instr
         has_barrier=terms.has_barrier,
         is_touch=terms.is_touch,
     )
-    return StakeOffer(canonical, terms, quote, topic.currency, stake)
+    commission = products.commissions.of(topic.product_id, topic.instrument_id, topic.duration, topic.duration_unit)
+    return StakeOffer(canonical, terms, quote, commission, topic.currency, stake)
 
 
 def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument: Instrument, spot: Decimal) -> PayoutOffer:
@@ -236,35 +227,18 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
         has_barrier=terms.is_touch,
         is_touch=terms.is_touch,
     )
-    return PayoutOffer(canonical, terms, quote, payout)
+    commission = products.commissions.of(terms.product.id, topic.instrument_id, topic.duration, topic.duration_unit)
+    return PayoutOffer(canonical, terms, quote, commission, payout)
 
 
-def commission_of(terms: ProductTerms, priced: Priced) -> float:
-    """Return what is added to a probability: with a barrier, more where the probability rests on estimates."""
-    return terms.commission + (priced.margin if terms.has_barrier else 0.0)
-
-
-def parse_duration(text: str) -> tuple[int, DurationUnit]:
-    """
-    Read a duration with its unit, `5m` for instance.
-
-    Raises:
-        InvalidProposalError: it is not a number and one of the letters `d`, `h`, `m`, `s`, `t`.
-    """
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise InvalidProposalError(f"duration {quoted(text)} is not a number and a unit, d, h, m, s or t (ticks), as in '5m'")
-    return int(match[1]), UNITS[match[2]]
+def commission_of(offer: StakeOffer | PayoutOffer, priced: Priced, row: int) -> float:
+    """Return what is added to a probability in a row: with a barrier, more where that rests on estimates, or ticks may be lost."""
+    return offer.commission + (float(priced.margin[row]) if offer.terms.has_barrier else 0.0)
 
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
     """
-    Return what a purchase asks for, as the topic of its proposal and the side.
-
-    Args:
-        request: the purchase.
-        products: what is offered.
-        currency: of the account.
+    Return what a purchase asks for, by an account of this currency, as the topic of its proposal and the side.
 
     Raises:
         InvalidProposalError: the product has no such side, or the stake or the barrier cannot be read.
@@ -321,7 +295,7 @@ def make_contract(
     Raises:
         InvalidProposalError: too few ticks come in its life, it would pay too much, no more than it costs, or hardly ever.
     """
-    topic, commission = offer.topic, commission_of(offer.terms, priced)
+    topic, commission = offer.topic, commission_of(offer, priced, 0)
     check_life(offer, float(priced.looks[0]), moves)
     side = priced.first if variant == offer.terms.variants[0] else priced.second
     probability = float(side[0])
@@ -363,26 +337,23 @@ def make_contract(
 
 def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
     """
-    Check that enough ticks come in the life of a contract to be priced.
-
-    Args:
-        offer: what is asked for.
-        looks: how many ticks come between the entry and the end.
-        moves: how the price moves.
+    Check that enough ticks come between the entry and the end of a contract for it to be priced.
 
     Raises:
         InvalidProposalError: too few come, or not at equal intervals.
     """
     topic = offer.topic
     if topic.duration_unit == "ticks":
-        if offer.terms.has_barrier and not moves.is_regular:
+        # Shortly after a tick the price is more often the same than after a usual interval, and equality wins on both sides.
+        if (offer.terms.has_barrier or topic.allow_equals) and not moves.is_regular:
+            which = topic.product_id if offer.terms.has_barrier else f"{topic.product_id} with allow_equals"
             raise InvalidProposalError(
-                f"{topic.instrument_id} has ticks at irregular intervals: {topic.product_id} on it lasts a time, not a number of ticks"
+                f"{topic.instrument_id} has ticks at irregular intervals: {which} on it lasts a time, not a number of ticks"
             )
         return
-    least = 1 if moves.is_regular else LEAST_LOOKS
+    least = 1.0 if moves.is_regular else LEAST_LOOKS * max(1.0, moves.wait)
     if looks < least:
-        seconds = math.ceil((least + 2) * moves.interval_ms / 1000)
+        seconds = math.ceil((least + 1 + max(1.0, moves.wait)) * moves.interval_ms / 1000)
         raise InvalidProposalError(
             f"{topic.instrument_id} has a tick every {moves.interval_ms / 1000:g} s: choose a duration of at least {seconds} seconds"
         )

@@ -85,13 +85,7 @@ class Positions:
         self._scale = 10**pip_size
 
     def add(self, contract: Contract, ticks_seen: int = 0) -> None:
-        """
-        Add an open contract.
-
-        Args:
-            contract: the contract, entered or not.
-            ticks_seen: how many ticks have come since its entry.
-        """
+        """Add an open contract, and how many ticks have come since its entry."""
         self.contracts[contract.contract_id] = contract
         wins_above = contract.variant in UPWARD
         is_touch = contract.product_id == "touch"
@@ -116,14 +110,10 @@ class Positions:
 
     def on_tick(self, tick: Tick, moves: Moves) -> Happened:
         """
-        Apply a tick to all contracts.
+        Apply a tick, not older than the newest, to all contracts.
 
         A contract is settled with the tick that makes its outcome certain: that which touches its barrier, the last one of its duration, or
         the first one after its end.
-
-        Args:
-            tick: not older than the newest.
-            moves: how the price moves.
         """
         before, self.newest = self.newest, tick
         table = self.table
@@ -181,10 +171,11 @@ class Positions:
         return bid_units(column["payout"], probability, column["commission"])
 
     def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:
-        """Return how many ticks a contract will still look at; an estimate where they are irregular. The arguments are those of `bids`."""
+        """Return how many ticks are to come that a contract looks at, an estimate where they are irregular; arguments as in `bids`."""
         row = self.table.row(contract_id)
         column = {name: self.table[name][row : row + 1] for name in PRICED}
-        return float(ticks_left(column, tick.epoch_ms, moves, elapsed_ms)[0])
+        left = float(ticks_left(column, tick.epoch_ms, moves)[0])
+        return left if moves.is_regular or column["in_ticks"][0] else max(left - elapsed_ms / moves.interval_ms, 0.0)
 
     def _is_missed(self, now: int, *, is_late: bool) -> npt.NDArray[np.bool_]:
         """
@@ -226,9 +217,9 @@ class Positions:
         return float(price * self._scale)
 
 
-def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elapsed_ms: float) -> Floats:
+def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elapsed_ms: float = 0.0) -> Floats:
     """
-    Return how many ticks contracts will still look at, as far as their price depends on them.
+    Return how many ticks contracts will still look at, as far as their price depends on them: the price moves also while none comes.
 
     Args:
         column: the columns `PRICED`.
@@ -239,6 +230,9 @@ def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elap
     # The next tick is the entry of those that wait for one: an offset counts from it, a price is one tick more away.
     in_ticks = column["duration"] - column["seen"] + (~column["is_entered"] & (column["of_spot"] == 0))
     left_ms = column["expiry_time"] - now
-    timed = left_ms // moves.interval_ms if moves.is_regular else (left_ms - elapsed_ms) / moves.interval_ms - 0.5
+    timed = left_ms // moves.interval_ms
+    if not moves.is_regular:
+        # The last tick comes some time before the end. A tick that is awaited has moved the price already.
+        timed, in_ticks = left_ms / moves.interval_ms - moves.wait, in_ticks + elapsed_ms / moves.interval_ms
     left: Floats = np.maximum(np.where(column["in_ticks"], in_ticks, timed - column["of_spot"]), 0.0)
     return left

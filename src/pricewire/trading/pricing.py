@@ -23,7 +23,7 @@ from scipy.special import ndtr
 
 from pricewire.protocol.trading_messages import DurationUnit
 from pricewire.trading.columns import Columns
-from pricewire.trading.products import UNIT_MS
+from pricewire.trading.durations import UNIT_MS
 from pricewire.trading.touching import EXTRA, correction
 from pricewire.trading.volatility import Moves
 
@@ -42,6 +42,18 @@ COARSE_TOUCH: Final = 10.0
 
 NARROW_TOUCH: Final = 1.2
 """Where the deviation of a tick is fewer pips than this, more places within the pip are tried."""
+
+IRREGULAR_MARGIN: Final = 0.01
+"""What the number of ticks being an estimate may change in a probability, where there are as many as a contract needs."""
+
+OUTAGE_MARGIN: Final = 0.5
+"""What an outage in a contract's life may change in its probability."""
+
+VARIANCE_MARGIN: Final = 0.25
+"""What a time that is longer by a part changes in a probability, in parts of that: at most 0.242, for a touch one deviation away."""
+
+LOOKS_MARGIN: Final = 0.47
+"""The same of the distance of a touch from being looked at less often, in deviations of a tick: 0.5826 times a density of 0.8 at most."""
 
 PIP_DEVIATION: Final = 1 / math.sqrt(12)
 """The standard deviation of a price within its pip, in pips."""
@@ -92,7 +104,7 @@ class Priced(NamedTuple):
         second: the probability that the other side pays.
         duration_ms: how long they would last, in milliseconds.
         looks: how many ticks come between the entry and the end; an estimate where the ticks are irregular.
-        margin: what an estimate adds to the commission of each.
+        margin: what is added to the commission, as some of this is estimated, and ticks may be lost.
     """
 
     barrier: Floats
@@ -100,7 +112,7 @@ class Priced(NamedTuple):
     second: Floats
     duration_ms: Floats
     looks: Floats
-    margin: float
+    margin: Floats
 
 
 def touch_probability(spot: Numbers, edge: Numbers, deviation: float, ticks: Floats) -> Floats:
@@ -187,11 +199,8 @@ def _above(way: Floats, deviation: Floats) -> Floats:
 
 def edge_shift(*, wins_above: bool, allow_equals: bool) -> float:
     """
-    Return how far the edge of a contract lies above its barrier, in pips; that of a touch is `win_probability`'s.
-
-    Args:
-        wins_above: whether it wins above the barrier, or else below.
-        allow_equals: whether it wins at the barrier.
+    Return how far the edge of a contract that wins above or below its barrier lies above that, in pips; that of a touch is
+    `win_probability`'s.
     """
     return -0.5 if wins_above == allow_equals else 0.5
 
@@ -277,9 +286,9 @@ def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: fl
         last = np.where(in_ticks > 0, in_ticks + entry, (timed_ms + elapsed_ms) // interval_ms)
         looks = last - entry
     else:
-        # On the average, the entry comes an interval after the purchase, and between a whole and no interval before the end nothing comes.
-        entry = 1.0
-        looks = np.where(in_ticks > 0, in_ticks, timed_ms / interval_ms - 1.5)
+        # On the average, the entry comes an interval after the purchase, and the last tick is as far from the end as from any moment.
+        entry = elapsed_ms / interval_ms + 1
+        looks = np.where(in_ticks > 0, in_ticks, timed_ms / interval_ms - 1 - moves.wait)
     ticks = np.maximum(looks + (1 - is_relative) * entry, 0.0)
     duration_ms = timed_ms + in_ticks * interval_ms
     barrier = quotes["base"] + is_relative * spot + quotes["of_deviation"] * default_offset(spot, deviation, duration_ms / interval_ms)
@@ -288,7 +297,28 @@ def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: fl
     shift, is_touch = quotes["shift"], quotes["is_touch"]
     first = win_probability(spot, barrier, shift, deviation, ticks, 1.0, is_touch)
     second = win_probability(spot, barrier, -shift, deviation, ticks, -1.0, is_touch)
-    return Priced(barrier, first, second, duration_ms, looks, moves.margin)
+    return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
+
+
+def tick_margin(moves: Moves, in_ticks: Bools, looks: Floats) -> Floats:
+    """
+    Return what a probability may be off by because ticks come irregularly, or are lost: of the two bounds the lower one.
+
+    One is how likely a gap comes before the end. The other is how much the time changes in which the price moves: a duration in ticks takes
+    longer, and one in time is cut by a longer wait for the entry and from the last tick to the end; touches are looked at less often.
+
+    Args:
+        moves: how the price moves.
+        in_ticks: whether each contract lasts ticks.
+        looks: how many ticks come between its entry and its end.
+    """
+    if not moves.is_regular:
+        return np.full(len(looks), IRREGULAR_MARGIN * max(1.0, moves.wait))
+    ahead = np.maximum(looks, 1.0)
+    fewer = LOOKS_MARGIN * (math.sqrt(1 + moves.excess) - 1) / np.sqrt(ahead)
+    shorter = VARIANCE_MARGIN * (moves.wait - 0.5 + moves.excess) / ahead
+    by_time = np.where(in_ticks, VARIANCE_MARGIN * math.log1p(moves.excess), shorter + fewer)
+    return np.minimum(OUTAGE_MARGIN * np.minimum(moves.odd * (ahead + 2), 1.0), by_time)
 
 
 def price_one(quote: Quote, spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:

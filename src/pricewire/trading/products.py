@@ -11,9 +11,7 @@ from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.topics import DEFAULT_CURRENCY
 from pricewire.protocol.trading_messages import (
     AmountBounds,
-    DurationBounds,
     DurationsAllowed,
-    DurationUnit,
     Product,
     ProductConfig,
     ProductDefaults,
@@ -21,22 +19,9 @@ from pricewire.protocol.trading_messages import (
     ProductValidations,
     Variant,
 )
+from pricewire.trading.commissions import Commissions
+from pricewire.trading.durations import DURATIONS
 from pricewire.trading.money import checked_amount, to_amount, to_text
-
-COMMISSION = 0.012
-"""What is added to the probability that a contract is priced with."""
-
-UNIT_MS: dict[DurationUnit, int] = {"seconds": 1000, "minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
-"""The units of time, in milliseconds; a tick is none."""
-
-DURATIONS: dict[DurationUnit, DurationBounds] = {
-    "ticks": DurationBounds(1, 10),
-    "seconds": DurationBounds(15, 86_400),
-    "minutes": DurationBounds(1, 1440),
-    "hours": DurationBounds(1, 24),
-    "days": DurationBounds(1, 365),
-}
-"""How many of each unit a contract may last."""
 
 STAKES = {
     "USD": ("1", "50000"),
@@ -63,13 +48,11 @@ class ProductTerms(msgspec.Struct, frozen=True):
         product: its names.
         variants: its two sides: the one that wins above the barrier or at a touch, then the other.
         has_barrier: whether the barrier can be chosen; otherwise it is the entry spot.
-        commission: is added to the probability in a price, and subtracted in what a contract can be sold for.
     """
 
     product: Product
     variants: tuple[Variant, Variant]
     has_barrier: bool
-    commission: float = COMMISSION
 
     @property
     def is_touch(self) -> bool:
@@ -85,23 +68,25 @@ PRODUCTS: tuple[ProductTerms, ...] = (
 
 
 class Products:
-    """The products that a server offers."""
+    """
+    The products that a server offers.
+
+    Attributes:
+        commissions: what is added to the probability in a price, and subtracted in what a contract can be sold for.
+    """
 
     def __init__(self, commissions: Mapping[str, float] | None = None) -> None:
         """
         Offer all products.
 
         Args:
-            commissions: of the products that have another than `COMMISSION`; above 0 and below 1.
+            commissions: those that are not the usual one, as `Commissions` reads them.
 
         Raises:
-            InvalidProposalError: a commission is out of bounds, or there is no such product.
+            InvalidProposalError: a commission is out of bounds, or is of something that there is not.
         """
         self._terms: dict[str, ProductTerms] = {terms.product.id: terms for terms in PRODUCTS}
-        for product_id, commission in (commissions or {}).items():
-            if not 0 < commission < 1:
-                raise InvalidProposalError(f"commission {commission} of {product_id} is not between 0 and 1")
-            self._terms[product_id] = msgspec.structs.replace(self.terms(product_id), commission=commission)
+        self.commissions = Commissions(commissions)
 
     def listed(self) -> ProductsBody:
         """Return all products."""
@@ -121,11 +106,7 @@ class Products:
 
     def config(self, product_id: str, currency: str = DEFAULT_CURRENCY) -> ProductConfig:
         """
-        Return the defaults and the limits of a product's form.
-
-        Args:
-            product_id: the product.
-            currency: of the amounts.
+        Return the defaults and the limits of a product's form, for amounts of a currency.
 
         Raises:
             InvalidProposalError: there is no such product or currency.
@@ -148,18 +129,6 @@ def bounds(currency: str) -> tuple[AmountBounds, AmountBounds]:
         raise InvalidProposalError(f"currency {quoted(currency)} is none of {', '.join(STAKES)}")
     least, most = (to_amount(Decimal(text), currency) for text in STAKES[currency])
     return AmountBounds(to_text(least), to_text(most)), AmountBounds(to_text(least), to_text(most * MOST_PAYOUT))
-
-
-def check_duration(duration: int, unit: DurationUnit) -> None:
-    """
-    Check how long a contract is to last.
-
-    Raises:
-        InvalidProposalError: no contract lasts so long, or so short.
-    """
-    allowed = DURATIONS[unit]
-    if not allowed.min <= duration <= allowed.max:
-        raise InvalidProposalError(f"duration {duration} is not {allowed.min} to {allowed.max} {unit}")
 
 
 def checked_stake(stake: Decimal, currency: str) -> Decimal:

@@ -90,10 +90,6 @@ async def recover(ledger: Ledger, ticks: TickHistory) -> list[Recovered]:
 
     If the process is killed in the middle, all is simply done again: each contract is written at most once, and decided by the same ticks.
 
-    Args:
-        ledger: where the contracts are.
-        ticks: those recorded until the process ended.
-
     Raises:
         DatabaseError: the database does not answer.
     """

@@ -28,6 +28,10 @@ WATCH_S = 0.5
 """How often contracts are looked for whose ticks have stayed away, in seconds."""
 
 
+LONGEST_WATCH_MS = 1000.0
+"""How much of a silence is seen from one look to the next at most, in milliseconds: of more than that, the process has slept."""
+
+
 class Settlement:
     """
     Writes entries, settlements and refunds to the ledger, and publishes them when it has them.
@@ -46,20 +50,25 @@ class Settlement:
         self._ended: dict[str, Contract] = {}
         self._work = asyncio.Event()
 
-    def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
-        """
-        Have contracts written.
+    @property
+    def waiting(self) -> int:
+        """How many contracts have ended and are not written yet."""
+        return len(self._ended)
 
-        Args:
-            changed: those that were entered.
-            ended: those that were settled or refunded.
-        """
+    def add(self, changed: Iterable[Contract], ended: Iterable[Contract]) -> None:
+        """Have contracts written: those that were entered, and those that were settled or refunded."""
         for contract in changed:
             self._changed[contract.contract_id] = contract
             self._wait(contract)
         for contract in ended:
             self._changed.pop(contract.contract_id, None)
             self._ended[contract.contract_id] = contract
+            self._wait(contract)
+
+    def opened(self, contract_id: str) -> None:
+        """Go on with what has happened to a contract while its purchase was being written, which is durable now."""
+        contract = self._changed.get(contract_id)
+        if contract is not None:
             self._wait(contract)
 
     def forget(self, book: InstrumentBook, contract_id: str) -> None:
@@ -100,11 +109,21 @@ class Settlement:
                 self._account_events.closed_list(account)
 
     async def _watch(self) -> None:
-        """Give back contracts whose ticks have stayed away."""
+        """
+        Give back contracts whose ticks have stayed away.
+
+        A process that stood still has ticks to read that came meanwhile. So a silence is as long as was looked at, not as a clock says.
+        """
+        silences: dict[InstrumentBook, tuple[int, float]] = {}
         while True:
+            before_ns = self._clock.monotonic_ns()
             await self._clock.sleep(WATCH_S)
+            watched_ms = min((self._clock.monotonic_ns() - before_ns) / 1e6, LONGEST_WATCH_MS)
             for book in self._books:
-                if self._books.elapsed_ms(book) > PATIENCE_MS:
+                came_ns, silent_ms = silences.get(book, (book.came_ns, 0.0))
+                silent_ms = silent_ms + watched_ms if came_ns == book.came_ns else 0.0
+                silences[book] = book.came_ns, silent_ms
+                if silent_ms > PATIENCE_MS:
                     self.add([], book.positions.on_silence(self._books.time_ms(book)))
 
     async def _settle(self) -> None:
@@ -114,8 +133,8 @@ class Settlement:
             await self._work.wait()
             self._work.clear()
             try:
-                while self._ended or self._changed:
-                    await self._write()
+                while await self._write():
+                    pass
             except (DatabaseError, JournalError) as error:
                 # Once, not at every try.
                 if not is_away:
@@ -132,22 +151,41 @@ class Settlement:
             position.is_waiting = True
         self._work.set()
 
-    async def _write(self) -> None:
-        """Write and publish one batch."""
-        batch = dict(islice(self._ended.items(), BATCH)) | dict(islice(self._changed.items(), BATCH))
+    async def _write(self) -> bool:
+        """Write and publish one batch; return False where nothing waits."""
+        # What happened before a purchase is durable is written after it.
+        durable = self._states.positions
+        changed = list(islice((contract for contract in self._changed.values() if contract.contract_id in durable), BATCH))
+        ended = list(islice(self._ended, BATCH))
+        if changed:
+            await self._enter(changed)
+        if ended:
+            await self._end(ended)
+        return bool(changed or ended)
+
+    async def _enter(self, changed: list[Contract]) -> None:
+        """
+        Write entries.
+
+        They move no money, so no account is locked: a purchase would wait for those of all other accounts. What is sold or ends meanwhile
+        is no longer open in the ledger, or is written after this.
+        """
+        await self._ledger.enter(changed)
+        for contract in changed:
+            if self._changed.get(contract.contract_id) is contract:
+                del self._changed[contract.contract_id]
+                self._changed_is_durable(contract)
+
+    async def _end(self, contract_ids: list[str]) -> None:
+        """Write and publish ends."""
+        accounts = {self._ended[contract_id].account_uuid for contract_id in contract_ids if contract_id in self._ended}
         async with AsyncExitStack() as stack:
             # Sorted, and a purchase or a sale holds one of them at most: so there is no deadlock.
-            for account_uuid in sorted({contract.account_uuid for contract in batch.values()}):
+            for account_uuid in sorted(accounts):
                 await stack.enter_async_context(self._states[account_uuid].lock)
-            # As they are by now: some may have gone on meanwhile, or were sold.
-            ended = [self._ended[contract_id] for contract_id in batch if contract_id in self._ended]
-            changed = [self._changed[contract_id] for contract_id in batch if contract_id in self._changed]
-            await self._ledger.enter(changed)
+            # As they are by now: some were sold, or were not bought after all.
+            ended = [self._ended[contract_id] for contract_id in contract_ids if contract_id in self._ended]
             closed = await self._ledger.settle(ended)
-            for contract in changed:
-                if self._changed.get(contract.contract_id) is contract:
-                    del self._changed[contract.contract_id]
-                    self._changed_is_durable(contract)
             for contract in ended:
                 # Also of those that are not among the closed: they had been closed before.
                 del self._ended[contract.contract_id]

@@ -13,29 +13,48 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pricewire.errors import ContractNotSellableError, InvalidProposalError, TooManyContractsError, quoted
+from pricewire.errors import (
+    ContractNotSellableError,
+    DatabaseError,
+    IdempotencyConflictError,
+    InvalidProposalError,
+    PriceMovedError,
+    PricewireError,
+    TooManyContractsError,
+    quoted,
+)
 from pricewire.market.clock import Clock
 from pricewire.protocol.numbers import read_number, shortest
-from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseRequest, Sold
+from pricewire.protocol.trading_messages import Amount, Purchased, PurchaseDetails, PurchaseRequest, Sold
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
+from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
-from pricewire.trading.money import from_units, to_text
+from pricewire.trading.money import from_units, to_amount
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
 from pricewire.trading.products import Products
 from pricewire.trading.settlement import Settlement
 
 Answer = TypeVar("Answer")
 
-MOST_SLIPPAGE = Decimal("0.05")
-"""By how much the payout may have fallen since the buyer saw it, as a part of it."""
+TOLERANCE = 0.05
+"""By how much the payout may have fallen since the buyer saw it, as a part of it, where the buyer does not say."""
+
+LATEST_S = 1.0
+"""How long a trade waits for a tick that is due, in seconds."""
+
+MOMENT_S = 0.1
+"""The same of a tick that fell due while it waited for its account's other trades, whose settlements wait meanwhile."""
 
 LEAST_TICKS_LEFT = 4
-"""How many ticks are to be expected before the end of a contract that is bought back, where they are irregular."""
+"""
+How many ticks are to be expected before the end of a contract that is bought back, where they are irregular. More where they come in
+bursts: so many times as long as a tick is away from any moment.
+"""
 
 
 class Trades:
@@ -44,6 +63,10 @@ class Trades:
 
     A trade holds its account's lock from before its transaction until it is published. It goes on to its end even if its caller is
     cancelled: what is durable has to be published.
+
+    Attributes:
+        bought: how many contracts accounts have bought.
+        sold: how many they have sold back.
     """
 
     def __init__(
@@ -56,6 +79,7 @@ class Trades:
         settlement: Settlement,
         clock: Clock,
         *,
+        due_ticks: DueTicks,
         exposure: Exposure,
         rates: PurchaseRates,
         max_open_contracts: int | None,
@@ -72,11 +96,13 @@ class Trades:
             account_events: tells the accounts' streams.
             settlement: ends contracts that are not sold before.
             clock: the time.
+            due_ticks: has trades wait for ticks.
             exposure: how much open contracts may win.
             rates: how often an account may buy.
             max_open_contracts: how many an account may have at once; None for any number.
             monotonic: returns the time in seconds, of a clock that nobody sets.
         """
+        self.bought = self.sold = 0
         self._books = books
         self._products = products
         self._ledger = ledger
@@ -84,18 +110,22 @@ class Trades:
         self._account_events = account_events
         self._settlement = settlement
         self._clock = clock
+        self._due_ticks = due_ticks
         self._exposure = exposure
         self._rates = rates
         self._max_open_contracts = max_open_contracts
         self._monotonic = monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
+        # The newest purchase of each account's key that is not finished.
+        self._buying: dict[tuple[str, str], asyncio.Task[Purchased[Amount]]] = {}
 
     async def buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
         """
         Sell a contract to an account at the price of now; a request that is repeated gets the first answer.
 
         Raises:
-            InvalidProposalError: it is not offered, or the payout has fallen too far below the one that the buyer saw.
+            InvalidProposalError: it is not offered.
+            PriceMovedError: it pays less than the buyer saw, by more than the buyer accepts.
             UnknownInstrumentError: no feed has the instrument.
             MarketClosedError: there is no price to trade at.
             InsufficientBalanceError: the account has less than the stake.
@@ -107,7 +137,15 @@ class Trades:
             IdempotencyConflictError: the request's key was used for another purchase.
             DatabaseError: the database does not answer; repeat the request to learn whether it was bought.
         """
-        return await self._finish(self._buy(account_uuid, request))
+        key = account_uuid, request.idempotency_key
+        task = self._buying[key] = self._start(self._buy_after(self._buying.get(key), account_uuid, request))
+
+        def finished(_: asyncio.Task[Purchased[Amount]]) -> None:
+            if self._buying[key] is task:
+                del self._buying[key]
+
+        task.add_done_callback(finished)
+        return await asyncio.shield(task)
 
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
@@ -120,20 +158,39 @@ class Trades:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        return await self._finish(self._sell(account_uuid, contract_id))
+        return await asyncio.shield(self._start(self._sell(account_uuid, contract_id)))
 
-    async def _buy(self, account_uuid: str, request: PurchaseRequest) -> Purchased[Amount]:
+    async def _buy_after(
+        self, earlier: asyncio.Task[Purchased[Amount]] | None, account_uuid: str, request: PurchaseRequest
+    ) -> Purchased[Amount]:
+        """Buy, or return the first answer; `earlier` is the same request, sent before, that may not be finished yet."""
+        if earlier is not None:
+            # Else this one could be refused while that one buys.
+            await asyncio.wait([earlier])
         key, hashed = request.idempotency_key, digest(request)
-        first = await self._ledger.bought(account_uuid, key, hashed)
-        if first is not None:
+        try:
+            return await self._buy(account_uuid, request, hashed)
+        except (DatabaseError, IdempotencyConflictError):
+            raise
+        except PricewireError:
+            # What is refused now may have been bought before.
+            first = await self._ledger.bought(account_uuid, key, hashed)
+            if first is None:
+                raise
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
+
+    async def _buy(self, account_uuid: str, request: PurchaseRequest, hashed: str) -> Purchased[Amount]:
+        """Buy at the price of now; the ledger returns the first answer where it has one."""
+        key = request.idempotency_key
         self._rates.take(account_uuid, self._monotonic())
         account = await self._states.find(account_uuid)
         topic, variant = requested(request, self._products, account.currency)
+        book = self._books.find(topic.instrument_id)
+        await self._due_ticks.wait(book, LATEST_S)
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
-            book = self._books.find(topic.instrument_id)
+            await self._due_ticks.wait(book, MOMENT_S)
             offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
             tick, moves = self._books.tradable(book)
             # By the clock, or by the ticks where it was set back: who knows a tick before it comes here is not to buy before it.
@@ -149,7 +206,8 @@ class Trades:
                 quantum=book.quantum,
                 now_ms=now_ms,
             )
-            check_slippage(request.proposal_details.payout, contract.payout, contract.currency)
+            self._books.check_end(book, contract, moves)
+            check_payout(contract, request.proposal_details)
             self._exposure.check(contract)
             # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
@@ -164,10 +222,12 @@ class Trades:
                     self._exposure.remove(contract)
             if is_bought:
                 self._opened(account, book, contract, bought.balance)
+                self._settlement.opened(contract.contract_id)
             return purchased(key, bought.contract, book.instrument.display_name)
 
     def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:
-        """Publish a purchase."""
+        """Count and publish a purchase."""
+        self.bought += 1
         position = self._states.hold(account, book, contract)
         self._account_events.opened(position, contract)
         if account.is_heard:
@@ -181,36 +241,43 @@ class Trades:
 
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         account = await self._states.find(account_uuid)
+        if (position := account.open.get(contract_id)) is not None:
+            await self._due_ticks.wait(position.book, LATEST_S)
         async with account.lock:
+            if (position := account.open.get(contract_id)) is not None:
+                await self._due_ticks.wait(position.book, MOMENT_S)
+            # From here on nothing is waited for until its end is written: a tick might end it.
             position = account.open.get(contract_id)
             contract = None if position is None else position.contract
             if position is None or contract is None:
                 known = await self._ledger.find(contract_id, account_uuid)
                 raise ContractNotSellableError(contract_id, "it has expired" if known.status == "open" else f"it is {known.status}")
             book = position.book
+            now_ms = max(self._now_ms(), self._books.time_ms(book))
+            if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
+                raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
             tick, moves = self._books.tradable(book)
             if contract.entry_tick_time is None:
                 raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
-            now_ms = max(self._now_ms(), self._books.time_ms(book))
             elapsed_ms = now_ms - tick.epoch_ms
-            if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
-                raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
-            if not moves.is_regular and book.positions.ticks_left(tick, moves, elapsed_ms, contract_id) < LEAST_TICKS_LEFT:
+            least = 0.0 if moves.is_regular else LEAST_TICKS_LEFT * max(1.0, moves.wait)
+            if book.positions.ticks_left(tick, moves, elapsed_ms, contract_id) < least:
                 raise ContractNotSellableError(contract_id, "it is too close to its end")
             bid = int(book.bids(contract_id, elapsed_ms)[0])
             if bid == 0:
                 raise ContractNotSellableError(contract_id, "it is worth nothing now")
             closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
+            self.sold += 1
             self._settlement.forget(book, contract_id)
             await self._settlement.publish([closed])
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
 
-    async def _finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Await work that goes on to its end even if the waiting is cancelled."""
+    def _start(self, work: Coroutine[Any, Any, Answer]) -> asyncio.Task[Answer]:
+        """Begin work that goes on to its end even if nobody waits for it any more."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return task
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000
@@ -228,24 +295,27 @@ def _same(amount: str | float) -> str:
     return str(amount) if number is None else shortest(number)
 
 
-def check_slippage(seen: str | float | None, payout: Decimal, currency: str) -> None:
+def check_payout(contract: Contract, wanted: PurchaseDetails) -> None:
     """
-    Check that a buyer gets about what they saw.
+    Check that a contract pays about what its buyer saw, or more.
 
     Args:
-        seen: the payout that the buyer was shown; None where they do not say.
-        payout: what the contract pays.
-        currency: of both.
+        contract: the contract at the price of now.
+        wanted: what the buyer asks for, with the payout that was shown, and the tolerance.
 
     Raises:
-        InvalidProposalError: the payout is much lower than it was, or what they saw is no amount.
+        PriceMovedError: it pays too little.
+        InvalidProposalError: what the buyer saw is no amount, or there is a tolerance of nothing.
     """
+    seen = wanted.payout
     if seen is None:
+        if wanted.tolerance is not None:
+            raise InvalidProposalError(f"tolerance {wanted.tolerance:g} needs the payout that was shown; give it, or leave both out")
         return
     number = read_number(seen)
     if number is None:
         raise InvalidProposalError(f"payout {quoted(seen)} is not an amount of money in decimal notation of at most 12 digits")
-    if number * (1 - MOST_SLIPPAGE) > payout:
-        raise InvalidProposalError(
-            f"the payout is {to_text(payout)} {currency} now, more than 5 % below the {number} asked for; look at the proposal again"
-        )
+    tolerance = Decimal(str(TOLERANCE if wanted.tolerance is None else wanted.tolerance))
+    least = to_amount(number * (1 - tolerance), contract.currency)
+    if contract.payout < least:
+        raise PriceMovedError(contract.payout, least, contract.currency)

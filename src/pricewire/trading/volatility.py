@@ -36,8 +36,11 @@ ROUNDING_MS = 1
 
 ROUNDED_MS = 100
 
-IRREGULAR_MARGIN = 0.01
-"""What the number of ticks being an estimate may change in a probability, where there are as many as a contract needs."""
+LONGEST_GAP_MS = 120_000
+"""A gap counts as so long at most, in milliseconds: contracts that wait longer for a tick are given back."""
+
+LEAST_ODD = 1e-4
+"""Where fewer intervals than this part are odd, nothing is: those that were are forgotten by and by."""
 
 ESTIMATE_MARGIN = 0.5
 """What an error of 100 % in the volatility changes in a probability, doubled: that is at most 0.242, at a barrier one deviation away."""
@@ -50,14 +53,20 @@ class Moves(NamedTuple):
     Attributes:
         volatility: annual; 1.0 is 100 %.
         interval_ms: the time between two ticks, in milliseconds: exactly, or the mean.
-        is_regular: whether it is exactly that.
+        is_regular: whether it is exactly that, as far as no tick is lost.
         margin: by how much a probability may be wrong because some of this is estimated. It is added to the commission.
+        odd: of the intervals, the part that is another one: ticks were lost in it. 1 where they are not regular.
+        excess: how much longer than `interval_ms` the mean with these is, as a part of it.
+        wait: how long a tick is away from a moment, on the average, in intervals: half, where nothing is lost.
     """
 
     volatility: float
     interval_ms: float
     is_regular: bool
     margin: float
+    odd: float = 0.0
+    excess: float = 0.0
+    wait: float = 0.5
 
     @property
     def tick_deviation(self) -> float:
@@ -73,7 +82,19 @@ class Volatility:
     It is a ratio of means, so that changes within a few milliseconds do not weigh more than others.
     """
 
-    __slots__ = ("_changes", "_equal", "_known", "_newest_log", "_newest_ms", "_regular_ms", "_square", "_time_ms")
+    __slots__ = (
+        "_changes",
+        "_equal",
+        "_gap_ms",
+        "_gap_square",
+        "_known",
+        "_newest_log",
+        "_newest_ms",
+        "_odd",
+        "_regular_ms",
+        "_square",
+        "_time_ms",
+    )
 
     def __init__(self, known: float | None = None) -> None:
         """Begin without ticks; an annual volatility that is not known is estimated."""
@@ -85,6 +106,10 @@ class Volatility:
         self._time_ms = 0.0
         self._regular_ms = 0
         self._equal = 0
+        # What outages do to the intervals: the mean of them all and of their squares, and how many of them are not the regular one.
+        self._gap_ms = 0.0
+        self._gap_square = 0.0
+        self._odd = 0.0
 
     def add(self, tick: Tick) -> None:
         """Take a tick; one that is not later than the newest is left out."""
@@ -95,10 +120,14 @@ class Volatility:
         self._newest_ms, self._newest_log = tick.epoch_ms, log
         if elapsed_ms > LONGEST_CHANGE_MS:
             return
-        self._count(elapsed_ms)
+        is_odd = self._count(elapsed_ms)
         self._changes += 1
         # The plain mean of the first ones: none of them is to weigh more than its part.
         weight = max(WEIGHT, 1 / self._changes)
+        gap_ms = min(elapsed_ms, LONGEST_GAP_MS)
+        self._gap_ms += weight * (gap_ms - self._gap_ms)
+        self._gap_square += weight * (gap_ms * gap_ms - self._gap_square)
+        self._odd += weight * (is_odd - self._odd)
         square, time_ms = change * change, float(elapsed_ms)
         if self._changes > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._time_ms:
             part = LONGEST_INTERVAL * self._time_ms / time_ms
@@ -134,18 +163,25 @@ class Volatility:
         annual = self.annual
         if annual is None:
             return None
-        margin = 0.0 if self.is_regular else IRREGULAR_MARGIN
+        interval_ms, is_regular, margin = float(self.interval_ms), self.is_regular, 0.0
         if self._known is None:
             # The relative standard error of a standard deviation of so many changes.
             margin += ESTIMATE_MARGIN / math.sqrt(2 * min(self._changes, 2 / WEIGHT))
-        return Moves(annual, float(self.interval_ms), self.is_regular, margin)
+        if is_regular and self._odd < LEAST_ODD:
+            return Moves(annual, interval_ms, is_regular, margin)
+        excess = max(0.0, self._gap_ms / interval_ms - 1)
+        # A moment falls into long intervals more often than into short ones: into one that lasts the mean square over the mean.
+        wait = max(0.5, self._gap_square / self._gap_ms / interval_ms / 2) if self._changes else 0.5
+        return Moves(annual, interval_ms, is_regular, margin, self._odd if is_regular else 1.0, excess, wait)
 
-    def _count(self, elapsed_ms: int) -> None:
-        """Count an interval for or against the ticks being regular."""
+    def _count(self, elapsed_ms: int) -> bool:
+        """Count an interval for or against the ticks being regular; return whether it is another than the regular one."""
         apart = abs(elapsed_ms - self._regular_ms)
         if apart == 0 or (apart <= ROUNDING_MS and elapsed_ms >= ROUNDED_MS):
             self._equal = min(self._equal + 1, REGULAR_MOST)
-            return
+            return False
+        is_odd = self._regular_ms > 0
         self._equal -= 10
         if self._equal <= 0:
             self._regular_ms, self._equal = elapsed_ms, 1
+        return is_odd

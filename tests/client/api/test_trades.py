@@ -203,7 +203,7 @@ async def test_a_purchase_is_repeated_letter_by_letter() -> None:
     ]
     async with RawServer(*map(take, scripts)) as server, connect(server.url, token="t") as wire:
         with pytest.raises(HTTPStatusError, match="MARKET_CLOSED"):
-            await wire.buy(FIVE_MINUTES, "rise", payout=Decimal("19.50"), account_uuid="a b")
+            await wire.buy(FIVE_MINUTES, "rise", payout=Decimal("19.50"), tolerance=0.01, account_uuid="a b")
     assert len(bodies) == 4
     assert all(body == bodies[0] for body in bodies)
     assert {connection.target for connection in server.connections} == {f"{BUY}?account_uuid=a+b"}
@@ -215,7 +215,7 @@ async def test_a_purchase_is_repeated_letter_by_letter() -> None:
         "stake": "10",
         "variant": "rise",
     }
-    assert bodies[0]["proposal_details"] == {**details, "payout": "19.5", "barrier": None}
+    assert bodies[0]["proposal_details"] == {**details, "payout": "19.5", "tolerance": 0.01, "barrier": None}
     assert len(bodies[0]["idempotency_key"]) == 32
 
 

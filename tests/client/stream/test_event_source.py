@@ -17,7 +17,7 @@ from pricewire.errors import (
 )
 from pricewire.protocol.decoder import ServerSentEvent
 from support.raw_server import RawServer, answer, hold, status, stream
-from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
+from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet, read
 
 
 async def test_events_until_204() -> None:
@@ -36,10 +36,9 @@ async def test_events_until_204() -> None:
 
 
 async def test_the_request_is_that_of_the_standard() -> None:
-    async with RawServer(NO_CONTENT) as server:
-        await drain(EventSource(server.url, headers={"X-Mine": "yes"}, last_event_id="früh ☕"))
-    headers = server.connections[0].headers
-    assert server.connections[0].method == "GET"
+    (request,) = (await read(NO_CONTENT, headers={"X-Mine": "yes"}, last_event_id="früh ☕")).requests
+    headers = request.headers
+    assert request.method == "GET"
     assert headers[b"accept"] == b"text/event-stream"
     assert headers[b"cache-control"] == b"no-cache"
     assert headers[b"last-event-id"] == "früh ☕".encode()
@@ -47,16 +46,13 @@ async def test_the_request_is_that_of_the_standard() -> None:
 
 
 async def test_without_an_id_there_is_no_last_event_id() -> None:
-    async with RawServer(NO_CONTENT) as server:
-        await drain(EventSource(server.url))
-    assert b"last-event-id" not in server.connections[0].headers
+    assert b"last-event-id" not in (await read(NO_CONTENT)).requests[0].headers
 
 
 @pytest.mark.parametrize("content_type", ["text/event-stream", "text/event-stream;charset=utf-8", " TEXT/Event-Stream ; x=y"])
 async def test_content_types_of_a_stream(content_type: str) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode()
-    async with RawServer(answer(head + b"data: a\n\n"), NO_CONTENT) as server:
-        assert [event.data for event in await drain(EventSource(server.url, reconnect=QUICK, on_error=quiet))] == ["a"]
+    assert (await read(answer(head + b"data: a\n\n"), NO_CONTENT)).data == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -87,22 +83,20 @@ async def test_by_default_another_status_fails_for_good(line: str) -> None:
 
 
 async def test_500_then_200_with_retry_statuses() -> None:
-    states: list[ConnectionState] = []
-    async with RawServer(status("500 Oops"), status("429 Slow"), status("408 Late"), stream(b"data: a\n\n"), NO_CONTENT) as server:
-        source = EventSource(server.url, reconnect=QUICK, retry_statuses=True, on_error=quiet, on_state=states.append)
-        assert [event.data for event in await drain(source)] == ["a"]
-    assert [str(state.state) for state in states] == (
+    refusals = [status(line) for line in ("500 Oops", "429 Slow", "408 Late")]
+    heard = await read(*refusals, stream(b"data: a\n\n"), NO_CONTENT, retry_statuses=True)
+    assert heard.data == ["a"]
+    assert [str(state.state) for state in heard.states] == (
         ["connecting", "waiting"] * 3 + ["connecting", "open", "waiting", "connecting", "closed"]
     )
-    assert [state.attempt for state in states if state.state is State.WAITING] == [1, 2, 3, 1]
-    assert all(state.wait is not None and state.reason is not None for state in states if state.state is State.WAITING)
+    assert [state.attempt for state in heard.waiting] == [1, 2, 3, 1]
+    assert all(state.wait is not None and state.reason is not None for state in heard.waiting)
 
 
 async def test_a_clients_error_is_final_with_retry_statuses_too() -> None:
     body = b'{"error":{"code":"NOT_FOUND","message":"no such instrument"}}'
-    async with RawServer(status("404 Not Found", b"X-A: b\r\n", body)) as server:
-        with pytest.raises(HTTPStatusError, match=r"status 404, NOT_FOUND: no such instrument") as raised:
-            await drain(EventSource(server.url, reconnect=FOREVER, retry_statuses=True, on_error=quiet))
+    with pytest.raises(HTTPStatusError, match=r"status 404, NOT_FOUND: no such instrument") as raised:
+        await read(status("404 Not Found", b"X-A: b\r\n", body), reconnect=FOREVER, retry_statuses=True)
     assert (raised.value.code, raised.value.message) == ("NOT_FOUND", "no such instrument")
     assert raised.value.headers["x-a"] == "b"
     assert raised.value.body == body
@@ -123,10 +117,8 @@ async def test_retry_after_is_honoured() -> None:
 
 
 async def test_an_empty_id_resets_the_cursor() -> None:
-    async with RawServer(stream(b"id: 1\ndata: a\n\nid\ndata: b\n\n"), NO_CONTENT) as server:
-        source = EventSource(server.url, reconnect=QUICK, on_error=quiet)
-        await drain(source)
-    assert b"last-event-id" not in server.connections[1].headers
+    heard = await read(stream(b"id: 1\ndata: a\n\nid\ndata: b\n\n"), NO_CONTENT)
+    assert b"last-event-id" not in heard.requests[1].headers
 
 
 async def test_the_cursor_is_that_of_what_was_given_out() -> None:
@@ -196,22 +188,17 @@ async def test_a_compressed_stream() -> None:
     import gzip
 
     body = gzip.compress("id: ü\ndata: ☕\n\n".encode())
-    async with RawServer(stream(body, content_encoding="gzip"), NO_CONTENT) as server:
-        (event,) = await drain(EventSource(server.url, reconnect=QUICK, on_error=quiet))
+    (event,) = (await read(stream(body, content_encoding="gzip"), NO_CONTENT)).events
     assert (event.last_event_id, event.data) == ("ü", "☕")
 
 
 async def test_errors_of_callbacks_are_reported_and_stop_nothing() -> None:
-    errors: list[ClientError] = []
-
     def fail(*_: object) -> None:
         raise ValueError("mine")
 
-    async with RawServer(stream(b"data: a\n\ndata: b\n\n"), NO_CONTENT) as server:
-        source = EventSource(server.url, reconnect=QUICK, on_open=fail, on_message=fail, on_state=fail, on_error=errors.append)
-        assert len(await drain(source)) == 2
-    assert len(server.connections) == 2
-    failures = [error for error in errors if isinstance(error, CallbackError)]
+    heard = await read(stream(b"data: a\n\ndata: b\n\n"), NO_CONTENT, on_open=fail, on_message=fail, on_state=fail)
+    assert (heard.data, len(heard.requests)) == (["a", "b"], 2)
+    failures = [error for error in heard.errors if isinstance(error, CallbackError)]
     assert [failure.callback for failure in failures].count("on_message") == 2
     assert {failure.callback for failure in failures} == {"on_open", "on_message", "on_state"}
     assert all(isinstance(failure.__cause__, ValueError) for failure in failures)
@@ -221,8 +208,7 @@ async def test_an_on_error_that_raises_is_logged(caplog: pytest.LogCaptureFixtur
     def fail(error: ClientError) -> None:
         raise ValueError("mine")
 
-    async with RawServer(stream(b"data: a\n\n"), NO_CONTENT) as server:
-        assert len(await drain(EventSource(server.url, reconnect=QUICK, on_error=fail))) == 1
+    assert (await read(stream(b"data: a\n\n"), NO_CONTENT, on_error=fail)).data == ["a"]
     assert "on_error raised" in caplog.text
 
 

@@ -16,8 +16,8 @@ from pricewire.client.stream.reconnect import ConnectionState, ReconnectPolicy, 
 from pricewire.client.wire import connect
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, ReconnectExhausted, StreamError, TokenError
 from support.client_messages import tick_event
-from support.raw_server import PATIENCE, RawServer, hold, status, stream
-from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet
+from support.raw_server import PATIENCE, RawConnection, RawServer, hold, status, stream
+from support.sources import FOREVER, NO_CONTENT, QUICK, drain, quiet, read
 from support.tokens import provider_of
 
 HOURS = ReconnectPolicy(attempts=3, interval=7200.0, ceiling=7200.0, floor=3600.0)
@@ -25,8 +25,8 @@ UNAUTHORIZED = status("401 Unauthorized", b"WWW-Authenticate: Bearer\r\n", b'{"e
 EXPIRED = b'event: error\ndata: {"error":{"code":"TOKEN_EXPIRED","message":"log in again"}}\n\n'
 
 
-def tokens_of(server: RawServer) -> list[str | None]:
-    values = [connection.headers.get(b"authorization") for connection in server.connections]
+def tokens_of(requests: list[RawConnection]) -> list[str | None]:
+    values = [request.headers.get(b"authorization") for request in requests]
     return [None if value is None else value.decode() for value in values]
 
 
@@ -34,39 +34,31 @@ async def test_a_token_is_sent_and_a_fixed_one_is_not_replaced() -> None:
     async with RawServer(UNAUTHORIZED) as server:
         with pytest.raises(HTTPStatusError) as raised:
             await drain(EventSource(server.url, token="a", reconnect=QUICK, retry_statuses=True, on_error=quiet))
-    assert tokens_of(server) == ["Bearer a"]
+    assert tokens_of(server.connections) == ["Bearer a"]
     assert (raised.value.status, raised.value.code) == (401, "UNAUTHORIZED")
 
 
 async def test_401_asks_the_provider_once_and_at_once() -> None:
-    states: list[str] = []
-    async with RawServer(UNAUTHORIZED, stream(b"id: 7\ndata: a\n\n"), NO_CONTENT) as server:
-        source = EventSource(
-            server.url,
-            token=provider_of("a", "b"),
-            last_event_id="6",
-            reconnect=QUICK,
-            on_error=quiet,
-            on_state=lambda state: states.append(state.state),
-        )
-        assert [event.data for event in await drain(source)] == ["a"]
-    assert tokens_of(server) == ["Bearer a", "Bearer b", "Bearer b"]
-    assert [connection.headers[b"last-event-id"] for connection in server.connections] == [b"6", b"6", b"7"]
-    assert states[:2] == ["connecting", "open"]
+    body = stream(b"id: 7\ndata: a\n\n")
+    heard = await read(UNAUTHORIZED, body, NO_CONTENT, token=provider_of("a", "b"), last_event_id="6")
+    assert heard.data == ["a"]
+    assert tokens_of(heard.requests) == ["Bearer a", "Bearer b", "Bearer b"]
+    assert [request.headers[b"last-event-id"] for request in heard.requests] == [b"6", b"6", b"7"]
+    assert [state.state for state in heard.states[:2]] == ["connecting", "open"]
 
 
 async def test_a_second_401_is_final() -> None:
     async with RawServer(UNAUTHORIZED) as server:
         with pytest.raises(HTTPStatusError):
             await drain(EventSource(server.url, token=provider_of("a", "b", "c"), reconnect=QUICK, retry_statuses=True, on_error=quiet))
-    assert tokens_of(server) == ["Bearer a", "Bearer b"]
+    assert tokens_of(server.connections) == ["Bearer a", "Bearer b"]
 
 
 async def test_a_later_401_refreshes_again() -> None:
-    async with RawServer(UNAUTHORIZED, stream(b"data: a\n\n"), UNAUTHORIZED, stream(b"data: b\n\n"), NO_CONTENT) as server:
-        source = EventSource(server.url, token=provider_of("a", "b", "c"), reconnect=QUICK, on_error=quiet)
-        assert [event.data for event in await drain(source)] == ["a", "b"]
-    assert tokens_of(server) == ["Bearer a", "Bearer b", "Bearer b", "Bearer c", "Bearer c"]
+    scripts = [UNAUTHORIZED, stream(b"data: a\n\n"), UNAUTHORIZED, stream(b"data: b\n\n"), NO_CONTENT]
+    heard = await read(*scripts, token=provider_of("a", "b", "c"))
+    assert heard.data == ["a", "b"]
+    assert tokens_of(heard.requests) == ["Bearer a", "Bearer b", "Bearer b", "Bearer c", "Bearer c"]
 
 
 async def test_token_expired_resumes_with_a_new_one_without_a_wait() -> None:
@@ -76,7 +68,7 @@ async def test_token_expired_resumes_with_a_new_one_without_a_wait() -> None:
         source = EventSource(server.url, token=provider_of("a", "b"), reconnect=HOURS, on_error=errors.append, on_state=states.append)
         async with asyncio.timeout(PATIENCE), source:
             assert [(await anext(source)).type for _ in range(3)] == ["message", "error", "message"]
-    assert tokens_of(server) == ["Bearer a", "Bearer b"]
+    assert tokens_of(server.connections) == ["Bearer a", "Bearer b"]
     assert server.connections[1].headers[b"last-event-id"] == b"7"
     assert isinstance(errors[0], StreamError)
     (waiting,) = [state for state in states if state.state is State.WAITING]
@@ -100,10 +92,8 @@ async def test_a_server_that_takes_no_token_is_not_asked_in_a_busy_loop() -> Non
 
 
 async def test_a_fixed_token_that_expired_waits_like_any_failure() -> None:
-    async with RawServer(stream(b"data: a\n\n" + EXPIRED), NO_CONTENT) as server:
-        waits: list[float | None] = []
-        await drain(EventSource(server.url, token="a", reconnect=QUICK, on_error=quiet, on_state=lambda state: waits.append(state.wait)))
-    assert [wait for wait in waits if wait is not None] == [pytest.approx(0.001)]
+    heard = await read(stream(b"data: a\n\n" + EXPIRED), NO_CONTENT, token="a")
+    assert [state.wait for state in heard.waiting] == [pytest.approx(0.001)]
 
 
 async def test_a_provider_that_fails_is_asked_again() -> None:
@@ -114,11 +104,9 @@ async def test_a_provider_that_fails_is_asked_again() -> None:
         return "a"
 
     asked: list[None] = []
-    errors: list[ClientError] = []
-    async with RawServer(NO_CONTENT) as server:
-        await drain(EventSource(server.url, token=provider, reconnect=QUICK, on_error=errors.append))
-    assert [type(error) for error in errors] == [TokenError, TokenError]
-    assert tokens_of(server) == ["Bearer a"]
+    heard = await read(NO_CONTENT, token=provider)
+    assert [type(error) for error in heard.errors] == [TokenError, TokenError]
+    assert tokens_of(heard.requests) == ["Bearer a"]
 
 
 @pytest.mark.parametrize(("answer", "message"), [(None, "returned None"), ("secret\n", "line break")])
@@ -170,7 +158,7 @@ async def test_sources_share_credentials() -> None:
     credentials = Credentials(provider_of("a", "b"))
     async with RawServer(UNAUTHORIZED, UNAUTHORIZED, NO_CONTENT) as server:
         await asyncio.gather(*(drain(EventSource(server.url, token=credentials)) for _ in range(2)))
-    assert sorted(map(str, tokens_of(server))) == ["Bearer a", "Bearer a", "Bearer b", "Bearer b"]
+    assert sorted(map(str, tokens_of(server.connections))) == ["Bearer a", "Bearer a", "Bearer b", "Bearer b"]
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -188,7 +176,7 @@ async def test_no_credentials_go_to_another_origin(code: int) -> None:
         async with RawServer(status(f"{code} Here", b"Location: /again\r\n"), away) as start:
             with pytest.raises(HTTPStatusError):
                 await drain(EventSource(start.url, headers=headers, token=provider_of("secret", "other"), on_error=quiet))
-    assert tokens_of(start) == ["Bearer secret", "Bearer secret"]
+    assert tokens_of(start.connections) == ["Bearer secret", "Bearer secret"]
     assert start.connections[1].headers[b"x-api-key"] == b"secret"
     # The other origin never saw the token: its 401 is no reason to ask for another one.
     (connection,) = end.connections

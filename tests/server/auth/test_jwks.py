@@ -8,7 +8,7 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,11 +17,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pricewire.errors import InvalidTokenError, PricewireError
+from pricewire.errors import InvalidTokenError, PricewireError, UnavailableError
 from pricewire.server.auth.jwks import FLOOR_S, FRESH_S, MAX_KEYS, MAX_SIZE, IssuerKeys, read_keys
 from pricewire.server.auth.keys import encoded
 from pricewire.server.auth.tokens import Tokens
-from pricewire.server.http_errors import UnavailableError
 from support.clocks import HandClock
 
 
@@ -72,6 +71,18 @@ def issuer() -> Iterator[Issuer]:
     issuer.server.server_close()
 
 
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def keys(issuer: Issuer, clock: HandClock) -> AsyncIterator[IssuerKeys]:
+    keys = IssuerKeys(issuer.url, clock=clock)
+    yield keys
+    await keys.aclose()
+
+
 def make(name: str) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
     key = Ed25519PrivateKey.generate()
     return key, {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": name, "alg": "EdDSA"}
@@ -81,9 +92,7 @@ def signed(key: Ed25519PrivateKey, name: str) -> str:
     return jwt.encode({"account": "a", "exp": time.time() + 60}, key, algorithm="EdDSA", headers={"kid": name})
 
 
-async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer, keys: IssuerKeys, clock: HandClock) -> None:
     tokens = Tokens(keys)
     (first, shown), (second, shown_too) = make("first"), make("second")
     issuer.publish(shown)
@@ -97,12 +106,9 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(issuer: Issuer) -> Non
     assert issuer.requests == 2
     with pytest.raises(InvalidTokenError, match="signature"):
         await tokens.check(signed(first, "second"))
-    await keys.aclose()
 
 
-async def test_made_up_names_do_not_turn_into_a_storm(issuer: Issuer) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_made_up_names_do_not_turn_into_a_storm(issuer: Issuer, keys: IssuerKeys, clock: HandClock) -> None:
     key, shown = make("one")
     issuer.publish(shown)
     for number in range(20):
@@ -113,11 +119,9 @@ async def test_made_up_names_do_not_turn_into_a_storm(issuer: Issuer) -> None:
     with pytest.raises(InvalidTokenError):
         await keys.find("made up", "EdDSA")
     assert issuer.requests == 2
-    await keys.aclose()
 
 
-async def test_all_wait_for_one_fetch_and_who_gives_up_harms_nobody(issuer: Issuer) -> None:
-    keys = IssuerKeys(issuer.url)
+async def test_all_wait_for_one_fetch_and_who_gives_up_harms_nobody(issuer: Issuer, keys: IssuerKeys) -> None:
     _, shown = make("one")
     issuer.publish(shown)
     issuer.may_answer.clear()
@@ -127,13 +131,10 @@ async def test_all_wait_for_one_fetch_and_who_gives_up_harms_nobody(issuer: Issu
     issuer.may_answer.set()
     assert len({(await each).key_id for each in waiting[1:]}) == 1
     assert issuer.requests == 1
-    await keys.aclose()
 
 
 @pytest.mark.parametrize("fault", ["down", "error", "redirect", "no JSON", "no set", "no keys", "huge", "too many", "compressed"])
-async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Issuer, fault: str) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_the_last_good_keys_are_kept_while_others_are_missing(issuer: Issuer, keys: IssuerKeys, clock: HandClock, fault: str) -> None:
     key, shown = make("one")
     issuer.publish(shown)
     assert (await Tokens(keys).check(signed(key, "one"))).account == "a"
@@ -160,12 +161,9 @@ async def test_the_last_good_keys_are_kept_while_there_are_no_others(issuer: Iss
     with pytest.raises(UnavailableError):
         await keys.find("another", "EdDSA")
     assert (await Tokens(keys).check(signed(key, "one"))).account == "a"
-    await keys.aclose()
 
 
-async def test_old_keys_are_fetched_again_and_nobody_waits_for_that(issuer: Issuer) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_old_keys_are_fetched_again_and_nobody_waits_for_that(issuer: Issuer, keys: IssuerKeys, clock: HandClock) -> None:
     _, shown = make("one")
     _, other = make("other")
     issuer.publish(shown)
@@ -178,12 +176,10 @@ async def test_old_keys_are_fetched_again_and_nobody_waits_for_that(issuer: Issu
     assert issuer.requests == 2
     with pytest.raises(InvalidTokenError):
         await keys.find("one", "EdDSA")
-    await keys.aclose()
 
 
-async def test_a_secret_among_the_published_keys_is_none(issuer: Issuer) -> None:
+async def test_a_secret_among_the_published_keys_is_none(issuer: Issuer, keys: IssuerKeys) -> None:
     """Whoever can read the address knows it, too."""
-    keys = IssuerKeys(issuer.url)
     _, shown = make("one")
     issuer.publish({"kty": "oct", "k": "cHVibGlzaGVkIHB1Ymxpc2hlZCBwdWJsaXNoZWQgcHVi", "kid": "secret", "alg": "HS256"}, shown)
     token = jwt.encode(
@@ -194,20 +190,15 @@ async def test_a_secret_among_the_published_keys_is_none(issuer: Issuer) -> None
     with pytest.raises(InvalidTokenError):
         await keys.find("secret", "HS256")
     assert (await keys.find(None, "EdDSA")).key_id == "one", "a token need not name the only one"
-    await keys.aclose()
 
 
-async def test_without_a_name_two_keys_are_none(issuer: Issuer) -> None:
-    keys = IssuerKeys(issuer.url)
+async def test_without_a_name_two_keys_are_none(issuer: Issuer, keys: IssuerKeys) -> None:
     issuer.publish(make("one")[1], make("two")[1])
     with pytest.raises(InvalidTokenError):
         await keys.find(None, "EdDSA")
-    await keys.aclose()
 
 
-async def test_while_the_issuer_is_away_a_token_of_an_unknown_key_may_be_good(issuer: Issuer) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_while_the_issuer_is_away_a_token_of_an_unknown_key_may_be_good(issuer: Issuer, keys: IssuerKeys, clock: HandClock) -> None:
     key, shown = make("one")
     issuer.status = 500
     # Also where it is not asked again so soon.
@@ -221,12 +212,9 @@ async def test_while_the_issuer_is_away_a_token_of_an_unknown_key_may_be_good(is
     assert (await Tokens(keys).check(signed(key, "one"))).account == "a"
     with pytest.raises(InvalidTokenError):
         await Tokens(keys).check(signed(key, "another"))
-    await keys.aclose()
 
 
-async def test_nobody_with_a_known_key_waits_for_a_fetch_that_others_cause(issuer: Issuer) -> None:
-    clock = HandClock()
-    keys = IssuerKeys(issuer.url, clock=clock)
+async def test_nobody_with_a_known_key_waits_for_a_fetch_that_others_cause(issuer: Issuer, keys: IssuerKeys, clock: HandClock) -> None:
     key, shown = make("one")
     issuer.publish(shown)
     await keys.find("one", "EdDSA")
@@ -240,7 +228,6 @@ async def test_nobody_with_a_known_key_waits_for_a_fetch_that_others_cause(issue
     issuer.may_answer.set()
     assert {type(result) for result in await asyncio.gather(*storm, return_exceptions=True)} == {InvalidTokenError}
     assert issuer.requests == 2
-    await keys.aclose()
 
 
 async def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,13 +288,11 @@ def test_keys_that_are_for_nothing_here_are_passed_over() -> None:
             read_keys(json.dumps(nothing).encode())
 
 
-async def test_two_keys_of_one_name_are_none(issuer: Issuer) -> None:
-    keys = IssuerKeys(issuer.url)
+async def test_two_keys_of_one_name_are_none(issuer: Issuer, keys: IssuerKeys) -> None:
     (first, shown), (_, other) = make("one"), make("one")
     issuer.publish(shown, other)
     with pytest.raises(InvalidTokenError):
         await Tokens(keys).check(signed(first, "one"))
-    await keys.aclose()
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example/keys", "file:///etc/passwd", "issuer.example", "http://127.0.0.1.example/"])

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,30 +16,25 @@ import pytest
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.limits import Limits
-from pricewire.store.accounts import Account
 from pricewire.store.audit import Operator
 from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
-from support.app_server import TOKENS, Events, add_account, bearer, open_app_server, refused
+from support.app_server import TOKENS, Events, Scene, add_account, open_app_server, refused
 from support.feeds import HandFeed
-from support.serving import Serving
 
 STATEMENT = "/v1/accounting/statement"
 PROFIT = "/v1/accounting/profit_and_loss"
 CLOSED = "/v1/trading/contracts/close"
 
 
-@dataclass
-class Scene:
-    server: Serving
-    database: Path
-    alice: Account
+class Books(Scene):
+    """What alice reads of her account."""
 
-    def get(self, path: str, **options: Any) -> httpx2.Response:
-        return httpx2.get(self.server.url + path, **{"headers": bearer(self.alice), "timeout": 60, **options})
+    def read(self, path: str, **headers: str) -> httpx2.Response:
+        return self.get(path, self.alice, headers=headers)
 
     def data(self, path: str) -> Any:
-        answer = self.get(path)
+        answer = self.read(path)
         assert answer.status_code == 200, answer.text
         assert answer.headers["cache-control"] == "no-store"
         return answer.json()["data"]
@@ -58,24 +52,18 @@ def move(database: Path, amount: str, reason: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
     """A server, and alice, who has bought three contracts of one tick, which have ended, and one that has not."""
-    database = tmp_path_factory.mktemp("books") / "pricewire.db"
-    alice = add_account(database, "alice")
-    with open_app_server(database, SimulatedFeed(seed=1)) as server:
-        scene = Scene(server, database, alice)
-        for number in range(4):
-            length = (5, "minutes") if number == 3 else (1, "ticks")
-            details = {"instrument_id": "1HZ100V", "duration": length[0], "duration_unit": length[1], "stake": "10", "variant": "rise"}
-            body = {"idempotency_key": f"{number}", "product_id": "rise_fall", "proposal_details": details}
-            answer = httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(alice), timeout=60)
-            assert answer.status_code == 200, answer.text
-        with Events(server, "/v1/trading/contracts/close/stream", alice) as stream:
+    with Books.open(tmp_path_factory, SimulatedFeed(seed=1)) as scene:
+        for number in range(3):
+            scene.buy(f"{number}", duration=1, duration_unit="ticks")
+        scene.buy("3")
+        with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as stream:
             stream.until(lambda data: data["data"]["pagination"]["total_items"] == 3)
         yield scene
 
 
-def test_a_statement_is_what_became_of_the_money(scene: Scene) -> None:
+def test_a_statement_is_what_became_of_the_money(scene: Books) -> None:
     body = scene.data(STATEMENT)
     assert (body["currency"], body["next_cursor"]) == ("USD", None)
     oldest = body["entries"][-1]
@@ -90,7 +78,7 @@ def test_a_statement_is_what_became_of_the_money(scene: Scene) -> None:
     assert Decimal(body["entries"][0]["balance"]) == Decimal(balance)
 
 
-def test_pages_have_everything_once(scene: Scene) -> None:
+def test_pages_have_everything_once(scene: Books) -> None:
     for path, name, limit in ((STATEMENT, "entries", 2), (CLOSED, "contracts", 1)):
         whole = scene.data(path)[name]
         found, cursor = [], ""
@@ -104,7 +92,7 @@ def test_pages_have_everything_once(scene: Scene) -> None:
         assert len(whole) >= 3
 
 
-def test_a_statement_of_kinds_and_of_a_time(scene: Scene) -> None:
+def test_a_statement_of_kinds_and_of_a_time(scene: Books) -> None:
     whole = scene.data(STATEMENT)["entries"]
     for kinds in (["purchase"], ["deposit", "adjustment"], ["sale", "refund"]):
         query = "&".join(f"kind={kind}" for kind in kinds)
@@ -115,7 +103,7 @@ def test_a_statement_of_kinds_and_of_a_time(scene: Scene) -> None:
     assert scene.data(f"{STATEMENT}?from_epoch_ms=5&to_epoch_ms=4")["entries"] == []
 
 
-def test_closed_contracts_are_those_of_the_stream(scene: Scene) -> None:
+def test_closed_contracts_are_those_of_the_stream(scene: Books) -> None:
     with Events(scene.server, "/v1/trading/contracts/close/stream", scene.alice) as stream:
         streamed = stream.next()[1]["data"]["contracts"]
     body = scene.data(CLOSED)
@@ -123,7 +111,7 @@ def test_closed_contracts_are_those_of_the_stream(scene: Scene) -> None:
     assert body["contracts"][0]["contract_details"]["instrument_name"] == "Volatility 100 (1s) Index"
 
 
-def test_profit_and_loss_is_that_of_the_entries(scene: Scene) -> None:
+def test_profit_and_loss_is_that_of_the_entries(scene: Books) -> None:
     body = scene.data(PROFIT)
     closed = scene.data(CLOSED)["contracts"]
     days = [datetime.fromtimestamp(each["contract_details"]["exit_time"] / 1000, UTC).date().isoformat() for each in closed]
@@ -136,9 +124,9 @@ def test_profit_and_loss_is_that_of_the_entries(scene: Scene) -> None:
     assert scene.data(f"{PROFIT}?from_day={tomorrow}&to_day={tomorrow}")["results"] == []
 
 
-def test_csv_has_the_same_lines(scene: Scene) -> None:
+def test_csv_has_the_same_lines(scene: Books) -> None:
     move(scene.database, "0.01", '=HYPERLINK("https://example.com","click"), "quoted"')
-    answer = scene.get(f"{STATEMENT}?format=csv&limit=3")
+    answer = scene.read(f"{STATEMENT}?format=csv&limit=3")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     entries = scene.data(f"{STATEMENT}?limit=3")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -146,25 +134,24 @@ def test_csv_has_the_same_lines(scene: Scene) -> None:
     assert reason == "'" + entries["entries"][0].pop("reason"), "no spreadsheet computes it"
     assert rows[0] == {name: "" if value is None else str(value) for name, value in entries["entries"][0].items()}
     assert answer.headers["pricewire-next-cursor"] == entries["next_cursor"]
-    origin = {**bearer(scene.alice), "origin": "https://example.com"}
-    exposed = scene.get(f"{STATEMENT}?format=csv&limit=3", headers=origin).headers["access-control-expose-headers"]
+    exposed = scene.read(f"{STATEMENT}?format=csv&limit=3", origin="https://example.com").headers["access-control-expose-headers"]
     assert "Pricewire-Next-Cursor" in exposed
-    rest = scene.get(f"{STATEMENT}?format=csv&cursor={entries['next_cursor']}")
+    rest = scene.read(f"{STATEMENT}?format=csv&cursor={entries['next_cursor']}")
     assert "pricewire-next-cursor" not in rest.headers
-    profit = list(csv.DictReader(io.StringIO(scene.get(f"{PROFIT}?format=csv").text)))
+    profit = list(csv.DictReader(io.StringIO(scene.read(f"{PROFIT}?format=csv").text)))
     assert [{**row, "contracts": int(row["contracts"])} for row in profit] == scene.data(PROFIT)["results"]
 
 
-def test_large_answers_are_compressed(scene: Scene) -> None:
+def test_large_answers_are_compressed(scene: Books) -> None:
     for path in (STATEMENT, f"{STATEMENT}?format=csv", CLOSED):
-        plain = scene.get(path, headers={**bearer(scene.alice), "accept-encoding": "identity"})
-        packed = scene.get(path, headers={**bearer(scene.alice), "accept-encoding": "gzip"})
+        plain = scene.read(path, **{"accept-encoding": "identity"})
+        packed = scene.read(path, **{"accept-encoding": "gzip"})
         assert "content-encoding" not in plain.headers
         assert len(plain.content) < 1024 or packed.headers["content-encoding"] == "gzip"
         assert packed.content == plain.content
 
 
-def test_money_that_an_operator_moves_is_told_at_once(scene: Scene) -> None:
+def test_money_that_an_operator_moves_is_told_at_once(scene: Books) -> None:
     with Events(scene.server, "/v1/accounting/balance/stream", scene.alice) as stream:
         # From the books: what a test before has moved may not have been told yet, and is then told together with this.
         before = Decimal(scene.data(f"{STATEMENT}?limit=1")["entries"][0]["balance"])
@@ -177,13 +164,13 @@ def test_money_that_an_operator_moves_is_told_at_once(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("path", [STATEMENT, PROFIT, CLOSED])
-def test_the_books_are_for_their_account_alone(scene: Scene, path: str) -> None:
-    refused(scene.get(path, headers={}), 401, "UNAUTHORIZED")
-    refused(scene.get(f"{path}?account_uuid=another"), 403, "FORBIDDEN")
-    refused(scene.get(path, headers=bearer(TOKENS.issue(scene.alice.uuid, frozenset({"trade"})))), 403, "FORBIDDEN")
-    refused(scene.get(path, headers=bearer(TOKENS.issue("nobody"))), 404, "NOT_FOUND")
+def test_the_books_are_for_their_account_alone(scene: Books, path: str) -> None:
+    refused(scene.get(path), 401, "UNAUTHORIZED")
+    refused(scene.read(f"{path}?account_uuid=another"), 403, "FORBIDDEN")
+    refused(scene.get(path, TOKENS.issue(scene.alice.uuid, frozenset({"trade"}))), 403, "FORBIDDEN")
+    refused(scene.get(path, TOKENS.issue("nobody")), 404, "NOT_FOUND")
     bob = add_account(scene.database, f"bob{path.count('/')}{len(path)}", "0")
-    own = scene.get(path, headers=bearer(bob)).json()["data"]
+    own = scene.get(path, bob).json()["data"]
     assert [] in own.values()
 
 
@@ -209,17 +196,17 @@ def test_the_books_are_for_their_account_alone(scene: Scene, path: str) -> None:
         f"{PROFIT}?from_day=0001-01-01&to_day=9999-12-31",
     ],
 )
-def test_what_cannot_be_asked_for_is_refused(scene: Scene, query: str) -> None:
-    refused(scene.get(query), 400, "INVALID_PARAMETERS")
+def test_what_cannot_be_asked_for_is_refused(scene: Books, query: str) -> None:
+    refused(scene.read(query), 400, "INVALID_PARAMETERS")
 
 
-def test_a_kind_that_is_none_is_told_with_those_there_are(scene: Scene) -> None:
-    assert "give one of deposit, withdrawal, adjustment" in refused(scene.get(f"{STATEMENT}?kind=none"), 400, "INVALID_PARAMETERS")
-    assert "give one of json, csv" in refused(scene.get(f"{PROFIT}?format=xml"), 400, "INVALID_PARAMETERS")
+def test_a_kind_that_is_none_is_told_with_those_there_are(scene: Books) -> None:
+    assert "give one of deposit, withdrawal, adjustment" in refused(scene.read(f"{STATEMENT}?kind=none"), 400, "INVALID_PARAMETERS")
+    assert "give one of json, csv" in refused(scene.read(f"{PROFIT}?format=xml"), 400, "INVALID_PARAMETERS")
 
 
 @pytest.mark.parametrize("query", ["from_day=0001-01-01&to_day=0001-01-02", "to_day=0001-01-01", "to_day=9999-12-31"])
-def test_the_ends_of_the_calendar_have_no_results(scene: Scene, query: str) -> None:
+def test_the_ends_of_the_calendar_have_no_results(scene: Books, query: str) -> None:
     assert scene.data(f"{PROFIT}?{query}")["results"] == []
 
 
@@ -227,8 +214,8 @@ def test_the_rows_that_an_address_asks_for_are_limited(tmp_path: Path) -> None:
     database = tmp_path / "pricewire.db"
     alice = add_account(database, "alice")
     with open_app_server(database, HandFeed(), limits=Limits(history_rows_per_second=1.0, address_burst_seconds=1500.0)) as server:
-        scene = Scene(server, database, alice)
+        scene = Books(server, database, alice)
         for path in (f"{STATEMENT}?limit=400", f"{CLOSED}?limit=200", PROFIT):
-            answers = [scene.get(path) for _ in range(3)]
+            answers = [scene.read(path) for _ in range(3)]
             refused(answers[-1], 429, "RATE_LIMIT_EXCEEDED")
             assert int(answers[-1].headers["retry-after"]) >= 1

@@ -7,7 +7,6 @@ import re
 import httpx2
 import pytest
 
-from pricewire.server.routes.page import page_routes
 from support.serving import Serving
 
 
@@ -55,4 +54,11 @@ def test_the_page_itself_is_looked_for_anew_each_time(server: Serving) -> None:
     answer = httpx2.get(server.url)
     assert answer.headers["cache-control"] == "no-cache"
     assert 'name="pricewire-demo" content=""' in answer.text
-    assert len(page_routes(demo_account="demo/demo")) == 2
+
+
+def test_only_the_page_where_nothing_is_traded_may_be_framed(server: Serving) -> None:
+    assert httpx2.get(server.url).headers["content-security-policy"] == "frame-ancestors 'none'"
+    embedded = httpx2.get(f"{server.url}/embed/R_100")
+    assert embedded.status_code == 200
+    assert "content-security-policy" not in embedded.headers
+    assert "demo" not in embedded.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,37 +14,17 @@ import pytest
 
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
-from pricewire.store.accounts import Account
-from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
+from support.app_server import TOKENS, Events, Scene, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import HandFeed
 from support.full_disk import full_disk
-from support.metrics import metric
+from support.metrics import metric, wait_until
 from support.serving import Serving
-
-
-@dataclass
-class Scene:
-    server: Serving
-    database: Path
-    alice: Account
-
-    def get(self, path: str, **options: Any) -> httpx2.Response:
-        return httpx2.get(self.server.url + path, **options)
-
-    def buy(self, key: str, **details: Any) -> dict[str, Any]:
-        body = purchase(key, **details)
-        answer = httpx2.post(f"{self.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(self.alice), timeout=60)
-        assert answer.status_code == 200, answer.text
-        data: dict[str, Any] = answer.json()["data"]
-        return data
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    database = tmp_path_factory.mktemp("trading") / "pricewire.db"
-    alice = add_account(database, "alice")
-    with open_app_server(database, limits=Limits(streams_per_account=8)) as server:
-        yield Scene(server, database, alice)
+    with Scene.open(tmp_path_factory, limits=Limits(streams_per_account=8)) as scene:
+        yield scene
 
 
 @contextmanager
@@ -91,7 +70,7 @@ def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -
         ticket = httpx2.post(f"{scene.server.url}/v1/tickets", headers=bearer(token)).json()["data"]["ticket"]
         assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).json() == {"data": {}}
         assert mine.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
-        refused(scene.get("/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
+        refused(scene.get("/v1/accounts", token), 401, "UNAUTHORIZED")
         refused(scene.get(f"{path}&ticket={ticket}"), 401, "UNAUTHORIZED")
         scene.buy("after-logout")
         assert other.until(lambda data: data["data"]["change"] == "-10.00")
@@ -202,7 +181,7 @@ def test_the_balance_is_what_its_stream_begins_with(scene: Scene) -> None:
     scene.buy("for-the-balance")
     path = "/v1/accounting/balance"
     for query in ("", f"?account_uuid={scene.alice.uuid}"):
-        answer = scene.get(path + query, headers=bearer(scene.alice))
+        answer = scene.get(path + query, scene.alice)
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
         with Events(scene.server, f"{path}/stream{query}", scene.alice) as stream:
             streamed = stream.next()[1]["data"]
@@ -212,9 +191,9 @@ def test_the_balance_is_what_its_stream_begins_with(scene: Scene) -> None:
         assert shown == streamed
         assert set(shown) == {"balance", "currency", "change"}
     refused(scene.get(path), 401, "UNAUTHORIZED")
-    refused(scene.get(f"{path}?account_uuid=another", headers=bearer(scene.alice)), 403, "FORBIDDEN")
-    refused(scene.get(path, headers=bearer(TOKENS.issue(scene.alice.uuid, frozenset({"trade"})))), 403, "FORBIDDEN")
-    refused(scene.get(path, headers=bearer(TOKENS.issue("nobody"))), 404, "NOT_FOUND")
+    refused(scene.get(f"{path}?account_uuid=another", scene.alice), 403, "FORBIDDEN")
+    refused(scene.get(path, TOKENS.issue(scene.alice.uuid, frozenset({"trade"}))), 403, "FORBIDDEN")
+    refused(scene.get(path, TOKENS.issue("nobody")), 404, "NOT_FOUND")
 
 
 def test_one_contract_is_followed_in_the_lists(scene: Scene) -> None:
@@ -326,9 +305,7 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
         with full_disk():
             for _ in range(3):
                 prices.next()
-            details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
-            body = {"idempotency_key": "full", "product_id": "rise_fall", "proposal_details": details}
-            answer = httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+            answer = scene.post("/v1/trading/contracts/buy", scene.alice, json=purchase("full"))
             refused(answer, 503, "UNAVAILABLE")
             assert "trading is paused" in answer.text
             assert metric(scene.server.url, "pricewire_journal_failing") == 1
@@ -338,13 +315,54 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
         assert metric(scene.server.url, "pricewire_journal_failing") == 0
 
 
+def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
+    followed = scene.buy("followed")["contract_id"]
+    path = f"/protected/sse?topic=contracts:{scene.alice.uuid}"
+    with Events(scene.server, path, scene.alice) as contracts, Events(scene.server, "/sse?topic=ticks:1HZ100V") as prices:
+
+        def update_after(epoch_ms: int) -> set[int]:
+            """Return the times of the ticks that the contract was told with, until one after a time."""
+            told = set[int]()
+            while not any(each > epoch_ms for each in told):
+                data = contracts.next()[1]
+                if data["event"] == "contract_updated" and data["data"]["contract_id"] == followed:
+                    told |= {point["epoch_ms"] for point in data["data"]["contract_details"]["tick_stream"]}
+            return told
+
+        def price_time() -> int:
+            return int(prices.next()[1]["data"]["epoch_ms"])
+
+        entered = update_after(0)
+        with full_disk():
+            wait_until(lambda: metric(scene.server.url, "pricewire_journal_failing") == 1)
+            asked_ms = time.time_ns() // 1_000_000
+            while price_time() <= asked_ms:
+                pass
+            unwritten = {price_time() for _ in range(3)}
+        told = update_after(max(unwritten) + 1000)
+    assert min(entered) < min(unwritten) < max(told)
+    assert not unwritten & told
+
+
+def test_a_purchase_that_pays_less_than_the_buyer_accepts_is_refused_with_a_code(scene: Scene) -> None:
+    def buy(key: str, **details: Any) -> httpx2.Response:
+        body = purchase(key, **details)
+        return httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+
+    assert "and you accept 27.00 at least" in refused(buy("less", payout="30", tolerance=0.1), 409, "PRICE_MOVED")
+    assert "and you accept 28.50 at least" in refused(buy("less", payout="30"), 409, "PRICE_MOVED")
+    refused(buy("less", payout="30", tolerance=1.5), 400, "INVALID_PARAMETERS")
+    refused(buy("less", tolerance=0.1), 400, "INVALID_PARAMETERS")
+    answer = buy("less", payout="30", tolerance=0.5)
+    assert answer.status_code == 200, "what was refused has bought nothing, so its key is free"
+    assert float(answer.json()["data"]["contract_details"]["potential_payout"]) > 15
+
+
 def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
     dora = add_account(scene.database, "dora")
 
     def buy(server: Serving, key: str) -> httpx2.Response:
-        details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "rise"}
-        body = {"idempotency_key": key, "product_id": "rise_fall", "proposal_details": details}
-        return httpx2.post(f"{server.url}/v1/trading/contracts/buy", json=body, headers=bearer(dora), timeout=60)
+        return Scene(server, scene.database, dora).post("/v1/trading/contracts/buy", dora, json=purchase(key))
 
     with open_app_server(scene.database, journal=tmp_path, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
         assert buy(server, "first").status_code == 200

@@ -50,18 +50,32 @@ async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: C
     await send({"type": "http.response.body", "body": body})
 
 
+def serving(loop: str, limits: Limits) -> Serving:
+    return Serving(application, limits=limits, http=make_server(application).config.http, loop=loop, lifespan="off")
+
+
 @pytest.fixture(params=["uvloop", "asyncio"])
 def server(request: pytest.FixtureRequest) -> Iterator[Serving]:
-    options = make_server(application).config.http
-    with Serving(application, limits=LIMITS, http=options, loop=request.param, lifespan="off") as serving:
-        yield serving
+    with serving(request.param, LIMITS) as server:
+        yield server
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def hasty(request: pytest.FixtureRequest) -> Iterator[Serving]:
-    options = make_server(application).config.http
-    with Serving(application, limits=HASTY, http=options, loop=request.param, lifespan="off") as serving:
-        yield serving
+    with serving(request.param, HASTY) as hasty:
+        yield hasty
+
+
+def wait_until_idle(server: Serving) -> None:
+    """Return once no request is being answered."""
+    while server.call(lambda: len(server._server.server_state.tasks)):
+        pass
+
+
+def read_answer(reader: Raw, body: bytes = b"0") -> None:
+    """Read an answer that is no refusal, up to some bytes of its body."""
+    assert reader.read_head()[0] == 200
+    reader.read_until(body)
 
 
 def connect(server: Serving) -> Raw:
@@ -158,12 +172,10 @@ def test_a_body_is_no_head(server: Serving) -> None:
     with connect(server) as reader:
         for size in (200_000, 5, 200_000):
             reader.socket.sendall(request(body=b"x" * size))
-            assert reader.read_head()[0] == 200
-            reader.read_until(b"%d" % size)
+            read_answer(reader, b"%d" % size)
         chunks = b"5\r\nxxxxx\r\n" * 20_000
         reader.socket.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
-        assert reader.read_head()[0] == 200
-        reader.read_until(b"100000")
+        read_answer(reader, b"100000")
         assert server.call(too_large, server) == 0
 
 
@@ -205,8 +217,7 @@ def test_what_comes_too_slowly_behind_a_request_does_not_cut_its_answer(hasty: S
         reader.socket.sendall(request("/later") + late)
         assert refusal(silent) == TOO_SLOW, "so the time is over for the other as well"
         LATER.set()
-        assert reader.read_head()[0] == 200
-        reader.read_until(b"0")
+        read_answer(reader)
         assert refusal(reader)[0] == 408
 
 
@@ -218,8 +229,7 @@ def test_no_refusal_is_written_into_the_answer_of_an_earlier_request(server: Ser
         reader.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             reader.socket.recv(1)
-    while server.call(lambda: len(server._server.server_state.tasks)):
-        pass
+    wait_until_idle(server)
 
 
 def test_a_flood_behind_a_request_that_is_the_last_is_cut_off(server: Serving) -> None:
@@ -228,23 +238,20 @@ def test_a_flood_behind_a_request_that_is_the_last_is_cut_off(server: Serving) -
         with contextlib.suppress(ConnectionError):
             while True:
                 reader.socket.sendall(b"x" * 1000)
-    while server.call(lambda: len(server._server.server_state.tasks)):
-        pass
+    wait_until_idle(server)
 
 
 def test_a_body_that_is_none_is_refused_and_its_application_told(server: Serving) -> None:
     with connect(server) as reader:
         reader.socket.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nxxxxxxx")
         assert refusal(reader) == NO_HTTP
-    while server.call(lambda: len(server._server.server_state.tasks)):
-        pass
+    wait_until_idle(server)
 
 
 def test_a_refusal_follows_an_answer_that_is_complete(server: Serving) -> None:
     with connect(server) as reader:
         reader.socket.sendall(request())
-        assert reader.read_head()[0] == 200
-        reader.read_until(b"0")
+        read_answer(reader)
         reader.socket.sendall(request("/" + "x" * 200))
         assert refusal(reader) == TARGET
 
@@ -256,8 +263,7 @@ def test_a_head_that_does_not_end_is_refused(hasty: Serving, begun: bytes) -> No
         assert refusal(reader) == TOO_SLOW
     with connect(hasty) as reader:
         reader.socket.sendall(request())
-        assert reader.read_head()[0] == 200
-        reader.read_until(b"0")
+        read_answer(reader)
         if begun:
             reader.socket.sendall(begun)
             assert refusal(reader) == TOO_SLOW, "as the second request of a connection too"
@@ -281,8 +287,7 @@ def test_a_body_that_stops_is_refused_and_its_application_told(hasty: Serving, c
     with connect(hasty) as reader:
         reader.socket.sendall(start)
         assert refusal(reader) == BODY_TOO_SLOW
-    while tasks := hasty.call(lambda: list(hasty._server.server_state.tasks)):
-        assert len(tasks) == 1
+    wait_until_idle(hasty)
 
 
 def test_a_body_that_comes_fast_enough_may_take_its_time(hasty: Serving) -> None:
@@ -291,8 +296,7 @@ def test_a_body_that_comes_fast_enough_may_take_its_time(hasty: Serving) -> None
         reader.socket.sendall(request(body=b"x" * 1001)[:-1])
         assert refusal(silent) == TOO_SLOW, "so the time of a body that had not begun is over"
         reader.socket.sendall(b"x")
-        assert reader.read_head()[0] == 200
-        reader.read_until(b"1001")
+        read_answer(reader, b"1001")
         reader.socket.sendall(request(body=b"xx"))
         assert reader.read_head()[0] == 200, "the connection is kept"
 
@@ -311,16 +315,14 @@ def test_a_reader_that_takes_no_answers_is_given_up(hasty: Serving) -> None:
         reader.socket.sendall(request("/large") * 20)
         while hasty.call(lambda: len(hasty._server.server_state.connections)):
             pass
-    while hasty.call(lambda: len(hasty._server.server_state.tasks)):
-        pass
+    wait_until_idle(hasty)
 
 
 def test_only_so_many_requests_wait_behind_another(server: Serving) -> None:
     with connect(server) as reader:
         reader.socket.sendall(request() * 2 * MAX_PIPELINED)
         for _ in range(MAX_PIPELINED + 1):
-            assert reader.read_head()[0] == 200
-            reader.read_until(b"0")
+            read_answer(reader)
         assert refusal(reader) == NO_HTTP
     with connect(server) as reader:
         reader.socket.sendall(request() * MAX_PIPELINED)

@@ -7,7 +7,6 @@ import logging
 import pytest
 
 from pricewire.server.app import create_app
-from pricewire.server.transport.handover import HandoverProtocol
 from support.feeds import HandFeed
 from support.metrics import metric, wait_until
 from support.serving import Reader, Serving
@@ -19,7 +18,7 @@ STREAM = "/sse?topic=ticks:GOLD"
 def test_a_stream_before_another_request_ends_with_its_connection(feed: HandFeed, loop: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     app = create_app([feed], heartbeat=0.05)
-    with Serving(app, http=HandoverProtocol, loop=loop, log_config=None) as server:
+    with Serving(app, loop=loop, log_config=None) as server:
         with Reader(server.url, STREAM, headers={"X": "the first\r\n\r\nGET /readyz HTTP/1.1\r\nHost: 127.0.0.1"}) as reader:
             assert reader.read_head()[0] == 200
             reader.read_until(b":\n")

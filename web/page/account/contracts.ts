@@ -2,7 +2,7 @@ import type { Contract } from '../../src/pricewire.js'
 
 /** How much of an open contract's duration has passed. */
 export interface Progress {
-  /** The time left or the ticks passed, as text: `0:42`, `3 of 5 ticks`. */
+  /** The time or the ticks that are left, as text: `0:42`, `2 of 5 ticks`. */
   readonly text: string
   /** The share that has passed, from 0 to 1. */
   readonly share: number
@@ -17,11 +17,11 @@ export function progressOf({ contract_details }: Contract, now: number): Progres
   const { duration, duration_unit, contract_expiry_time, contract_start_time, entry_tick_time } = contract_details
   if (duration_unit === 'ticks') {
     const newest = contract_details.tick_stream?.at(-1)?.epoch_ms
-    if (entry_tick_time === null || newest === undefined) return { text: `0 of ${duration} ticks`, share: 0 }
+    if (entry_tick_time === null || newest === undefined) return { text: `${duration} of ${duration} ticks`, share: 0 }
     // An update holds only the newest ticks, so ticks are not counted: the estimated expiry gives the time between two.
     const interval = (contract_expiry_time - entry_tick_time) / duration
     const passed = Math.min(duration, Math.max(0, Math.round((newest - entry_tick_time) / interval)))
-    return { text: `${passed} of ${duration} ticks`, share: passed / duration }
+    return { text: `${duration - passed} of ${duration} ticks`, share: passed / duration }
   }
   const left = Math.max(0, contract_expiry_time - now)
   const total = Math.max(1, contract_expiry_time - contract_start_time)
@@ -46,8 +46,15 @@ export function totalProfit(contracts: readonly Contract[]): number {
 
 /** Returns the outcome of a closed contract. */
 export function outcomeOf({ contract_details }: Contract): 'Sold' | 'Won' | 'Lost' | 'Refunded' {
-  const { is_sold, bid_price, stake, exit_spot } = contract_details
+  const { is_sold, is_refunded, bid_price } = contract_details
   if (is_sold) return 'Sold'
-  if (exit_spot === null && Number(bid_price) === Number(stake)) return 'Refunded'
+  if (is_refunded) return 'Refunded'
   return Number(bid_price) > 0 ? 'Won' : 'Lost'
+}
+
+/** Returns how many of the contracts that were not sold or refunded have won: `6 of 10, 60 %`. */
+export function formatWinRate(contracts: readonly Contract[]): string {
+  const outcomes = contracts.map(outcomeOf).filter((outcome) => outcome === 'Won' || outcome === 'Lost')
+  const won = outcomes.filter((outcome) => outcome === 'Won').length
+  return outcomes.length === 0 ? '–' : `${won} of ${outcomes.length}, ${Math.round((100 * won) / outcomes.length)} %`
 }

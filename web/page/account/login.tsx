@@ -1,18 +1,14 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { explainLogin } from '../error_text.js'
 import { Field } from '../fields.js'
+import { DEMO } from './demo_account.js'
 import { beginSession } from './session.js'
-
-/** The server's demo account. The server fills it into the page as `name/password`; empty if it has none. */
-const [DEMO_ACCOUNT = '', DEMO_PASSWORD = ''] = (
-  document.querySelector<HTMLMetaElement>('meta[name="pricewire-demo"]')?.content ?? ''
-).split('/')
 
 /** The login dialog. */
 export function Login({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const [account, setAccount] = useState(DEMO_ACCOUNT)
-  const [password, setPassword] = useState(DEMO_PASSWORD)
+  const [account, setAccount] = useState(DEMO?.id ?? '')
+  const [password, setPassword] = useState(DEMO?.password ?? '')
   const [isBusy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string>()
 
@@ -39,9 +35,9 @@ export function Login({ onClose }: { onClose: () => void }) {
     <dialog ref={dialog} className="login" aria-labelledby="login-title" onClose={onClose}>
       <form onSubmit={submit}>
         <h2 id="login-title">Log in</h2>
-        {DEMO_ACCOUNT !== '' && (
+        {DEMO !== undefined && (
           <p className="hint">
-            This server has a demo account with play money: <b>{DEMO_ACCOUNT}</b>, password <b>{DEMO_PASSWORD}</b>.
+            This server has a demo account with play money: <b>{DEMO.id}</b>, password <b>{DEMO.password}</b>.
           </p>
         )}
         <Field label="Account">

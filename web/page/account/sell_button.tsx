@@ -2,8 +2,9 @@ import { useEffect, useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { Sold } from '../../src/schema.js'
 import { explain } from '../error_text.js'
-import { formatMoney } from '../format.js'
+import { formatMoney, formatProfit, profitDirection } from '../format.js'
 import { RequestError, requestData } from '../requests.js'
+import { outcomeOf } from './contracts.js'
 import { endSession, SESSION_ENDED, type Session } from './session.js'
 
 /** How long an error is shown, in milliseconds. */
@@ -12,17 +13,28 @@ const ERROR_SHOWN = 8000
 interface SellButtonProps {
   readonly session: Session
   readonly contract: Contract
+  /** Whether the contract has just closed: the button says how, and stays where it is, with the focus. */
+  readonly isClosed: boolean
+  /** Whether the price may be out of date, so that nobody should sell at it. */
+  readonly isStale: boolean
   readonly name: string
 }
 
 /** The button that sells a contract, with the price that it would sell for now. */
-export function SellButton({ session, contract, name }: SellButtonProps) {
+export function SellButton({ session, contract, isClosed, isStale, name }: SellButtonProps) {
   const { contract_id, contract_details } = contract
   const { is_valid_to_sell, bid_price, bid_price_currency } = contract_details
   const [isBusy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string>()
-  const isOff = isBusy || !is_valid_to_sell
-  const text = isBusy ? 'Selling …' : `Sell ${formatMoney(bid_price)}`
+  const isOff = isBusy || isClosed || isStale || !is_valid_to_sell
+  const text = isClosed ? resultOf(contract) : isBusy ? 'Selling …' : `Sell ${formatMoney(bid_price)}`
+  const hint = isClosed
+    ? 'This contract has closed'
+    : isStale
+      ? 'The price is out of date'
+      : is_valid_to_sell
+        ? 'Sell at this price'
+        : 'This contract cannot be sold now'
 
   useEffect(() => {
     if (problem === undefined) return
@@ -46,11 +58,11 @@ export function SellButton({ session, contract, name }: SellButtonProps) {
     <span className="sell">
       <button
         type="button"
-        className="button"
+        className={`button ${isClosed ? profitDirection(contract_details.profit_loss) : ''}`}
         aria-disabled={isOff}
         // The label starts with the visible text, so that users of voice control can say what they see.
-        aria-label={`${text} ${bid_price_currency}, ${name}`}
-        title={is_valid_to_sell ? 'Sell at this price' : 'This contract cannot be sold now'}
+        aria-label={isClosed ? `${text}, ${name}` : `${text} ${bid_price_currency}, ${name}`}
+        title={hint}
         onClick={press}
       >
         {text}
@@ -60,6 +72,12 @@ export function SellButton({ session, contract, name }: SellButtonProps) {
       </span>
     </span>
   )
+}
+
+/** Returns how a contract has closed, `Sold +0.86`; only that it has, until the server has said how. */
+function resultOf(contract: Contract): string {
+  const { exit_time, profit_loss } = contract.contract_details
+  return exit_time === null ? 'Closed' : `${outcomeOf(contract)} ${formatProfit(profit_loss)}`
 }
 
 function sell({ token, account }: Session, contractId: string): Promise<Sold> {

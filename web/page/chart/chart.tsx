@@ -1,30 +1,37 @@
 import {
   AreaSeries,
   type AutoscaleInfo,
+  BarSeries,
   CandlestickSeries,
   type CreatePriceLineOptions,
   CrosshairMode,
   createChart,
   type DeepPartial,
   type IChartApi,
+  type IPriceLine,
   type ISeriesApi,
   LineStyle,
+  type LogicalRange,
   type MouseEventParams,
   type SeriesPartialOptionsMap,
+  type TickMarkType,
   type UTCTimestamp,
 } from 'lightweight-charts'
 import { useEffect, useRef, useState } from 'react'
 import type { Candle, Instrument, Tick } from '../../src/pricewire.js'
 import { useStore } from '../connection.js'
+import { formatTime } from '../format.js'
+import type { ChartStyle, Indicator, Zone } from '../preferences.js'
 import type { Theme } from '../theme.js'
+import { makeDraggable } from './barrier_drag.js'
+import { ContractOverlay } from './contract_overlay.js'
+import { type ContractZone, placeOf } from './contract_zone.js'
 import { fetchCandles, fetchTicks } from './history.js'
+import { IndicatorSeries } from './indicator_series.js'
 import { LiveSeries } from './live_series.js'
-import type { PriceLine } from './price_lines.js'
+import { type PriceLine, TICKET_LINE } from './price_lines.js'
 import { widen } from './price_scale.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
-
-/** How candles are drawn. Single ticks are always drawn as a line. */
-export type ChartStyle = 'candles' | 'line'
 
 /** A candle, or a tick as a candle with four equal prices. */
 interface Bar {
@@ -35,39 +42,80 @@ interface Bar {
   readonly close: number
 }
 
-type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Area'>
+type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Bar'> | ISeriesApi<'Area'>
 
 /** The length of the history: how many candles or ticks are loaded. */
 const CANDLES = 500
 const TICKS = 600
 
+/** How much room there is to the right of the newest bar, in bars. */
+const RIGHT_OFFSET = 6
+
+/** Older bars are loaded when fewer than so many are left of the chart's left edge. */
+const LOAD_BEFORE = 20
+
+/** The largest distance between two bars, in pixels. */
+const MAX_SPACING = 48
+
+/** On a phone, a finger that moves up and down scrolls the page. */
+const SCROLLING = { mouseWheel: true, pressedMouseMove: true, horzTouchDrag: true, vertTouchDrag: false }
+
+/** The library's own label shows the newest bar in view; ours shows the newest price. */
+const NO_LABEL = { lastValueVisible: false, priceLineVisible: false } as const
+
 interface ChartProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
   readonly style: ChartStyle
+  readonly zone: Zone
+  readonly indicators: readonly Indicator[]
   readonly theme: Theme
   /** Entry prices and barriers. */
   readonly lines: readonly PriceLine[]
+  /** The contract that is shown. */
+  readonly contract: ContractZone | undefined
+  /** Called with the price that the ticket's barrier is dragged to. */
+  readonly onBarrier: (price: number) => void
 }
 
 /** The live chart of an instrument: first its history, then updates from the stream. */
-export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps) {
+export function Chart({
+  instrument,
+  timeframe,
+  style,
+  zone,
+  indicators,
+  theme,
+  lines,
+  contract,
+  onBarrier,
+}: ChartProps) {
   const store = useStore()
   const { id, pip_size, display_name } = instrument
   const box = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
   const chart = useRef<IChartApi>(null)
   const series = useRef<Series>(null)
+  const overlay = useRef<ContractOverlay>(null)
+  const ticketPrice = lines.find(({ key }) => key === TICKET_LINE)?.price
+  // What callbacks of the chart need, so that they need not be made anew.
+  const latest = useRef({ ticketPrice, onBarrier, zone })
+  useEffect(() => {
+    latest.current = { ticketPrice, onBarrier, zone }
+  })
   const [note, setNote] = useState<string>()
+  const [isScrolledBack, setScrolledBack] = useState(false)
+  const indicatorsText = JSON.stringify(indicators)
 
   useEffect(() => {
     if (box.current === null) return
     const made = createChart(box.current, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
+      handleScroll: SCROLLING,
       layout: { attributionLogo: false },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
-      timeScale: { borderVisible: false, timeVisible: true, rightOffset: 6 },
+      timeScale: { borderVisible: false, timeVisible: true, rightOffset: RIGHT_OFFSET },
     })
     chart.current = made
     return () => {
@@ -81,45 +129,65 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     if (on === null) return
     setNote('Loading the history …')
     const granularity = TIMEFRAMES[timeframe]
-    const isLine = granularity === 0 || style === 'line'
+    const isLine = granularity === 0 || style === 'area'
     const priceFormat = { type: 'price', precision: pip_size, minMove: 10 ** -pip_size } as const
     const made: Series = isLine
-      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2 })
-      : on.addSeries(CandlestickSeries, { priceFormat })
+      ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2, ...NO_LABEL })
+      : style === 'bars'
+        ? on.addSeries(BarSeries, { priceFormat, ...NO_LABEL })
+        : on.addSeries(CandlestickSeries, { priceFormat, ...NO_LABEL })
+    const drawn = new IndicatorSeries(on, JSON.parse(indicatorsText) as Indicator[], pip_size, pageColor)
     series.current = made
+    overlay.current = new ContractOverlay((time) => placeOf(time, live.points, granularity || tickSpacing(live.points)))
+    made.attachPrimitive(overlay.current)
     paint(on, made)
     on.timeScale().applyOptions({ secondsVisible: granularity === 0, barSpacing: granularity === 0 ? 4 : 9 })
     // If the user has dragged the price scale, it would still show the range of the previous instrument.
     on.priceScale('right').applyOptions({ autoScale: true })
     const draw = (bar: Bar) => (isLine ? { time: bar.time, value: bar.close } : bar)
     let isFirst = true
-    let hovered: Bar | undefined
+    let hovered: number | undefined
+    let priceLine: IPriceLine | undefined
     const describe = () => {
       if (legend.current === null) return
-      const bar = hovered ?? live.last
-      const prices =
-        granularity === 0 || bar === undefined
-          ? []
-          : Object.entries({ O: bar.open, H: bar.high, L: bar.low, C: bar.close })
-      legend.current.dataset['direction'] = bar === undefined ? '' : bar.close >= bar.open ? 'up' : 'down'
-      legend.current.textContent = prices.map(([name, price]) => `${name} ${price.toFixed(pip_size)}`).join('  ')
+      const bar = hovered === undefined ? live.last : live.at(hovered)
+      legend.current.dataset['direction'] =
+        bar === undefined || granularity === 0 ? '' : bar.close >= bar.open ? 'up' : 'down'
+      legend.current.textContent = bar === undefined ? '' : describeBar(bar, granularity, pip_size, latest.current.zone)
+    }
+    /** Marks the newest price, also while the chart is scrolled back. */
+    const mark = () => {
+      const { last } = live
+      if (last === undefined) return
+      const color = isLine ? pageColor('accent') : pageColor(last.close >= last.open ? 'up' : 'down')
+      const axis = { color, axisLabelColor: color, axisLabelTextColor: pageColor('surface') }
+      if (priceLine === undefined) {
+        const style = { lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true, title: '' } as const
+        priceLine = made.createPriceLine({ price: last.close, ...axis, ...style })
+      } else priceLine.applyOptions({ price: last.close, ...axis })
     }
     const live = new LiveSeries<Bar>({
-      load: async (signal) =>
-        granularity === 0
-          ? (await fetchTicks(id, TICKS, signal)).map(barOfTick)
-          : (await fetchCandles(id, granularity, CANDLES, signal)).map(barOfCandle),
+      load: async (signal, before) => {
+        const time = before && Math.round(1000 * before.time)
+        return granularity === 0
+          ? (await fetchTicks(id, TICKS, signal, time)).map(barOfTick)
+          : (await fetchCandles(id, granularity, CANDLES, signal, time)).map(barOfCandle)
+      },
       show: (bars) => {
         made.setData(bars.map(draw))
         setNote(bars.length === 0 ? 'No prices yet. The chart starts with the first one.' : undefined)
-        if (isFirst) on.timeScale().scrollToRealTime()
+        if (isFirst) showNewest(on, bars.length)
         isFirst = false
+        mark()
         describe()
+        drawn.update(() => live.points)
       },
       append: (bar) => {
         made.update(draw(bar))
         setNote(undefined)
+        mark()
         describe()
+        drawn.update(() => live.points)
       },
       fail: ({ message }) => setNote(`The history could not be loaded: ${message}. Trying again …`),
     })
@@ -135,26 +203,60 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
       if (status !== 'open') live.lost()
     })
     const hover = ({ seriesData }: MouseEventParams) => {
-      hovered = seriesData.get(made) as Bar | undefined
-      if (hovered !== undefined && !('open' in hovered)) hovered = undefined
+      hovered = seriesData.get(made)?.time as UTCTimestamp | undefined
       describe()
     }
     on.subscribeCrosshairMove(hover)
+    const scroll = (range: LogicalRange | null) => {
+      if (range === null || isFirst) return
+      setScrolledBack(range.to < live.points.length - 1)
+      if (range.from < LOAD_BEFORE) void live.loadOlder()
+    }
+    on.timeScale().subscribeVisibleLogicalRangeChange(scroll)
     return () => {
       end()
       endStates()
       live.stop()
       on.unsubscribeCrosshairMove(hover)
+      on.timeScale().unsubscribeVisibleLogicalRangeChange(scroll)
       // When the whole component unmounts, the chart is removed before its series.
-      if (chart.current !== null) on.removeSeries(made)
+      if (chart.current !== null) {
+        drawn.remove()
+        on.removeSeries(made)
+      }
+      setScrolledBack(false)
       series.current = null
+      overlay.current = null
     }
-  }, [store, id, pip_size, timeframe, style])
+  }, [store, id, pip_size, timeframe, style, indicatorsText])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, and the theme changes them.
   useEffect(() => {
     if (chart.current !== null && series.current !== null) paint(chart.current, series.current)
   }, [theme])
+
+  useEffect(() => {
+    const format = (options: Intl.DateTimeFormatOptions) =>
+      new Intl.DateTimeFormat('en-GB', { ...options, ...(zone === 'utc' && { timeZone: 'UTC' }) })
+    const [date, month, year] = [
+      format({ day: 'numeric', month: 'short' }),
+      format({ month: 'short' }),
+      format({ year: 'numeric' }),
+    ]
+    const [minutes, seconds] = [
+      format({ hour: '2-digit', minute: '2-digit' }),
+      format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+    ]
+    const marks = [year, month, date, minutes, seconds]
+    chart.current?.applyOptions({
+      localization: {
+        timeFormatter: (time: UTCTimestamp) => `${date.format(1000 * time)} ${seconds.format(1000 * time)}`,
+      },
+      timeScale: {
+        tickMarkFormatter: (time: UTCTimestamp, kind: TickMarkType) => (marks[kind] ?? minutes).format(1000 * time),
+      },
+    })
+  }, [zone])
 
   // Compared as text, because the array is a new one at every price.
   const linesText = JSON.stringify(lines)
@@ -175,19 +277,85 @@ export function Chart({ instrument, timeframe, style, theme, lines }: ChartProps
     return () => {
       if (series.current === on) for (const line of made) on.removePriceLine(line)
     }
-  }, [linesText, store, id, pip_size, timeframe, style, theme])
+  }, [linesText, store, id, pip_size, timeframe, style, indicatorsText, theme])
+
+  const zoneText = JSON.stringify(contract)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each of these makes a new series or changes the colours.
+  useEffect(() => {
+    const shown = zoneText === undefined ? undefined : (JSON.parse(zoneText) as ContractZone)
+    overlay.current?.show(shown, { fill: pageColor('up-flash'), line: pageColor('muted'), dot: pageColor('accent') })
+  }, [zoneText, store, id, pip_size, timeframe, style, indicatorsText, theme])
+
+  useEffect(() => {
+    if (box.current === null) return
+    let preview: IPriceLine | undefined
+    const priceAt = (y: number) => series.current?.coordinateToPrice(y) ?? undefined
+    return makeDraggable(box.current, {
+      position: () => {
+        const { ticketPrice } = latest.current
+        return ticketPrice === undefined ? null : (series.current?.priceToCoordinate(ticketPrice) ?? null)
+      },
+      onHold: (isHeld) => {
+        chart.current?.applyOptions({ handleScroll: !isHeld && SCROLLING, handleScale: !isHeld })
+        if (!isHeld && preview !== undefined) series.current?.removePriceLine(preview)
+        preview = undefined
+      },
+      onMove: (y) => {
+        const price = priceAt(y)
+        if (price === undefined) return
+        const line: PriceLine = { key: '', price, title: 'Barrier', kind: 'barrier', direction: '' }
+        if (preview === undefined) preview = series.current?.createPriceLine(lineOptions(line))
+        else preview.applyOptions({ price })
+      },
+      onDrop: (y) => {
+        const price = priceAt(y)
+        if (price !== undefined) latest.current.onBarrier(price)
+      },
+    })
+  }, [])
 
   return (
     <div className="chart">
       <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
       <div className="legend" ref={legend} aria-hidden="true" />
       {note !== undefined && <p className="note">{note}</p>}
+      {isScrolledBack && (
+        <button
+          type="button"
+          className="button now"
+          onClick={() => chart.current?.timeScale().scrollToPosition(RIGHT_OFFSET, false)}
+        >
+          Back to now
+        </button>
+      )}
       {/* Replaces the library's own link, which would be inside an element with the role of an image. */}
       <a className="credit" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">
         Chart by TradingView
       </a>
     </div>
   )
+}
+
+/** Returns the usual time between two ticks, in seconds. */
+function tickSpacing(ticks: readonly Bar[]): number {
+  const some = ticks.slice(-100)
+  const [first, last] = [some[0]?.time ?? 0, some.at(-1)?.time ?? 0]
+  return last > first ? (last - first) / (some.length - 1) : 1
+}
+
+/** Shows the newest bars; a few of them wider, so that the chart is not empty. */
+function showNewest(chart: IChartApi, bars: number): void {
+  const scale = chart.timeScale()
+  if (bars > 0 && bars * scale.options().barSpacing < scale.width() / 2)
+    scale.applyOptions({ barSpacing: Math.min(MAX_SPACING, scale.width() / 2 / bars) })
+  scale.scrollToRealTime()
+}
+
+/** Returns the prices of a bar, or the price and time of a tick, as text. */
+function describeBar({ time, open, high, low, close }: Bar, granularity: number, decimals: number, zone: Zone): string {
+  if (granularity === 0) return `${formatTime(1000 * time, Date.now(), zone)}  ${close.toFixed(decimals)}`
+  const prices = Object.entries({ O: open, H: high, L: low, C: close })
+  return prices.map(([name, price]) => `${name} ${price.toFixed(decimals)}`).join('  ')
 }
 
 function barOfCandle({ open_epoch_ms, open, high, low, close }: Candle): Bar {
@@ -228,6 +396,7 @@ function paint(chart: IChartApi, series: Series): void {
       textColor: color('muted'),
       fontFamily: getComputedStyle(document.body).fontFamily,
       fontSize: 11,
+      panes: { separatorColor: color('line'), separatorHoverColor: color('grid') },
     },
     grid: { vertLines: { color: color('grid') }, horzLines: { color: color('grid') } },
     crosshair: {

@@ -1,27 +1,47 @@
-import { lazy, Suspense, useState } from 'react'
+import { lazy, Suspense, useRef } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
 import { Icon } from '../icons.js'
+import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
 import type { Theme } from '../theme.js'
-import type { ChartStyle } from './chart.js'
+import type { ContractZone } from './contract_zone.js'
 import type { PriceLine } from './price_lines.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
 /** Loaded on its own: it is larger than the rest of the page, and prices should not wait for it. */
 const Chart = lazy(async () => ({ default: (await import('./chart.js')).Chart }))
 
+const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
+
+const INDICATORS: readonly (readonly [Indicator, string])[] = [
+  ['average', 'Moving average, 20'],
+  ['bollinger', 'Bollinger bands, 20 and 2'],
+  ['rsi', 'Relative strength index, 14'],
+]
+
 interface ChartPanelProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
   readonly theme: Theme
   readonly lines: readonly PriceLine[]
+  readonly contract: ContractZone | undefined
+  readonly onBarrier: (price: number) => void
   readonly onTimeframe: (timeframe: Timeframe) => void
 }
 
-/** The chart, and the buttons for its timeframe and style. */
-export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }: ChartPanelProps) {
-  const [style, setStyle] = useState<ChartStyle>('candles')
+/** The chart, and the buttons for its timeframe, style, indicators, time zone and size. */
+export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBarrier, onTimeframe }: ChartPanelProps) {
+  const [{ chartStyle, indicators, zone }, change] = usePreferences()
+  const panel = useRef<HTMLDivElement>(null)
+  const toggle = (name: Indicator) =>
+    change({
+      indicators: indicators.includes(name) ? indicators.filter((each) => each !== name) : [...indicators, name],
+    })
+  const enlarge = () => {
+    if (document.fullscreenElement === null) void panel.current?.requestFullscreen()
+    else void document.exitFullscreen()
+  }
   return (
-    <div className="panel">
+    <div className="panel" ref={panel}>
       <div className="tools">
         <fieldset className="choice" aria-label="Timeframe">
           {(Object.keys(TIMEFRAMES) as Timeframe[]).map((name) => (
@@ -31,24 +51,63 @@ export function ChartPanel({ instrument, timeframe, theme, lines, onTimeframe }:
           ))}
         </fieldset>
         <fieldset className="choice" aria-label="Chart style">
-          {(['candles', 'line'] as const).map((name) => (
+          {STYLES.map((name) => (
             <button
               key={name}
               type="button"
-              aria-pressed={name === style && timeframe !== 'tick'}
+              aria-pressed={name === chartStyle && timeframe !== 'tick'}
               disabled={timeframe === 'tick'}
               aria-label={name}
               title={name}
-              onClick={() => setStyle(name)}
+              onClick={() => change({ chartStyle: name })}
             >
               <Icon name={name} />
             </button>
           ))}
         </fieldset>
-        <span className="zone">UTC</span>
+        <details className="menu">
+          <summary>Indicators{indicators.length > 0 && ` ${indicators.length}`}</summary>
+          <div>
+            {INDICATORS.map(([name, label]) => (
+              <label key={name} className="check">
+                <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
+                {label}
+              </label>
+            ))}
+          </div>
+        </details>
+        <button
+          type="button"
+          className="zone"
+          title="Show times in UTC or in your time zone"
+          onClick={() => change({ zone: zone === 'utc' ? 'local' : 'utc' })}
+        >
+          {zone === 'utc' ? 'UTC' : 'Local time'}
+        </button>
+        {document.fullscreenEnabled && (
+          <button
+            type="button"
+            className="icon-button only-wide"
+            aria-label="Full screen"
+            title="Full screen"
+            onClick={enlarge}
+          >
+            <Icon name="enlarge" />
+          </button>
+        )}
       </div>
       <Suspense fallback={<div className="chart" />}>
-        <Chart instrument={instrument} timeframe={timeframe} style={style} theme={theme} lines={lines} />
+        <Chart
+          instrument={instrument}
+          timeframe={timeframe}
+          style={chartStyle}
+          zone={zone}
+          indicators={indicators}
+          theme={theme}
+          lines={lines}
+          contract={contract}
+          onBarrier={onBarrier}
+        />
       </Suspense>
     </div>
   )

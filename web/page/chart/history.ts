@@ -8,21 +8,35 @@ import type {
 } from '../../src/schema.js'
 import { requestData } from '../requests.js'
 
-/** Returns the newest candles, oldest first. The last one is still open. */
+/**
+ * Returns the newest candles, oldest first. The last one is still open.
+ *
+ * @param before - only older ones than this time, in milliseconds since 1970.
+ */
 export async function fetchCandles(
   id: string,
   granularity: number,
   count: number,
   signal: AbortSignal,
+  before?: number,
 ): Promise<readonly CandleBody[]> {
-  const body: CandlesHistoryRequest = { instrument_id: id, granularity, count }
+  const body: CandlesHistoryRequest = { instrument_id: id, granularity, count, ...upTo(before) }
   const { candles } = await requestData<CandlesBody>('/v1/market/instruments/candles/history', { signal, body })
   return candles
 }
 
-/** Returns the newest ticks, oldest first. */
-export async function fetchTicks(id: string, count: number, signal: AbortSignal): Promise<readonly TickBody[]> {
-  const body: TicksHistoryRequest = { instrument_id: id, count }
+/** Returns the newest ticks, oldest first; `before` is as for candles. */
+export async function fetchTicks(
+  id: string,
+  count: number,
+  signal: AbortSignal,
+  before?: number,
+): Promise<readonly TickBody[]> {
+  const body: TicksHistoryRequest = { instrument_id: id, count, ...upTo(before) }
   const { ticks } = await requestData<TicksBody>('/v1/market/instruments/ticks/history', { signal, body })
   return ticks
+}
+
+function upTo(before: number | undefined): { to_epoch_ms?: number } {
+  return before === undefined ? {} : { to_epoch_ms: before - 1 }
 }

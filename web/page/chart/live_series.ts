@@ -5,8 +5,8 @@ export interface Timed {
 
 /** Where a {@link LiveSeries} gets its history, and where its points go. */
 export interface LiveSeriesOptions<Point extends Timed> {
-  /** Loads the history, oldest first. */
-  readonly load: (signal: AbortSignal) => Promise<Point[]>
+  /** Loads the newest points, oldest first; with `before`, those before that one. */
+  readonly load: (signal: AbortSignal, before?: Point) => Promise<Point[]>
   /** Called with all points: first, and whenever the history was loaded again. */
   readonly show: (points: Point[]) => void
   /** Called with a point that is newer than the last one, or has the same time and replaces it. */
@@ -42,6 +42,7 @@ export class LiveSeries<Point extends Timed> {
   #seq = Number.NaN // compares false with every number, so no point follows it
   #gap: 'maybe' | 'yes' = 'maybe'
   #isLoading = false
+  #isAtStart = false
   #retryTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: LiveSeriesOptions<Point>) {
@@ -52,6 +53,23 @@ export class LiveSeries<Point extends Timed> {
   /** The newest point. */
   get last(): Point | undefined {
     return this.#points.at(-1)
+  }
+
+  /** All points, oldest first. */
+  get points(): readonly Point[] {
+    return this.#points
+  }
+
+  /** Returns the point at a time; undefined if there is none. */
+  at(time: number): Point | undefined {
+    let [low, high] = [0, this.#points.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#points[middle]?.time ?? time) < time) low = middle + 1
+      else high = middle
+    }
+    const found = this.#points[low]
+    return found?.time === time ? found : undefined
   }
 
   /**
@@ -74,6 +92,24 @@ export class LiveSeries<Point extends Timed> {
     this.#seq = Number.NaN
   }
 
+  /** Loads older points, if there are any and none are being loaded. */
+  async loadOlder(): Promise<void> {
+    const [first] = this.#points
+    if (first === undefined || this.#isLoading || this.#isAtStart || this.#points.length >= MAX_POINTS / 2) return
+    const { signal } = this.#stopped
+    this.#isAtStart = true // until older ones have come
+    try {
+      const older = (await this.#options.load(signal, first)).filter(({ time }) => time < first.time)
+      // Meanwhile the history may have been loaded anew.
+      if (signal.aborted || this.#points[0] !== first) return
+      this.#points = [...older, ...this.#points]
+      this.#isAtStart = older.length === 0
+      if (older.length > 0) this.#options.show(this.#points)
+    } catch {
+      this.#isAtStart = false // the next time that the user scrolls there
+    }
+  }
+
   /** Stops: nothing is loaded and no callback is called any more. */
   stop(): void {
     this.#stopped.abort()
@@ -88,6 +124,7 @@ export class LiveSeries<Point extends Timed> {
       if (signal.aborted) return
       this.#points = points
       this.#isLoading = false
+      this.#isAtStart = false
       this.#options.show(points)
       this.#drain()
     } catch (error) {

@@ -10,29 +10,44 @@ export interface PriceLine {
   readonly direction: 'up' | 'down' | ''
 }
 
-/** How many contracts get lines. More would hide the prices. */
-const MAX_CONTRACTS = 4
+/** The key of the line of the ticket's barrier, which can be dragged. */
+export const TICKET_LINE = 'ticket'
 
-/** Returns the lines of the newest open contracts on an instrument: the entry price and, where it differs from that, the barrier. */
-export function linesOf(contracts: readonly Contract[], instrumentId: string): PriceLine[] {
-  const own = contracts.filter(({ contract_details }) => contract_details.instrument_id === instrumentId)
-  const newest = own
-    .sort((one, other) => other.contract_details.contract_start_time - one.contract_details.contract_start_time)
-    .slice(0, MAX_CONTRACTS)
-  const lines = new Map<string, PriceLine>()
-  for (const { contract_details } of newest) {
-    const { entry_spot, barrier, variant } = contract_details
-    const { direction } = VARIANTS[variant]
-    const hasOwnBarrier = barrier !== null && entry_spot !== null && Number(barrier) !== Number(entry_spot)
-    if (entry_spot !== null) {
-      const key = `entry ${entry_spot}`
-      const entryDirection = hasOwnBarrier ? '' : direction
-      lines.set(key, { key, price: Number(entry_spot), title: 'Entry', kind: 'entry', direction: entryDirection })
-    }
-    if (hasOwnBarrier) {
-      const key = `barrier ${barrier}`
-      lines.set(key, { key, price: Number(barrier), title: 'Barrier', kind: 'barrier', direction })
-    }
+/**
+ * Returns the contract that the chart of an instrument shows: the lines of several would bury the prices.
+ *
+ * @param wanted - the ids of contracts, the most wanted first: the one under the pointer, the one that was chosen. If there is none of them,
+ * the newest open one is shown.
+ */
+export function shownContract(
+  open: readonly Contract[],
+  closed: readonly Contract[],
+  instrumentId: string | undefined,
+  wanted: readonly (string | undefined)[],
+): Contract | undefined {
+  const isOwn = ({ contract_details }: Contract) => contract_details.instrument_id === instrumentId
+  for (const id of wanted) {
+    const found = [...open, ...closed].find((contract) => contract.contract_id === id && isOwn(contract))
+    if (id !== undefined && found !== undefined) return found
   }
-  return [...lines.values()]
+  const [first, ...others] = open.filter(isOwn)
+  const startOf = ({ contract_details }: Contract) => contract_details.contract_start_time
+  return others.reduce((newest, contract) => (newest && startOf(contract) > startOf(newest) ? contract : newest), first)
+}
+
+/** Returns the lines of a contract: the entry price and, where it differs from that, the barrier. */
+export function linesOf({ contract_details }: Contract): PriceLine[] {
+  const { entry_spot, barrier, variant } = contract_details
+  const { direction } = VARIANTS[variant]
+  if (entry_spot === null) return []
+  const hasOwnBarrier = barrier !== null && Number(barrier) !== Number(entry_spot)
+  const entry: PriceLine = {
+    key: 'entry',
+    price: Number(entry_spot),
+    title: 'Entry',
+    kind: 'entry',
+    direction: hasOwnBarrier ? '' : direction,
+  }
+  if (!hasOwnBarrier) return [entry]
+  return [entry, { key: 'barrier', price: Number(barrier), title: 'Barrier', kind: 'barrier', direction }]
 }

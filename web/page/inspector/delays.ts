@@ -19,6 +19,7 @@ export class Delays {
   readonly #counts = new Map<number, number>()
   #count = 0
   #fastest = Number.POSITIVE_INFINITY
+  #longest = 0
 
   /**
    * Adds an update.
@@ -31,11 +32,19 @@ export class Delays {
     this.#counts.set(taken, (this.#counts.get(taken) ?? 0) + 1)
     this.#count += 1
     this.#fastest = Math.min(this.#fastest, taken)
+    this.#longest = Math.max(this.#longest, taken - this.#fastest)
   }
 
   /** How far the browser's clock is ahead of the server's, plus the time of the fastest update, in milliseconds; 0 before the first update. */
   get offset(): number {
     return this.#count === 0 ? 0 : this.#fastest
+  }
+
+  /** Returns the longest delay since this was last called, in milliseconds; 0 if nothing has come. */
+  takeLongest(): number {
+    const longest = this.#longest
+    this.#longest = 0
+    return longest
   }
 
   /** Returns the delays so far; undefined before the first update. */

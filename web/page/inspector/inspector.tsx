@@ -1,7 +1,11 @@
 import { useEffect, useMemo, useState } from 'react'
+import { Segments } from '../fields.js'
 import { Icon } from '../icons.js'
+import { CodePanel } from './code_panel.js'
+import { ConnectionPanel } from './connection_panel.js'
 import { describeEvent } from './describe_event.js'
 import { Meter } from './meter.js'
+import { TopicsTable } from './topics_table.js'
 import { type RawEvent, tap } from './wire_tap.js'
 
 /** The number of events that are kept; the oldest are dropped first. */
@@ -13,8 +17,45 @@ const UPDATE_EVERY = 250
 /** The length up to which an event is shown in full, in characters: enough for a tick or a candle. */
 const MAX_SHOWN = 500
 
+const VIEWS = [
+  ['events', 'Events'],
+  ['topics', 'Topics'],
+  ['connection', 'Connection'],
+  ['code', 'Code'],
+] as const
+
+interface InspectorProps {
+  readonly instrumentId: string
+  readonly onClose: () => void
+}
+
+/** What developers want to see: the events, the topics, the connection, and programs that receive the same. */
+export function Inspector({ instrumentId, onClose }: InspectorProps) {
+  const [view, setView] = useState<(typeof VIEWS)[number][0]>('events')
+  return (
+    <aside
+      className="inspector card"
+      aria-label="For developers"
+      onKeyDown={(event) => event.key === 'Escape' && onClose()}
+    >
+      <header>
+        <h2>For developers</h2>
+        <button type="button" className="icon-button only-wide" aria-label="Close" title="Close" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <Meter />
+      <Segments label="What is shown" options={VIEWS} value={view} onChange={setView} />
+      {view === 'events' && <Events />}
+      {view === 'topics' && <TopicsTable />}
+      {view === 'connection' && <ConnectionPanel />}
+      {view === 'code' && <CodePanel instrumentId={instrumentId} />}
+    </aside>
+  )
+}
+
 /** The raw events of the page's stream as they arrive, each with its meaning. */
-export function Inspector({ onClose }: { onClose: () => void }) {
+function Events() {
   const [isPaused, setPaused] = useState(false)
   const [query, setQuery] = useState('')
   const [events, setEvents] = useState<readonly RawEvent[]>([])
@@ -44,28 +85,11 @@ export function Inspector({ onClose }: { onClose: () => void }) {
   }, [events, query])
 
   return (
-    <aside
-      className="inspector card"
-      aria-label="Raw events"
-      onKeyDown={(event) => event.key === 'Escape' && onClose()}
-    >
-      <header>
-        <h2>Raw events</h2>
-        <button type="button" className="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
-          {isPaused ? 'Resume' : 'Pause'}
-        </button>
-        <button type="button" className="button" onClick={() => setEvents([])}>
-          Clear
-        </button>
-        <button type="button" className="icon-button only-wide" aria-label="Close" title="Close" onClick={onClose}>
-          <Icon name="close" />
-        </button>
-      </header>
+    <>
       <p className="hint">
         All live data on this page comes as Server-Sent Events over one connection. These are its events as they arrive,
         newest first.
       </p>
-      <Meter />
       <div className="search">
         <Icon name="search" />
         <input
@@ -76,8 +100,14 @@ export function Inspector({ onClose }: { onClose: () => void }) {
           onChange={(event) => setQuery(event.target.value)}
         />
         <small>
-          {shown.length} of the last {events.length}
+          {shown.length} of {events.length}
         </small>
+        <button type="button" className="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
+          {isPaused ? 'Resume' : 'Pause'}
+        </button>
+        <button type="button" className="button" onClick={() => setEvents([])}>
+          Clear
+        </button>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it. */}
       <ol className="events" tabIndex={0} aria-label="Events">
@@ -91,7 +121,7 @@ export function Inspector({ onClose }: { onClose: () => void }) {
         ))}
       </ol>
       {events.length === 0 && <p className="empty">Waiting for the next event …</p>}
-    </aside>
+    </>
   )
 }
 

@@ -7,9 +7,16 @@ import { requestData } from '../requests.js'
 /** The wait before the list is requested again, in milliseconds. */
 const RETRY_AFTER = 2000
 
+/** The wait before it is requested again while a market is closed, in milliseconds: it is for a moment after the server's start. */
+const CLOSED_AFTER = 5000
+
+/** The same where markets open and close by their hours only. */
+const HOURS_AFTER = 60_000
+
 /**
  * Returns the server's instruments. They are requested again when the connection comes back, because a restarted server may have another feed,
- * and when the server has closed the connection for good, because the reason may be an instrument that is gone.
+ * and when the server has closed the connection for good, because the reason may be an instrument that is gone. And now and then while that may
+ * change whether a market is open.
  */
 export function useInstruments(): { instruments: readonly Instrument[] | undefined; error: string | undefined } {
   const store = useStore()
@@ -26,11 +33,15 @@ export function useInstruments(): { instruments: readonly Instrument[] | undefin
       try {
         const body = await requestData<InstrumentsBody>('/v1/market/instruments', { signal })
         if (signal.aborted) return
-        setInstruments(body.instruments)
+        setInstruments((before) =>
+          JSON.stringify(before) === JSON.stringify(body.instruments) ? before : body.instruments,
+        )
         setError(undefined)
         // A new list changes the topics, and so reopens the connection. With the same list, only reconnect() tries again.
         timer = setTimeout(() => {
           if (store.state.status === 'closed') store.reconnect()
+          const wait = waitOf(body.instruments)
+          if (wait !== undefined) timer = setTimeout(load, wait - RETRY_AFTER)
         }, RETRY_AFTER)
       } catch (reason) {
         if (signal.aborted) return
@@ -52,4 +63,11 @@ export function useInstruments(): { instruments: readonly Instrument[] | undefin
     }
   }, [store])
   return { instruments, error }
+}
+
+/** Returns when to ask again whether the markets are open, in milliseconds; undefined where all are, around the clock. */
+export function waitOf(instruments: readonly Instrument[]): number | undefined {
+  if (instruments.some((each) => !each.is_market_open && !(Date.parse(each.opens_at ?? '') > Date.now())))
+    return CLOSED_AFTER
+  return instruments.some((each) => each.closes_at !== null) ? HOURS_AFTER : undefined
 }

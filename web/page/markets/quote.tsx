@@ -3,7 +3,8 @@ import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
 import { useServer } from '../connection.js'
 import { changeDirection, formatChange, formatPrice } from '../format.js'
-import { firstPrice } from './first_price.js'
+import { aboutInstrument } from './about_instrument.js'
+import { useDay } from './day.js'
 import { FlashingPrice } from './flashing_price.js'
 import { InstrumentStatus } from './instrument_status.js'
 
@@ -11,7 +12,8 @@ import { InstrumentStatus } from './instrument_status.js'
 export function Quote({ instrument }: { instrument: Instrument }) {
   const { id, display_name, pip_size } = instrument
   const { price, ...connected } = useMarketSSE(id, useServer())
-  const first = firstPrice(price)
+  const day = useDay(id, true, price?.price)
+  const about = aboutInstrument(instrument)
   const spread = price === null ? undefined : price.ask - price.bid
   useEffect(() => {
     document.title = `${formatPrice(price?.price, pip_size)} ${display_name} · Pricewire`
@@ -24,8 +26,8 @@ export function Quote({ instrument }: { instrument: Instrument }) {
       </div>
       <div className="big">
         <FlashingPrice value={price?.price} decimals={pip_size} label="price" />
-        <span className={`change ${changeDirection(first, price?.price)}`} title="since the page was opened">
-          {formatChange(first, price?.price)}
+        <span className={`change ${changeDirection(day?.open, price?.price)}`} title="since the day's open, in UTC">
+          {formatChange(day?.open, price?.price)}
         </span>
       </div>
       <dl>
@@ -46,6 +48,10 @@ export function Quote({ instrument }: { instrument: Instrument }) {
           <dd>{formatPrice(spread, pip_size)}</dd>
         </div>
       </dl>
+      <p className="about">
+        Today from <b>{formatPrice(day?.low, pip_size)}</b> to <b>{formatPrice(day?.high, pip_size)}</b>.
+        <span> {about}</span>
+      </p>
     </div>
   )
 }

@@ -1,7 +1,8 @@
 import type { ProposalVariant, Variant } from '../../src/pricewire.js'
+import { total } from '../account/settlements.js'
 import { formatMoney } from '../format.js'
 import { Arrow } from '../icons.js'
-import { returnPercent } from './ticket_rules.js'
+import { isOffered, returnPercent } from './ticket_rules.js'
 import { VARIANTS } from './variants.js'
 
 interface BuyButtonProps {
@@ -14,15 +15,18 @@ interface BuyButtonProps {
   readonly onPress: () => void
 }
 
+/** Those that bet on no direction, so that they are neither green nor red. */
+const NEUTRAL: readonly Variant[] = ['touch', 'no_touch']
+
 /** The button that buys a variant, with the current payout. */
 export function BuyButton({ variant, details, currency, isBuying, isDisabled, onPress }: BuyButtonProps) {
   const { name, direction, wins } = VARIANTS[variant]
-  const percent = details && returnPercent(details.stake, details.payout)
-  const isOff = isDisabled || details === undefined
+  const offered = details !== undefined && isOffered(details.stake, details.payout) ? details : undefined
+  const isOff = isDisabled || offered === undefined
   return (
     <button
       type="button"
-      className={`offer ${direction}`}
+      className={`offer ${NEUTRAL.includes(variant) ? variant : direction}`}
       data-variant={variant}
       // Not `disabled`: the button would lose the keyboard focus whenever the price is missing for a moment.
       aria-disabled={isOff}
@@ -37,11 +41,24 @@ export function BuyButton({ variant, details, currency, isBuying, isDisabled, on
         {isBuying ? 'Buying …' : name}
       </span>
       <span className="return">
-        {percent === undefined ? '–' : `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`}
+        {offered === undefined ? '–' : `+${returnPercent(offered.stake, offered.payout).toFixed(1)} %`}
       </span>
       <span className="payout">
-        <span className="caption">Payout</span> {details === undefined ? '–' : formatMoney(details.payout, currency)}
+        {details !== undefined && offered === undefined ? (
+          'Not offered: it would pay no more than the stake'
+        ) : (
+          <>
+            <span className="caption">Payout</span>{' '}
+            {offered === undefined ? '–' : formatMoney(offered.payout, currency)}
+          </>
+        )}
       </span>
+      {offered !== undefined && (
+        <span className="odds">
+          {(100 * offered.probability).toFixed(1)} % chance · win{' '}
+          {formatMoney(total([offered.payout, `-${offered.stake}`]))}, lose {formatMoney(offered.stake)}
+        </span>
+      )}
     </button>
   )
 }

@@ -1,21 +1,21 @@
 import type { ProposalVariant } from '../../src/pricewire.js'
 import { serverTime } from '../clock.js'
 import { formatTime } from '../format.js'
+import { usePreferences } from '../preferences.js'
 import { VARIANTS } from './variants.js'
 
-/** When each variant of the ticket's contract wins, and how probable that is. */
+/** When each variant of the ticket's contract wins, and when it ends. */
 export function Conditions({ variants }: { variants: readonly ProposalVariant[] }) {
   const [first] = variants
+  const [{ zone }] = usePreferences()
   if (first === undefined) return null
   const { pricing_spot, barrier, contract_expiry_time } = first.contract_details
   return (
     <dl className="conditions">
-      {variants.map(({ variant, contract_details }) => (
+      {variants.map(({ variant }) => (
         <div key={variant}>
-          <dt>
-            {VARIANTS[variant].name} <small>if {VARIANTS[variant].wins}</small>
-          </dt>
-          <dd>{(100 * contract_details.probability).toFixed(1)} %</dd>
+          <dt>{VARIANTS[variant].name} wins if</dt>
+          <dd className="reason">{VARIANTS[variant].wins}</dd>
         </div>
       ))}
       <div>
@@ -29,9 +29,10 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
         </div>
       )}
       <div>
-        <dt>Ends at about</dt>
+        <dt>Ends at</dt>
         <dd>
-          {formatTime(contract_expiry_time, serverTime(Date.now()))} <small>UTC</small>
+          {formatTime(contract_expiry_time, serverTime(Date.now()), zone)}
+          {zone === 'utc' && <small> UTC</small>}
         </dd>
       </div>
     </dl>

@@ -6,27 +6,34 @@ import { RequestError, requestData } from '../requests.js'
 /** The wait before a failed request is sent again, in milliseconds. */
 const RETRY_AFTER = 2000
 
+/** Requests data again and again until it comes, and returns the function that stops this. `onError` returns whether to try again. */
+function load<Data>(path: string, onData: (data: Data) => void, onError: (error: unknown) => boolean): () => void {
+  const leaving = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const attempt = async () => {
+    try {
+      onData(await requestData<Data>(path, { signal: leaving.signal }))
+    } catch (error) {
+      if (!leaving.signal.aborted && onError(error)) timer = setTimeout(attempt, RETRY_AFTER)
+    }
+  }
+  void attempt()
+  return () => {
+    leaving.abort()
+    clearTimeout(timer)
+  }
+}
+
 /** Returns the server's products: an empty list if it has no trading, undefined while they load. */
 export function useProducts(): readonly Product[] | undefined {
   const [products, setProducts] = useState<readonly Product[]>()
   useEffect(() => {
-    const leaving = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const load = async () => {
-      try {
-        const body = await requestData<ProductsBody>('/v1/market/products', { signal: leaving.signal })
-        setProducts(body.products)
-      } catch (error) {
-        if (leaving.signal.aborted) return
-        if (error instanceof RequestError && error.status === 404) setProducts([])
-        else timer = setTimeout(load, RETRY_AFTER)
-      }
-    }
-    void load()
-    return () => {
-      leaving.abort()
-      clearTimeout(timer)
-    }
+    const show = ({ products }: ProductsBody) => setProducts(products)
+    return load('/v1/market/products', show, (error) => {
+      const hasTrading = !(error instanceof RequestError && error.status === 404)
+      if (!hasTrading) setProducts([])
+      return hasTrading
+    })
   }, [])
   return products
 }
@@ -42,24 +49,14 @@ export function useProductConfig(
   const query = new URLSearchParams({ product_id: productId, instrument_id: instrumentId, currency })
   const path = `/v1/market/products/config?${query}`
   useEffect(() => {
-    const leaving = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const load = async () => {
-      try {
-        const config = await requestData<ProductConfig>(path, { signal: leaving.signal })
-        setLoaded({ path, config })
-        setFailure(undefined)
-      } catch (error) {
-        if (leaving.signal.aborted) return
-        setFailure(explain(error))
-        timer = setTimeout(load, RETRY_AFTER)
-      }
+    const show = (config: ProductConfig) => {
+      setLoaded({ path, config })
+      setFailure(undefined)
     }
-    void load()
-    return () => {
-      leaving.abort()
-      clearTimeout(timer)
-    }
+    return load(path, show, (error) => {
+      setFailure(explain(error))
+      return true
+    })
   }, [path])
   return { config: loaded?.path === path ? loaded.config : undefined, failure }
 }

@@ -9,6 +9,8 @@ import type { Terms } from './ticket_rules.js'
 export interface Proposal {
   /** Undefined while the price is not known. */
   readonly variants: readonly ProposalVariant[] | undefined
+  /** Whether the price may be out of date. */
+  readonly isStale: boolean
   /** Why there is no price. */
   readonly problem: string | undefined
 }
@@ -20,7 +22,7 @@ const RETRY_AFTER = 3000
 export function useProposal(terms: Terms | undefined, currency: string): Proposal {
   const [isResting, setResting] = useState(false)
   const asked = isResting || terms === undefined ? undefined : { ...terms, currency }
-  const { proposal, error, isConnected } = useProposalSSE(asked, useServer())
+  const { proposal, error, isConnected, isStale } = useProposalSSE(asked, useServer())
   // While there is no connection, the page says so in one place.
   const refusal = isConnected && terms !== undefined && !isResting ? error : null
   useEffect(() => {
@@ -31,6 +33,7 @@ export function useProposal(terms: Terms | undefined, currency: string): Proposa
   }, [refusal, isResting])
   return {
     variants: refusal === null ? proposal?.variants : undefined,
+    isStale: isStale && proposal !== null,
     problem: refusal ? sentence(refusal.message) : undefined,
   }
 }

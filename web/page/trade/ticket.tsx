@@ -1,15 +1,30 @@
 import { useEffect, useState } from 'react'
-import type { DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
+import type { Contract, DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
 import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
+import { TryDemo } from '../account/try_demo.js'
 import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatMoney } from '../format.js'
 import { BuyButton } from './buy_button.js'
+import { Chips } from './chips.js'
 import { Conditions } from './conditions.js'
 import { useProductConfig } from './products.js'
 import { type Proposal, useProposal, useSettled } from './proposal.js'
-import { adapt, check, type Draft, durationBounds, hasBarrier, hasEquals } from './ticket_rules.js'
+import { Stepper } from './stepper.js'
+import {
+  adapt,
+  check,
+  type Draft,
+  durationBounds,
+  durationChips,
+  hasBarrier,
+  hasEquals,
+  isOffered,
+  stakeChips,
+  stepAmount,
+  withUnit,
+} from './ticket_rules.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS, VARIANTS_OF } from './variants.js'
 
@@ -19,7 +34,14 @@ const TYPING_PAUSE = 250
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
+  /** What the account has; undefined while it is not known. */
+  readonly balance: number | undefined
+  /** The newest closed contracts of the account. */
+  readonly closed: readonly Contract[]
   readonly onLogin: () => void
+  /** The price that the user has dragged the barrier to, on the chart; undefined once it has been taken over. */
+  readonly dragged: number | undefined
+  readonly onDragged: () => void
   /** Called with the current barrier of the contract that the ticket describes. */
   readonly onBarrier: (barrier: number | undefined) => void
 }
@@ -31,11 +53,21 @@ export function Ticket(props: TicketProps) {
   return <TicketIn key={currency} currency={currency} {...props} />
 }
 
-function TicketIn({ currency, instrument, products, onLogin, onBarrier }: TicketProps & { readonly currency: string }) {
+function TicketIn({
+  currency,
+  instrument,
+  products,
+  balance,
+  closed,
+  dragged,
+  onDragged,
+  onLogin,
+  onBarrier,
+}: TicketProps & { readonly currency: string }) {
   const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
   const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
-  const fitted = config === undefined ? undefined : adapt(draft, config, product)
+  const fitted = config === undefined ? undefined : adapt(draft, config, product, instrument.id)
   const { session, ended } = useSession()
   const purchase = usePurchase()
   const connection = useConnection()
@@ -49,14 +81,28 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
     onBarrier(barrier === undefined ? undefined : Number(barrier))
   }, [barrier, onBarrier])
 
+  const bought = purchase.state.step === 'bought' ? purchase.state.bought.contract_id : undefined
+  const isOver = session === undefined || closed.some(({ contract_id }) => contract_id === bought)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `purchase` is a new object in each rendering.
+  useEffect(() => {
+    if (isOver) purchase.clear()
+  }, [isOver])
+
   const change = (part: Partial<Draft>) => {
     if (fitted !== undefined) setDraft({ ...fitted, ...part })
     purchase.clear()
   }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the functions are new ones in each rendering.
+  useEffect(() => {
+    if (dragged === undefined) return
+    change({ barrier: dragged.toFixed(instrument.pip_size) })
+    onDragged()
+  }, [dragged])
+
   const press = (variant: Variant) => {
     const details = proposal.variants?.find((each) => each.variant === variant)?.contract_details
     if (session === undefined) return onLogin()
-    if (checked?.terms === undefined || details === undefined) return
+    if (checked?.terms === undefined || details === undefined || !isOffered(details.stake, details.payout)) return
     const { product_id, ...rest } = checked.terms
     purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout: details.payout } })
   }
@@ -77,6 +123,7 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
           draft={fitted}
           config={config}
           problems={checked.problems}
+          balance={balance}
           currency={currency}
           barrier={barrier}
           onChange={change}
@@ -93,6 +140,7 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
             currency={currency}
             isBuying={buying(purchase.state) === variant}
             isDisabled={
+              proposal.isStale ||
               !instrument.is_market_open ||
               connection.status !== 'open' ||
               buying(purchase.state) !== undefined ||
@@ -103,7 +151,6 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
         ))}
       </div>
       <Outcome purchase={purchase} />
-      {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
       <Advice
         isOpen={instrument.is_market_open}
         isLoggedIn={session !== undefined}
@@ -111,6 +158,7 @@ function TicketIn({ currency, instrument, products, onLogin, onBarrier }: Ticket
         proposal={proposal}
         onLogin={onLogin}
       />
+      {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
     </form>
   )
 }
@@ -119,12 +167,13 @@ interface FieldsProps {
   readonly draft: Draft
   readonly config: ProductConfig
   readonly problems: ReturnType<typeof check>['problems']
+  readonly balance: number | undefined
   readonly currency: string
   readonly barrier: string | undefined
   readonly onChange: (part: Partial<Draft>) => void
 }
 
-function Fields({ draft, config, problems, currency, barrier, onChange }: FieldsProps) {
+function Fields({ draft, config, problems, balance, currency, barrier, onChange }: FieldsProps) {
   const { validations } = config
   const bounds = durationBounds(config, draft.unit)
   return (
@@ -133,7 +182,10 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
         <Field
           label="Stake"
           hint={`${formatMoney(validations.stake.min)} to ${formatMoney(validations.stake.max, currency)}`}
-          problem={problems.stake}
+          problem={
+            problems.stake ??
+            (balance !== undefined && Number(draft.stake) > balance ? 'More than your balance' : undefined)
+          }
         >
           {(ids) => (
             <span className="affixed">
@@ -144,10 +196,30 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
                 value={draft.stake}
                 onChange={(event) => onChange({ stake: event.target.value })}
               />
+              <Stepper
+                name="stake"
+                onStep={(steps) =>
+                  onChange({
+                    stake: stepAmount(
+                      draft.stake,
+                      steps,
+                      Number(validations.stake.min),
+                      Number(validations.stake.max),
+                      false,
+                    ),
+                  })
+                }
+              />
               <span aria-hidden="true">{currency}</span>
             </span>
           )}
         </Field>
+        <Chips
+          label="Stakes"
+          options={stakeChips(config, balance)}
+          value={draft.stake}
+          onChoose={(stake) => onChange({ stake })}
+        />
         <Field label="Duration" hint={`${bounds.min} to ${bounds.max} ${draft.unit}`} problem={problems.duration}>
           {(ids) => (
             <span className="affixed">
@@ -158,10 +230,16 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
                 value={draft.duration}
                 onChange={(event) => onChange({ duration: event.target.value })}
               />
+              <Stepper
+                name="duration"
+                onStep={(steps) =>
+                  onChange({ duration: stepAmount(draft.duration, steps, bounds.min, bounds.max, true) })
+                }
+              />
               <select
                 aria-label="Duration unit"
                 value={draft.unit}
-                onChange={(event) => onChange({ unit: event.target.value as DurationUnit })}
+                onChange={(event) => onChange(withUnit(draft, config, event.target.value as DurationUnit))}
               >
                 {validations.durations.supported_units.map((unit) => (
                   <option key={unit}>{unit}</option>
@@ -170,6 +248,12 @@ function Fields({ draft, config, problems, currency, barrier, onChange }: Fields
             </span>
           )}
         </Field>
+        <Chips
+          label="Durations"
+          options={durationChips(config, draft.unit)}
+          value={draft.duration}
+          onChoose={(duration) => onChange({ duration })}
+        />
         {hasBarrier(draft.product) && (
           <Field
             label="Barrier"
@@ -245,12 +329,15 @@ function Advice({ isOpen, isLoggedIn, ended, proposal, onLogin }: AdviceProps) {
   if (proposal.problem !== undefined) return <p className="advice">{proposal.problem}</p>
   if (isLoggedIn) return null
   return (
-    <p className="advice">
-      {ended ?? 'Everybody can see these live prices.'}{' '}
-      <button type="button" className="link" onClick={onLogin}>
-        Log in
-      </button>{' '}
-      {ended === undefined && 'to buy.'}
-    </p>
+    <>
+      <p className="advice">
+        {ended ?? 'Everybody can see these live prices.'}{' '}
+        <button type="button" className="link" onClick={onLogin}>
+          Log in
+        </button>{' '}
+        {ended === undefined && 'to buy.'}
+      </p>
+      {ended === undefined && <TryDemo />}
+    </>
   )
 }

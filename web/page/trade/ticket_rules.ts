@@ -4,6 +4,8 @@ import type { DurationBounds, Product, ProductConfig } from '../../src/schema.js
 /** The fields of the ticket, as the user typed them. */
 export interface Draft {
   readonly product: Product['id']
+  /** The instrument that the barrier was typed for. */
+  readonly instrumentId: string
   readonly stake: string
   readonly duration: string
   readonly unit: DurationUnit
@@ -42,23 +44,47 @@ export function durationBounds({ validations }: ProductConfig, unit: DurationUni
 }
 
 /** Returns the draft that the ticket starts with. */
-export function firstDraft({ defaults }: ProductConfig): Draft {
+export function firstDraft({ defaults }: ProductConfig, instrumentId: string): Draft {
   return {
     product: defaults.product_id,
+    instrumentId,
     stake: String(defaults.stake),
     duration: String(defaults.duration),
     unit: defaults.duration_unit,
     barrier: '',
-    allowEquals: defaults.allow_equals,
+    // Where the user has no choice, the default must not become the choice for another product.
+    allowEquals: hasEquals(defaults.product_id) && defaults.allow_equals,
   }
 }
 
-/** Returns a draft for another product or instrument: what was typed stays, except for a duration in a unit that the product does not have. */
-export function adapt(draft: Draft | undefined, config: ProductConfig, product: Product['id']): Draft {
-  const first = { ...firstDraft(config), product }
+/**
+ * Returns a draft for another product or instrument. What was typed stays, except for a duration in a unit that the product does not have, and
+ * a barrier that is a price of another instrument.
+ */
+export function adapt(
+  draft: Draft | undefined,
+  config: ProductConfig,
+  product: Product['id'],
+  instrumentId: string,
+): Draft {
+  const first = { ...firstDraft(config, instrumentId), product }
   if (draft === undefined) return first
   const isKnown = config.validations.durations.supported_units.includes(draft.unit)
-  return { ...draft, product, ...(!isKnown && { unit: first.unit, duration: first.duration }) }
+  const isOwn = draft.instrumentId === instrumentId || /^[+\-−]/.test(draft.barrier.trim())
+  return {
+    ...draft,
+    product,
+    instrumentId,
+    ...(!isKnown && { unit: first.unit, duration: first.duration }),
+    ...(!isOwn && { barrier: '' }),
+  }
+}
+
+/** Returns a draft with another unit of its duration; a number that the unit does not allow becomes the nearest that it does. */
+export function withUnit(draft: Draft, config: ProductConfig, unit: DurationUnit): Draft {
+  const { min, max } = durationBounds(config, unit)
+  const duration = Number(draft.duration)
+  return { ...draft, unit, duration: duration > 0 ? String(Math.min(max, Math.max(min, duration))) : draft.duration }
 }
 
 /**
@@ -74,8 +100,8 @@ export function check(
   const problems: Problems = {}
   const { min, max } = config.validations.stake
   const decimals = min.split('.')[1]?.length ?? 0
-  const stake = draft.stake.trim()
-  if (!isDecimal(stake)) problems.stake = `Enter an amount such as ${min}`
+  const stake = ungroup(draft.stake.trim())
+  if (!isDecimal(stake)) problems.stake = `Enter an amount, for example ${min}`
   else if (!isDecimal(stake, decimals)) problems.stake = `At most ${decimals} decimals`
   else if (Number(stake) < Number(min) || Number(stake) > Number(max)) problems.stake = `From ${min} to ${max}`
 
@@ -85,7 +111,7 @@ export function check(
   else if (Number(duration) < bounds.min || Number(duration) > bounds.max)
     problems.duration = `From ${bounds.min} to ${bounds.max} ${draft.unit}`
 
-  const barrier = hasBarrier(draft.product) ? draft.barrier.trim().replace('−', '-') : ''
+  const barrier = hasBarrier(draft.product) ? ungroup(draft.barrier.trim().replace('−', '-')) : ''
   if (barrier !== '' && !isDecimal(barrier.replace(/^[+-]/, ''), instrument.pip_size))
     problems.barrier = `Enter a price, or an offset such as +${(10 ** -instrument.pip_size).toFixed(instrument.pip_size)}`
 
@@ -103,9 +129,58 @@ export function check(
   return { problems, terms }
 }
 
+/** Returns a few stakes to choose from: round amounts from the smallest that the server takes, of which the balance covers each. */
+export function stakeChips({ validations }: ProductConfig, balance: number | undefined): string[] {
+  const min = Number(validations.stake.min)
+  const most = Math.min(Number(validations.stake.max), balance ?? Number.POSITIVE_INFINITY)
+  return [5, 10, 25, 100]
+    .map((times) => min * times)
+    .filter((stake) => stake <= most)
+    .map(String)
+}
+
+/** The durations to choose from, by unit. */
+const DURATIONS: Readonly<Record<DurationUnit, readonly number[]>> = {
+  ticks: [1, 5, 10],
+  seconds: [15, 30, 45],
+  minutes: [1, 5, 15, 30],
+  hours: [1, 4, 12],
+  days: [1, 7, 30],
+}
+
+/** Returns a few durations in a unit to choose from. */
+export function durationChips(config: ProductConfig, unit: DurationUnit): string[] {
+  const { min, max } = durationBounds(config, unit)
+  return DURATIONS[unit].filter((duration) => duration >= min && duration <= max).map(String)
+}
+
+/**
+ * Returns an amount that is a step larger or smaller, within the limits. The step is a tenth of the amount's magnitude, rounded down: 1 from 10 to
+ * 99, 10 from 100 to 999.
+ */
+export function stepAmount(text: string, steps: 1 | -1, min: number, max: number, isWhole: boolean): string {
+  const amount = Number(ungroup(text.trim()))
+  if (!Number.isFinite(amount) || text.trim() === '') return text
+  // A step down from 100 is one of the amounts below it.
+  const magnitude = 10 ** Math.floor(Math.log10(Math.max(amount + (steps < 0 ? -1e-9 : 0), Number.MIN_VALUE)) - 1)
+  const step = isWhole ? 1 : Math.max(magnitude, min / 10)
+  const next = Math.min(max, Math.max(min, amount + steps * step))
+  return String(Number(next.toFixed(8)))
+}
+
+/** Returns whether a contract can be won: nothing is offered whose payout is not above its stake. */
+export function isOffered(stake: string, payout: string): boolean {
+  return Number(payout) > Number(stake)
+}
+
 /** Returns the profit of a contract that wins, in percent of its stake. */
 export function returnPercent(stake: string, payout: string): number {
   return 100 * (Number(payout) / Number(stake) - 1)
+}
+
+/** Returns a number without the commas between its thousands: `1,000` as `1000`. */
+function ungroup(text: string): string {
+  return /^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$/.test(text) ? text.replaceAll(',', '') : text
 }
 
 function isDecimal(text: string, decimals = Number.POSITIVE_INFINITY): boolean {

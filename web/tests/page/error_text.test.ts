@@ -8,6 +8,7 @@ const refused = (code: string, status = 409, retryAfter?: number) =>
 it.each([
   [refused('INSUFFICIENT_BALANCE'), 'Lower the stake'],
   [refused('MARKET_CLOSED'), 'Choose another'],
+  [refused('PRICE_MOVED'), 'Look at the new payout'],
   [refused('CONTRACT_NOT_SELLABLE'), 'Its result appears under Closed'],
   [refused('UNAUTHORIZED', 401), 'Log in again'],
   [refused('RATE_LIMIT_EXCEEDED', 429, 30), 'Try again in 30 seconds'],

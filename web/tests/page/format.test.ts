@@ -82,7 +82,7 @@ it.each([
   [Date.UTC(2026, 0, 31, 23, 5, 7), '23:05:07'],
   [Date.UTC(2026, 0, 30, 1, 2, 3), '30 Jan 01:02:03'],
 ])('%i is, on the last of January, %s', (time, text) => {
-  expect(formatTime(time, Date.UTC(2026, 0, 31, 0, 0, 1))).toBe(text)
+  expect(formatTime(time, Date.UTC(2026, 0, 31, 0, 0, 1), 'utc')).toBe(text)
 })
 
 it('a closed market opens at a time in UTC, where that is known', () => {

@@ -15,6 +15,7 @@ import {
   usePositionsSSE,
   usePricewireState,
   useProposalSSE,
+  useTopic,
 } from '../../src/react.js'
 import { open, TestServer } from '../server.js'
 
@@ -66,7 +67,8 @@ function event(topic: string, price: number): string {
 const send = (...texts: string[]) => {
   for (const write of openStreams) write(texts.join(''))
 }
-const shown = (text: string) => act(() => vi.waitFor(() => expect(element.textContent).toBe(text)))
+const shown = (text: string) =>
+  act(() => vi.waitFor(() => expect(element.textContent).toBe(text), { timeout: 4000 }))
 
 let renders = 0
 function Price({ id, ...options }: { id?: string } & MarketOptions) {
@@ -296,6 +298,34 @@ describe('useMarketSSE', () => {
 function Show({ useValue }: { useValue: (options: HookOptions) => unknown }) {
   return JSON.stringify(useValue({ baseUrl: server.url }) ?? null)
 }
+
+describe('useTopic', () => {
+  it('gives the messages of any topic, typed, over the connection of the other hooks', async () => {
+    interface Headline {
+      readonly text: string
+    }
+    const onData = vi.fn()
+    function News() {
+      const { data, isConnected } = useTopic<Headline>('news', { baseUrl: server.url, onData })
+      expectTypeOf(data).toEqualTypeOf<Headline | null>()
+      const nothing = useTopic<Headline>(undefined, { baseUrl: server.url })
+      return `${data?.text} ${isConnected} ${nothing.data}; `
+    }
+    act(() =>
+      root.render(
+        <>
+          <News />
+          <Price id="A" />
+        </>,
+      ),
+    )
+    await shown('undefined true null; A: 1 live; ')
+    send(`data: ${JSON.stringify({ event: 'headline', subscription_id: 'news', seq: 2, data: { text: 'one' } })}\n\n`)
+    await shown('one true null; A: 1 live; ')
+    expect(onData.mock.calls.map(([data, { seq }]) => [data, seq]).at(-1)).toEqual([{ text: 'one' }, 2])
+    expect(server.requests).toHaveLength(1)
+  })
+})
 
 describe('the other hooks', () => {
   const requested = () => server.requests.map(({ url, headers }) => [url, headers.authorization])

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Envelope } from '../../src/messages.js'
+import type { Contract, Envelope } from '../../src/messages.js'
+import { Multiplexer } from '../../src/multiplexer.js'
 import { TopicStore } from '../../src/topic_store.js'
 import { Pricewire } from '../pricewire.js'
 import { BAD, open, TestServer } from '../server.js'
@@ -147,6 +148,68 @@ describe('TopicStore', () => {
     for (const end of ends) end()
   })
 
+  it.each([
+    [undefined, ['A1', 'X1', '-X', '-X', 'X1']],
+    [429, ['A1', 'X1', '-X', 'X1']],
+  ])(
+    'says at once that something may be missing of a topic that is taken again while it is being removed (%s)',
+    async (status, expected) => {
+      const told: string[] = []
+      const link = new Multiplexer(
+        { baseUrl: server.url, reconnectInterval: 1 },
+        {
+          onEnvelope: ({ subscription_id, seq }) => told.push(`${subscription_id}${seq}`),
+          onDropped: (topic) => told.push(`-${topic}`),
+          onStale: nothing,
+          onRefused: nothing,
+          onState: nothing,
+          onError: nothing,
+        },
+      )
+      link.want(['A', 'X'])
+      await until(() => expect(told).toEqual(['A1', 'X1']))
+      server.changeStatus = status
+      link.want(['A'])
+      link.want(['A', 'X'])
+      expect(told).toEqual(['A1', 'X1', '-X'])
+      await until(() => expect(server.asked).toContain('PATCH -X'))
+      await until(() => expect(told).toEqual(expected))
+      link.want([])
+    },
+  )
+
+  it('has who takes a topic that is just being removed under another name wait for that', async () => {
+    server.nameOf = (topic) => topic.replace('10.00', '10')
+    const seen: unknown[] = []
+    const ends = [store.subscribe('A', nothing), store.subscribe('q:10.00', ({ envelope }) => seen.push(envelope?.seq))]
+    const leave = store.subscribe('q:10', nothing)
+    await Promise.resolve()
+    // Both are asked for, and the server has not said yet that they are one.
+    leave()
+    await until(() => expect(server.asked).toEqual(['GET A,q:10.00,q:10', 'PATCH -q:10', 'PATCH +q:10']))
+    await until(() => expect(seq('q:10.00')).toBe(1))
+    server.publish('q:10')
+    await until(() => expect(seq('q:10.00')).toBe(2))
+    expect(seen).toEqual([1, 2])
+    for (const end of ends) end()
+  })
+
+  it('gives nothing twice of a topic that stays though it was being removed', async () => {
+    const seen: unknown[] = []
+    const ends = [store.subscribe('A', nothing)]
+    const leave = store.subscribe('X', nothing)
+    await until(() => expect([seq('A'), seq('X')]).toEqual([1, 1]))
+    server.changeStatus = 429
+    leave()
+    await until(() => expect(server.asked).toEqual(['GET A,X', 'PATCH -X']))
+    ends.push(store.subscribe('X', ({ envelope }) => seen.push(envelope?.seq)))
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    server.publish('X')
+    await until(() => expect(seen).toEqual([2]))
+    expect(server.asked).toEqual(['GET A,X', 'PATCH -X'])
+    for (const end of ends) end()
+  })
+
   it('fails only the topic that is refused, however many are asked for', async () => {
     server.unknown.add('BAD')
     const names = Array.from({ length: 40 }, (_, index) => `T${index}`)
@@ -257,6 +320,65 @@ describe('TopicStore', () => {
     await until(() => expect(server.topics).toEqual([['A', 'r:X:10:1']]))
     expect(seq('q:X:10.00:1')).toBeUndefined()
     for (const end of ends) end()
+  })
+
+  it.each([
+    ['q:10.00', 'q:10'],
+    ['q:10', 'q:10.00'],
+    ['q:10.0', 'q:10.00'],
+  ])('gives the current value to who takes %s again while %s, the same topic, goes on', async (name, other) => {
+    server.nameOf = (topic) => topic.replace(/\.0+$/, '')
+    const seen: unknown[] = []
+    const take = () => store.subscribe(name, ({ envelope }) => seen.push(envelope?.seq))
+    const ends = [store.subscribe(other, nothing), store.subscribe('A', nothing)]
+    const leave = take()
+    await until(() => expect([seq(name), seq(other), seq('A')]).toEqual([1, 1, 1]))
+    leave()
+    server.publish('q:10')
+    await until(() => expect(seq(other)).toBe(2))
+    expect(seq(name)).toBeUndefined()
+    ends.push(take())
+    await until(() => expect(seq(name)).toBe(2))
+    server.publish('q:10')
+    await until(() => expect([seq(name), seq(other)]).toEqual([3, 3]))
+    expect(seen).toEqual([1, 2, 3])
+    expect(server.asked).toHaveLength(1)
+    for (const end of ends) end()
+  })
+
+  it('knows the current values of a topic: of contracts the newest of each that is open, by whatever name', async () => {
+    server.nameOf = (topic) => topic.replace('ME', 'me')
+    const current = (topic: string) =>
+      store.current(topic).map(({ data, seq }) => [(data as Contract).contract_id, seq])
+    const write = (seq: number, event: string, contract_id: string) =>
+      server.write(
+        `data: ${JSON.stringify({ event, subscription_id: 'contracts:me', seq, data: { contract_id } })}\n\n`,
+      )
+    expect(store.current('contracts:me')).toEqual([])
+    const seen: unknown[] = []
+    const ends = [store.subscribe('contracts:me', nothing)]
+    await until(() => expect(seq('contracts:me')).toBe(1))
+    write(2, 'contract_opened', 'a')
+    write(3, 'contract_updated', 'b')
+    write(4, 'contract_updated', 'c')
+    write(5, 'contract_updated', 'a')
+    write(6, 'contract_sold', 'b')
+    write(7, 'contract_settled', 'c')
+    write(8, 'contract_updated', 'd')
+    await until(() => expect(seq('contracts:me')).toBe(8))
+    const open = [
+      [undefined, 1],
+      ['a', 5],
+      ['d', 8],
+    ]
+    expect(current('contracts:me')).toEqual(open)
+    ends.push(store.subscribe('contracts:ME', ({ envelope }) => seen.push(envelope?.seq)))
+    await until(() => expect(seen).toEqual([1, 5, 8]))
+    expect(current('contracts:ME')).toEqual(open)
+    expect(store.current('contracts:ME').every((each) => each.subscription_id === 'contracts:ME')).toBe(true)
+    for (const end of ends) end()
+    await until(() => expect(server.topics).toEqual([]))
+    expect(store.current('contracts:me')).toEqual([])
   })
 
   it('waits no longer than 10 s for the answer to a change', async () => {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 import msgspec
 
 from pricewire.client.api.tokens import Credentials
+from pricewire.client.failure import failure_text
 from pricewire.client.parsing import all_finite
 from pricewire.client.redaction import redacted
 from pricewire.client.stream.decompress import plain_chunks
@@ -27,17 +29,7 @@ MAX_ANSWER = 1024 * 1024
 
 
 class Api:
-    """
-    Sends requests to a server.
-
-    Attributes:
-        base_url: the server's address, without a slash at its end.
-
-    Args:
-        base_url: the server's address.
-        headers: of every request, without the token's.
-        credentials: provide the token; None: there is none.
-    """
+    """Sends requests to a server, with the same headers and the token that the credentials provide, if there are any."""
 
     def __init__(self, base_url: str, headers: Headers, credentials: Credentials | None) -> None:
         self.base_url = base_url.rstrip("/")
@@ -83,7 +75,7 @@ class Api:
             # Its text repeats the header that cannot be sent, which may be a secret.
             raise ConnectError(public_url(url), "the request cannot be sent, a header of it is illegal") from None
         except (httpx2.HTTPError, TimeoutError, msgspec.MsgspecError, RecursionError) as error:
-            detail = f"no answer within {within:.3g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            detail = f"no answer within {within:.3g} s" if isinstance(error, TimeoutError) else failure_text(error)
             raise ConnectError(public_url(url), detail) from error
         return found
 
@@ -104,6 +96,12 @@ class Api:
             if error.status != 401 or not credentials.can_refresh:
                 raise
         return await _request(client, build(authorization_header(await credentials.refresh(token))))
+
+
+def with_query(path: str, **parameters: object) -> str:
+    """Return a path with its parameters; those that are None or empty are left out."""
+    query = urlencode({name: value for name, value in parameters.items() if value not in (None, [])}, doseq=True)
+    return f"{path}?{query}" if query else path
 
 
 async def _request(client: httpx2.AsyncClient, request: httpx2.Request) -> bytes:

@@ -20,12 +20,6 @@ class Login:
     Attributes:
         account_id: the name that was logged in with.
         account_uuid: the account's name in topics and requests; None where the token does not say.
-
-    Args:
-        api: sends the requests.
-        request: who logs in.
-        http_client: sends the requests, and stays open; None: one for each login.
-        token: the first token.
     """
 
     def __init__(self, api: Api, request: LoginRequest, http_client: httpx2.AsyncClient | None, token: str) -> None:

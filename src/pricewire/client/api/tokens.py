@@ -45,9 +45,6 @@ class Credentials:
     Attributes:
         can_refresh: whether there is a provider to ask for another token.
 
-    Args:
-        token: the token or its provider.
-
     Raises:
         TypeError: it is neither.
     """

@@ -8,11 +8,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TypeVar
-from urllib.parse import urlencode
 
 import httpx2
 
-from pricewire.client.api.http import Api
+from pricewire.client.api.http import Api, with_query
 from pricewire.client.stream.reconnect import ReconnectPolicy, may_retry
 from pricewire.client.stream.request import retry_after
 from pricewire.errors import ClientError, ConnectError, HTTPStatusError, TradeUncertainError
@@ -40,13 +39,7 @@ NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
 class Trader:
-    """
-    Buys and sells for a wire.
-
-    Args:
-        api: sends requests.
-        client: returns what sends them; raises where the wire is closed.
-    """
+    """Buys and sells for a wire."""
 
     def __init__(self, api: Api, client: Callable[[], Awaitable[httpx2.AsyncClient]]) -> None:
         self._api = api
@@ -58,6 +51,7 @@ class Trader:
         variant: Variant,
         *,
         payout: Decimal | None,
+        tolerance: float | None,
         idempotency_key: str | None,
         account_uuid: str | None,
         within: float,
@@ -72,10 +66,11 @@ class Trader:
             stake=shortest(contract.stake),
             variant=variant,
             payout=None if payout is None else shortest(payout),
+            tolerance=tolerance,
             barrier=contract.barrier,
         )
         request = PurchaseRequest(idempotency_key=key, product_id=contract.product_id, proposal_details=details)
-        path = _path("/v1/trading/contracts/buy", account_uuid=account_uuid)
+        path = with_query("/v1/trading/contracts/buy", account_uuid=account_uuid)
 
         async def send(limit: float) -> Purchased[Decimal]:
             return (await self._api.send(await self._client(), "POST", path, Data[Purchased[Decimal]], body=request, within=limit)).data
@@ -85,7 +80,7 @@ class Trader:
 
     async def sell(self, contract_id: str, *, account_uuid: str | None, within: float) -> Sold[Decimal]:
         """Sell, as `Wire.sell` says."""
-        path = _path("/v1/trading/contracts/sell", contract_id=contract_id, account_uuid=account_uuid)
+        path = with_query("/v1/trading/contracts/sell", contract_id=contract_id, account_uuid=account_uuid)
 
         async def send(limit: float) -> Sold[Decimal]:
             return (await self._api.send(await self._client(), "POST", path, Data[Sold[Decimal]], within=limit)).data
@@ -155,8 +150,3 @@ async def _repeat(
             raise TradeUncertainError(what, key, str(failure)) from failure
         else:
             raise failure
-
-
-def _path(path: str, **parameters: str | None) -> str:
-    query = urlencode({name: value for name, value in parameters.items() if value is not None})
-    return f"{path}?{query}" if query else path

@@ -43,13 +43,7 @@ class ForkedError(RuntimeError):
 
 
 class Life:
-    """
-    How far the loop is.
-
-    Attributes:
-        is_open: whether something can be asked of it.
-        has_ended: whether it answers no more.
-    """
+    """How far the loop is: whether something can be asked of it, and whether it answers no more."""
 
     def __init__(self) -> None:
         self.is_open = True
@@ -62,10 +56,6 @@ class Call(Generic[R]):
 
     An interrupt may come anywhere in the thread. So nothing is made there that would have to be awaited, and the thread shares no lock with
     the loop but that within a `SimpleQueue`: one of Python's own conditions could stay locked, and hold the loop up for ever.
-
-    Args:
-        loop: where it is done.
-        function: does it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, function: Callable[[], Awaitable[R]]) -> None:

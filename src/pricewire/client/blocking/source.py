@@ -118,12 +118,7 @@ class EventSource:
 
 
 class SSEConnection:
-    """
-    A running connection; calling it, or `close()`, ends it. Made by `create_sse_connection`.
-
-    Args:
-        create: makes what runs on the event loop.
-    """
+    """A running connection; calling it, or `close()`, ends it. Made by `create_sse_connection`."""
 
     def __init__(self, create: Callable[[], callbacks.SSEConnection]) -> None:
         made: list[callbacks.SSEConnection] = []

@@ -10,20 +10,21 @@ from concurrent.futures import CancelledError as FutureCancelledError
 from datetime import date
 from decimal import Decimal
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from pricewire.client.api.login import Login
 from pricewire.client.api.login import log_in as log_in_asynchronously
+from pricewire.client.api.market import OnProgress
 from pricewire.client.api.trades import TRADE_TIMEOUT
 from pricewire.client.blocking.portal import ForkedError, Portal, PortalClosedError
 from pricewire.client.stream.reconnect import ConnectionState
 from pricewire.client.topics.message_queue import Start
 from pricewire.client.topics.subscription import Subscription as AsyncSubscription
-from pricewire.client.wire import Options
+from pricewire.client.wire import Options, PageOptions
 from pricewire.client.wire import Wire as AsyncWire
 from pricewire.client.wire import connect as connect_asynchronously
 from pricewire.protocol.accounting_messages import ClosedContractsPage, ProfitAndLossBody, StatementBody, TransactionKind
-from pricewire.protocol.messages import Candle, Envelope, Tick
+from pricewire.protocol.messages import Candle, Envelope, Instrument, Tick
 from pricewire.protocol.topics import ProposalTopic
 from pricewire.protocol.trading_messages import BalanceBody, ContractBody, ContractsBody, ProposalBody, Purchased, Sold, Variant
 
@@ -45,10 +46,6 @@ class Subscription(Generic[M]):
     The messages of some topics, as an iterator: `pricewire.Subscription` for other threads than the event loop's.
 
     Any thread can read it, and any other close it: then the iteration ends.
-
-    Args:
-        portal: the way to the event loop.
-        subscription: what is read there.
     """
 
     def __init__(self, portal: Portal, subscription: AsyncSubscription[M]) -> None:
@@ -153,9 +150,6 @@ class Wire:
 
     It has a thread with an event loop; callbacks are called there. Leaving the block ends all subscriptions and the thread; they also end
     when nobody holds the wire or any of its subscriptions any more.
-
-    Args:
-        wire: what is used there.
     """
 
     def __init__(self, wire: AsyncWire) -> None:
@@ -204,63 +198,100 @@ class Wire:
         """Return the messages of any topic, as `pricewire.Wire.topic` does."""
         return self._subscribe(lambda: self._wire.topic(name, type=type, **options))
 
+    def publish(self, topic: str, data: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> str:
+        """Publish a message and return its event's id, as `pricewire.Wire.publish` does."""
+        return self._portal.call(self._wire.publish, topic, data, key=key, event=event, ends=ends)
+
+    def instruments(self) -> list[Instrument]:
+        """Return all instruments of the server, as `pricewire.Wire.instruments` does."""
+        return self._portal.call(self._wire.instruments)
+
+    @overload
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick]: ...
+
+    @overload
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Candle]: ...
+
+    def history(
+        self,
+        instrument_id: str,
+        *,
+        granularity: int | None = None,
+        from_epoch_ms: int | None = None,
+        to_epoch_ms: int | None = None,
+        count: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> list[Tick] | list[Candle]:
+        """Return past ticks or candles, however many, as `pricewire.Wire.history` does; `on_progress` is called in the wire's thread."""
+
+        async def read() -> list[Tick] | list[Candle]:
+            if granularity is None:
+                return await self._wire.history(
+                    instrument_id, from_epoch_ms=from_epoch_ms, to_epoch_ms=to_epoch_ms, count=count, on_progress=on_progress
+                )
+            return await self._wire.history(
+                instrument_id,
+                granularity=granularity,
+                from_epoch_ms=from_epoch_ms,
+                to_epoch_ms=to_epoch_ms,
+                count=count,
+                on_progress=on_progress,
+            )
+
+        return self._portal.call(read)
+
     def buy(
         self,
         contract: ProposalTopic,
         variant: Variant,
         *,
         payout: Decimal | None = None,
+        tolerance: float | None = None,
         idempotency_key: str | None = None,
         account_uuid: str | None = None,
         within: float = TRADE_TIMEOUT,
     ) -> Purchased[Decimal]:
         """Buy a contract at the price of now, as `pricewire.Wire.buy` does."""
         return self._portal.call(
-            self._wire.buy, contract, variant, payout=payout, idempotency_key=idempotency_key, account_uuid=account_uuid, within=within
+            self._wire.buy,
+            contract,
+            variant,
+            payout=payout,
+            tolerance=tolerance,
+            idempotency_key=idempotency_key,
+            account_uuid=account_uuid,
+            within=within,
         )
 
     def sell(self, contract_id: str, *, account_uuid: str | None = None, within: float = TRADE_TIMEOUT) -> Sold[Decimal]:
         """Sell an open contract at what it is worth now, as `pricewire.Wire.sell` does."""
         return self._portal.call(self._wire.sell, contract_id, account_uuid=account_uuid, within=within)
 
-    def statement(
-        self,
-        *kinds: TransactionKind,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> StatementBody[Decimal]:
+    def statement(self, *kinds: TransactionKind, **page: Unpack[PageOptions]) -> StatementBody[Decimal]:
         """Return a page of an account's statement, as `pricewire.Wire.statement` does."""
-        return self._portal.call(
-            self._wire.statement,
-            *kinds,
-            cursor=cursor,
-            limit=limit,
-            from_epoch_ms=from_epoch_ms,
-            to_epoch_ms=to_epoch_ms,
-            account_uuid=account_uuid,
-        )
+        return self._portal.call(self._wire.statement, *kinds, **page)
 
-    def closed_contracts(
-        self,
-        *,
-        cursor: str | None = None,
-        limit: int | None = None,
-        from_epoch_ms: int | None = None,
-        to_epoch_ms: int | None = None,
-        account_uuid: str | None = None,
-    ) -> ClosedContractsPage[Decimal]:
+    def closed_contracts(self, **page: Unpack[PageOptions]) -> ClosedContractsPage[Decimal]:
         """Return a page of an account's closed contracts, as `pricewire.Wire.closed_contracts` does."""
-        return self._portal.call(
-            self._wire.closed_contracts,
-            cursor=cursor,
-            limit=limit,
-            from_epoch_ms=from_epoch_ms,
-            to_epoch_ms=to_epoch_ms,
-            account_uuid=account_uuid,
-        )
+        return self._portal.call(self._wire.closed_contracts, **page)
 
     def profit_and_loss(
         self, *, from_day: date | None = None, to_day: date | None = None, account_uuid: str | None = None

@@ -31,18 +31,7 @@ ERROR_BODY_TIMEOUT = 5.0
 
 
 class Connection:
-    """
-    An open stream.
-
-    Attributes:
-        response: what the server answered.
-        decoder: reads its body; holds the cursor.
-        watchdog: judges its silence.
-
-    Args:
-        token: the token of its request; None: none.
-        renewal: renews the token meanwhile; None where that cannot be.
-    """
+    """An open stream: its response, the decoder that reads it and holds the cursor, and the watchdog that judges its silence."""
 
     def __init__(
         self,

@@ -24,12 +24,7 @@ PIECE = 65536
 
 
 class Inflater:
-    """
-    Inflates a body of `gzip` or of `deflate`, the latter with its header or, as some servers send it, without.
-
-    Args:
-        coding: `gzip` or `deflate`.
-    """
+    """Inflates a body of `gzip` or of `deflate`, the latter with its header or, as some servers send it, without."""
 
     def __init__(self, coding: str) -> None:
         self._window = zlib.MAX_WBITS | (16 if coding == "gzip" else 0)

@@ -13,6 +13,7 @@ from typing import Self
 import httpx2
 import msgspec
 
+from pricewire.client.failure import failure_text
 from pricewire.client.http_client import new_client
 from pricewire.client.parsing import read_error
 from pricewire.client.report import Reporter
@@ -53,12 +54,6 @@ class StreamReader:
         state: the connection's state.
         is_closed: nothing comes any more.
         headers: the headers of the newest stream's response.
-
-    Args:
-        url: the stream's address.
-        options: how it is asked for and kept.
-        reporter: told of connections, errors and states.
-        last_event_id: the id to begin after; empty: none.
     """
 
     def __init__(self, url: str, options: StreamOptions, reporter: Reporter, *, last_event_id: str = "") -> None:
@@ -189,7 +184,7 @@ class StreamReader:
             # Its text repeats the header that cannot be sent, which may be a token.
             self._lost(ConnectError(public_url(self.url), "the request cannot be sent, a header of it is illegal"), final=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            self._lost(self._connect_error(str(error) or type(error).__name__, error), final=isinstance(error, FINAL_FAILURES))
+            self._lost(self._connect_error(failure_text(error), error), final=isinstance(error, FINAL_FAILURES))
         except Exception as error:  # of a transport or hook of the user's own: a failure that the reader has to hear of
             self._lost(self._connect_error(f"{type(error).__name__} while connecting or reading", error), final=True)
         except BaseException as error:

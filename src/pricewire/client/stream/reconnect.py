@@ -161,12 +161,8 @@ class Reconnection:
 
     def failed(self, cause: ClientError, chance: float, *, retry_after: float | None = None) -> float | None:
         """
-        Note the end of a connection; return how long after it to try again, in seconds, or None where the attempts are used up.
-
-        Args:
-            cause: why it ended.
-            chance: a random number, at least 0 and below 1.
-            retry_after: what the response's `Retry-After` says, in seconds.
+        Note why a connection ended; return how long after that to try again, in seconds, as the policy says; None where the attempts are
+        used up.
         """
         attempts = self.policy.attempts
         if attempts is not None:

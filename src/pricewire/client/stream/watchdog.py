@@ -66,11 +66,6 @@ class Watchdog:
     Attributes:
         patience: how much silence is tolerated.
         is_stale: the first stage of silence has passed, and nothing has come since.
-
-    Args:
-        patience: how much silence is tolerated.
-        on_stale: called when the stream turns stale.
-        on_dead: called when the connection counts as dead.
     """
 
     def __init__(self, patience: Patience, on_stale: Callable[[], None], on_dead: Callable[[], None]) -> None:

@@ -31,11 +31,8 @@ class Throttle:
 
     def pick(self, arrivals: Sequence[Arrival], now: float) -> tuple[int | None, float]:
         """
-        Return the place of the first message that is due, or None and when the next one will be; infinity where none waits.
-
-        Args:
-            arrivals: conflated, oldest first.
-            now: the time, in seconds on the monotonic clock.
+        Return the place of the first message that is due, of conflated ones, oldest first; or None and when the next one will be, infinity
+        where none waits. Times are in seconds on the monotonic clock.
         """
         last_fixed = {arrival.topic: place for place, arrival in enumerate(arrivals) if key_of(arrival) is None}
         soonest = math.inf

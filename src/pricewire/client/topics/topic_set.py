@@ -88,13 +88,7 @@ class Refuse(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """
-    Give the subscribers of a wanted name what comes under the server's name for it, beginning with what has come.
-
-    Attributes:
-        name: the wanted name.
-        topic: the server's.
-    """
+    """Give the subscribers of a wanted name what comes under the server's name for it, beginning with what has come."""
 
     name: str
     topic: str
@@ -188,19 +182,14 @@ class TopicSet(Generic[R]):
         return self._names.get(name, name)
 
     def want(self, names: Iterable[str], interval: int = 0) -> list[Action[R]]:
-        """
-        Note what is wanted from now on.
-
-        Args:
-            names: all of it.
-            interval: the pace, in milliseconds.
-        """
+        """Note all that is wanted from now on, and its pace in milliseconds."""
         before, self.wanted = self.wanted, dict.fromkeys(names)
         self._wanted_interval = interval
         gone = [name for name in before if name not in self.wanted]
         for name in gone:
             self.refused.pop(name, None)
-        topics = sorted(set(map(self.topic_of, gone)) - self._known())
+        # What the stream carries, or another name wants, is dropped when the stream is done with it.
+        topics = sorted(set(map(self.topic_of, gone)) - set(map(self.topic_of, self.wanted)) - self._known())
         if len(self._names) > MAX_NAMES:
             self._names = {name: topic for name, topic in self._names.items() if name in self.wanted}
         return [*map(Drop, topics), *self._settle()]
@@ -338,13 +327,7 @@ class TopicSet(Generic[R]):
         return actions + self._settle()
 
     def change_refused(self, number: int, reason: R) -> list[Action[R]]:
-        """
-        Note that the server refuses a change, and would again.
-
-        Args:
-            number: the change's.
-            reason: why.
-        """
+        """Note that the server refuses a change, and would again."""
         change = self.requested
         if change is None or change.number != number:
             return []

@@ -39,12 +39,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class Caller:
-    """
-    Who sends a request.
-
-    Attributes:
-        token: the token that it carries, or None.
-    """
+    """Who sends a request, and the token that it carries, if any."""
 
     __slots__ = ("token",)
 
@@ -123,20 +118,14 @@ def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
 
 
 def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError:
-    """
-    Return the error for a request that needs a token.
-
-    Args:
-        message: what is wrong.
-        is_invalid: whether it sent one that is not valid. Source: RFC 6750, section 3.
-    """
+    """Return the error for a request that needs a token, or sent one that is not valid. Source: RFC 6750, section 3."""
     header = 'Bearer realm="pricewire"'
     if is_invalid:
         header += f', error="invalid_token", error_description="{message}"'
     return UnauthorizedError(message, headers={"www-authenticate": header})
 
 
-def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """
     Refuse a request with a token in its address, where logs, histories and other sites' `Referer` would have it.
 

@@ -14,8 +14,7 @@ import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from pricewire.errors import InvalidTokenError, PricewireError
-from pricewire.server.http_errors import UnavailableError
+from pricewire.errors import InvalidTokenError, PricewireError, UnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -47,9 +47,6 @@ class SigningKey:
     """
     A key that this server signs with.
 
-    Attributes:
-        algorithms: the only one that it is for.
-
     Args:
         key: the private key or the secret, to sign with.
         public: the key to check signatures with, as a JSON Web Key; tokens name it by its `kid`, if it has one.

@@ -11,13 +11,7 @@ from pricewire.errors import TooManyAttemptsError
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """
-    How many failed attempts are allowed.
-
-    Attributes:
-        burst: at once, after a quiet time.
-        seconds: one more each time this many seconds have passed.
-    """
+    """How many failed attempts are allowed: so many at once after a quiet time, and one more each time so many seconds have passed."""
 
     burst: int
     seconds: float
@@ -37,12 +31,7 @@ MAX_KEPT = 100_000
 
 
 class LoginThrottle:
-    """
-    Counts attempts to log in that failed or are still under way.
-
-    Args:
-        clock: returns the time in seconds.
-    """
+    """Counts attempts to log in that failed or are still under way."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

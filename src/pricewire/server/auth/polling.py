@@ -15,13 +15,7 @@ POLL_S = 1.0
 
 
 async def poll(load: Callable[[], Awaitable[None]], what: str) -> None:
-    """
-    Load what is new again and again, until cancelled; a database that fails for a while does not end it.
-
-    Args:
-        load: loads it.
-        what: what it is, for the log.
-    """
+    """Load what is new again and again, until cancelled; a database that fails for a while does not end it. `what` names it in the log."""
     is_away = False
     while True:
         await asyncio.sleep(POLL_S)

@@ -20,13 +20,7 @@ is set forward by mistake. If it were forgotten then, it would be valid again wh
 
 
 class Revoked:
-    """
-    The revoked tokens.
-
-    Args:
-        store: the revocations that all processes share.
-        on_revoked: called with the id of each one that becomes known.
-    """
+    """The revoked tokens. `on_revoked` is called with the id of each one that becomes known."""
 
     def __init__(self, store: Revocations, on_revoked: Callable[[str], None]) -> None:
         self._store = store

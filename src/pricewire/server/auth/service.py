@@ -26,11 +26,6 @@ class AuthService:
     """
     Checks tokens, tickets and passwords.
 
-    Attributes:
-        tokens: what issues and checks tokens.
-        accounts: the accounts.
-        token_watch: ends protected streams with their tokens.
-
     Args:
         database: where accounts and revoked tokens are.
         keys: what tokens are signed with; closed by `aclose`.

@@ -10,13 +10,7 @@ from pricewire.store.accounts import Accounts, Standing
 
 
 class Standings:
-    """
-    The accounts that have ended their earlier tokens.
-
-    Args:
-        accounts: the accounts that all processes share.
-        on_changed: called when more tokens may have ended.
-    """
+    """The accounts that have ended their earlier tokens. `on_changed` is called when more tokens may have ended."""
 
     def __init__(self, accounts: Accounts, on_changed: Callable[[], None]) -> None:
         self._accounts = accounts

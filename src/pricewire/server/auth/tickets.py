@@ -18,13 +18,7 @@ MAX_OPEN = 64
 
 
 class Tickets:
-    """
-    Gives tickets, each valid once, for one stream.
-
-    Args:
-        clock: returns the time in seconds since 1970.
-        steady: returns the time in seconds from any start, by a clock that nobody sets: what tickets live by.
-    """
+    """Gives tickets, each valid once, for one stream. They live by `steady`, a clock that nobody sets; `clock` has seconds since 1970."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -28,14 +28,7 @@ SLACK = 1000
 
 @dataclass(frozen=True, slots=True)
 class WatchedStream:
-    """
-    A stream and the token that it depends on.
-
-    Attributes:
-        token: its token.
-        ends_at: when the stream ends, in seconds by the clock that nobody sets.
-        stream_end: why it will.
-    """
+    """A stream's token, when the stream ends, in seconds by the clock that nobody sets, and why it will."""
 
     token: Token
     ends_at: float

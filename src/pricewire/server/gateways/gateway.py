@@ -86,7 +86,7 @@ class Gateway:
     def __init__(
         self, address: NatsAddress, *, plan: NatsPlan | None = None, heartbeat: float = 15.0, limits: Limits | None = None
     ) -> None:
-        self.hub = Hub(limits=log_limits, heartbeat=heartbeat)
+        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()

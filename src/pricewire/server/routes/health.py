@@ -20,11 +20,15 @@ async def liveness() -> str:
 
 @get("/readyz", media_type="text/plain")
 async def readiness(publisher: NamedDependency[Publisher], leader: NamedDependency[Leader | None]) -> Response[str] | Response[ErrorBody]:
-    """Answer 200 where prices are coming, 503 where none are, the server stands by or is stopping, or its bus is away."""
+    """
+    Answer 200 where prices are coming or all markets are closed by their hours.
+
+    It is 503 where none are, the server stands by or is stopping, or its bus is away.
+    """
     if publisher.hub.is_draining:
         return problem(503, "the server is stopping", StreamEnd.SERVER_DRAINING.name)
     if leader is not None and leader.failure:
         return problem(503, leader.failure, "NOT_READY")
-    if any(instrument.is_market_open for instrument in publisher.market.instruments()):
+    if publisher.market.is_ready():
         return Response("ok\n", media_type="text/plain")
     return problem(503, "no feed brings prices at the moment", "NOT_READY")

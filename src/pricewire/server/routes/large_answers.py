@@ -31,13 +31,7 @@ THREAD = ThreadPoolExecutor(1, "pricewire-answers")
 
 
 async def make(work: Callable[[], Made], rows: int) -> Made:
-    """
-    Return what a function returns, which is called in a thread where its work is large.
-
-    Args:
-        work: the function; it must touch nothing that changes on the loop.
-        rows: how many rows it works on.
-    """
+    """Return what a function returns, called in a thread where it works on many rows; it must touch nothing that changes on the loop."""
     return work() if rows < LARGE else await asyncio.get_running_loop().run_in_executor(THREAD, work)
 
 

@@ -17,8 +17,13 @@ from pricewire.errors import quoted
 
 PAGE = Path(__file__).parents[1] / "page"
 
+MISSING = "the trading page is not part of this installation: it was built without npm; install a wheel, or install Node and build again"
+
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
+
+UNFRAMED = "frame-ancestors 'none'"
+"""No other page has the trading page in a frame: what lies over it could have clicks buy and sell. Source: CSP Level 3, section 6.4.2."""
 
 FOREVER = CacheControlHeader(max_age=31_536_000, immutable=True, public=True).to_header()
 
@@ -26,23 +31,35 @@ GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
 """That a reader takes gzip. Source: RFC 9110, section 12.5.3."""
 
 
-def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """
-    Return the routes of the page, none where it is not built.
+def has_page() -> bool:
+    """Return whether the page is installed."""
+    return (PAGE / "index.html").exists()
 
-    Args:
-        demo_account: what the page says that one may log in with, as `name/password`; empty for nothing.
-    """
-    if not (PAGE / "index.html").exists():
-        return []
+
+def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
+    """Return the routes of the page, or one that says it is missing; the page names the demo account, `name/password`, if there is one."""
+    if not has_page():
+        return [no_page]
 
     @get("/", include_in_schema=False, media_type="text/html")
     async def index() -> Response[bytes]:
         """Return the page; its assets' names change with their content, its own does not."""
         html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
-        return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
+        return Response(html, media_type="text/html", headers={"cache-control": "no-cache", "content-security-policy": UNFRAMED})
 
-    return [index, asset]
+    return [index, embed, asset]
+
+
+@get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
+def embed(instrument_id: FromPath[str]) -> Response[bytes]:
+    """Return the page that shows one instrument in an `iframe` of any site. It reads the id from its address, and sells nothing."""
+    return Response((PAGE / "embed.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+
+
+@get("/", include_in_schema=False)
+async def no_page() -> None:
+    """Refuse what is not there, and say why."""
+    raise NotFoundException(MISSING)
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=True)

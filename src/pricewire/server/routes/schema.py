@@ -28,13 +28,7 @@ TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """
-    The schema as it is sent.
-
-    Attributes:
-        content: the body.
-        headers: what goes with it, its tag among them.
-    """
+    """The schema as it is sent, with its headers, the tag among them."""
 
     content: bytes
     headers: Mapping[str, str]

@@ -67,9 +67,6 @@ class BoundedState(ServerState):
         open_connections: the connections that are no streams.
         requests_too_large: how many requests exceeded them.
         logger: for the warnings of connections, throttled: there may be thousands of unreadable requests a second.
-
-    Args:
-        limits: by default those of `Limits`.
     """
 
     def __init__(self, limits: Limits | None = None, open_connections: OpenConnections | None = None) -> None:
@@ -240,12 +237,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        """
-        Refuse the request that has come or is coming once those before it have been answered, and close the connection.
-
-        Args:
-            msg: what uvicorn would say.
-        """
+        """Refuse the request that has come or is coming once those before it have been answered, and close the connection."""
         self._refuse_in_turn(*(self._refusal or (400, "this is no HTTP request that can be read")))
 
     def _take_host(self) -> None:

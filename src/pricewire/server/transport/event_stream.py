@@ -18,12 +18,14 @@ from pricewire.hub.streams import Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
-from pricewire.server.transport.handover import EXTENSION, Handover
+from pricewire.server.transport.offer import EXTENSION, Offer
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
+from pricewire.server.transport.stop_watch import stop_watch
 
 try:
-    # Starlette and FastAPI know a response by this class. Without them nothing asks for it.
-    from starlette.responses import Response as ResponseBase
+    # Starlette and FastAPI know a response by its base. FastAPI describes the items of those that are JSON: here, the data of an event.
+    # Without them nothing asks for it.
+    from starlette.responses import JSONResponse as ResponseBase
 except ImportError:
     ResponseBase = object  # type: ignore[assignment, misc]
 
@@ -47,6 +49,8 @@ class EventStream(ResponseBase):
         async def news() -> Response:
             return EventStream(hub, ["news"])
 
+    FastAPI's schema says what the events hold where the route has both `response_class=EventStream` and a `response_model`.
+
     A reader that comes back with `Last-Event-ID` (or, where it cannot set headers, the parameter `last_event_id`) gets what it missed.
 
     Args:
@@ -58,11 +62,14 @@ class EventStream(ResponseBase):
         prelude: encoded events to send first, before the current values, where the stream does not resume.
         stream_id: its id, which others can change it by: not to be guessed. A random one by default.
         on_close: called once when the stream has ended, however it ended.
+        status_code: of the response; readers take no other for a stream.
 
     Attributes:
         stream_id: what its header `Pricewire-Stream` says.
         outcome: how it has started; None before.
     """
+
+    media_type = MEDIA_TYPE
 
     def __init__(
         self,
@@ -75,10 +82,10 @@ class EventStream(ResponseBase):
         prelude: bytes = b"",
         stream_id: str | None = None,
         on_close: Callable[[], None] | None = None,
+        status_code: int = 200,
     ) -> None:
         # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
-        self.status_code = 200
-        self.media_type = MEDIA_TYPE
+        self.status_code = status_code
         self.background = None
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
@@ -103,7 +110,8 @@ class EventStream(ResponseBase):
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> Stream | None:
         """Send the response's head and join the hub; return None where there is no body."""
         hub = self._hub
-        if hub.is_draining:
+        handover: Offer | None = (scope.get("extensions") or {}).get(EXTENSION)
+        if hub.is_draining or (handover is None and stop_watch().is_stopping):
             await _refuse(send)
             return None
         offer: RemoteOffer | None = scope.get("extensions", {}).get(REMOTE)
@@ -128,13 +136,14 @@ class EventStream(ResponseBase):
         ]
         if spec.compress:
             headers.append((b"content-encoding", b"gzip"))
-        handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
         if scope["method"] == "HEAD":
             handover = None
         elif handover is not None:
             handover.register(hub)
             handover.announce()
-            # So that nobody sends the next request over it, which would fail.
+        if scope.get("http_version", "1.1") in ("1.0", "1.1"):
+            # So that nobody sends the next request over it, which would fail after the hand-over; and so that a server which stops need
+            # not wait for one.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         if scope["method"] == "HEAD":

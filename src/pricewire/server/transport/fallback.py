@@ -9,7 +9,10 @@ from typing import Any
 
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Stream
+from pricewire.protocol.encoder import HEARTBEAT
+from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Send
+from pricewire.server.transport.stop_watch import stop_watch
 
 logger = logging.getLogger(__name__)
 
@@ -18,14 +21,7 @@ HIGH_WATER = 64 * 1024
 
 
 class FallbackStream(Stream):
-    """
-    A stream that keeps what is written until `run` has sent it.
-
-    Args:
-        hub: the hub that it belongs to.
-        stream_id: the stream's id.
-        on_close: called once when it has left the hub.
-    """
+    """A stream that keeps what is written until `run` has sent it."""
 
     __slots__ = ("_ended", "_hub", "_parts", "_paused", "_size", "_wake")
 
@@ -63,12 +59,21 @@ class FallbackStream(Stream):
         """Return how many bytes wait for `send`; what the server below keeps, ASGI does not tell."""
         return self._size
 
+    def stop(self, retry: int) -> None:
+        """End it, as the server stops, and have its reader come back after so many milliseconds."""
+        self._hub.end(self, StreamEnd.SERVER_DRAINING, retry=retry)
+
     async def run(self, receive: Receive, send: Send) -> None:
         """Send what is written until the stream ends, its reader has gone, or `send` raises, which says the same."""
+        watch = stop_watch()
+        watch.enter(self)
         gone = asyncio.ensure_future(self._disconnected(receive))
-        gone.add_done_callback(lambda _: self._wake.set())
+        gone.add_done_callback(self._on_gone)
+        if not self._parts:
+            # gunicorn keeps the response's head until there is something of its body.
+            self._parts.append(HEARTBEAT)
         try:
-            while not gone.done():
+            while True:
                 if self._parts:
                     data = b"".join(self._parts)
                     self._parts.clear()
@@ -87,8 +92,17 @@ class FallbackStream(Stream):
             # By ASGI an OSError, where the server cannot tell of the end by `receive`; under uvloop also a RuntimeError.
             logger.debug("a stream's connection has gone", exc_info=True)
         finally:
+            watch.leave(self)
             self._hub.leave(self)
             gone.cancel()
+
+    def _on_gone(self, gone: asyncio.Task[None]) -> None:
+        """End it. Where it is not the reader that has gone, but the server that stops - some say that so -, the reader learns it."""
+        if not gone.cancelled():
+            self._hub.end(self, StreamEnd.SERVER_DRAINING)
+            self._hub.leave(self)
+            self._ended = True
+            self._wake.set()
 
     @staticmethod
     async def _disconnected(receive: Receive) -> None:

@@ -24,9 +24,7 @@ from pricewire.server.client_address import Network
 from pricewire.server.limits import Limits
 from pricewire.server.transport.bounds import SURPLUS, BoundedProtocol, BoundedState
 from pricewire.server.transport.connections import OpenConnections
-
-EXTENSION = "pricewire.handover"
-"""Where the ASGI scope's extensions have the `Handover` of the request."""
+from pricewire.server.transport.offer import EXTENSION
 
 SIOCOUTQNSD = 0x894B
 """How much of a socket's data has not been sent even once. Source: Linux, include/uapi/linux/sockios.h."""
@@ -59,10 +57,6 @@ class Handovers(BoundedState):
 
     Attributes:
         hubs: the hubs that have streams here, to be closed when the server stops: uvicorn does not know of them any more.
-
-    Args:
-        limits: of a request and its connection; the defaults of `Limits` where none are given.
-        trusted_proxies: the networks of proxies in front.
     """
 
     def __init__(self, limits: Limits | None = None, trusted_proxies: Sequence[Network] = ()) -> None:
@@ -101,11 +95,6 @@ class Handover:
     def take(self, hub: Hub, stream_id: str, on_close: Callable[[], None] | None) -> HandoverStream | None:
         """
         Take the connection, once the head is written.
-
-        Args:
-            hub: the hub that the stream will join.
-            stream_id: the stream's id.
-            on_close: called once when the stream has left the hub.
 
         Returns:
             the stream, to be joined to the hub; None where the connection cannot be taken, and the response has to go on by `send`: a
@@ -153,15 +142,7 @@ class HandoverProtocol(BoundedProtocol):
 
 
 class HandoverStream(asyncio.Protocol, Stream):
-    """
-    A stream on a transport of its own; its body ends with the connection.
-
-    Args:
-        hub: the hub that it belongs to.
-        transport: where it writes.
-        stream_id: the stream's id.
-        on_close: called once when it has left the hub.
-    """
+    """A stream on a transport of its own; its body ends with the connection."""
 
     __slots__ = ("_hub", "_shortest", "_socket", "_surplus", "_transport", "write")
 

@@ -94,12 +94,7 @@ class Handshake(asyncio.Protocol):
 
 
 class Secured(asyncio.Protocol):
-    """
-    What the handshake hands the connection to, which passes it on at once.
-
-    Args:
-        protocol: makes the protocol that speaks inside.
-    """
+    """What the handshake hands the connection to, which passes it on at once."""
 
     def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
         self._make_protocol = protocol

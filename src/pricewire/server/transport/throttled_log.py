@@ -15,13 +15,7 @@ MOST = 100
 
 
 class ThrottledLogger(logging.LoggerAdapter[logging.Logger]):
-    """
-    Logs as another logger does, but each warning once a minute, and how often it was left out since the last time.
-
-    Args:
-        logger: the other logger.
-        clock: returns the time in seconds.
-    """
+    """Logs as another logger does, but each warning once a minute, and how often it was left out since the last time."""
 
     def __init__(self, logger: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logger, {})

@@ -20,10 +20,10 @@ it('counts time down to the expiry, and not below', () => {
 it('counts the ticks after the entry', () => {
   const details = { duration: 5, duration_unit: 'ticks', entry_tick_time: 2000, contract_expiry_time: 12_000 } as const
   const at = (epoch_ms: number) => ({ ...details, tick_stream: [{ ask: '1', bid: '1', price: '1', epoch_ms }] })
-  expect(progressOf(contract('a', { ...details, entry_tick_time: null }), 0).text).toBe('0 of 5 ticks')
-  expect(progressOf(contract('a', at(2000)), 0)).toEqual({ text: '0 of 5 ticks', share: 0 })
-  expect(progressOf(contract('a', at(8000)), 0)).toEqual({ text: '3 of 5 ticks', share: 0.6 })
-  expect(progressOf(contract('a', at(99_000)), 0)).toEqual({ text: '5 of 5 ticks', share: 1 })
+  expect(progressOf(contract('a', { ...details, entry_tick_time: null }), 0).text).toBe('5 of 5 ticks')
+  expect(progressOf(contract('a', at(2000)), 0)).toEqual({ text: '5 of 5 ticks', share: 0 })
+  expect(progressOf(contract('a', at(8000)), 0)).toEqual({ text: '2 of 5 ticks', share: 0.6 })
+  expect(progressOf(contract('a', at(99_000)), 0)).toEqual({ text: '0 of 5 ticks', share: 1 })
 })
 
 it('sums what open contracts have gained', () => {
@@ -35,7 +35,7 @@ it.each([
   ['Sold', { is_sold: true, bid_price: '12.00' }],
   ['Won', { bid_price: '19.53', exit_spot: '1001.00' }],
   ['Lost', { bid_price: '0.00', exit_spot: '999.00' }],
-  ['Refunded', { bid_price: '10.00', exit_spot: null }],
+  ['Refunded', { bid_price: '10.00', is_refunded: true }],
 ])('a closed contract is %s', (outcome, details) => {
   expect(outcomeOf(contract('a', details))).toBe(outcome)
 })

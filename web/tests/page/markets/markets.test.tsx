@@ -111,6 +111,25 @@ it('groups by category, searches names, ids and categories, and is used with the
   expect(document.activeElement).toBe(element.querySelector('input'))
 })
 
+it('puts favourites first, and sorts', async () => {
+  act(() => root.render(<Markets instruments={INSTRUMENTS} chosen="R_50" onChoose={() => {}} />))
+  const star = (name: string) => element.querySelector<HTMLElement>(`[aria-label="Favourite: ${name}"]`)
+  act(() => star('EUR/USD')?.click())
+  expect(rows()).toEqual(['EURUSD', 'R_100', 'R_50'])
+  expect(star('EUR/USD')?.getAttribute('aria-pressed')).toBe('true')
+  act(() => star('EUR/USD')?.click())
+  expect(rows()).toEqual(['R_100', 'R_50', 'EURUSD'])
+  const order = element.querySelector('select')
+  act(() => {
+    if (order !== null) order.value = 'name'
+    order?.dispatchEvent(new Event('change', { bubbles: true }))
+  })
+  expect(rows()).toEqual(['EURUSD', 'R_50', 'R_100'])
+  await act(() =>
+    vi.waitFor(() => expect(element.querySelectorAll('[data-price="price"]')[2]?.textContent).toBe('price 2.00')),
+  )
+})
+
 it('flashes the way that a price moved, anew with each movement', () => {
   const show = (value: number | undefined) => {
     act(() => root.render(<FlashingPrice value={value} decimals={2} label="bid" />))

@@ -15,6 +15,7 @@ const ORDER: PurchaseRequest = {
     stake: '10.00',
     variant: 'rise',
     payout: '19.53',
+    tolerance: 0.01,
   },
 }
 const unreachable = () => new RequestError('the server cannot be reached')

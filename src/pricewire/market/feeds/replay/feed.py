@@ -23,13 +23,7 @@ CHUNK = 1024
 
 
 class ReplayFeed:
-    """
-    The ticks of a recording.
-
-    Attributes:
-        instruments: what was recorded.
-        is_recording: True: whoever has the recording knows what comes next.
-    """
+    """The ticks of a recording; whoever has it knows what comes next."""
 
     is_recording = True
 

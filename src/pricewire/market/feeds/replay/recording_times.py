@@ -25,10 +25,7 @@ YEAR_FIRST = re.compile(r"(\d{4})[./](\d{2})[./](\d{2})(.*)", re.DOTALL)
 
 def parse_zone(name: str) -> tzinfo:
     """
-    Return a time zone.
-
-    Args:
-        name: of the IANA database, `Europe/Berlin`; or an offset, `-05:00`.
+    Return a time zone: of the IANA database (`Europe/Berlin`), or by its offset (`-05:00`).
 
     Raises:
         FeedError: there is no such zone.

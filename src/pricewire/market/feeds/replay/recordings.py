@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from pricewire.errors import FeedError
+from pricewire.extras import missing_extra
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.replay.recording_csv import read_csv
-from pricewire.market.feeds.replay.recording_parquet import read_parquet
 from pricewire.market.feeds.replay.recording_rows import CleanRows, RecordedRows, clean
 from pricewire.market.markets import Market, market_of_pair
 from pricewire.market.pips import MOST_PIPS, Floats, middles
@@ -28,6 +28,11 @@ MOST_DECIMALS = 10
 
 STRAY = 1000
 """One price in so many may have more decimals than the others without giving all of them as many."""
+
+TEXTS = (".csv", ".txt", ".tsv")
+"""The suffixes of files with delimited columns."""
+
+PARQUET = (".parquet", ".pq")
 
 HISTDATA_NAME = re.compile(r"DAT_[A-Z]+_([A-Z0-9]+)_", re.IGNORECASE)
 """The beginning of HistData's own file names, `DAT_ASCII_EURUSD_T_202001.csv`."""
@@ -62,9 +67,10 @@ def read_recordings(
 
     Raises:
         FeedError: the file cannot be read, has no usable row, or names several instruments although one is given.
+        MissingExtraError: pyarrow, which reads Parquet, is not installed.
     """
     try:
-        rows = read_parquet(path, timezone) if path.suffix.lower() in (".parquet", ".pq") else read_csv(path, timezone)
+        rows = read_file(path, timezone)
     except FileNotFoundError as error:
         raise FeedError(f"recording {path}: there is no such file") from error
     except (OSError, FeedError) as error:
@@ -81,6 +87,29 @@ def read_recordings(
     if disorder:
         logger.warning("%s: %d rows were older than the one before; put in order", path.name, disorder)
     return [recording(cleaned, symbol, instrument_id or id_of(symbol, path), market) for symbol in symbols]
+
+
+def read_file(path: Path, timezone: str | None) -> RecordedRows:
+    """
+    Return the rows of a file, and what is wrong with those that cannot be read.
+
+    Raises:
+        FeedError: the file is of a kind that is not read, or it is not what its name says.
+        MissingExtraError: pyarrow, which reads Parquet, is not installed.
+        OSError: it cannot be read.
+    """
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if suffix in TEXTS:
+        return read_csv(path, timezone)
+    if suffix not in PARQUET:
+        raise FeedError(f"a file of the kind {suffix or path.name!r} is not read; give a {', '.join(TEXTS)}, {' or '.join(PARQUET)} file")
+    try:
+        from pricewire.market.feeds.replay.recording_parquet import read_parquet
+    except ImportError as error:
+        raise missing_extra(error, f"recording {path}") from error
+    return read_parquet(path, timezone)
 
 
 def recording(rows: CleanRows, symbol: str, instrument_id: str, market: Market | None) -> Recording:

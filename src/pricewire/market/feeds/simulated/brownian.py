@@ -88,12 +88,8 @@ class BrownianPath:
 
 def quote(prices: Floats, volatility: float, pip_size: int) -> tuple[Integers, Integers]:
     """
-    Return prices as published and half their spreads, both in pips: at least one pip each side, and a bid above zero.
-
-    Args:
-        prices: unrounded.
-        volatility: the annual volatility, on which the spread depends.
-        pip_size: the decimals of a price.
+    Return prices as published and half their spreads, both in pips: at least one pip each side, and a bid above zero. The spread depends on
+    the annual volatility.
     """
     scaled = np.minimum(prices * 10.0**pip_size, HIGHEST)
     relative = SPREAD_STEPS * volatility / math.sqrt(YEAR_S)

@@ -42,9 +42,6 @@ class SimulatedFeed:
 
     They are a function of a secret and of the time: a feed that starts again continues where the prices would be by then, two feeds with
     one secret agree, and nobody without it can predict a price. (They agree to the last bit on the same versions of NumPy and SciPy.)
-
-    Attributes:
-        instruments: whose ticks there are.
     """
 
     def __init__(
@@ -97,9 +94,6 @@ class SimulatedFeed:
         Return the ticks after the newest recorded ones, up to now; history and iteration continue from there.
 
         Nothing is returned for an instrument whose newest recorded tick is not from this feed: it had another secret then, or another rate.
-
-        Args:
-            newest: the newest recorded tick of each instrument that has one.
         """
         start_ns = self._begin()
         recorded = {tick.instrument_id: tick for tick in newest}
@@ -181,15 +175,7 @@ class SimulatedFeed:
 
 
 class Cursor:
-    """
-    The place in the live ticks of one instrument.
-
-    Attributes:
-        instrument_id: whose ticks.
-        path: all its prices.
-        step: the number of the next tick.
-        due_ns: when that is due, in nanoseconds since 1970.
-    """
+    """The place in the live ticks of one instrument: the number of the next tick, and when that is due, in nanoseconds since 1970."""
 
     __slots__ = ("_block", "_block_start", "_quantum", "due_ns", "instrument_id", "path", "step")
 

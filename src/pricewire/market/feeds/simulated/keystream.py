@@ -39,11 +39,7 @@ class Keystream:
 
     def __init__(self, secret: bytes, purpose: str) -> None:
         """
-        Derive the key.
-
-        Args:
-            secret: 32 random bytes.
-            purpose: what the numbers are for: each purpose has numbers of its own.
+        Derive the key from a secret of 32 random bytes and a purpose: each purpose has numbers of its own.
 
         Raises:
             FeedError: the secret has another length.
@@ -54,14 +50,7 @@ class Keystream:
         self._algorithm = algorithms.AES256(key)
 
     def normals(self, row: int, first: int, count: int) -> Floats:
-        """
-        Return some numbers of a row.
-
-        Args:
-            row: which, from 0.
-            first: the place of the first number, from 0.
-            count: how many.
-        """
+        """Return some numbers of a row, both counted from 0."""
         block, skipped = divmod(first * 8, BLOCK_BYTES)
         counter = row.to_bytes(8, "big") + block.to_bytes(8, "big")
         stream = Cipher(self._algorithm, modes.CTR(counter)).encryptor().update(bytes(skipped + 8 * count))

@@ -35,12 +35,7 @@ class SimulatedPath:
 
     def __init__(self, simulated: SimulatedInstrument, secret: bytes, interval_ns: int) -> None:
         """
-        Prepare the path; nothing is computed yet.
-
-        Args:
-            simulated: the instrument.
-            secret: 32 random bytes; whoever knows them knows all prices.
-            interval_ns: the time between two ticks, in nanoseconds.
+        Prepare the path; nothing is computed yet. The secret is 32 random bytes: whoever knows them knows all prices.
 
         Raises:
             FeedError: the secret has another length.

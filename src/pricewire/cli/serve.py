@@ -1,0 +1,477 @@
+"""`pricewire serve`: what it serves, where, and within which limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from pricewire.cli.check import check_certificate, check_database, check_journal, check_keys, run_checks
+from pricewire.cli.listening import (
+    check_address,
+    check_tls,
+    has_terminal,
+    inherited_socket,
+    is_answered,
+    open_socket,
+    open_unix_socket,
+    shared_socket,
+)
+from pricewire.cli.options import CONFIG, check_port, check_span
+from pricewire.cli.processes import PROCESSES, Processes
+from pricewire.cli.signing import keys_of, rules_of
+from pricewire.cli.store import GROUP as TRADING
+from pricewire.cli.store import STORE, Store
+from pricewire.errors import FeedError, PricewireError
+from pricewire.market.feed import Feed, load_feed
+from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
+from pricewire.market.feeds.simulated.secret import local_secret
+from pricewire.market.hours import TradingHours, parse_hours
+from pricewire.market.journal import KEEP_S, lock
+from pricewire.market.markets import Market
+from pricewire.server.app import create_app
+from pricewire.server.client_address import parse_network
+from pricewire.server.host_names import accepted_names
+from pricewire.server.limits import Limits, allow_open_files
+from pricewire.server.logs import LogForm, configure_logging
+from pricewire.server.routes.page import MISSING, has_page
+from pricewire.server.services import TradingSetup
+from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
+from pricewire.store.database import Database
+from pricewire.trading.products import Products
+
+DEFAULTS = Limits()
+
+KEEP_TICKS_HOURS = KEEP_S / 3600
+
+logger = logging.getLogger(__name__)
+
+REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
+SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
+TLS = Group("TLS", sort_key=3)
+LIMITS = Group("Limits", help="What would exceed one is refused before it starts; no open stream is ended for one.", sort_key=4)
+
+
+def serve(
+    *,
+    feed: Annotated[list[str] | None, Parameter(negative=())] = None,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=check_port)] = 8080,
+    origin: Annotated[list[str] | None, Parameter(negative=())] = None,
+    host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
+    uds: Path | None = None,
+    fd: int | None = None,
+    admin_host: str = "127.0.0.1",
+    admin_port: Annotated[int | None, Parameter(validator=check_port)] = None,
+    drain_seconds: Annotated[float, Parameter(validator=check_span)] = DRAIN_SECONDS,
+    speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
+    loop: Annotated[bool, Parameter(group=REPLAY)] = True,
+    keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
+    timezone: Annotated[str | None, Parameter(group=REPLAY)] = None,
+    market: Annotated[Market | None, Parameter(group=REPLAY)] = None,
+    seed: Annotated[int | None, Parameter(group=SIMULATION)] = None,
+    rate: Annotated[float, Parameter(group=SIMULATION)] = 1.0,
+    tls_cert: Annotated[Path | None, Parameter(group=TLS)] = None,
+    tls_key: Annotated[Path | None, Parameter(group=TLS)] = None,
+    max_streams: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams,
+    max_streams_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.streams_per_address,
+    new_streams_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.new_streams_per_second,
+    requests_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.requests_per_second,
+    max_quotes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes,
+    max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
+    max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
+    purchases_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.purchases_per_second,
+    max_exposure_per_account: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_instrument: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
+    max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
+    max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
+    trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
+    log_level: Literal["debug", "info", "warning"] = "info",
+    log_format: LogForm = "auto",
+    demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
+    commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
+    keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
+    trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
+    store: Store = STORE,
+    processes: Processes = PROCESSES,
+    check: Annotated[bool, Parameter(show=False, negative=())] = False,
+) -> None:
+    """
+    Serve prices, and the trading page.
+
+    `pricewire serve` simulates ten volatility indices. `pricewire serve --feed replay:eurusd.csv --speed 50` plays a recording at fifty
+    times its pace. `pricewire serve --feed my_module:MyFeed` runs a feed of your own.
+
+    Args:
+        feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument) or `module:Class`. May be repeated.
+        host: the address to listen at; `0.0.0.0` for every address of the machine.
+        port: the port to listen at.
+        origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
+        host_name: a name that the server is reached by, `prices.example.com` for instance; `*` for any. Requests for another host are
+            refused, but for addresses, `localhost` and the hosts of `origin`. Where neither is given, they are at a `host` that only this
+            machine reaches. May be repeated.
+        uds: a Unix socket to listen at instead, for a proxy on this machine: its path.
+        fd: a listening socket to use instead, opened by the parent process: its file descriptor, 3 for systemd's socket activation.
+        admin_host: the address of `admin_port`.
+        admin_port: a port where `/metrics` and `/readyz` are, without TLS; they are nowhere else then. `/healthz` is at both.
+        drain_seconds: how long open streams may take to end when the server stops.
+        speed: how many times its own pace a recording is played at.
+        loop: whether a recording begins again at its end.
+        keep_times: publish ticks with the times of the recording, not of the replay.
+        timezone: where the times of a recording without a zone were taken, `America/New_York` for instance.
+        market: of recorded instruments. By default `Forex`, `Cryptocurrency` or `Commodities` for those named like a pair, else `Stocks`.
+        seed: make the simulated prices from this number instead of the secret in the data directory, the same ones everywhere: for tests
+            and demonstrations, since whoever knows or guesses it can predict all prices.
+        rate: multiplies the number of simulated ticks, for load; another rate has other prices.
+        tls_cert: the server's certificate chain, in PEM.
+        tls_key: its private key, in PEM.
+        max_streams: open streams in all.
+        max_streams_per_address: open streams from one client address.
+        new_streams_per_second: streams that may start; after a quiet time two seconds' worth at once.
+        requests_per_second: requests of any kind that one client address may make; after a quiet time ten seconds' worth at once.
+        max_quotes: distinct proposals and contract prices that have streams.
+        max_quotes_per_address: those with streams from one client address.
+        max_open_contracts: open contracts of one account.
+        purchases_per_second: purchases that one account may make; after a quiet time two seconds' worth at once.
+        max_exposure_per_account: how much the open contracts of one account may win, in a currency: `--max-exposure-per-account.USD 50000`
+            for instance. Any amount where none is given.
+        max_exposure_per_instrument: how much the open contracts on one instrument may win, of all accounts of a currency together: what the
+            house may lose by it. Any amount where none is given.
+        max_connections: connections that are no streams in all; of more, those are closed that have waited longest for a request.
+        max_connections_per_address: the same of one client address.
+        max_body_bytes: the size of a request's body.
+        trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
+            and `X-Forwarded-For` are trusted about the client's address. May be repeated.
+        log_level: `debug` logs each stream's beginning and end too.
+        log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
+        demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
+            in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
+            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
+            `--commission.touch:*:5t 0.04`.
+        market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
+            its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
+            09:00-17:30 closed 2026-12-25"`. May be repeated.
+        keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
+        trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
+        store: where accounts and contracts are.
+        processes: what this process does, where there are several.
+        check: only check all this, as `pricewire check` does.
+    """
+    processes.check()
+    if (tls_cert is None) != (tls_key is None):
+        raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
+    if tls_cert is not None and tls_key is not None:
+        check_tls(tls_cert, tls_key)
+    limits = Limits(
+        streams=max_streams,
+        streams_per_address=max_streams_per_address,
+        new_streams_per_second=new_streams_per_second,
+        requests_per_second=requests_per_second,
+        quotes=max_quotes,
+        quotes_per_address=max_quotes_per_address,
+        open_contracts_per_account=max_open_contracts,
+        purchases_per_second=purchases_per_second,
+        exposure_per_account=max_exposure_per_account or {},
+        exposure_per_instrument=max_exposure_per_instrument or {},
+        connections=max_connections,
+        connections_per_address=max_connections_per_address,
+        request_body=max_body_bytes,
+    )
+    proxies = [parse_network(text) for text in trusted_proxy or []]
+    if uds is not None and fd is not None:
+        raise PricewireError("--uds and --fd exclude each other: give one")
+    configure_logging(sys.stderr, log_level.upper(), log_format)
+    # Whoever reaches a socket of the machine's is a proxy for others.
+    is_proxied = bool(proxies or host_name or uds is not None or fd is not None)
+
+    def make_feed(name: str) -> Feed:
+        if name == "simulated":
+            # A check makes no file, such as that of the secret.
+            own_seed = 0 if check and seed is None else seed
+            return SimulatedFeed(own_seed, rate, secret=local_secret(store.data_dir) if own_seed is None else None)
+        if name.startswith("replay:"):
+            path = name.removeprefix("replay:")
+            return replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
+        check_feed_name(name)
+        return load_feed(name)
+
+    names = feed or ["simulated"]
+    if check:
+        sys.exit(
+            run_checks(
+                [
+                    ("configuration", lambda: f"{CONFIG}" if CONFIG.exists() else f"no {CONFIG} in {Path.cwd()}"),
+                    ("limits", lambda: check_limits(limits)),
+                    ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
+                    *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+                    ("trading", lambda: check_trading(commission, market_hours or [])),
+                    ("database", lambda: check_database(store)),
+                    ("journal", lambda: check_journal(store)),
+                    ("keys", lambda: check_keys(store)),
+                    ("names", lambda: f"{accepted_names(host_name, origin or ['*']) or 'any'}"),
+                    ("address", lambda: check_place(host, port, uds)),
+                    ("page", lambda: "installed" if has_page() else MISSING),
+                ]
+            )
+        )
+    admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
+
+    def make_application() -> Any:
+        feeds = [make_feed(name) for name in names]
+        for name, each in zip(names, feeds, strict=True):
+            if isinstance(each, ReplayFeed):
+                ids = ", ".join(instrument.id for instrument in each.instruments)
+                announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
+            elif isinstance(each, SimulatedFeed):
+                announce(f"Simulating {len(each.instruments)} instruments.")
+                if seed is not None:
+                    logger.warning(
+                        "prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts"
+                    )
+        if (files := allow_open_files(max_streams, max_connections)) is not None:
+            logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
+        trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+        brought = [instrument.id for each in feeds for instrument in each.instruments]
+        for rule in trading.products.commissions.rules:
+            if rule.instrument_id is not None and rule.instrument_id not in brought:
+                raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
+        if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
+            logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
+        if trading.demo_account:
+            announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
+        # On this machine a page of any site could reach the server by a name of its own.
+        reached_by = host_name or ([] if is_loopback(host) else None)
+        return create_app(
+            feeds,
+            origins=origin or ["*"],
+            limits=limits,
+            trusted_proxies=proxies,
+            trading=trading,
+            host_names=reached_by,
+            hours=dict(map(hours_of, market_hours or [])),
+            admin_port=None if admin is None else admin.getsockname()[1],
+            bus=processes.setup(),
+        )
+
+    application = processes.gateway(limits) if processes.role == "gateway" else make_application()
+    if not has_page():
+        logger.warning(MISSING)
+    # Last, so that other mistakes are reported whether the port is free or not.
+    listener = open_unix_socket(uds) if uds is not None else None if fd is None else inherited_socket(fd)
+    if listener is None and processes.reuse_port:
+        listener = shared_socket(host, port)
+    elif listener is None:
+        check_address(host, port)
+    address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+
+    def started(port: int) -> None:
+        keep_from_collector()
+        if admin is not None:
+            announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
+        place = f"{address}:{port}" if uds is None and fd is None else f"the socket {uds or fd}"
+        announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
+
+    def reload() -> None:
+        if tls_cert is None or tls_key is None:
+            logger.info("SIGHUP: there is nothing to reload without --tls-cert; other options need a restart")
+            return
+        try:
+            check_tls(tls_cert, tls_key)
+            server.reload_tls()
+        except (PricewireError, OSError) as error:
+            logger.error("SIGHUP: the certificate stays as it was: %s", error)
+        else:
+            logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
+
+    server = make_server(
+        application,
+        drain_seconds=drain_seconds,
+        on_started=started,
+        host=host,
+        port=port,
+        ssl_certfile=tls_cert and str(tls_cert),
+        ssl_keyfile=tls_key and str(tls_key),
+        limits=limits,
+        trusted_proxies=proxies,
+        # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
+        proxy_headers=False,
+        # There are no WebSockets here, and a connection that became one would escape every limit.
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        admin=admin,
+        on_reload=None if has_terminal() else reload,
+    )
+    server.run(None if listener is None else [listener])
+
+
+def check_limits(limits: Limits) -> str:
+    """
+    Return how many streams there may be.
+
+    Raises:
+        PricewireError: the system does not let the process open as many files.
+    """
+    if (files := allow_open_files(limits.streams, limits.connections)) is not None:
+        raise PricewireError(f"the system lets a process open {files} files, too few for {limits.streams} streams: raise `ulimit -n`")
+    return f"{limits.streams} streams, {limits.streams_per_address} of one address"
+
+
+def check_trading(commission: Mapping[str, float] | None, market_hours: Sequence[str]) -> str:
+    """
+    Return what of trading is not as usual.
+
+    Raises:
+        PricewireError: commissions or hours cannot be read.
+    """
+    rules, hours = Products(commission).commissions.rules, dict(map(hours_of, market_hours))
+    return f"{len(rules)} commissions and the hours of {len(hours)} instruments are set"
+
+
+def check_place(host: str, port: int, uds: Path | None) -> str:
+    """
+    Return where a server would listen.
+
+    Raises:
+        PricewireError: it cannot.
+    """
+    if uds is None:
+        check_address(host, port)
+        return f"{host}, port {port}"
+    if is_answered(uds):
+        raise PricewireError(f"--uds {uds}: a server listens there")
+    return str(uds)
+
+
+def announce(message: str) -> None:
+    """Say what the server does: on a terminal as it is, elsewhere as a line of the log."""
+    if sys.stderr.isatty():
+        Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(message)
+    else:
+        logger.info(Text.from_markup(message).plain)
+
+
+def check_feed_name(name: str) -> None:
+    """
+    Check that a feed's name is one of a module's class; a file, above all, is given in another way.
+
+    Raises:
+        FeedError: it is something else; the text says what is meant.
+    """
+    if ":" in name and not Path(name).is_file():
+        return
+    if Path(name).suffix.lower() in (*TEXTS, *PARQUET) or Path(name).is_file():
+        raise FeedError(f"--feed {name}: a recording is played by --feed replay:{name}")
+    raise FeedError(f"--feed {name}: there is no such feed; give simulated, replay:PATH or 'module:Class'")
+
+
+def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone: str | None, market: Market | None) -> ReplayFeed:
+    """
+    Return the feed that plays a recording.
+
+    Args:
+        text: its path, or `PATH=ID`, where ID is the instrument.
+        speed: how many times its own pace.
+        loop: whether it begins again at its end.
+        keep_times: whether ticks have the times of the recording.
+        timezone: where times without a zone were taken.
+        market: the market of its instruments; None to tell it by their names.
+
+    Raises:
+        FeedError: the recording cannot be used.
+    """
+    path, _, instrument_id = text.rpartition("=") if "=" in text and not Path(text).exists() else (text, "", "")
+    return ReplayFeed(
+        Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
+    )
+
+
+def hours_of(text: str) -> tuple[str, TradingHours]:
+    """
+    Return an instrument and its trading hours.
+
+    Args:
+        text: `EURUSD=America/New_York Sun 17:00-Fri 17:00`, for instance.
+
+    Raises:
+        FeedError: it cannot be read.
+    """
+    instrument_id, equals, hours = text.partition("=")
+    if not equals:
+        raise FeedError(f"--market-hours {text!r} names no instrument; write it before the hours, with '=' between them")
+    return instrument_id.strip(), parse_hours(hours)
+
+
+def setup_of(
+    store: Store,
+    host: str,
+    demo_account: bool | None = None,
+    commissions: Mapping[str, float] | None = None,
+    keep_ticks_hours: float = KEEP_TICKS_HOURS,
+    *,
+    is_proxied: bool = False,
+    trades_replays: bool = False,
+) -> TradingSetup:
+    """
+    Return what a server's trading needs; the database has been opened once, to try it.
+
+    Args:
+        store: where its data are.
+        host: the address that the server listens at.
+        demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
+        commissions: those that are not the usual one, as `Commissions` reads them.
+        keep_ticks_hours: how long the journal keeps ticks.
+        is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
+        trades_replays: whether to trade on recordings.
+
+    Raises:
+        PricewireError: the database, the keys or the commissions cannot be used.
+    """
+    products = Products(commissions)
+    asyncio.run(open_once(store.address))
+    # Another server may have it, which is to be said before this one begins.
+    os.close(lock(store.data_dir / "journal"))
+    if demo_account is None:
+        demo_account = store.database is None and is_loopback(host) and not is_proxied
+    return TradingSetup(
+        store.address,
+        store.data_dir / "journal",
+        keys_of(store),
+        rules_of(store),
+        demo_account,
+        products,
+        keep_ticks_hours * 3600,
+        trades_replays,
+        store.data_dir / "bus",
+    )
+
+
+async def open_once(address: str | Path) -> None:
+    """Open a database and close it again, so that an error shows before the server starts."""
+    await (await Database.open(address)).close()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,44 @@
+"""`pricewire token`: tokens for accounts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pricewire.cli.account import run
+from pricewire.cli.signing import keys_of, rules_of
+from pricewire.cli.store import STORE, Store
+from pricewire.errors import AccountError, PricewireError
+from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, Tokens
+from pricewire.store.accounts import Accounts
+from pricewire.store.database import Database
+
+
+def token(
+    account_id: str, /, *, hours: float = 1.0, read_only: Annotated[bool, Parameter(negative=())] = False, store: Store = STORE
+) -> None:
+    """
+    Print a token for an account.
+
+    Args:
+        account_id: the account's name.
+        hours: how long it is valid, in hours; at most 8760.
+        read_only: whether it is only for reading, and not for buying and selling.
+        store: where accounts are, and what tokens are signed with.
+    """
+    if not 0 < hours <= MAX_HOURS:
+        raise PricewireError(f"--hours {hours:g}: a token is valid for more than 0 and at most {MAX_HOURS:g} hours")
+
+    async def work(database: Database) -> None:
+        account = await Accounts(database).find(account_id)
+        if account is None:
+            raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
+        if account.status != "active":
+            raise AccountError(f"the account {account_id!r} is suspended, so no token of it is valid")
+        scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
+        issued = Tokens(keys_of(store), rules_of(store)).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
+        sys.stdout.write(f"{issued}\n")
+
+    run(store, work)

@@ -1,0 +1,145 @@
+"""The open contracts on the page, as built, in Chromium, against a real server: what moves, what stays, and what is said of a result."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, Route, expect
+
+from support.page_server import PageServer, ask_for, balance, buy, log_in, positions, wait_for_state
+
+
+def buy_two(page_server: PageServer, page: Page) -> Locator:
+    """Log in, buy two contracts of five minutes, and return the buttons that sell them."""
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    for variant, name in (("rise", "Rise"), ("fall", "Fall")):
+        buy(page_server, page, variant)
+        expect(page.get_by_text(f"Bought {name}")).to_be_visible()
+    expect(positions(page)).to_have_count(2)
+    page_server.move(1900)
+    buttons = positions(page).get_by_role("button", name="Sell")
+    expect(positions(page).locator(".sell [aria-disabled=false]")).to_have_count(2)
+    return buttons
+
+
+def test_two_clicks_in_the_same_place_sell_one_contract(page_server: PageServer, page: Page) -> None:
+    buttons = buy_two(page_server, page)
+    sold: list[str] = []
+    page.on("request", lambda request: sold.append(request.url) if "/contracts/sell" in request.url else None)
+    box = buttons.first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.click(x, y)
+    row = positions(page).first
+    expect(row).to_contain_text(re.compile(r"Sold [+−]"))
+    page.mouse.click(x, y)
+    expect(positions(page)).to_have_count(2)
+    assert len(sold) == 1
+    # Once the pointer has been elsewhere for a while, the row goes.
+    page.mouse.move(0, 0)
+    expect(positions(page)).to_have_count(1)
+    assert len(sold) == 1
+
+
+def test_the_keyboard_stays_where_it_was_after_a_sale(page_server: PageServer, page: Page) -> None:
+    buttons = buy_two(page_server, page)
+    page.keyboard.press("Tab")
+    buttons.first.focus()
+    page.keyboard.press("Enter")
+    expect(positions(page).first).to_contain_text(re.compile(r"Sold [+−]"))
+    assert page.evaluate("document.activeElement.innerText").startswith("Sold")
+
+
+def test_a_sale_that_is_refused_does_not_move_the_columns(page_server: PageServer, page: Page) -> None:
+    buttons = buy_two(page_server, page)
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=400, json={"error": {"code": "CONTRACT_NOT_SELLABLE", "message": "it ends too soon"}})
+
+    page.route("**/contracts/sell?*", refuse)
+    column = positions(page).first.locator(".profit")
+    before = column.bounding_box()
+    buttons.first.click()
+    expect(positions(page).first.get_by_role("alert")).to_contain_text("This contract can no longer be sold")
+    after = column.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (after["x"], after["width"]) == (before["x"], before["width"])
+
+
+def test_nothing_is_sold_at_a_price_that_is_out_of_date(page_server: PageServer, page: Page) -> None:
+    buttons = buy_two(page_server, page)
+    page.context.set_offline(True)
+    expect(page.locator(".trouble")).to_be_visible()
+    expect(positions(page).locator(".sell [aria-disabled=true]")).to_have_count(2)
+    expect(buttons.first).to_have_attribute("title", "The price is out of date")
+    color = "element => getComputedStyle(element).color"
+    muted = page.locator(".quote dt").first.evaluate(color)
+    assert positions(page).first.locator(".profit").evaluate(color) == muted
+
+
+def test_a_result_is_announced(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    expect(page.locator(".today")).to_contain_text("0")
+    ask_for(page, 1, "ticks")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page_server.move(1900)
+    page_server.move(1901)
+    announced = page.get_by_role("log", name="Results").get_by_role("listitem")
+    expect(announced).to_contain_text(re.compile(r"Won \+[\d.]+ USD"))
+    expect(announced).to_contain_text("Rise · Volatility 100 Index")
+    # What was said of the purchase goes with its contract.
+    expect(page.get_by_text("Bought Rise")).to_have_count(0)
+    expect(page.locator(".today")).to_contain_text(re.compile(r"\+\d"))
+    page.get_by_role("button", name="Dismiss").click()
+    expect(announced).to_have_count(0)
+
+
+def test_the_focus_goes_on_from_the_account_after_logging_in_and_out(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    wait_for_state(page, "live")
+    log_in(page, page_server.account())
+    expect(page.get_by_role("button", name="Log out")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".bar").get_by_role("button", name="Log in")).to_be_focused()
+
+
+def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    hints = page.get_by_role("region", name="How to begin")
+    expect(hints.get_by_role("listitem")).to_have_count(3)
+    page.get_by_role("button", name="Try with play money").click()
+    expect(balance(page)).to_contain_text(re.compile(r"\d USD"))
+    hints.get_by_role("button", name="Got it").click()
+    expect(hints).to_have_count(0)
+    page.reload()
+    expect(balance(page)).to_contain_text(re.compile(r"\d USD"))
+    expect(hints).to_have_count(0)
+
+
+def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    expect(positions(page)).to_have_count(2)
+    expect(positions(page).first).to_contain_text("Purchase")
+    expect(positions(page).first.locator(".profit")).to_contain_text("−10.00")
+    page.get_by_label("Kind").select_option("deposit")
+    expect(positions(page)).to_have_count(1)
+    expect(positions(page)).to_contain_text("10,000.00")
+    page.get_by_label("From", exact=True).fill("2999-01-01")
+    expect(page.get_by_text("Nothing of this kind and time.")).to_be_visible()
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("Kind").select_option("")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    names, *rows = download.value.path().read_text().splitlines()
+    assert names.startswith("transaction_id,timestamp,kind,amount,balance")
+    assert [row.split(",")[2] for row in rows] == ["purchase", "deposit"]

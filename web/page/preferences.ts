@@ -1,0 +1,83 @@
+import { useSyncExternalStore } from 'react'
+
+/** What the user has chosen for this browser; kept in `localStorage`. */
+export interface Preferences {
+  /** Whether a contract that closes plays a sound. */
+  readonly sound: boolean
+  /** Whether a contract that closes while the page is hidden shows a notification of the system. */
+  readonly notifications: boolean
+  /** The ids of the instruments that come first. */
+  readonly favourites: readonly string[]
+  /** The ids of the instruments that were chosen last, the newest first. */
+  readonly recents: readonly string[]
+  readonly sorting: Sorting
+  /** Whether the hints for a first visit have been dismissed. */
+  readonly hasSeenHints: boolean
+  /** Whether times are shown in UTC or in the time zone of the browser. */
+  readonly zone: Zone
+  readonly chartStyle: ChartStyle
+  readonly indicators: readonly Indicator[]
+}
+
+/** The time zone of the times that are shown. */
+export type Zone = 'utc' | 'local'
+
+/** How candles are drawn. Single ticks are always drawn as an area. */
+export type ChartStyle = 'candles' | 'bars' | 'area'
+
+/** What is computed from the prices and drawn with them. */
+export type Indicator = 'average' | 'bollinger' | 'rsi'
+
+/** The order of the instruments: by category as the server lists them, by name, or by the change of the day, the greatest first. */
+export type Sorting = 'category' | 'name' | 'change'
+
+const KEY = 'pricewire-preferences'
+
+const DEFAULTS: Preferences = {
+  sound: false,
+  notifications: false,
+  favourites: [],
+  recents: [],
+  sorting: 'category',
+  hasSeenHints: false,
+  zone: 'utc',
+  chartStyle: 'candles',
+  indicators: [],
+}
+
+let preferences: Preferences = { ...DEFAULTS, ...read() }
+const listeners = new Set<() => void>()
+
+/** Returns the preferences, and the function that changes some of them. */
+export function usePreferences(): [Preferences, typeof change] {
+  const current = useSyncExternalStore(subscribe, () => preferences)
+  return [current, change]
+}
+
+/** Remembers an instrument as the one that was chosen last. */
+export function rememberInstrument(id: string): void {
+  change({ recents: [id, ...preferences.recents.filter((each) => each !== id)].slice(0, 8) })
+}
+
+function change(part: Partial<Preferences>): void {
+  preferences = { ...preferences, ...part }
+  try {
+    localStorage.setItem(KEY, JSON.stringify(preferences))
+  } catch {
+    // Without storage they last until the page is reloaded.
+  }
+  for (const listener of listeners) listener()
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+function read(): Partial<Preferences> {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Preferences>
+  } catch {
+    return {}
+  }
+}
