@@ -102,13 +102,13 @@ async def measure(url: str, seconds: float, topics: int = TOPICS, report: Callab
         report: told how it goes, once a minute.
     """
     figures = Figures()
-    counts = [0] * topics
+    counts, merged = [0] * topics, [0] * topics
 
     async def read(wire: Wire, number: int) -> None:
         ticks = wire.ticks(instrument_name(number))
         async for _ in ticks:
             counts[number] += 1
-            figures.merged += ticks.merged
+            merged[number] = ticks.merged
 
     async with connect(url) as wire, asyncio.TaskGroup() as group:
         readers = [group.create_task(read(wire, number)) for number in range(topics)]
@@ -122,6 +122,7 @@ async def measure(url: str, seconds: float, topics: int = TOPICS, report: Callab
                 report(f"{figures.events[-1]} events, {figures.memory[-1] >> 20} MiB, {figures.cpu[-1]:.1f} s of CPU")
         for reader in readers:
             reader.cancel()
+    figures.merged = sum(merged)
     figures.silent = counts.count(0)
     return figures
 

@@ -19,7 +19,7 @@ import pytest
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import Topic
 from pricewire.server.app import create_app
-from pricewire.server.auth.dependencies import Caller
+from pricewire.server.auth.tokens import Token
 from pricewire.server.limits import Limits
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.transport.handover import HandoverProtocol
@@ -176,8 +176,8 @@ def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
 ) -> None:
     check = StreamOpener.check
 
-    async def end_meanwhile(self: StreamOpener, topics: Sequence[Topic], caller: Caller) -> list[str]:
-        names = await check(self, topics, caller)
+    async def end_meanwhile(self: StreamOpener, topics: Sequence[Topic], token: Token | None) -> list[str]:
+        names = await check(self, topics, token)
         for stream in list(self._publisher.hub._streams.values()):
             self._publisher.hub.end(stream, StreamEnd.SERVER_DRAINING)
         return names
@@ -192,8 +192,8 @@ def test_a_stream_that_ends_while_its_change_is_checked_is_not_there(
 def test_of_two_changes_at_once_none_is_lost(gold: Serving, feed: HandFeed, monkeypatch: pytest.MonkeyPatch) -> None:
     check = StreamOpener.check
 
-    async def change_meanwhile(self: StreamOpener, topics: Sequence[Topic], caller: Caller) -> list[str]:
-        names = await check(self, topics, caller)
+    async def change_meanwhile(self: StreamOpener, topics: Sequence[Topic], token: Token | None) -> list[str]:
+        names = await check(self, topics, token)
         hub = self._publisher.hub
         for stream, subscription in filter(None, map(hub.find, list(hub._streams))):
             hub.change(stream, replace(subscription, topics=tuple(sorted({*subscription.topics, "candles:GOLD:60"}))), b"{}")

@@ -405,3 +405,13 @@ def test_who_has_the_data_directory_can_log_in_and_issue_tokens() -> None:
         token = pricewire("token", "demo").stdout.strip()
         answer = httpx2.get(f"{url}/v1/accounts", headers={"Authorization": f"Bearer {token}"})
         assert answer.json()["data"]["accounts"][0]["balance"] == 10000.0
+
+
+def test_options_for_several_processes_that_cannot_be_used_are_refused() -> None:
+    for options, message in (
+        (["--role", "gateway"], "--role gateway needs --bus"),
+        (["--role", "gateway", "--bus", "http://127.0.0.1"], "the address of a bus is nats://host:port"),
+    ):
+        answer = pricewire("serve", *options)
+        assert answer.returncode == 1
+        assert message in answer.stderr

@@ -64,7 +64,8 @@ class Environment:
 
     def _pip(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         # Lines that are compiled here would only be read once.
-        line = [str(TOOLS / "uv"), "pip", command, "--python", str(self.python), "--no-compile-bytecode", *arguments]
+        options = ["--no-compile-bytecode"] if command == "install" else []
+        line = [str(TOOLS / "uv"), "pip", command, "--python", str(self.python), *options, *arguments]
         return subprocess.run(line, capture_output=True, text=True, check=False)
 
     def run(self, *command: str, code: int = 0) -> str:

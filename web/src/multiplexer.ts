@@ -161,9 +161,12 @@ export class Multiplexer implements TopicLink {
           )
           break
         case 'rename': {
+          const current = [...this.#current(action.topic)]
+          if (this.#set.leaving.has(action.topic) && !this.#held.has(action.topic))
+            this.#held.set(action.topic, current)
           // What is held back comes with the others.
-          if (this.#held.get(action.topic)?.length) break
-          for (const envelope of this.#current(action.topic)) this.#give(envelope, [action.name])
+          else if (!this.#held.get(action.topic)?.length)
+            for (const envelope of current) this.#give(envelope, [action.name])
           break
         }
         case 'serve': {

@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from pricewire.bus.frames import MAX_BYTES, MAX_DELAY, POSITIONS, Forgotten, Fra
 from pricewire.bus.lease import FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
+from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
 
@@ -165,6 +166,10 @@ class NatsBus:
         self._wake = asyncio.Event()
         self._is_written = asyncio.Event()
         self._is_written.set()
+        # How many records were published, and how many of these are done with.
+        self._added = 0
+        self._delivered = 0
+        self._progress = asyncio.Event()
         self._rate = 0.0
 
     @property
@@ -218,6 +223,23 @@ class NatsBus:
         """Drop the log of a topic that nothing is published to any more."""
         self._seqs.pop(topic, None)
         self._add(Forgotten(topic), len(topic))
+
+    @property
+    def writer(self) -> str:
+        """The name of the process that has written the newest frame; empty before the first."""
+        return self._writer
+
+    async def moved(self) -> None:
+        """Wait until another frame has been read."""
+        if self._reader is not None:
+            await self._reader.wait_for(self._reader.sequence + 1)
+
+    async def flush(self) -> None:
+        """Wait until the hub has everything that was published so far; as long as the bus is away."""
+        wanted = self._added
+        while self._delivered < wanted:
+            self._progress.clear()
+            await self._progress.wait()
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -357,17 +379,24 @@ class NatsBus:
         if self._backlog + self._gathering.size > BACKLOG:
             # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
             logger.error("the bus has taken nothing for %.0f s: what was published meanwhile is lost", self.silent_s)
+            dropped = sum(len(records) for records, _ in self._full) + len(self._gathering.take())
             self._full.clear()
             self._backlog = 0
-            self._gathering.take()
             self._is_lossy = True
+            self._done(dropped)
         if size > MAX_BYTES and self._gathering.records:
             # So that a message as large as the bus carries fits.
             self._cut()
         if self._gathering.add(record, size):
             self._cut()
+        self._added += 1
         self._is_written.clear()
         self._wake.set()
+
+    def _done(self, count: int) -> None:
+        """Count records that are in the hub, or lost."""
+        self._delivered += count
+        self._progress.set()
 
     def _cut(self) -> None:
         """Have the records so far be a frame, and begin the next one."""
@@ -415,6 +444,7 @@ class NatsBus:
         except BusError as error:
             logger.error("%s; it is lost", error)
             self._is_lossy = True
+            self._done(len(records))
             return
         if lost:
             self.counters.lost += 1
@@ -423,26 +453,9 @@ class NatsBus:
         self.counters.records += len(records)
         self._framed_at = time.monotonic()
         deliver(Frame.numbered(sequence, records), self._hub)
+        self._done(len(records))
 
     async def _finish(self) -> None:
         """Wait until what was published has been written, for a bus that is there."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
-
-
-@contextlib.asynccontextmanager
-async def running(work: Coroutine[None, None, None], name: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a task beside the block, and end it with the block; its failure is logged."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(report)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def report(task: asyncio.Task[None]) -> None:
-    """Log why a task has failed."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.critical("%s has failed; start the server again", task.get_name(), exc_info=error)

@@ -62,6 +62,25 @@ def open_socket(host: str, port: int, option: str) -> socket.socket:
     return listener
 
 
+def shared_socket(host: str, port: int) -> socket.socket:
+    """
+    Return a socket at an address that other processes have such sockets at, too: the system spreads new connections over them.
+
+    Raises:
+        PricewireError: it cannot be had.
+    """
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise PricewireError("--reuse-port: this system cannot share a port between processes")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PricewireError(f"port {port} of {host}: {error.strerror}") from None
+    return listener
+
+
 class UnixListener(socket.socket):
     """
     A Unix socket whose file is removed when it is closed: after a signal nothing else of the server's is done any more.
@@ -134,6 +153,7 @@ def inherited_socket(number: int) -> socket.socket:
     except OSError as error:
         raise PricewireError(f"--fd {number}: {error.strerror}; give the number of a listening socket, 3 under systemd") from None
     if not listens:
+        found.close()
         raise PricewireError(f"--fd {number}: the socket does not listen; under systemd its unit has Accept=no")
     return found
 

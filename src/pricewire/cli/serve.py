@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
@@ -18,8 +18,18 @@ from rich.markup import escape
 from rich.text import Text
 
 from pricewire.cli.check import check_certificate, check_database, check_journal, check_keys, run_checks
-from pricewire.cli.listening import check_address, check_tls, has_terminal, inherited_socket, is_answered, open_socket, open_unix_socket
+from pricewire.cli.listening import (
+    check_address,
+    check_tls,
+    has_terminal,
+    inherited_socket,
+    is_answered,
+    open_socket,
+    open_unix_socket,
+    shared_socket,
+)
 from pricewire.cli.options import CONFIG, check_port, check_span
+from pricewire.cli.processes import PROCESSES, Processes
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
@@ -98,6 +108,7 @@ def serve(
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
+    processes: Processes = PROCESSES,
     check: Annotated[bool, Parameter(show=False, negative=())] = False,
 ) -> None:
     """
@@ -159,8 +170,10 @@ def serve(
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
+        processes: what this process does, where there are several.
         check: only check all this, as `pricewire check` does.
     """
+    processes.check()
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
     if tls_cert is not None and tls_key is not None:
@@ -217,44 +230,53 @@ def serve(
                 ]
             )
         )
-    feeds = [make_feed(name) for name in names]
-    for name, each in zip(names, feeds, strict=True):
-        if isinstance(each, ReplayFeed):
-            ids = ", ".join(instrument.id for instrument in each.instruments)
-            announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
-        elif isinstance(each, SimulatedFeed):
-            announce(f"Simulating {len(each.instruments)} instruments.")
-            if seed is not None:
-                logger.warning("prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts")
-    if (files := allow_open_files(max_streams, max_connections)) is not None:
-        logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-    trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
-    brought = [instrument.id for each in feeds for instrument in each.instruments]
-    for rule in trading.products.commissions.rules:
-        if rule.instrument_id is not None and rule.instrument_id not in brought:
-            raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
-    if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
-        logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
-    if trading.demo_account:
-        announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
-    # On this machine a page of any site could reach the server by a name of its own.
-    reached_by = host_name or ([] if is_loopback(host) else None)
     admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
-    application = create_app(
-        feeds,
-        origins=origin or ["*"],
-        limits=limits,
-        trusted_proxies=proxies,
-        trading=trading,
-        host_names=reached_by,
-        hours=dict(map(hours_of, market_hours or [])),
-        admin_port=None if admin is None else admin.getsockname()[1],
-    )
+
+    def make_application() -> Any:
+        feeds = [make_feed(name) for name in names]
+        for name, each in zip(names, feeds, strict=True):
+            if isinstance(each, ReplayFeed):
+                ids = ", ".join(instrument.id for instrument in each.instruments)
+                announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
+            elif isinstance(each, SimulatedFeed):
+                announce(f"Simulating {len(each.instruments)} instruments.")
+                if seed is not None:
+                    logger.warning(
+                        "prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts"
+                    )
+        if (files := allow_open_files(max_streams, max_connections)) is not None:
+            logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
+        trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+        brought = [instrument.id for each in feeds for instrument in each.instruments]
+        for rule in trading.products.commissions.rules:
+            if rule.instrument_id is not None and rule.instrument_id not in brought:
+                raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
+        if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
+            logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
+        if trading.demo_account:
+            announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
+        # On this machine a page of any site could reach the server by a name of its own.
+        reached_by = host_name or ([] if is_loopback(host) else None)
+        return create_app(
+            feeds,
+            origins=origin or ["*"],
+            limits=limits,
+            trusted_proxies=proxies,
+            trading=trading,
+            host_names=reached_by,
+            hours=dict(map(hours_of, market_hours or [])),
+            admin_port=None if admin is None else admin.getsockname()[1],
+            bus=processes.setup(),
+        )
+
+    application = processes.gateway(limits) if processes.role == "gateway" else make_application()
     if not has_page():
         logger.warning(MISSING)
     # Last, so that other mistakes are reported whether the port is free or not.
     listener = open_unix_socket(uds) if uds is not None else None if fd is None else inherited_socket(fd)
-    if listener is None:
+    if listener is None and processes.reuse_port:
+        listener = shared_socket(host, port)
+    elif listener is None:
         check_address(host, port)
     address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
 
@@ -262,7 +284,7 @@ def serve(
         keep_from_collector()
         if admin is not None:
             announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
-        place = f"{address}:{port}" if listener is None else f"the socket {uds or fd}"
+        place = f"{address}:{port}" if uds is None and fd is None else f"the socket {uds or fd}"
         announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 
     def reload() -> None:

@@ -15,10 +15,12 @@ except ImportError as error:
     raise missing_extra(error, "the server") from error
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress
@@ -28,6 +30,7 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
+from pricewire.server.leading import BusSetup, Leader
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
@@ -83,6 +86,9 @@ class Application(Litestar):
     """
     The application, which checks a request's host, its client's rate and its headers before it routes: these checks hold for every path.
 
+    Attributes:
+        leader: says whether this process serves, where several may; None where it is alone.
+
     Args:
         admission: how often one address may ask.
         names: the names that the server is reached by; None for any.
@@ -92,12 +98,17 @@ class Application(Litestar):
 
     def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
         super().__init__(**options)
+        self.leader: Leader | None = None
         inner = SingleHeaders(super().__call__)
         limited = RequestRate(inner, admission)
         self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
+        if self.leader is not None and scope["type"] == ScopeType.HTTP:
+            path = cast("Scope", scope)["path"]
+            if await self.leader.refuses(path, cast("Any", send)):
+                return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
 
@@ -112,6 +123,7 @@ def create_app(
     host_names: Sequence[str] | None = None,
     admin_port: int | None = None,
     hours: Mapping[str, TradingHours] | None = None,
+    bus: BusSetup | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -127,16 +139,19 @@ def create_app(
             are refused. `*` for any. None for any where `origins` is any, too.
         admin_port: the port where `/metrics` and `/readyz` are, and nothing else; they are nowhere else then. None: they are everywhere.
         hours: when the markets of some instruments are open, instead of what their feeds say.
+        bus: the bus by which gateways get what is published; None where this process is alone.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
         FeedError: two feeds bring the same instrument, or there are hours of an instrument that none brings.
     """
     names = accepted_names(host_names, origins)
-    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=None if trading is None else trading.ring)
+    ring = None if trading is None or bus is not None else trading.ring
+    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
+    leader: Leader | None = None
 
     def losses() -> dict[str, int]:
         refused = {f"refused_{reason}": count for reason, count in admission.refusals.items() if reason != "parameters"}
@@ -146,7 +161,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def run_services(app: Litestar) -> AsyncIterator[None]:
-        async with services.open():
+        async with services.open() if leader is None else leader.running():
             metrics.loop_delay.start()
             report.start()
             try:
@@ -180,7 +195,10 @@ def create_app(
         if is_refusal(error):
             admission.refusals["parameters"] += 1
 
-    return Application(
+    async def provide_leader() -> Leader | None:
+        return leader
+
+    application = Application(
         admission,
         names,
         admin_port,
@@ -202,6 +220,7 @@ def create_app(
             "publisher": Provide(provide_publisher),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
+            "leader": Provide(provide_leader),
             "auth": Provide(provide_auth),
             "desk": Provide(provide_desk),
             "accounting": Provide(provide_accounting),
@@ -232,3 +251,10 @@ def create_app(
             render_plugins=[RENDERER],
         ),
     )
+    if bus is not None:
+
+        def make_opener() -> StreamOpener:
+            return StreamOpener(publisher, admission, services.auth)
+
+        leader = application.leader = metrics.leader = bus.lead(application, publisher, services, admission, make_opener)
+    return application

@@ -52,18 +52,48 @@ def instrument_price_format(event: Event, merged: int) -> bytes:
     return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))
 
 
-@lru_cache(maxsize=1024)
-def narrow_format(form: Format, members: frozenset[str]) -> Format:
+@dataclass(frozen=True)
+class ChosenContract:
     """
-    Return a format that shows only some members of the data, for readers to whom every byte counts.
+    Shows one contract of a list of contracts, with what the list has of it.
+
+    Attributes:
+        contract_id: which one.
+    """
+
+    contract_id: str
+
+    def __call__(self, event: Event, merged: int) -> bytes:
+        body = msgspec.json.decode(event.json)
+        body["contracts"] = [each for each in body["contracts"] if each["contract_id"] == self.contract_id]
+        return b'{"data":%b}' % msgspec.json.encode(body)
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowFormat:
+    """
+    Shows only some members of the data, for readers to whom every byte counts.
+
+    Attributes:
+        form: what the events look like otherwise.
+        members: the names of the members to keep.
+    """
+
+    form: Format
+    members: frozenset[str]
+
+    def __call__(self, event: Event, merged: int) -> bytes:
+        return self.form(event.narrowed(self.members), merged)
+
+
+@lru_cache(maxsize=1024)
+def narrow_format(form: Format, members: frozenset[str]) -> NarrowFormat:
+    """
+    Return a format that shows only some members of the data.
 
     The same arguments give the same format, so that streams which chose the same members share their bytes.
     """
-
-    def narrow(event: Event, merged: int) -> bytes:
-        return form(event.narrowed(members), merged)
-
-    return narrow
+    return NarrowFormat(form, members)
 
 
 def timestamp(seconds: float) -> str:

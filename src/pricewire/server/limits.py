@@ -250,6 +250,11 @@ class Admission:
         # Last, so that a stream that is refused for another reason takes nobody's turn.
         if (wait := self._bucket.take(self._clock())) > 0:
             raise self._refused("rate", f"the server lets {limits.new_streams_per_second:g} new streams in per second, its limit", wait)
+        return self.readmit(endpoint, client, account)
+
+    def readmit(self, endpoint: str, client: Address | None, account: str | None = None) -> Permit:
+        """Count a stream that was let in before, as by an earlier process; the arguments and the result are those of `admit`."""
+        key = None if client is None else limit_key(client)
         self.open[endpoint] += 1
         if key is not None:
             self._addresses.add(key)

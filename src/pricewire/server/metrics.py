@@ -15,9 +15,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
+from pricewire.server.leading import Leader
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
 from pricewire.server.transport.handover import Handover
@@ -43,14 +45,16 @@ class Metrics(Collector):
 
     Attributes:
         loop_delay: measures how late the event loop is, between `start` and `stop`.
+        leader: whose bus is shown; None where there is none.
     """
 
-    def __init__(self, market: Market, hub: Hub, bus: MemoryBus, admission: Admission, desk: Callable[[], Desk | None]) -> None:
+    def __init__(self, market: Market, hub: Hub, bus: Bus, admission: Admission, desk: Callable[[], Desk | None]) -> None:
         self._market = market
         self._desk = desk
         self._hub = hub
         self._bus = bus
         self._admission = admission
+        self.leader: Leader | None = None
         self._requests_too_large = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -87,7 +91,8 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pricewire_clock_ahead_seconds", "How far the time is ahead of a clock that was set back.", ahead)
         lost = bool(self._bus.failure)
         yield GaugeMetricFamily("pricewire_ring_failing", "Whether the last events are not kept for the next process: 1 or 0.", lost)
-        yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", self._bus.size)
+        size = self._bus.size if isinstance(self._bus, MemoryBus) else 0
+        yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", size)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         for endpoint in ENDPOINTS:
             streams.add_metric([endpoint], self._admission.open[endpoint])
@@ -109,6 +114,8 @@ class Metrics(Collector):
         yield CounterMetricFamily("pricewire_flushes", "Times that a group's pending events were written.", counters.flushes)
         yield CounterMetricFamily("pricewire_flushed_events", "Events in flushes, once for each group.", counters.flushed_events)
         yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
+        for name, (text, value) in {} if self.leader is None else self.leader.metrics().items():
+            yield (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, text, value)
         refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
         for reason in REASONS:
             count = self._requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]

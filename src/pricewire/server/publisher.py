@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -18,21 +19,10 @@ from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
+from pricewire.server.topic_logs import log_limits
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
-
-QUOTE_LOG = LogLimits(count=4, linger=0.0)
-"""
-Of a quote: it costs something with each tick, so it ends with its last stream. A log of 1,000 events is 2 MB for each of 2,000 quotes, and
-the garbage collector goes through all of it.
-"""
-
-LIST_LOG = LogLimits(count=4)
-"""Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
-
-LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
-"""How far the logs of topics reach back, by their kinds; the others have the limits of the `Publisher`."""
 
 
 TICK = msgspec.json.Decoder(TickBody)
@@ -55,6 +45,7 @@ class Publisher:
         hours: when the markets of some instruments are open, instead of what their feeds say.
         heartbeat: after so many seconds of silence a stream gets a comment.
         ring: the folder in which the bus keeps what was published last, for the next process; None for none.
+        make_hub: makes the hub.
     """
 
     def __init__(
@@ -65,6 +56,7 @@ class Publisher:
         hours: Mapping[str, TradingHours] | None = None,
         heartbeat: float = 15.0,
         ring: Path | None = None,
+        make_hub: Callable[..., Hub] = Hub,
     ) -> None:
         self.desk: Desk | None = None
         self._building: dict[str, CandleBody] = {}
@@ -72,7 +64,7 @@ class Publisher:
         self._wanted: set[str] = set()
         self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
         self._limits = limits or LogLimits()
-        self.hub = Hub(
+        self.hub = make_hub(
             limits=self._limits_of,
             heartbeat=heartbeat,
             on_first_stream=self._first_stream,
@@ -80,7 +72,7 @@ class Publisher:
             # Each process of a server has all of it, by a bus.
             replicated=True,
         )
-        self.bus = MemoryBus(self.hub, ring)
+        self.bus: Bus = MemoryBus(self.hub, ring)
 
     def go_on(self, past: Mapping[str, PastTicks]) -> None:
         """
@@ -132,7 +124,7 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
-        return LOGS.get(name.partition(":")[0], self._limits)
+        return log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         """Show what the market has just brought, and let a tick happen to the contracts."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from pricewire.bus.memory import MemoryBus
 from pricewire.errors import AccountError
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
@@ -122,8 +123,9 @@ class Services:
             market = self.publisher.market
             journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
             stack.callback(journal.close)
-            # The journal's lock is the ring's as well.
-            await stack.enter_async_context(self.publisher.bus.open())
+            if isinstance(self.publisher.bus, MemoryBus):
+                # The journal's lock is the ring's as well. Another bus is open before the services.
+                await stack.enter_async_context(self.publisher.bus.open())
             await take_over(database, journal, market.instruments())
             ledger = Ledger(database, journal.sync)
             desk = Desk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import cast
 
 import msgspec
 
@@ -20,6 +21,7 @@ from pricewire.server.limits import Admission, Permit
 from pricewire.server.logs import logged
 from pricewire.server.publisher import Publisher
 from pricewire.server.transport.event_stream import EventStream, new_stream_id
+from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
 
 class StreamOpener:
@@ -30,7 +32,7 @@ class StreamOpener:
         self._admission = admission
         self._auth = auth
 
-    async def check(self, topics: Sequence[Topic], caller: Caller) -> list[str]:
+    async def check(self, topics: Sequence[Topic], token: Token | None) -> list[str]:
         """
         Return the topics' names in canonical form, or refuse the request before its stream starts.
 
@@ -44,7 +46,7 @@ class StreamOpener:
         """
         self.count(topics)
         if self._auth is not None:
-            require_topics(topics, caller.token)
+            require_topics(topics, token)
         return [await self._check(topic) for topic in topics]
 
     def count(self, topics: Collection[object]) -> None:
@@ -116,7 +118,7 @@ class StreamOpener:
         if caller.token is not None and caller.token.expires_at <= time.time():
             # It would end at once, and its reader come back at once, for as long as clocks may differ.
             raise unauthorized("the token has expired", is_invalid=True)
-        carried = await self.check(topics, caller)
+        carried = await self.check(topics, caller.token)
         others = other_names(names or (), carried)
         if others:
             expires_at = None if caller.token is None or self._auth is None else timestamp(caller.token.expires_at)
@@ -126,6 +128,10 @@ class StreamOpener:
             permit.carry(carried)
             stream_id = new_stream_id()
             permit.name(stream_id)
+            offer = cast("RemoteOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
+            if offer is not None:
+                client = self._admission.client(request.scope)
+                offer.describe(endpoint, None if client is None else str(client), caller.token)
             on_close = permit.give_back
             if caller.token is not None and self._auth is not None:
                 on_close = bind(stream_id, caller.token, self._auth, permit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from pricewire.client.stream.reconnect import ReconnectPolicy
 from pricewire.client.wire import Wire, connect
+from pricewire.protocol.messages import Envelope
 from pricewire.protocol.trading_messages import ProposalBody
 from support.app_server import TOKENS, add_account, open_app_server
 from support.raw_server import PATIENCE
@@ -26,7 +27,7 @@ STAKE = "proposal:rise_fall:1HZ100V:5:minutes:10.00:false"
 
 
 class Network(httpx2.AsyncHTTPTransport):
-    """Passes requests on, and notes the changes; the answers to some of these are lost."""
+    """Passes requests on, tells when a stream is answered, and notes the changes; the answers to some of these are lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,9 +35,12 @@ class Network(httpx2.AsyncHTTPTransport):
         self.losses = 0
         self.last: list[str] = []
         self.lost = asyncio.Event()
+        self.on_stream: Callable[[], None] = lambda: None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
+        if request.method == "GET":
+            self.on_stream()
         if request.method == "PATCH":
             body = json.loads(request.content)
             self.changes.append((body["add"], body["remove"]))
@@ -137,6 +141,21 @@ async def test_a_change_that_is_cancelled_before_its_first_step_is_not_the_last(
         assert Decimal((await anext(value)).balance) == 10000
         assert change.cancelled()
         await anext(keep)
+
+
+async def test_a_name_of_a_topic_that_is_just_being_removed_under_another_waits_for_that(
+    trading: tuple[Serving, str], network: Network
+) -> None:
+    async with opened(trading, network) as wire:
+        ticks = wire.ticks("1HZ100V")
+        proposal, other = (wire.topic(name, type=Envelope[ProposalBody[Decimal]]) for name in (STAKE, STAKE.replace("10.00", "10")))
+        # Both are asked for, and the server has not said yet that they are one.
+        network.on_stream = other.close
+        await anext(ticks)
+        numbers = [envelope.seq - envelope.merged for envelope in await proposal.collect(5)]
+        assert numbers == list(range(numbers[0], numbers[0] + 5))
+        removed = STAKE.replace("10.00", "10")
+        assert ([], [removed]) in network.changes, "it was removed under the other name"
 
 
 @pytest.mark.parametrize("is_first", [True, False])

@@ -187,8 +187,8 @@ class Model(RuleBasedStateMachine):
                 case Rename():
                     for subscriber in self.of(action.name):
                         subscriber.has_gap = True
-                        if action.topic in self.held:
-                            self.held[action.topic].append(subscriber)
+                        if action.topic in self.held or action.topic in self.set.leaving:
+                            self.held.setdefault(action.topic, []).append(subscriber)
                         else:
                             self.show(subscriber)
                 case Serve():
@@ -466,6 +466,18 @@ def test_everybody_is_served_in_the_end_and_in_order_until_then(scenarios: list[
         *("want", "retry", "listen", "opened", "cut", "connection_refused", "heard", "changed"),
         *("answered", "change_refused", "change_failed", "waited"),
     }
+
+
+def test_a_name_of_a_topic_that_is_being_removed_under_another_waits_like_who_joins() -> None:
+    model = Model()
+    for name in ("ticks:A", "quote:X:a:2", "quote:X:a:2.0"):
+        model.join(name=name, is_late=False)
+    model.publish(name="quote:X:a:2")
+    model.ask()
+    del model.subscribers[1]
+    model.connect()
+    model.teardown()
+    assert [subscriber.seen for subscriber in model.subscribers] == [[], [1]]
 
 
 def test_the_browsers_topic_set_does_the_same_in_all_that_happens_here(scenarios: list[dict[str, Any]], tmp_path: Path) -> None:

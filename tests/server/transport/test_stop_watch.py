@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -203,3 +204,31 @@ def test_signals_stop_streams_where_there_is_no_listener_and_reach_the_handler_b
     # Who handles it now outlives the loop.
     os.kill(os.getpid(), signal.SIGTERM)
     assert signals == [signal.SIGTERM] * 2
+
+
+LONE = """
+import asyncio, os, signal, sys
+from pricewire.server.transport.stop_watch import stop_watch
+
+class Stream:
+    def stop(self, retry):
+        print("stopped", flush=True)
+
+async def serve():
+    stop_watch().enter(stream)
+    if sys.argv[1] == "within":
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+stream = Stream()
+asyncio.run(serve())
+os.kill(os.getpid(), signal.SIGTERM)
+print("alive")
+"""
+
+
+@pytest.mark.parametrize(("when", "said"), [("within", b"stopped\n"), ("after", b"")])
+def test_a_process_that_nothing_stops_ends_by_its_signal_with_its_streams_before(when: str, said: bytes) -> None:
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    process = subprocess.run([sys.executable, "-c", LONE, when], env=environment, capture_output=True, timeout=PATIENCE)
+    assert (process.returncode, process.stdout) == (-signal.SIGTERM, said)

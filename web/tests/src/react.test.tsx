@@ -67,8 +67,7 @@ function event(topic: string, price: number): string {
 const send = (...texts: string[]) => {
   for (const write of openStreams) write(texts.join(''))
 }
-const shown = (text: string) =>
-  act(() => vi.waitFor(() => expect(element.textContent).toBe(text), { timeout: 4000 }))
+const shown = (text: string) => act(() => vi.waitFor(() => expect(element.textContent).toBe(text), { timeout: 4000 }))
 
 let renders = 0
 function Price({ id, ...options }: { id?: string } & MarketOptions) {

@@ -178,6 +178,22 @@ describe('TopicStore', () => {
     },
   )
 
+  it('has who takes a topic that is just being removed under another name wait for that', async () => {
+    server.nameOf = (topic) => topic.replace('10.00', '10')
+    const seen: unknown[] = []
+    const ends = [store.subscribe('A', nothing), store.subscribe('q:10.00', ({ envelope }) => seen.push(envelope?.seq))]
+    const leave = store.subscribe('q:10', nothing)
+    await Promise.resolve()
+    // Both are asked for, and the server has not said yet that they are one.
+    leave()
+    await until(() => expect(server.asked).toEqual(['GET A,q:10.00,q:10', 'PATCH -q:10', 'PATCH +q:10']))
+    await until(() => expect(seq('q:10.00')).toBe(1))
+    server.publish('q:10')
+    await until(() => expect(seq('q:10.00')).toBe(2))
+    expect(seen).toEqual([1, 2])
+    for (const end of ends) end()
+  })
+
   it('gives nothing twice of a topic that stays though it was being removed', async () => {
     const seen: unknown[] = []
     const ends = [store.subscribe('A', nothing)]

@@ -330,6 +330,8 @@ class Multiplexer:
     def _rename(self, name: str, topic: str) -> None:
         """Have the subscriptions of a name want the server's name for it."""
         old, route = self._routes.pop(name, Route()), self._routes.setdefault(topic, Route())
+        if not route.queues and topic in self._topics.leaving:
+            route.is_held = True
         for queue in old.queues:
             queue.rename(name, topic)
             if queue not in route.queues:

@@ -37,7 +37,7 @@ class AuthService:
     def __init__(self, database: Database, keys: KeySource, rules: TokenRules, hub: Hub, *, demo_account: bool = False) -> None:
         self.tokens = Tokens(keys, rules)
         self.accounts = Accounts(database)
-        self.token_watch = TokenWatch(hub)
+        self.token_watch = TokenWatch(hub, on_renewed=getattr(hub, "renewed", None))
         self._keys = keys
         self._revoked = Revoked(Revocations(database), self.token_watch.revoke)
         self._standings = Standings(self.accounts, self._end_streams)

@@ -46,10 +46,19 @@ class TokenWatch:
         hub: the hub of the streams.
         clock: returns the time in seconds since 1970.
         steady: returns the time in seconds from any start, by a clock that nobody sets.
+        on_renewed: called with the id of a stream that depends on another token than before, and this token.
     """
 
-    def __init__(self, hub: Hub, *, clock: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        on_renewed: Callable[[str, Token], None] | None = None,
+    ) -> None:
         self._hub = hub
+        self._on_renewed = on_renewed
         self._clock = clock
         self._steady = steady
         # How much the one clock is ahead of the other.
@@ -88,6 +97,8 @@ class TokenWatch:
             return before
         self.forget(stream_id)
         self.begin(stream_id, token)
+        if self._on_renewed is not None:
+            self._on_renewed(stream_id, token)
         return token
 
     def forget(self, stream_id: str) -> None:

@@ -52,7 +52,7 @@ async def change_stream(
     require_topics(map(parse_topic, spec.topics), owned.token)
     asked = [parse_topic(text) for text in data.add]
     stream_opener.charge(request, asked, carried=len(spec.topics))
-    added = await stream_opener.check(asked, owned)
+    added = await stream_opener.check(asked, owned.token)
     # It may have ended meanwhile, or another change come before this one; and so may the token.
     stream, spec = opened(publisher, stream_id)
     token = owner(stream_id, auth, caller)

@@ -19,6 +19,7 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
 from pricewire.server.transport.offer import EXTENSION, Offer
+from pricewire.server.transport.remote import REMOTE, RemoteOffer
 from pricewire.server.transport.stop_watch import stop_watch
 
 try:
@@ -113,6 +114,12 @@ class EventStream(ResponseBase):
         if hub.is_draining or (handover is None and stop_watch().is_stopping):
             await _refuse(send)
             return None
+        offer: RemoteOffer | None = scope.get("extensions", {}).get(REMOTE)
+        if offer is not None and scope["method"] != "HEAD":
+            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return remote
         spec = replace(self._subscription, compress=accepts_gzip(scope))
         start = hub.start(spec.topics, _last_event_id(scope))
         self.outcome = start.outcome

@@ -8,7 +8,7 @@ or until they cut them off (hypercorn after 3 s, gunicorn after 30 s).
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import random
 import signal
 import threading
@@ -22,6 +22,9 @@ SPREAD = 1.0
 
 LOOK_INTERVAL = 0.25
 """How often it is looked whether the server still listens, in seconds."""
+
+LAST_BYTES = 0.25
+"""How long a process that is about to end lets the servers write what has been given to them, in seconds."""
 
 STEP = 0.05
 """How often streams are ended meanwhile, in seconds."""
@@ -75,6 +78,7 @@ class StopWatch:
             self._listeners = find_listeners()
             if not self._listeners and not self._has_signals:
                 self._has_signals = listen_to_signals(lambda: call_soon(loop, self.stop))
+        outlive_termination(lambda: loop.is_running() and call_soon(loop, self._stop_and_exit))
         self._streams[stream] = None
         if self._handle is None:
             self._handle = loop.call_later(LOOK_INTERVAL, self._look, loop)
@@ -87,6 +91,17 @@ class StopWatch:
         """End the streams, and refuse new ones."""
         if self._ending is None:
             self._ending = asyncio.ensure_future(self._end())
+
+    def _stop_and_exit(self) -> None:
+        self.stop()
+        assert self._ending is not None  # noqa: S101
+        self._ending.add_done_callback(lambda _: self._exit())
+
+    def _exit(self) -> None:
+        """End the process as the signal would have, once the streams' last bytes are written."""
+        loop = self._loop()
+        if loop is not None:
+            loop.call_later(LAST_BYTES, end_process)
 
     def _has_closed(self) -> bool:
         return not any(listener.is_serving() for listener in self._listeners)
@@ -123,10 +138,13 @@ def stop_watch() -> StopWatch:
     return watch
 
 
-def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
-    """Call a function on a loop from a signal's handler, which may outlive the loop."""
-    with contextlib.suppress(RuntimeError):
+def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> bool:
+    """Call a function on a loop from a signal's handler, which may outlive the loop; return whether there is a loop."""
+    try:
         loop.call_soon_threadsafe(function)
+    except RuntimeError:
+        return False
+    return True
 
 
 def find_listeners() -> list[Listener]:
@@ -151,6 +169,23 @@ def frames(coroutine: Any) -> Iterator[FrameType]:
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         yield frame
         coroutine = coroutine.cr_await
+
+
+def outlive_termination(tell: Callable[[], bool]) -> None:
+    """
+    Call a function where SIGTERM would end the process at once: hypercorn ends its other workers so when the first of them has gone.
+
+    Args:
+        tell: called in the main thread, between any two instructions; returns whether it sees to the end of the process.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: None if tell() else end_process())
+
+
+def end_process() -> None:
+    """End the process by SIGTERM, as if nothing had been in its way."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def listen_to_signals(tell: Callable[[], object]) -> bool:

@@ -1,0 +1,240 @@
+"""Answers gateways: their requests go through this server's application, and their streams are kept in its books."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from pricewire.bus.nats import NatsBus
+from pricewire.bus.tasks import running
+from pricewire.errors import PricewireError
+from pricewire.hub.streams import StreamSpec
+from pricewire.protocol.stream_end import StreamEnd
+from pricewire.protocol.topics import parse_topic
+from pricewire.server.auth.service import AuthService
+from pricewire.server.client_address import parse_address
+from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.messages import (
+    Answer,
+    Call,
+    Changed,
+    Closed,
+    Command,
+    Refused,
+    Register,
+    Report,
+    StreamPlan,
+    Sync,
+    Unknown,
+)
+from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream, with_position
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
+from pricewire.server.limits import Admission
+from pricewire.server.stream_opener import StreamOpener, bind
+from pricewire.server.transport.asgi_types import Message, Scope
+from pricewire.server.transport.remote import REMOTE
+
+logger = logging.getLogger(__name__)
+
+MOST_CALLS = 1000
+"""How many calls are answered at once; for more, a gateway says that the server is busy."""
+
+PACKED = 16 * 1024
+"""From so many bytes on a body is compressed: a message of NATS has 1 MiB at most."""
+
+
+class Calls:
+    """
+    Answers gateways.
+
+    Args:
+        application: the ASGI application.
+        bus: the bus, which this process writes.
+        stream: the stream of JetStream that has its frames.
+        hub: knows the streams of gateways.
+        admission: counts them.
+        opener: checks their topics.
+        auth: returns what checks tokens; None without trading.
+    """
+
+    def __init__(
+        self,
+        application: Any,
+        bus: NatsBus,
+        stream: str,
+        hub: HubOfGateways,
+        admission: Admission,
+        opener: Callable[[], StreamOpener],
+        auth: Callable[[], AuthService | None],
+    ) -> None:
+        self._application = application
+        self._bus = bus
+        self._stream = stream
+        self._hub = hub
+        self._admission = admission
+        self._opener = opener
+        self._auth = auth
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._commands: asyncio.Queue[tuple[str, Command]] = asyncio.Queue()
+        self._call_decoder = msgspec.msgpack.Decoder(Call)
+        self._report_decoder = msgspec.msgpack.Decoder(Report)
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    @contextlib.asynccontextmanager
+    async def answering(self, client: Client) -> AsyncIterator[None]:
+        """Answer gateways within the block; whoever leaves it has answered those who have asked."""
+        self._hub.on_command = lambda gateway, command: self._commands.put_nowait((gateway, command))
+        subscriptions = [
+            await client.subscribe(calls(self._stream), cb=self._on_call),
+            await client.subscribe(reports(self._stream), cb=self._on_report),
+        ]
+        async with running(self._command(client), "gateway commands"), running(self._look_for_silence(), "gateway watch"):
+            try:
+                yield
+            finally:
+                for subscription in subscriptions:
+                    with contextlib.suppress(nats.errors.Error, OSError):
+                        await subscription.unsubscribe()
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=CALL_S)
+
+    async def _on_call(self, message: Msg) -> None:
+        # One that was stopped past its lease says nothing: another one answers.
+        if self._bus.is_writer and len(self._tasks) < MOST_CALLS:
+            self._begin(self._answer_call(message))
+
+    async def _on_report(self, message: Msg) -> None:
+        if self._bus.is_writer:
+            self._begin(self._answer_report(message))
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a gateway was not answered", exc_info=error)
+
+    async def _answer_call(self, message: Msg) -> None:
+        call = self._call_decoder.decode(message.data)
+        # A gateway that opens streams is there, though it has not said so yet.
+        self._hub.gateways.setdefault(call.gateway, time.monotonic())
+        answer = await self.answer(call)
+        await self._respond(message, answer)
+
+    async def answer(self, call: Call) -> Answer:
+        """Return what the application answers to a call."""
+        offer = Offer(self._hub, call.gateway)
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": call.method,
+            "scheme": call.scheme,
+            "path": call.path,
+            "raw_path": call.raw_path,
+            "query_string": call.query,
+            "root_path": "",
+            "headers": call.headers,
+            "client": call.client,
+            "server": None,
+            "state": {},
+            "extensions": {REMOTE: offer},
+        }
+        requests = [{"type": "http.request", "body": call.body, "more_body": False}]
+        gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        status, headers, body = 500, list[tuple[bytes, bytes]](), list[bytes]()
+
+        async def receive() -> Message:
+            return requests.pop() if requests else await gone
+
+        async def send(event: Message) -> None:
+            nonlocal status, headers
+            if event["type"] == "http.response.start":
+                status, headers = event["status"], [(bytes(name), bytes(value)) for name, value in event["headers"]]
+            elif event["type"] == "http.response.body":
+                body.append(event.get("body", b""))
+
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            gone.cancel()
+        if offer.plan is not None:
+            # What the publishers have published for it as its first value.
+            await self._bus.flush()
+            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=self._bus.position)
+        whole = b"".join(body)
+        is_packed = len(whole) > PACKED
+        return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed)
+
+    async def _answer_report(self, message: Msg) -> None:
+        report = self._report_decoder.decode(message.data)
+        match report:
+            case Sync():
+                await self._respond(message, Unknown(self._hub.sync(report.gateway, report.streams)))
+            case Closed():
+                self._hub.close_remote(report.streams)
+            case Register():
+                refused = {plan.stream_id: reason for plan in report.plans if (reason := await self._register(report.gateway, plan))}
+                await self._respond(message, Refused(refused))
+
+    async def _register(self, gateway: str, plan: StreamPlan) -> str:
+        """Know a stream that was opened when another process was here; return why it has to end, if it has."""
+        auth, token = self._auth(), plan.token
+        client = None if plan.client is None else parse_address(plan.client)
+        try:
+            await self._opener().check([parse_topic(topic) for topic in plan.topics], token)
+        except PricewireError:
+            logger.info("a stream of the gateway %s cannot go on", gateway, exc_info=True)
+            return StreamEnd.INTERNAL_ERROR.name
+        except Exception:
+            # Of the framework: the token is not for these topics any more.
+            return StreamEnd.TOKEN_REVOKED.name
+        if self._hub.find(plan.stream_id) is not None:
+            return ""
+        try:
+            with self._admission.readmit(plan.endpoint, client, None if token is None else token.account) as permit:
+                permit.carry(plan.topics)
+                permit.name(plan.stream_id)
+                on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
+                spec = StreamSpec(plan.topics, from_message(plan.form), plan.interval, control=plan.control)
+                self._hub.open_remote(RemoteStream(plan.stream_id, gateway, spec, on_close))
+        except PricewireError:
+            logger.info("a stream of the gateway %s cannot go on", gateway, exc_info=True)
+            return StreamEnd.INTERNAL_ERROR.name
+        except Exception:
+            return StreamEnd.TOKEN_REVOKED.name
+        return ""
+
+    async def _respond(self, message: Msg, answer: Any) -> None:
+        if message.reply:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await message.respond(self._encode(answer))
+
+    async def _command(self, client: Client) -> None:
+        """Tell gateways what is to become of their streams, in order."""
+        while True:
+            gateway, command = await self._commands.get()
+            if isinstance(command, Changed):
+                await self._bus.flush()
+                command = with_position(command, self._bus.position)
+            # One that is not heard is made up for at the gateway's next report.
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.publish(commands(self._stream, gateway), self._encode(command))
+
+    async def _look_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            self._hub.end_silent()

@@ -1,0 +1,405 @@
+"""
+The application of a gateway: it holds streams, which the bus feeds, and passes every request on to the server with market and trading.
+
+The server decides; a gateway has no database and no keys. While no server answers, open streams stay, and requests get 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
+from pricewire.bus.nats_connection import NatsAddress
+from pricewire.bus.tasks import running
+from pricewire.errors import InvalidTopicError
+from pricewire.hub.hub import Hub
+from pricewire.hub.streams import StreamSpec
+from pricewire.protocol.stream_end import StreamEnd
+from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
+from pricewire.server.auth.token_watch import TokenWatch
+from pricewire.server.gateways.background import Background
+from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.messages import (
+    Answer,
+    Call,
+    Changed,
+    Closed,
+    Command,
+    Ended,
+    Refused,
+    Register,
+    Renewed,
+    StreamPlan,
+    Sync,
+    Unknown,
+)
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
+from pricewire.server.http_errors import send_problem
+from pricewire.server.limits import Limits
+from pricewire.server.topic_logs import log_limits
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.event_stream import EventStream
+
+logger = logging.getLogger(__name__)
+
+POSITION_S = 5.0
+"""How long a stream waits for its first values to come over the bus, in seconds."""
+
+REGISTER_AT_ONCE = 500
+"""How many streams are registered with one message."""
+
+LOOK_S = 0.5
+"""How often it is looked whether the bus has fallen silent, in seconds."""
+
+OWN = frozenset({b"content-type", b"content-length", b"access-control-expose-headers"})
+"""The headers of a stream's response that the response itself makes."""
+
+
+class Gateway:
+    """
+    The ASGI application of a gateway.
+
+    Attributes:
+        hub: the streams.
+        bus: feeds the hub.
+        calls: how many requests were passed on, by how that went: `answered`, or `unavailable`.
+
+    Args:
+        address: where NATS is.
+        plan: the stream of JetStream with the frames.
+        heartbeat: after so many seconds of silence a stream gets a comment.
+        limits: how many streams this process holds, and how large a request may be.
+    """
+
+    def __init__(
+        self, address: NatsAddress, *, plan: NatsPlan | None = None, heartbeat: float = 15.0, limits: Limits | None = None
+    ) -> None:
+        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True)
+        self.calls = {"answered": 0, "unavailable": 0}
+        self._plan = plan or NatsPlan()
+        self._limits = limits or Limits()
+        self.bus = NatsBus(self.hub, address, writes=False, plan=self._plan, on_writer=self._sync_soon)
+        self._token_watch = TokenWatch(self.hub)
+        self._plans: dict[str, StreamPlan] = {}
+        # Of streams that are being opened, what they are to carry by now.
+        self._early: dict[str, Changed] = {}
+        self._closed: list[str] = []
+        self._client: Client | None = None
+        self._sync = asyncio.Event()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._answers = msgspec.msgpack.Decoder(Answer)
+        self._commands = msgspec.msgpack.Decoder(Command)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or begin and end with the process."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    @property
+    def failure(self) -> str:
+        """Why it cannot do what it is for now; empty while it can."""
+        return self.bus.failure
+
+    @contextlib.asynccontextmanager
+    async def fed(self) -> AsyncIterator[None]:
+        """Be fed by the bus within the block."""
+        async with self.bus.open():
+            client = self._client = self.bus.client
+            assert client is not None, "the bus is open"  # noqa: S101
+            await client.subscribe(commands(self._plan.stream, self.bus.name), cb=self._on_command)
+            async with (
+                running(self._report(client), "stream report"),
+                running(self._watch(), "bus watch"),
+                running(self._token_watch.run(), "token expiry"),
+            ):
+                try:
+                    yield
+                finally:
+                    self.hub.close()
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._tell_closed(client)
+                await client.flush(1)
+            self._client = None
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Begin at once, whether the bus is there or not: `/readyz` says so."""
+        await receive()
+        background = Background(self.fed)
+        background.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await background.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/healthz":
+            await send_text(send, 200, "ok\n")
+        elif path == "/readyz":
+            if self.hub.is_draining:
+                await send_problem(cast("Any", send), 503, StreamEnd.SERVER_DRAINING.name, "the server is stopping", {})
+            elif self.failure:
+                await send_problem(cast("Any", send), 503, "NOT_READY", self.failure, {})
+            else:
+                await send_text(send, 200, "ok\n")
+        elif path == "/metrics":
+            # Only here, as few ask for it.
+            await send_text(send, 200, self.metrics())
+        else:
+            await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the server answer a request."""
+        body = b""
+        while True:
+            event = await receive()
+            if event["type"] != "http.request":
+                return
+            body += event.get("body", b"")
+            if len(body) > self._limits.request_body:
+                limit = self._limits.request_body
+                await send_problem(
+                    cast("Any", send), 413, "REQUEST_TOO_LARGE", f"the body exceeds the limit of {limit} bytes", {"connection": "close"}
+                )
+                return
+            if not event.get("more_body"):
+                break
+        client = scope.get("client")
+        call = Call(
+            self.bus.name,
+            scope["method"],
+            scope["path"],
+            scope.get("raw_path") or scope["path"].encode(),
+            scope["query_string"],
+            [(bytes(name), bytes(value)) for name, value in scope["headers"]],
+            body,
+            None if client is None else (client[0], client[1]),
+            scope.get("scheme", "http"),
+        )
+        answer = await self._ask(call)
+        if answer is None:
+            self.calls["unavailable"] += 1
+            await unavailable(
+                send, "the server with market and trading does not answer; a purchase may be repeated with its idempotency key"
+            )
+            return
+        self.calls["answered"] += 1
+        if answer.plan is not None:
+            await self._open(answer, answer.plan, scope, receive, send)
+            return
+        content = zlib.decompress(answer.body) if answer.is_packed else answer.body
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+
+    async def _ask(self, call: Call) -> Answer | None:
+        """Return the server's answer; None where there is none in time."""
+        client = self._client
+        if client is None:
+            return None
+        try:
+            message = await client.request(calls(self._plan.stream), self._encode(call), timeout=CALL_S)
+            return self._answers.decode(message.data)
+        except (nats.errors.Error, OSError) as error:
+            logger.debug("no answer: %r", error)
+            return None
+
+    async def _open(self, answer: Answer, plan: StreamPlan, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold a stream."""
+        if self.hub.streams >= self._limits.streams:
+            self._ended(plan.stream_id)
+            await unavailable(send, f"this gateway has {self._limits.streams} streams, its limit")
+            return
+        self._plans[plan.stream_id] = plan
+        try:
+            await asyncio.wait_for(self._reached(answer.position), POSITION_S)
+        except BaseException as error:
+            self._ended(plan.stream_id)
+            if not isinstance(error, asyncio.TimeoutError):
+                raise
+            await unavailable(send, "the bus does not bring prices")
+            return
+        if plan.token is not None:
+            self._token_watch.begin(plan.stream_id, plan.token)
+        # It may have been changed meanwhile.
+        plan = self._plans[plan.stream_id]
+        response = EventStream(
+            self.hub,
+            plan.topics,
+            form=from_message(plan.form),
+            interval=plan.interval,
+            control=plan.control,
+            prelude=answer.prelude,
+            stream_id=plan.stream_id,
+            on_close=lambda: self._ended(plan.stream_id),
+        )
+        response.raw_headers = [(name, value) for name, value in answer.headers if name not in OWN]
+        await response(scope, receive, send)
+        early = self._early.pop(plan.stream_id, None)
+        if early is not None:
+            self._change(early)
+
+    async def _reached(self, position: int) -> None:
+        """Wait until the hub has everything up to a position."""
+        while self.hub.position < position:
+            await self.bus.moved()
+
+    def _ended(self, stream_id: str) -> None:
+        """Have the server know that a stream has ended."""
+        self._plans.pop(stream_id, None)
+        self._early.pop(stream_id, None)
+        self._token_watch.forget(stream_id)
+        self._closed.append(stream_id)
+        if len(self._closed) == 1:
+            self._sync.set()
+
+    def _sync_soon(self) -> None:
+        self._sync.set()
+
+    async def _on_command(self, message: Msg) -> None:
+        command = self._commands.decode(message.data)
+        plan = self._plans.get(command.stream_id)
+        if plan is None:
+            return
+        match command:
+            case Renewed():
+                self._plans[plan.stream_id] = msgspec.structs.replace(plan, token=command.token)
+                self._token_watch.renew(plan.stream_id, command.token)
+            case Ended():
+                self._end(plan.stream_id, command.reason)
+            case Changed():
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._reached(command.position), POSITION_S)
+                self._change(command)
+
+    def _change(self, command: Changed) -> None:
+        """Have a stream carry what it is to, as soon as it is open."""
+        plan = self._plans.get(command.stream_id)
+        if plan is None:
+            return
+        self._plans[plan.stream_id] = msgspec.structs.replace(plan, topics=command.topics, interval=command.interval)
+        found = self.hub.find(plan.stream_id)
+        if found is None:
+            self._early[plan.stream_id] = command
+            return
+        stream, spec = found
+        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control)
+        self.hub.change(stream, changed, command.confirmation)
+
+    def _end(self, stream_id: str, reason: str) -> None:
+        """End a stream, also one that is only being opened."""
+        found = self.hub.find(stream_id)
+        if found is not None:
+            self.hub.end(found[0], StreamEnd[reason])
+        elif (plan := self._plans.get(stream_id)) is not None and plan.token is not None:
+            self._token_watch.revoke(plan.token.id)
+
+    async def _report(self, client: Client) -> None:
+        """Tell the server which streams there are: regularly, when some have ended, and when another process has become the server."""
+        synced_at, writer = float("-inf"), ""
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._sync.wait(), SYNC_S)
+            self._sync.clear()
+            try:
+                await self._tell_closed(client)
+                if writer != self.bus.writer or time.monotonic() - synced_at >= SYNC_S:
+                    before = self.bus.writer
+                    await self._synchronise(client)
+                    synced_at, writer = time.monotonic(), before
+                else:
+                    # Many that end together are one message.
+                    await asyncio.sleep(0.05)
+            except (nats.errors.Error, OSError) as error:
+                logger.debug("the server does not hear of streams: %r", error)
+                await asyncio.sleep(0.2)
+                self._sync.set()
+
+    async def _tell_closed(self, client: Client) -> None:
+        closed, self._closed = self._closed, []
+        if closed:
+            await client.publish(reports(self._plan.stream), self._encode(Closed(self.bus.name, closed)))
+
+    async def _synchronise(self, client: Client) -> None:
+        """Say which streams there are; register those that the server does not know, and end those that may not go on."""
+        subject = reports(self._plan.stream)
+        answer = await client.request(subject, self._encode(Sync(self.bus.name, list(self._plans))), timeout=CALL_S)
+        unknown = [each for each in msgspec.msgpack.decode(answer.data, type=Unknown).streams if each in self._plans]
+        for first in range(0, len(unknown), REGISTER_AT_ONCE):
+            plans = [plan for each in unknown[first : first + REGISTER_AT_ONCE] if (plan := self._plans.get(each)) is not None]
+            answer = await client.request(subject, self._encode(Register(self.bus.name, plans)), timeout=CALL_S)
+            for stream_id, reason in msgspec.msgpack.decode(answer.data, type=Refused).streams.items():
+                self._end(stream_id, reason)
+
+    async def _watch(self) -> None:
+        """Tell streams of prices when the bus has fallen silent."""
+        told: set[str] = set()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            silent = self.bus.silent_s
+            if silent < SILENCE_S:
+                told.clear()
+                continue
+            since = str(round((time.time() - silent) * 1000))
+            for topic in set(self.hub.topics) - told:
+                told.add(topic)
+                if has_prices(topic):
+                    data = msgspec.json.encode({"topic": topic, "since_epoch_ms": since})
+                    self.hub.take_notice(self.hub.position, topic, "stale", data)
+
+    def metrics(self) -> str:
+        """Return the metrics in the text form of Prometheus."""
+        hub, counters, bus = self.hub, self.hub.counters, self.bus.counters
+        rows: list[tuple[str, str, str, float]] = [
+            ("pricewire_streams", "gauge", "Open streams.", hub.streams),
+            ("pricewire_streams_lagging", "gauge", "Open streams that cannot be written to at the moment.", hub.lagging),
+            ("pricewire_topics", "gauge", "Topics that have streams or events.", len(hub.topics)),
+            ("pricewire_events_published_total", "counter", "Events that came over the bus.", counters.events_published),
+            ("pricewire_events_delivered_total", "counter", "Events written, once for each stream.", counters.events_delivered),
+            ("pricewire_events_merged_total", "counter", "Events left out for lagging and paced streams.", counters.events_merged),
+            ("pricewire_written_bytes_total", "counter", "Bytes written to streams.", counters.bytes_written),
+            ("pricewire_bus_frames_read_total", "counter", "Frames read from the bus.", bus.frames_read),
+            ("pricewire_bus_lost_total", "counter", "Times that the bus no longer had something.", bus.lost),
+            ("pricewire_bus_silent_seconds", "gauge", "How long ago the newest frame came.", self.bus.silent_s),
+        ]
+        lines = []
+        for name, kind, text, value in rows:
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
+        lines += ["# HELP pricewire_calls_total Requests passed on.", "# TYPE pricewire_calls_total counter"]
+        lines += [f'pricewire_calls_total{{outcome="{outcome}"}} {count}' for outcome, count in self.calls.items()]
+        return "\n".join(lines) + "\n"
+
+
+def has_prices(topic: str) -> bool:
+    """Return whether a topic's events are prices, which grow old; not those of accounts, and not what others publish."""
+    try:
+        return isinstance(parse_topic(topic), MarketTopic | QuoteTopic)
+    except InvalidTopicError:
+        return False
+
+
+async def send_text(send: Send, status: int, text: str) -> None:
+    """Send a response of plain text."""
+    body = text.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def unavailable(send: Send, message: str) -> None:
+    """Refuse a request for now."""
+    # At a time of its own, so that those who are refused do not come back together.
+    await send_problem(cast("Any", send), 503, "UNAVAILABLE", message, {"retry-after": str(random.randint(1, 3))})  # noqa: S311 - spreads load, no secret

@@ -1,0 +1,222 @@
+"""
+What gateways and the server behind them say to each other over NATS, besides the frames of the bus.
+
+    gateway ──Call──────> server    an HTTP request: the server's application answers it
+            <───Answer──            its response; or a stream that the gateway is to hold
+            ──Sync──────>           every few seconds: which streams it holds
+            <───Unknown──           those that the server does not know of: it has begun anew
+            ──Register──>           what these are
+            <───Refused──           those that may not go on
+            ──Closed────>           streams that have ended
+            <──Renewed, Changed, Ended──    what is to become of streams that it holds
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from pricewire.server.auth.tokens import Token
+
+
+class Form(msgspec.Struct, array_like=True, frozen=True):
+    """
+    How a stream shows its events.
+
+    Attributes:
+        name: one of those that `server/formats.py` knows.
+        fields: only these members of the data; empty for all.
+        contract_id: only this contract of a list; empty for all.
+    """
+
+    name: str
+    fields: tuple[str, ...] = ()
+    contract_id: str = ""
+
+
+class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A stream that a gateway is to hold.
+
+    Attributes:
+        stream_id: its id.
+        endpoint: what it is counted as.
+        client: the address that it is counted for, as text; None where it has none.
+        token: the token that it ends with; None where it needs none.
+        topics: what it carries, sorted.
+        form: how events are shown.
+        interval: at most one update per topic in so many seconds.
+        control: whether it has named events besides the data.
+    """
+
+    stream_id: str
+    endpoint: str
+    client: str | None
+    token: Token | None
+    topics: tuple[str, ...]
+    form: Form
+    interval: float
+    control: bool
+
+
+class Call(msgspec.Struct, array_like=True, frozen=True):
+    """
+    An HTTP request.
+
+    Attributes:
+        gateway: the name of the gateway that it came to.
+        method: of HTTP, like the next ones.
+        path: decoded.
+        raw_path: as it came.
+        query: as it came.
+        headers: with names in lower case.
+        body: all of it.
+        client: the host and port of the connection's peer; None where that is not known.
+        scheme: `http` or `https`.
+    """
+
+    gateway: str
+    method: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    client: tuple[str, int] | None
+    scheme: str
+
+
+class Answer(msgspec.Struct, array_like=True, frozen=True):
+    """
+    What the application has answered.
+
+    Attributes:
+        status: of HTTP.
+        headers: of the response.
+        body: all of it, compressed by zlib where `is_packed`.
+        is_packed: whether it is.
+        plan: a stream that the gateway is to hold, instead of a body.
+        prelude: encoded events that come first in that stream.
+        position: up to where the gateway's hub has to have everything before it opens the stream.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+    is_packed: bool = False
+    plan: StreamPlan | None = None
+    prelude: bytes = b""
+    position: int = 0
+
+
+class Sync(msgspec.Struct, array_like=True, frozen=True, tag=0):
+    """
+    A gateway is there.
+
+    Attributes:
+        gateway: its name.
+        streams: the ids of the streams that it holds.
+    """
+
+    gateway: str
+    streams: list[str]
+
+
+class Register(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """
+    Streams that the server does not know of.
+
+    Attributes:
+        gateway: the name of the gateway.
+        plans: what they are.
+    """
+
+    gateway: str
+    plans: list[StreamPlan]
+
+
+class Closed(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """
+    Streams have ended.
+
+    Attributes:
+        gateway: the name of the gateway.
+        streams: their ids.
+    """
+
+    gateway: str
+    streams: list[str]
+
+
+Report: TypeAlias = Sync | Register | Closed
+
+
+class Unknown(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Streams of a `Sync` that are to be registered.
+
+    Attributes:
+        streams: their ids.
+    """
+
+    streams: list[str]
+
+
+class Refused(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Streams of a `Register` that may not go on.
+
+    Attributes:
+        streams: why, by their ids: the name of a `StreamEnd`.
+    """
+
+    streams: dict[str, str]
+
+
+class Renewed(msgspec.Struct, array_like=True, frozen=True, tag=0):
+    """
+    A stream ends with another token than before.
+
+    Attributes:
+        stream_id: which stream.
+        token: the token.
+    """
+
+    stream_id: str
+    token: Token
+
+
+class Changed(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """
+    A stream is to carry something else.
+
+    Attributes:
+        stream_id: which stream.
+        topics: what it carries from now on, sorted.
+        interval: at most one update per topic in so many seconds.
+        confirmation: the data of the event that says so.
+        position: up to where the gateway's hub has to have everything before.
+    """
+
+    stream_id: str
+    topics: tuple[str, ...]
+    interval: float
+    confirmation: bytes
+    position: int
+
+
+class Ended(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """
+    A stream is to end.
+
+    Attributes:
+        stream_id: which stream.
+        reason: the name of a `StreamEnd`.
+    """
+
+    stream_id: str
+    reason: str
+
+
+Command: TypeAlias = Renewed | Changed | Ended

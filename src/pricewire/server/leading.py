@@ -1,0 +1,80 @@
+"""What the application asks of a bus between several processes; where there is none, nothing of NATS is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pricewire.hub.hub import Hub
+from pricewire.server.limits import Admission
+from pricewire.server.publisher import Publisher
+from pricewire.server.services import Services
+from pricewire.server.stream_opener import StreamOpener
+from pricewire.server.transport.asgi_types import Send
+
+
+@dataclass(frozen=True, slots=True)
+class BusOptions:
+    """
+    The bus, as a process is told of it.
+
+    Attributes:
+        servers: the addresses, with commas between them.
+        credentials: a file of credentials; None for none.
+        ca: a file of certificates; None for those that the system trusts.
+        stream: the name of the stream with the frames.
+        replicas: how many servers have a copy of it.
+    """
+
+    servers: str = field(repr=False)
+    credentials: Path | None = None
+    ca: Path | None = None
+    stream: str = "pw"
+    replicas: int = 1
+
+
+class Leader(Protocol):
+    """Says whether this process serves: of several that could, one has the market and trading."""
+
+    @property
+    def failure(self) -> str:
+        """Why this process does not serve now; empty while it does."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Stand by until no other process serves, then serve, within the block."""
+
+    async def refuses(self, path: str, send: Send) -> bool:
+        """
+        Refuse a request while this process stands by; return whether it was refused.
+
+        Args:
+            path: of the request.
+            send: of ASGI.
+        """
+
+    def metrics(self) -> dict[str, tuple[str, float]]:
+        """Return what is counted, and what it is, by the names of metrics."""
+
+
+class BusSetup(Protocol):
+    """The bus of a server that gateways belong to."""
+
+    def make_hub(self, **options: Any) -> Hub:
+        """Return a hub that also knows the streams of gateways; the options are those of `Hub`."""
+
+    def lead(
+        self, application: Any, publisher: Publisher, services: Services, admission: Admission, opener: Callable[[], StreamOpener]
+    ) -> Leader:
+        """
+        Have an application answer gateways, and its publisher publish to the bus.
+
+        Args:
+            application: the ASGI application.
+            publisher: of the market.
+            services: the market, and trading.
+            admission: counts streams.
+            opener: checks the topics of streams.
+        """

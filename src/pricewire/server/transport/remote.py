@@ -1,0 +1,40 @@
+"""Streams whose requests were passed on by a gateway: the gateway holds them, not this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pricewire.hub.streams import Stream, StreamSpec
+from pricewire.server.auth.tokens import Token
+
+REMOTE = "pricewire.gateway"
+"""Where the ASGI scope's extensions have the `RemoteOffer` of a request that a gateway has passed on."""
+
+
+class RemoteOffer(Protocol):
+    """The offer, for one request, to have the gateway hold the stream."""
+
+    def describe(self, endpoint: str, client: str | None, token: Token | None) -> None:
+        """
+        Note what the stream is counted as, for which address, and the token that it ends with.
+
+        Args:
+            endpoint: what it is counted as.
+            client: the address, as text.
+            token: the token; None for none.
+        """
+
+    def take(self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None) -> Stream:
+        """
+        Have the gateway hold the stream; return it as it is known here.
+
+        Args:
+            stream_id: its id.
+            spec: what it carries.
+            prelude: encoded events that come first.
+            on_close: called once when it has ended.
+
+        Raises:
+            Exception: of a publisher that cannot begin.
+        """

@@ -1,0 +1,302 @@
+"""Gateways in front of a server, over a real NATS server: what a client sees is what the server alone would show."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx2
+import pytest
+
+from pricewire.bus.nats import NatsPlan
+from pricewire.bus.nats_connection import NatsAddress
+from pricewire.server.gateways.gateway import Gateway
+from pricewire.server.gateways.leader import NatsSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.store.accounts import Account
+from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused, with_accounts
+from support.feeds import HandFeed
+from support.nats_server import NatsServer, nats_server
+from support.serving import PATIENCE, Serving
+
+numbers = itertools.count()
+
+
+class GoldFeed(HandFeed):
+    """A feed of GOLD that says how volatile it is, so that it can be traded."""
+
+    volatilities: ClassVar[dict[str, float]] = {"GOLD": 1.0}
+
+
+@dataclass
+class Place:
+    """
+    A server with the market and trading, and two gateways.
+
+    Attributes:
+        nats: the NATS server between them.
+        feed: of GOLD.
+        server: the server.
+        gateways: the gateways.
+        database: its database.
+        alice: an account.
+    """
+
+    nats: NatsServer
+    feed: HandFeed
+    server: Serving
+    gateways: list[Serving]
+    database: Path
+    alice: Account
+    times: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1_000_000 - 90_000, 1000))
+
+    @property
+    def leader(self) -> Any:
+        """What the server's application has of the bus."""
+        app: Any = self.server._config.app
+        return app.leader
+
+    def tick(self, bid: float) -> str:
+        """Have a tick of GOLD come; return its price."""
+        self.server.call(self.feed.give, bid, bid + 0.02, next(self.times))
+        return f"{bid + 0.01:.2f}"
+
+    def buy(self, gateway: Serving, order: dict[str, Any], token: str) -> httpx2.Response:
+        """Buy by a gateway; on a busy machine the market may seem closed between two ticks."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.tick(10)
+            answer = httpx2.post(f"{gateway.url}/v1/trading/contracts/buy", json=order, headers=bearer(token), timeout=PATIENCE)
+            if answer.status_code == 200:
+                return answer
+            refused(answer, 409, "MARKET_CLOSED")
+        raise TimeoutError("the market stays closed")
+
+
+@contextlib.contextmanager
+def serve_gateway(nats: NatsServer, plan: NatsPlan) -> Iterator[Serving]:
+    with Serving(Gateway(NatsAddress((nats.url,)), plan=plan, heartbeat=0.5), http=HandoverProtocol) as gateway:
+        until_ready(gateway)
+        yield gateway
+
+
+def until_ready(server: Serving, status: int = 200) -> str:
+    """Wait until a process says that it is ready, or with another status that it is not; return what it says."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        answer = httpx2.get(f"{server.url}/readyz", timeout=PATIENCE)
+        if answer.status_code == status:
+            return answer.text
+        time.sleep(0.05)
+    raise TimeoutError(f"/readyz does not say {status}")
+
+
+@pytest.fixture
+def place(tmp_path: Path, sqlite_template: Path) -> Iterator[Place]:
+    database = tmp_path / "pricewire.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    alice = add_account(database, "alice")
+    plan, feed = NatsPlan(f"place-{next(numbers)}"), GoldFeed()
+    with nats_server() as nats, open_app_server(database, feed, bus=NatsSetup(NatsAddress((nats.url,)), plan)) as server:
+        deadline = time.monotonic() + PATIENCE
+        while httpx2.get(f"{server.url}/v1/market/products").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with serve_gateway(nats, plan) as first, serve_gateway(nats, plan) as second:
+            place = Place(nats, feed, server, [first, second], database, alice)
+            # So many that the pace is known.
+            for _ in range(30):
+                place.tick(10)
+            yield place
+
+
+def message(stream: Events) -> Any:
+    """Return the next message; on a busy machine the market may seem silent in between."""
+    return stream.until(lambda data: "seq" in data)
+
+
+def price(data: Any) -> str:
+    found: str = data["data"]["price"]
+    return found
+
+
+def test_a_stream_has_the_same_events_and_ids_on_every_gateway(place: Place) -> None:
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(Events(each, "/sse?topic=ticks:GOLD")) for each in (place.server, *place.gateways)]
+        for stream in streams:
+            assert stream.status == 200
+            assert stream.head["pricewire-start"] == "snapshot"
+            assert price(message(stream)) == "10.01"
+        for bid in (11, 12, 13):
+            expected = place.tick(bid)
+            events = [message(stream) for stream in streams]
+            assert [price(event) for event in events] == [expected] * 3
+            assert len({event["seq"] for event in events}) == 1
+            assert len({stream.last_id for stream in streams}) == 1
+
+
+def test_a_reader_resumes_on_a_gateway_that_never_had_the_topic(place: Place) -> None:
+    with Events(place.gateways[0], "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        place.tick(11)
+        stream.next()
+    missed = [place.tick(12), place.tick(13)]
+    with Events(place.server, "/sse?topic=ticks:GOLD") as other:
+        assert price(message(other)) == missed[-1]
+    with Events(place.gateways[1], f"/sse?topic=ticks:GOLD&last_event_id={stream.last_id}") as again:
+        assert again.head["pricewire-start"] == "resumed"
+        assert [price(message(again)) for _ in missed] == missed
+
+
+def test_an_account_logs_in_buys_and_watches_on_different_gateways(place: Place) -> None:
+    first, second = place.gateways
+    token = log_in(first, "alice")
+    account = place.alice.uuid
+    with Events(second, f"/protected/sse?topic=balance:{account}&topic=contracts:{account}", token) as stream:
+        assert stream.next()[1]["data"]["balance"] == "10000.00"
+        order = purchase("one", instrument_id="GOLD")
+        bought = place.buy(first, order, token)
+        # The same key on the other one buys nothing more.
+        again = httpx2.post(f"{second.url}/v1/trading/contracts/buy", json=order, headers=bearer(token), timeout=PATIENCE)
+        assert again.json() == bought.json()
+        opened = stream.until(lambda data: data.get("event") == "contract_opened")
+        assert opened["data"]["contract_id"] == bought.json()["data"]["contract_id"]
+        assert stream.until(lambda data: data.get("event") == "balance")["data"]["balance"] == "9990.00"
+    refusal = httpx2.get(f"{first.url}/v1/accounting/balance", headers=bearer(token), timeout=PATIENCE)
+    assert refusal.json()["data"]["balance"] == "9990.00"
+    other = httpx2.get(f"{first.url}/protected/sse?topic=balance:another", headers=bearer(token), timeout=PATIENCE)
+    refused(other, 403, "FORBIDDEN")
+
+
+def test_a_stream_is_changed_and_prolonged_by_any_gateway(place: Place) -> None:
+    first, second = place.gateways
+    account = place.alice.uuid
+    token = TOKENS.issue(account, lifetime=100)
+    with Events(first, f"/protected/sse?topic=balance:{account}", token) as stream:
+        stream.next()
+        url = f"{second.url}/v1/streams/{stream.head['pricewire-stream']}"
+        longer = TOKENS.issue(account, lifetime=1000)
+        answer = httpx2.patch(url, json={"add": ["ticks:GOLD"]}, headers=bearer(longer), timeout=PATIENCE)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["data"]["topics"] == [f"balance:{account}", "ticks:GOLD"]
+        assert price(message(stream)) == "10.01"
+        assert stream.wait_for("changed") == answer.json()["data"]
+        expected = place.tick(11)
+        assert price(message(stream)) == expected
+        refused(httpx2.patch(url, json={"add": ["ticks:GOLD"]}, timeout=PATIENCE), 401, "UNAUTHORIZED")
+    unknown = httpx2.patch(f"{first.url}/v1/streams/nothing", json={}, timeout=PATIENCE)
+    refused(unknown, 404, "NOT_FOUND")
+
+
+def test_a_revocation_ends_streams_on_whichever_gateway(place: Place) -> None:
+    token, account = log_in(place.gateways[0], "alice"), place.alice.uuid
+    with Events(place.gateways[1], f"/protected/sse?topic=balance:{account}", token) as stream:
+        stream.next()
+        httpx2.post(f"{place.gateways[0].url}/v1/logout", headers=bearer(token), timeout=PATIENCE)
+        assert stream.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+        stream.wait_for_end()
+    token = log_in(place.gateways[0], "alice")
+    with Events(place.gateways[1], f"/protected/sse?topic=balance:{account}", token) as stream:
+        stream.next()
+        with_accounts(place.database, lambda accounts: accounts.end_tokens("alice"))
+        assert stream.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+
+
+def test_a_ticket_of_one_gateway_is_good_once_on_another(place: Place) -> None:
+    token = log_in(place.gateways[0], "alice")
+    ticket = httpx2.post(f"{place.gateways[0].url}/v1/tickets", headers=bearer(token), timeout=PATIENCE).json()["data"]["ticket"]
+    path = f"/protected/sse?topic=balance:{place.alice.uuid}&ticket={ticket}"
+    with Events(place.gateways[1], path) as stream:
+        assert stream.status == 200
+    refused(httpx2.get(place.gateways[0].url + path, timeout=PATIENCE), 401, "UNAUTHORIZED")
+
+
+def test_the_other_requests_are_answered_as_by_the_server(place: Place) -> None:
+    gateway = place.gateways[0]
+    for path in ("/v1/market/instruments", "/v1/market/products", "/v1/nothing", "/sse", "/v1/accounts", "/sse?topic=ticks:NOTHING"):
+        answers = [httpx2.get(f"{each.url}{path}", timeout=PATIENCE) for each in (place.server, gateway)]
+        assert answers[0].status_code == answers[1].status_code
+        assert answers[0].content == answers[1].content
+        assert answers[0].headers.get("www-authenticate") == answers[1].headers.get("www-authenticate")
+    history = {"instrument_id": "GOLD", "count": 5}
+    answer = httpx2.post(f"{gateway.url}/v1/market/instruments/ticks/history", json=history, timeout=PATIENCE)
+    assert [each["price"] for each in answer.json()["data"]["ticks"]] == ["10.01"] * 5
+    large = httpx2.post(f"{gateway.url}/login", content=b"x" * 100_000, timeout=PATIENCE)
+    assert large.status_code == 413
+
+
+def test_a_gateways_streams_count_until_they_end(place: Place) -> None:
+    leader = place.leader
+    with Events(place.gateways[0], "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        assert leader.metrics()["pricewire_gateway_streams"][1] == 1
+    deadline = time.monotonic() + PATIENCE
+    while leader.metrics()["pricewire_gateway_streams"][1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    metrics = httpx2.get(f"{place.gateways[0].url}/metrics", timeout=PATIENCE).text
+    assert "pricewire_streams 0" in metrics
+    assert "pricewire_bus_frames_read_total" in metrics
+
+
+def test_a_bus_that_is_away_leaves_streams_open_and_stale(place: Place) -> None:
+    gateway = place.gateways[0]
+    with Events(gateway, "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        place.nats.kill()
+        assert stream.wait_for("stale")["topic"] == "ticks:GOLD"
+        assert "bus" in until_ready(gateway, 503)
+        answer = httpx2.get(f"{gateway.url}/v1/market/instruments", timeout=PATIENCE)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        missed = [place.tick(11), place.tick(12)]
+        place.nats.start()
+        until_ready(gateway)
+        assert [price(message(stream)) for _ in missed] == missed
+
+
+def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: Place) -> None:
+    gateway, account = place.gateways[0], place.alice.uuid
+    with Events(gateway, f"/protected/sse?topic=balance:{account}&topic=ticks:GOLD", place.alice) as stream:
+        stream.next()
+        stream.next()
+        place.server.stop()
+        answer = httpx2.get(f"{gateway.url}/v1/market/instruments", timeout=PATIENCE)
+        assert answer.status_code == 503
+        plan = place.leader._bus._plan
+        feed = GoldFeed()
+        setup = NatsSetup(NatsAddress((place.nats.url,)), plan)
+        with open_app_server(place.database, feed, bus=setup) as server:
+            next_place = Place(place.nats, feed, server, place.gateways, place.database, place.alice, place.times)
+            until_answered(gateway)
+            expected = next_place.tick(11)
+            assert price(stream.until(lambda data: "seq" in data and data["subscription_id"] == "ticks:GOLD")) == expected
+            next_place.buy(gateway, purchase("two", instrument_id="GOLD"), TOKENS.issue(account))
+            assert stream.until(lambda data: data.get("event") == "balance")["data"]["balance"] == "9990.00"
+
+
+def until_answered(gateway: Serving) -> None:
+    """Wait until a gateway's requests are answered."""
+    deadline = time.monotonic() + PATIENCE
+    while httpx2.get(f"{gateway.url}/v1/market/instruments", timeout=PATIENCE).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_stopped_nats_server_is_noticed(place: Place) -> None:
+    gateway = place.gateways[0]
+    with Events(gateway, "/sse?topic=ticks:GOLD") as stream:
+        stream.next()
+        place.nats.send(signal.SIGSTOP)
+        try:
+            stream.wait_for("stale")
+            expected = place.tick(11)
+        finally:
+            place.nats.send(signal.SIGCONT)
+        assert price(message(stream)) == expected
