@@ -217,6 +217,7 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
 async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> None:
     stream = Recorder(line.hub, "a")
     standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes=True, plan=line.plan)
+    await until(lambda: line.reader._writer == line.writer.name)
     changes = list[str]()
     line.reader._on_writer = lambda: changes.append(line.reader._writer)
     async with contextlib.AsyncExitStack() as stack:
