@@ -238,7 +238,7 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
     assert [data["seq"] for data in stream.data] == list(range(1, 21))
     positions = [int(event.last_event_id.partition("-")[2]) for event in stream.events]
     assert positions == sorted(set(positions))
-    assert changes == [standby.name]
+    assert changes[-1] == standby.name
 
 
 async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
