@@ -76,9 +76,14 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
             for name in ("/metrics", "/readyz"):
                 refused = client.get(name)
                 assert (refused.status_code, refused.json()["error"]["code"]) == (404, "NOT_FOUND")
-        metrics = get(f"{admin}/metrics").text
+        deadline = time.monotonic() + PATIENCE
+        while (
+            re.search(r'^pricewire_ticks_total\{instrument="1HZ100V"\} [1-9]', metrics := get(f"{admin}/metrics").text, re.MULTILINE)
+            is None
+        ):
+            assert time.monotonic() < deadline, "no tick came"
+            time.sleep(0.05)
         assert re.search(r'^pricewire_build_info\{version="\d+\.\d+\.\d+"\} 1\.0$', metrics, re.MULTILINE)
-        assert re.search(r'^pricewire_ticks_total\{instrument="1HZ100V"\} [1-9]', metrics, re.MULTILINE)
         assert 'pricewire_market_open{instrument="1HZ100V"} 1.0' in metrics
         assert [get(f"{admin}{name}").status_code for name in ("/readyz", "/healthz", "/v1/market/instruments")] == [200, 200, 404]
         # As often as operators' programs like: the limit of requests is for others.
