@@ -257,7 +257,7 @@ def test_a_mistake_is_one_clear_message(arguments: list[str], message: str, here
 
 OPTION_FILES = {
     "[server]\nport = 9000": "there is no command for the table [server]; [serve] is meant",
-    "[zebra]": "there is no command for the table [zebra]; there are [account], [check], [config]",
+    "[zebra]": "there is no command for the table [zebra]; there are [account], [config]",
     "port = 9000": "the option port stands outside of a command's table; put it under [serve]",
     "seed = 1\n[serve]\nport = 0": "the option seed stands outside of a command's table; put it under [serve]",
     "url = 'x'": "put it under [instruments] or [record] or [watch]",

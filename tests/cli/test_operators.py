@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from support.serving import Reader
 from support.tls import Certificate
 
 PATIENCE = 60.0
+
+TICKS = r'^pricewire_ticks_total\{instrument="1HZ100V"\} [1-9]'
 """How long an answer may take, in seconds: a busy machine is no failure."""
 
 
@@ -77,10 +80,7 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
                 refused = client.get(name)
                 assert (refused.status_code, refused.json()["error"]["code"]) == (404, "NOT_FOUND")
         deadline = time.monotonic() + PATIENCE
-        while (
-            re.search(r'^pricewire_ticks_total\{instrument="1HZ100V"\} [1-9]', metrics := get(f"{admin}/metrics").text, re.MULTILINE)
-            is None
-        ):
+        while re.search(TICKS, metrics := get(f"{admin}/metrics").text, re.MULTILINE) is None:
             assert time.monotonic() < deadline, "no tick came"
             time.sleep(0.05)
         assert re.search(r'^pricewire_build_info\{version="\d+\.\d+\.\d+"\} 1\.0$', metrics, re.MULTILINE)
