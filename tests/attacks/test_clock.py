@@ -21,6 +21,8 @@ ABSOLUTE = {
     "server/auth/tickets.py": "until when a ticket is good, for its reader",
     "server/auth/token_watch.py": "how much of its life a token has left",
     "server/auth/tokens.py": "when a token is issued",
+    "server/gateways/gateway.py": "since when nothing has come, for readers",
+    "server/metrics.py": "how old the newest prices are, by their feeds' clocks",
     "server/routes/accounting.py": "which day it is",
     "server/routes/streams.py": "how many candles there are since a time",
     "server/services.py": "what is old among the recorded ticks",

@@ -141,9 +141,7 @@ class EventStream(ResponseBase):
         elif handover is not None:
             handover.register(hub)
             handover.announce()
-        if scope.get("http_version", "1.1") in ("1.0", "1.1"):
-            # So that nobody sends the next request over it, which would fail after the hand-over; and so that a server which stops need
-            # not wait for one.
+            # So that nobody sends the next request over it, which would fail.
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         if scope["method"] == "HEAD":
