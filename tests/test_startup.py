@@ -35,7 +35,7 @@ def imported(*arguments: str, cwd: Path) -> list[str]:
     [
         # The counts are those of Python 3.11 and some to spare: of some 20 ms of CPU, 70, 220 and 320.
         (["-c", "import pricewire"], set[str](), 70),
-        (["-m", "pricewire", "--version"], set[str](), 150),
+        (["-m", "pricewire", "--version"], set[str](), 160),
         (["-m", "pricewire", "--help"], TERMINAL, 380),
         (["-m", "pricewire", "watch", "--help"], CLIENT | TERMINAL, 600),
         (["-c", "import pricewire; pricewire.connect"], CLIENT, 400),

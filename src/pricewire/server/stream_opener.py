@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 
@@ -22,6 +22,20 @@ from pricewire.server.logs import logged
 from pricewire.server.publisher import Publisher
 from pricewire.server.transport.event_stream import EventStream, new_stream_id
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
+
+
+class DescribedOffer(RemoteOffer, Protocol):
+    """An offer to have a gateway hold a stream, which wants to know whose it is."""
+
+    def describe(self, endpoint: str, client: str | None, token: Token | None) -> None:
+        """
+        Note what the stream is counted as, for which address, and the token that it ends with.
+
+        Args:
+            endpoint: what it is counted as.
+            client: the address, as text.
+            token: the token; None for none.
+        """
 
 
 class StreamOpener:
@@ -128,7 +142,7 @@ class StreamOpener:
             permit.carry(carried)
             stream_id = new_stream_id()
             permit.name(stream_id)
-            offer = cast("RemoteOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
+            offer = cast("DescribedOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
             if offer is not None:
                 client = self._admission.client(request.scope)
                 offer.describe(endpoint, None if client is None else str(client), caller.token)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pricewire.hub.streams import Stream, StreamSpec
-from pricewire.server.auth.tokens import Token
 
 REMOTE = "pricewire.gateway"
 """Where the ASGI scope's extensions have the `RemoteOffer` of a request that a gateway has passed on."""
@@ -14,16 +13,6 @@ REMOTE = "pricewire.gateway"
 
 class RemoteOffer(Protocol):
     """The offer, for one request, to have the gateway hold the stream."""
-
-    def describe(self, endpoint: str, client: str | None, token: Token | None) -> None:
-        """
-        Note what the stream is counted as, for which address, and the token that it ends with.
-
-        Args:
-            endpoint: what it is counted as.
-            client: the address, as text.
-            token: the token; None for none.
-        """
 
     def take(self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None) -> Stream:
         """
