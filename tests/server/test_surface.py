@@ -213,7 +213,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     database = tmp_path_factory.mktemp("surface") / "pricewire.db"
     alice = add_account(database, "alice")
     with (
-        open_app_server(database, SimulatedFeed(seed=1, rate=20), HandFeed()) as server,
+        open_app_server(database, SimulatedFeed(seed=1, rate=1), HandFeed()) as server,
         httpx2.Client(base_url=server.url, timeout=60) as client,
     ):
         yield Scene(server, alice, client)
