@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 import nats.errors
+from litestar.exceptions import HTTPException
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
-from pricewire.errors import PricewireError
 from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import parse_topic
@@ -196,12 +196,12 @@ class Calls:
         client = None if plan.client is None else parse_address(plan.client)
         try:
             await self._opener().check([parse_topic(topic) for topic in plan.topics], token)
-        except PricewireError:
-            logger.info("a stream of the gateway %s cannot go on", gateway, exc_info=True)
-            return StreamEnd.INTERNAL_ERROR.name
-        except Exception:
-            # Of the framework: the token is not for these topics any more.
+        except HTTPException:
+            # The token is not for these topics any more.
             return StreamEnd.TOKEN_REVOKED.name
+        except Exception:
+            logger.exception("a stream of the gateway %s cannot go on", gateway)
+            return StreamEnd.INTERNAL_ERROR.name
         if self._hub.find(plan.stream_id) is not None:
             return ""
         try:
@@ -211,11 +211,11 @@ class Calls:
                 on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
                 spec = StreamSpec(plan.topics, from_message(plan.form), plan.interval, control=plan.control)
                 self._hub.open_remote(RemoteStream(plan.stream_id, gateway, spec, on_close))
-        except PricewireError:
-            logger.info("a stream of the gateway %s cannot go on", gateway, exc_info=True)
-            return StreamEnd.INTERNAL_ERROR.name
-        except Exception:
+        except HTTPException:
             return StreamEnd.TOKEN_REVOKED.name
+        except Exception:
+            logger.exception("a stream of the gateway %s cannot go on", gateway)
+            return StreamEnd.INTERNAL_ERROR.name
         return ""
 
     async def _respond(self, message: Msg, answer: Any) -> None:
