@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { ProfitAndLossBody } from '../../src/schema.js'
+import { sumOf } from '../money.js'
 import { requestData } from '../requests.js'
 import type { Session } from './session.js'
 
@@ -82,18 +83,10 @@ export function useProfitToday(
       token: session.token,
       signal: leaving.signal,
     }).then(
-      ({ results }) => setSum(total(results.map(({ profit_loss }) => profit_loss))),
+      ({ results }) => setSum(sumOf(results.map(({ profit_loss }) => profit_loss))),
       () => {}, // the next contract that closes tries again
     )
     return () => leaving.abort()
   }, [session, newest])
   return sum
-}
-
-/** Returns the sum of amounts, with as many decimals as the longest of them. */
-export function total(amounts: readonly string[]): string {
-  const decimals = Math.max(0, ...amounts.map((amount) => amount.split('.')[1]?.length ?? 0))
-  // In whole units of the last decimal: binary fractions would not add up.
-  const units = amounts.reduce((sum, amount) => sum + BigInt(Math.round(Number(amount) * 10 ** decimals)), 0n)
-  return (Number(units) / 10 ** decimals).toFixed(decimals)
 }

@@ -1,7 +1,7 @@
 import type { ProposalVariant, Variant } from '../../src/pricewire.js'
-import { total } from '../account/settlements.js'
 import { formatMoney } from '../format.js'
 import { Arrow } from '../icons.js'
+import { sumOf } from '../money.js'
 import { isOffered, returnPercent } from './ticket_rules.js'
 import { VARIANTS } from './variants.js'
 
@@ -56,7 +56,7 @@ export function BuyButton({ variant, details, currency, isBuying, isDisabled, on
       {offered !== undefined && (
         <span className="odds">
           {(100 * offered.probability).toFixed(1)} % chance · win{' '}
-          {formatMoney(total([offered.payout, `-${offered.stake}`]))}, lose {formatMoney(offered.stake)}
+          {formatMoney(sumOf([offered.payout, `-${offered.stake}`]))}, lose {formatMoney(offered.stake)}
         </span>
       )}
     </button>
