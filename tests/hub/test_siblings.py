@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -98,7 +99,8 @@ def test_two_workers_of_uvicorn(tmp_path: Path) -> None:
 
     def visit() -> None:
         while not over.is_set():
-            with Reader(f"http://127.0.0.1:{port}") as reader:
+            # A worker that says that it has started does not listen yet.
+            with contextlib.suppress(ConnectionRefusedError), Reader(f"http://127.0.0.1:{port}") as reader:
                 reader.wait_for_end()
 
     source = str(Path(__file__).parents[2] / "src")

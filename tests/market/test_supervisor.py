@@ -51,6 +51,7 @@ async def test_a_feed_that_ends_is_not_started_again() -> None:
 
 
 async def test_a_feed_that_fails_is_started_again_later_and_later(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "pricewire")
     task, feed, clock, seen = supervise([BROKEN], [BROKEN], [BROKEN], [tick(1)])
     await settle()
     assert feed.iterations == 1

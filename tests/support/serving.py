@@ -112,14 +112,18 @@ class Raw:
     def __init__(self, url: str, data: bytes = b"", *, buffer: int | None = None, context: ssl.SSLContext | None = None) -> None:
         host, port = url.partition("://")[2].split(":")
         self.socket = socket.socket()
-        if buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect((host, int(port)))
-        if context is not None:
-            self.socket = context.wrap_socket(self.socket, server_hostname=host)
-        self.socket.sendall(data)
         self.received = b""
+        try:
+            if buffer is not None:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            self.socket.settimeout(PATIENCE)
+            self.socket.connect((host, int(port)))
+            if context is not None:
+                self.socket = context.wrap_socket(self.socket, server_hostname=host)
+            self.socket.sendall(data)
+        except BaseException:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
