@@ -12,6 +12,7 @@ The errors of Pricewire, all below one base class.
     ├── BusError                  a bus cannot be reached or used
     │   ├── FencedError           another process has become the writer of a partition
     │   └── FrameError            what came from a bus cannot be read
+    ├── WorkerError               a process that belongs to this one could not start
     ├── UnknownInstrumentError    no feed has this instrument
     ├── StreamRefusedError        a stream or a request would exceed a limit of the server
     ├── UnavailableError          something that a request needs does not answer at the moment
@@ -108,6 +109,10 @@ class FencedError(BusError):
 
 class FrameError(BusError):
     """What came from a bus cannot be read; the text says why."""
+
+
+class WorkerError(PricewireError):
+    """A process that belongs to this one could not start; the text says which, and how it ended."""
 
 
 class UnknownInstrumentError(PricewireError):

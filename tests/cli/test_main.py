@@ -68,7 +68,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     monkeypatch.setenv("COLUMNS", "200")
     # A feed's module is looked for in the working directory; and the log is the test runner's.
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("pricewire.cli.serve.configure_logging", lambda stream, level, form: None)
+    monkeypatch.setattr("pricewire.cli.serve.configure_logging", lambda stream, level, form, worker: None)
     return Here(capsys)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.transport import TcpTransport
 
 from pricewire.errors import BusError
 
@@ -45,6 +46,8 @@ class NatsAddress:
             host.
         credentials: a file of credentials as `nsc` makes it; None for none.
         ca: a file of certificates that the servers' are checked with, in PEM; None for those that the system trusts.
+        certificate: a file with the certificate chain that this process shows, in PEM; None for none.
+        key: the file of its private key, in PEM.
 
     Raises:
         BusError: an address cannot be one.
@@ -53,10 +56,19 @@ class NatsAddress:
     servers: tuple[str, ...] = field(repr=False)
     credentials: Path | None = None
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.servers or not all(map(SERVER.fullmatch, self.servers)):
             raise BusError("the address of a bus is nats://host:port, or tls://host:port; give those of a cluster with commas between them")
+        if (self.certificate is None) != (self.key is None):
+            raise BusError("a certificate for the bus and its key go together: give both, or neither")
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether nothing may be sent without TLS."""
+        return self.ca is not None or self.certificate is not None or any(server.startswith("tls:") for server in self.servers)
 
     @property
     def shown(self) -> str:
@@ -80,15 +92,13 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
         BusError: a file of the address cannot be used.
     """
     watch = Watch(address.shown, on_reconnect)
-    client = TidyClient()
-    context = None
+    context = tls_of(address)
+    client = TidyClient(needs_tls=address.needs_tls)
     try:
-        if address.ca is not None or any(server.startswith("tls:") for server in address.servers):
-            context = ssl.create_default_context(cafile=None if address.ca is None else str(address.ca))
         if address.credentials is not None:
             address.credentials.read_bytes()
     except OSError as error:
-        raise BusError(f"the bus: {error.filename or address.ca}: {error.strerror}") from None
+        raise BusError(f"--bus-credentials {address.credentials}: {error.strerror}") from None
     try:
         await client.connect(
             list(address.servers),
@@ -111,13 +121,73 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
             await client.close()
 
 
+def tls_of(address: NatsAddress) -> ssl.SSLContext | None:
+    """
+    Return what the servers' certificates are checked with, and what is shown to them; None where TLS is not asked for.
+
+    Raises:
+        BusError: a file cannot be used.
+    """
+    if not address.needs_tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=None if address.ca is None else str(address.ca))
+    except OSError as error:
+        raise BusError(f"--bus-ca {address.ca}: {reason_of(error)}; give a file of certificates in PEM") from None
+    if address.certificate is not None:
+        try:
+            # Asked for on the terminal otherwise.
+            context.load_cert_chain(address.certificate, address.key, password=lambda: "")
+        except OSError as error:
+            wrong = f"--bus-cert {address.certificate}, --bus-key {address.key}: {reason_of(error)}"
+            raise BusError(f"{wrong}; give a certificate chain and its private key, in PEM and without a password") from None
+    return context
+
+
+def reason_of(error: OSError) -> str:
+    """Return what is wrong with a file of certificates or keys."""
+    return str(error.reason or error) if isinstance(error, ssl.SSLError) else str(error.strerror)
+
+
 class TidyClient(Client):
-    """The library's client, which forgets to close the connection of an attempt that has failed."""
+    """
+    The library's client, but that it closes the connection of an attempt that has failed, and sends nothing where TLS was asked for and is
+    not offered.
+
+    Args:
+        needs_tls: whether TLS was asked for.
+    """
+
+    def __init__(self, *, needs_tls: bool) -> None:
+        super().__init__()
+        self._needs_tls = needs_tls
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # What comes next is CONNECT with the password.
+        if initial_connection and self._needs_tls and not info.get("tls_required"):
+            raise nats.errors.Error("the server offers no TLS, so nothing is sent to it")
+        await super()._process_info(info, initial_connection)
 
     async def _connect_to_server(self, s: Any) -> None:
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]
+        self._transport = TidyTransport()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
+
+
+class TidyTransport(TcpTransport):
+    """The library's connection, but that asyncio is not told of TLS what holds without it, which it would log at each end."""
+
+    def __bool__(self) -> bool:
+        """Be taken as it is, though it is not connected yet."""
+        return True
+
+    async def connect_tls(self, uri: Any, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int) -> None:
+        """Begin TLS on a connection."""
+        await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
+        if self._io_writer is not None:
+            # What the protocol's constructor notes where it gets a transport with TLS.
+            self._io_writer.transport.get_protocol()._over_ssl = True  # type: ignore[attr-defined]
 
 
 class Watch:

@@ -62,22 +62,27 @@ def open_socket(host: str, port: int, option: str) -> socket.socket:
     return listener
 
 
-def shared_socket(host: str, port: int) -> socket.socket:
+def shared_socket(host: str, port: int, option: str) -> socket.socket:
     """
     Return a socket at an address that other processes have such sockets at, too: the system spreads new connections over them.
+
+    Args:
+        host: an address of this machine.
+        port: the port; 0 for any.
+        option: what gave the port, for messages.
 
     Raises:
         PricewireError: it cannot be had.
     """
     if not hasattr(socket, "SO_REUSEPORT"):
-        raise PricewireError("--reuse-port: this system cannot share a port between processes")
+        raise PricewireError(f"{option} {port}: this system cannot share a port between processes")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise PricewireError(f"port {port} of {host}: {error.strerror}") from None
+        raise PricewireError(f"{option} {port}: port {port} of {host}: {error.strerror}") from None
     return listener
 
 

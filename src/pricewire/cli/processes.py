@@ -13,6 +13,12 @@ from pricewire.errors import PricewireError
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
 
+OPTIONS = "pricewire.server.gateways.options"
+"""What makes gateways, and the bus of a server with gateways."""
+
+MOST_WORKERS = 256
+"""How many gateways one process starts at most: a typing error, not a machine, has more."""
+
 GROUP = Group("Several processes", help="Over NATS with JetStream; `pip install 'pricewire[nats]'` brings what it needs.", sort_key=5)
 
 
@@ -31,16 +37,23 @@ class Processes:
         bus_ca: certificates in PEM that those of NATS are checked with; by default those that the system trusts.
         bus_stream: the name of the stream in JetStream, which is made where it is missing; systems that share NATS have different ones.
         bus_replicas: how many NATS servers have a copy of it, where this process makes it: 3 in a cluster, so that one may fail.
+        bus_cert: the certificate chain in PEM that this process shows to NATS, where that asks for one.
+        bus_key: its private key, in PEM.
         reuse_port: share the port with other processes on this machine that do the same; the system spreads connections over them.
+        workers: run so many gateways, which share the port, around one process with market and trading, over a NATS server of their own: to
+            use more than one core. Linux only.
     """
 
     role: Literal["all", "gateway"] = "all"
     bus: str | None = None
     bus_credentials: Path | None = None
     bus_ca: Path | None = None
+    bus_cert: Path | None = None
+    bus_key: Path | None = None
     bus_stream: str = "pw"
     bus_replicas: int = 1
     reuse_port: Annotated[bool, Parameter(negative=())] = False
+    workers: int | None = None
 
     def check(self) -> None:
         """
@@ -51,6 +64,17 @@ class Processes:
         """
         if self.role == "gateway" and self.bus is None:
             raise PricewireError("--role gateway needs --bus nats://host:port, where the other processes are")
+        if self.workers is None:
+            return
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise PricewireError(
+                f"--workers {self.workers}: give a number from 1 to {MOST_WORKERS}, that of the processor's cores for instance"
+            )
+        if self.role != "all" or self.bus is not None or self.reuse_port:
+            raise PricewireError(
+                "--workers brings a bus and gateways of its own, so --role, --bus and --reuse-port do not go with it; "
+                "over another bus, start each gateway by --role gateway --reuse-port"
+            )
 
     def gateway(self, limits: Limits) -> Any:
         """
@@ -59,7 +83,7 @@ class Processes:
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats().make_gateway(self._options(self.bus or ""), limits)
+        return over_nats(OPTIONS).make_gateway(self._options(self.bus or ""), limits)
 
     def setup(self) -> BusSetup | None:
         """
@@ -70,22 +94,33 @@ class Processes:
         """
         if self.bus is None:
             return None
-        setup: BusSetup = over_nats().make_setup(self._options(self.bus))
+        setup: BusSetup = over_nats(OPTIONS).make_setup(self._options(self.bus))
         return setup
 
     def _options(self, bus: str) -> BusOptions:
-        return BusOptions(bus, self.bus_credentials, self.bus_ca, self.bus_stream, self.bus_replicas)
+        return BusOptions(
+            bus,
+            credentials=self.bus_credentials,
+            ca=self.bus_ca,
+            certificate=self.bus_cert,
+            key=self.bus_key,
+            stream=self.bus_stream,
+            replicas=self.bus_replicas,
+        )
 
 
-def over_nats() -> Any:
+def over_nats(module: str) -> Any:
     """
-    Return the module that makes what needs NATS: imported only where it is used, as its package need not be there.
+    Return a module that needs NATS: imported only where it is used, as its package need not be there.
+
+    Args:
+        module: its name.
 
     Raises:
         PricewireError: the package is missing.
     """
     try:
-        return importlib.import_module("pricewire.server.gateways.options")
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "nats":
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
+from socket import socket
 from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -29,10 +31,11 @@ from pricewire.cli.listening import (
     shared_socket,
 )
 from pricewire.cli.options import CONFIG, check_port, check_span
-from pricewire.cli.processes import PROCESSES, Processes
+from pricewire.cli.processes import PROCESSES, Processes, over_nats
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
+from pricewire.cli.worker_place import Worker
 from pricewire.errors import FeedError, PricewireError
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
@@ -42,11 +45,14 @@ from pricewire.market.feeds.simulated.secret import local_secret
 from pricewire.market.hours import TradingHours, parse_hours
 from pricewire.market.journal import KEEP_S, lock
 from pricewire.market.markets import Market
+from pricewire.server.admin_address import AdminAddress
 from pricewire.server.app import create_app
 from pricewire.server.client_address import parse_network
+from pricewire.server.gateways.gathered_metrics import GatheredMetrics
 from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import LogForm, configure_logging
+from pricewire.server.private_address import PrivateAddress
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
@@ -110,6 +116,7 @@ def serve(
     store: Store = STORE,
     processes: Processes = PROCESSES,
     check: Annotated[bool, Parameter(show=False, negative=())] = False,
+    worker: Annotated[Worker | None, Parameter(parse=False)] = None,
 ) -> None:
     """
     Serve prices, and the trading page.
@@ -172,7 +179,9 @@ def serve(
         store: where accounts and contracts are.
         processes: what this process does, where there are several.
         check: only check all this, as `pricewire check` does.
+        worker: which process of `--workers` this is.
     """
+    options = dict(locals())
     processes.check()
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
@@ -196,7 +205,9 @@ def serve(
     proxies = [parse_network(text) for text in trusted_proxy or []]
     if uds is not None and fd is not None:
         raise PricewireError("--uds and --fd exclude each other: give one")
-    configure_logging(sys.stderr, log_level.upper(), log_format)
+    if processes.workers is not None and (uds is not None or fd is not None):
+        raise PricewireError("--workers shares a port between processes; --uds and --fd do not go with it")
+    configure_logging(sys.stderr, log_level.upper(), log_format, None if worker is None else worker.name)
     # Whoever reaches a socket of the machine's is a proxy for others.
     is_proxied = bool(proxies or host_name or uds is not None or fd is not None)
 
@@ -230,7 +241,29 @@ def serve(
                 ]
             )
         )
-    admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
+    if processes.workers is not None:
+        check_address(host, port)
+        with contextlib.ExitStack() as stack:
+            # Kept, without listening, so that they are nobody else's while no worker has them.
+            kept = stack.enter_context(shared_socket(host, port, "--port"))
+            kept_admin = None if admin_port is None else stack.enter_context(shared_socket(admin_host, admin_port, "--admin-port"))
+            ports = {"port": kept.getsockname()[1], "admin_port": None if kept_admin is None else kept_admin.getsockname()[1]}
+            over_nats("pricewire.cli.workers").run_workers(
+                {**options, **ports},
+                count=processes.workers,
+                data_dir=store.data_dir,
+                drain_seconds=drain_seconds,
+                on_ready=lambda: announce_place(place_of(host, ports["port"], tls=tls_cert is not None), kept_admin),
+            )
+        return
+    is_gateway = processes.role == "gateway"
+    admin = None
+    if admin_port is not None and (worker is None or worker.is_gateway):
+        admin = (
+            open_socket(admin_host, admin_port, "--admin-port") if worker is None else shared_socket(admin_host, admin_port, "--admin-port")
+        )
+    if (files := allow_open_files(max_streams, max_connections)) is not None:
+        logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
 
     def make_application() -> Any:
         feeds = [make_feed(name) for name in names]
@@ -244,8 +277,6 @@ def serve(
                     logger.warning(
                         "prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts"
                     )
-        if (files := allow_open_files(max_streams, max_connections)) is not None:
-            logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
         trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
         brought = [instrument.id for each in feeds for instrument in each.instruments]
         for rule in trading.products.commissions.rules:
@@ -269,23 +300,30 @@ def serve(
             bus=processes.setup(),
         )
 
-    application = processes.gateway(limits) if processes.role == "gateway" else make_application()
-    if not has_page():
+    def make_gateway() -> Any:
+        gateway = processes.gateway(limits)
+        public: Any = gateway if worker is None else GatheredMetrics(gateway, worker.sockets)
+        if admin is not None:
+            public = AdminAddress(public, public, admin.getsockname()[1])
+        return public if worker is None else PrivateAddress(public, gateway)
+
+    application = make_gateway() if is_gateway else make_application()
+    if not is_gateway and not has_page():
         logger.warning(MISSING)
     # Last, so that other mistakes are reported whether the port is free or not.
-    listener = open_unix_socket(uds) if uds is not None else None if fd is None else inherited_socket(fd)
+    place = uds if worker is None or worker.is_gateway else worker.socket
+    listener = open_unix_socket(place) if place is not None else None if fd is None else inherited_socket(fd)
     if listener is None and processes.reuse_port:
-        listener = shared_socket(host, port)
+        listener = shared_socket(host, port, "--port")
     elif listener is None:
         check_address(host, port)
-    address = f"{'https' if tls_cert else 'http'}://{f'[{host}]' if ':' in host else host}"
+    private = [] if worker is None or not worker.is_gateway else [open_unix_socket(worker.socket)]
 
     def started(port: int) -> None:
         keep_from_collector()
-        if admin is not None:
-            announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
-        place = f"{address}:{port}" if uds is None and fd is None else f"the socket {uds or fd}"
-        announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
+        if worker is None:
+            reached_at = place_of(host, port, tls=tls_cert is not None) if uds is None and fd is None else f"the socket {uds or fd}"
+            announce_place(reached_at, admin)
 
     def reload() -> None:
         if tls_cert is None or tls_key is None:
@@ -317,7 +355,7 @@ def serve(
         log_level="warning",
         access_log=False,
         server_header=False,
-        admin=admin,
+        admin=private if admin is None else [admin, *private],
         on_reload=None if has_terminal() else reload,
     )
     server.run(None if listener is None else [listener])
@@ -359,6 +397,18 @@ def check_place(host: str, port: int, uds: Path | None) -> str:
     if is_answered(uds):
         raise PricewireError(f"--uds {uds}: a server listens there")
     return str(uds)
+
+
+def place_of(host: str, port: int, *, tls: bool) -> str:
+    """Return the address of a server."""
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def announce_place(place: str, admin: socket | None) -> None:
+    """Say where a server is, and where its operators' address is."""
+    if admin is not None:
+        announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
+    announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 
 
 def announce(message: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pricewire.hub.hub import Hub
 from pricewire.server.limits import Admission
@@ -25,6 +26,8 @@ class BusOptions:
         servers: the addresses, with commas between them.
         credentials: a file of credentials; None for none.
         ca: a file of certificates; None for those that the system trusts.
+        certificate: a file with the certificate that this process shows; None for none.
+        key: the file of its private key.
         stream: the name of the stream with the frames.
         replicas: how many servers have a copy of it.
     """
@@ -32,10 +35,13 @@ class BusOptions:
     servers: str = field(repr=False)
     credentials: Path | None = None
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     stream: str = "pw"
     replicas: int = 1
 
 
+@runtime_checkable
 class Leader(Protocol):
     """Says whether this process serves: of several that could, one has the market and trading."""
 
@@ -54,6 +60,10 @@ class Leader(Protocol):
             path: of the request.
             send: of ASGI.
         """
+
+    @property
+    def remote_streams(self) -> Counter[str]:
+        """How many streams of each endpoint gateways hold."""
 
     def metrics(self) -> dict[str, tuple[str, float]]:
         """Return what is counted, and what it is, by the names of metrics."""

@@ -33,7 +33,7 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 """What every record has; anything else came in by `extra=`. (`color_message` is how uvicorn says the same for a terminal.)"""
 
 
-def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto") -> None:
+def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto", worker: str | None = None) -> None:
     """
     Have everything that is logged written to a stream.
 
@@ -41,12 +41,30 @@ def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto
         stream: where to; standard error, usually.
         level: from which level on Pricewire's own records are written; those of others from `INFO` on, whatever this says.
         form: `text` for people, `json` for programs; `auto` is text on a terminal and JSON elsewhere.
+        worker: which of several processes that write there this one is; None where it is alone.
     """
     handler = logging.StreamHandler(stream)
     is_text = form == "text" or (form == "auto" and stream.isatty())
     handler.setFormatter(PlainFormatter() if is_text else JSONFormatter())
+    if worker is not None:
+        handler.addFilter(FromWorker(worker))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("pricewire").setLevel(level)
+    # It tells of each request that this process makes.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+class FromWorker(logging.Filter):
+    """Notes in each record which of several processes it is of."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__()
+        self._worker = worker
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Note it."""
+        record.worker = self._worker
+        return True
 
 
 class JSONFormatter(logging.Formatter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, cast
@@ -94,8 +95,10 @@ class Metrics(Collector):
         size = self._bus.size if isinstance(self._bus, MemoryBus) else 0
         yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", size)
         streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
+        # A gateway shows its own ones, or the sum over all processes would count them twice.
+        remote = Counter[str]() if self.leader is None else self.leader.remote_streams
         for endpoint in ENDPOINTS:
-            streams.add_metric([endpoint], self._admission.open[endpoint])
+            streams.add_metric([endpoint], self._admission.open[endpoint] - remote[endpoint])
         yield streams
         yield GaugeMetricFamily("pricewire_streams_lagging", "Open streams that cannot be written to at the moment.", hub.lagging)
         yield GaugeMetricFamily("pricewire_topics", "Topics that have streams or events.", len(hub.topics))

@@ -241,8 +241,9 @@ def test_a_gateways_streams_count_until_they_end(place: Place) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     metrics = httpx2.get(f"{place.gateways[0].url}/metrics", timeout=PATIENCE).text
-    assert "pricewire_streams 0" in metrics
+    assert 'pricewire_streams{endpoint="sse"} 0.0' in metrics
     assert "pricewire_bus_frames_read_total" in metrics
+    assert "process_cpu_seconds_total" in metrics
 
 
 def test_a_bus_that_is_away_leaves_streams_open_and_stale(place: Place) -> None:

@@ -210,7 +210,7 @@ class Calls:
                 permit.name(plan.stream_id)
                 on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
                 spec = StreamSpec(plan.topics, from_message(plan.form), plan.interval, control=plan.control)
-                self._hub.open_remote(RemoteStream(plan.stream_id, gateway, spec, on_close))
+                self._hub.open_remote(RemoteStream(plan.stream_id, gateway, plan.endpoint, spec, on_close))
         except HTTPException:
             return StreamEnd.TOKEN_REVOKED.name
         except Exception:

@@ -12,13 +12,15 @@ import logging
 import random
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
@@ -31,6 +33,7 @@ from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.gateways.background import Background
 from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.messages import (
     Answer,
     Call,
@@ -99,6 +102,7 @@ class Gateway:
         self._client: Client | None = None
         self._sync = asyncio.Event()
         self._encode = msgspec.msgpack.Encoder().encode
+        self._metrics = GatewayMetrics(self)
         self._answers = msgspec.msgpack.Decoder(Answer)
         self._commands = msgspec.msgpack.Decoder(Command)
 
@@ -108,6 +112,11 @@ class Gateway:
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
+
+    @property
+    def endpoints(self) -> Mapping[str, int]:
+        """How many streams of each endpoint there are."""
+        return Counter(plan.endpoint for plan in self._plans.values())
 
     @property
     def failure(self) -> str:
@@ -140,8 +149,10 @@ class Gateway:
         await receive()
         background = Background(self.fed)
         background.start()
+        self._metrics.loop_delay.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self._metrics.loop_delay.stop()
         await background.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -157,8 +168,7 @@ class Gateway:
             else:
                 await send_text(send, 200, "ok\n")
         elif path == "/metrics":
-            # Only here, as few ask for it.
-            await send_text(send, 200, self.metrics())
+            await send_text(send, 200, self._metrics.text().decode(), CONTENT_TYPE_LATEST)
         else:
             await self._pass_on(scope, receive, send)
 
@@ -360,28 +370,6 @@ class Gateway:
                     data = msgspec.json.encode({"topic": topic, "since_epoch_ms": since})
                     self.hub.take_notice(self.hub.position, topic, "stale", data)
 
-    def metrics(self) -> str:
-        """Return the metrics in the text form of Prometheus."""
-        hub, counters, bus = self.hub, self.hub.counters, self.bus.counters
-        rows: list[tuple[str, str, str, float]] = [
-            ("pricewire_streams", "gauge", "Open streams.", hub.streams),
-            ("pricewire_streams_lagging", "gauge", "Open streams that cannot be written to at the moment.", hub.lagging),
-            ("pricewire_topics", "gauge", "Topics that have streams or events.", len(hub.topics)),
-            ("pricewire_events_published_total", "counter", "Events that came over the bus.", counters.events_published),
-            ("pricewire_events_delivered_total", "counter", "Events written, once for each stream.", counters.events_delivered),
-            ("pricewire_events_merged_total", "counter", "Events left out for lagging and paced streams.", counters.events_merged),
-            ("pricewire_written_bytes_total", "counter", "Bytes written to streams.", counters.bytes_written),
-            ("pricewire_bus_frames_read_total", "counter", "Frames read from the bus.", bus.frames_read),
-            ("pricewire_bus_lost_total", "counter", "Times that the bus no longer had something.", bus.lost),
-            ("pricewire_bus_silent_seconds", "gauge", "How long ago the newest frame came.", self.bus.silent_s),
-        ]
-        lines = []
-        for name, kind, text, value in rows:
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}", f"{name} {value}"]
-        lines += ["# HELP pricewire_calls_total Requests passed on.", "# TYPE pricewire_calls_total counter"]
-        lines += [f'pricewire_calls_total{{outcome="{outcome}"}} {count}' for outcome, count in self.calls.items()]
-        return "\n".join(lines) + "\n"
-
 
 def has_prices(topic: str) -> bool:
     """Return whether a topic's events are prices, which grow old; not those of accounts, and not what others publish."""
@@ -391,10 +379,10 @@ def has_prices(topic: str) -> bool:
         return False
 
 
-async def send_text(send: Send, status: int, text: str) -> None:
+async def send_text(send: Send, status: int, text: str, media_type: str = "text/plain; charset=utf-8") -> None:
     """Send a response of plain text."""
     body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

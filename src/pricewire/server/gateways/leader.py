@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -97,6 +98,11 @@ class Leader:
         await send_problem(cast("Any", send), 503, "UNAVAILABLE", "this server stands by; ask another one", {"retry-after": "1"})
         return True
 
+    @property
+    def remote_streams(self) -> Counter[str]:
+        """How many streams of each endpoint gateways hold."""
+        return self._hub.remote_streams
+
     def metrics(self) -> dict[str, tuple[str, float]]:
         """Return what is counted, and what it is, by the names of metrics."""
         counters = self._bus.counters
@@ -108,7 +114,7 @@ class Leader:
             "pricewire_bus_lease_held": ("Whether this process has the lease: 1 or 0.", float(self._bus.is_writer)),
             "pricewire_bus_silent_seconds": ("How long ago the bus has taken the newest frame.", self._bus.silent_s),
             "pricewire_gateways": ("Gateways that are there.", len(self._hub.gateways)),
-            "pricewire_gateway_streams": ("Open streams on gateways.", self._hub.remote_streams),
+            "pricewire_gateway_streams": ("Open streams on gateways.", self._hub.remote_streams.total()),
         }
 
     @contextlib.asynccontextmanager

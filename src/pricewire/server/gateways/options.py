@@ -38,4 +38,4 @@ def address_of(options: BusOptions) -> NatsAddress:
         BusError: that cannot be an address.
     """
     servers = tuple(server.strip() for server in options.servers.split(","))
-    return NatsAddress(servers, options.credentials, options.ca)
+    return NatsAddress(servers, options.credentials, options.ca, options.certificate, options.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -27,15 +27,17 @@ class RemoteStream(Stream):
 
     Attributes:
         gateway: the gateway's name.
+        endpoint: what it is counted as.
         spec: what it carries.
         since: when it was opened, in seconds of `time.monotonic`.
     """
 
-    __slots__ = ("gateway", "since", "spec")
+    __slots__ = ("endpoint", "gateway", "since", "spec")
 
-    def __init__(self, stream_id: str, gateway: str, spec: StreamSpec, on_close: Callable[[], None] | None) -> None:
+    def __init__(self, stream_id: str, gateway: str, endpoint: str, spec: StreamSpec, on_close: Callable[[], None] | None) -> None:
         super().__init__(stream_id, on_close)
         self.gateway = gateway
+        self.endpoint = endpoint
         self.spec = spec
         self.since = time.monotonic()
 
@@ -84,7 +86,7 @@ class Offer:
             interval=spec.interval,
             control=spec.control,
         )
-        return self._hub.open_remote(RemoteStream(stream_id, self._gateway, spec, on_close))
+        return self._hub.open_remote(RemoteStream(stream_id, self._gateway, self._endpoint, spec, on_close))
 
 
 class HubOfGateways(Hub):
@@ -104,9 +106,9 @@ class HubOfGateways(Hub):
         self._of: defaultdict[str, set[str]] = defaultdict(set)
 
     @property
-    def remote_streams(self) -> int:
-        """How many streams gateways hold."""
-        return len(self._remote)
+    def remote_streams(self) -> Counter[str]:
+        """How many streams of each endpoint gateways hold."""
+        return Counter(each.endpoint for each in self._remote.values())
 
     def find(self, stream_id: str) -> tuple[Stream, StreamSpec] | None:
         """Return a stream, here or on a gateway, and what it carries by its id; None where there is none."""

@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         on_started: Callable[[int], None] | None = None,
         limits: Limits | None = None,
         trusted_proxies: Sequence[Network] = (),
-        admin: socket.socket | None = None,
+        admin: Sequence[socket.socket] = (),
         on_reload: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config)
@@ -105,13 +105,14 @@ class Server(uvicorn.Server):
         if self._tls is not None:
             self._count_handshakes(self._tls)
         await super().startup(sockets)
-        if self.started and self._admin is not None:
-            await self._listen_for_operators(self._admin, plain)
+        if self.started:
+            for listener in self._admin:
+                await self._listen_without_tls(listener, plain)
         if self.started and self._on_started is not None:
             name = self.servers[0].sockets[0].getsockname()
             self._on_started(name[1] if isinstance(name, tuple) else 0)
 
-    async def _listen_for_operators(self, listener: socket.socket, protocol: Any) -> None:
+    async def _listen_without_tls(self, listener: socket.socket, protocol: Any) -> None:
         def create() -> asyncio.Protocol:
             created: asyncio.Protocol = protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
             return created
@@ -166,7 +167,7 @@ def make_server(
     on_started: Callable[[int], None] | None = None,
     limits: Limits | None = None,
     trusted_proxies: Sequence[Network] = (),
-    admin: socket.socket | None = None,
+    admin: Sequence[socket.socket] = (),
     on_reload: Callable[[], None] | None = None,
     **options: Any,
 ) -> Server:
@@ -179,7 +180,7 @@ def make_server(
         on_started: called with the port once connections are accepted.
         limits: how long and how slow a request may be, and how many connections there may be.
         trusted_proxies: the networks of proxies in front: their connections have no limit for their address.
-        admin: another socket to serve at, without TLS: the application tells by the address what is asked for there.
+        admin: other sockets to serve at, without TLS: the application tells by the address what is asked for there.
         on_reload: called at SIGHUP, which begins to stop the server where this is None.
         options: what `uvicorn.Config` takes: `host`, `port`, `ssl_certfile`, `log_level`, ….
 
