@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import nats.errors
 from nats.aio.client import Client
@@ -33,6 +34,9 @@ PING_S = 2
 REPORT_S = 10.0
 """How often it is logged that no server is there, in seconds."""
 
+SEED = re.compile("SU[A-Z2-7]{56}")
+"""The seed of a user's NKEY. Source: the documentation of NATS, "NKeys"."""
+
 SERVER = re.compile(r"(nats|tls)://[^/\s]+/?")
 
 
@@ -42,9 +46,9 @@ class NatsAddress:
     Where NATS is, and who asks.
 
     Attributes:
-        servers: `nats://host:port`, or `tls://host:port`, of one server or of some of a cluster; a user and a password may stand before the
-            host.
-        credentials: a file of credentials as `nsc` makes it; None for none.
+        servers: `nats://host:port`, or `tls://host:port`, of one server or of some of a cluster; a user and a password, or a token, may
+            stand before the host, with `%40` for `@` and the like; one for all servers.
+        credentials: a file of credentials as `nsc` makes it, or of the seed of an NKEY; None for none.
         ca: a file of certificates that the servers' are checked with, in PEM; None for those that the system trusts.
         certificate: a file with the certificate chain that this process shows, in PEM; None for none.
         key: the file of its private key, in PEM.
@@ -64,6 +68,8 @@ class NatsAddress:
             raise BusError("the address of a bus is nats://host:port, or tls://host:port; give those of a cluster with commas between them")
         if (self.certificate is None) != (self.key is None):
             raise BusError("a certificate for the bus and its key go together: give both, or neither")
+        if len({login for server in self.servers if (login := split(server)[1])}) > 1:
+            raise BusError("the servers of a bus have one user and password, or one token: give the same before each host")
 
     @property
     def needs_tls(self) -> bool:
@@ -71,9 +77,34 @@ class NatsAddress:
         return self.ca is not None or self.certificate is not None or any(server.startswith("tls:") for server in self.servers)
 
     @property
-    def shown(self) -> str:
+    def bare_servers(self) -> list[str]:
         """The servers, without users and passwords."""
-        return ", ".join(re.sub(r"//[^/@]*@", "//", server) for server in self.servers)
+        return [split(server)[0] for server in self.servers]
+
+    @property
+    def login(self) -> dict[str, str]:
+        """
+        What shows who asks, as the library takes it.
+
+        It is given for all servers, as the ones of a cluster that the first one tells of come without it.
+        """
+        login = next((login for server in self.servers if (login := split(server)[1])), "")
+        user, colon, password = login.partition(":")
+        if not login:
+            return {}
+        return {"user": unquote(user), "password": unquote(password)} if colon else {"token": unquote(user)}
+
+    @property
+    def shown(self) -> str:
+        """The servers, for people."""
+        return ", ".join(self.bare_servers)
+
+
+def split(server: str) -> tuple[str, str]:
+    """Return the address of a server without its user and password, and these; empty where there are none."""
+    scheme, _, rest = server.partition("://")
+    login, _, host = rest.rpartition("@")
+    return f"{scheme}://{host}", login
 
 
 @contextlib.asynccontextmanager
@@ -92,19 +123,12 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
         BusError: a file of the address cannot be used.
     """
     watch = Watch(address.shown, on_reconnect)
-    context = tls_of(address)
     client = TidyClient(needs_tls=address.needs_tls)
-    try:
-        if address.credentials is not None:
-            address.credentials.read_bytes()
-    except OSError as error:
-        raise BusError(f"--bus-credentials {address.credentials}: {error.strerror}") from None
+    options = options_of(address)
     try:
         await client.connect(
-            list(address.servers),
+            address.bare_servers,
             name=name,
-            tls=context,
-            user_credentials=None if address.credentials is None else str(address.credentials),
             connect_timeout=CONNECT_S,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_S,  # type: ignore[arg-type] # it is only added and slept
@@ -113,12 +137,35 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
             error_cb=watch.failed,
             disconnected_cb=watch.lost,
             reconnected_cb=watch.found,
+            **options,
         )
         yield client
     finally:
         watch.is_closing = True
         with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
             await client.close()
+
+
+def options_of(address: NatsAddress) -> dict[str, Any]:
+    """
+    Return what the library needs to know of an address besides the servers: who asks, and how TLS is done.
+
+    Raises:
+        BusError: a file cannot be used.
+    """
+    options: dict[str, Any] = {"tls": tls_of(address), **address.login}
+    if address.credentials is not None:
+        try:
+            text = address.credentials.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BusError(f"--bus-credentials {address.credentials}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+        if SEED.fullmatch(text):
+            options["nkeys_seed_str"] = text
+        elif "BEGIN NATS USER JWT" in text and "BEGIN USER NKEY SEED" in text:
+            options["user_credentials"] = str(address.credentials)
+        else:
+            raise BusError(f"--bus-credentials {address.credentials} has no credentials as `nsc` makes them, and no seed of an NKEY (SU…)")
+    return options
 
 
 def tls_of(address: NatsAddress) -> ssl.SSLContext | None:
@@ -185,9 +232,9 @@ class TidyTransport(TcpTransport):
     async def connect_tls(self, uri: Any, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int) -> None:
         """Begin TLS on a connection."""
         await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
-        if self._io_writer is not None:
-            # What the protocol's constructor notes where it gets a transport with TLS.
-            self._io_writer.transport.get_protocol()._over_ssl = True  # type: ignore[attr-defined]
+        # What a protocol notes itself where it gets a transport with TLS from the beginning; there is none where the other side has gone.
+        if self._io_writer is not None and (protocol := self._io_writer.transport.get_protocol()) is not None:
+            protocol._over_ssl = True  # type: ignore[attr-defined]
 
 
 class Watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from cryptography import x509
 from sqlalchemy.exc import SQLAlchemyError
 
+from pricewire.cli.private_bus import find_server
+from pricewire.cli.processes import OPTIONS, Processes, over_nats
 from pricewire.cli.signing import keys_of
 from pricewire.cli.store import Store
 from pricewire.errors import DatabaseError, PricewireError
@@ -23,6 +26,9 @@ from pricewire.store.migrate import forms
 
 SOON_DAYS = 14.0
 """A certificate that ends within so many days is told of."""
+
+BUS_S = 5.0
+"""How long a bus may take to answer, in seconds."""
 
 Check = tuple[str, Callable[[], str]]
 """What is checked, and what returns how it stands, or raises a PricewireError."""
@@ -59,6 +65,18 @@ def check_database(store: Store) -> str:
     except SQLAlchemyError as error:
         raise DatabaseError(f"the database {shown(url)} cannot be opened: {reason(error)}") from None
     return shown(url) if current == wanted else f"{shown(url)}, whose tables get the form {wanted} at the start"
+
+
+def check_bus(processes: Processes) -> str:
+    """
+    Return what the bus to other processes is.
+
+    Raises:
+        PricewireError: it cannot be used.
+    """
+    if processes.bus is None:
+        return "none" if processes.workers is None else f"a NATS server for {processes.workers} gateways, {find_server()}"
+    return str(asyncio.run(over_nats(OPTIONS).probe_bus(processes.options(processes.bus), BUS_S)))
 
 
 def check_journal(store: Store) -> str:

@@ -31,9 +31,9 @@ class Processes:
     Attributes:
         role: `all` has the market, trading and streams; of several with the same bus one serves, and the others stand by. `gateway` has
             streams alone, and asks the other one for everything else: no database, no keys, no feeds.
-        bus: `nats://host:port`, or `tls://host:port`; those of a cluster with commas between them. A user and a password may stand before
-            the host; then better set it as `PRICEWIRE_BUS`, which other users of the machine cannot see.
-        bus_credentials: a file of credentials for NATS, as `nsc` makes it.
+        bus: `nats://host:port`, or `tls://host:port`; those of a cluster with commas between them. A user and a password, or a token, may
+            stand before the host; then better set it as `PRICEWIRE_BUS`, which other users of the machine cannot see.
+        bus_credentials: a file of credentials for NATS, as `nsc` makes it, or of the seed of an NKEY.
         bus_ca: certificates in PEM that those of NATS are checked with; by default those that the system trusts.
         bus_stream: the name of the stream in JetStream, which is made where it is missing; systems that share NATS have different ones.
         bus_replicas: how many NATS servers have a copy of it, where this process makes it: 3 in a cluster, so that one may fail.
@@ -83,7 +83,7 @@ class Processes:
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self._options(self.bus or ""), limits)
+        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits)
 
     def setup(self) -> BusSetup | None:
         """
@@ -94,10 +94,11 @@ class Processes:
         """
         if self.bus is None:
             return None
-        setup: BusSetup = over_nats(OPTIONS).make_setup(self._options(self.bus))
+        setup: BusSetup = over_nats(OPTIONS).make_setup(self.options(self.bus))
         return setup
 
-    def _options(self, bus: str) -> BusOptions:
+    def options(self, bus: str) -> BusOptions:
+        """Return what a process is told of a bus."""
         return BusOptions(
             bus,
             credentials=self.bus_credentials,

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from pricewire.cli.check import check_certificate, check_database, check_journal, check_keys, run_checks
+from pricewire.cli.check import Check, check_bus, check_certificate, check_database, check_journal, check_keys, run_checks
 from pricewire.cli.listening import (
     check_address,
     check_tls,
@@ -224,20 +224,25 @@ def serve(
 
     names = feed or ["simulated"]
     if check:
+        # What a gateway does without.
+        own: list[Check] = [
+            *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+            ("trading", lambda: check_trading(commission, market_hours or [])),
+            ("database", lambda: check_database(store)),
+            ("journal", lambda: check_journal(store)),
+            ("keys", lambda: check_keys(store)),
+            ("names", lambda: f"{accepted_names(host_name, origin or ['*']) or 'any'}"),
+            ("page", lambda: "installed" if has_page() else MISSING),
+        ]
         sys.exit(
             run_checks(
                 [
                     ("configuration", lambda: f"{CONFIG}" if CONFIG.exists() else f"no {CONFIG} in {Path.cwd()}"),
                     ("limits", lambda: check_limits(limits)),
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
-                    *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
-                    ("trading", lambda: check_trading(commission, market_hours or [])),
-                    ("database", lambda: check_database(store)),
-                    ("journal", lambda: check_journal(store)),
-                    ("keys", lambda: check_keys(store)),
-                    ("names", lambda: f"{accepted_names(host_name, origin or ['*']) or 'any'}"),
+                    ("bus", lambda: check_bus(processes)),
                     ("address", lambda: check_place(host, port, uds)),
-                    ("page", lambda: "installed" if has_page() else MISSING),
+                    *(own if processes.role != "gateway" else []),
                 ]
             )
         )

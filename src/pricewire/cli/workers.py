@@ -21,15 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import nats.errors
 
-from pricewire.bus.nats_connection import NatsAddress, TidyClient, tls_of
 from pricewire.cli.listening import has_terminal
 from pricewire.cli.private_bus import PrivateBus
 from pricewire.cli.processes import Processes
 from pricewire.cli.supervisor import LOOK_S, Program, supervise
 from pricewire.cli.worker_place import SERVER, Worker, gateway_names, socket_of
-from pricewire.errors import PricewireError
+from pricewire.errors import BusError, PricewireError
+from pricewire.server.gateways.options import probe_bus
 
 FOLDER = "workers"
 """The folder in the data directory with the sockets of workers, and what the NATS server needs."""
@@ -66,7 +65,6 @@ def run_workers(options: Mapping[str, Any], *, count: int, data_dir: Path, drain
     if len(longest.encode()) > MOST_PATH:
         raise PricewireError(f"--data-dir: {longest!r} is too long for a socket, whose path may have {MOST_PATH} bytes")
     bus = PrivateBus(folder)
-    address = NatsAddress((bus.url,), ca=bus.certificate, certificate=bus.certificate, key=bus.key)
     over_bus = Processes("all", bus.url, bus_ca=bus.certificate, bus_cert=bus.certificate, bus_key=bus.key)
 
     def program(name: str, processes: Processes, grace_s: float) -> Program:
@@ -83,8 +81,8 @@ def run_workers(options: Mapping[str, Any], *, count: int, data_dir: Path, drain
     nats_server = Program(
         "nats-server",
         bus.command,
-        is_ready=lambda: is_reached(address),
-        is_alive=lambda: is_reached(address),
+        is_ready=lambda: is_reached(over_bus),
+        is_alive=lambda: is_reached(over_bus),
         grace_s=END_S,
         on_line=log_nats,
     )
@@ -106,18 +104,11 @@ async def answers(place: Path, path: str) -> bool:
         return False
 
 
-async def is_reached(address: NatsAddress) -> bool:
-    """Return whether a NATS server answers there."""
-
-    async def ignore(error: Exception) -> None:
-        """It is tried again."""
-
-    client = TidyClient(needs_tls=True)
+async def is_reached(over_bus: Processes) -> bool:
+    """Return whether the NATS server can be used."""
     try:
-        async with asyncio.timeout(LOOK_S):
-            await client.connect(list(address.servers), tls=tls_of(address), allow_reconnect=False, error_cb=ignore)
-            await client.close()
-    except (nats.errors.Error, OSError, TimeoutError):
+        await probe_bus(over_bus.options(over_bus.bus or ""), LOOK_S)
+    except BusError:
         return False
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.bus.probe import probe
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.leading import BusOptions
@@ -28,6 +29,20 @@ def make_setup(options: BusOptions) -> NatsSetup:
         BusError: the address of the bus cannot be one.
     """
     return NatsSetup(address_of(options), NatsPlan(options.stream, options.replicas))
+
+
+async def probe_bus(options: BusOptions, within_s: float) -> str:
+    """
+    Return what a bus is, as `probe` does.
+
+    Args:
+        options: the bus.
+        within_s: how long it may take, in seconds.
+
+    Raises:
+        BusError: it cannot be reached or used.
+    """
+    return await probe(address_of(options), NatsPlan(options.stream, options.replicas), within_s)
 
 
 def address_of(options: BusOptions) -> NatsAddress:
