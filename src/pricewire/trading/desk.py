@@ -53,6 +53,7 @@ class Desk:
 
     Attributes:
         products: what is offered.
+        exposure: what open contracts may win.
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class Desk:
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
-        self._exposure = Exposure(limits)
+        self.exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
-        self._states = AccountStates(accounts, self._exposure)
+        self._states = AccountStates(accounts, self.exposure)
         self._quoting = Quoting(self._books, self.products, publish)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
@@ -102,7 +103,7 @@ class Desk:
             self._settlement,
             self._clock,
             due_ticks=self._due_ticks,
-            exposure=self._exposure,
+            exposure=self.exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
         )
@@ -144,7 +145,7 @@ class Desk:
                 book.load(await ticks.between(contract.instrument_id, 0, LATEST_MS, newest=PAST_TICKS))
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
-            self._exposure.add(contract)
+            self.exposure.add(contract)
             self._states.hold(account, book, contract)
         await self._account_events.go_on()
 
