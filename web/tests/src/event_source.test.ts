@@ -382,8 +382,7 @@ describe('CustomEventSource', () => {
   })
 
   it('says that it may be the permission, where a page cannot know', async () => {
-    const dead = await serve(() => {})
-    await dead.stop()
+    const dead = { url: 'http://127.0.0.1:1' } // a port that is never fetched from
     const said = async (url: string, origin: string | undefined, init: CustomEventSourceInit = {}) => {
       vi.stubGlobal('location', origin && { origin, protocol: new URL(origin).protocol })
       const { message } = await first<SourceErrorEvent>(connect(url, init), 'error')
