@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import LATEST_MS
@@ -24,6 +25,7 @@ from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
+from pricewire.trading.outbox import Outbox
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
@@ -68,6 +70,7 @@ class Desk:
         limits: TradingLimits | None = None,
         trades_replays: bool = False,
         published: PublishedEvents | None = None,
+        flush: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -82,6 +85,7 @@ class Desk:
             limits: how much is let in; by default anything.
             trades_replays: whether to trade on recordings, whose future others may know.
             published: what an earlier process has published, to go on with; None for nothing.
+            flush: returns when everything that was published so far is safe; None where that is at once.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
@@ -91,7 +95,8 @@ class Desk:
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
         self._states = AccountStates(accounts, self.exposure)
         self._quoting = Quoting(self._books, self.products, publish)
-        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
+        self._outbox = Outbox(ledger, flush or at_once, self._clock)
+        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, self._outbox, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
         self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
@@ -130,8 +135,7 @@ class Desk:
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take over the open contracts from before a restart, and publish what an earlier process has not told of any; called once, before the
-        first tick.
+        Take over the open contracts from before a restart, and publish what an earlier process has not; called once, before the first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
@@ -151,7 +155,13 @@ class Desk:
 
     async def run(self) -> None:
         """Settle what has ended, until it is cancelled."""
-        await self._settlement.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._settlement.run(), name="settlement")
+            tasks.create_task(self._outbox.run(), name="outbox")
+
+    async def close(self) -> None:
+        """Leave nothing to the next process that is known to be published; called when `run` was cancelled."""
+        await self._outbox.close()
 
     def on_tick(self, tick: Tick) -> None:
         """Apply a tick: price and publish quotes; enter, end, price and publish contracts."""
@@ -237,3 +247,7 @@ class Desk:
             UnknownContractError: it is not.
         """
         await self._ledger.find(contract_id, account_uuid)
+
+
+async def at_once() -> None:
+    """Wait for nothing: what is published has no bus behind it."""
