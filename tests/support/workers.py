@@ -66,7 +66,7 @@ class Workers:
     def begin(self) -> None:
         """Wait until it serves."""
         self.url = self.wait_for(r"Serving on (http://127\.0\.0\.1:\d+) - Ctrl-C stops\.")[1]
-        self.admin = self.wait_for(r"Metrics and readiness are at (http://127\.0\.0\.1:\d+)\.")[1]
+        self.admin = self.wait_for(r"Metrics, readiness and /admin are at (http://127\.0\.0\.1:\d+)\.")[1]
 
     def pid(self, name: str) -> int:
         """Return which process a worker is: the one that listens at its socket, or the NATS server."""

@@ -76,14 +76,18 @@ class Processes:
                 "over another bus, start each gateway by --role gateway --reuse-port"
             )
 
-    def gateway(self, limits: Limits) -> Any:
+    def gateway(self, limits: Limits, admin_port: int | None) -> Any:
         """
         Return the application of a gateway.
+
+        Args:
+            limits: of one process.
+            admin_port: the port for operators alone; None where there is none.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits)
+        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, admin_port)
 
     def setup(self) -> BusSetup | None:
         """

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -135,7 +136,7 @@ def serve(
         uds: a Unix socket to listen at instead, for a proxy on this machine: its path.
         fd: a listening socket to use instead, opened by the parent process: its file descriptor, 3 for systemd's socket activation.
         admin_host: the address of `admin_port`.
-        admin_port: a port where `/metrics` and `/readyz` are, without TLS; they are nowhere else then. `/healthz` is at both.
+        admin_port: a port where `/metrics`, `/readyz` and `/admin` are, without TLS; they are nowhere else then. `/healthz` is at both.
         drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
@@ -303,10 +304,12 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
+            # The supervisor would start this process again.
+            stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
         )
 
     def make_gateway() -> Any:
-        gateway = processes.gateway(limits)
+        gateway = processes.gateway(limits, None if admin is None else admin.getsockname()[1])
         public: Any = gateway if worker is None else GatheredMetrics(gateway, worker.sockets)
         if admin is not None:
             public = AdminAddress(public, public, admin.getsockname()[1])
@@ -412,7 +415,7 @@ def place_of(host: str, port: int, *, tls: bool) -> str:
 def announce_place(place: str, admin: socket | None) -> None:
     """Say where a server is, and where its operators' address is."""
     if admin is not None:
-        announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
+        announce("Metrics, readiness and /admin are at http://{}:{}.".format(*admin.getsockname()[:2]))
     announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 
 

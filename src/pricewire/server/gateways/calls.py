@@ -136,7 +136,7 @@ class Calls:
 
     async def answer(self, call: Call) -> Answer:
         """Return what the application answers to a call."""
-        offer = Offer(self._hub, call.gateway)
+        offer = Offer(self._hub, call.gateway, for_operators=call.for_operators)
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

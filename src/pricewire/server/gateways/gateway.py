@@ -30,6 +30,7 @@ from pricewire.hub.hub import Hub
 from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
+from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.gateways.background import Background
 from pricewire.server.gateways.forms import from_message
@@ -84,15 +85,23 @@ class Gateway:
         plan: the stream of JetStream with the frames.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how many streams this process holds, and how large a request may be.
+        admin_port: the port for operators alone; None where there is none.
     """
 
     def __init__(
-        self, address: NatsAddress, *, plan: NatsPlan | None = None, heartbeat: float = 15.0, limits: Limits | None = None
+        self,
+        address: NatsAddress,
+        *,
+        plan: NatsPlan | None = None,
+        heartbeat: float = 15.0,
+        limits: Limits | None = None,
+        admin_port: int | None = None,
     ) -> None:
         self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
+        self._admin_port = admin_port
         self.bus = NatsBus(self.hub, address, writes=False, plan=self._plan, on_writer=self._sync_soon)
         self._token_watch = TokenWatch(self.hub)
         self._plans: dict[str, StreamPlan] = {}
@@ -199,6 +208,7 @@ class Gateway:
             body,
             None if client is None else (client[0], client[1]),
             scope.get("scheme", "http"),
+            self._admin_port is None or is_at(scope, self._admin_port),
         )
         answer = await self._ask(call)
         if answer is None:

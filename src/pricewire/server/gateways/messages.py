@@ -74,6 +74,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
         body: all of it.
         client: the host and port of the connection's peer; None where that is not known.
         scheme: `http` or `https`.
+        for_operators: whether it came to where operators are answered.
     """
 
     gateway: str
@@ -85,6 +86,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
     client: tuple[str, int] | None
     scheme: str
+    for_operators: bool = True
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):

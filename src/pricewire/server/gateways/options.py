@@ -11,14 +11,19 @@ from pricewire.server.leading import BusOptions
 from pricewire.server.limits import Limits
 
 
-def make_gateway(options: BusOptions, limits: Limits) -> Gateway:
+def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None) -> Gateway:
     """
     Return the application of a gateway.
+
+    Args:
+        options: the bus.
+        limits: of one process.
+        admin_port: the port for operators alone; None where there is none.
 
     Raises:
         BusError: the address of the bus cannot be one.
     """
-    return Gateway(address_of(options), plan=NatsPlan(options.stream, options.replicas), limits=limits)
+    return Gateway(address_of(options), plan=NatsPlan(options.stream, options.replicas), limits=limits, admin_port=admin_port)
 
 
 def make_setup(options: BusOptions) -> NatsSetup:

@@ -49,13 +49,16 @@ class Offer:
     Attributes:
         plan: what the gateway is to hold; None where the request is for no stream.
         prelude: encoded events that come first.
+        for_operators: whether the request came to where operators are answered.
 
     Args:
         hub: the server's hub.
         gateway: the gateway's name.
+        for_operators: the same.
     """
 
-    def __init__(self, hub: HubOfGateways, gateway: str) -> None:
+    def __init__(self, hub: HubOfGateways, gateway: str, *, for_operators: bool) -> None:
+        self.for_operators = for_operators
         self.plan: StreamPlan | None = None
         self.prelude = b""
         self._hub = hub

@@ -12,7 +12,14 @@ REMOTE = "pricewire.gateway"
 
 
 class RemoteOffer(Protocol):
-    """The offer, for one request, to have the gateway hold the stream."""
+    """
+    The offer, for one request, to have the gateway hold the stream.
+
+    Attributes:
+        for_operators: whether the request came to where operators are answered.
+    """
+
+    for_operators: bool
 
     def take(self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None) -> Stream:
         """
