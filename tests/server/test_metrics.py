@@ -151,8 +151,8 @@ def expressions(node: Any) -> Iterator[str]:
             yield from expressions(child)
 
 
-def dashboard() -> Any:
-    return json.loads((DEPLOY / "grafana" / "pricewire.json").read_text())
+def dashboard(name: str = "pricewire") -> Any:
+    return json.loads((DEPLOY / "grafana" / f"{name}.json").read_text())
 
 
 def test_the_dashboard_shows_metrics_that_there_are(still: Serving) -> None:
@@ -177,9 +177,12 @@ def test_the_dashboard_shows_metrics_that_there_are(still: Serving) -> None:
     assert not missing, "the dashboard shows everything that the server counts"
 
 
-def test_the_dashboard_is_one_that_grafana_loads() -> None:
-    board = dashboard()
-    assert (board["title"], board["uid"]) == ("Pricewire", "pricewire")
+@pytest.mark.parametrize(
+    ("name", "title", "uid"), [("pricewire", "Pricewire", "pricewire"), ("gateways", "Pricewire: gateways and bus", "pricewire-gateways")]
+)
+def test_the_dashboards_are_ones_that_grafana_loads(name: str, title: str, uid: str) -> None:
+    board = dashboard(name)
+    assert (board["title"], board["uid"]) == (title, uid)
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     for panel in panels:

@@ -193,7 +193,11 @@ class EventReader(Reader):
 
     def __init__(self, url: str, path: str, **options: Any) -> None:
         super().__init__(url, path, **options)
-        self.status, self.head = self.read_head()
+        try:
+            self.status, self.head = self.read_head()
+        except BaseException:
+            self.socket.close()
+            raise
         self.last_id = ""
 
     def __enter__(self) -> Self:

@@ -191,7 +191,7 @@ def create_app(
         return services.accounting
 
     async def provide_stream_opener(request: AnyRequest) -> StreamOpener:
-        offer: RemoteOffer | None = request.scope.get("extensions", {}).get(REMOTE)
+        offer = cast("RemoteOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
         is_here = admin_port is None or is_at(request.scope, admin_port)
         is_for_operators = is_here if offer is None else offer.for_operators
         return StreamOpener(publisher, admission, services.auth, is_for_operators=is_for_operators)

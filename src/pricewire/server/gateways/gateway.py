@@ -208,7 +208,7 @@ class Gateway:
             body,
             None if client is None else (client[0], client[1]),
             scope.get("scheme", "http"),
-            self._admin_port is None or is_at(scope, self._admin_port),
+            self._admin_port is None or is_at(cast("Any", scope), self._admin_port),
         )
         answer = await self._ask(call)
         if answer is None:
