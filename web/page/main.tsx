@@ -1,12 +1,6 @@
-import { StrictMode } from 'react'
-import { createRoot } from 'react-dom/client'
 import { App } from './app.js'
+import { Embed } from './embed.js'
+import { mount } from './mount.js'
 
-const root = document.getElementById('root')
-if (root !== null) {
-  createRoot(root).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
-  )
-}
+// One program for all addresses: several would share most of their code, and compress worse.
+void mount(location.pathname.startsWith('/embed/') ? <Embed /> : <App />)
