@@ -52,7 +52,7 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
 
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
-    """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id it reads from there, and sells nothing."""
+    """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id is in it, and sells nothing."""
     return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
 
 
