@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,7 +66,7 @@ class Workers:
 
     def begin(self) -> None:
         """Wait until it serves."""
-        self.url = self.wait_for(r"Serving on (http://127\.0\.0\.1:\d+) - Ctrl-C stops\.")[1]
+        self.url = self.wait_for(r"Serving on (https?://127\.0\.0\.1:\d+) - Ctrl-C stops\.")[1]
         self.admin = self.wait_for(r"Metrics, readiness and /admin are at (http://127\.0\.0\.1:\d+)\.")[1]
 
     def pid(self, name: str) -> int:
@@ -112,12 +113,12 @@ def workers(folder: Path, *options: str) -> Iterator[Workers]:
     assert "Traceback" not in "".join(running.said)
 
 
-def opened(url: str, path: str, **headers: str) -> EventReader:
+def opened(url: str, path: str, *, context: ssl.SSLContext | None = None, last_id: str | None = None) -> EventReader:
     """Return a stream, as soon as there is one to be had: a worker may be starting again."""
     deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(OSError, EOFError):
-            reader = EventReader(url, path, headers=headers)
+            reader = EventReader(url, path, headers={} if last_id is None else {"Last-Event-ID": last_id}, context=context)
             if reader.status == 200:
                 return reader
             reader.socket.close()

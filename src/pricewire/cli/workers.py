@@ -67,12 +67,12 @@ def run_workers(options: Mapping[str, Any], *, count: int, data_dir: Path, drain
     bus = PrivateBus(folder)
     over_bus = Processes("all", bus.url, bus_ca=bus.certificate, bus_cert=bus.certificate, bus_key=bus.key)
 
-    def program(name: str, processes: Processes, grace_s: float) -> Program:
+    def program(name: str, processes: Processes, ready: str, grace_s: float) -> Program:
         worker = Worker(name, folder, count)
         return Program(
             name,
             [sys.executable, "-m", "pricewire.cli.worker"],
-            is_ready=lambda: answers(worker.socket, "/readyz"),
+            is_ready=lambda: answers(worker.socket, ready),
             is_alive=lambda: answers(worker.socket, "/healthz"),
             grace_s=grace_s,
             reads=pickle.dumps({**options, "processes": processes, "worker": worker}),
@@ -86,8 +86,9 @@ def run_workers(options: Mapping[str, Any], *, count: int, data_dir: Path, drain
         grace_s=END_S,
         on_line=log_nats,
     )
-    server = program(SERVER, over_bus, END_S)
-    gateways = [program(name, replace(over_bus, role="gateway", reuse_port=True), drain_seconds + END_S) for name in names]
+    # Not by whether prices come: with a feed that is down, it serves all the same.
+    server = program(SERVER, over_bus, "/v1/market/instruments", END_S)
+    gateways = [program(name, replace(over_bus, role="gateway", reuse_port=True), "/readyz", drain_seconds + END_S) for name in names]
     ended_by = asyncio.run(supervise([[nats_server], [server], gateways], on_ready, reloads=not has_terminal()))
     # As by a server of one process: whoever has started this one sees what has ended it.
     signal.signal(ended_by, signal.default_int_handler if ended_by == signal.SIGINT else signal.SIG_DFL)
