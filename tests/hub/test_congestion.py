@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pricewire.hub.congestion import PROOF
 from pricewire.hub.hub import Hub
 from pricewire.hub.upkeep import SWEEP_INTERVAL
-from support.manual_loop import advance, on_manual_loop
+from support.manual_loop import advance, on_manual_loop, running_loop
 from support.recorder import Recorder
 
 
@@ -58,4 +60,24 @@ async def test_a_stream_whose_bytes_pile_up_gets_the_newest_until_it_has_proved_
     for _ in range(int(PROOF / 0.02) + 2):
         await advance(0.02)
     assert hub.lagging == 0
+    hub.close()
+
+
+@on_manual_loop
+async def test_a_stream_that_proves_itself_gets_its_heartbeats() -> None:
+    heartbeat = PROOF / 2
+    hub = Hub(heartbeat=heartbeat)
+    stream = Asked(hub, "a", compress=True)
+    stream.is_slow = True
+    await advance(SWEEP_INTERVAL)
+    assert hub.lagging == 1
+    stream.is_slow = False
+    size, times = len(stream.bytes), [running_loop().time()]
+    while times[-1] < times[0] + 2 * PROOF:
+        await advance(0.02)
+        if len(stream.bytes) > size:
+            size = len(stream.bytes)
+            times.append(running_loop().time())
+    assert hub.lagging == 0
+    assert max(after - before for before, after in pairwise(times)) < heartbeat + SWEEP_INTERVAL + 0.05
     hub.close()

@@ -18,7 +18,7 @@ from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
 from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
 from pricewire.hub.topics import Topics
-from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.encoder import HEARTBEAT, encode_event
 from pricewire.protocol.stream_end import StreamEnd
 
 logger = logging.getLogger(__name__)
@@ -213,6 +213,14 @@ class Delivery:
         except Exception:
             self.fail(stream)
             return 0
+
+    def beat(self, stream: Stream) -> None:
+        """Give a lagging stream a heartbeat: it gets none of its group's."""
+        if stream.lag is not None:
+            try:
+                self._write(stream, HEARTBEAT, 0)
+            except Exception:
+                self.fail(stream)
 
     def end(self, stream: Stream, stream_end: StreamEnd, *, retry: int | None = None) -> None:
         """
