@@ -81,3 +81,28 @@ async def test_a_stream_that_proves_itself_gets_its_heartbeats() -> None:
     assert hub.lagging == 0
     assert max(after - before for before, after in pairwise(times)) < heartbeat + SWEEP_INTERVAL + 0.05
     hub.close()
+
+
+@on_manual_loop
+async def test_a_stream_that_proves_itself_is_told_about_a_state_once() -> None:
+    hub = Hub(heartbeat=3600)
+    plain, paced = Asked(hub, "a"), Asked(hub, "a", interval=0.1)
+    hub.publish("a", 1)
+    await advance(SWEEP_INTERVAL)
+    plain.is_slow = paced.is_slow = True
+    hub.notify("a", "stale", 1)
+    await advance(SWEEP_INTERVAL)
+    await advance(SWEEP_INTERVAL)
+    assert hub.lagging == 2
+    hub.notify("a", "stale", 2)
+    await advance(SWEEP_INTERVAL)
+    plain.is_slow = paced.is_slow = False
+    for _ in range(10):
+        await advance(0.02)
+    hub.notify("a", "stale", 3)
+    for _ in range(int(PROOF / 0.02) + 2):
+        await advance(0.02)
+    assert hub.lagging == 0
+    for stream in (plain, paced):
+        assert [event.data for event in stream.events if event.type == "stale"] == ["1", "2", "3"]
+    hub.close()

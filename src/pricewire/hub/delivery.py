@@ -382,7 +382,7 @@ class Delivery:
         stream.lag = None
         if stay:
             stream.lag = group.lag(until)
-        self._write(stream, data + group.notices(), count, enter=None if stay else group)
+        self._write(stream, data + group.notices(lag), count, enter=None if stay else group)
         return spared
 
     def _write(self, stream: Stream, data: bytes, count: int, *, head: bytes = b"", enter: Group | None = None) -> None:
