@@ -148,7 +148,7 @@ def site(npm: Npm, tarball: Path, server: Serving) -> Iterator[str]:
 
 def run(folder: Path, tool: str, *arguments: str) -> None:
     environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1"}
-    command = [folder / "node_modules/.bin" / tool, *arguments]
+    command = [str(folder / "node_modules/.bin" / tool), *arguments]
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 

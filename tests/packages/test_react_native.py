@@ -59,7 +59,7 @@ def server() -> Iterator[str]:
 
 def use(application: Path, server: str, how: str) -> dict[str, Any]:
     """Return what came of a program that reads streams."""
-    command = ["node", HERE / "run.mjs", application, VECTORS, server, how]
+    command = ["node", *map(str, [HERE / "run.mjs", application, VECTORS, server, how])]
     result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert result.returncode == 0, result.stderr
     seen: dict[str, Any] = json.loads(result.stdout)
