@@ -18,7 +18,11 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <script type="module">
   import * as pricewire from '/library/pricewire.js'
-  Object.assign(window, pricewire)
+  import { xhrFetch } from '/library/react_native.js'
+  Object.assign(window, pricewire, { xhrFetch })
+  window.XhrEventSource = class extends pricewire.CustomEventSource {
+    constructor(url, init) { super(url, { ...init, fetch: xhrFetch }) }
+  }
 </script>
 """
 

@@ -55,6 +55,7 @@ class Desk:
 
     Attributes:
         products: what is offered.
+        exposure: what open contracts may win.
     """
 
     def __init__(
@@ -90,11 +91,11 @@ class Desk:
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
-        self._exposure = Exposure(limits)
+        self.exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
-        self._states = AccountStates(accounts, self._exposure)
+        self._states = AccountStates(accounts, self.exposure)
         self._quoting = Quoting(self._books, self.products, publish)
         self._outbox = Outbox(ledger, flush or at_once, self._clock)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, self._outbox, published)
@@ -109,7 +110,7 @@ class Desk:
             self._settlement,
             self._clock,
             due_ticks=self._due_ticks,
-            exposure=self._exposure,
+            exposure=self.exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
             catch_up=catch_up or at_once,
@@ -151,7 +152,7 @@ class Desk:
                 book.load(await ticks.between(contract.instrument_id, 0, LATEST_MS, newest=PAST_TICKS))
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
-            self._exposure.add(contract)
+            self.exposure.add(contract)
             self._states.hold(account, book, contract)
         await self._account_events.go_on()
 
