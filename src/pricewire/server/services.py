@@ -187,6 +187,9 @@ class Services:
                 await stack.enter_async_context(self.publisher.bus.open())
             await take_over(database, journal, market.instruments())
             ledger = Ledger(database, journal.sync)
+            if not isinstance(self.publisher.bus, MemoryBus):
+                # Of several processes with the bus, one that was stopped for a while may still be about to write.
+                await ledger.begin_term()
             desk = Desk(
                 market,
                 ledger,
