@@ -10,7 +10,7 @@ import pytest
 from support.engines import Engine, Firefox, WebKit
 from support.page_server import PageServer, open_page_server
 
-OTHERS = {"firefox": Firefox, "webkit": WebKit}
+OTHERS: dict[str, type[Firefox | WebKit]] = {"firefox": Firefox, "webkit": WebKit}
 
 
 @pytest.fixture(scope="module", params=OTHERS)
