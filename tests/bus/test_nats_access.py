@@ -65,7 +65,7 @@ async def refused(where: NatsAddress) -> str:
 async def carries(where: NatsAddress) -> None:
     """Check that a bus carries an event."""
     hub = Hub()
-    bus = NatsBus(hub, where, writes=True)
+    bus = NatsBus(hub, where, writes="all")
     async with bus.open():
         bus.publish("news", {"a": 1})
         await bus.flush()
@@ -240,7 +240,7 @@ async def test_a_server_of_the_cluster_that_was_not_named_gets_the_password_too(
 async def test_a_wrong_password_is_logged_without_it_and_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with server(tmp_path, "", "--auth", "right") as running:
-        bus = NatsBus(Hub(), address(running, "secret-token@"), writes=False)
+        bus = NatsBus(Hub(), address(running, "secret-token@"), writes=None)
 
         async def open_it() -> AsyncIterator[None]:
             async with bus.open():

@@ -55,7 +55,7 @@ from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import LogForm, configure_logging
 from pricewire.server.private_address import PrivateAddress
 from pricewire.server.routes.page import MISSING, has_page
-from pricewire.server.services import TradingSetup
+from pricewire.server.services import JournalSetup, TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.store.database import Database
 from pricewire.trading.products import Products
@@ -225,13 +225,16 @@ def serve(
 
     names = feed or ["simulated"]
     if check:
-        # What a gateway does without.
-        own: list[Check] = [
+        of_market: list[Check] = [
             *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+            ("journal", lambda: check_journal(store)),
+        ]
+        of_trading: list[Check] = [
             ("trading", lambda: check_trading(commission, market_hours or [])),
             ("database", lambda: check_database(store)),
-            ("journal", lambda: check_journal(store)),
             ("keys", lambda: check_keys(store)),
+        ]
+        of_both: list[Check] = [
             ("names", lambda: f"{accepted_names(host_name, origin or ['*']) or 'any'}"),
             ("page", lambda: "installed" if has_page() else MISSING),
         ]
@@ -243,7 +246,9 @@ def serve(
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     ("bus", lambda: check_bus(processes)),
                     ("address", lambda: check_place(host, port, uds)),
-                    *(own if processes.role != "gateway" else []),
+                    *(of_market if processes.role in ("all", "market") else []),
+                    *(of_trading if processes.role in ("all", "trading") else []),
+                    *([] if processes.role == "gateway" else of_both),
                 ]
             )
         )
@@ -272,8 +277,12 @@ def serve(
         logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
 
     def make_application() -> Any:
-        feeds = [make_feed(name) for name in names]
-        for name, each in zip(names, feeds, strict=True):
+        if processes.role == "trading":
+            announce("Waiting for the process with the role market, if it is not there yet.")
+            feeds = list(processes.market_feeds())
+        else:
+            feeds = [make_feed(name) for name in names]
+        for name, each in zip(names, feeds, strict=False):
             if isinstance(each, ReplayFeed):
                 ids = ", ".join(instrument.id for instrument in each.instruments)
                 announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
@@ -283,14 +292,20 @@ def serve(
                     logger.warning(
                         "prices can be foreseen: who knows or guesses the --seed can compute them; leave it out where money counts"
                     )
-        trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+        # A process with the market may have the same data directory.
+        folder = store.data_dir / ("trading" if processes.role == "trading" else "journal")
+        trading = None
+        if processes.role != "market":
+            trading = setup_of(
+                store, host, demo_account, commission, keep_ticks_hours, folder, is_proxied=is_proxied, trades_replays=trade_replays
+            )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
-        for rule in trading.products.commissions.rules:
+        for rule in () if trading is None else trading.products.commissions.rules:
             if rule.instrument_id is not None and rule.instrument_id not in brought:
                 raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
         if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
             logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
-        if trading.demo_account:
+        if trading is not None and trading.demo_account:
             announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
         # On this machine a page of any site could reach the server by a name of its own.
         reached_by = host_name or ([] if is_loopback(host) else None)
@@ -304,6 +319,7 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
+            journal=JournalSetup(folder, keep_ticks_hours * 3600),
             # The supervisor would start this process again.
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
         )
@@ -484,6 +500,7 @@ def setup_of(
     demo_account: bool | None = None,
     commissions: Mapping[str, float] | None = None,
     keep_ticks_hours: float = KEEP_TICKS_HOURS,
+    journal: Path | None = None,
     *,
     is_proxied: bool = False,
     trades_replays: bool = False,
@@ -497,6 +514,7 @@ def setup_of(
         demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
         commissions: those that are not the usual one, as `Commissions` reads them.
         keep_ticks_hours: how long the journal keeps ticks.
+        journal: its folder; None for the usual one.
         is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
         trades_replays: whether to trade on recordings.
 
@@ -506,12 +524,13 @@ def setup_of(
     products = Products(commissions)
     asyncio.run(open_once(store.address))
     # Another server may have it, which is to be said before this one begins.
-    os.close(lock(store.data_dir / "journal"))
+    journal = journal or store.data_dir / "journal"
+    os.close(lock(journal))
     if demo_account is None:
         demo_account = store.database is None and is_loopback(host) and not is_proxied
     return TradingSetup(
         store.address,
-        store.data_dir / "journal",
+        journal,
         keys_of(store),
         rules_of(store),
         demo_account,
