@@ -190,10 +190,20 @@ def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         running.wait()
         until_gone(children)
     # And the next one begins, on what that one has left.
-    with workers(tmp_path) as running, opened(running.url, STREAM) as reader:
-        reader.next()
+    with workers(tmp_path) as running:
+        with opened(running.url, STREAM) as reader:
+            reader.next()
         other = command("serve", "--workers", "1", "--port", "0", "--data-dir", "data", cwd=tmp_path)
         assert (other.returncode, "is in use by another process" in other.stderr) == (1, True), other.stderr
+        # What is for operators is at their address alone, and ends all processes.
+        token = command("token", "demo", "--scope", "admin", "--data-dir", "data", cwd=tmp_path).stdout.strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx2.get(f"{running.url}/protected/sse?topic=admin", headers=headers, timeout=PATIENCE).status_code == 400
+        with httpx2.stream("GET", f"{running.admin}/protected/sse?topic=admin", headers=headers, timeout=PATIENCE) as stream:
+            assert stream.status_code == 200
+        assert httpx2.post(f"{running.url}/v1/admin/drain", headers=headers, timeout=PATIENCE).status_code == 404
+        assert httpx2.post(f"{running.admin}/v1/admin/drain", headers=headers, timeout=PATIENCE).status_code == 202
+        assert running.wait() == -signal.SIGTERM
 
 
 def test_what_cannot_start_is_said_once_and_leaves_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Workers:
     A server of two gateways.
 
     Attributes:
+        folder: its working directory.
         url: where it is.
         admin: where its operators' address is.
         process: the supervisor.
@@ -37,7 +38,7 @@ class Workers:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.url = self.admin = ""
-        self._folder = folder
+        self.folder = folder
         own = ["--workers", "2", "--port", "0", "--admin-port", "0", "--data-dir", "data", "--log-format", "json"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pricewire", "serve", *own, *options],
@@ -74,7 +75,7 @@ class Workers:
         if name == NATS:
             return next(pid for pid in self.children() if NATS in Path(f"/proc/{pid}/cmdline").read_text())
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(os.path.relpath(self._folder / "data" / "workers" / f"{name}.sock"))
+            client.connect(os.path.relpath(self.folder / "data" / "workers" / f"{name}.sock"))
             return int.from_bytes(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
 
     def children(self) -> list[int]:
