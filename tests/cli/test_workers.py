@@ -171,7 +171,7 @@ import asyncio
 from pricewire.protocol.messages import Instrument
 
 class Feed:
-    instruments = [Instrument("GOLD", "Gold", [], 2)]
+    instruments = [Instrument("GOLD", "Gold", ["Commodities"], 2)]
 
     async def __aiter__(self):
         await asyncio.Event().wait()

@@ -341,6 +341,8 @@ def serve(
         listener = shared_socket(host, port, "--port")
     elif listener is None:
         check_address(host, port)
+    # The other processes of this machine ask at a Unix socket, without it.
+    has_tls = tls_cert is not None and (worker is None or worker.is_gateway)
     private = [] if worker is None or not worker.is_gateway else [open_unix_socket(worker.socket)]
 
     def started(port: int) -> None:
@@ -367,8 +369,8 @@ def serve(
         on_started=started,
         host=host,
         port=port,
-        ssl_certfile=tls_cert and str(tls_cert),
-        ssl_keyfile=tls_key and str(tls_key),
+        ssl_certfile=str(tls_cert) if has_tls else None,
+        ssl_keyfile=str(tls_key) if has_tls else None,
         limits=limits,
         trusted_proxies=proxies,
         # Ours believes only the proxies that are named; uvicorn's believes everybody on this machine.
