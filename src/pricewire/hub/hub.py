@@ -72,6 +72,11 @@ class Hub(Delivery):
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
+    def readers(self, topic: str) -> int:
+        """Return how many streams a topic has."""
+        state = self._topics.get(topic)
+        return state.streams if state else 0
+
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event | None:
         """
         Send a message to all streams of a topic; return the event, or None in another thread, which does not wait for it.
@@ -218,7 +223,7 @@ class Hub(Delivery):
     def take_forgotten(self, position: int, topic: str) -> None:
         """Do as `forget` does at a position that a bus has given to it."""
         self.position = position
-        self._topics.forget(topic, position)
+        self._topics.take_forgotten(topic, position)
 
     def keep(
         self, topic: str, seq: int, position: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None

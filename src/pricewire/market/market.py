@@ -20,7 +20,7 @@ from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
 from pricewire.market.older import Older
 from pricewire.market.pips import MAX_PIP_SIZE, Integers
-from pricewire.market.supervisor import Supervisor
+from pricewire.market.supervisor import Supervisor, feed_name
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity
 
@@ -182,6 +182,10 @@ class Market:
         """Return the feed that brings an instrument."""
         self._of(instrument_id)
         return self._feed_of[instrument_id]
+
+    def feeds(self) -> list[tuple[str, list[str]]]:
+        """Return the feeds, each by its name in the log, and the ids of the instruments that it brings."""
+        return [(feed_name(feed), list(own)) for feed, own in zip(self._feeds, self._states_of_feeds, strict=True)]
 
     def is_stale(self, instrument_id: str) -> bool:
         """Return whether an instrument has been silent for much longer than usual."""

@@ -29,9 +29,9 @@ class Prepared:
         # By dialect: the text, the values that are part of the statement, and the order of all, where the driver goes by order.
         self._compiled: dict[str, tuple[str, dict[str, Any], Sequence[str] | None]] = {}
 
-    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """
-        Execute it, and return the first value of the first row that it returns; None where it returns none.
+        Execute it, and return the first row that it returns; None where it returns none.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: PostgreSQL refuses, or does not answer.
@@ -46,8 +46,8 @@ class Prepared:
         parameters = own | dict(values)
         if order is None:
             result = connection.exec_driver_sql(text, parameters)
-            return result.scalar() if result.returns_rows else None
+            return result.first() if result.returns_rows else None
         # SQLAlchemy's part of an execution is three times as long as SQLite's own, and there is no connection that could be lost.
         driver: Any = connection.connection.driver_connection
-        row = driver.execute(text, [parameters[name] for name in order]).fetchone()
-        return None if row is None else row[0]
+        row: Sequence[Any] | None = driver.execute(text, [parameters[name] for name in order]).fetchone()
+        return row

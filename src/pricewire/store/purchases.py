@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Table, bindparam, insert, select, update
@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from pricewire.errors import AccountError, AccountSuspendedError, IdempotencyConflictError, InsufficientBalanceError
 from pricewire.store.contract_rows import as_bought, from_row, to_row
 from pricewire.store.prepared import Prepared
-from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
+from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, transactions
 from pricewire.store.transactions import transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Purchase
@@ -22,6 +22,9 @@ Rows = Mapping[Table, Mapping[str, Any]]
 
 TRANSACTION = [column.name for column in transactions.c if column is not transactions.c.number]
 """What a transaction is inserted with; the database numbers it."""
+
+EVENT = ["contract_id", "expiry_time"]
+"""The same of an event in the outbox."""
 
 PAID = (
     update(accounts)
@@ -39,6 +42,7 @@ PAY = Prepared(PAID)
 ADD_KEY = Prepared(insert(idempotency_keys))
 ADD_CONTRACT = Prepared(insert(contracts))
 ADD_TRANSACTION = Prepared(insert(transactions), TRANSACTION)
+ADD_EVENT = Prepared(insert(outbox).returning(outbox.c.number), EVENT)
 
 
 def _all_at_once() -> Insert:
@@ -53,8 +57,9 @@ def _all_at_once() -> Insert:
 
         return insert(table).from_select(names, select(*map(value, names)).select_from(paid))
 
-    others = [added(table, table.c.keys()).cte(f"added_{table.name}") for table in (idempotency_keys, contracts)]
-    return added(transactions, TRANSACTION).returning(transactions.c.balance).add_cte(*others)
+    names = {idempotency_keys: idempotency_keys.c.keys(), contracts: contracts.c.keys(), transactions: TRANSACTION}
+    others = [added(table, each).cte(f"added_{table.name}") for table, each in names.items()]
+    return added(outbox, EVENT).returning(select(paid.c.balance).scalar_subquery(), outbox.c.number).add_cte(*others)
 
 
 BUY = Prepared(_all_at_once())
@@ -85,19 +90,21 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
         accounts: {"buyer": contract.account_uuid, "in_currency": contract.currency, "price": price},
         contracts: to_row(contract),
         transactions: transaction_row(contract.account_uuid, contract.currency, "purchase", -price, 0, now_ms, contract.contract_id),
+        outbox: {"contract_id": contract.contract_id, "expiry_time": contract.expiry_time},
     }
     write = _write_at_once if connection.dialect.name == "postgresql" else _write_in_turn
     try:
-        balance = write(connection, rows)
+        written = write(connection, rows)
     except (IntegrityError, sqlite3.IntegrityError):
         # The key is there. In PostgreSQL this has waited for the same request of another process.
         first = first_answer(connection, contract.account_uuid, purchase.idempotency_key, purchase.digest)
         if first is None:
             raise
         return first
-    if balance is None:
+    if written is None:
         raise _refusal(connection, contract)
-    return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
+    balance, number = written
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=False, event_number=number)
 
 
 def first_answer(connection: Connection, account_uuid: str, key: str, digest: str) -> Bought | None:
@@ -120,23 +127,23 @@ def first_answer(connection: Connection, account_uuid: str, key: str, digest: st
     return Bought(contract, from_units(balance, contract.currency), is_repeated=True)
 
 
-def _write_at_once(connection: Connection, rows: Rows) -> int | None:
-    """Write a purchase in one statement; return the buyer's balance, or None where nothing was written, as it cannot pay."""
+def _write_at_once(connection: Connection, rows: Rows) -> Sequence[int] | None:
+    """Write a purchase in one statement; return the balance and the event's number, or None where nothing was written: it is not paid."""
     values = dict(rows[accounts])
-    for table in (idempotency_keys, contracts, transactions):
+    for table in (idempotency_keys, contracts, transactions, outbox):
         values |= {f"{table.name}_{name}": value for name, value in rows[table].items()}
-    balance: int | None = BUY(connection, values)
-    return balance
+    return BUY(connection, values)
 
 
-def _write_in_turn(connection: Connection, rows: Rows) -> int | None:
+def _write_in_turn(connection: Connection, rows: Rows) -> Sequence[int] | None:
     """Write a purchase in several statements; the same, but of one that cannot be paid the key has to be taken back."""
     ADD_KEY(connection, rows[idempotency_keys])
-    balance: int | None = PAY(connection, rows[accounts])
-    if balance is not None:
-        ADD_CONTRACT(connection, rows[contracts])
-        ADD_TRANSACTION(connection, {**rows[transactions], "balance": balance})
-    return balance
+    paid = PAY(connection, rows[accounts])
+    if paid is None:
+        return None
+    ADD_CONTRACT(connection, rows[contracts])
+    ADD_TRANSACTION(connection, {**rows[transactions], "balance": paid[0]})
+    return [*paid, *(ADD_EVENT(connection, rows[outbox]) or ())]
 
 
 def _refusal(connection: Connection, contract: Contract) -> Exception:
