@@ -13,6 +13,7 @@ from pricewire.protocol.admin_messages import Draining
 from pricewire.protocol.messages import Data
 from pricewire.server.auth.dependencies import SECURITY, Principal
 from pricewire.server.routes.accounts import PROTECTED
+from pricewire.server.services import Services
 
 logger = logging.getLogger(__name__)
 
