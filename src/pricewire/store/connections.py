@@ -15,6 +15,12 @@ BUSY_MS = 30_000
 UNUSED_S = 1.0
 """After how long without use a connection to a server is looked at first, in seconds."""
 
+STOPPED_MS = 5_000
+"""
+How long a transaction may wait for its own process, in milliseconds: for one that was stopped, or whose machine is gone, no other one is to
+wait for long.
+"""
+
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -54,7 +60,7 @@ def prepare_engine(engine: Engine, *, writes: bool) -> None:
 
 def limit_waiting(engine: Engine) -> None:
     """
-    Have an engine's transactions fail that wait too long for a row of another one; those of SQLite do so anyway.
+    Have an engine's transactions fail that wait too long for a row of another one, or for their own process; those of SQLite do so anyway.
 
     A session that somebody has forgotten can hold one for hours.
     """
@@ -64,6 +70,7 @@ def limit_waiting(engine: Engine) -> None:
     def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = {BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {STOPPED_MS}")
         cursor.close()
         connection.commit()
 

@@ -16,6 +16,7 @@ from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bough
 from pricewire.store.database import Database
 from pricewire.store.purchases import buy, first_answer
 from pricewire.store.tables import accounts, contracts, outbox, transactions
+from pricewire.store.terms import begin_term, check_term
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
@@ -51,12 +52,21 @@ class Ledger:
         """
         self._database = database
         self._sync = sync
+        self._term: int | None = None
+
+    async def begin_term(self) -> None:
+        """
+        Be the only one that moves money from now on, of several processes with the same database; called before anything is read.
+
+        What another one is writing is finished or fails before this returns; what it would write later raises a `FencedError`.
+        """
+        self._term = await self._database.write(begin_term)
 
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
 
         def work(connection: Connection) -> Bought:
-            return buy(connection, purchase, now_ms())
+            return buy(connection, purchase, now_ms(), self._term)
 
         return await self._database.write(work, is_one_statement=True)
 
@@ -71,6 +81,7 @@ class Ledger:
         await self._sync()
 
         def work(connection: Connection) -> None:
+            check_term(connection, self._term)
             _change(connection, entered)
 
         await self._database.write(work)
@@ -135,6 +146,7 @@ class Ledger:
 
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         def work(connection: Connection) -> list[Closed]:
+            check_term(connection, self._term)
             return _close(connection, ended, now_ms())
 
         return await self._database.write(work)

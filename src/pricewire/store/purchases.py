@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Insert, Table, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Insert, Table, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pricewire.errors import AccountError, AccountSuspendedError, IdempotencyConflictError, InsufficientBalanceError
 from pricewire.store.contract_rows import as_bought, from_row, to_row
 from pricewire.store.prepared import Prepared
-from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, transactions
+from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
+from pricewire.store.terms import NEWEST, OWN_TERM, check_term
 from pricewire.store.transactions import transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Purchase
@@ -46,8 +47,9 @@ ADD_EVENT = Prepared(insert(outbox).returning(outbox.c.number), EVENT)
 
 
 def _all_at_once() -> Insert:
-    """Return a purchase as one statement: it inserts all rows for the row of the account that has paid, or nothing where there is none."""
-    paid = PAID.cte("paid")
+    """Return a purchase as one statement: it inserts all for the row of the account that has paid, or nothing where there is none."""
+    newest = NEWEST.cte("newest")
+    paid = PAID.where(or_(OWN_TERM.is_(None), newest.c.term == OWN_TERM)).cte("paid")
 
     def added(table: Table, names: list[str]) -> Insert:
         def value(name: str) -> ColumnElement[Any]:
@@ -65,13 +67,20 @@ def _all_at_once() -> Insert:
 BUY = Prepared(_all_at_once())
 
 
-def buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
+def buy(connection: Connection, purchase: Purchase, now_ms: int, term: int | None) -> Bought:
     """
     Write a purchase, or return the first answer where its key was used before.
 
     In PostgreSQL it is one statement, which is a transaction by itself.
 
+    Args:
+        connection: to the database.
+        purchase: the purchase.
+        now_ms: the time, in milliseconds since 1970.
+        term: of who writes; None where there is none.
+
     Raises:
+        FencedError: another process has begun a term.
         IdempotencyConflictError: the key was used for another purchase.
         AccountError: there is no such account, or it has another currency.
         AccountSuspendedError: it may not buy.
@@ -88,6 +97,7 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
             "expiry_time": contract.expiry_time,
         },
         accounts: {"buyer": contract.account_uuid, "in_currency": contract.currency, "price": price},
+        terms: {OWN_TERM.key: term},
         contracts: to_row(contract),
         transactions: transaction_row(contract.account_uuid, contract.currency, "purchase", -price, 0, now_ms, contract.contract_id),
         outbox: {"contract_id": contract.contract_id, "expiry_time": contract.expiry_time},
@@ -102,6 +112,7 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
             raise
         return first
     if written is None:
+        check_term(connection, term)
         raise _refusal(connection, contract)
     balance, number = written
     return Bought(contract, from_units(balance, contract.currency), is_repeated=False, event_number=number)
@@ -129,7 +140,7 @@ def first_answer(connection: Connection, account_uuid: str, key: str, digest: st
 
 def _write_at_once(connection: Connection, rows: Rows) -> Sequence[int] | None:
     """Write a purchase in one statement; return the balance and the event's number, or None where nothing was written: it is not paid."""
-    values = dict(rows[accounts])
+    values = {**rows[accounts], **rows[terms]}
     for table in (idempotency_keys, contracts, transactions, outbox):
         values |= {f"{table.name}_{name}": value for name, value in rows[table].items()}
     return BUY(connection, values)
@@ -137,6 +148,7 @@ def _write_at_once(connection: Connection, rows: Rows) -> Sequence[int] | None:
 
 def _write_in_turn(connection: Connection, rows: Rows) -> Sequence[int] | None:
     """Write a purchase in several statements; the same, but of one that cannot be paid the key has to be taken back."""
+    check_term(connection, rows[terms][OWN_TERM.key])
     ADD_KEY(connection, rows[idempotency_keys])
     paid = PAY(connection, rows[accounts])
     if paid is None:
