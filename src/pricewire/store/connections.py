@@ -9,10 +9,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BUSY_MS = 30_000
 """How long to wait for another process's transaction, in milliseconds."""
 
-STOPPED_MS = 5_000
+STOPPED_MS = 20_000
 """
-How long a transaction may wait for its own process, in milliseconds: for one that was stopped, or whose machine is gone, no other one is to
-wait for long.
+How long a transaction may wait for its own process, in milliseconds: others would wait for one that was stopped, or whose machine is gone. It
+is less than they wait, and more than a thread on a busy machine.
 """
 
 PRAGMAS = (
