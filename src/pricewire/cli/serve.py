@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,13 +33,13 @@ from pricewire.cli.listening import (
     open_unix_socket,
     shared_socket,
 )
-from pricewire.cli.options import CONFIG, check_port, check_span
+from pricewire.cli.options import CONFIG, REREAD, check_port, check_span
 from pricewire.cli.processes import PROCESSES, Processes, over_nats
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
 from pricewire.cli.worker_place import Worker
-from pricewire.errors import FeedError, PricewireError
+from pricewire.errors import FeedError, PricewireError, quoted
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
@@ -52,7 +54,7 @@ from pricewire.server.client_address import parse_network
 from pricewire.server.gateways.gathered_metrics import GatheredMetrics
 from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
-from pricewire.server.logs import LogForm, configure_logging
+from pricewire.server.logs import LogForm, configure_logging, set_level
 from pricewire.server.private_address import PrivateAddress
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import JournalSetup, TradingSetup
@@ -65,6 +67,22 @@ DEFAULTS = Limits()
 KEEP_TICKS_HOURS = KEEP_S / 3600
 
 logger = logging.getLogger(__name__)
+
+RELOADED = {
+    "max_streams": "streams",
+    "max_streams_per_address": "streams_per_address",
+    "new_streams_per_second": "new_streams_per_second",
+    "requests_per_second": "requests_per_second",
+    "max_quotes": "quotes",
+    "max_quotes_per_address": "quotes_per_address",
+    "max_connections": "connections",
+    "max_connections_per_address": "connections_per_address",
+}
+"""
+The limits that SIGHUP reads again, by their options: what they let in is asked for each time, and nothing that is open depends on them.
+
+Those of trading stay: they are part of what a contract was sold under. So does that of a body, which the web framework has been told.
+"""
 
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
@@ -110,7 +128,7 @@ def serve(
     log_level: Literal["debug", "info", "warning"] = "info",
     log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
-    commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    commission: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
@@ -169,9 +187,8 @@ def serve(
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
-            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
-            `--commission.touch:*:5t 0.04`.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, "touch=0.02" for
+            instance, on an instrument, "touch:R_100=0.03", up to a duration, "touch:R_100:60s=0.04" or "touch:*:5t=0.04".
         market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
             its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
             09:00-17:30 closed 2026-12-25"`. May be repeated.
@@ -182,7 +199,7 @@ def serve(
         check: only check all this, as `pricewire check` does.
         worker: which process of `--workers` this is.
     """
-    options = dict(locals())
+    given = dict(locals())
     processes.check()
     if (tls_cert is None) != (tls_key is None):
         raise PricewireError("--tls-cert and --tls-key go together: give both, or neither")
@@ -230,7 +247,7 @@ def serve(
             ("journal", lambda: check_journal(store)),
         ]
         of_trading: list[Check] = [
-            ("trading", lambda: check_trading(commission, market_hours or [])),
+            ("trading", lambda: check_trading(commission or [], market_hours or [])),
             ("database", lambda: check_database(store)),
             ("keys", lambda: check_keys(store)),
         ]
@@ -260,7 +277,7 @@ def serve(
             kept_admin = None if admin_port is None else stack.enter_context(shared_socket(admin_host, admin_port, "--admin-port"))
             ports = {"port": kept.getsockname()[1], "admin_port": None if kept_admin is None else kept_admin.getsockname()[1]}
             over_nats("pricewire.cli.workers").run_workers(
-                {**options, **ports},
+                {**given, **ports},
                 count=processes.workers,
                 data_dir=store.data_dir,
                 drain_seconds=drain_seconds,
@@ -297,7 +314,14 @@ def serve(
         trading = None
         if processes.role != "market":
             trading = setup_of(
-                store, host, demo_account, commission, keep_ticks_hours, folder, is_proxied=is_proxied, trades_replays=trade_replays
+                store,
+                host,
+                demo_account,
+                commissions_of(commission or []),
+                keep_ticks_hours,
+                folder,
+                is_proxied=is_proxied,
+                trades_replays=trade_replays,
             )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
         for rule in () if trading is None else trading.products.commissions.rules:
@@ -351,17 +375,34 @@ def serve(
             reached_at = place_of(host, port, tls=tls_cert is not None) if uds is None and fd is None else f"the socket {uds or fd}"
             announce_place(reached_at, admin)
 
+    options = REREAD.get()()
+
     def reload() -> None:
-        if tls_cert is None or tls_key is None:
-            logger.info("SIGHUP: there is nothing to reload without --tls-cert; other options need a restart")
-            return
+        nonlocal options
+        if tls_cert is not None and tls_key is not None:
+            try:
+                check_tls(tls_cert, tls_key)
+                server.reload_tls()
+            except (PricewireError, OSError) as error:
+                logger.error("SIGHUP: the certificate stays as it was: %s", error)
+            else:
+                logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
         try:
-            check_tls(tls_cert, tls_key)
-            server.reload_tls()
-        except (PricewireError, OSError) as error:
-            logger.error("SIGHUP: the certificate stays as it was: %s", error)
-        else:
-            logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
+            now = REREAD.get()()
+            changed = replace(server.server_state.limits, **{name: now[option] for option, name in RELOADED.items()})
+        except PricewireError as error:
+            logger.error("SIGHUP: the options stay as they were: %s", error)
+            return
+        server.server_state.limits = changed
+        application.change_limits(changed)
+        set_level(now["log_level"].upper())
+        for option in (name for name in now if now[name] != options[name]):
+            if option in RELOADED or option == "log_level":
+                logger.warning("SIGHUP: --%s is %s now", option.replace("_", "-"), now[option])
+            else:
+                logger.warning("SIGHUP: --%s has changed, which takes a restart", option.replace("_", "-"))
+        # Of those that take one, each change is said once.
+        options = now
 
     server = make_server(
         application,
@@ -399,14 +440,14 @@ def check_limits(limits: Limits) -> str:
     return f"{limits.streams} streams, {limits.streams_per_address} of one address"
 
 
-def check_trading(commission: Mapping[str, float] | None, market_hours: Sequence[str]) -> str:
+def check_trading(commission: Sequence[str], market_hours: Sequence[str]) -> str:
     """
     Return what of trading is not as usual.
 
     Raises:
         PricewireError: commissions or hours cannot be read.
     """
-    rules, hours = Products(commission).commissions.rules, dict(map(hours_of, market_hours))
+    rules, hours = Products(commissions_of(commission)).commissions.rules, dict(map(hours_of, market_hours))
     return f"{len(rules)} commissions and the hours of {len(hours)} instruments are set"
 
 
@@ -478,6 +519,31 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     return ReplayFeed(
         Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
     )
+
+
+def commissions_of(texts: Sequence[str]) -> dict[str, float]:
+    """
+    Return commissions by whose they are, as `Commissions` reads them.
+
+    Args:
+        texts: `touch:R_100=0.03`, for instance.
+
+    Raises:
+        PricewireError: one cannot be read, or two are of the same.
+    """
+    commissions: dict[str, float] = {}
+    for text in texts:
+        whose, equals, number = (part.strip() for part in text.rpartition("="))
+        try:
+            commission = float(number)
+        except ValueError:
+            commission = math.nan
+        if not equals or math.isnan(commission):
+            raise PricewireError(f"--commission {quoted(text)} is not written as 'touch=0.02' or 'touch:R_100:60s=0.03'")
+        if whose in commissions:
+            raise PricewireError(f"--commission: there are two of {whose!r}; give one")
+        commissions[whose] = commission
+    return commissions
 
 
 def hours_of(text: str) -> tuple[str, TradingHours]:

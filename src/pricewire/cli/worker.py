@@ -6,12 +6,16 @@ import pickle
 import sys
 
 from pricewire.cli.main import fail
+from pricewire.cli.options import REREAD
 from pricewire.cli.serve import serve
 from pricewire.errors import PricewireError
 
 if __name__ == "__main__":
     try:
         # The process that has started this one has written it.
-        serve(**pickle.load(sys.stdin.buffer))  # noqa: S301
+        options = pickle.load(sys.stdin.buffer)  # noqa: S301
+        # It keeps these: SIGHUP has it read the certificate alone.
+        REREAD.set(lambda: options)
+        serve(**options)
     except PricewireError as error:
         fail(error)

@@ -24,7 +24,7 @@ from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
 from pricewire.server.admin_report import AdminReport
-from pricewire.server.auth.dependencies import CALLERS, AnyRequest, refuse_token_in_address
+from pricewire.server.auth.dependencies import CALLERS, AnyRequest
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
@@ -55,8 +55,6 @@ from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
-from pricewire.trading.accounting import Accounting
-from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
 """What the browser client sends, and a preflight has to allow."""
@@ -101,6 +99,7 @@ class Application(Litestar):
     def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
+        self._admission = admission
         inner = SingleHeaders(super().__call__)
         limited = RequestRate(inner, admission)
         self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
@@ -112,6 +111,10 @@ class Application(Litestar):
             if await self.leader.refuses(path, cast("Any", send)):
                 return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
+
+    def change_limits(self, limits: Limits) -> None:
+        """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
+        self._admission.change(limits)
 
 
 def create_app(
@@ -180,17 +183,11 @@ def create_app(
                 metrics.loop_delay.stop()
                 report.stop()
 
-    async def provide_publisher() -> Publisher:
-        return publisher
+    async def provide_services() -> Services:
+        return services
 
     async def provide_auth() -> AuthService | None:
         return services.auth
-
-    async def provide_desk() -> Desk | None:
-        return publisher.desk
-
-    async def provide_accounting() -> Accounting | None:
-        return services.accounting
 
     async def provide_stream_opener(request: AnyRequest) -> StreamOpener:
         offer = cast("RemoteOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
@@ -232,18 +229,16 @@ def create_app(
             ),
         ],
         dependencies={
-            "publisher": Provide(provide_publisher),
+            "services": Provide(provide_services),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
             "leader": Provide(provide_leader),
             "auth": Provide(provide_auth),
-            "desk": Provide(provide_desk),
-            "accounting": Provide(provide_accounting),
             "stream_opener": Provide(provide_stream_opener),
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address, StrictQuery()],
+        before_request=StrictQuery(),
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

@@ -49,6 +49,11 @@ def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto
     if worker is not None:
         handler.addFilter(FromWorker(worker))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Have Pricewire's own records written from this level on."""
     logging.getLogger("pricewire").setLevel(level)
     # It tells of each request that this process makes.
     logging.getLogger("httpx2").setLevel(logging.WARNING)

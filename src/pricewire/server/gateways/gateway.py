@@ -120,6 +120,10 @@ class Gateway:
         self._answers = msgspec.msgpack.Decoder(Answer)
         self._commands = msgspec.msgpack.Decoder(Command)
 
+    def change_limits(self, limits: Limits) -> None:
+        """Hold more or fewer streams from now on; what is open stays."""
+        self._limits = limits
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or begin and end with the process."""
         if scope["type"] == "lifespan":

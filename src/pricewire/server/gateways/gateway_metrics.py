@@ -83,6 +83,7 @@ class GatewayMetrics(Collector):
         yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
         yield CounterMetricFamily("pricewire_bus_frames_read", "Frames read from the bus.", bus.counters.frames_read)
         yield CounterMetricFamily("pricewire_bus_lost", "Times that the bus no longer had something.", bus.counters.lost)
+        yield GaugeMetricFamily("pricewire_bus_lag_frames", "Frames that the bus has and this process has not read.", bus.lag)
         yield GaugeMetricFamily("pricewire_bus_silent_seconds", "How long ago the newest frame came.", bus.silent_s)
         calls = CounterMetricFamily("pricewire_calls", "Requests passed on.", labels=["outcome"])
         for outcome, count in self._gateway.calls.items():
