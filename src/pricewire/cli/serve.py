@@ -348,14 +348,14 @@ def serve(
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
         )
 
-    def make_gateway() -> Any:
-        gateway = processes.gateway(limits, None if admin is None else admin.getsockname()[1])
+    def beside_ports(gateway: Any) -> Any:
         public: Any = gateway if worker is None else GatheredMetrics(gateway, worker.sockets)
         if admin is not None:
             public = AdminAddress(public, public, admin.getsockname()[1])
         return public if worker is None else PrivateAddress(public, gateway)
 
-    application = make_gateway() if is_gateway else make_application()
+    limited = processes.gateway(limits, None if admin is None else admin.getsockname()[1]) if is_gateway else make_application()
+    application = beside_ports(limited) if is_gateway else limited
     if not is_gateway and not has_page():
         logger.warning(MISSING)
     # Last, so that other mistakes are reported whether the port is free or not.
@@ -394,7 +394,7 @@ def serve(
             logger.error("SIGHUP: the options stay as they were: %s", error)
             return
         server.server_state.limits = changed
-        application.change_limits(changed)
+        limited.change_limits(changed)
         set_level(now["log_level"].upper())
         for option in (name for name in now if now[name] != options[name]):
             if option in RELOADED or option == "log_level":
