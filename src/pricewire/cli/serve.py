@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ from pricewire.cli.processes import PROCESSES, Processes
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
-from pricewire.errors import FeedError, PricewireError
+from pricewire.errors import FeedError, PricewireError, quoted
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
@@ -48,7 +49,7 @@ from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import LogForm, configure_logging
 from pricewire.server.routes.page import MISSING, has_page
-from pricewire.server.services import TradingSetup
+from pricewire.server.services import JournalSetup, TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.store.database import Database
 from pricewire.trading.products import Products
@@ -103,7 +104,7 @@ def serve(
     log_level: Literal["debug", "info", "warning"] = "info",
     log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
-    commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    commission: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
@@ -161,9 +162,8 @@ def serve(
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
-            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
-            `--commission.touch:*:5t 0.04`.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, "touch=0.02" for
+            instance, on an instrument, "touch:R_100=0.03", up to a duration, "touch:R_100:60s=0.04" or "touch:*:5t=0.04".
         market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
             its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
             09:00-17:30 closed 2026-12-25"`. May be repeated.
@@ -220,7 +220,7 @@ def serve(
                     ("limits", lambda: check_limits(limits)),
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
-                    ("trading", lambda: check_trading(commission, market_hours or [])),
+                    ("trading", lambda: check_trading(commission or [], market_hours or [])),
                     ("database", lambda: check_database(store)),
                     ("journal", lambda: check_journal(store)),
                     ("keys", lambda: check_keys(store)),
@@ -233,8 +233,12 @@ def serve(
     admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
 
     def make_application() -> Any:
-        feeds = [make_feed(name) for name in names]
-        for name, each in zip(names, feeds, strict=True):
+        if processes.role == "trading":
+            announce("Waiting for the process with the role market, if it is not there yet.")
+            feeds = list(processes.market_feeds())
+        else:
+            feeds = [make_feed(name) for name in names]
+        for name, each in zip(names, feeds, strict=False):
             if isinstance(each, ReplayFeed):
                 ids = ", ".join(instrument.id for instrument in each.instruments)
                 announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
@@ -246,14 +250,27 @@ def serve(
                     )
         if (files := allow_open_files(max_streams, max_connections)) is not None:
             logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-        trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+        # A process with the market may have the same data directory.
+        folder = store.data_dir / ("trading" if processes.role == "trading" else "journal")
+        trading = None
+        if processes.role != "market":
+            trading = setup_of(
+                store,
+                host,
+                demo_account,
+                commissions_of(commission or []),
+                keep_ticks_hours,
+                folder,
+                is_proxied=is_proxied,
+                trades_replays=trade_replays,
+            )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
-        for rule in trading.products.commissions.rules:
+        for rule in () if trading is None else trading.products.commissions.rules:
             if rule.instrument_id is not None and rule.instrument_id not in brought:
                 raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
         if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
             logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
-        if trading.demo_account:
+        if trading is not None and trading.demo_account:
             announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
         # On this machine a page of any site could reach the server by a name of its own.
         reached_by = host_name or ([] if is_loopback(host) else None)
@@ -267,6 +284,7 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
+            journal=JournalSetup(folder, keep_ticks_hours * 3600),
             stop=lambda: server.stop(),
         )
 
@@ -336,14 +354,14 @@ def check_limits(limits: Limits) -> str:
     return f"{limits.streams} streams, {limits.streams_per_address} of one address"
 
 
-def check_trading(commission: Mapping[str, float] | None, market_hours: Sequence[str]) -> str:
+def check_trading(commission: Sequence[str], market_hours: Sequence[str]) -> str:
     """
     Return what of trading is not as usual.
 
     Raises:
         PricewireError: commissions or hours cannot be read.
     """
-    rules, hours = Products(commission).commissions.rules, dict(map(hours_of, market_hours))
+    rules, hours = Products(commissions_of(commission)).commissions.rules, dict(map(hours_of, market_hours))
     return f"{len(rules)} commissions and the hours of {len(hours)} instruments are set"
 
 
@@ -405,6 +423,31 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     )
 
 
+def commissions_of(texts: Sequence[str]) -> dict[str, float]:
+    """
+    Return commissions by whose they are, as `Commissions` reads them.
+
+    Args:
+        texts: `touch:R_100=0.03`, for instance.
+
+    Raises:
+        PricewireError: one cannot be read, or two are of the same.
+    """
+    commissions: dict[str, float] = {}
+    for text in texts:
+        whose, equals, number = (part.strip() for part in text.rpartition("="))
+        try:
+            commission = float(number)
+        except ValueError:
+            commission = math.nan
+        if not equals or math.isnan(commission):
+            raise PricewireError(f"--commission {quoted(text)} is not written as 'touch=0.02' or 'touch:R_100:60s=0.03'")
+        if whose in commissions:
+            raise PricewireError(f"--commission: there are two of {whose!r}; give one")
+        commissions[whose] = commission
+    return commissions
+
+
 def hours_of(text: str) -> tuple[str, TradingHours]:
     """
     Return an instrument and its trading hours.
@@ -427,6 +470,7 @@ def setup_of(
     demo_account: bool | None = None,
     commissions: Mapping[str, float] | None = None,
     keep_ticks_hours: float = KEEP_TICKS_HOURS,
+    journal: Path | None = None,
     *,
     is_proxied: bool = False,
     trades_replays: bool = False,
@@ -440,6 +484,7 @@ def setup_of(
         demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
         commissions: those that are not the usual one, as `Commissions` reads them.
         keep_ticks_hours: how long the journal keeps ticks.
+        journal: its folder; None for the usual one.
         is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
         trades_replays: whether to trade on recordings.
 
@@ -449,12 +494,13 @@ def setup_of(
     products = Products(commissions)
     asyncio.run(open_once(store.address))
     # Another server may have it, which is to be said before this one begins.
-    os.close(lock(store.data_dir / "journal"))
+    journal = journal or store.data_dir / "journal"
+    os.close(lock(journal))
     if demo_account is None:
         demo_account = store.database is None and is_loopback(host) and not is_proxied
     return TradingSetup(
         store.address,
-        store.data_dir / "journal",
+        journal,
         keys_of(store),
         rules_of(store),
         demo_account,

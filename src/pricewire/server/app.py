@@ -20,12 +20,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
 from pricewire.server.admin_report import AdminReport
-from pricewire.server.auth.dependencies import CALLERS, AnyRequest, refuse_token_in_address
+from pricewire.server.auth.dependencies import CALLERS, AnyRequest
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
@@ -48,15 +47,13 @@ from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
-from pricewire.server.services import Services, TradingSetup
+from pricewire.server.services import JournalSetup, Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
-from pricewire.trading.accounting import Accounting
-from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
 """What the browser client sends, and a preflight has to allow."""
@@ -126,6 +123,7 @@ def create_app(
     admin_port: int | None = None,
     hours: Mapping[str, TradingHours] | None = None,
     bus: BusSetup | None = None,
+    journal: JournalSetup | None = None,
     stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """
@@ -143,6 +141,7 @@ def create_app(
         admin_port: the port where what is for operators is, and nothing else; it is nowhere else then. None: it is everywhere.
         hours: when the markets of some instruments are open, instead of what their feeds say.
         bus: the bus by which gateways get what is published; None where this process is alone.
+        journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
 
     Raises:
@@ -151,9 +150,10 @@ def create_app(
     """
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
-    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
+    make_publisher = Publisher if bus is None else bus.make_publisher
+    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, limits=admission.limits.trading())
+    services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
     admin_report = AdminReport(publisher, admission, metrics, lambda: services.auth, can_drain=stop is not None)
     publisher.on_admin = admin_report.want
@@ -177,17 +177,11 @@ def create_app(
                 metrics.loop_delay.stop()
                 report.stop()
 
-    async def provide_publisher() -> Publisher:
-        return publisher
+    async def provide_services() -> Services:
+        return services
 
     async def provide_auth() -> AuthService | None:
         return services.auth
-
-    async def provide_desk() -> Desk | None:
-        return publisher.desk
-
-    async def provide_accounting() -> Accounting | None:
-        return services.accounting
 
     async def provide_stream_opener(request: AnyRequest) -> StreamOpener:
         is_for_operators = admin_port is None or is_at(request.scope, admin_port)
@@ -227,18 +221,16 @@ def create_app(
             ),
         ],
         dependencies={
-            "publisher": Provide(provide_publisher),
+            "services": Provide(provide_services),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
             "leader": Provide(provide_leader),
             "auth": Provide(provide_auth),
-            "desk": Provide(provide_desk),
-            "accounting": Provide(provide_accounting),
             "stream_opener": Provide(provide_stream_opener),
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address, StrictQuery()],
+        before_request=StrictQuery(),
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

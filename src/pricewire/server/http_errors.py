@@ -16,6 +16,7 @@ from litestar.types import Send
 from pricewire.errors import (
     AccountError,
     AccountSuspendedError,
+    BusError,
     ContractNotSellableError,
     DatabaseError,
     ExposureLimitError,
@@ -27,6 +28,7 @@ from pricewire.errors import (
     MarketClosedError,
     PriceMovedError,
     PricewireError,
+    SpanTooLongError,
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
@@ -179,7 +181,7 @@ def on_unknown(request: Request[Any, Any, Any], error: PricewireError) -> Respon
     return problem(404, str(error))
 
 
-def on_invalid(request: Request[Any, Any, Any], error: InvalidTopicError | InvalidProposalError) -> Response[ErrorBody]:
+def on_invalid(request: Request[Any, Any, Any], error: InvalidTopicError | InvalidProposalError | SpanTooLongError) -> Response[ErrorBody]:
     """Answer 400."""
     return problem(400, str(error))
 
@@ -226,6 +228,12 @@ def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Re
     return problem(503, "trading is paused, since prices cannot be recorded; try again", "UNAVAILABLE", {"retry-after": "5"})
 
 
+def on_bus_error(request: Request[Any, Any, Any], error: BusError) -> Response[ErrorBody]:
+    """Answer 503: nothing is traded at prices that may be older than what others have. What is wrong goes to the log."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "the bus does not answer; try again", "UNAVAILABLE", {"retry-after": "1"})
+
+
 def is_refusal(error: Exception) -> bool:
     """Return whether a request was refused for what it asks for."""
     return isinstance(error, InvalidTopicError | UnknownInstrumentError) or (isinstance(error, HTTPException) and error.status_code == 400)
@@ -245,10 +253,12 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     AccountError: on_unknown,
     InvalidTopicError: on_invalid,
     InvalidProposalError: on_invalid,
+    SpanTooLongError: on_invalid,
     TradeRefusedError: on_trade_refused,
     DatabaseError: on_database_error,
     UnavailableError: on_unavailable,
     JournalError: on_journal_error,
+    BusError: on_bus_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
     UnicodeDecodeError: on_no_text,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_MS = 30_000
 """How long to wait for another process's transaction, in milliseconds."""
+
+UNUSED_S = 1.0
+"""After how long without use a connection to a server is looked at first, in seconds."""
+
+STOPPED_MS = 5_000
+"""
+How long a transaction may wait for its own process, in milliseconds: for one that was stopped, or whose machine is gone, no other one is to
+wait for long.
+"""
 
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
@@ -48,7 +60,7 @@ def prepare_engine(engine: Engine, *, writes: bool) -> None:
 
 def limit_waiting(engine: Engine) -> None:
     """
-    Have an engine's transactions fail that wait too long for a row of another one; those of SQLite do so anyway.
+    Have an engine's transactions fail that wait too long for a row of another one, or for their own process; those of SQLite do so anyway.
 
     A session that somebody has forgotten can hold one for hours.
     """
@@ -58,7 +70,32 @@ def limit_waiting(engine: Engine) -> None:
     def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = {BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {STOPPED_MS}")
         cursor.close()
         connection.commit()
 
     event.listen(engine, "connect", connect)
+
+
+def look_after_silence(engine: Engine) -> None:
+    """
+    Have an engine's connections to a server looked at before they are used again after a while: the server may have closed them.
+
+    Before each use, as `pool_pre_ping` does it, a look would cost as much as a purchase.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+
+    def checkin(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["unused_since"] = time.monotonic()
+
+    def checkout(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - entry.info.get("unused_since", 0.0) < UNUSED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", checkin)
+    event.listen(engine, "checkout", checkout)
