@@ -26,7 +26,8 @@ CORES = 0.35
 GROWTH_MB = 0.1
 SHIFT = 0.0005
 """
-The most that each is to be: the memory's growth in megabytes in an hour, and the shift 0 to three digits, as a figure that grows by a digit moves by one.
+The most that each is to be: the memory's growth in megabytes in an hour, and the shift 0 to three digits, as a figure
+that grows by a digit moves by one.
 """
 
 WATCH_VISIT = r"""
