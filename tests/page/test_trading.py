@@ -54,7 +54,7 @@ def test_a_contract_from_log_in_to_settlement(page_server: PageServer, page: Pag
     payout = amount(positions(page).locator(".value").nth(1))
 
     page_server.move(1900)
-    expect(positions(page)).to_contain_text("1 of 1 ticks")
+    expect(positions(page)).to_contain_text("1 of 1 tick")
     page_server.move(1902)
     expect(page.get_by_text("No open contract.")).to_be_visible()
     expect(balance(page)).to_contain_text(f"{Decimal('9990.00') + payout:,.2f} USD")
@@ -157,10 +157,10 @@ def test_what_cannot_be_bought_says_what_to_do(page_server: PageServer, page: Pa
     buy(page_server, page, "rise")
     expect(page.locator(".outcome [role=alert]")).to_contain_text("Your balance does not cover this stake. Lower the stake")
     page.get_by_label("Stake", exact=True).fill("0.5")
-    expect(page.get_by_text("From 1.00 to 50000.00")).to_be_visible()
+    expect(page.get_by_text("From 1.00 to 50,000.00")).to_be_visible()
     expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
     page.get_by_label("Stake", exact=True).fill("5")
-    for wrong, problem in (("0", "From 1 to 1440 minutes"), ("1.5", "Enter a whole number"), ("", "Enter a whole number")):
+    for wrong, problem in (("0", "From 1 to 1,440 minutes"), ("1.5", "Enter a whole number"), ("", "Enter a whole number")):
         page.get_by_label("Duration", exact=True).fill(wrong)
         expect(page.get_by_text(problem)).to_be_visible()
         expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")

@@ -1,12 +1,20 @@
-import { StrictMode } from 'react'
-import { createRoot } from 'react-dom/client'
+import { lazy, type ReactNode, Suspense } from 'react'
 import { App } from './app.js'
+import { Embed } from './embed.js'
+import { mount } from './mount.js'
 
-const root = document.getElementById('root')
-if (root !== null) {
-  createRoot(root).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
+/** Loaded by operators alone. */
+const Admin = lazy(async () => ({ default: (await import('./admin/admin.js')).Admin }))
+
+// One program for all addresses: several would share most of their code, and compress worse.
+void mount(pageAt(location.pathname))
+
+function pageAt(path: string): ReactNode {
+  if (path.startsWith('/embed/')) return <Embed />
+  if (path.replace(/\/$/, '') !== '/admin') return <App />
+  return (
+    <Suspense>
+      <Admin />
+    </Suspense>
   )
 }
