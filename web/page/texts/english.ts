@@ -445,6 +445,7 @@ export const english = {
     title: 'Pricewire for operators',
     about:
       'This page shows how the server is doing, and can stop it. It needs a token with the scope **admin**, which this command prints on the server, for an account that you have:',
+    command: 'pricewire token NAME --scope admin',
     token: 'Token',
     tokenHint: 'Kept in this tab until you close it.',
     show: 'Show the server',

@@ -419,6 +419,7 @@ export const german: Texts = {
     title: 'Pricewire für Betreiber',
     about:
       'Diese Seite zeigt, wie es dem Server geht, und kann ihn anhalten. Sie braucht ein Token mit dem Recht **admin**, das dieser Befehl auf dem Server ausgibt, für eines Ihrer Konten:',
+    command: 'pricewire token NAME --scope admin',
     token: 'Token',
     tokenHint: 'Bleibt in diesem Tab, bis Sie ihn schließen.',
     show: 'Server zeigen',
@@ -468,8 +469,8 @@ export const german: Texts = {
     topic: 'Topic',
     topicsHint: (count) => `${count} Topics insgesamt`,
     noTopics: 'Niemand hört etwas.',
-    exposure: 'Risiko je Markt',
-    instrument: 'Markt',
+    exposure: 'Risiko je Instrument',
+    instrument: 'Basiswert',
     mayWin: 'Möglicher Gewinn der Kontrakte',
     limit: 'Grenze',
     noLimit: 'keine Grenze',
