@@ -20,6 +20,7 @@ from support.page_server import (
     offer,
     positions,
     show_closed,
+    show_events,
     wait_for_entry,
     wait_for_state,
 )
@@ -215,7 +216,7 @@ def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(page_server: 
     expect(balance(page)).to_contain_text("10,000.00 USD")
     token = page.evaluate("sessionStorage.getItem('pricewire-token')")
     assert token not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     page_server.move(1900)
     expect(page.locator(".events li").first).to_contain_text("R_100")
     assert token not in page.content()
@@ -246,7 +247,7 @@ def test_a_session_that_the_server_ends_is_said_to_have_ended(page_server: PageS
 def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     wait_for_state(page, "live")
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     events = page.locator(".events li")
     page_server.move(1888)
     expect(events.first).to_contain_text("R_100")

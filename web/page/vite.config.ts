@@ -27,6 +27,8 @@ export default defineConfig({
     target: 'es2022',
     outDir: '../../src/pricewire/server/page',
     emptyOutDir: true,
+    // What everybody needs is one file: of many small ones none compresses well.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', tags: ['$initial'] }] } } },
     // The licences of React and of the chart must be distributed with the page.
     license: { fileName: 'assets/licenses.md' },
   },

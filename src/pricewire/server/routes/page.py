@@ -64,14 +64,19 @@ def page_routes(*, demo_account: str = "", has_admin: bool = False) -> list[Cont
 
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
-    """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id it reads from there, and sells nothing."""
+    """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id is in it, and sells nothing."""
     return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @get("/admin", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def admin() -> Response[bytes]:
     """Return the page for operators. It is for anybody: what it shows comes by a stream that needs a token of theirs."""
-    headers = {"cache-control": "no-cache", "content-security-policy": FOR_OPERATORS, "referrer-policy": "no-referrer"}
+    headers = {
+        "cache-control": "no-cache",
+        "content-security-policy": FOR_OPERATORS,
+        "referrer-policy": "no-referrer",
+        "x-robots-tag": "noindex",
+    }
     return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers=headers)
 
 
