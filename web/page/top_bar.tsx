@@ -2,6 +2,7 @@ import { AccountMenu } from './account/account_menu.js'
 import { leaveSession, useSession } from './account/session.js'
 import { Status } from './connection_status.js'
 import { Icon } from './icons.js'
+import { ShareButton } from './share_button.js'
 import { texts } from './texts/language.js'
 
 interface TopBarProps {
@@ -9,6 +10,8 @@ interface TopBarProps {
   readonly isInspecting: boolean
   /** The profit and loss of the contracts that have closed today; undefined while it is not known. */
   readonly profitToday: string | undefined
+  /** Returns the address of what the page shows. */
+  readonly link: () => string
   readonly onSettings: () => void
   readonly onInspect: () => void
   readonly onLogin: () => void
@@ -21,6 +24,7 @@ export function TopBar({
   hasTrading,
   isInspecting,
   profitToday,
+  link,
   onSettings,
   onInspect,
   onLogin,
@@ -35,6 +39,7 @@ export function TopBar({
       </h1>
       <Status />
       <div className="tools">
+        <ShareButton link={link} />
         <button
           type="button"
           className="icon-button only-wide"

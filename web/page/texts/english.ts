@@ -2,7 +2,8 @@ import type { DurationUnit, Variant } from '../../src/pricewire.js'
 import type { Product, StatementEntry } from '../../src/schema.js'
 import type { StreamEndCode } from '../../src/stream_end.js'
 import type { Outcome } from '../account/outcome.js'
-import type { ChartStyle, Indicator, Sorting, Zone } from '../preferences.js'
+import type { Range } from '../chart/ranges.js'
+import type { ChartStyle, Density, Indicator, Sorting, Zone } from '../preferences.js'
 import type { Tab } from '../route.js'
 import type { ThemeChoice } from '../theme.js'
 import { pluralOf } from './plural.js'
@@ -119,10 +120,18 @@ export const english = {
     automatic: 'Automatic',
     times: 'Times',
     zones: { utc: 'UTC', local: 'Local' } satisfies Record<Zone, string>,
+    density: 'Density',
+    densities: { comfortable: 'Comfortable', compact: 'Compact' } satisfies Record<Density, string>,
     sound: 'Play a sound when a contract closes',
     notifications: 'Show a notification when a contract closes and this page is hidden',
     refused: 'This browser does not allow notifications for this page. Allow them in its settings first.',
     done: 'Done',
+  },
+
+  share: {
+    share: 'Copy a link to this view',
+    copied: 'Link copied',
+    title: 'Link to this view',
   },
 
   login: {
@@ -298,6 +307,10 @@ export const english = {
     label: (instrument: string, timeframe: string) => `Chart of ${instrument}, ${timeframe}`,
     timeframe: 'Timeframe',
     tick: 'Tick',
+    range: 'Range',
+    ranges: { '1h': '1H', '6h': '6H', '1d': '1D', '1w': '1W', all: 'All' } satisfies Record<Range, string>,
+    /** Where the history is shorter than the range. */
+    begins: (time: string) => `The history begins ${time}`,
     style: 'Chart style',
     styles: { candles: 'Candles', bars: 'Bars', area: 'Area' } satisfies Record<ChartStyle, string>,
     indicators: 'Indicators',

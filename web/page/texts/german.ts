@@ -107,11 +107,19 @@ export const german: Texts = {
     automatic: 'Automatisch',
     times: 'Zeiten',
     zones: { utc: 'UTC', local: 'Ortszeit' },
+    density: 'Dichte',
+    densities: { comfortable: 'Bequem', compact: 'Dicht' },
     sound: 'Einen Ton spielen, wenn ein Kontrakt schließt',
     notifications: 'Benachrichtigen, wenn ein Kontrakt schließt und diese Seite nicht zu sehen ist',
     refused:
       'Dieser Browser erlaubt dieser Seite keine Benachrichtigungen. Erlauben Sie sie zuerst in seinen Einstellungen.',
     done: 'Fertig',
+  },
+
+  share: {
+    share: 'Link zu dieser Ansicht kopieren',
+    copied: 'Link kopiert',
+    title: 'Link zu dieser Ansicht',
   },
 
   login: {
@@ -281,6 +289,9 @@ export const german: Texts = {
     label: (instrument, timeframe) => `Chart von ${instrument}, ${timeframe}`,
     timeframe: 'Zeitraum einer Kerze',
     tick: 'Tick',
+    range: 'Zeitraum',
+    ranges: { '1h': '1 Std.', '6h': '6 Std.', '1d': '1 Tag', '1w': '1 Woche', all: 'Alles' },
+    begins: (time) => `Der Verlauf beginnt ${time}`,
     style: 'Darstellung',
     styles: { candles: 'Kerzen', bars: 'Balken', area: 'Fläche' },
     indicators: 'Indikatoren',
