@@ -234,7 +234,7 @@ def test_a_range_shows_so_much_history_as_there_is_and_is_remembered(served: Ser
     page.goto(f"{served.url}/#1HZ100V/1m")
     wait_for_candles(page)
     ranges = page.get_by_role("group", name="Range")
-    begins = page.get_by_text("The history begins")
+    begins = page.get_by_title("This server has no older prices")
     ranges.get_by_role("button", name="6H").click()
     expect(page).to_have_url(f"{served.url}/#1HZ100V/5m?range=6h")
     expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")

@@ -154,7 +154,7 @@ export function ChartPanel({
           onBegin={setBegin}
         />
       </Suspense>
-      <div className="tools">
+      <div className="tools range">
         <fieldset className="choice" aria-label={texts.chart.range}>
           {(Object.keys(RANGES) as Range[]).map((name) => (
             <button key={name} type="button" aria-pressed={name === range} onClick={() => void chooseRange(name)}>
@@ -163,7 +163,9 @@ export function ChartPanel({
           ))}
         </fieldset>
         {range !== undefined && begin !== undefined && (
-          <small className="begin">{texts.chart.begins(formatTime(begin, Date.now(), zone))}</small>
+          <small className="begin" title={texts.chart.beginsHint}>
+            {texts.chart.begins(formatTime(begin, Date.now(), zone))}
+          </small>
         )}
       </div>
     </div>

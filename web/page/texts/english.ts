@@ -310,7 +310,8 @@ export const english = {
     range: 'Range',
     ranges: { '1h': '1H', '6h': '6H', '1d': '1D', '1w': '1W', all: 'All' } satisfies Record<Range, string>,
     /** Where the history is shorter than the range. */
-    begins: (time: string) => `The history begins ${time}`,
+    begins: (time: string) => `Begins ${time}`,
+    beginsHint: 'This server has no older prices',
     style: 'Chart style',
     styles: { candles: 'Candles', bars: 'Bars', area: 'Area' } satisfies Record<ChartStyle, string>,
     indicators: 'Indicators',
