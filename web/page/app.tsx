@@ -105,7 +105,6 @@ export function App() {
         hasTrading={hasTrading}
         isInspecting={isInspecting}
         profitToday={profitToday}
-        link={() => linkTo({ ...route, id: chosen?.id, style, product: product ?? products?.[0]?.id })}
         onSettings={() => setSetting(true)}
         onInspect={() => setInspecting(!isInspecting)}
         onLogin={login}
@@ -131,6 +130,7 @@ export function App() {
                 style={style}
                 theme={theme}
                 lines={lines}
+                link={() => linkTo({ ...route, id: chosen.id, style, product: product ?? products?.[0]?.id })}
                 contract={shown && zoneOf(shown)}
                 onBarrier={setDragged}
                 onView={(timeframe, range) => {

@@ -2,7 +2,6 @@ import { AccountMenu } from './account/account_menu.js'
 import { leaveSession, useSession } from './account/session.js'
 import { Status } from './connection_status.js'
 import { Icon } from './icons.js'
-import { ShareButton } from './share_button.js'
 import { texts } from './texts/language.js'
 
 interface TopBarProps {
@@ -10,8 +9,6 @@ interface TopBarProps {
   readonly isInspecting: boolean
   /** The profit and loss of the contracts that have closed today; undefined while it is not known. */
   readonly profitToday: string | undefined
-  /** Returns the address of what the page shows. */
-  readonly link: () => string
   readonly onSettings: () => void
   readonly onInspect: () => void
   readonly onLogin: () => void
@@ -24,7 +21,6 @@ export function TopBar({
   hasTrading,
   isInspecting,
   profitToday,
-  link,
   onSettings,
   onInspect,
   onLogin,
@@ -39,7 +35,6 @@ export function TopBar({
       </h1>
       <Status />
       <div className="tools">
-        <ShareButton link={link} />
         <button
           type="button"
           className="icon-button only-wide"

@@ -3,6 +3,7 @@ import type { Instrument } from '../../src/pricewire.js'
 import { formatCount, formatTime } from '../format.js'
 import { Icon } from '../icons.js'
 import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
+import { ShareButton } from '../share_button.js'
 import { texts } from '../texts/language.js'
 import type { Theme } from '../theme.js'
 import type { ContractZone } from './contract_zone.js'
@@ -29,6 +30,8 @@ interface ChartPanelProps {
   readonly theme: Theme
   readonly lines: readonly PriceLine[]
   readonly contract: ContractZone | undefined
+  /** Returns the address of what is shown; undefined where there is no address of its own. */
+  readonly link?: () => string
   readonly onBarrier: (price: number) => void
   readonly onView: (timeframe: Timeframe, range: Range | undefined) => void
   readonly onStyle: (style: ChartStyle) => void
@@ -43,6 +46,7 @@ export function ChartPanel({
   theme,
   lines,
   contract,
+  link,
   onBarrier,
   onView,
   onStyle,
@@ -126,6 +130,7 @@ export function ChartPanel({
         >
           {texts.chart[zone]}
         </button>
+        {link !== undefined && <ShareButton link={link} />}
         {document.fullscreenEnabled && (
           <button
             type="button"

@@ -260,6 +260,30 @@ export const english = {
     more: 'Show more',
   },
 
+  /** One contract, opened from the statement. */
+  drawer: {
+    label: 'Contract',
+    open: 'Show this contract and its ticks',
+    close: 'Close',
+    loading: 'Loading the contract …',
+    missing: 'This contract was not found.',
+    duration: 'Duration',
+    bought: 'Bought at',
+    reference: 'Reference',
+    loadingTicks: 'Loading the ticks …',
+    notEntered: 'No tick has followed the purchase, so there is no entry.',
+    noTicks: 'This server does not have the ticks of that time any more.',
+    ticks: (count: number) =>
+      plural(count, {
+        one: 'The tick of its life',
+        other: `All ${number.format(count)} ticks of its life, the newest first`,
+      }),
+    newestTicks: (listed: string, total: string) => `The newest ${listed} of ${total} ticks`,
+    time: 'Time',
+    price: 'Price',
+    mark: 'Mark',
+  },
+
   markets: {
     label: 'Instruments',
     chosen: 'Chosen instrument',

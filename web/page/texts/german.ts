@@ -243,6 +243,29 @@ export const german: Texts = {
     more: 'Mehr zeigen',
   },
 
+  drawer: {
+    label: 'Kontrakt',
+    open: 'Diesen Kontrakt und seine Ticks zeigen',
+    close: 'Schließen',
+    loading: 'Der Kontrakt wird geladen …',
+    missing: 'Diesen Kontrakt gibt es nicht.',
+    duration: 'Dauer',
+    bought: 'Gekauft um',
+    reference: 'Referenz',
+    loadingTicks: 'Die Ticks werden geladen …',
+    notEntered: 'Auf den Kauf ist kein Tick gefolgt, daher gibt es keinen Einstieg.',
+    noTicks: 'Die Ticks dieser Zeit hat der Server nicht mehr.',
+    ticks: (count) =>
+      plural(count, {
+        one: 'Der Tick seiner Laufzeit',
+        other: `Alle ${number.format(count)} Ticks seiner Laufzeit, der neueste zuerst`,
+      }),
+    newestTicks: (listed, total) => `Die neuesten ${listed} von ${total} Ticks`,
+    time: 'Zeit',
+    price: 'Preis',
+    mark: 'Marke',
+  },
+
   markets: {
     label: 'Instrumente',
     chosen: 'Gewähltes Instrument',
