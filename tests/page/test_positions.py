@@ -173,6 +173,7 @@ def test_a_contract_of_the_statement_is_opened_with_its_ticks(page_server: PageS
     page.get_by_role("radio", name="Statement").check(force=True)
     page.locator("[data-kind=sale]").get_by_role("button", name="Sale").click()
     expect(drawer).to_contain_text("Sold")
+    expect(drawer).to_contain_text("ticks of its life")
     expect(drawer.get_by_role("row").filter(has_text="1903.75")).to_have_count(1)
     drawer.get_by_role("button", name="Close").click()
     expect(drawer).to_have_count(0)

@@ -24,7 +24,7 @@ interface ContractDrawerProps {
 /** One contract, whatever became of it: its terms, its result, and the ticks of its life. */
 export function ContractDrawer({ session, contractId, known, onClose }: ContractDrawerProps) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const { contract, ticks, problem } = useContract(session, contractId, known)
+  const { contract, ticks, isWhole, problem } = useContract(session, contractId, known)
   useEffect(() => {
     dialog.current?.showModal()
   }, [])
@@ -64,13 +64,19 @@ export function ContractDrawer({ session, contractId, known, onClose }: Contract
         )}
         {contract === undefined
           ? problem === undefined && <p className="empty">{texts.drawer.loading}</p>
-          : problem === undefined && <Life contract={contract} ticks={ticks} />}
+          : problem === undefined && <Life contract={contract} ticks={ticks} isWhole={isWhole} />}
       </div>
     </dialog>
   )
 }
 
-function Life({ contract, ticks }: { contract: Contract; ticks: readonly LifeTick[] | undefined }) {
+interface LifeProps {
+  readonly contract: Contract
+  readonly ticks: readonly LifeTick[] | undefined
+  readonly isWhole: boolean
+}
+
+function Life({ contract, ticks, isWhole }: LifeProps) {
   const [{ zone }] = usePreferences()
   const { contract_details: details } = contract
   const { columns, drawer } = texts
@@ -105,18 +111,16 @@ function Life({ contract, ticks }: { contract: Contract; ticks: readonly LifeTic
           </div>
         ))}
       </dl>
-      <Ticks contract={contract} ticks={ticks} time={time} />
+      <Ticks contract={contract} ticks={ticks} isWhole={isWhole} time={time} />
     </>
   )
 }
 
-interface TicksProps {
-  readonly contract: Contract
-  readonly ticks: readonly LifeTick[] | undefined
+interface TicksProps extends LifeProps {
   readonly time: (epochMs: number) => string
 }
 
-function Ticks({ contract, ticks, time }: TicksProps) {
+function Ticks({ contract, ticks, isWhole, time }: TicksProps) {
   const { contract_details: details } = contract
   const { drawer } = texts
   if (ticks === undefined) return <p className="empty">{drawer.loadingTicks}</p>
@@ -137,7 +141,9 @@ function Ticks({ contract, ticks, time }: TicksProps) {
           <caption>
             {ticks.length > listed.length
               ? drawer.newestTicks(formatCount(listed.length), formatCount(ticks.length))
-              : drawer.ticks(ticks.length)}
+              : isWhole
+                ? drawer.ticks(ticks.length)
+                : drawer.someTicks(formatCount(ticks.length))}
           </caption>
           <thead>
             <tr>
@@ -147,8 +153,8 @@ function Ticks({ contract, ticks, time }: TicksProps) {
             </tr>
           </thead>
           <tbody>
-            {listed.map((tick) => (
-              <tr key={`${tick.epochMs} ${tick.price}`}>
+            {listed.map((tick, place) => (
+              <tr key={ticks.length - place}>
                 <th scope="row">{time(tick.epochMs)}</th>
                 <td>{formatSpot(tick.price)}</td>
                 <td>

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { ClosedContractsPage, TickBody } from '../../src/schema.js'
-import { fetchTicksBetween } from '../chart/history.js'
+import { fetchTicksBetween, secondsPerTick } from '../chart/history.js'
 import { serverTime } from '../clock.js'
 import { explain } from '../error_text.js'
 import { requestData } from '../requests.js'
@@ -21,6 +21,8 @@ export interface ContractLife {
   readonly contract: Contract | undefined
   /** Undefined while they load. Empty where the contract has had none, or the server does not have them any more. */
   readonly ticks: readonly LifeTick[] | undefined
+  /** Whether these are all: not where the server has only the last of them, or there are more than can be told apart. */
+  readonly isWhole: boolean
   readonly problem: string | undefined
 }
 
@@ -74,7 +76,11 @@ export function useContract(session: Session, contractId: string, known: readonl
     })
   }, [newestTime, newestPrice])
 
-  return { contract, ticks, problem }
+  const first = ticks?.[0]?.epochMs
+  const last = exit_tick_time ?? exit_time ?? ticks?.at(-1)?.epochMs
+  const isWhole =
+    first !== undefined && last != null && first === entry_tick_time && secondsPerTick(first, last) === undefined
+  return { contract, ticks, isWhole, problem }
 }
 
 function lifeTick({ epoch_ms, price }: TickBody): LifeTick {

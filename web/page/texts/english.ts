@@ -278,6 +278,7 @@ export const english = {
         one: 'The tick of its life',
         other: `All ${number.format(count)} ticks of its life, the newest first`,
       }),
+    someTicks: (count: string) => `${count} of its ticks, the newest first`,
     newestTicks: (listed: string, total: string) => `The newest ${listed} of ${total} ticks`,
     time: 'Time',
     price: 'Price',

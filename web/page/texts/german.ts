@@ -260,6 +260,7 @@ export const german: Texts = {
         one: 'Der Tick seiner Laufzeit',
         other: `Alle ${number.format(count)} Ticks seiner Laufzeit, der neueste zuerst`,
       }),
+    someTicks: (count) => `${count} seiner Ticks, der neueste zuerst`,
     newestTicks: (listed, total) => `Die neuesten ${listed} von ${total} Ticks`,
     time: 'Zeit',
     price: 'Preis',
