@@ -154,6 +154,7 @@ function Ticks({ contract, ticks, isWhole, time }: TicksProps) {
           </thead>
           <tbody>
             {listed.map((tick, place) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: counted from the first tick, it stays the same; two may have one time and price.
               <tr key={ticks.length - place}>
                 <th scope="row">{time(tick.epochMs)}</th>
                 <td>{formatSpot(tick.price)}</td>
