@@ -73,8 +73,8 @@ async def line(server: NatsServer) -> AsyncIterator[Line]:
     plan = NatsPlan(f"line-{next(numbers)}")
     with Proxy(int(server.url.rpartition(":")[2])) as proxy:
         hub = Hub()
-        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes=True, plan=plan)
-        reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=False, plan=plan)
+        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes="all", plan=plan)
+        reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=None, plan=plan)
         async with reader.open(), writer.open():
             yield Line(server, proxy, plan, writer, reader, hub)
             hub.close()
@@ -203,20 +203,32 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
     publish(line.writer, range(10))
     await line.passed()
     async with line.aside() as client:
-        await FencedSubject(client.jetstream(), line.plan.stream, line.plan.subject, "another").claim(encode([]))
+        subject = FencedSubject(
+            client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={nats_bus.WRITER: "another"}
+        )
+        await subject.claim(encode([]))
     own = Recorder(line.writer._hub, "a")
     publish(line.writer, range(10, 20))
     await asyncio.wait_for(fenced.wait(), 60)
     assert not line.writer.is_writer
     assert "another process writes" in line.writer.failure
     assert own.messages == [9]
-    await until(lambda: line.reader._writer == "")
+    await until(lambda: line.reader._writer == "another")
     assert line.hub.latest("a") == [9]
+
+
+async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
+    for number in range(20):
+        line.writer.publish("a", number, key="a")
+        await line.writer.flush()
+        # What a client of another process may have seen by now.
+        await asyncio.gather(line.reader.catch_up(), line.reader.catch_up())
+        assert line.hub.latest("a") == [number]
 
 
 async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> None:
     stream = Recorder(line.hub, "a")
-    standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes=True, plan=line.plan)
+    standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes="all", plan=line.plan)
     await until(lambda: line.reader._writer == line.writer.name)
     changes = list[str]()
     line.reader._on_writer = lambda: changes.append(line.reader._writer)
@@ -226,9 +238,10 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
         await line.passed()
         assert not waiting.done()
         assert "not open" in standby.failure
-        assert line.writer._lease is not None
+        assert line.writer._leases
         # As a process does that ends in an orderly way.
-        await line.writer._lease.release()
+        for lease in line.writer._leases:
+            await lease.release()
         await asyncio.wait_for(waiting, 60)
         assert standby.is_writer
         publish(standby, range(10, 20))
@@ -242,7 +255,7 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
 
 
 async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
-    bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=False)
+    bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=None)
     assert bus.failure == "the bus is not open yet"
     opening = asyncio.create_task(contextlib.AsyncExitStack().enter_async_context(bus.open()))
     await asyncio.sleep(0.5)
@@ -252,7 +265,7 @@ async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
         await opening
     with pytest.raises(BusError, match="nats://host:port"):
         NatsAddress(("http://127.0.0.1",))
-    missing = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",), credentials=tmp_path / "missing"), writes=False)
+    missing = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",), credentials=tmp_path / "missing"), writes=None)
     with pytest.raises(BusError, match="No such file"):
         async with missing.open():
             pass

@@ -1,12 +1,13 @@
 """
-The bus over NATS: frames in one stream of JetStream, which one process writes and any number read.
+The bus over NATS: frames in one stream of JetStream, which one process of each role writes and any number read.
 
     publish ──> next frame ──> stream of JetStream ──> reader ──> hub      in every other process
                                      │ acknowledged
                                      └──> hub                              in the process that writes
 
 The sequence of a frame in the stream makes the positions of its records, so an event has the same id everywhere. The process that writes
-gives its hub what the server has acknowledged: what a stream was told is never taken back.
+gives its hub what the server has acknowledged: what a stream was told is never taken back. The role `trading` writes and reads on, since
+its prices are those of the role `market`: its own frames come to its hub with the others, in the order of the stream.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import nats.errors
@@ -67,6 +68,15 @@ LOST = "Pricewire-Lost"
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
 
+Role = Literal["all", "market", "trading"]
+"""What a process writes: the topics of the market, those of trading, or all of them."""
+
+LEASES: dict[Role, tuple[str, ...]] = {"all": ("market.0", "trading.0"), "market": ("market.0",), "trading": ("trading.0",)}
+"""What a process has to have while it writes, so that of each topic there is one writer, whatever the roles of others."""
+
+RIVALS: dict[Role, tuple[Role, ...]] = {"all": ("market", "trading"), "market": ("all",), "trading": ("all",)}
+"""The roles that have written the same topics, perhaps, and whose writers are ended by a new one."""
+
 
 @dataclass(frozen=True, slots=True)
 class NatsPlan:
@@ -81,10 +91,9 @@ class NatsPlan:
     stream: str = "pw"
     replicas: int = 1
 
-    @property
-    def subject(self) -> str:
-        """The subject that frames are published to."""
-        return f"{self.stream}.all.0"
+    def subject(self, role: Role) -> str:
+        """Return the subject that a role publishes frames to."""
+        return f"{self.stream}.{role}.0"
 
     @property
     def bucket(self) -> str:
@@ -120,14 +129,15 @@ class NatsBus:
         name: the name of this process on the bus, which no other has.
         counters: what it has done.
         client: the connection, while it is open.
+        on_read: called with the records of each frame that is read; None where nobody asks.
 
     Args:
         hub: gets all events.
         address: where NATS is.
-        writes: whether this process is to publish: it stands by while another one does.
+        writes: the role in which this process is to publish: it stands by while another one does. None to read alone.
         plan: which stream carries the frames.
         on_fenced: called when another process has become the writer: this one has to end.
-        on_writer: called when frames come from another process than before.
+        on_writer: called when frames of trading come from another process than before.
     """
 
     def __init__(
@@ -135,7 +145,7 @@ class NatsBus:
         hub: Hub,
         address: NatsAddress,
         *,
-        writes: bool,
+        writes: Role | None,
         plan: NatsPlan | None = None,
         on_fenced: Callable[[], None] | None = None,
         on_writer: Callable[[], None] | None = None,
@@ -143,6 +153,7 @@ class NatsBus:
         self.name = secrets.token_hex(8)
         self.counters = BusCounters()
         self.client: Client | None = None
+        self.on_read: Callable[[Sequence[Record]], None] | None = None
         self._hub = hub
         self._address = address
         self._writes = writes
@@ -151,11 +162,15 @@ class NatsBus:
         self._on_writer = on_writer
         self._writer = ""
         self._reader: StreamReader | None = None
-        self._lease: Lease | None = None
+        self._leases: list[Lease] = []
         self._fault = ""
         self._is_open = False
-        self._framed_at = time.monotonic()
+        self._began_at = time.monotonic()
+        # When the newest frame of each role was written, in seconds of `time.monotonic`.
+        self._framed_at: dict[str, float] = {}
         self._has_begun = False
+        self._wants = is_of_market if writes == "market" else None
+        self._barrier: asyncio.Task[None] | None = None
         # What is to be written.
         self._seqs: dict[str, int] = {}
         self._gathering = Gathering()
@@ -177,21 +192,39 @@ class NatsBus:
         """Why it does not do all that it promises now; empty while it does."""
         if self._fault or not self._is_open:
             return self._fault or "the bus is not open yet"
-        silent = self.silent_s
-        if silent < SILENCE_S:
+        if self.silent_s < SILENCE_S:
             return ""
-        what = "has not taken a frame" if self._writes else "has brought no frame"
-        return f"the bus {what} for {silent:.0f} s"
+        if self._writes is not None and (silent := self._silence(self._writes)) >= SILENCE_S:
+            return f"the bus has not taken a frame for {silent:.0f} s"
+        prices, trading = self.prices_silent_s, self._silence("all", "trading")
+        name = "the market" if prices >= trading else "trading"
+        return f"the bus has brought no frame of {name} for {max(prices, trading):.0f} s"
 
     @property
     def silent_s(self) -> float:
-        """How long ago the newest frame was written or read, in seconds."""
-        return time.monotonic() - self._framed_at
+        """How long ago the newest frame was written or read, in seconds: of market and trading, the one that has been silent longer."""
+        if self._writes in ("all", "market"):
+            return self._silence(self._writes)
+        return max(self.prices_silent_s, self._silence("all", "trading"))
+
+    @property
+    def prices_silent_s(self) -> float:
+        """How long ago the newest frame of the market came, in seconds."""
+        return self._silence("all", "market")
+
+    @property
+    def lag(self) -> int:
+        """How many frames the bus had after the newest one that was read."""
+        return 0 if self._reader is None else self._reader.pending
+
+    def _silence(self, *roles: str) -> float:
+        return time.monotonic() - max(self._framed_at.get(role, self._began_at) for role in roles)
 
     @property
     def is_writer(self) -> bool:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
-        return self._lease is not None and self._lease.is_held and not self._fault
+        is_claimed = self._writes is not None and len(self._leases) == len(LEASES[self._writes])
+        return is_claimed and all(lease.is_held for lease in self._leases) and not self._fault
 
     @property
     def position(self) -> int:
@@ -226,13 +259,39 @@ class NatsBus:
 
     @property
     def writer(self) -> str:
-        """The name of the process that has written the newest frame; empty before the first."""
+        """The name of the process that has written the newest frame of trading; empty before the first."""
         return self._writer
 
     async def moved(self) -> None:
         """Wait until another frame has been read."""
         if self._reader is not None:
             await self._reader.wait_for(self._reader.sequence + 1)
+
+    async def catch_up(self) -> None:
+        """
+        Read what others have published until now: what any client may have seen.
+
+        Whoever decides on prices that another process publishes would else decide on older ones than a client has.
+
+        Raises:
+            BusError: the bus does not answer.
+        """
+        # One that is under way may have been answered before the newest frame came.
+        if (before := self._barrier) is not None:
+            await asyncio.wait([before])
+        if self._barrier is before:
+            self._barrier = asyncio.create_task(self._catch_up(), name="bus barrier")
+        assert self._barrier is not None, "it was just made"  # noqa: S101
+        await asyncio.shield(self._barrier)
+
+    async def _catch_up(self) -> None:
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        assert self._reader is not None, "the bus is open"  # noqa: S101
+        try:
+            info = await self.client.jetstream(timeout=ANSWER_S).stream_info(self._plan.stream)
+            await asyncio.wait_for(self._reader.wait_for(info.state.last_seq), ANSWER_S)
+        except (TimeoutError, nats.errors.Error, OSError):
+            raise BusError("the bus does not say which prices are the newest; try again in a moment") from None
 
     async def flush(self) -> None:
         """Wait until the hub has everything that was published so far; as long as the bus is away."""
@@ -255,12 +314,14 @@ class NatsBus:
             self._reader = reader = StreamReader(client, self._plan.stream, self, WINDOW_S)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
-                if self._writes:
-                    subject = await self._become_writer(client, stack)
+                if self._writes is not None:
+                    subject = await self._become_writer(client, stack, self._writes)
                     await reader.wait_for(subject.last)
-                    reading.cancel()
+                    if self._writes != "trading":
+                        reading.cancel()
                     self.counters.takeovers += 1
-                    self._framed_at = time.monotonic()
+                    self._began_at = time.monotonic()
+                    self._framed_at[self._writes] = self._began_at
                     await stack.enter_async_context(running(self._write(subject), "bus writer"))
                     stack.push_async_callback(self._finish)
                 self._is_open = True
@@ -275,35 +336,45 @@ class NatsBus:
         boot = f"{int(created.timestamp() * 1_000_000):x}"
         position = (sequence + 1) * POSITIONS - 1
         if self._has_begun:
-            self.counters.lost += 1
-            self._hub.lose(position)
+            self._lose(position)
         self._has_begun = True
         self._hub.begin(boot, position)
 
-    def take(self, sequence: int, data: bytes, headers: dict[str, str], age: float) -> None:
+    def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """Give the hub what a frame has."""
+        role, writer = subject.split(".")[1], headers.get(WRITER, "")
         if LOST in headers:
-            self.counters.lost += 1
-            self._hub.lose(sequence * POSITIONS - 1)
+            self._lose(sequence * POSITIONS - 1)
         try:
             records = decode(data)
         except BusError as error:
             # Whatever it was, the streams must not look complete.
             logger.error("%s", error)
-            self.counters.lost += 1
-            self._hub.lose((sequence + 1) * POSITIONS - 1)
+            self._lose((sequence + 1) * POSITIONS - 1)
             return
         self.counters.frames_read += 1
         self.counters.records += len(records)
-        if self._writes:
+        if self._writes is not None and not self._is_open:
+            # Afterwards this process alone publishes to its topics.
             self._remember(records)
-        deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None)
-        self._framed_at = time.monotonic() - age
-        writer = headers.get(WRITER, "")
-        if writer != self._writer:
+        if self.on_read is not None:
+            self.on_read(records)
+        deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
+        self._framed_at[role] = time.monotonic() - age
+        if writer == self.name and role == "trading":
+            self._done(len(records))
+        if writer not in ("", self._writer) and role != "market":
             self._writer = writer
             if self._on_writer is not None:
                 self._on_writer()
+
+    def _lose(self, position: int) -> None:
+        """Know nothing any more of what was published up to a position."""
+        self.counters.lost += 1
+        self._hub.lose(position)
+        if self._writes == "trading":
+            # It has missed prices, which the market's journal has.
+            self._fenced(BusError("the bus no longer has prices that this process has not read"))
 
     def _remember(self, records: list[Record]) -> None:
         """Know the topics' numbers, to go on with them when this process becomes the writer."""
@@ -343,8 +414,8 @@ class NatsBus:
                 logger.warning("the bus is not ready: %s", str(error) or type(error).__name__)
             await asyncio.sleep(1)
 
-    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack) -> FencedSubject:
-        """Wait until this process has the lease, and return the subject that it alone writes to from then on."""
+    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack, role: Role) -> FencedSubject:
+        """Wait until this process has the leases, and return the subject that it alone writes to from then on."""
         context = client.jetstream(timeout=ANSWER_S)
         bucket: KeyValue | None = None
         while bucket is None:
@@ -352,12 +423,17 @@ class NatsBus:
                 bucket = await context.create_key_value(bucket=self._plan.bucket, replicas=self._plan.replicas)
             except (nats.errors.Error, OSError):
                 await asyncio.sleep(1)
-        self._lease = lease = Lease(bucket, "all.0", self.name)
-        await lease.acquire()
-        stack.push_async_callback(lease.release)
-        subject = FencedSubject(context, self._plan.stream, self._plan.subject, self.name, headers={WRITER: self.name})
+        for key in LEASES[role]:
+            lease = Lease(bucket, key, self.name)
+            await lease.acquire()
+            stack.push_async_callback(lease.release)
+            await stack.enter_async_context(running(self._keep(lease), "bus lease"))
+            self._leases.append(lease)
+        for rival in RIVALS[role]:
+            # By another name: of two messages of a stream with one name the server takes the first alone.
+            await FencedSubject(context, self._plan.stream, self._plan.subject(rival), f"{self.name}.{rival}").claim(encode([]))
+        subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
         await subject.claim(encode([]))
-        await stack.enter_async_context(running(self._keep(lease), "bus lease"))
         return subject
 
     async def _keep(self, lease: Lease) -> None:
@@ -446,12 +522,15 @@ class NatsBus:
             self._is_lossy = True
             self._done(len(records))
             return
+        self.counters.frames_written += 1
+        if self._writes is None or self._writes == "trading":
+            # The reader brings it.
+            return
         if lost:
             self.counters.lost += 1
             self._hub.lose(sequence * POSITIONS - 1)
-        self.counters.frames_written += 1
         self.counters.records += len(records)
-        self._framed_at = time.monotonic()
+        self._framed_at[self._writes] = time.monotonic()
         deliver(Frame.numbered(sequence, records), self._hub)
         self._done(len(records))
 
@@ -459,3 +538,8 @@ class NatsBus:
         """Wait until what was published has been written, for a bus that is there."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
+
+
+def is_of_market(topic: str) -> bool:
+    """Return whether the role `market` publishes a topic."""
+    return topic.startswith(("ticks:", "candles:"))

@@ -49,12 +49,13 @@ class Taking(Protocol):
             sequence: that before the first message to come.
         """
 
-    def take(self, sequence: int, data: bytes, headers: dict[str, str], age: float) -> None:
+    def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """
         Take the next message.
 
         Args:
             sequence: the message's.
+            subject: what it was published to.
             data: its bytes.
             headers: its headers.
             age: how old it is by this machine's clock, in seconds, where it was there before reading began; else 0.
@@ -70,6 +71,7 @@ class StreamReader:
         heard_at: when the server last sent anything, in seconds of `time.monotonic`.
         has_caught_up: set when everything that was in the stream at the beginning has been taken.
         restarts: how often reading had to begin anew.
+        pending: how many messages the server had after the newest one that was taken.
 
     Args:
         client: the connection.
@@ -83,6 +85,7 @@ class StreamReader:
         self.heard_at = time.monotonic()
         self.has_caught_up = asyncio.Event()
         self.restarts = -1
+        self.pending = 0
         self._client = client
         self._context = client.jetstream(timeout=ANSWER_S)
         self._stream = stream
@@ -205,7 +208,8 @@ class StreamReader:
             self._start_at(sequence - 1)
         self.sequence = sequence
         age = 0.0 if self.has_caught_up.is_set() else max(0.0, time.time() - stored_ns / 1e9)
-        self._taking.take(sequence, message.data, headers, age)
+        self.pending = pending
+        self._taking.take(sequence, message.subject, message.data, headers, age)
         if pending == 0:
             self.has_caught_up.set()
         self._moved.set()
