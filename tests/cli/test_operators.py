@@ -108,7 +108,7 @@ def test_operators_watch_and_stop_the_server_at_their_address(tmp_path: Path) ->
         ]
         page = get(f"{admin}/admin")
         assert page.status_code == 200
-        (script,) = re.findall(r'src="(/assets/admin-[^"]+\.js)"', page.text)
+        (script,) = re.findall(r'src="(/assets/index-[^"]+\.js)"', page.text)
         assert get(f"{admin}{script}").status_code == 200
         assert get(f"{admin}/protected/sse?topic=admin").status_code == 401
         with httpx2.stream("GET", f"{admin}/protected/sse?topic=admin", headers=bearer, timeout=PATIENCE) as stream:
@@ -144,6 +144,33 @@ def test_a_socket_of_the_parent_and_a_certificate_that_changes(tmp_path: Path) -
             server.process.send_signal(signal.SIGHUP)
             server.wait_for("SIGHUP: the certificate stays as it was: --tls-key .* holds no private key")
             assert get(f"{url}/healthz", verify=second.context).status_code == 200
+            assert b"SERVER_DRAINING" not in reader.read_until(b"\n\n")
+
+
+def test_the_level_and_limits_are_read_again(tmp_path: Path) -> None:
+    config = tmp_path / "pricewire.toml"
+    config.write_text("[serve]\nport = 0\nmax-streams-per-address = 1\n")
+    with served("--drain-seconds", "0.1", cwd=tmp_path) as server:
+        url = server.wait_for(r"Serving on (http://127\.0\.0\.1:\d+)")[1]
+        path = "/sse?topic=ticks:1HZ100V"
+        with Reader(url, path) as reader:
+            reader.read_until(b"\n\n")
+            assert get(f"{url}{path}").status_code == 429
+            config.write_text('[serve]\nport = 0\nmax-streams-per-address = 2\nlog-level = "debug"\norigin = ["https://a.example"]\n')
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"SIGHUP: --origin has changed, which takes a restart")
+            server.wait_for(r"SIGHUP: --max-streams-per-address is 2 now")
+            server.wait_for(r"SIGHUP: --log-level is debug now")
+            with Reader(url, path) as second:
+                second.read_until(b"\n\n")
+                server.wait_for("stream opened")
+                config.write_text("[serve]\nmax-streams-per-address = 0\n")
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for("SIGHUP: the options stay as they were: .*streams_per_address")
+                config.write_text("[serve]\nmax-streams-per-adress = 9\n")
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for("SIGHUP: the options stay as they were: .*adress")
+                assert get(f"{url}{path}").status_code == 429
             assert b"SERVER_DRAINING" not in reader.read_until(b"\n\n")
 
 

@@ -291,3 +291,13 @@ def test_the_barrier_is_dragged_on_the_chart(page_server: PageServer, page: Page
     assert dragged > Decimal("1900.50")
     page_server.move(1900)
     expect(page.get_by_text(f"Now at {dragged}")).to_be_visible()
+
+
+def test_a_link_names_the_product(page_server: PageServer, page: Page) -> None:
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=touch")
+    expect(page.get_by_role("radio", name="Touch/No Touch")).to_be_checked()
+    page.get_by_role("radio", name="Higher/Lower").check(force=True)
+    expect(page).to_have_url(f"{page_server.serving.url}/#R_100/1m?product=high_low")
+    page.goto("about:blank")
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=nonsense")
+    expect(page.get_by_role("radio", name="Rise/Fall")).to_be_checked()
