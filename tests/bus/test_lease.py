@@ -15,6 +15,7 @@ from pathlib import Path
 import nats
 import nats.errors
 import pytest
+from bench.servers.nats import NatsServer, nats_cluster, nats_server
 from nats.aio.client import Client
 
 from pricewire.bus.lease import SPAN_S, FencedSubject, Lease
@@ -22,7 +23,6 @@ from pricewire.errors import BusError, FencedError
 from support import lease_writer
 from support.command import environment
 from support.lease_writer import STREAM, SUBJECT, bucket_of
-from support.nats_server import NatsServer, nats_cluster, nats_server
 from support.serving import PATIENCE
 
 TESTS = Path(__file__).parents[1]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
 
 from bus.test_bus import until
@@ -21,7 +22,6 @@ from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.errors import BusError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
-from support.nats_server import NatsServer, nats_server
 from support.proxy import Proxy
 from support.recorder import Recorder
 
