@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
+from pricewire.bus.nats import NatsBus
+from pricewire.bus.nats_connection import NatsAddress
 from pricewire.market.journal import Journal
+from pricewire.server.publisher import Publisher
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from support.app_server import Events, add_account, open_app_server
@@ -42,3 +46,19 @@ def test_a_stream_that_begins_with_a_tick_of_before_is_no_tick_to_a_contract(tmp
         settled = account.until(lambda data: data["event"] == "contract_settled")["data"]["contract_details"]
         # The entry is the tick at -1000, and that at 0 is the first after it.
         assert (settled["entry_tick_time"], settled["exit_tick_time"]) == (now_ms - 1000, now_ms + DURATION - 1)
+
+
+async def test_what_is_on_its_way_over_the_bus_is_not_published_again_for_a_first_stream() -> None:
+    feed = HandFeed()
+    publisher = Publisher([feed])
+    # Not open: as one that has not been answered yet.
+    publisher.bus = bus = NatsBus(publisher.hub, NatsAddress(("nats://127.0.0.1:9",)), writes=True)
+    market = asyncio.create_task(publisher.market.run())
+    feed.give(10, 10.02, time.time_ns() // 1_000_000)
+    while not publisher.market.taken["GOLD"]:
+        await asyncio.sleep(0)
+    publisher.hub._topics.enter(["ticks:GOLD"])
+    market.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await market
+    assert len(bus._gathering.records) == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pricewire.hub.hub import Hub
 from pricewire.server.limits import Admission
@@ -36,6 +36,7 @@ class BusOptions:
     replicas: int = 1
 
 
+@runtime_checkable
 class Leader(Protocol):
     """Says whether this process serves: of several that could, one has the market and trading."""
 

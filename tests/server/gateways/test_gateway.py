@@ -231,6 +231,14 @@ def test_the_other_requests_are_answered_as_by_the_server(place: Place) -> None:
     assert large.status_code == 413
 
 
+def test_readiness_is_that_of_the_server_and_of_the_bus(place: Place) -> None:
+    place.tick(10)
+    assert until_ready(place.server) == "ok\n"
+    assert until_ready(place.gateways[0]) == "ok\n"
+    place.nats.kill()
+    assert "bus" in until_ready(place.server, 503)
+
+
 def test_a_gateways_streams_count_until_they_end(place: Place) -> None:
     leader = place.leader
     with Events(place.gateways[0], "/sse?topic=ticks:GOLD") as stream:
