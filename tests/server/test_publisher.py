@@ -55,7 +55,7 @@ async def test_what_is_on_its_way_over_the_bus_is_not_published_again_for_a_firs
     publisher.bus = bus = NatsBus(publisher.hub, NatsAddress(("nats://127.0.0.1:9",)), writes=True)
     market = asyncio.create_task(publisher.market.run())
     feed.give(10, 10.02, time.time_ns() // 1_000_000)
-    while not publisher.market.taken["GOLD"]:
+    while not publisher.market.taken["GOLD"]:  # noqa: ASYNC110 - nothing tells it
         await asyncio.sleep(0)
     publisher.hub._topics.enter(["ticks:GOLD"])
     market.cancel()

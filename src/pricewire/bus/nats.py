@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,6 +120,7 @@ class NatsBus:
         name: the name of this process on the bus, which no other has.
         counters: what it has done.
         client: the connection, while it is open.
+        on_read: called with the records of each frame that is read; None where nobody asks.
 
     Args:
         hub: gets all events.
@@ -143,6 +144,7 @@ class NatsBus:
         self.name = secrets.token_hex(8)
         self.counters = BusCounters()
         self.client: Client | None = None
+        self.on_read: Callable[[Sequence[Record]], None] | None = None
         self._hub = hub
         self._address = address
         self._writes = writes
@@ -297,6 +299,8 @@ class NatsBus:
         self.counters.records += len(records)
         if self._writes:
             self._remember(records)
+        if self.on_read is not None:
+            self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None)
         self._framed_at = time.monotonic() - age
         writer = headers.get(WRITER, "")

@@ -89,6 +89,16 @@ class Services:
         self._setup = setup
         self._limits = limits
 
+    def open_journal(self) -> Journal | None:
+        """
+        Return the journal of this process, for the time before `open`; None without trading.
+
+        Raises:
+            JournalError: it cannot be used.
+        """
+        setup = self._setup
+        return None if setup is None else Journal(setup.journal, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s)
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """

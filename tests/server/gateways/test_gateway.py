@@ -289,6 +289,33 @@ def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: 
             assert stream.until(lambda data: data.get("event") == "balance")["data"]["balance"] == "9990.00"
 
 
+def test_a_server_that_stands_by_has_the_ticks_of_the_one_that_it_follows(place: Place) -> None:
+    """Its feed cannot tell them, and contracts are settled by them."""
+    gateway, token = place.gateways[0], TOKENS.issue(place.alice.uuid)
+    journal = place.database.parent / "second" / "journal"
+    setup = NatsSetup(NatsAddress((place.nats.url,)), place.leader._bus._plan)
+    feed = GoldFeed()
+    with open_app_server(place.database, feed, bus=setup, journal=journal) as standby:
+        bought = place.buy(gateway, purchase("one", instrument_id="GOLD", duration=3, duration_unit="ticks"), token).json()["data"]
+        # From here on they come after the purchase.
+        place.times = itertools.count(time.time_ns() // 1_000_000 + 1000, 1000)
+        with Events(gateway, "/sse?topic=ticks:GOLD") as stream:
+            prices = [place.tick(bid) for bid in (11, 12)]
+            stream.until(lambda data: "seq" in data and price(data) == prices[-1])
+        place.server.stop()
+        until_answered(gateway)
+        history = {"instrument_id": "GOLD", "count": 2}
+        answer = httpx2.post(f"{gateway.url}/v1/market/instruments/ticks/history", json=history, timeout=PATIENCE)
+        assert [each["price"] for each in answer.json()["data"]["ticks"]] == prices
+        with Events(gateway, f"/protected/sse?topic=contracts:{place.alice.uuid}", token) as stream:
+            follower = Place(place.nats, feed, standby, place.gateways, place.database, place.alice, place.times)
+            for bid in (13, 14):
+                follower.tick(bid)
+            settled = stream.until(lambda data: data.get("event") == "contract_settled")["data"]
+        assert settled["contract_id"] == bought["contract_id"]
+        assert (settled["contract_details"]["entry_spot"], settled["contract_details"]["exit_spot"]) == ("11.01", "14.01")
+
+
 def until_answered(gateway: Serving) -> None:
     """Wait until a gateway's requests are answered."""
     deadline = time.monotonic() + PATIENCE

@@ -11,6 +11,7 @@ from pricewire.bus.nats_connection import NatsAddress
 from pricewire.server.gateways.background import Background, end_process
 from pricewire.server.gateways.calls import Calls
 from pricewire.server.gateways.remote_streams import HubOfGateways
+from pricewire.server.gateways.standby_journal import StandbyJournal
 from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
@@ -113,9 +114,17 @@ class Leader:
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
-        async with self._bus.open():
-            client = self._bus.client
-            assert client is not None, "the bus is open"  # noqa: S101
-            self._hub.restored(RESTORED_S)
-            async with self._services.open(), self._calls.answering(client):
-                yield
+        async with contextlib.AsyncExitStack() as standing_by:
+            journal = self._services.open_journal()
+            if journal is not None:
+                standby = StandbyJournal(journal, self._services.publisher.market.instruments())
+                await standing_by.enter_async_context(standby.open())
+                self._bus.on_read = standby.take
+            async with self._bus.open():
+                self._bus.on_read = None
+                await standing_by.aclose()
+                client = self._bus.client
+                assert client is not None, "the bus is open"  # noqa: S101
+                self._hub.restored(RESTORED_S)
+                async with self._services.open(), self._calls.answering(client):
+                    yield
