@@ -191,15 +191,16 @@ def wrong_balances(account: Mapping[str, Any], moves: Sequence[int], items: Sequ
         items: what was published.
     """
     decimals = DECIMALS[account["currency"]]
-    rest = iter(moves)
-    balance = None
-    for item in items:
-        balance = int(Decimal(json.loads(item.json)["balance"]).scaleb(decimals))
-        if balance not in rest:
-            yield f"{account['id']}: a balance of {balance} was published, and is none of those that followed"
-            rest = iter(moves)
-    if items and balance != account["balance"]:
-        yield f"{account['id']} has {account['balance']}, and was last said to have {balance}"
+    told = [int(Decimal(json.loads(item.json)["balance"]).scaleb(decimals)) for item in items]
+    place = 0
+    for before, balance in zip([None, *told], told, strict=False):
+        try:
+            place = moves.index(balance, place) + 1
+        except ValueError:
+            rest = moves[max(0, place - 1) : place + 4]
+            yield f"{account['id']}: a balance of {balance} was published after {before}; from there on it had {rest}"
+    if told and told[-1] != account["balance"]:
+        yield f"{account['id']} has {account['balance']}, and was last said to have {told[-1]}"
 
 
 def united(journals: Sequence[Mapping[str, Recorded]]) -> tuple[dict[str, Recorded], list[str]]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 import zlib
 from array import array
+from collections import deque
 from dataclasses import dataclass, field
 
 import msgspec
@@ -132,10 +133,16 @@ class Reader:
         self._url = f"http://127.0.0.1:{port}{'/protected' if token else ''}/sse?{query}"
         self._token = token or None
         self._newest = dict.fromkeys(topics, 0)
+        # What went wrong last with connections, and when, for those who look why a reader is not live.
+        self._troubles: deque[tuple[float, str]] = deque(maxlen=20)
 
     def has(self, newest: dict[str, int]) -> bool:
         """Return whether it has the event with a number of each of its topics, or a later one; of those that are named."""
         return all(seq >= newest.get(topic, 0) for topic, seq in self._newest.items())
+
+    def troubles(self, since: float) -> str:
+        """Return in words what has gone wrong with its connections since a time of `time.monotonic`."""
+        return "; ".join(f"{at - since:+.1f} s {text}" for at, text in self._troubles if at > since - 1)
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -158,6 +165,7 @@ class Reader:
 
     def _failed(self, error: ClientError) -> None:
         """Go on: what matters is what comes afterwards."""
+        self._troubles.append((time.monotonic(), str(error)))
         if type(error).__name__ == "CallbackError":
             self.received.wrong.append(f"{self.received.name}: {error!r}")
 
