@@ -195,6 +195,15 @@ class NatsBus:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
         return self._lease is not None and self._lease.is_held and not self._fault
 
+    async def confirm(self, timeout: float) -> bool:
+        """
+        Return whether this process may publish and decide; where it is not certain, as after a pause of this process, wait until it is.
+
+        Args:
+            timeout: how long to wait at most, in seconds.
+        """
+        return self._lease is not None and await self._lease.confirm(timeout) and not self._fault
+
     @property
     def position(self) -> int:
         """The position up to which the hub has everything."""
