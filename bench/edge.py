@@ -30,7 +30,7 @@ from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, PurchaseDetails, PurchaseRequest, Variant
 from pricewire.trading.contracts import PATIENCE_MS, Contract, entry_deadline
 from pricewire.trading.desk import Desk
-from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
+from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
 from pricewire.trading.positions import Positions, ticks_left
 from pricewire.trading.pricing import Bools, Floats, bid_units, win_probability
 from pricewire.trading.trades import LEAST_TICKS_LEFT
@@ -160,6 +160,13 @@ class MemoryLedger:
         """Keep the ends."""
         self.ended |= {contract.contract_id: contract for contract in settled}
         return [Closed(contract, Decimal(10**12), Decimal(0)) for contract in settled]
+
+    async def pending_events(self) -> list[PendingEvent]:
+        """Return none: everything is published."""
+        return []
+
+    async def remove_events(self, numbers: Sequence[int]) -> None:
+        """Forget nothing: nothing is kept."""
 
     async def open_contracts(self) -> list[Contract]:
         """Return none: nothing was before."""

@@ -275,6 +275,19 @@ def test_all_tabs_come_back_after_a_server_that_was_away(gold: Gold) -> None:
         assert [tab.evaluate("window.store.state.status") for tab in tabs] == ["open"] * 5
 
 
+@pytest.mark.parametrize("which", ["leader", "follower"])
+def test_a_tab_that_gets_the_focus_ends_the_wait_for_all(gold: Gold, which: str) -> None:
+    hour = 3_600_000
+    gold.context.add_init_script("Math.random = () => 0.9")
+    tabs = gold.open_tabs(2, reconnectInterval=hour, reconnectCeiling=hour)
+    gold.server.stop()
+    for tab in tabs:
+        tab.wait_for_function("window.states.at(-1) === 'waiting'")
+    with gold.other_server():
+        tabs[which == "follower"].evaluate("void dispatchEvent(new Event('focus'))")
+        gold.reaches(*tabs)
+
+
 def test_a_tab_that_has_given_up_follows_one_that_succeeds(gold: Gold) -> None:
     tabs = gold.open_tabs(3, reconnectAttempts=0)
     gold.server.stop()

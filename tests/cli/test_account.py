@@ -112,7 +112,7 @@ def test_the_author_is_told_where_the_system_has_no_name_for_the_user(run: Run, 
 
 def test_a_token_is_printed(run: Run) -> None:
     uuid = run("account", "add", "alice", typed="correct horse\n").strip()
-    said = jwt.decode(run("token", "alice", "--read-only", "--hours", "0.5").strip(), options={"verify_signature": False})
+    said = jwt.decode(run("token", "alice", "--scope", "read", "--hours", "0.5").strip(), options={"verify_signature": False})
     assert said["account"] == uuid
     assert said["scope"] == "read"
     assert 1790 < said["exp"] - said["iat"] < 1802

@@ -69,7 +69,7 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     with served("--uds", str(path), "--admin-port", "0", "--log-format", "text", cwd=tmp_path) as server:
-        admin = server.wait_for(r"^\d\d:\d\d:\d\d Metrics and readiness are at (http://127\.0\.0\.1:\d+)\.$")[1]
+        admin = server.wait_for(r"^\d\d:\d\d:\d\d Metrics, readiness and /admin are at (http://127\.0\.0\.1:\d+)\.$")[1]
         server.wait_for(rf"Serving on the socket {path} - Ctrl-C stops\.")
         assert "demo" not in "".join(server.said)
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path)), base_url="http://localhost", timeout=PATIENCE) as client:
@@ -92,6 +92,35 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
         with pytest.raises(PricewireError, match="a server listens there"):
             open_unix_socket(path)
     assert not path.exists()
+
+
+def test_operators_watch_and_stop_the_server_at_their_address(tmp_path: Path) -> None:
+    with served("--port", "0", "--admin-port", "0", "--drain-seconds", "0.1", cwd=tmp_path) as server:
+        admin = server.wait_for(r"/admin are at (http://127\.0\.0\.1:\d+)")[1]
+        public = server.wait_for(r"Serving on (http://127\.0\.0\.1:\d+)")[1]
+        token = pricewire("token", "demo", "--scope", "admin", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+        assert token.returncode == 0, token.stderr
+        bearer = {"authorization": f"Bearer {token.stdout.strip()}"}
+        assert [get(f"{public}{path}", headers=bearer).status_code for path in ("/admin", "/admin/", "/protected/sse?topic=admin")] == [
+            404,
+            404,
+            400,
+        ]
+        page = get(f"{admin}/admin")
+        assert page.status_code == 200
+        (script,) = re.findall(r'src="(/assets/admin-[^"]+\.js)"', page.text)
+        assert get(f"{admin}{script}").status_code == 200
+        assert get(f"{admin}/protected/sse?topic=admin").status_code == 401
+        with httpx2.stream("GET", f"{admin}/protected/sse?topic=admin", headers=bearer, timeout=PATIENCE) as stream:
+            lines = stream.iter_lines()
+            assert any('"event":"admin"' in line for line in lines)
+            drain = f"{admin}/v1/admin/drain"
+            assert httpx2.post(drain, timeout=PATIENCE).status_code == 401
+            assert httpx2.post(f"{public}/v1/admin/drain", headers=bearer, timeout=PATIENCE).status_code == 404
+            assert httpx2.post(drain, headers=bearer, timeout=PATIENCE).json() == {"data": {"streams": 1}}
+            assert any("SERVER_DRAINING" in line for line in lines)
+        assert server.process.wait(PATIENCE) == 0
+        assert "as an operator asks" in server.process.stderr.read()  # type: ignore[union-attr]
 
 
 def test_a_socket_of_the_parent_and_a_certificate_that_changes(tmp_path: Path) -> None:

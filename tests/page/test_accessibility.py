@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pricewire.server.auth.tokens import ADMIN
+from support.app_server import TOKENS
 from support.page_server import PATIENCE, PageServer, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
@@ -112,3 +114,17 @@ def test_nothing_moves_for_show_where_that_is_not_wanted(page_server: PageServer
     page.emulate_media(reduced_motion="no-preference")
     page_server.move(1902)
     page.wait_for_function(f"{moving} > 0")
+
+
+def test_axe_finds_nothing_serious_on_the_page_for_operators(page_server: PageServer, themed: Page) -> None:
+    page = themed
+    page.goto(f"{page_server.serving.url}/admin")
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert findings(page) == [], "no token"
+    page.get_by_label("Token").fill(TOKENS.issue(page_server.account().uuid, frozenset({ADMIN})))
+    page.get_by_role("button", name="Show the server").click()
+    expect(page.get_by_role("row", name="PageFeed (R_100)")).to_be_visible()
+    assert findings(page) == [], "the server"
+    page.get_by_role("button", name="Drain …").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert findings(page) == [], "drain"

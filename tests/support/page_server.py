@@ -16,6 +16,7 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from pricewire.protocol.messages import Instrument
 from pricewire.server.app import create_app
+from pricewire.server.limits import Limits
 from pricewire.server.services import TradingSetup
 from pricewire.store.accounts import Account
 from support.app_server import KEY, PASSWORD, RULES, add_account
@@ -75,10 +76,18 @@ class PageServer:
 def open_page_server(
     database: Path, *, instrument: Instrument = INSTRUMENT, port: int = 0, heartbeat: float = 15.0
 ) -> Iterator[PageServer]:
-    """Serve an instrument and trading, with a first price; accounts are in the SQLite file `database`, and `heartbeat` is in seconds."""
+    """
+    Serve an instrument and trading, with a first price; operators can stop it.
+
+    Accounts are in the SQLite file `database`, and `heartbeat` is in seconds.
+    """
     feed = PageFeed(instrument)
     app = create_app(
-        [feed], heartbeat=heartbeat, trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True)
+        [feed],
+        heartbeat=heartbeat,
+        trading=TradingSetup(database, database.with_name("journal"), KEY, RULES, demo_account=True),
+        limits=Limits(exposure_per_instrument={"USD": Decimal(5000)}),
+        stop=lambda: serving.begin_to_stop(),
     )
     with Serving(app, port=port) as serving:
         page_server = PageServer(serving, feed, database)

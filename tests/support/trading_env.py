@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +49,7 @@ class TradingEnv:
         seconds: int = 0,
         limits: TradingLimits | None = None,
         hours: Mapping[str, TradingHours] | None = None,
+        flush: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
@@ -58,7 +59,7 @@ class TradingEnv:
         self.journal = Journal(journal, self.market.instruments())
         self.market.write_to(self.journal, {})
         self.ledger = ledger_type(database, self.journal.sync)
-        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits)
+        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits, flush=flush)
         self.published: list[Published] = []
         self._news = asyncio.Event()
         self._given = self._taken = 0

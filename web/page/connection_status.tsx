@@ -2,9 +2,13 @@ import type { ConnectionState } from '../src/pricewire.js'
 import { useNow } from './clock.js'
 import { useSteadyConnection, useStore } from './connection.js'
 
-/** The state of the connection, in one or two words. */
+/** The state of the page's connection, in one or two words. */
 export function Status() {
-  const state = useSteadyConnection()
+  return <StatusOf state={useSteadyConnection()} />
+}
+
+/** The state of a connection, in one or two words. */
+export function StatusOf({ state }: { state: ConnectionState }) {
   const now = useNow(state.status === 'waiting')
   return (
     <span className="status" data-state={name(state)}>

@@ -22,6 +22,6 @@ export async function changeStream(streamId: string, change: StreamChange, optio
   const { base, credentials, signal, fetch = globalThis.fetch } = options
   const headers: Record<string, string> = { 'Content-Type': 'application/json' }
   if (credentials !== undefined) headers['Authorization'] = `Bearer ${await credentials.get()}`
-  const url = `${base}/v1/streams/${encodeURIComponent(streamId)}`
+  const url = `${base}/v1/streams/${streamId}`
   return fetch(url, { method: 'PATCH', headers, body: JSON.stringify(change), signal })
 }

@@ -1,5 +1,5 @@
 import { CustomEventSource, type CustomEventSourceInit, SourceErrorEvent } from './event_source.js'
-import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
+import { type PageWatchOptions, type PauseReason, watchPage } from './lifecycle.js'
 import type { ContractPriceResponse, Envelope, ErrorBody, InstrumentPrice } from './messages.js'
 import { type NetworkInformation, networkInterval } from './pace.js'
 import { SSEError } from './problem.js'
@@ -46,7 +46,7 @@ export interface StreamStart {
 export type ControlEvent = 'changed' | 'stale' | 'reset'
 
 /** The server to connect to, and how to keep the connection. */
-export interface ServerOptions {
+export interface ServerOptions extends PageWatchOptions {
   /** The server's URL, such as `https://prices.example`. Default: the server of the page. */
   readonly baseUrl?: string | undefined
   /**
@@ -63,8 +63,6 @@ export interface ServerOptions {
   readonly reconnectInterval?: number | undefined
   /** The longest wait between two attempts, in milliseconds. Default 30,000. */
   readonly reconnectCeiling?: number | undefined
-  /** How long the page may be hidden before the stream pauses, in milliseconds; `Infinity` never pauses. Default 60,000. */
-  readonly hiddenAfter?: number | undefined
   /** The function to fetch with. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined
 }
@@ -98,7 +96,15 @@ export interface SSEConnectionOptions<P extends SSEParams = SSEParams>
  * ```
  */
 export function createSSEConnection<const P extends SSEParams>(options: SSEConnectionOptions<P>): () => void {
-  return connect(() => options.params, options as SSEConnectionOptions)
+  return connect(() => options.params, options as SSEConnectionOptions).close
+}
+
+/** A stream that is kept open. */
+export interface Connection {
+  /** Closes it. After that, no callback is called any more. */
+  close(): void
+  /** Tries to reconnect now rather than later, where it waits for that. */
+  wake(): void
 }
 
 /**
@@ -107,8 +113,8 @@ export function createSSEConnection<const P extends SSEParams>(options: SSEConne
  * @param params - called at every connection.
  * @param isWatching - whether the stream pauses while the page does not need it.
  */
-export function connect(params: () => SSEParams, options: SSEConnectionOptions, isWatching = true): () => void {
-  const { onMessage, onError, onOpen, onState, onControl, token, fetch, hiddenAfter = HIDDEN_AFTER } = options
+export function connect(params: () => SSEParams, options: SSEConnectionOptions, isWatching = true): Connection {
+  const { onMessage, onError, onOpen, onState, onControl, token, fetch } = options
   const base = baseOf(options)
   const credentials = toCredentials(token)
   const url = () => `${base}${credentials ? '/protected' : ''}/sse?${encode(withPace(params()))}`
@@ -134,12 +140,10 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
   }
   const open = () => {
     const made = new CustomEventSource(url(), {
-      headers: options.headers,
+      ...options, // headers, withCredentials and maxEventSize
       token: credentials,
       lastEventId: cursor,
       fetch: (_, init) => (fetch ?? globalThis.fetch)(url(), init),
-      withCredentials: options.withCredentials,
-      maxEventSize: options.maxEventSize,
       retryStatuses: true,
       idleTimeout: IDLE_TIMEOUT,
       reconnect: {
@@ -202,13 +206,15 @@ export function connect(params: () => SSEParams, options: SSEConnectionOptions, 
     stop()
     tell(onState, { status: 'paused', reason })
   }
-  const watch = isWatching ? new PageWatch(hiddenAfter, settle) : undefined
+  const wake = () => source?.wake()
+  const watch = isWatching ? watchPage(options, settle, wake) : undefined
   settle(watch?.reason)
-  return () => {
+  const close = () => {
     isClosed = true
     watch?.end()
     stop()
   }
+  return { close, wake }
 }
 
 /** Returns the URL that paths are appended to. (`new URL('/sse', base)` would drop the path of the base.) */
@@ -222,16 +228,12 @@ export function pageInterval(): number {
 }
 
 function withPace(params: SSEParams): SSEParams {
-  const interval = Math.max(Number(params['interval_ms'] ?? 0), pageInterval())
-  return { ...params, interval_ms: interval > 0 ? interval : undefined }
+  return { ...params, interval_ms: Math.max(Number(params['interval_ms'] ?? 0), pageInterval()) || undefined }
 }
 
 function encode(params: SSEParams): string {
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(params)) {
-    for (const item of [value].flat()) {
-      if (item !== undefined) query.append(name, String(item))
-    }
-  }
-  return query.toString()
+  for (const [name, value] of Object.entries(params))
+    for (const item of [value ?? []].flat()) query.append(name, `${item}`)
+  return `${query}`
 }

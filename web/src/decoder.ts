@@ -10,7 +10,8 @@ export interface DecodedEvent {
   readonly lastEventId: string
 }
 
-const DIGITS = /^[0-9]+$/
+/** What a number of the protocol is written in. */
+export const DIGITS = /^[0-9]+$/
 
 /** The default limit of an event, in bytes: far above any message, and far below what slows a page down. */
 const MAX_EVENT_SIZE = 16 * 1024 * 1024
@@ -34,7 +35,8 @@ export class EventStreamDecoder {
   problem: Problem | undefined
 
   // Removes a byte order mark, and keeps the bytes of an incomplete character for the next chunk.
-  readonly #utf8 = new TextDecoder()
+  // Engines without one have something else decode the bytes.
+  readonly #utf8 = globalThis.TextDecoder && new TextDecoder()
   #line = ''
   #isInComment = false
   #skipLineFeed = false
@@ -63,11 +65,11 @@ export class EventStreamDecoder {
    * Returns the events that this chunk completes. If an event exceeds the limit, {@link EventStreamDecoder.problem} is set, and the rest is
    * not read.
    *
-   * @param chunk - the next bytes of the stream, of any length.
+   * @param chunk - the next bytes of the stream, of any length; or the next text, where something else has decoded the bytes.
    */
-  feed(chunk: Uint8Array): DecodedEvent[] {
+  feed(chunk: Uint8Array | string): DecodedEvent[] {
     const events: DecodedEvent[] = []
-    const text = this.#utf8.decode(chunk, { stream: true })
+    const text = typeof chunk === 'string' ? chunk : this.#utf8.decode(chunk, { stream: true })
     if (this.problem) return events
     if (text === '') return events // #skipLineFeed stays as it is: the chunk may hold only part of a character
     const isCounting = this.#decideToCount(3 * text.length) // a UTF-16 unit takes at most 3 bytes
@@ -99,7 +101,7 @@ export class EventStreamDecoder {
     }
     if (start < text.length && !this.#isInComment) {
       // The text of a comment is not kept.
-      if (this.#line === '' && text.charCodeAt(start) === 58) this.#isInComment = true
+      if (this.#line === '' && text[start] === ':') this.#isInComment = true
       else {
         const rest = text.slice(start)
         this.#line += rest

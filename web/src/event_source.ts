@@ -3,7 +3,7 @@ import { type Problem, problemOf } from './problem.js'
 import { isTransient, parseRetryAfter, Reconnection, type ReconnectPolicy } from './reconnect.js'
 import { streamEndOf } from './stream_end.js'
 import { type Credentials, type Token, toCredentials } from './tokens.js'
-import { Watchdog } from './watchdog.js'
+import { makeWatchdog } from './watchdog.js'
 
 /** The options of {@link CustomEventSource}. */
 export interface CustomEventSourceInit {
@@ -48,7 +48,7 @@ export class SourceErrorEvent extends Event implements Problem {
   /** The time of the next attempt, in milliseconds since 1970; undefined if there is none. */
   declare readonly retryAt: number | undefined
 
-  constructor(problem: Problem, retryAt: number | undefined) {
+  constructor(problem: Problem, retryAt?: number) {
     super('error')
     Object.assign(this, problem, { retryAt })
   }
@@ -89,7 +89,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
   readonly #init: CustomEventSourceInit
   readonly #reconnection: Reconnection
   readonly #credentials: Credentials | undefined
-  readonly #watchdog = new Watchdog(
+  readonly #watchdog = makeWatchdog(
     () => this.dispatchEvent(new Event('silence')),
     (silence) => this.#lost({ message: `the server has been silent for ${Math.round(silence / 1000)} s` }),
   )
@@ -115,7 +115,7 @@ export class CustomEventSource extends EventTarget implements EventSource {
     try {
       this.url = new URL(url, globalThis.document?.baseURI).href
     } catch {
-      throw new DOMException(`cannot read the URL ${JSON.stringify(String(url))}`, 'SyntaxError')
+      throw new DOMException(`this URL cannot be read: ${url}`, 'SyntaxError')
     }
     this.withCredentials = init.withCredentials ?? false
     this.#init = init
@@ -169,11 +169,16 @@ export class CustomEventSource extends EventTarget implements EventSource {
     this.#handle('error', handler)
   }
 
+  /** Ends a wait to reconnect as early as the floor of the policy and the server allow: the user is back, or the network. */
+  wake(): void {
+    const isWaiting = this.#connection.signal.aborted && !this.#readyState // CONNECTING, between two connections
+    if (isWaiting) this.#connectAt(this.#reconnection.earliest)
+  }
+
   /** Ends the request, the timers and the events at once. Events that were received but not dispatched yet are dropped. */
   close(): void {
-    this.#readyState = CustomEventSource.CLOSED
+    this.#readyState = this.CLOSED
     this.#disconnect()
-    clearTimeout(this.#connectTimer)
   }
 
   #handle<T extends Type>(type: T, handler: Handlers[T]): void {
@@ -195,33 +200,38 @@ export class CustomEventSource extends EventTarget implements EventSource {
     this.#connection = new AbortController()
     const { signal } = this.#connection
     // Called as a method, the global fetch throws "Illegal invocation".
-    const { fetch = globalThis.fetch, idleTimeout = 0, method = 'GET', body = null } = this.#init
+    const { fetch = globalThis.fetch, idleTimeout = 0, method, body } = this.#init
     this.#watchdog.watch(idleTimeout)
+    let what = 'the request cannot be made'
     try {
       const headers = await this.#requestHeaders()
       if (signal.aborted) return
       const credentials = this.withCredentials ? 'include' : 'same-origin'
-      const request: RequestInit = { method, body, headers, credentials, cache: 'no-store', signal }
+      const request = { method, body, headers, credentials, cache: 'no-store', signal } as RequestInit
       const obstacle = obstacleTo(this.url, request)
       if (obstacle) return this.#fail({ message: obstacle })
+      // A browser does not tell a page which of the two it was. Where there was a stream before, it was not the permission.
+      const own = globalThis.location?.origin
+      const isForeign = own && !this.url.startsWith(`${own}/`) && !this.#responseHeaders
+      what = `the server cannot be reached${isForeign ? ` or refuses ${own} (CORS)` : ''}`
       const response = await fetch(this.url, request)
       if (signal.aborted) return
       if (response.status !== 200) return await this.#refused(response, signal)
-      const type = response.headers.get('Content-Type') ?? 'no content type'
+      const type = response.headers.get('Content-Type') ?? 'no type'
       if (!/^text\/event-stream *(;|$)/i.test(type)) {
         return this.#fail({ message: `the server sent ${type} instead of text/event-stream`, status: 200 })
       }
+      if (!response.body) return this.#fail({ message: 'the response cannot be streamed; see pricewire/react-native' })
+      what = 'the connection broke off'
       this.#responseHeaders = response.headers
-      this.#readyState = CustomEventSource.OPEN
+      this.#readyState = this.OPEN
       this.#isRefused = false
       this.#watchdog.watch(Number(response.headers.get('Pricewire-Heartbeat')) * 2000 || idleTimeout)
       this.dispatchEvent(new Event('open'))
-      await this.#read(response, signal)
+      await this.#read(response.body.getReader(), new URL(response.url || this.url).origin, signal)
       if (!signal.aborted) this.#lost({ message: 'the server ended the stream' })
     } catch (error) {
       if (signal.aborted) return // by close(), or because the watchdog has given up this connection
-      const what =
-        this.#readyState === CustomEventSource.OPEN ? 'the connection broke off' : 'the server cannot be reached'
       this.#lost({ message: `${what} (${error})` })
     }
   }
@@ -229,26 +239,23 @@ export class CustomEventSource extends EventTarget implements EventSource {
   async #requestHeaders(): Promise<Headers> {
     const { headers } = this.#init
     const result = new Headers(typeof headers === 'function' ? await headers() : headers)
-    if (!result.has('Accept')) result.set('Accept', 'text/event-stream')
+    if (!result.get('Accept')) result.set('Accept', 'text/event-stream')
     if (this.#credentials) {
       this.#token = await (this.#isExpired ? this.#credentials.refresh(this.#token) : this.#credentials.get())
       this.#isExpired = false
       result.set('Authorization', `Bearer ${this.#token}`)
     }
-    if (this.#lastEventId !== '') {
+    if (this.#lastEventId) {
       // The id is sent as UTF-8. `fetch` wants a string with one character per byte, and refuses any character above 255.
-      const bytes = new TextEncoder().encode(this.#lastEventId)
-      result.set('Last-Event-ID', Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+      result.set('Last-Event-ID', unescape(encodeURIComponent(this.#lastEventId)))
     }
     return result
   }
 
-  async #read(response: Response, signal: AbortSignal): Promise<void> {
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>, origin: string, signal: AbortSignal): Promise<void> {
     const decoder = new EventStreamDecoder(this.#lastEventId, this.#init.maxEventSize)
-    const origin = new URL(response.url || this.url).origin
-    const reader = response.body?.getReader()
     for (;;) {
-      const { value } = (await reader?.read()) ?? {}
+      const { value } = await reader.read()
       if (!value || signal.aborted) return
       this.#watchdog.heard()
       const events = decoder.feed(value)
@@ -292,22 +299,28 @@ export class CustomEventSource extends EventTarget implements EventSource {
       return
     }
     this.#disconnect()
-    this.#readyState = CustomEventSource.CONNECTING
+    this.#readyState = this.CONNECTING
+    this.#connectAt(retryAt)
+    this.dispatchEvent(new SourceErrorEvent(problem, retryAt))
+  }
+
+  #connectAt(time: number): void {
+    clearTimeout(this.#connectTimer)
     this.#connectTimer = setTimeout(() => {
       void this.#connect()
       this.dispatchEvent(new Event('connecting'))
-    }, retryAt - Date.now())
-    this.dispatchEvent(new SourceErrorEvent(problem, retryAt))
+    }, time - Date.now())
   }
 
   #fail(problem: Problem): void {
     this.close()
-    this.dispatchEvent(new SourceErrorEvent(problem, undefined))
+    this.dispatchEvent(new SourceErrorEvent(problem))
   }
 
   #disconnect(): void {
     this.#connection.abort()
     this.#watchdog.stop()
+    clearTimeout(this.#connectTimer)
   }
 }
 
@@ -317,11 +330,10 @@ export class CustomEventSource extends EventTarget implements EventSource {
  * Source: WHATWG HTML, section 9.2.2, "The EventSource interface": a connection that is known to be futile fails at once.
  */
 function obstacleTo(url: string, request: RequestInit): string | undefined {
-  const { protocol, username, password } = new URL(url)
   // The page's own protocol may be one that its application serves, such as `app:` or `capacitor:`.
-  if (!['http:', 'https:', 'data:', 'blob:', globalThis.location?.protocol].includes(protocol))
-    return `an event stream cannot come from ${protocol}`
-  if (username || password) return 'a URL with a user name or password cannot be fetched'
+  const { protocol } = new URL(url)
+  const isForeign = !/^(https?|data|blob):$/.test(protocol) && protocol !== globalThis.location?.protocol
+  if (isForeign || /^\w+:\/\/[^/?#]*@/.test(url)) return 'this URL cannot be fetched'
   try {
     new Request(url, request)
     return undefined

@@ -1,79 +1,92 @@
 import { LONGEST_TIMER } from './reconnect.js'
 
+const EVENTS = 'visibilitychange pagehide pageshow freeze resume focus online offline'.split(' ')
+
+/** What says whether an application is seen, as `document` does for a page: `appVisibility` of `pricewire/react-native`, for instance. */
+export interface Visibility {
+  readonly hidden: boolean
+  /** Calls the listener with an event `visibilitychange` whenever `hidden` has changed, until the signal is aborted. */
+  addEventListener(type: string, listener: (event: Event) => void, options: { readonly signal: AbortSignal }): void
+}
+
+/** The options of a {@link PageWatch}. */
+export interface PageWatchOptions {
+  /** How long the page may be hidden before its streams pause, in milliseconds; `Infinity` never pauses. Default 60,000. */
+  readonly hiddenAfter?: number | undefined
+  /** What says whether the application is seen, where that is not a page. */
+  readonly visibility?: Visibility | undefined
+}
+
 /** Why a page does not need a stream now. */
 export type PauseReason = 'hidden' | 'offline'
 
-/** How long a page may be hidden before its streams pause by default, in milliseconds. */
-export const HIDDEN_AFTER = 60_000
+/** Watches whether a page needs streams. */
+export interface PageWatch {
+  /** Why streams should pause; `undefined` if they should not. */
+  readonly reason: PauseReason | undefined
+  /** Stops watching: nothing is called any more. */
+  end(): void
+}
 
 /**
  * Watches whether the page needs streams. It needs none while it has been hidden for a while, is in the back/forward cache, frozen or offline.
  *
- * An open stream would drain a phone's battery and keep the page out of the back/forward cache. Outside of a browser this does nothing.
+ * An open stream would drain a phone's battery and keep the page out of the back/forward cache. Outside of a browser this does nothing, unless
+ * it is told what to watch.
+ *
+ * @param onChange - called when {@link PageWatch.reason} changes.
+ * @param onWake - called when a page that needs streams comes back to its user or to the network: what waits to reconnect should try now.
  *
  * Source: WICG Page Lifecycle, "freeze" and "resume"; WHATWG HTML, sections 6.2 "Page visibility" and 8.9.1.3 "Browser state".
  */
-export class PageWatch {
-  readonly #hiddenAfter: number
-  readonly #onChange: (reason: PauseReason | undefined) => void
-  readonly #listening = new AbortController()
-  #isAway = false
-  #reason: PauseReason | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
+export function watchPage(
+  { hiddenAfter = 60_000, visibility }: PageWatchOptions,
+  onChange: (reason: PauseReason | undefined) => void,
+  onWake: () => void,
+): PageWatch {
+  const page = visibility ?? globalThis.document
+  const target = visibility ?? globalThis
+  const listening = new AbortController()
+  let isAway = false
+  let reason: PauseReason | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
 
-  /**
-   * @param hiddenAfter - how long the page may be hidden, in milliseconds; `Infinity` for any time.
-   * @param onChange - called when {@link PageWatch.reason} changes.
-   */
-  constructor(hiddenAfter: number, onChange: (reason: PauseReason | undefined) => void) {
-    this.#hiddenAfter = hiddenAfter
-    this.#onChange = onChange
-    if (typeof document === 'undefined' || typeof addEventListener === 'undefined') return
-    // In the capture phase, because events of the document reach the window only there.
-    const options = { signal: this.#listening.signal, capture: true }
-    for (const type of ['visibilitychange', 'freeze', 'resume', 'pagehide', 'pageshow', 'online', 'offline']) {
-      addEventListener(type, this.#look, options)
-    }
-    this.#watchHidden()
-    this.#reason = this.#judge()
+  const judge = () => (isAway ? 'hidden' : globalThis.navigator?.onLine === false ? 'offline' : undefined)
+  const settle = () => {
+    const before = reason
+    reason = judge()
+    if (reason !== before) onChange(reason)
+  }
+  const watchHidden = () => {
+    clearTimeout(timer)
+    if (!page.hidden || hiddenAfter > LONGEST_TIMER) return
+    timer = setTimeout(() => {
+      isAway = true
+      settle()
+    }, hiddenAfter)
+  }
+  const look = ({ type }: Event) => {
+    isAway =
+      type === 'pagehide' || type === 'freeze' || (isAway && page.hidden && type !== 'pageshow' && type !== 'resume')
+    if (!isAway) watchHidden()
+    settle()
+    if (!reason && (type === 'online' || !page.hidden)) onWake()
   }
 
-  /** Why streams should pause; `undefined` if they should not. */
-  get reason(): PauseReason | undefined {
-    return this.#reason
+  if (page && target.addEventListener) {
+    // In the capture phase, because events of the document reach the window only there; but so would the focus of every field.
+    for (const type of EVENTS)
+      target.addEventListener(type, look, { signal: listening.signal, capture: type !== 'focus' })
+    watchHidden()
+    reason = judge()
   }
-
-  /** Stops watching: `onChange` is not called any more. */
-  end(): void {
-    this.#listening.abort()
-    clearTimeout(this.#timer)
-  }
-
-  readonly #look = ({ type }: Event): void => {
-    if (type === 'pagehide' || type === 'freeze') this.#isAway = true
-    else if (type === 'pageshow' || type === 'resume' || !document.hidden) this.#isAway = false
-    if (!this.#isAway) this.#watchHidden()
-    this.#settle()
-  }
-
-  #watchHidden(): void {
-    clearTimeout(this.#timer)
-    if (!document.hidden || this.#hiddenAfter > LONGEST_TIMER) return
-    this.#timer = setTimeout(() => {
-      this.#isAway = true
-      this.#settle()
-    }, this.#hiddenAfter)
-  }
-
-  #judge(): PauseReason | undefined {
-    if (this.#isAway) return 'hidden'
-    return navigator.onLine === false ? 'offline' : undefined
-  }
-
-  #settle(): void {
-    const reason = this.#judge()
-    if (reason === this.#reason) return
-    this.#reason = reason
-    this.#onChange(reason)
+  return {
+    get reason() {
+      return reason
+    },
+    end() {
+      listening.abort()
+      clearTimeout(timer)
+    },
   }
 }

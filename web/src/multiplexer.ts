@@ -2,6 +2,7 @@ import { CLOSED } from './base_store.js'
 import { changeStream } from './changes.js'
 import {
   baseOf,
+  type Connection,
   type ConnectionState,
   type ControlEvent,
   connect,
@@ -68,8 +69,7 @@ export class Multiplexer implements TopicLink {
   readonly #values = new Map<string, CurrentValues>()
   /** What is held back: the events of topics that are not confirmed yet, or were taken again while they were being removed. */
   readonly #held = new Map<string, Envelope[]>()
-  /** Closes the connection; absent where there is none. */
-  #close: (() => void) | undefined
+  #connection: Partial<Connection> | undefined
   #streamId = ''
   /** The id to resume after. */
   #id = ''
@@ -121,6 +121,11 @@ export class Multiplexer implements TopicLink {
 
   reconnect(): void {
     this.#act(this.#set.retry())
+  }
+
+  /** Tries now, where it waits to reconnect. */
+  wake(): void {
+    this.#connection?.wake?.()
   }
 
   *current(name: string): Iterable<Envelope> {
@@ -217,12 +222,12 @@ export class Multiplexer implements TopicLink {
   #open(): void {
     this.#disconnect()
     let listing = this.#set.listen(this.#id !== '')
-    const connection: { close?: () => void } = {}
+    // It has no methods yet while it is being made.
+    const connection: Partial<Connection> = {}
+    this.#connection = connection
     // What an earlier connection still tells while it is being closed is of no interest.
-    const isCurrent = () => this.#close === close
-    const close = () => connection.close?.()
-    this.#close = close
-    connection.close = connect(
+    const isCurrent = () => this.#connection === connection
+    const made = connect(
       () => {
         listing = this.#set.listen(this.#id !== '')
         return { topic: listing.topics, interval_ms: listing.interval }
@@ -249,7 +254,7 @@ export class Multiplexer implements TopicLink {
             // Perhaps for one of its topics only: these tell it then.
             this.#disconnect()
             this.#act(this.#set.connectionRefused(state.error as SSEError))
-            if (this.#close === undefined) this.#listener.onState(state)
+            if (this.#connection === undefined) this.#listener.onState(state)
             return
           }
           if (state.status !== 'open') this.#endChange()
@@ -261,7 +266,8 @@ export class Multiplexer implements TopicLink {
       },
       this.#isWatching,
     )
-    if (!isCurrent()) close()
+    Object.assign(connection, made)
+    if (!isCurrent()) made.close()
   }
 
   async #send({ number, add, remove, interval }: Change): Promise<void> {
@@ -305,8 +311,8 @@ export class Multiplexer implements TopicLink {
 
   #disconnect(): void {
     this.#endChange()
-    this.#close?.()
-    this.#close = undefined
+    this.#connection?.close?.()
+    this.#connection = undefined
   }
 
   #tellTopics(): void {

@@ -31,8 +31,11 @@ export async function problemOf(response: Response): Promise<Problem> {
   const { status } = response
   const body = await new Promise<Partial<ErrorBody> | undefined>((resolve) => {
     const timer = setTimeout(resolve, BODY_TIMEOUT)
-    const read = response.json().catch(() => undefined)
-    void read.then(resolve).finally(() => clearTimeout(timer))
+    // Where it is not JSON, the error has no body's field either.
+    void response
+      .json()
+      .then(resolve, resolve)
+      .finally(() => clearTimeout(timer))
   })
   const { code, message } = body?.error ?? {}
   return { status, code, message: message ?? `the server answered ${status} ${response.statusText}`.trim() }

@@ -1,3 +1,5 @@
+import { DIGITS } from './decoder.js'
+
 /** When and how often to reopen a lost stream. */
 export interface ReconnectPolicy {
   /** The number of attempts in a row, without an event between them; `Infinity` never gives up, 0 never reconnects. Default 3. */
@@ -28,6 +30,8 @@ export class Reconnection {
   attempt = 0
   /** The stream's last `retry:` field, in milliseconds; kept over reconnections. */
   retry: number | undefined
+  /** The earliest time of the next attempt: what the floor and the server ask for, without what is added for the sake of other clients. */
+  earliest = 0
   readonly #policy: ReconnectPolicy
 
   constructor(policy: ReconnectPolicy = {}) {
@@ -57,7 +61,8 @@ export class Reconnection {
     const shortest = Math.max(floor, Math.min(LONGEST_WAIT, Math.max(retryAfter, this.retry ?? 0)))
     // At most 60 doublings: 0 * 2 ** 1024 would be NaN.
     const longest = Math.min(ceiling, (this.retry ?? interval) * 2 ** Math.min(this.attempt++, 60))
-    return now + shortest + chance * Math.max(0, longest - shortest)
+    this.earliest = now + shortest
+    return this.earliest + chance * Math.max(0, longest - shortest)
   }
 }
 
@@ -72,7 +77,7 @@ export function isTransient(status: number): boolean {
  * Source: RFC 9110, section 10.2.3.
  */
 export function parseRetryAfter(value: string | null, now: number): number {
-  if (value === null) return 0
-  if (/^[0-9]+$/.test(value)) return Number(value) * 1000
-  return Math.max(0, Date.parse(value) - now) || 0 // NaN if it is not a date
+  const text = `${value}`
+  if (DIGITS.test(text)) return Number(text) * 1000
+  return Math.max(0, Date.parse(text) - now) || 0 // NaN if it is not a date
 }

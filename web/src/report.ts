@@ -6,8 +6,8 @@ export function call<Arguments extends unknown[]>(
   try {
     callback?.(...args)
   } catch (error) {
-    // Node has no reportError.
-    if (typeof reportError === 'function') reportError(error)
-    else console.error(error)
+    // Neither Node nor React Native has reportError.
+    const report = globalThis.reportError ?? console.error
+    report(error)
   }
 }

@@ -14,6 +14,30 @@ export interface AccountsBody {
   readonly accounts: readonly AccountBody[]
 }
 
+export interface AccountsState {
+  readonly currency: string
+  readonly accounts: number
+  readonly suspended: number
+  readonly balance: string
+}
+
+export interface AdminBody {
+  readonly version: string
+  readonly epoch_ms: number
+  readonly started_epoch_ms: number
+  readonly is_draining: boolean
+  readonly can_drain: boolean
+  readonly problems: readonly string[]
+  readonly streams: StreamFigures
+  readonly traffic: Traffic
+  readonly loop_delay: LoopDelays
+  readonly refusals: Readonly<Record<string, number>>
+  readonly topics: number
+  readonly busiest_topics: readonly TopicReaders[]
+  readonly feeds: readonly FeedState[]
+  readonly trading: TradingFigures
+}
+
 export interface AmountBounds {
   /** an amount of money in decimal notation */
   readonly min: string
@@ -157,6 +181,15 @@ export interface ErrorDetail {
   readonly message: string
 }
 
+export interface FeedState {
+  readonly name: string
+  readonly instruments: number
+  readonly open: number
+  readonly silent: readonly string[]
+  readonly ticks: number
+  readonly newest_epoch_ms: number | null
+}
+
 export interface Instrument {
   readonly id: string
   readonly display_name: string
@@ -166,6 +199,13 @@ export interface Instrument {
   readonly opens_at: string | null
   readonly closes_at: string | null
   readonly is_predictable: boolean
+}
+
+export interface InstrumentExposure {
+  readonly instrument_id: string
+  readonly currency: string
+  readonly may_win: string
+  readonly limit: string | null
 }
 
 export interface InstrumentPrice {
@@ -191,6 +231,11 @@ export interface LoginRequest {
   readonly password: string
   /** how long the token is to be good: a day at most */
   readonly lifetime_seconds?: number
+}
+
+export interface LoopDelays {
+  readonly mean_ms: number
+  readonly longest_ms: number
 }
 
 export interface Pagination {
@@ -332,6 +377,18 @@ export interface StreamChange {
   readonly interval_ms?: number | null
 }
 
+export interface StreamFigures {
+  readonly open: Readonly<Record<string, number>>
+  readonly on_gateways: number
+  readonly gateways: number
+  readonly lagging: number
+  readonly opened: number
+  readonly resumed: number
+  readonly reset: number
+  readonly lagged: number
+  readonly dropped: number
+}
+
 export interface StreamState {
   readonly topics: readonly string[]
   readonly interval_ms: number
@@ -378,4 +435,25 @@ export interface TicksHistoryRequest {
   readonly to_epoch_ms?: number | null
   readonly granularity?: number | null
   readonly count?: number
+}
+
+export interface TopicReaders {
+  readonly topic: string
+  readonly streams: number
+}
+
+export interface TradingFigures {
+  readonly open_contracts: number
+  readonly unsettled_contracts: number
+  readonly purchases: number
+  readonly sales: number
+  readonly accounts: readonly AccountsState[]
+  readonly exposure: readonly InstrumentExposure[]
+}
+
+export interface Traffic {
+  readonly published: number
+  readonly delivered: number
+  readonly merged: number
+  readonly bytes: number
 }

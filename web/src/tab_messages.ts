@@ -47,7 +47,7 @@ export type Message =
   | { readonly type: 'want'; readonly tab: string; readonly topics: readonly string[]; readonly isNew: boolean }
   | { readonly type: 'leave'; readonly tab: string }
   /** From another tab: is the leader alive? */
-  | { readonly type: 'ask' | 'reconnect' }
+  | { readonly type: 'ask' | 'reconnect' | 'wake' }
 
 /** Returns an error as it can be sent: the channel would copy only its message. */
 export function toProblem({ message, status, code }: SSEError): Problem {

@@ -3,7 +3,7 @@ import { CatchUp } from './catch_up.js'
 import { baseOf, type ConnectionState, type ServerOptions } from './connection.js'
 import { note } from './current_values.js'
 import { Given } from './given.js'
-import { HIDDEN_AFTER, PageWatch, type PauseReason } from './lifecycle.js'
+import { type PageWatch, type PauseReason, watchPage } from './lifecycle.js'
 import type { Envelope } from './messages.js'
 import { Multiplexer, type Resumption, type TopicLink, type TopicListener } from './multiplexer.js'
 import { SSEError } from './problem.js'
@@ -127,7 +127,11 @@ export class TabLink implements TopicLink {
       this.#setState(CLOSED)
       return
     }
-    this.#watch ??= new PageWatch(this.#options.hiddenAfter ?? HIDDEN_AFTER, (reason) => this.#pause(reason))
+    this.#watch ??= watchPage(
+      this.#options,
+      (reason) => this.#pause(reason),
+      () => this.#wake(),
+    )
     const { reason } = this.#watch
     const added = topics.filter((topic) => !before.includes(topic))
     if (reason !== undefined) {
@@ -160,6 +164,12 @@ export class TabLink implements TopicLink {
     if (this.#mine.length === 0) return
     if (reason !== undefined) this.#leave()
     this.want(this.#mine)
+  }
+
+  /** Has the leader try now, where it waits to reconnect. */
+  #wake(): void {
+    if (this.#link !== undefined) this.#link.wake()
+    else this.#post({ type: 'wake' })
   }
 
   #join(): void {
@@ -322,6 +332,9 @@ export class TabLink implements TopicLink {
         return
       case 'reconnect':
         this.#link?.reconnect()
+        return
+      case 'wake':
+        this.#link?.wake()
         return
       case 'ask':
         if (this.#link !== undefined) this.#tell({ type: 'alive' })

@@ -47,6 +47,9 @@ class Bus(Publishing, Protocol):
     def failure(self) -> str:
         """Why it does not do all that it promises now; empty while it does. For metrics and `/readyz`."""
 
+    async def flush(self) -> None:
+        """Return when everything that was published so far is safe; as long as the bus is away, wait."""
+
     def open(self) -> AbstractAsyncContextManager[None]:
         """
         Feed the hub with what has been, then with what comes, within the block; publishers publish within it only.

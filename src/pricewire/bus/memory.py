@@ -66,6 +66,10 @@ class MemoryBus:
         """How many bytes the ring has on the disk."""
         return 0 if self._ring is None else self._ring.size
 
+    async def flush(self) -> None:
+        """Write to the ring what was published so far."""
+        self._commit()
+
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Give the hub what the ring has kept, and write to it within the block."""

@@ -128,7 +128,7 @@ def serve(
         uds: a Unix socket to listen at instead, for a proxy on this machine: its path.
         fd: a listening socket to use instead, opened by the parent process: its file descriptor, 3 for systemd's socket activation.
         admin_host: the address of `admin_port`.
-        admin_port: a port where `/metrics` and `/readyz` are, without TLS; they are nowhere else then. `/healthz` is at both.
+        admin_port: a port where `/metrics`, `/readyz` and `/admin` are, without TLS; they are nowhere else then. `/healthz` is at both.
         drain_seconds: how long open streams may take to end when the server stops.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
@@ -267,6 +267,7 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
+            stop=lambda: server.stop(),
         )
 
     application = processes.gateway(limits) if processes.role == "gateway" else make_application()
@@ -283,7 +284,7 @@ def serve(
     def started(port: int) -> None:
         keep_from_collector()
         if admin is not None:
-            announce("Metrics and readiness are at http://{}:{}.".format(*admin.getsockname()[:2]))
+            announce("Metrics, readiness and /admin are at http://{}:{}.".format(*admin.getsockname()[:2]))
         place = f"{address}:{port}" if uds is None and fd is None else f"the socket {uds or fd}"
         announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,9 +15,16 @@ from pricewire.server.auth.tokens import MAX_HOURS, READ, TRADE, Tokens
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 
+Scope = Literal["read", "trade", "admin"]
+
 
 def token(
-    account_id: str, /, *, hours: float = 1.0, read_only: Annotated[bool, Parameter(negative=())] = False, store: Store = STORE
+    account_id: str,
+    /,
+    *,
+    hours: float = 1.0,
+    scope: Annotated[list[Scope] | None, Parameter(negative=())] = None,
+    store: Store = STORE,
 ) -> None:
     """
     Print a token for an account.
@@ -25,7 +32,8 @@ def token(
     Args:
         account_id: the account's name.
         hours: how long it is valid, in hours; at most 8760.
-        read_only: whether it is only for reading, and not for buying and selling.
+        scope: what it is for: `read` for streams and lists, `trade` for buying and selling, `admin` for the page of operators, which shows
+            the whole server and can stop it. May be repeated; `read` and `trade` where none is given.
         store: where accounts are, and what tokens are signed with.
     """
     if not 0 < hours <= MAX_HOURS:
@@ -37,7 +45,7 @@ def token(
             raise AccountError(f"there is no account {account_id!r}; `pricewire account list` shows those there are")
         if account.status != "active":
             raise AccountError(f"the account {account_id!r} is suspended, so no token of it is valid")
-        scopes = frozenset({READ}) if read_only else frozenset({READ, TRADE})
+        scopes = frozenset(scope or (READ, TRADE))
         issued = Tokens(keys_of(store), rules_of(store)).issue(account.uuid, scopes, lifetime=hours * 3600, generation=account.generation)
         sys.stdout.write(f"{issued}\n")
 

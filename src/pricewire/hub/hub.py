@@ -72,6 +72,11 @@ class Hub(Delivery):
         """The names of the topics that have streams or events."""
         return list(self._topics)
 
+    def readers(self, topic: str) -> int:
+        """Return how many streams a topic has."""
+        state = self._topics.get(topic)
+        return state.streams if state else 0
+
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event | None:
         """
         Send a message to all streams of a topic; return the event, or None in another thread, which does not wait for it.

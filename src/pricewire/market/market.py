@@ -18,7 +18,7 @@ from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCan
 from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
 from pricewire.market.pips import MAX_PIP_SIZE
-from pricewire.market.supervisor import Supervisor
+from pricewire.market.supervisor import Supervisor, feed_name
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity
 
@@ -180,6 +180,10 @@ class Market:
         """Return the feed that brings an instrument."""
         self._of(instrument_id)
         return self._feed_of[instrument_id]
+
+    def feeds(self) -> list[tuple[str, list[str]]]:
+        """Return the feeds, each by its name in the log, and the ids of the instruments that it brings."""
+        return [(feed_name(feed), list(own)) for feed, own in zip(self._feeds, self._states_of_feeds, strict=True)]
 
     def is_stale(self, instrument_id: str) -> bool:
         """Return whether an instrument has been silent for much longer than usual."""

@@ -27,6 +27,12 @@ def restart_delay_s(failures: int) -> float:
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(failures - 1, 16))
 
 
+def feed_name(feed: Feed) -> str:
+    """Return what operators know a feed by: its class, and the first of its instruments."""
+    names = [instrument.id for instrument in feed.instruments]
+    return f"{type(feed).__name__} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+
+
 class Supervisor:
     """One feed's task."""
 
@@ -44,9 +50,7 @@ class Supervisor:
         self._on_tick = on_tick
         self._on_down = on_down
         self._clock = clock
-        names = [instrument.id for instrument in feed.instruments]
-        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        self._name = f"{type(feed).__name__} ({shown})"
+        self._name = feed_name(feed)
 
     async def run(self) -> None:
         """Pass on the feed's ticks until it ends, however often it fails."""

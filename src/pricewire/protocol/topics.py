@@ -151,6 +151,13 @@ class BalanceTopic(msgspec.Struct, frozen=True):
         return f"balance:{self.account_uuid}"
 
 
+class AdminTopic(msgspec.Struct, frozen=True):
+    """How the server is doing, as `admin`."""
+
+    def __str__(self) -> str:
+        return "admin"
+
+
 MarketTopic = TicksTopic | CandlesTopic
 """What anybody may see of the market."""
 
@@ -160,7 +167,8 @@ AccountTopic = ContractsTopic | OpenContractsTopic | ClosedContractsTopic | Bala
 QuoteTopic = ProposalTopic | ContractPriceTopic
 """What a contract would cost: for anybody, and computed only while somebody listens."""
 
-Topic = MarketTopic | QuoteTopic | AccountTopic
+Topic = MarketTopic | QuoteTopic | AccountTopic | AdminTopic
+"""All of them. The last is for operators alone."""
 
 FORMS = (
     "ticks:<instrument>",
@@ -171,6 +179,7 @@ FORMS = (
     "open_contracts:<account>",
     "closed_contracts:<account>",
     "balance:<account>",
+    "admin",
 )
 
 ACCOUNT_TOPICS: dict[str, type[AccountTopic]] = {
@@ -207,6 +216,8 @@ def parse_topic(text: str) -> Topic:
         if ACCOUNT_UUID.fullmatch(rest) is None:
             raise InvalidTopicError(f"topic {quoted(text)}: account {quoted(rest)} is not 1 to 64 letters, digits and '-'")
         return ACCOUNT_TOPICS[kind](rest)
+    if text == "admin":
+        return AdminTopic()
     raise InvalidTopicError(f"topic {quoted(text)} is none of {', '.join(map(repr, FORMS))}")
 
 

@@ -1,23 +1,26 @@
-"""An address for operators: metrics and readiness are there, and nowhere else."""
+"""An address for operators: metrics, readiness and their page are there, and nowhere else."""
 
 from __future__ import annotations
+
+import re
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from pricewire.server.http_errors import send_problem
 
-OPERATORS_ONLY = ("/metrics", "/readyz")
-"""What is at this address alone."""
+OPERATORS_ONLY = re.compile(r"/metrics|/readyz|/admin|/v1/admin/.*")
+"""What is at this address alone. The topic `admin` is, too: `StreamOpener` sees to that."""
 
-ALSO_THERE = "/healthz"
+ALSO_THERE = re.compile(r"/healthz|/assets/[^/]*|/protected/sse|/v1/streams/[^/]*|/v1/logout")
+"""What the page for operators is made of, how it gets its stream, and how a token is ended."""
 
-HERE = "this address has /metrics, /readyz and /healthz, and nothing else"
+HERE = "this address has /admin, /metrics, /readyz and /healthz, and nothing else"
 
 
 class AdminAddress:
     """
-    Has requests for metrics and readiness answered where they come to a port of their own, as often as they come, and nowhere else.
+    Has requests for what operators want answered where they come to a port of their own, as often as they come, and nowhere else.
 
     Args:
         app: gets the requests that come to other addresses.
@@ -35,13 +38,20 @@ class AdminAddress:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        server, path = scope["server"], scope["path"]
-        is_admin = server is not None and server[1] == self._port
-        if is_admin and path in (*OPERATORS_ONLY, ALSO_THERE):
+        # The router passes over a slash at the end.
+        path, is_admin = scope["path"].rstrip("/"), is_at(scope, self._port)
+        is_for_operators = OPERATORS_ONLY.fullmatch(path) is not None
+        if is_admin and (is_for_operators or ALSO_THERE.fullmatch(path) is not None):
             await self._admin(scope, receive, send)
         elif is_admin:
             await send_problem(send, 404, "NOT_FOUND", HERE, {})
-        elif path in OPERATORS_ONLY:
+        elif is_for_operators:
             await send_problem(send, 404, "NOT_FOUND", "this is for operators, at an address of their own", {})
         else:
             await self._app(scope, receive, send)
+
+
+def is_at(scope: Scope, port: int) -> bool:
+    """Return whether a request has come to a port."""
+    server = scope["server"]
+    return server is not None and server[1] == port

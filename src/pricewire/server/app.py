@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -23,8 +23,9 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
-from pricewire.server.admin_address import AdminAddress
-from pricewire.server.auth.dependencies import CALLERS, refuse_token_in_address
+from pricewire.server.admin_address import AdminAddress, is_at
+from pricewire.server.admin_report import AdminReport
+from pricewire.server.auth.dependencies import CALLERS, AnyRequest, refuse_token_in_address
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
@@ -38,6 +39,7 @@ from pricewire.server.publisher import Publisher
 from pricewire.server.request_rate import RequestRate
 from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
+from pricewire.server.routes.admin import admin_routes
 from pricewire.server.routes.health import liveness, readiness
 from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
 from pricewire.server.routes.page import page_routes
@@ -124,6 +126,7 @@ def create_app(
     admin_port: int | None = None,
     hours: Mapping[str, TradingHours] | None = None,
     bus: BusSetup | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """
     Build the application that serves the prices of feeds.
@@ -137,9 +140,10 @@ def create_app(
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
             are refused. `*` for any. None for any where `origins` is any, too.
-        admin_port: the port where `/metrics` and `/readyz` are, and nothing else; they are nowhere else then. None: they are everywhere.
+        admin_port: the port where what is for operators is, and nothing else; it is nowhere else then. None: it is everywhere.
         hours: when the markets of some instruments are open, instead of what their feeds say.
         bus: the bus by which gateways get what is published; None where this process is alone.
+        stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
@@ -151,6 +155,8 @@ def create_app(
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading())
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
+    admin_report = AdminReport(publisher, admission, metrics, lambda: services.auth, can_drain=stop is not None)
+    publisher.on_admin = admin_report.want
     leader: Leader | None = None
 
     def losses() -> dict[str, int]:
@@ -167,6 +173,7 @@ def create_app(
             try:
                 yield
             finally:
+                admin_report.want(False)
                 metrics.loop_delay.stop()
                 report.stop()
 
@@ -182,8 +189,9 @@ def create_app(
     async def provide_accounting() -> Accounting | None:
         return services.accounting
 
-    async def provide_stream_opener() -> StreamOpener:
-        return StreamOpener(publisher, admission, services.auth)
+    async def provide_stream_opener(request: AnyRequest) -> StreamOpener:
+        is_for_operators = admin_port is None or is_at(request.scope, admin_port)
+        return StreamOpener(publisher, admission, services.auth, is_for_operators=is_for_operators)
 
     async def provide_admission() -> Admission:
         return admission
@@ -213,8 +221,10 @@ def create_app(
             liveness,
             readiness,
             show_metrics,
-            *(TRADING_ROUTES if trading is not None else ()),
-            *page_routes(demo_account=f"{DEMO}/{DEMO}" if trading is not None and trading.demo_account else ""),
+            *((*TRADING_ROUTES, *admin_routes(stop)) if trading is not None else ()),
+            *page_routes(
+                demo_account=f"{DEMO}/{DEMO}" if trading is not None and trading.demo_account else "", has_admin=trading is not None
+            ),
         ],
         dependencies={
             "publisher": Provide(provide_publisher),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, cast
@@ -35,6 +36,9 @@ REASONS = ("account", "address", "process", "rate", "requests", "quotes", "topic
 DELAY_INTERVAL = 0.1
 """How often the delay of the loop is measured, in seconds: it finds what people would notice, and costs some 5 ms of a minute."""
 
+RECENT_DELAYS = 50
+"""How many delays operators are shown the mean and the longest of: those of five seconds."""
+
 DELAY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """The bounds of the loop's delays, in seconds: from what a timer is late on an idle machine to what readers take for a dead server."""
 
@@ -45,6 +49,7 @@ class Metrics(Collector):
 
     Attributes:
         loop_delay: measures how late the event loop is, between `start` and `stop`.
+        recent_delays: how late it was in the last five seconds, in seconds.
         leader: whose bus is shown; None where there is none.
     """
 
@@ -66,7 +71,13 @@ class Metrics(Collector):
             registry=self._registry,
             buckets=DELAY_BUCKETS,
         )
-        self.loop_delay = LoopDelay(delays.observe)
+        self.recent_delays: deque[float] = deque(maxlen=RECENT_DELAYS)
+
+        def observe(delay: float) -> None:
+            delays.observe(delay)
+            self.recent_delays.append(delay)
+
+        self.loop_delay = LoopDelay(observe)
 
     def text(self, requests_too_large: int) -> bytes:
         """Return the metrics; the HTTP server has refused so many requests for their length."""

@@ -18,7 +18,16 @@ from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
-from pricewire.protocol.topics import GRANULARITIES, BalanceTopic, CandlesTopic, ContractsTopic, MarketTopic, TicksTopic, parse_topic
+from pricewire.protocol.topics import (
+    GRANULARITIES,
+    AdminTopic,
+    BalanceTopic,
+    CandlesTopic,
+    ContractsTopic,
+    MarketTopic,
+    TicksTopic,
+    parse_topic,
+)
 from pricewire.server.topic_logs import log_limits
 from pricewire.trading.desk import Desk
 
@@ -37,7 +46,8 @@ class Publisher:
         market: instruments, history and the running feeds.
         bus: what is published to, and carries it to the hub.
         hub: the streams.
-        desk: gets every tick that is in the journal, and publishes the topics that are not the market's; None without trading.
+        desk: gets every tick that is in the journal, and publishes the topics of trading; None without trading.
+        on_admin: called with whether anybody listens to the topic `admin`.
 
     Args:
         feeds: where prices come from.
@@ -59,6 +69,7 @@ class Publisher:
         make_hub: Callable[..., Hub] = Hub,
     ) -> None:
         self.desk: Desk | None = None
+        self.on_admin: Callable[[bool], None] = lambda is_wanted: None
         self._building: dict[str, CandleBody] = {}
         # The topics of ticks that this process has published to: the hub may not have got it yet.
         self._ticked: set[str] = set()
@@ -160,6 +171,9 @@ class Publisher:
 
     def _first_stream(self, name: str) -> None:
         topic = parse_topic(name)
+        if isinstance(topic, AdminTopic):
+            self.on_admin(True)
+            return
         if not isinstance(topic, MarketTopic):
             if self.desk is not None:
                 self.desk.first_stream(topic)
@@ -198,6 +212,10 @@ class Publisher:
         # Nobody may have come back to what an earlier process has published.
         was_wanted = name in self._wanted
         self._wanted.discard(name)
+        if isinstance(topic, AdminTopic):
+            self.on_admin(False)
+            self.bus.forget(name)
+            return
         if not isinstance(topic, MarketTopic):
             if was_wanted and self.desk is not None:
                 self.desk.last_stream(topic)

@@ -147,6 +147,7 @@ class Services:
                 limits=self._limits,
                 trades_replays=setup.trades_replays,
                 published=self.publisher.hub,
+                flush=self.publisher.bus.flush,
             )
             self.accounting = Accounting(Statements(database), desk.instrument_name)
             money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
@@ -161,6 +162,7 @@ class Services:
             await desk.restore(await recover(ledger, journal), journal)
             await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))
+            stack.push_async_callback(desk.close)
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk)
             yield

@@ -11,7 +11,7 @@ import msgspec
 from pricewire.hub.event import Format
 from pricewire.protocol.encoder import encode_event
 from pricewire.protocol.messages import StreamState
-from pricewire.protocol.topics import CandlesTopic, QuoteTopic, TicksTopic, Topic
+from pricewire.protocol.topics import AdminTopic, CandlesTopic, QuoteTopic, TicksTopic, Topic
 from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
@@ -39,12 +39,21 @@ class DescribedOffer(RemoteOffer, Protocol):
 
 
 class StreamOpener:
-    """Opens streams."""
+    """
+    Opens streams.
 
-    def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None) -> None:
+    Args:
+        publisher: of the topics.
+        admission: counts streams.
+        auth: checks tokens; None where there are none.
+        is_for_operators: whether streams of the topic `admin` may begin here: not where operators have an address of their own.
+    """
+
+    def __init__(self, publisher: Publisher, admission: Admission, auth: AuthService | None, *, is_for_operators: bool = True) -> None:
         self._publisher = publisher
         self._admission = admission
         self._auth = auth
+        self._is_for_operators = is_for_operators
 
     async def check(self, topics: Sequence[Topic], token: Token | None) -> list[str]:
         """
@@ -164,6 +173,10 @@ class StreamOpener:
     async def _check(self, topic: Topic) -> str:
         if isinstance(topic, TicksTopic | CandlesTopic):
             return self._publisher.check(topic)
+        if isinstance(topic, AdminTopic):
+            if self._auth is None or not self._is_for_operators:
+                raise InvalidParametersError(f"topic {str(topic)!r} is for operators, at an address of their own, with a token")
+            return str(topic)
         desk = self._publisher.desk
         if desk is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")

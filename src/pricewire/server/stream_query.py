@@ -10,8 +10,10 @@ from litestar.params import QueryParameter
 
 from pricewire.errors import quoted
 from pricewire.hub.event import Format, envelope, plain
+from pricewire.protocol.admin_messages import AdminBody
 from pricewire.protocol.messages import MAX_INTERVAL_MS, CandleBody, TickBody
 from pricewire.protocol.topics import (
+    AdminTopic,
     BalanceTopic,
     CandlesTopic,
     ClosedContractsTopic,
@@ -44,6 +46,7 @@ BODIES: dict[type[Topic], type[msgspec.Struct]] = {
     OpenContractsTopic: ContractsBody,
     ClosedContractsTopic: ClosedContractsBody,
     BalanceTopic: BalanceBody,
+    AdminTopic: AdminBody,
 }
 """What the events of each kind of topic hold."""
 

@@ -15,7 +15,10 @@ the garbage collector goes through all of it.
 LIST_LOG = LogLimits(count=4)
 """Of a list of contracts: an event is the whole list, and the newest is all that anybody wants."""
 
-LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG}
+ADMIN_LOG = LogLimits(count=4, linger=0.0)
+"""Of what operators see: it is looked at every second only while somebody listens."""
+
+LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG, "admin": ADMIN_LOG}
 """How far the logs of topics reach back, by their kinds; the others have the usual limits."""
 
 

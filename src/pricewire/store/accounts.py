@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from pricewire.errors import AccountError
@@ -82,6 +82,24 @@ class Standing:
     generation: int
     not_before_ms: int
     is_suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsTotal:
+    """
+    All accounts of a currency.
+
+    Attributes:
+        currency: theirs.
+        accounts: how many there are.
+        suspended: how many of them are suspended.
+        balance: what they have together.
+    """
+
+    currency: str
+    accounts: int
+    suspended: int
+    balance: Decimal
 
 
 class Accounts:
@@ -165,6 +183,14 @@ class Accounts:
     async def list(self) -> list[Account]:
         """Return all accounts, in the order of their names."""
         return [_account(row) for row in await self._database.rows(select(tables.accounts).order_by(tables.accounts.c.id))]
+
+    async def totals(self) -> Sequence[AccountsTotal]:
+        """Return the accounts of each currency together, in the order of the currencies."""
+        columns = tables.accounts.c
+        suspended = func.coalesce(func.sum(case((columns.status == "suspended", 1), else_=0)), 0)
+        statement = select(columns.currency, func.count(), suspended, func.sum(columns.balance))
+        rows = await self._database.rows(statement.group_by(columns.currency).order_by(columns.currency))
+        return [AccountsTotal(currency, count, int(few), from_units(int(units), currency)) for currency, count, few, units in rows]
 
     async def set_password_hash(self, account_id: str, password_hash: str, operator: Operator = PROGRAM) -> None:
         """

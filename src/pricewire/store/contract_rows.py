@@ -13,6 +13,7 @@ from pricewire.trading.contracts import Contract
 from pricewire.trading.money import from_units, to_units
 
 MONEY = ("stake", "payout", "proceeds")
+NAMES = Contract.__struct_fields__
 PRICES = ("entry_spot", "barrier_price", "exit_spot")
 
 IS_OPEN = contracts.c.status == literal_column("'open'")
@@ -48,7 +49,7 @@ def to_row(contract: Contract) -> dict[str, Any]:
 
 def from_row(row: Row[tuple[Any, ...]]) -> Contract:
     """Return the contract of a row."""
-    values = dict(row._mapping)
+    values = {name: row._mapping[name] for name in NAMES}
     for name in MONEY:
         if values[name] is not None:
             values[name] = from_units(values[name], values["currency"])

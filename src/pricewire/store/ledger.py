@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pricewire.errors import (
@@ -20,10 +20,10 @@ from pricewire.errors import (
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
 from pricewire.store.prepared import Prepared
-from pricewire.store.tables import accounts, contracts, idempotency_keys, transactions
+from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, transactions
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
-from pricewire.trading.interfaces import Bought, Closed, ClosedPage, Purchase
+from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
 from pricewire.trading.money import from_units, to_units
 
 KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
@@ -59,6 +59,8 @@ PAY = Prepared(
 ADD_CONTRACT = Prepared(insert(contracts))
 
 ADD_TRANSACTION = Prepared(insert(transactions), [column.name for column in transactions.c if column is not transactions.c.number])
+
+ADD_EVENT = Prepared(insert(outbox).returning(outbox.c.number), ["contract_id", "expiry_time"])
 
 
 class Ledger:
@@ -121,6 +123,26 @@ class Ledger:
         await self._sync()
         return await self._close(settled)
 
+    async def pending_events(self) -> list[PendingEvent]:
+        """Return the events that were not removed from the outbox, oldest first."""
+        is_of_it = contracts.c.contract_id == outbox.c.contract_id
+        statement = select(outbox.c.number, outbox.c.expiry_time.label("bought_expiry"), contracts).join(contracts, is_of_it)
+        pending = []
+        for row in await self._database.rows(statement.order_by(outbox.c.number)):
+            number, bought_expiry, *_ = row
+            contract = from_row(row)
+            pending.append(PendingEvent(number, contract if bought_expiry is None else as_bought(contract, bought_expiry)))
+        return pending
+
+    async def remove_events(self, numbers: Sequence[int]) -> None:
+        """Remove events from the outbox by their numbers."""
+
+        def work(connection: Connection) -> None:
+            for start in range(0, len(numbers), MOST):
+                connection.execute(delete(outbox).where(outbox.c.number.in_(numbers[start : start + MOST])))
+
+        await self._database.write(work)
+
     async def open_contracts(self) -> list[Contract]:
         """Return all open contracts, oldest first."""
         statement = select(contracts).where(IS_OPEN).order_by(contracts.c.buy_time, contracts.c.contract_id)
@@ -180,7 +202,8 @@ def _buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
     ADD_CONTRACT(connection, to_row(contract))
     row = transaction_row(contract.account_uuid, contract.currency, "purchase", -price, balance, now_ms, contract.contract_id)
     ADD_TRANSACTION(connection, row)
-    return Bought(contract, from_units(balance, contract.currency), is_repeated=False)
+    number = ADD_EVENT(connection, {"contract_id": contract.contract_id, "expiry_time": contract.expiry_time}).scalar_one()
+    return Bought(contract, from_units(balance, contract.currency), is_repeated=False, event_number=number)
 
 
 def _key(account_uuid: str, key: str) -> Select[Any]:
@@ -231,11 +254,13 @@ def _close(connection: Connection, ended: Sequence[Contract], now_ms: int) -> li
     balances = {
         uuid: row.balance for uuid, row in (_lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
     }
+    events = insert(outbox).returning(outbox.c.number, sort_by_parameter_order=True)
+    numbers = connection.execute(events, [{"contract_id": contract.contract_id} for contract in ended]).scalars().all()
     closed, booked = [], []
-    for contract in ended:
+    for contract, number in zip(ended, numbers, strict=True):
         amount = to_units(contract.proceeds or Decimal(0), contract.currency)
         balance = balances[contract.account_uuid] = balances[contract.account_uuid] + amount
-        closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency)))
+        closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency), number))
         if amount:
             booked.append(
                 transaction_row(

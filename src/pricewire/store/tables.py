@@ -129,6 +129,19 @@ idempotency_keys = Table(
 )
 """Which purchase a key stands for, and what of the answer changes later: a repeated request gets the first answer."""
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("contract_id", Text),
+    Column("expiry_time", BigInteger),
+)
+"""
+What was done to contracts and may not be published yet: a purchase, with the `expiry_time` that was expected then, or, without one, an end.
+
+A row is written by the transaction that does it, and removed once the bus has the event.
+"""
+
 revocations = Table(
     "revocations",
     metadata,

@@ -8,9 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
-from pricewire.errors import UnknownContractError
 from pricewire.market.clock import Clock
-from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic, parse_topic
+from pricewire.protocol.topics import AccountTopic, BalanceTopic, ClosedContractsTopic, ContractsTopic, OpenContractsTopic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
@@ -23,29 +22,20 @@ from pricewire.trading.account_state import AccountState, AccountStates, OpenPos
 from pricewire.trading.contracts import Contract
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import ClosedPage, Ledger, Publish, PublishedEvents
-from pricewire.trading.messages import UpdateTemplate, contract_body
-from pricewire.trading.money import from_units, to_text
+from pricewire.trading.messages import UpdateTemplate, contract_body, first_bid
+from pricewire.trading.money import from_units, to_text, to_units
+from pricewire.trading.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
 CLOSED_LIMIT = 50
 """How many closed contracts their list shows."""
 
-UNTOLD_MS = 240_000
-"""How old a purchase may be that an earlier process did not publish, in milliseconds: less than what is kept of what it has published."""
-
-
-class ContractDates(msgspec.Struct):
-    """When a contract was bought, of a `ContractDetails`."""
-
-    contract_start_time: int
-
 
 class PublishedContract(msgspec.Struct):
     """What has to be known of a contract that was published, of a `ContractBody`."""
 
     contract_id: str
-    contract_details: ContractDates
 
 
 class PublishedBalance(msgspec.Struct):
@@ -72,6 +62,7 @@ class AccountEvents:
         states: AccountStates,
         ledger: Ledger,
         clock: Clock,
+        outbox: Outbox,
         published: PublishedEvents | None = None,
     ) -> None:
         self._publish = publish
@@ -79,53 +70,44 @@ class AccountEvents:
         self._states = states
         self._ledger = ledger
         self._clock = clock
+        self._outbox = outbox
         self._published = published
         self._heard: set[AccountState] = set()
         self._listed: set[AccountState] = set()
 
     async def go_on(self) -> None:
         """
-        Publish what an earlier process has not told of its contracts: it was killed before it could, or they have ended since.
+        Publish what an earlier process has not: it was killed before it could, or contracts have ended since.
 
         Called once, when the open contracts are known, and nothing was published yet.
 
         Raises:
             DatabaseError: the database does not answer.
         """
-        if self._published is None:
-            return
-        for name in list(self._published.topics):
-            topic = parse_topic(name)
-            if isinstance(topic, ContractsTopic):
-                await self._go_on_with(topic.account_uuid, self._published)
-
-    async def _go_on_with(self, account_uuid: str, published: PublishedEvents) -> None:
-        topic = str(ContractsTopic(account_uuid))
-        opened, ended = dict[str, int](), set[str]()
-        for event in published.lasting_events(topic):
-            body = CONTRACT.decode(event.json)
-            if event.name == "contract_opened":
-                opened[body.contract_id] = body.contract_details.contract_start_time
-            else:
-                ended.add(body.contract_id)
-        going_on = ({event.key for event in published.latest_events(topic)} | opened.keys()) - ended
-        account = self._states.known(account_uuid)
-        positions = {} if account is None else account.open
-        for contract_id in sorted(each for each in going_on if each is not None and each not in positions):
-            try:
-                contract = await self._ledger.find(contract_id, account_uuid)
-            except UnknownContractError:
-                logger.warning("contract %s was published, and is not in the database", contract_id)
+        published = dict[str, set[tuple[str, bool]]]()
+        untold = set[str]()
+        for pending in await self._ledger.pending_events():
+            contract = pending.contract
+            account_uuid = contract.account_uuid
+            if account_uuid not in published:
+                published[account_uuid] = self._lasting(account_uuid)
+            if (contract.contract_id, contract.status == "open") in published[account_uuid]:
+                self._outbox.published(pending.number)
                 continue
             # For the instrument's name.
             self._books.restore(contract.instrument_id)
-            self.closed(contract)
-        # An account's purchases are published in their order; those of long ago need not be among what is known.
-        newest_ms = max(opened.values(), default=self._clock.now_ns() // 1_000_000 - UNTOLD_MS)
-        for position in positions.values():
-            bought = position.contract
-            if bought is not None and bought.buy_time > newest_ms and bought.contract_id not in going_on:
-                self.opened(position, bought)
+            if contract.status == "open":
+                self.opened(contract, pending.number)
+            else:
+                self.closed(contract, pending.number)
+            untold.add(account_uuid)
+        for account_uuid in sorted(untold):
+            self._go_on_with_balance(await self._states.find(account_uuid))
+
+    def _lasting(self, account_uuid: str) -> set[tuple[str, bool]]:
+        """Return the contracts of an account of which something was published lately, each with whether that was the purchase."""
+        events = [] if self._published is None else self._published.lasting_events(str(ContractsTopic(account_uuid)))
+        return {(CONTRACT.decode(event.json).contract_id, event.name == "contract_opened") for event in events}
 
     async def prepare(self, topic: AccountTopic) -> AccountTopic:
         """
@@ -201,18 +183,21 @@ class AccountEvents:
             asyncio.get_running_loop().call_soon(self._tell_lists)
         self._listed |= listed
 
-    def opened(self, position: OpenPosition, contract: Contract) -> None:
-        """Publish a purchase."""
-        self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, position.bid), event="contract_opened")
+    def opened(self, contract: Contract, event_number: int) -> None:
+        """Publish a purchase, which has a number in the outbox."""
+        bid = to_units(first_bid(contract), contract.currency)
+        self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, bid), event="contract_opened")
+        self._outbox.published(event_number)
 
     def updated(self, position: OpenPosition, contract: Contract, newest: bytes) -> None:
         """Publish what an open contract is worth; `newest` is the newest tick as JSON, or nothing."""
         self._publish(position.topic, self._message(position, contract, newest), key=contract.contract_id, event="contract_updated")
 
-    def closed(self, contract: Contract) -> None:
-        """Publish a sale, a settlement or a refund."""
+    def closed(self, contract: Contract, event_number: int) -> None:
+        """Publish a sale, a settlement or a refund, which has a number in the outbox."""
         event = "contract_sold" if contract.status == "sold" else "contract_settled"
         self._publish(str(ContractsTopic(contract.account_uuid)), self._body(contract, 0), event=event, ends=contract.contract_id)
+        self._outbox.published(event_number)
 
     def balance(self, account: AccountState) -> None:
         """Publish an account's balance."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import LATEST_MS
@@ -24,6 +25,7 @@ from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import PAST_TICKS, InstrumentBooks
 from pricewire.trading.interfaces import Accounts, Ledger, Publish, PublishedEvents, TickHistory
 from pricewire.trading.limits import Exposure, PurchaseRates, TradingLimits
+from pricewire.trading.outbox import Outbox
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
@@ -53,6 +55,7 @@ class Desk:
 
     Attributes:
         products: what is offered.
+        exposure: what open contracts may win.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Desk:
         limits: TradingLimits | None = None,
         trades_replays: bool = False,
         published: PublishedEvents | None = None,
+        flush: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -81,16 +85,18 @@ class Desk:
             limits: how much is let in; by default anything.
             trades_replays: whether to trade on recordings, whose future others may know.
             published: what an earlier process has published, to go on with; None for nothing.
+            flush: returns when everything that was published so far is safe; None where that is at once.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
-        self._exposure = Exposure(limits)
+        self.exposure = Exposure(limits)
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._books = InstrumentBooks(market, self._clock, trades_replays=trades_replays)
-        self._states = AccountStates(accounts, self._exposure)
+        self._states = AccountStates(accounts, self.exposure)
         self._quoting = Quoting(self._books, self.products, publish)
-        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, published)
+        self._outbox = Outbox(ledger, flush or at_once, self._clock)
+        self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, self._outbox, published)
         self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
         self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
@@ -102,7 +108,7 @@ class Desk:
             self._settlement,
             self._clock,
             due_ticks=self._due_ticks,
-            exposure=self._exposure,
+            exposure=self.exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
         )
@@ -129,8 +135,7 @@ class Desk:
 
     async def restore(self, recovered: Iterable[Recovered], ticks: TickHistory) -> None:
         """
-        Take over the open contracts from before a restart, and publish what an earlier process has not told of any; called once, before the
-        first tick.
+        Take over the open contracts from before a restart, and publish what an earlier process has not; called once, before the first tick.
 
         Args:
             recovered: what the recorded ticks say of them.
@@ -144,13 +149,19 @@ class Desk:
                 book.load(await ticks.between(contract.instrument_id, 0, LATEST_MS, newest=PAST_TICKS))
             account = await self._states.find(contract.account_uuid)
             book.positions.add(contract, each.ticks_seen)
-            self._exposure.add(contract)
+            self.exposure.add(contract)
             self._states.hold(account, book, contract)
         await self._account_events.go_on()
 
     async def run(self) -> None:
         """Settle what has ended, until it is cancelled."""
-        await self._settlement.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._settlement.run(), name="settlement")
+            tasks.create_task(self._outbox.run(), name="outbox")
+
+    async def close(self) -> None:
+        """Leave nothing to the next process that is known to be published; called when `run` was cancelled."""
+        await self._outbox.close()
 
     def on_tick(self, tick: Tick) -> None:
         """Apply a tick: price and publish quotes; enter, end, price and publish contracts."""
@@ -236,3 +247,7 @@ class Desk:
             UnknownContractError: it is not.
         """
         await self._ledger.find(contract_id, account_uuid)
+
+
+async def at_once() -> None:
+    """Wait for nothing: what is published has no bus behind it."""

@@ -37,11 +37,13 @@ class Bought(msgspec.Struct, frozen=True):
         contract: the contract, as it was right after the purchase.
         balance: what the account had then.
         is_repeated: whether this is the first answer again: then nothing was bought now, and there is nothing to publish.
+        event_number: of its event in the outbox; 0 where it is repeated.
     """
 
     contract: Contract
     balance: Decimal
     is_repeated: bool
+    event_number: int = 0
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -52,11 +54,26 @@ class Closed(msgspec.Struct, frozen=True):
         contract: the contract with its end.
         balance: what its account had after it.
         change: by how much its end changed the balance: its proceeds, 0 where it has lost.
+        event_number: of its event in the outbox.
     """
 
     contract: Contract
     balance: Decimal
     change: Decimal
+    event_number: int = 0
+
+
+class PendingEvent(msgspec.Struct, frozen=True):
+    """
+    An event of a contract in the outbox.
+
+    Attributes:
+        number: its place there.
+        contract: the contract, as it was right after what the event tells of: its purchase where it is open, else its end.
+    """
+
+    number: int
+    contract: Contract
 
 
 class ClosedPage(msgspec.Struct, frozen=True):
@@ -223,6 +240,12 @@ class Ledger(Protocol):
             DatabaseError: the database does not answer; it does no harm to try again.
         """
 
+    async def pending_events(self) -> list[PendingEvent]:
+        """Return the events of purchases and ends that were not removed from the outbox, oldest first."""
+
+    async def remove_events(self, numbers: Sequence[int]) -> None:
+        """Remove events from the outbox by their numbers: they are published."""
+
     async def open_contracts(self) -> list[Contract]:
         """Return all open contracts, oldest first."""
 
@@ -298,10 +321,6 @@ class PublishedEvent(Protocol):
 
 class PublishedEvents(Protocol):
     """What was published last, also by an earlier process, as far as streams can resume with it."""
-
-    @property
-    def topics(self) -> Sequence[str]:
-        """The topics that there is something of."""
 
     def latest_events(self, topic: str) -> Sequence[PublishedEvent]:
         """Return the newest event of each key of a topic that has not ended, oldest first."""

@@ -100,6 +100,11 @@ class Exposure:
         if of_instrument is not None and self._instruments.get((contract.instrument_id, currency), 0) + wins > of_instrument:
             raise ExposureLimitError(f"all open contracts on {contract.instrument_id}", of_instrument, currency)
 
+    def of_instruments(self) -> list[tuple[str, str, Decimal, Decimal | None]]:
+        """Return instrument, currency, what the contracts on it may win, and the limit of that, or None; of those that have any."""
+        limits = self._limits.instrument_exposure
+        return [(instrument_id, currency, wins, limits.get(currency)) for (instrument_id, currency), wins in self._instruments.items()]
+
     def add(self, contract: Contract) -> None:
         """Count a contract, from before its purchase is written: others may be bought meanwhile."""
         self._count(contract, contract.payout - contract.stake)

@@ -89,7 +89,7 @@ class Settlement:
         for each in closed:
             contract = each.contract
             account = self._states.release(contract)
-            self._account_events.closed(contract)
+            self._account_events.closed(contract, each.event_number)
             if each.change:
                 account.balance, account.change = each.balance, each.change
                 self._account_events.balance(account)

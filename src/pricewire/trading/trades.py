@@ -31,7 +31,7 @@ from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import Contract, sell
 from pricewire.trading.due_ticks import DueTicks
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
-from pricewire.trading.interfaces import Ledger, Purchase
+from pricewire.trading.interfaces import Bought, Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
 from pricewire.trading.money import from_units, to_amount
@@ -221,20 +221,21 @@ class Trades:
                     self._settlement.forget(book, contract.contract_id)
                     self._exposure.remove(contract)
             if is_bought:
-                self._opened(account, book, contract, bought.balance)
+                self._opened(account, book, bought)
                 self._settlement.opened(contract.contract_id)
             return purchased(key, bought.contract, book.instrument.display_name)
 
-    def _opened(self, account: AccountState, book: InstrumentBook, contract: Contract, balance: Decimal) -> None:
+    def _opened(self, account: AccountState, book: InstrumentBook, bought: Bought) -> None:
         """Count and publish a purchase."""
         self.bought += 1
+        contract = bought.contract
         position = self._states.hold(account, book, contract)
-        self._account_events.opened(position, contract)
+        self._account_events.opened(contract, bought.event_number)
         if account.is_heard:
             # The current value of its key, for streams that begin before the next tick.
             self._account_events.updated(position, contract, b"")
         # An operator may have moved money meanwhile, which is another change.
-        account.change, account.balance = -contract.stake, balance
+        account.change, account.balance = -contract.stake, bought.balance
         self._account_events.balance(account)
         if account.is_listed:
             self._account_events.open_list(account)

@@ -17,6 +17,7 @@ from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.server.auth.tokens import ADMIN
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.transport.handover import HandoverProtocol
@@ -335,3 +336,18 @@ def test_a_stopped_nats_server_is_noticed(place: Place) -> None:
         finally:
             place.nats.send(signal.SIGCONT)
         assert price(message(stream)) == expected
+
+
+def test_operators_see_the_server_and_its_gateways_by_any_of_them(place: Place) -> None:
+    operator = TOKENS.issue(place.alice.uuid, frozenset({ADMIN}))
+    one, other = place.gateways
+    refused(httpx2.get(f"{one.url}/protected/sse?topic=admin", headers=bearer(log_in(one, "alice"))), 403, "FORBIDDEN")
+    with (
+        Events(other, "/sse?topic=ticks:GOLD") as prices,
+        Events(one, "/protected/sse?topic=admin", operator) as stream,
+    ):
+        body = stream.until(lambda data: data.get("event") == "admin" and data["data"]["streams"]["on_gateways"] == 2)["data"]
+        assert body["streams"]["gateways"] == 2
+        assert {"topic": "ticks:GOLD", "streams": 1} in body["busiest_topics"]
+        assert body["problems"] == []
+        assert prices.status == 200

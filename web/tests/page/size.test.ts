@@ -19,8 +19,8 @@ it('is at most 150 KB for the page with its chart, after brotli', { timeout: 30_
       env,
     })
     const files = readdirSync(folder, { recursive: true, withFileTypes: true })
-      // What only a frame of another page loads is not part of this one.
-      .filter((entry) => entry.isFile() && !/^embed|\.(md|gz)$/.test(entry.name))
+      // What only a frame of another page or operators load is not part of this one.
+      .filter((entry) => entry.isFile() && !/^(embed|admin)|\.(md|gz)$/.test(entry.name))
       .map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
     const total = files.reduce((sum, content) => sum + brotliCompressSync(content).length, 0)
     expect(total).toBeGreaterThan(50 * 1024) // with React and the chart, so that it is the whole page that is measured

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { CustomEventSource, type CustomEventSourceInit, type SourceErrorEvent } from '../../src/event_source.js'
 import { BAD, type Handler, open, TestServer } from '../server.js'
 
@@ -344,9 +344,9 @@ describe('CustomEventSource', () => {
   })
 
   it.each<[string, CustomEventSourceInit, RegExp]>([
-    ['ftp://127.0.0.1/stream', {}, /^an event stream cannot come from ftp:/],
-    ['about:blank', {}, /about:/],
-    ['http://user:secret@127.0.0.1:1/', {}, /^a URL with a user name or password cannot be fetched/],
+    ['ftp://127.0.0.1/stream', {}, /^this URL cannot be fetched$/],
+    ['about:blank', {}, /^this URL/],
+    ['http://user:secret@127.0.0.1:1/', {}, /^this URL cannot be fetched$/],
     ['http://127.0.0.1:1/', { method: 'TRACE' }, /TypeError/],
     ['http://127.0.0.1:1/', { body: 'of a GET' }, /TypeError/],
   ])('fails at once where no request can ever be made: %s %o', async (url, init, message) => {
@@ -357,6 +357,68 @@ describe('CustomEventSource', () => {
     expect(error.message).not.toMatch('secret')
     expect(error.retryAt).toBeUndefined()
     expect(source.readyState).toBe(source.CLOSED)
+  })
+
+  it('is woken while it waits, but no earlier than the server asks for, and not at another time', async () => {
+    const server = await serve((_, response, count) => {
+      if (count < 2) response.writeHead(503, count === 0 ? {} : { 'Retry-After': '3600' }).end()
+      else open(response)
+    })
+    const source = connect(server.url, { retryStatuses: true, reconnect: { interval: 3_600_000, ceiling: 3_600_000 } })
+    source.wake() // nothing is waited for
+    // By chance the wait would be short.
+    vi.spyOn(Math, 'random').mockReturnValue(0.9)
+    cleanups.push(() => vi.restoreAllMocks())
+    const lost = await first<SourceErrorEvent>(source, 'error')
+    expect((lost.retryAt ?? 0) - Date.now()).toBeGreaterThan(3_000_000)
+    source.wake()
+    source.wake() // twice is once
+    await first(source, 'error')
+    expect(server.requests).toHaveLength(2)
+    source.wake() // after an hour, as the server asks
+    source.close()
+    source.wake()
+    expect(source.readyState).toBe(source.CLOSED)
+  })
+
+  it('says that it may be the permission, where a page cannot know', async () => {
+    const dead = { url: 'http://127.0.0.1:1' } // a port that is never fetched from
+    const said = async (url: string, origin: string | undefined, init: CustomEventSourceInit = {}) => {
+      vi.stubGlobal('location', origin && { origin, protocol: new URL(origin).protocol })
+      const { message } = await first<SourceErrorEvent>(connect(url, init), 'error')
+      vi.unstubAllGlobals()
+      return message
+    }
+    expect(await said(dead.url, 'https://app.example')).toMatch(
+      /^the server cannot be reached or refuses https:\/\/app\.example \(CORS\) \(TypeError/,
+    )
+    expect(await said(dead.url, dead.url)).toMatch(/^the server cannot be reached \(TypeError/)
+    expect(await said(dead.url, undefined)).toMatch(/^the server cannot be reached \(TypeError/)
+    const token = async () => Promise.reject(new TypeError('no session'))
+    expect(await said(dead.url, 'https://app.example', { token })).toBe(
+      'the request cannot be made (TypeError: no session)',
+    )
+  })
+
+  it('does not suspect the permission where there was a stream before', async () => {
+    const server = await serve((_, response, count) => (count === 0 ? open(response, 'data: x\n\n') : undefined))
+    vi.stubGlobal('location', { origin: 'https://app.example', protocol: 'https:' })
+    cleanups.push(() => vi.unstubAllGlobals())
+    const source = connect(server.url, { reconnect: { attempts: 1, interval: 1, floor: 1 } })
+    await first(source, 'message')
+    const errors = events<SourceErrorEvent>(source, 'error', 2)
+    await server.stop()
+    expect((await errors).map(({ message }) => message.replace(/ \(.*/, ''))).toEqual([
+      'the connection broke off',
+      'the server cannot be reached',
+    ])
+  })
+
+  it('says where to look where a response does not stream', async () => {
+    const fetch = async () =>
+      ({ status: 200, headers: new Headers({ 'Content-Type': 'text/event-stream' }) }) as Response
+    const error = await first<SourceErrorEvent>(connect('http://127.0.0.1:1/', { fetch }), 'error')
+    expect(error).toMatchObject({ message: expect.stringMatching('pricewire/react-native'), retryAt: undefined })
   })
 
   it('reads what a page has made by itself', async () => {

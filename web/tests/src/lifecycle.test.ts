@@ -1,14 +1,22 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { PageWatch } from '../../src/lifecycle.js'
+import { type PageWatch, watchPage } from '../../src/lifecycle.js'
 
 let seen: (string | undefined)[]
+let wakes: number
 let watch: PageWatch
 
 beforeEach(() => {
   vi.useFakeTimers()
   seen = []
-  watch = new PageWatch(60_000, (reason) => seen.push(reason))
+  wakes = 0
+  watch = watchPage(
+    {},
+    (reason) => seen.push(reason),
+    () => {
+      wakes += 1
+    },
+  )
 })
 
 afterEach(() => {
@@ -28,7 +36,7 @@ function line(isOn: boolean): void {
   dispatchEvent(new Event(isOn ? 'online' : 'offline'))
 }
 
-describe('PageWatch', () => {
+describe('watchPage', () => {
   it('pauses when the page has been hidden for a while, and goes on when it is shown', () => {
     hide(true)
     vi.advanceTimersByTime(59_999)
@@ -86,7 +94,11 @@ describe('PageWatch', () => {
   })
 
   it('never pauses where it is told so', () => {
-    const patient = new PageWatch(Number.POSITIVE_INFINITY, (reason) => seen.push(reason))
+    const patient = watchPage(
+      { hiddenAfter: Number.POSITIVE_INFINITY },
+      (reason) => seen.push(reason),
+      () => {},
+    )
     watch.end()
     hide(true)
     expect(vi.getTimerCount()).toBe(0)
@@ -95,8 +107,65 @@ describe('PageWatch', () => {
 
   it('begins offline where the browser is', () => {
     line(false)
-    const late = new PageWatch(60_000, () => {})
+    const late = watchPage(
+      {},
+      () => {},
+      () => {},
+    )
     expect(late.reason).toBe('offline')
     late.end()
+  })
+
+  it.each(['focus', 'online', 'pageshow', 'resume'])('wakes what waits at the event %s', (type) => {
+    dispatchEvent(new Event(type))
+    expect([seen, wakes]).toEqual([[], 1])
+  })
+
+  it('wakes what waits when the page is shown, and not when it is hidden', () => {
+    hide(true)
+    expect(wakes).toBe(0)
+    hide(false)
+    expect([seen, wakes]).toEqual([[], 1])
+  })
+
+  it('wakes what waits when a hidden page is online again, as it may be there to ring', () => {
+    hide(true)
+    dispatchEvent(new Event('online'))
+    expect(wakes).toBe(1)
+  })
+
+  it('is not woken by the focus of a field, while it pauses, or after its end', () => {
+    const field = document.body.appendChild(document.createElement('input'))
+    field.dispatchEvent(new Event('focus'))
+    line(false)
+    dispatchEvent(new Event('focus'))
+    watch.end()
+    line(true)
+    dispatchEvent(new Event('focus'))
+    field.remove()
+    expect([seen, wakes]).toEqual([['offline'], 0])
+  })
+
+  it('watches something else than a page, where it is told to', () => {
+    const app = Object.assign(new EventTarget(), { hidden: false })
+    const other: (string | undefined)[] = []
+    const watching = watchPage(
+      { hiddenAfter: 1000, visibility: app },
+      (reason) => other.push(reason),
+      () => other.push('wake'),
+    )
+    const be = (hidden: boolean) => {
+      app.hidden = hidden
+      app.dispatchEvent(new Event('visibilitychange'))
+    }
+    be(true)
+    vi.advanceTimersByTime(1000)
+    hide(true)
+    be(false)
+    expect(other).toEqual(['hidden', undefined, 'wake'])
+    watching.end()
+    be(true)
+    vi.advanceTimersByTime(1000)
+    expect(other).toHaveLength(3)
   })
 })

@@ -493,6 +493,22 @@ describe('TopicStore', () => {
     end()
   })
 
+  it('does not wait on where the page comes back to its user, and asks as the server allows', async () => {
+    const page = Object.assign(new EventTarget(), { hidden: false })
+    vi.spyOn(Math, 'random').mockReturnValue(0.9)
+    const patient = new TopicStore({ baseUrl: server.url, reconnectInterval: 3_600_000, visibility: page })
+    const end = patient.subscribe('A', nothing)
+    await until(() => expect(patient.topic('A').envelope?.seq).toBe(1))
+    server.cut()
+    await until(() => expect(patient.state.status).toBe('waiting'))
+    server.publish('A')
+    page.dispatchEvent(new Event('visibilitychange'))
+    await until(() => expect(patient.topic('A').envelope?.seq).toBe(2))
+    expect(server.asked).toEqual(['GET A', 'GET A after 1'])
+    end()
+    vi.restoreAllMocks()
+  })
+
   it('comes back after a server that was stopped', async () => {
     const patient = new TopicStore({
       baseUrl: server.url,

@@ -15,9 +15,9 @@ from litestar.params import QueryParameter
 
 from pricewire.errors import InvalidTokenError
 from pricewire.protocol.messages import ErrorBody
-from pricewire.protocol.topics import AccountTopic, Topic
+from pricewire.protocol.topics import AccountTopic, AdminTopic, Topic
 from pricewire.server.auth.service import AuthService
-from pricewire.server.auth.tokens import READ, TRADE, Token
+from pricewire.server.auth.tokens import ADMIN, READ, TRADE, Token
 from pricewire.server.http_errors import ForbiddenError, InvalidParametersError, UnauthorizedError
 
 UNAUTHORIZED = {
@@ -59,9 +59,9 @@ class Principal(Caller):
 
     token: Token
 
-    def __init__(self, token: Token, scope: str = READ) -> None:
+    def __init__(self, token: Token, *scopes: str) -> None:
         super().__init__(token)
-        require_scope(token, scope)
+        require_scope(token, *scopes)
 
     def own(self, account_uuid: str | None) -> str:
         """
@@ -88,16 +88,16 @@ def confirm(auth: AuthService, token: Token) -> None:
         raise unauthorized(str(error), is_invalid=True) from None
 
 
-def require_scope(token: Token, scope: str) -> None:
+def require_scope(token: Token, *scopes: str) -> None:
     """
-    Check that a token has a scope.
+    Check that a token has one of some scopes.
 
     Raises:
-        ForbiddenError: it lacks the scope. Source: RFC 6750, section 3.1.
+        ForbiddenError: it has none of them. Source: RFC 6750, section 3.1.
     """
-    if scope not in token.scopes:
-        header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scope}"'
-        raise ForbiddenError(f"the token is not for this: it lacks the scope {scope!r}", headers={"www-authenticate": header})
+    if token.scopes.isdisjoint(scopes):
+        header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scopes[0]}"'
+        raise ForbiddenError(f"the token is not for this: it lacks the scope {scopes[0]!r}", headers={"www-authenticate": header})
 
 
 def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
@@ -105,10 +105,14 @@ def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
     Check that a token may read topics; the only such check, used when a stream is opened, changed or renewed.
 
     Raises:
-        UnauthorizedError: a topic is an account's, and there is no token.
-        ForbiddenError: a topic is another account's, or the token is not for reading.
+        UnauthorizedError: a topic is an account's or an operator's, and there is no token.
+        ForbiddenError: a topic is another account's, or the token is not for reading, or not an operator's.
     """
     for topic in topics:
+        if isinstance(topic, AdminTopic):
+            if token is None:
+                raise unauthorized(f"topic {str(topic)!r} is for operators: send a token with the scope {ADMIN!r}")
+            require_scope(token, ADMIN)
         if isinstance(topic, AccountTopic):
             if token is None:
                 raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and send its token")
@@ -171,7 +175,7 @@ async def provide_listener(request: AnyRequest, auth: NamedDependency[AuthServic
 
 async def provide_principal(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
     """Return the caller; requires the scope `read`."""
-    return required(await shown(request, auth))
+    return required(await shown(request, auth), READ)
 
 
 async def provide_trader(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
@@ -179,22 +183,37 @@ async def provide_trader(request: AnyRequest, auth: NamedDependency[AuthService 
     return required(await shown(request, auth), TRADE)
 
 
+async def provide_operator(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+    """Return the caller; requires the scope `admin`."""
+    return required(await shown(request, auth), ADMIN)
+
+
+async def provide_token_holder(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+    """Return the caller, whatever its token is for."""
+    return required(await shown(request, auth), READ, TRADE, ADMIN)
+
+
 async def provide_account_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
-    """Return the caller of a request for a protected stream; requires the scope `read`, by a token or a ticket."""
-    return required(await shown(request, auth, ticket))
+    """Return the caller of a request for an account's stream; requires the scope `read`, by a token or a ticket."""
+    return required(await shown(request, auth, ticket), READ)
 
 
-def required(token: Token | None, scope: str = READ) -> Principal:
+async def provide_protected_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
+    """Return the caller of a request for a stream of any topics, by a token or a ticket; each topic requires its own scope."""
+    return required(await shown(request, auth, ticket), READ, ADMIN)
+
+
+def required(token: Token | None, *scopes: str) -> Principal:
     """
-    Return the principal of a token.
+    Return the principal of a token, which has to have one of some scopes.
 
     Raises:
         UnauthorizedError: there is no token.
-        ForbiddenError: it lacks the scope.
+        ForbiddenError: it has none of the scopes.
     """
     if token is None:
         raise unauthorized("this needs a token: POST /login, then send it as 'Authorization: Bearer …'")
-    return Principal(token, scope)
+    return Principal(token, *scopes)
 
 
 CALLERS: dict[str, Callable[..., Awaitable[Caller]]] = {
@@ -202,6 +221,9 @@ CALLERS: dict[str, Callable[..., Awaitable[Caller]]] = {
     "listener": provide_listener,
     "principal": provide_principal,
     "trader": provide_trader,
+    "operator": provide_operator,
+    "token_holder": provide_token_holder,
     "account_listener": provide_account_listener,
+    "protected_listener": provide_protected_listener,
 }
 """The dependencies, by the names of the parameters that they fill."""

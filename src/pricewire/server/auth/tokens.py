@@ -20,6 +20,9 @@ READ = "read"
 TRADE = "trade"
 """The scope of buying and selling."""
 
+ADMIN = "admin"
+"""The scope of the topic `admin` and of what operators do. No login gives it."""
+
 MAX_SIZE = 8192
 """The longest token, in bytes: an issuer's with many claims has 2,000, and a request's headers have 16 KiB in all."""
 

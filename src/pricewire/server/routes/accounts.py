@@ -45,9 +45,9 @@ async def log_in(
 
 
 @post("/v1/logout", status_code=200, responses={**PROTECTED, **UNAVAILABLE}, security=SECURITY)
-async def log_out(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> Data[LoggedOut]:
+async def log_out(auth: NamedDependency[AuthService], token_holder: NamedDependency[Principal]) -> Data[LoggedOut]:
     """Revoke the token, in every process; its streams end with `TOKEN_REVOKED`."""
-    await auth.log_out(principal.token)
+    await auth.log_out(token_holder.token)
     return Data(LoggedOut())
 
 

@@ -25,6 +25,12 @@ DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 UNFRAMED = "frame-ancestors 'none'"
 """No other page has the trading page in a frame: what lies over it could have clicks buy and sell. Source: CSP Level 3, section 6.4.2."""
 
+FOR_OPERATORS = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    f"base-uri 'none'; form-action 'none'; {UNFRAMED}"
+)
+"""The page for operators runs its own files only, and talks to its own server: it holds a token that can stop it."""
+
 FOREVER = CacheControlHeader(max_age=31_536_000, immutable=True, public=True).to_header()
 
 GZIP = re.compile(r"(?:^|[ ,])gzip *(?:,|$|; *q=(?!0(?:\.0*)? *(?:,|$)))")
@@ -36,8 +42,14 @@ def has_page() -> bool:
     return (PAGE / "index.html").exists()
 
 
-def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
-    """Return the routes of the page, or one that says it is missing; the page names the demo account, `name/password`, if there is one."""
+def page_routes(*, demo_account: str = "", has_admin: bool = False) -> list[ControllerRouterHandler]:
+    """
+    Return the routes of the page, or one that says it is missing.
+
+    Args:
+        demo_account: what the page names as the account to try, `name/password`; empty for none.
+        has_admin: whether there is a page for operators: it needs tokens.
+    """
     if not has_page():
         return [no_page]
 
@@ -47,13 +59,20 @@ def page_routes(*, demo_account: str = "") -> list[ControllerRouterHandler]:
         html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
         return Response(html, media_type="text/html", headers={"cache-control": "no-cache", "content-security-policy": UNFRAMED})
 
-    return [index, embed, asset]
+    return [index, embed, asset, *([admin] if has_admin else [])]
 
 
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
     """Return the page that shows one instrument in an `iframe` of any site. It reads the id from its address, and sells nothing."""
     return Response((PAGE / "embed.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+
+
+@get("/admin", include_in_schema=False, media_type="text/html", sync_to_thread=True)
+def admin() -> Response[bytes]:
+    """Return the page for operators. It is for anybody: what it shows comes by a stream that needs a token of theirs."""
+    headers = {"cache-control": "no-cache", "content-security-policy": FOR_OPERATORS, "referrer-policy": "no-referrer"}
+    return Response((PAGE / "admin.html").read_bytes(), media_type="text/html", headers=headers)
 
 
 @get("/", include_in_schema=False)

@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
 from pricewire.market.instrument_state import SelectedCandles
+from pricewire.protocol.admin_messages import AdminBody
 from pricewire.protocol.encoder import encode_event
 from pricewire.protocol.messages import (
     Candle,
@@ -66,7 +67,8 @@ ANY_EVENTS = events_of(
     | Envelope[ContractBody[Amount]]
     | Envelope[ContractsBody[Amount]]
     | Envelope[ClosedContractsBody[Amount]]
-    | Envelope[BalanceBody[Amount]],
+    | Envelope[BalanceBody[Amount]]
+    | Envelope[AdminBody[Amount]],
     "A stream of events; the data of each is this JSON: the price with `action`, an envelope with `topic`. "
     "With `topic` there are named events too: `reset` where the stream could not resume, `stale` where a feed has fallen silent, "
     "`changed` where the stream was changed, `error` before the server ends the stream.",
@@ -152,11 +154,15 @@ async def stream_topics(
 async def stream_protected_topics(
     request: AnyRequest,
     stream_opener: NamedDependency[StreamOpener],
-    account_listener: NamedDependency[Principal],
+    protected_listener: NamedDependency[Principal],
     stream_query: NamedDependency[StreamQuery],
 ) -> EventStream:
-    """Stream any topics as `/sse` does, those of the token's account among them, for as long as the token is valid."""
-    return await opened("protected_sse", request, stream_opener, account_listener, stream_query)
+    """
+    Stream any topics as `/sse` does, those of the token's account among them, for as long as the token is valid.
+
+    The topic `admin` requires the scope `admin`, and no other.
+    """
+    return await opened("protected_sse", request, stream_opener, protected_listener, stream_query)
 
 
 async def opened(endpoint: str, request: AnyRequest, stream_opener: StreamOpener, caller: Caller, stream_query: StreamQuery) -> EventStream:

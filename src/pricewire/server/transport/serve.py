@@ -88,6 +88,10 @@ class Server(uvicorn.Server):
             self._on_reload()
         return await super().on_tick(counter)
 
+    def stop(self) -> None:
+        """Begin to stop, as a signal would have it."""
+        self.should_exit = True
+
     def reload_tls(self) -> None:
         """
         Read certificate and key again, for the connections from now on.

@@ -1,0 +1,171 @@
+import { type ReactNode, useState } from 'react'
+import type { ServerOptions } from '../../src/pricewire.js'
+import { usePricewireState, useTopic } from '../../src/react.js'
+import type { AdminBody } from '../../src/schema.js'
+import { StatusOf } from '../connection_status.js'
+import { sentence } from '../error_text.js'
+import { formatAge, formatBytes } from '../format.js'
+import { Icon } from '../icons.js'
+import { Drain } from './drain.js'
+import { addReport, type Rates, type ReportHistory } from './report_history.js'
+import { Accounts, Exposure, Feeds, Refusals, Topics } from './tables.js'
+import { Trend } from './trend.js'
+
+/** From this delay of the event loop on, in milliseconds, the process has more work than one core can do. */
+const LATE = 50
+
+interface DashboardProps {
+  readonly token: string
+  /** Called when the operator leaves, or the server refuses the token; with the reason then. */
+  readonly onLeave: (why?: string) => void
+}
+
+/** How the server is doing, live. */
+export function Dashboard({ token, onLeave }: DashboardProps) {
+  // The page may stay open for days, so it never gives up.
+  const options: ServerOptions = { token, reconnectAttempts: Number.POSITIVE_INFINITY, reconnectCeiling: 5000 }
+  const [history, setHistory] = useState<ReportHistory>()
+  const [isDraining, setDraining] = useState(false)
+  const { isStale } = useTopic<AdminBody>('admin', {
+    ...options,
+    onData: (report) => setHistory((before) => addReport(before, report)),
+    onError: ({ status, message }) => {
+      if (status === 400 || status === 401 || status === 403) onLeave(sentence(message))
+    },
+  })
+  const { state } = usePricewireState(options)
+  const report = history?.report
+  return (
+    <>
+      <header className="bar">
+        <h1>
+          <Icon name="brand" />
+          <span>Pricewire for operators</span>
+        </h1>
+        <StatusOf state={state} />
+        {report !== undefined && (
+          <small className="version">
+            {report.version}, up for {formatAge(report.epoch_ms - report.started_epoch_ms)}
+          </small>
+        )}
+        <div className="tools">
+          {report?.can_drain === true && (
+            <button type="button" className="button" onClick={() => setDraining(true)}>
+              Drain …
+            </button>
+          )}
+          <button type="button" className="button" onClick={() => onLeave()}>
+            Leave
+          </button>
+        </div>
+      </header>
+      {history === undefined ? (
+        <p className="empty">Waiting for the first report …</p>
+      ) : (
+        <Cards {...history} isOld={isStale} />
+      )}
+      {isDraining && report !== undefined && (
+        <Drain token={token} streams={total(report)} onClose={() => setDraining(false)} />
+      )}
+    </>
+  )
+}
+
+function Cards({ report, rates, refused, isOld }: ReportHistory & { isOld: boolean }) {
+  const { streams, trading, loop_delay: delay } = report
+  const now: Rates | undefined = rates.at(-1)
+  const of = (name: keyof Rates) => rates.map((each) => each[name])
+  return (
+    <main className="cards" data-old={isOld}>
+      <div role="alert" className="problems">
+        {report.is_draining && <p>The server is stopping: its streams are being ended.</p>}
+        {report.problems.map((problem) => (
+          <p key={problem}>{sentence(problem)}</p>
+        ))}
+      </div>
+      <Card title="Streams" value={total(report).toLocaleString('en')} trend={<Trend values={of('streams')} />}>
+        <Figure name="Lagging" value={streams.lagging} isBad={streams.lagging > 0} />
+        <Figure name="Fell behind" value={streams.lagged} />
+        <Figure name="Dropped" value={streams.dropped} isBad={streams.dropped > 0} />
+        <Figure name="Resumed" value={streams.resumed} />
+        <Figure name="Reset" value={streams.reset} />
+        {Object.entries(streams.open).map(([endpoint, count]) => (
+          <Figure key={endpoint} name={`of ${endpoint}`} value={count} />
+        ))}
+      </Card>
+      <Card title="Events delivered" value={perSecond(now?.delivered)} trend={<Trend values={of('delivered')} />}>
+        <Figure name="Published" value={perSecond(now?.published)} />
+        <Figure name="Left out" value={perSecond(now?.merged)} />
+        <Figure name="Written" value={now === undefined ? '–' : `${formatBytes(now.bytes)}/s`} />
+      </Card>
+      <Card
+        title="Loop delay"
+        value={`${delay.longest_ms.toFixed(1)} ms`}
+        isBad={delay.longest_ms >= LATE}
+        trend={<Trend values={of('delay')} atLeast={LATE} />}
+        note={`The longest of five seconds. Above ${LATE} ms the process has more work than a core can do.`}
+      >
+        <Figure name="Mean" value={`${delay.mean_ms.toFixed(1)} ms`} />
+      </Card>
+      <Card
+        title="Open contracts"
+        value={trading.open_contracts.toLocaleString('en')}
+        note="Bought and sold since the process began."
+      >
+        <Figure name="Not settled yet" value={trading.unsettled_contracts} isBad={trading.unsettled_contracts > 100} />
+        <Figure name="Bought" value={trading.purchases} />
+        <Figure name="Sold back" value={trading.sales} />
+      </Card>
+      {streams.gateways > 0 && (
+        <p className="hint wide">
+          {streams.on_gateways.toLocaleString('en')} of the streams are held by {streams.gateways} gateways. What these
+          write, and how many of their streams lag, is in the metrics of each of them.
+        </p>
+      )}
+      <Feeds report={report} />
+      <Exposure report={report} />
+      <Topics report={report} />
+      <Refusals report={report} recent={refused} />
+      <Accounts report={report} />
+    </main>
+  )
+}
+
+interface CardProps {
+  readonly title: string
+  readonly value: string
+  readonly isBad?: boolean
+  readonly trend?: ReactNode
+  readonly note?: string
+  readonly children: ReactNode
+}
+
+function Card({ title, value, isBad = false, trend, note, children }: CardProps) {
+  return (
+    <section className="card figure" aria-label={title}>
+      <h2>{title}</h2>
+      <p className={`value ${isBad ? 'down' : ''}`}>{value}</p>
+      {trend}
+      <dl>{children}</dl>
+      {note !== undefined && <p className="hint">{note}</p>}
+    </section>
+  )
+}
+
+function Figure({ name, value, isBad = false }: { name: string; value: number | string; isBad?: boolean }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd className={isBad ? 'down' : ''}>{typeof value === 'number' ? value.toLocaleString('en') : value}</dd>
+    </div>
+  )
+}
+
+/** Returns how many streams are open. */
+function total({ streams }: AdminBody): number {
+  return Object.values(streams.open).reduce((sum, count) => sum + count, 0)
+}
+
+function perSecond(rate: number | undefined): string {
+  return rate === undefined ? '–' : `${Math.round(rate).toLocaleString('en')}/s`
+}
