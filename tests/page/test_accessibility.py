@@ -12,7 +12,18 @@ from playwright.sync_api import Browser, Page, expect
 
 from pricewire.server.auth.tokens import ADMIN
 from support.app_server import TOKENS
-from support.page_server import PATIENCE, PageServer, ask_for, buy, log_in, positions, show_closed, wait_for_entry, wait_for_state
+from support.page_server import (
+    PATIENCE,
+    PageServer,
+    ask_for,
+    buy,
+    log_in,
+    positions,
+    show_closed,
+    show_events,
+    wait_for_entry,
+    wait_for_state,
+)
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
@@ -61,7 +72,7 @@ def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> Non
         buy(page_server, page, variant)
         expect(page.get_by_text(re.compile(f"Bought {variant}", re.IGNORECASE))).to_be_visible()
     expect(positions(page)).to_have_count(2)
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     page_server.move(1905)
     expect(page.locator(".events li").first).to_be_visible()
     assert findings(page) == [], "with positions and the inspector"

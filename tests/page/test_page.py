@@ -15,7 +15,7 @@ from playwright.sync_api import Page, Route, expect
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
-from support.page_server import amount, ask_for, balance, offer, positions, show_closed, wait_for_state
+from support.page_server import amount, ask_for, balance, offer, positions, show_closed, show_events, wait_for_state
 from support.serving import Serving
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.locator("[data-instrument]")).to_have_count(10)
     wait_for_movement(page)
     wait_for_candles(page)
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     page.wait_for_function("parseInt(document.querySelector('.rate').textContent) > 0")
     page.get_by_role("radio", name="Topics").check(force=True)
     expect(page.get_by_role("row").filter(has_text="ticks:1HZ100V")).to_be_visible()

@@ -20,6 +20,7 @@ from support.page_server import (
     offer,
     positions,
     show_closed,
+    show_events,
     wait_for_entry,
     wait_for_state,
 )
@@ -54,7 +55,7 @@ def test_a_contract_from_log_in_to_settlement(page_server: PageServer, page: Pag
     payout = amount(positions(page).locator(".value").nth(1))
 
     page_server.move(1900)
-    expect(positions(page)).to_contain_text("1 of 1 ticks")
+    expect(positions(page)).to_contain_text("1 of 1 tick")
     page_server.move(1902)
     expect(page.get_by_text("No open contract.")).to_be_visible()
     expect(balance(page)).to_contain_text(f"{Decimal('9990.00') + payout:,.2f} USD")
@@ -157,10 +158,10 @@ def test_what_cannot_be_bought_says_what_to_do(page_server: PageServer, page: Pa
     buy(page_server, page, "rise")
     expect(page.locator(".outcome [role=alert]")).to_contain_text("Your balance does not cover this stake. Lower the stake")
     page.get_by_label("Stake", exact=True).fill("0.5")
-    expect(page.get_by_text("From 1.00 to 50000.00")).to_be_visible()
+    expect(page.get_by_text("From 1.00 to 50,000.00")).to_be_visible()
     expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
     page.get_by_label("Stake", exact=True).fill("5")
-    for wrong, problem in (("0", "From 1 to 1440 minutes"), ("1.5", "Enter a whole number"), ("", "Enter a whole number")):
+    for wrong, problem in (("0", "From 1 to 1,440 minutes"), ("1.5", "Enter a whole number"), ("", "Enter a whole number")):
         page.get_by_label("Duration", exact=True).fill(wrong)
         expect(page.get_by_text(problem)).to_be_visible()
         expect(page.locator("[data-variant=rise]")).to_have_attribute("aria-disabled", "true")
@@ -215,7 +216,7 @@ def test_a_session_outlives_a_reload_and_its_token_is_nowhere_else(page_server: 
     expect(balance(page)).to_contain_text("10,000.00 USD")
     token = page.evaluate("sessionStorage.getItem('pricewire-token')")
     assert token not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     page_server.move(1900)
     expect(page.locator(".events li").first).to_contain_text("R_100")
     assert token not in page.content()
@@ -246,7 +247,7 @@ def test_a_session_that_the_server_ends_is_said_to_have_ended(page_server: PageS
 def test_what_comes_over_the_wire_can_be_stopped_and_filtered(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     wait_for_state(page, "live")
-    page.get_by_role("button", name="Show the live events").click()
+    show_events(page)
     events = page.locator(".events li")
     page_server.move(1888)
     expect(events.first).to_contain_text("R_100")

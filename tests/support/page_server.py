@@ -163,3 +163,9 @@ def positions(page: Page) -> Locator:
 def show_closed(page: Page) -> None:
     """Show the closed contracts."""
     page.get_by_role("radio", name="Closed").check(force=True)
+
+
+def show_events(page: Page) -> None:
+    """Open the drawer for developers, and wait until it listens: it is loaded where it is opened."""
+    page.get_by_role("button", name="Show the live events").click()
+    expect(page.get_by_role("complementary", name="For developers")).to_be_visible()

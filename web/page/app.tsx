@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
 import type { Contract } from '../src/pricewire.js'
 import { notifyResult, playResult } from './account/alerts.js'
 import { Announcements } from './account/announcements.js'
@@ -14,13 +14,13 @@ import { zoneOf } from './chart/contract_zone.js'
 import { linesOf, type PriceLine, shownContract, TICKET_LINE } from './chart/price_lines.js'
 import { ConnectionProblem } from './connection_status.js'
 import { useConnectionLog } from './inspector/connection_log.js'
-import { Inspector } from './inspector/inspector.js'
 import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
 import { Quote } from './markets/quote.js'
 import { rememberInstrument, usePreferences } from './preferences.js'
 import { useRoute } from './route.js'
 import { Settings } from './settings.js'
+import { texts, useLanguage } from './texts/language.js'
 import { useTheme } from './theme.js'
 import { TopBar } from './top_bar.js'
 import { useProducts } from './trade/products.js'
@@ -37,10 +37,14 @@ function restoreFocus(): void {
   })
 }
 
+/** Loaded where it is opened: traders do not need it. */
+const Inspector = lazy(async () => ({ default: (await import('./inspector/inspector.js')).Inspector }))
+
 const NO_CONTRACTS: readonly Contract[] = []
 
 /** The trading page. */
 export function App() {
+  const language = useLanguage()
   const { instruments, error } = useInstruments()
   const products = useProducts()
   const [{ id, timeframe, tab }, go] = useRoute()
@@ -81,13 +85,14 @@ export function App() {
     pointed,
     picked,
   ])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the language changes the titles.
   const lines = useMemo(() => {
     const ticketLine: PriceLine[] =
       barrier === undefined
         ? []
-        : [{ key: TICKET_LINE, price: barrier, title: 'Ticket', kind: 'barrier', direction: '' }]
+        : [{ key: TICKET_LINE, price: barrier, title: texts.chart.ticket, kind: 'barrier', direction: '' }]
     return [...ticketLine, ...(shown === undefined ? [] : linesOf(shown))]
-  }, [barrier, shown])
+  }, [barrier, shown, language])
   const hasTrading = products !== undefined && products.length > 0
 
   return (
@@ -107,13 +112,11 @@ export function App() {
         data-trading={products === undefined ? 'unknown' : hasTrading}
         data-inspecting={isInspecting}
       >
-        <section className="detail card" aria-label="Chosen instrument">
+        <section className="detail card" aria-label={texts.markets.chosen}>
           {chosen !== undefined && (
             <>
               {id !== undefined && id !== chosen.id && (
-                <p className="missing">
-                  This server has no instrument “{id}”. The page shows {chosen.display_name} instead.
-                </p>
+                <p className="missing">{texts.markets.missing(id, chosen.display_name)}</p>
               )}
               <Quote key={chosen.id} instrument={chosen} />
               <ChartPanel
@@ -128,12 +131,14 @@ export function App() {
             </>
           )}
         </section>
-        <section className="markets-place" aria-label="Instruments">
+        <section className="markets-place" aria-label={texts.markets.label}>
           <Markets instruments={instruments ?? []} chosen={chosen?.id} onChoose={choose} />
         </section>
         {hasTrading && chosen !== undefined && (
-          <section className="ticket-place card" aria-label="Trade">
+          <section className="ticket-place card" aria-label={texts.ticket.place}>
             <Ticket
+              // What was typed has the old language's separators.
+              key={language}
               instrument={chosen}
               products={products}
               balance={balance && Number(balance.balance)}
@@ -156,13 +161,15 @@ export function App() {
           />
         )}
         {(isInspecting || tab === 'events') && (
-          <Inspector
-            instrumentId={chosen?.id ?? ''}
-            onClose={() => {
-              setInspecting(false)
-              go({ tab: 'trade' })
-            }}
-          />
+          <Suspense>
+            <Inspector
+              instrumentId={chosen?.id ?? ''}
+              onClose={() => {
+                setInspecting(false)
+                go({ tab: 'trade' })
+              }}
+            />
+          </Suspense>
         )}
       </main>
       <BottomTabs

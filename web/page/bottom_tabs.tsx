@@ -1,11 +1,12 @@
 import { Icon } from './icons.js'
 import type { Tab } from './route.js'
+import { texts } from './texts/language.js'
 
 const TABS = [
-  ['markets', 'Markets', 'list'],
-  ['trade', 'Trade', 'trade'],
-  ['positions', 'Positions', 'case'],
-  ['events', 'Events', 'wire'],
+  ['markets', 'list'],
+  ['trade', 'trade'],
+  ['positions', 'case'],
+  ['events', 'wire'],
 ] as const
 
 interface BottomTabsProps {
@@ -18,8 +19,8 @@ interface BottomTabsProps {
 /** The tabs at the bottom of a narrow screen. */
 export function BottomTabs({ tab, hasTrading, openCount, onChoose }: BottomTabsProps) {
   return (
-    <nav className="tabs" aria-label="Parts of the page">
-      {TABS.filter(([name]) => hasTrading || name !== 'positions').map(([name, label, icon]) => (
+    <nav className="tabs" aria-label={texts.tabs.label}>
+      {TABS.filter(([name]) => hasTrading || name !== 'positions').map(([name, icon]) => (
         <button
           key={name}
           type="button"
@@ -30,7 +31,7 @@ export function BottomTabs({ tab, hasTrading, openCount, onChoose }: BottomTabsP
           }}
         >
           <Icon name={icon} />
-          {name === 'trade' && !hasTrading ? 'Chart' : label}
+          {texts.tabs[name === 'trade' && !hasTrading ? 'chart' : name]}
           {name === 'positions' && openCount > 0 && <b>{openCount}</b>}
         </button>
       ))}

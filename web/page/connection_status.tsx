@@ -1,6 +1,9 @@
 import type { ConnectionState } from '../src/pricewire.js'
 import { useNow } from './clock.js'
 import { useSteadyConnection, useStore } from './connection.js'
+import { reasonOf } from './error_text.js'
+import { formatCount } from './format.js'
+import { texts } from './texts/language.js'
 
 /** The state of the page's connection, in one or two words. */
 export function Status() {
@@ -13,7 +16,7 @@ export function StatusOf({ state }: { state: ConnectionState }) {
   return (
     <span className="status" data-state={name(state)}>
       <i aria-hidden="true" />
-      <span role="status">{LABELS[name(state)]}</span>
+      <span role="status">{texts.connection[name(state)]}</span>
       {/* Hidden from screen readers, which would read it every second. */}
       {state.status === 'waiting' && (
         <span className="wait" aria-hidden="true">
@@ -24,17 +27,9 @@ export function StatusOf({ state }: { state: ConnectionState }) {
   )
 }
 
-const LABELS = {
-  live: 'Live',
-  silent: 'Silent',
-  connecting: 'Connecting',
-  reconnecting: 'Reconnecting',
-  paused: 'Paused',
-  offline: 'Offline',
-  closed: 'Closed',
-}
+type StatusName = 'live' | 'silent' | 'connecting' | 'reconnecting' | 'paused' | 'offline' | 'closed'
 
-function name(state: ConnectionState): keyof typeof LABELS {
+function name(state: ConnectionState): StatusName {
   if (state.status === 'open') return state.isSilent ? 'silent' : 'live'
   if (state.status === 'waiting') return 'reconnecting'
   if (state.status === 'paused') return state.reason === 'offline' ? 'offline' : 'paused'
@@ -43,7 +38,8 @@ function name(state: ConnectionState): keyof typeof LABELS {
 }
 
 function wait(milliseconds: number): string {
-  return milliseconds > 0 ? ` in ${Math.ceil(milliseconds / 1000)} s` : ' …'
+  const { retryIn, retrying } = texts.connection
+  return milliseconds > 0 ? retryIn(formatCount(Math.ceil(milliseconds / 1000))) : retrying
 }
 
 /** What is wrong with the connection, and what to do about it; nothing if all is well. */
@@ -57,7 +53,7 @@ export function ConnectionProblem({ listError }: { listError: string | undefined
       <p>{text}</p>
       {(state.status === 'waiting' || state.status === 'closed') && listError === undefined && (
         <button type="button" className="button" onClick={() => store.reconnect()}>
-          Try now
+          {texts.connection.tryNow}
         </button>
       )}
     </div>
@@ -66,23 +62,15 @@ export function ConnectionProblem({ listError }: { listError: string | undefined
 
 function describe(state: ConnectionState, listError: string | undefined): string | undefined {
   if (state.status === 'waiting') {
-    return `Connection lost: ${plain(state.error.message)}. Prices may be out of date. Reconnecting automatically.`
+    return texts.connection.lost(reasonOf(state.error))
   }
   if (state.status === 'paused' && state.reason === 'offline') {
-    return 'This device is offline. Prices are out of date, and you cannot buy or sell. The page reconnects when the device is online again.'
+    return texts.connection.offlineProblem
   }
   if (state.status === 'closed' && state.error !== undefined) {
-    return `The server refused the stream: ${plain(state.error.message)}. The page is loading the instruments again.`
+    return texts.connection.refused(reasonOf(state.error))
   }
-  if (state.status === 'open' && state.isSilent)
-    return 'The server has sent nothing for longer than it should. Prices may be out of date.'
-  if (listError !== undefined) {
-    return `The instruments could not be loaded: ${listError}. The page tries again every two seconds. If this does not help, check that “pricewire serve” is running.`
-  }
+  if (state.status === 'open' && state.isSilent) return texts.connection.silentProblem
+  if (listError !== undefined) return texts.connection.noInstruments(listError)
   return undefined
-}
-
-/** Returns a message without the browser's error at its end, such as `(TypeError: Failed to fetch)`. */
-function plain(message: string): string {
-  return message.replace(/ \([^()]*\)$/, '')
 }

@@ -1,11 +1,11 @@
-import { StrictMode, useState } from 'react'
-import { createRoot } from 'react-dom/client'
+import { useState } from 'react'
 import { ChartPanel } from './chart/chart_panel.js'
 import type { PriceLine } from './chart/price_lines.js'
 import type { Timeframe } from './chart/timeframes.js'
 import { Status } from './connection_status.js'
 import { useInstruments } from './markets/instruments.js'
 import { Quote } from './markets/quote.js'
+import { texts } from './texts/language.js'
 import { useTheme } from './theme.js'
 
 const NO_LINES: readonly PriceLine[] = []
@@ -14,17 +14,17 @@ const NO_LINES: readonly PriceLine[] = []
 const INSTRUMENT_ID = decodeURIComponent(location.pathname.slice('/embed/'.length))
 
 /** One instrument's price and chart, for an `iframe` of another page. */
-function Embed() {
+export function Embed() {
   const { instruments, error } = useInstruments()
   const [theme] = useTheme()
   const [timeframe, setTimeframe] = useState<Timeframe>('1m')
   const instrument = instruments?.find(({ id }) => id === INSTRUMENT_ID)
   return (
     <main className="embed" data-tab="trade">
-      <section className="detail card" aria-label="Live price">
+      <section className="detail card" aria-label={texts.embed.label}>
         {instrument === undefined ? (
           <p className="empty">
-            {error ?? (instruments === undefined ? 'Loading …' : `This server has no instrument “${INSTRUMENT_ID}”.`)}
+            {error ?? (instruments === undefined ? texts.embed.loading : texts.embed.missing(INSTRUMENT_ID))}
           </p>
         ) : (
           <>
@@ -43,19 +43,10 @@ function Embed() {
         <footer>
           <Status />
           <a href={`/#${encodeURIComponent(INSTRUMENT_ID)}`} target="_blank" rel="noreferrer">
-            Open in Pricewire
+            {texts.embed.open}
           </a>
         </footer>
       </section>
     </main>
-  )
-}
-
-const root = document.getElementById('root')
-if (root !== null) {
-  createRoot(root).render(
-    <StrictMode>
-      <Embed />
-    </StrictMode>,
   )
 }

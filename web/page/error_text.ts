@@ -1,39 +1,34 @@
+import type { SSEError } from '../src/pricewire.js'
 import { RequestError } from './requests.js'
+import { texts } from './texts/language.js'
+import { lookUp } from './texts/look_up.js'
 
 /** Returns why a user's request has failed and what to do about it, in full sentences. */
 export function explain(error: unknown): string {
-  if (!(error instanceof RequestError)) return `Something went wrong in this page: ${error}. Reload it.`
-  switch (error.code) {
-    case 'INSUFFICIENT_BALANCE':
-      return 'Your balance does not cover this stake. Lower the stake, or wait until a contract pays out.'
-    case 'PRICE_MOVED':
-      return 'The price has moved against you since you pressed the button. Look at the new payout, and try again.'
-    case 'MARKET_CLOSED':
-      return 'This market is closed, or its price is out of date. Choose another, or wait for a new price.'
-    case 'CONTRACT_NOT_SELLABLE':
-      return 'This contract can no longer be sold: it has ended, or ends soon. Its result appears under Closed.'
-    case 'UNAUTHORIZED':
-      return 'Your session has ended. Log in again.'
-    case 'FORBIDDEN':
-      return 'This account is not allowed to do that. Log in with another account.'
-    case 'RATE_LIMIT_EXCEEDED':
-      return `Too many attempts. Try again ${waitOf(error)}.`
-  }
-  if (error.status === undefined) return `${sentence(error.message)} Try again when the connection is back.`
-  if (error.status >= 500) return 'The server has a problem. Try again in a moment.'
+  if (!(error instanceof RequestError)) return texts.errors.inThisPage(String(error))
+  const { codes, tooMany, noAnswer, server } = texts.errors
+  if (error.code === 'RATE_LIMIT_EXCEEDED') return tooMany(error.retryAfter)
+  const known = lookUp(codes, error.code)
+  if (known !== undefined) return known
+  if (error.status === undefined) return noAnswer(sentence(error.message))
+  if (error.status >= 500) return server
   return sentence(error.message)
 }
 
 /** Returns why a login has failed and what to do about it. */
 export function explainLogin(error: unknown): string {
-  if (error instanceof RequestError && (error.status === 401 || error.status === 400))
-    return 'The account or the password is wrong. Check both, and try again.'
+  if (error instanceof RequestError && (error.status === 401 || error.status === 400)) return texts.errors.wrongPassword
   if (error instanceof RequestError && error.status === 403) return sentence(error.message)
   return explain(error)
 }
 
-function waitOf({ retryAfter }: RequestError): string {
-  return retryAfter === undefined ? 'in a minute' : `in ${retryAfter} ${retryAfter === 1 ? 'second' : 'seconds'}`
+/** Returns why a stream has failed, as a part of a sentence: what the page has no words for, as the server or the client says it. */
+export function reasonOf({ message, code }: SSEError): string {
+  // Without the browser's error at its end, such as `(TypeError: Failed to fetch)`.
+  const plain = message.replace(/ \([^()]*\)$/, '')
+  const { ends, reasons } = texts.connection
+  const [number = ''] = /\d+/.exec(plain) ?? []
+  return lookUp(ends, code) ?? lookUp(reasons, plain.replace(/\d+/, '#'))?.replace('#', number) ?? plain
 }
 
 /** Returns a message of the server as a sentence: with a capital and a full stop. */

@@ -15,12 +15,16 @@ export interface Preferences {
   readonly hasSeenHints: boolean
   /** Whether times are shown in UTC or in the time zone of the browser. */
   readonly zone: Zone
+  readonly language: LanguageChoice
   readonly chartStyle: ChartStyle
   readonly indicators: readonly Indicator[]
 }
 
 /** The time zone of the times that are shown. */
 export type Zone = 'utc' | 'local'
+
+/** The language of the page; `system`: that of the browser, or English where the page does not speak it. */
+export type LanguageChoice = 'system' | 'en' | 'de'
 
 /** How candles are drawn. Single ticks are always drawn as an area. */
 export type ChartStyle = 'candles' | 'bars' | 'area'
@@ -41,6 +45,7 @@ const DEFAULTS: Preferences = {
   sorting: 'category',
   hasSeenHints: false,
   zone: 'utc',
+  language: 'system',
   chartStyle: 'candles',
   indicators: [],
 }
@@ -50,8 +55,13 @@ const listeners = new Set<() => void>()
 
 /** Returns the preferences, and the function that changes some of them. */
 export function usePreferences(): [Preferences, typeof change] {
-  const current = useSyncExternalStore(subscribe, () => preferences)
+  const current = useSyncExternalStore(subscribe, currentPreferences)
   return [current, change]
+}
+
+/** Returns the preferences as they are now. */
+export function currentPreferences(): Preferences {
+  return preferences
 }
 
 /** Remembers an instrument as the one that was chosen last. */

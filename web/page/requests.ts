@@ -1,4 +1,5 @@
 import type { ErrorBody } from '../src/pricewire.js'
+import { texts } from './texts/language.js'
 
 /** The longest wait for a response, in milliseconds. */
 const TIMEOUT = 10_000
@@ -56,13 +57,11 @@ export async function request<Body>(path: string, options: RequestOptions = {}):
     })
   } catch {
     signal?.throwIfAborted()
-    throw new RequestError(
-      timeout.aborted ? `the server has not answered within ${TIMEOUT / 1000} s` : 'the server cannot be reached',
-    )
+    throw new RequestError(timeout.aborted ? texts.errors.timeout(String(TIMEOUT / 1000)) : texts.errors.unreachable)
   }
   if (response.ok) return answer
   const { status, statusText } = response
-  throw new RequestError(answer.error?.message ?? `the server answered ${status} ${statusText}`.trim(), {
+  throw new RequestError(answer.error?.message ?? texts.errors.status(`${status} ${statusText}`.trim()), {
     status,
     code: answer.error?.code,
     retryAfter: Number(response.headers.get('Retry-After')) || undefined,
@@ -72,6 +71,6 @@ export async function request<Body>(path: string, options: RequestOptions = {}):
 /** Sends a request and returns the `data` of the response. */
 export async function requestData<Data>(path: string, options: RequestOptions = {}): Promise<Data> {
   const { data } = await request<{ data?: Data }>(path, options)
-  if (data === undefined) throw new RequestError('the response does not come from a Pricewire server', { status: 200 })
+  if (data === undefined) throw new RequestError(texts.errors.notPricewire, { status: 200 })
   return data
 }

@@ -1,7 +1,12 @@
 import { useEffect, useRef, useState } from 'react'
 import { Segments } from './fields.js'
-import { usePreferences } from './preferences.js'
+import { type LanguageChoice, usePreferences, type Zone } from './preferences.js'
+import { LANGUAGES, languageOf, speak, texts } from './texts/language.js'
 import type { ThemeChoice } from './theme.js'
+
+const THEMES: readonly ThemeChoice[] = ['system', 'light', 'dark']
+
+const ZONES: readonly Zone[] = ['utc', 'local']
 
 interface SettingsProps {
   readonly theme: ThemeChoice
@@ -12,7 +17,7 @@ interface SettingsProps {
 /** The dialog with what the user can choose for this browser. */
 export function Settings({ theme, onTheme, onClose }: SettingsProps) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const [{ sound, notifications, zone }, change] = usePreferences()
+  const [{ sound, notifications, zone, language }, change] = usePreferences()
   const [isRefused, setRefused] = useState(false)
 
   useEffect(() => {
@@ -27,48 +32,59 @@ export function Settings({ theme, onTheme, onClose }: SettingsProps) {
 
   return (
     <dialog ref={dialog} className="login settings" aria-labelledby="settings-title" onClose={onClose}>
-      <h2 id="settings-title">Settings</h2>
+      <h2 id="settings-title">{texts.settings.title}</h2>
       <div className="setting">
-        <span>Theme</span>
+        <span>{texts.settings.theme}</span>
         <Segments
-          label="Theme"
-          options={[
-            ['system', 'System'],
-            ['light', 'Light'],
-            ['dark', 'Dark'],
-          ]}
+          label={texts.settings.theme}
+          options={THEMES.map((name) => [name, texts.settings.themes[name]])}
           value={theme}
           onChange={onTheme}
         />
       </div>
+      <label className="setting">
+        <span>{texts.settings.language}</span>
+        <select
+          value={language}
+          onChange={(event) => {
+            const choice = event.target.value as LanguageChoice
+            change({ language: choice })
+            void speak(languageOf(choice))
+          }}
+        >
+          <option value="system">{texts.settings.automatic}</option>
+          {Object.entries(LANGUAGES).map(([code, name]) => (
+            <option key={code} value={code} lang={code}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
       <div className="setting">
-        <span>Times</span>
+        <span>{texts.settings.times}</span>
         <Segments
-          label="Times"
-          options={[
-            ['utc', 'UTC'],
-            ['local', 'Local'],
-          ]}
+          label={texts.settings.times}
+          options={ZONES.map((name) => [name, texts.settings.zones[name]])}
           value={zone}
           onChange={(zone) => change({ zone })}
         />
       </div>
       <label className="check">
         <input type="checkbox" checked={sound} onChange={(event) => change({ sound: event.target.checked })} />
-        Play a sound when a contract closes
+        {texts.settings.sound}
       </label>
       {'Notification' in window && (
         <label className="check">
           <input type="checkbox" checked={notifications} onChange={(event) => void notify(event.target.checked)} />
-          Show a notification when a contract closes and this page is hidden
+          {texts.settings.notifications}
         </label>
       )}
       <p className="problem" role="alert">
-        {isRefused && 'This browser does not allow notifications for this page. Allow them in its settings first.'}
+        {isRefused && texts.settings.refused}
       </p>
       <div className="actions">
         <button type="button" className="button primary" onClick={() => dialog.current?.close()}>
-          Done
+          {texts.settings.done}
         </button>
       </div>
     </dialog>

@@ -2,6 +2,7 @@ import { AccountMenu } from './account/account_menu.js'
 import { leaveSession, useSession } from './account/session.js'
 import { Status } from './connection_status.js'
 import { Icon } from './icons.js'
+import { texts } from './texts/language.js'
 
 interface TopBarProps {
   readonly hasTrading: boolean
@@ -38,20 +39,26 @@ export function TopBar({
           type="button"
           className="icon-button only-wide"
           aria-pressed={isInspecting}
-          aria-label="Show the live events"
-          title="Show the live events"
+          aria-label={texts.bar.events}
+          title={texts.bar.events}
           onClick={onInspect}
         >
           <Icon name="wire" />
         </button>
-        <button type="button" className="icon-button" onClick={onSettings} aria-label="Settings" title="Settings">
+        <button
+          type="button"
+          className="icon-button"
+          onClick={onSettings}
+          aria-label={texts.bar.settings}
+          title={texts.bar.settings}
+        >
           <Icon name="settings" />
         </button>
       </div>
       {hasTrading &&
         (session === undefined ? (
           <button type="button" className="button primary" data-account aria-disabled={isRestoring} onClick={onLogin}>
-            Log in
+            {texts.bar.logIn}
           </button>
         ) : (
           <AccountMenu

@@ -19,7 +19,7 @@ const compressed: Plugin = {
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
-/** The trading page, the one for an `iframe` and the one for operators, built into the folder from which the Python package serves it. */
+/** The trading page, built into the folder from which the Python package serves it. */
 export default defineConfig({
   root: ROOT,
   plugins: [compressed],
@@ -27,7 +27,8 @@ export default defineConfig({
     target: 'es2022',
     outDir: '../../src/pricewire/server/page',
     emptyOutDir: true,
-    rollupOptions: { input: ['index.html', 'embed.html', 'admin.html'].map((name) => join(ROOT, name)) },
+    // What everybody needs is one file: of many small ones none compresses well.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', tags: ['$initial'] }] } } },
     // The licences of React and of the chart must be distributed with the page.
     license: { fileName: 'assets/licenses.md' },
   },

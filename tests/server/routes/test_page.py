@@ -61,4 +61,4 @@ def test_only_the_page_where_nothing_is_traded_may_be_framed(server: Serving) ->
     embedded = httpx2.get(f"{server.url}/embed/R_100")
     assert embedded.status_code == 200
     assert "content-security-policy" not in embedded.headers
-    assert "demo" not in embedded.text
+    assert 'name="pricewire-demo" content=""' in embedded.text

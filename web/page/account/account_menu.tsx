@@ -1,6 +1,7 @@
 import { formatMoney, formatProfit, profitDirection } from '../format.js'
 import { Icon } from '../icons.js'
 import { Flashing } from '../markets/flashing_price.js'
+import { texts } from '../texts/language.js'
 import { useBalance } from './live_account.js'
 import type { Session } from './session.js'
 
@@ -19,18 +20,23 @@ export function AccountMenu({ session, profitToday, onLeave }: AccountMenuProps)
   return (
     <div className="account">
       {profitToday !== undefined && (
-        <span className="today" title="Profit and loss of the contracts closed today, UTC">
-          <span className="caption">Today</span>{' '}
+        <span className="today" title={texts.bar.todayHint}>
+          <span className="caption">{texts.bar.today}</span>{' '}
           <b className={profitDirection(profitToday)}>{formatProfit(profitToday)}</b>
         </span>
       )}
       <span className="balance">
         <span className="caption">{account.id}</span>
-        <Flashing value={balance === undefined ? undefined : Number(balance.balance)} text={text} label="balance" />
+        <Flashing
+          value={balance === undefined ? undefined : Number(balance.balance)}
+          text={text}
+          label={texts.bar.balance}
+          name="balance"
+        />
       </span>
       <button type="button" className="button leave" data-account onClick={onLeave}>
         <Icon name="exit" />
-        <span>Log out</span>
+        <span>{texts.bar.logOut}</span>
       </button>
     </div>
   )

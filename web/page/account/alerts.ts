@@ -1,7 +1,7 @@
 import type { Contract } from '../../src/pricewire.js'
 import { formatProfit } from '../format.js'
-import { VARIANTS } from '../trade/variants.js'
-import { outcomeOf } from './contracts.js'
+import { texts } from '../texts/language.js'
+import { outcomeOf } from './outcome.js'
 
 /** The notes of a result, in hertz: up for a profit, down for a loss. */
 const NOTES = { up: [660, 880], down: [440, 330] } as const
@@ -29,8 +29,11 @@ export function playResult({ contract_details }: Contract): void {
 export function notifyResult(contract: Contract): void {
   if (document.visibilityState === 'visible' || Notification.permission !== 'granted') return
   const { variant, instrument_name, profit_loss, bid_price_currency } = contract.contract_details
-  new Notification(`${outcomeOf(contract)} ${formatProfit(profit_loss)} ${bid_price_currency}`, {
-    body: `${VARIANTS[variant].name} · ${instrument_name}`,
-    tag: contract.contract_id,
-  })
+  new Notification(
+    `${texts.contract.outcomes[outcomeOf(contract)]} ${formatProfit(profit_loss)} ${bid_price_currency}`,
+    {
+      body: `${texts.contract.variants[variant]} · ${instrument_name}`,
+      tag: contract.contract_id,
+    },
+  )
 }

@@ -2,10 +2,11 @@ import { useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { ClosedContractsBody } from '../../src/schema.js'
 import { serverTime } from '../clock.js'
-import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
+import { formatCount, formatMoney, formatProfit, formatSpot, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
+import { texts } from '../texts/language.js'
 import { ContractName, Value } from './contract_cells.js'
-import { outcomeOf } from './contracts.js'
+import { outcomeOf } from './outcome.js'
 
 interface ClosedContractsProps {
   /** Undefined while they load. */
@@ -22,23 +23,23 @@ const PER_PAGE = 10
 export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedContractsProps) {
   const [wanted, setWanted] = useState(1)
   const [{ zone }] = usePreferences()
-  if (closed === undefined) return <p className="empty">Loading your closed contracts …</p>
-  if (closed.contracts.length === 0)
-    return <p className="empty">No closed contract yet. Contracts appear here when they end or are sold.</p>
+  if (closed === undefined) return <p className="empty">{texts.positions.loadingClosed}</p>
+  if (closed.contracts.length === 0) return <p className="empty">{texts.positions.noneClosed}</p>
   const { contracts, pagination } = closed
+  const { columns } = texts
   const total = Math.ceil(contracts.length / PER_PAGE)
   const page = Math.min(wanted, total)
   return (
     <>
       <div className="position columns closed" aria-hidden="true">
-        <span>Contract</span>
-        <span>Stake</span>
-        <span>Entry</span>
-        <span>Exit</span>
-        <span>{zone === 'utc' ? 'Closed, UTC' : 'Closed'}</span>
-        <span>Result</span>
-        <span>Payout received</span>
-        <span>Profit</span>
+        <span>{columns.contract}</span>
+        <span>{columns.stake}</span>
+        <span>{columns.entry}</span>
+        <span>{columns.exit}</span>
+        <span>{zone === 'utc' ? columns.closedUtc : columns.closed}</span>
+        <span>{columns.result}</span>
+        <span>{columns.payoutReceived}</span>
+        <span>{columns.profit}</span>
       </div>
       <ul className="list">
         {contracts.slice(PER_PAGE * (page - 1), PER_PAGE * page).map((contract) => (
@@ -52,19 +53,19 @@ export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedCon
         ))}
       </ul>
       {total > 1 && (
-        <nav className="pages" aria-label="Pages of closed contracts">
+        <nav className="pages" aria-label={texts.positions.pages}>
           <button
             type="button"
             className="button"
             aria-disabled={page <= 1}
             onClick={() => page > 1 && setWanted(page - 1)}
           >
-            Newer
+            {texts.positions.newer}
           </button>
           <span>
-            {page} of {total}
+            {texts.positions.page(page, total)}
             {contracts.length < pagination.total_items &&
-              ` · the newest ${contracts.length} of ${pagination.total_items}`}
+              texts.positions.newest(formatCount(contracts.length), formatCount(pagination.total_items))}
           </span>
           <button
             type="button"
@@ -72,7 +73,7 @@ export function ClosedContracts({ closed, onChoose, onPoint, onPick }: ClosedCon
             aria-disabled={page >= total}
             onClick={() => page < total && setWanted(page + 1)}
           >
-            Older
+            {texts.positions.older}
           </button>
         </nav>
       )}
@@ -87,6 +88,7 @@ function ClosedContract({
   onPick,
 }: Omit<ClosedContractsProps, 'closed'> & { readonly contract: Contract }) {
   const { contract_id, contract_details: details } = contract
+  const { columns } = texts
   const [{ zone }] = usePreferences()
   return (
     <li
@@ -102,16 +104,16 @@ function ClosedContract({
           onChoose(instrumentId)
         }}
       />
-      <Value label="Stake">{formatMoney(details.stake)}</Value>
-      <Value label="Entry">{details.entry_spot ?? '–'}</Value>
-      <Value label="Exit">{details.exit_spot ?? '–'}</Value>
-      <Value label="Closed">
+      <Value label={columns.stake}>{formatMoney(details.stake)}</Value>
+      <Value label={columns.entry}>{formatSpot(details.entry_spot)}</Value>
+      <Value label={columns.exit}>{formatSpot(details.exit_spot)}</Value>
+      <Value label={columns.closed}>
         {details.exit_time === null ? '–' : formatTime(details.exit_time, serverTime(Date.now()), zone)}
       </Value>
-      <Value label="Result">{outcomeOf(contract)}</Value>
-      <Value label="Payout received">{formatMoney(details.bid_price)}</Value>
+      <Value label={columns.result}>{texts.contract.outcomes[outcomeOf(contract)]}</Value>
+      <Value label={columns.payoutReceived}>{formatMoney(details.bid_price)}</Value>
       <span className={`profit ${profitDirection(details.profit_loss)}`}>
-        <span className="caption">Profit</span> {formatProfit(details.profit_loss)}
+        <span className="caption">{columns.profit}</span> {formatProfit(details.profit_loss)}
       </span>
     </li>
   )

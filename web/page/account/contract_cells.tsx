@@ -1,6 +1,7 @@
 import type { Contract } from '../../src/pricewire.js'
 import { Arrow } from '../icons.js'
-import { VARIANTS } from '../trade/variants.js'
+import { texts } from '../texts/language.js'
+import { DIRECTIONS } from '../trade/variants.js'
 
 interface ContractNameProps {
   readonly contract: Contract
@@ -10,16 +11,16 @@ interface ContractNameProps {
 /** The variant, duration and instrument of a contract, as a button that opens the instrument's chart. */
 export function ContractName({ contract, onChoose }: ContractNameProps) {
   const { variant, instrument_name, instrument_id, duration, duration_unit } = contract.contract_details
-  const { name, direction } = VARIANTS[variant]
+  const direction = DIRECTIONS[variant]
   return (
     <button type="button" className="contract" onClick={() => onChoose(instrument_id)}>
       <span className={`badge ${direction}`}>
         <Arrow direction={direction} />
       </span>
       <span className="name">
-        <b>{name}</b>
+        <b>{texts.contract.variants[variant]}</b>
         <small>
-          {duration} {duration === 1 ? duration_unit.slice(0, -1) : duration_unit} · {instrument_name}
+          {texts.contract.duration(duration, duration_unit)} · {instrument_name}
         </small>
       </span>
     </button>

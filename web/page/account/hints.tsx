@@ -1,26 +1,22 @@
 import { usePreferences } from '../preferences.js'
-
-const HINTS = [
-  ['Choose', 'a market on the left, and what you expect of its price: Rise or Fall.'],
-  ['Set', 'the stake and the duration, and press the green or the red button to buy.'],
-  ['Watch', 'the contract here. It pays when it ends, or sell it before.'],
-] as const
+import { texts } from '../texts/language.js'
+import { Marked } from '../texts/marked.js'
 
 /** Three hints for somebody who has never traded here, until they are dismissed. */
 export function Hints() {
   const [{ hasSeenHints }, change] = usePreferences()
   if (hasSeenHints) return null
   return (
-    <section className="hints" aria-label="How to begin">
+    <section className="hints" aria-label={texts.hints.label}>
       <ol>
-        {HINTS.map(([verb, text]) => (
-          <li key={verb}>
-            <b>{verb}</b> {text}
+        {texts.hints.steps.map((step) => (
+          <li key={step}>
+            <Marked text={step} />
           </li>
         ))}
       </ol>
       <button type="button" className="button" onClick={() => change({ hasSeenHints: true })}>
-        Got it
+        {texts.hints.done}
       </button>
     </section>
   )

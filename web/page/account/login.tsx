@@ -1,6 +1,8 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react'
 import { explainLogin } from '../error_text.js'
 import { Field } from '../fields.js'
+import { texts } from '../texts/language.js'
+import { Marked } from '../texts/marked.js'
 import { DEMO } from './demo_account.js'
 import { beginSession } from './session.js'
 
@@ -34,13 +36,13 @@ export function Login({ onClose }: { onClose: () => void }) {
   return (
     <dialog ref={dialog} className="login" aria-labelledby="login-title" onClose={onClose}>
       <form onSubmit={submit}>
-        <h2 id="login-title">Log in</h2>
+        <h2 id="login-title">{texts.login.title}</h2>
         {DEMO !== undefined && (
           <p className="hint">
-            This server has a demo account with play money: <b>{DEMO.id}</b>, password <b>{DEMO.password}</b>.
+            <Marked text={texts.login.demo(DEMO.id, DEMO.password)} />
           </p>
         )}
-        <Field label="Account">
+        <Field label={texts.login.account}>
           {(ids) => (
             <input
               {...ids}
@@ -54,7 +56,7 @@ export function Login({ onClose }: { onClose: () => void }) {
             />
           )}
         </Field>
-        <Field label="Password">
+        <Field label={texts.login.password}>
           {(ids) => (
             <input
               {...ids}
@@ -72,10 +74,10 @@ export function Login({ onClose }: { onClose: () => void }) {
         </p>
         <div className="actions">
           <button type="button" className="button" onClick={() => dialog.current?.close()}>
-            Cancel
+            {texts.login.cancel}
           </button>
           <button type="submit" className="button primary" aria-disabled={isBusy}>
-            {isBusy ? 'Logging in …' : 'Log in'}
+            {isBusy ? texts.login.busy : texts.login.title}
           </button>
         </div>
       </form>

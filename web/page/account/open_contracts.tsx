@@ -1,8 +1,8 @@
 import { useRef } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import { serverTime, useNow } from '../clock.js'
-import { formatMoney, formatProfit, profitDirection } from '../format.js'
-import { VARIANTS } from '../trade/variants.js'
+import { formatMoney, formatProfit, formatSpot, profitDirection } from '../format.js'
+import { texts } from '../texts/language.js'
 import { ContractName, Value } from './contract_cells.js'
 import { progressOf } from './contracts.js'
 import { Hints } from './hints.js'
@@ -29,24 +29,25 @@ const NONE: readonly Contract[] = []
 export function OpenContracts({ session, contracts, closed, isStale, onChoose, onPoint, onPick }: OpenContractsProps) {
   const usedAt = useRef(0)
   const rows = useKeptRows(contracts ?? NONE, usedAt)
-  if (contracts === undefined) return <p className="empty">Loading your contracts …</p>
+  const { columns } = texts
+  if (contracts === undefined) return <p className="empty">{texts.positions.loading}</p>
   if (rows.length === 0)
     return (
       <div className="empty">
-        <p>No open contract. Buy one with the trade ticket, and watch it here.</p>
+        <p>{texts.positions.none}</p>
         <Hints />
       </div>
     )
   return (
     <>
       <div className="position columns" aria-hidden="true">
-        <span>Contract</span>
-        <span>Stake</span>
-        <span>Payout</span>
-        <span>Entry</span>
-        <span>Barrier</span>
-        <span>Left</span>
-        <span>Profit</span>
+        <span>{columns.contract}</span>
+        <span>{columns.stake}</span>
+        <span>{columns.payout}</span>
+        <span>{columns.entry}</span>
+        <span>{columns.barrier}</span>
+        <span>{columns.left}</span>
+        <span>{columns.profit}</span>
         <span />
       </div>
       <ul
@@ -92,7 +93,7 @@ interface RowProps {
 
 function Row({ session, contract, isClosed, isStale, onChoose, onPoint, onPick }: RowProps) {
   const { contract_id, contract_details: details } = contract
-  const { name } = VARIANTS[details.variant]
+  const { columns } = texts
   const now = serverTime(useNow(!isClosed && details.duration_unit !== 'ticks'))
   const progress = progressOf(contract, now)
   return (
@@ -109,27 +110,29 @@ function Row({ session, contract, isClosed, isStale, onChoose, onPoint, onPick }
           onChoose(instrumentId)
         }}
       />
-      <Value label="Stake">{formatMoney(details.stake)}</Value>
-      <Value label="Payout">{formatMoney(details.potential_payout)}</Value>
-      <Value label="Entry">{details.entry_spot ?? (isClosed ? '–' : 'next tick')}</Value>
-      <Value label="Barrier">{details.barrier ?? '–'}</Value>
+      <Value label={columns.stake}>{formatMoney(details.stake)}</Value>
+      <Value label={columns.payout}>{formatMoney(details.potential_payout)}</Value>
+      <Value label={columns.entry}>
+        {details.entry_spot === null && !isClosed ? texts.positions.nextTick : formatSpot(details.entry_spot)}
+      </Value>
+      <Value label={columns.barrier}>{formatSpot(details.barrier)}</Value>
       {isClosed ? (
-        <Value label="Exit">{details.exit_spot ?? '–'}</Value>
+        <Value label={columns.exit}>{formatSpot(details.exit_spot)}</Value>
       ) : (
         <span className="left">
-          <span className="caption">Left</span> {progress.text}
+          <span className="caption">{columns.left}</span> {progress.text}
           <i aria-hidden="true" style={{ scale: `${1 - progress.share} 1` }} />
         </span>
       )}
       <span className={`profit ${profitDirection(details.profit_loss)}`}>
-        <span className="caption">Profit</span> {formatProfit(details.profit_loss)}
+        <span className="caption">{columns.profit}</span> {formatProfit(details.profit_loss)}
       </span>
       <SellButton
         session={session}
         contract={contract}
         isClosed={isClosed}
         isStale={isStale}
-        name={`${name} on ${details.instrument_name}`}
+        name={texts.contract.nameOn(texts.contract.variants[details.variant], details.instrument_name)}
       />
     </li>
   )

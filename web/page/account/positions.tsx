@@ -1,7 +1,8 @@
 import { useState } from 'react'
 import type { ClosedContractsBody } from '../../src/schema.js'
 import { Segments } from '../fields.js'
-import { formatProfit, profitDirection } from '../format.js'
+import { formatCount, formatProfit, profitDirection } from '../format.js'
+import { texts } from '../texts/language.js'
 import { ClosedContracts } from './closed_contracts.js'
 import { formatWinRate, totalProfit } from './contracts.js'
 import { Hints } from './hints.js'
@@ -35,41 +36,41 @@ export function Positions({
   const [shown, setShown] = useState<'open' | 'closed' | 'statement'>('open')
   const total = totalProfit(contracts ?? [])
   return (
-    <section className="positions card" aria-label="Positions" data-live={session !== undefined}>
+    <section className="positions card" aria-label={texts.positions.title} data-live={session !== undefined}>
       <header>
-        <h2>Positions</h2>
+        <h2>{texts.positions.title}</h2>
         <Segments
-          label="Contracts or statement"
+          label={texts.positions.choice}
           options={[
-            ['open', `Open ${contracts === undefined ? '' : contracts.length}`.trim()],
-            ['closed', 'Closed'],
-            ['statement', 'Statement'],
+            ['open', `${texts.positions.open} ${contracts === undefined ? '' : formatCount(contracts.length)}`.trim()],
+            ['closed', texts.positions.closed],
+            ['statement', texts.positions.statement],
           ]}
           value={shown}
           onChange={setShown}
         />
         {shown === 'open' && contracts !== undefined && contracts.length > 0 && (
           <span className="total">
-            <span className="caption">Profit and loss</span>{' '}
+            <span className="caption">{texts.positions.profitAndLoss}</span>{' '}
             <b className={profitDirection(total.toFixed(2))}>{formatProfit(total.toFixed(2))}</b>
           </span>
         )}
         {shown === 'closed' && closed !== undefined && closed.contracts.length > 0 && (
           <span className="total">
-            <span className="caption">Won</span> <b>{formatWinRate(closed.contracts)}</b>
+            <span className="caption">{texts.positions.won}</span> <b>{formatWinRate(closed.contracts)}</b>
           </span>
         )}
       </header>
       {session === undefined ? (
         <div className="empty">
           {isRestoring ? (
-            'Restoring your session …'
+            texts.positions.restoring
           ) : (
             <>
               <p>
-                Your contracts appear here.{' '}
+                {texts.positions.loggedOut}{' '}
                 <button type="button" className="link" onClick={onLogin}>
-                  Log in
+                  {texts.bar.logIn}
                 </button>
               </p>
               <Hints />

@@ -4,8 +4,9 @@ import type { Sold } from '../../src/schema.js'
 import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, profitDirection } from '../format.js'
 import { RequestError, requestData } from '../requests.js'
-import { outcomeOf } from './contracts.js'
-import { endSession, SESSION_ENDED, type Session } from './session.js'
+import { texts } from '../texts/language.js'
+import { outcomeOf } from './outcome.js'
+import { endSession, type Session } from './session.js'
 
 /** How long an error is shown, in milliseconds. */
 const ERROR_SHOWN = 8000
@@ -27,14 +28,14 @@ export function SellButton({ session, contract, isClosed, isStale, name }: SellB
   const [isBusy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string>()
   const isOff = isBusy || isClosed || isStale || !is_valid_to_sell
-  const text = isClosed ? resultOf(contract) : isBusy ? 'Selling …' : `Sell ${formatMoney(bid_price)}`
+  const text = isClosed ? resultOf(contract) : isBusy ? texts.sell.selling : texts.sell.sell(formatMoney(bid_price))
   const hint = isClosed
-    ? 'This contract has closed'
+    ? texts.sell.closedHint
     : isStale
-      ? 'The price is out of date'
+      ? texts.sell.outOfDateHint
       : is_valid_to_sell
-        ? 'Sell at this price'
-        : 'This contract cannot be sold now'
+        ? texts.sell.hint
+        : texts.sell.notNowHint
 
   useEffect(() => {
     if (problem === undefined) return
@@ -49,7 +50,7 @@ export function SellButton({ session, contract, isClosed, isStale, name }: SellB
     try {
       await sell(session, contract_id)
     } catch (error) {
-      if (error instanceof RequestError && error.status === 401) endSession(SESSION_ENDED)
+      if (error instanceof RequestError && error.status === 401) endSession('refused')
       setProblem(explain(error))
       setBusy(false)
     }
@@ -77,7 +78,9 @@ export function SellButton({ session, contract, isClosed, isStale, name }: SellB
 /** Returns how a contract has closed, `Sold +0.86`; only that it has, until the server has said how. */
 function resultOf(contract: Contract): string {
   const { exit_time, profit_loss } = contract.contract_details
-  return exit_time === null ? 'Closed' : `${outcomeOf(contract)} ${formatProfit(profit_loss)}`
+  return exit_time === null
+    ? texts.sell.closed
+    : `${texts.contract.outcomes[outcomeOf(contract)]} ${formatProfit(profit_loss)}`
 }
 
 function sell({ token, account }: Session, contractId: string): Promise<Sold> {

@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from 'react'
 import type { AccountBody, AccountsBody, LoggedOut, LoginBody, LoginRequest } from '../../src/schema.js'
 import { RequestError, request, requestData } from '../requests.js'
+import { texts } from '../texts/language.js'
 
 /** The logged-in account and its token. */
 export interface Session {
@@ -14,12 +15,9 @@ export interface SessionState {
   readonly session: Session | undefined
   /** Whether the token from before a reload is being checked. */
   readonly isRestoring: boolean
-  /** Why the session ended, if the user did not end it. */
-  readonly ended: string | undefined
+  /** Whether the server has ended the session, and not the user. */
+  readonly isRefused: boolean
 }
-
-/** The text for a session that the server has ended. */
-export const SESSION_ENDED = 'Your session has ended. Log in again to trade.'
 
 /** The key of the token in `sessionStorage`: it survives a reload of the page, and is gone when the tab is closed. */
 const KEY = 'pricewire-token'
@@ -27,7 +25,7 @@ const KEY = 'pricewire-token'
 /** The wait before the token is checked again, in milliseconds. */
 const RETRY_AFTER = 2000
 
-const NOBODY: SessionState = { session: undefined, isRestoring: false, ended: undefined }
+const NOBODY: SessionState = { session: undefined, isRestoring: false, isRefused: false }
 
 let state = NOBODY
 const listeners = new Set<() => void>()
@@ -64,22 +62,22 @@ export async function restoreSession(): Promise<void> {
       await enter(token)
     } catch (error) {
       const isRefused = error instanceof RequestError && (error.status === 401 || error.status === 403)
-      if (isRefused) endSession(SESSION_ENDED)
+      if (isRefused) endSession('refused')
       else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER))
     }
   }
 }
 
-/** Ends the session in this page. `reason` is shown to the user, who did not end it. */
-export function endSession(reason?: string): void {
+/** Ends the session in this page; `refused`: by the server, which the page then says. */
+export function endSession(by: 'user' | 'refused'): void {
   stored.write(undefined)
-  set({ ...NOBODY, ended: reason })
+  set({ ...NOBODY, isRefused: by === 'refused' })
 }
 
 /** Logs out: in this page at once, and at the server if it can be reached. */
 export async function leaveSession(): Promise<void> {
   const token = state.session?.token
-  endSession()
+  endSession('user')
   if (token === undefined) return
   // If this fails: nobody has the token any more, and it expires by itself.
   await requestData<LoggedOut>('/v1/logout', { method: 'POST', token }).catch(() => {})
@@ -88,9 +86,9 @@ export async function leaveSession(): Promise<void> {
 async function enter(token: string): Promise<void> {
   const { accounts } = await requestData<AccountsBody>('/v1/accounts', { token })
   const account = accounts.find(({ status }) => status === 'active') ?? accounts[0]
-  if (account === undefined) throw new RequestError('this login has no account', { status: 403 })
+  if (account === undefined) throw new RequestError(texts.errors.noAccount, { status: 403 })
   stored.write(token)
-  set({ session: { token, account }, isRestoring: false, ended: undefined })
+  set({ session: { token, account }, isRestoring: false, isRefused: false })
 }
 
 const stored = {

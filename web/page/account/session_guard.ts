@@ -2,7 +2,7 @@ import { useEffect } from 'react'
 import type { SSEError } from '../../src/pricewire.js'
 import type { StreamEndCode } from '../../src/stream_end.js'
 import { useStore } from '../connection.js'
-import { endSession, SESSION_ENDED, useSession } from './session.js'
+import { endSession, useSession } from './session.js'
 
 /** Ends the session when the server no longer accepts its token. */
 export function useSessionGuard(): void {
@@ -11,7 +11,7 @@ export function useSessionGuard(): void {
   useEffect(() => {
     if (session === undefined) return
     return store.onError((error) => {
-      if (isAboutToken(error)) endSession(SESSION_ENDED)
+      if (isAboutToken(error)) endSession('refused')
     })
   }, [store, session])
 }

@@ -3,20 +3,11 @@ import type { StatementEntry } from '../../src/schema.js'
 import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
+import { texts } from '../texts/language.js'
 import { Value } from './contract_cells.js'
 import type { Session } from './session.js'
 import type { Filter } from './statement_query.js'
 import { fetchCsv, useStatement } from './use_statement.js'
-
-const KINDS: Readonly<Record<StatementEntry['kind'], string>> = {
-  deposit: 'Deposit',
-  withdrawal: 'Withdrawal',
-  adjustment: 'Adjustment',
-  purchase: 'Purchase',
-  sale: 'Sale',
-  payout: 'Payout',
-  refund: 'Refund',
-}
 
 interface StatementProps {
   readonly session: Session
@@ -33,10 +24,10 @@ export function Statement({ session, version }: StatementProps) {
     <>
       <div className="filters">
         <label>
-          Kind{' '}
+          {texts.statement.kind}{' '}
           <select value={filter.kind} onChange={(event) => change({ kind: event.target.value as Filter['kind'] })}>
-            <option value="">All</option>
-            {Object.entries(KINDS).map(([kind, name]) => (
+            <option value="">{texts.statement.all}</option>
+            {Object.entries(texts.statement.kinds).map(([kind, name]) => (
               <option key={kind} value={kind}>
                 {name}
               </option>
@@ -44,10 +35,12 @@ export function Statement({ session, version }: StatementProps) {
           </select>
         </label>
         <label>
-          From <input type="date" value={filter.from} onChange={(event) => change({ from: event.target.value })} />
+          {texts.statement.from}{' '}
+          <input type="date" value={filter.from} onChange={(event) => change({ from: event.target.value })} />
         </label>
         <label>
-          To <input type="date" value={filter.to} onChange={(event) => change({ to: event.target.value })} />
+          {texts.statement.to}{' '}
+          <input type="date" value={filter.to} onChange={(event) => change({ to: event.target.value })} />
         </label>
         <SaveButton session={session} filter={filter} />
       </div>
@@ -56,15 +49,15 @@ export function Statement({ session, version }: StatementProps) {
           {problem}
         </p>
       )}
-      {entries === undefined && problem === undefined && <p className="empty">Loading your statement …</p>}
-      {entries?.length === 0 && <p className="empty">Nothing of this kind and time.</p>}
+      {entries === undefined && problem === undefined && <p className="empty">{texts.statement.loading}</p>}
+      {entries?.length === 0 && <p className="empty">{texts.statement.none}</p>}
       {entries !== undefined && entries.length > 0 && (
         <>
           <div className="position columns entry" aria-hidden="true">
-            <span>What</span>
-            <span>When</span>
-            <span>Amount</span>
-            <span>Balance</span>
+            <span>{texts.statement.what}</span>
+            <span>{texts.statement.when}</span>
+            <span>{texts.statement.amount}</span>
+            <span>{texts.statement.balance}</span>
           </div>
           <ul className="list">
             {entries.map((entry) => (
@@ -73,7 +66,7 @@ export function Statement({ session, version }: StatementProps) {
             {loadMore !== undefined && (
               <li className="more">
                 <button type="button" className="button" onClick={loadMore}>
-                  Show more
+                  {texts.statement.more}
                 </button>
               </li>
             )}
@@ -90,14 +83,14 @@ function Entry({ entry }: { entry: StatementEntry }) {
   return (
     <li className="position entry" data-kind={entry.kind}>
       <span className="name">
-        <b>{KINDS[entry.kind]}</b>
+        <b>{texts.statement.kinds[entry.kind]}</b>
         <small>{about.filter((part) => part !== null && part !== undefined).join(' · ')}</small>
       </span>
-      <Value label="When">{formatTime(entry.timestamp, Date.now(), zone)}</Value>
+      <Value label={texts.statement.when}>{formatTime(entry.timestamp, Date.now(), zone)}</Value>
       <span className={`profit ${profitDirection(entry.amount)}`}>
-        <span className="caption">Amount</span> {formatProfit(entry.amount)}
+        <span className="caption">{texts.statement.amount}</span> {formatProfit(entry.amount)}
       </span>
-      <Value label="Balance">{formatMoney(entry.balance)}</Value>
+      <Value label={texts.statement.balance}>{formatMoney(entry.balance)}</Value>
     </li>
   )
 }
@@ -118,7 +111,7 @@ function SaveButton({ session, filter }: { session: Session; filter: Filter }) {
   return (
     <>
       <button type="button" className="button" onClick={() => void save()}>
-        Save as CSV
+        {texts.statement.save}
       </button>
       <span role="alert" className="problem">
         {problem}

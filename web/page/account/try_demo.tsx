@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { explainLogin } from '../error_text.js'
+import { texts } from '../texts/language.js'
 import { DEMO } from './demo_account.js'
 import { beginSession } from './session.js'
 
@@ -23,7 +24,7 @@ export function TryDemo() {
   return (
     <div className="try">
       <button type="button" className="button primary" aria-disabled={isBusy} onClick={press}>
-        {isBusy ? 'Logging in …' : 'Try with play money'}
+        {isBusy ? texts.login.busy : texts.login.tryDemo}
       </button>
       <p role="alert" className="problem">
         {problem}

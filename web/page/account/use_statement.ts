@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { StatementBody, StatementEntry } from '../../src/schema.js'
 import { explain } from '../error_text.js'
-import { requestData } from '../requests.js'
+import { RequestError, requestData } from '../requests.js'
+import { texts } from '../texts/language.js'
 import type { Session } from './session.js'
 import { type Filter, joinCsv, queryOf } from './statement_query.js'
 
@@ -70,7 +71,7 @@ export async function fetchCsv({ account, token }: Session, filter: Filter): Pro
   for (let cursor: string | null = ''; cursor !== null && pages.length < MAX_CSV_PAGES; ) {
     if (cursor !== '') query.set('cursor', cursor)
     const response = await fetch(`/v1/accounting/statement?${query}`, { headers: { Authorization: `Bearer ${token}` } })
-    if (!response.ok) throw new Error(`the server answered ${response.status}`)
+    if (!response.ok) throw new RequestError(texts.errors.status(String(response.status)), { status: response.status })
     pages.push(await response.text())
     cursor = response.headers.get('Pricewire-Next-Cursor')
   }

@@ -20,8 +20,9 @@ import {
 import { useEffect, useRef, useState } from 'react'
 import type { Candle, Instrument, Tick } from '../../src/pricewire.js'
 import { useStore } from '../connection.js'
-import { formatTime } from '../format.js'
+import { formatPrice, formatTime } from '../format.js'
 import type { ChartStyle, Indicator, Zone } from '../preferences.js'
+import { texts, useLanguage } from '../texts/language.js'
 import type { Theme } from '../theme.js'
 import { makeDraggable } from './barrier_drag.js'
 import { ContractOverlay } from './contract_overlay.js'
@@ -91,6 +92,7 @@ export function Chart({
   onBarrier,
 }: ChartProps) {
   const store = useStore()
+  const language = useLanguage()
   const { id, pip_size, display_name } = instrument
   const box = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
@@ -127,10 +129,11 @@ export function Chart({
   useEffect(() => {
     const { current: on } = chart
     if (on === null) return
-    setNote('Loading the history …')
+    setNote(texts.chart.loading)
     const granularity = TIMEFRAMES[timeframe]
     const isLine = granularity === 0 || style === 'area'
-    const priceFormat = { type: 'price', precision: pip_size, minMove: 10 ** -pip_size } as const
+    const formatter = (price: number) => formatPrice(price, pip_size)
+    const priceFormat = { type: 'custom', formatter, minMove: 10 ** -pip_size } as const
     const made: Series = isLine
       ? on.addSeries(AreaSeries, { priceFormat, lineWidth: 2, ...NO_LABEL })
       : style === 'bars'
@@ -175,7 +178,7 @@ export function Chart({
       },
       show: (bars) => {
         made.setData(bars.map(draw))
-        setNote(bars.length === 0 ? 'No prices yet. The chart starts with the first one.' : undefined)
+        setNote(bars.length === 0 ? texts.chart.none : undefined)
         if (isFirst) showNewest(on, bars.length)
         isFirst = false
         mark()
@@ -189,7 +192,7 @@ export function Chart({
         describe()
         drawn.update(() => live.points)
       },
-      fail: ({ message }) => setNote(`The history could not be loaded: ${message}. Trying again …`),
+      fail: ({ message }) => setNote(texts.chart.failed(message)),
     })
     const topic = granularity === 0 ? `ticks:${id}` : `candles:${id}:${granularity}`
     const end = store.subscribe(topic, ({ envelope, isStale }) => {
@@ -235,9 +238,10 @@ export function Chart({
     if (chart.current !== null && series.current !== null) paint(chart.current, series.current)
   }, [theme])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the language has other names of months.
   useEffect(() => {
     const format = (options: Intl.DateTimeFormatOptions) =>
-      new Intl.DateTimeFormat('en-GB', { ...options, ...(zone === 'utc' && { timeZone: 'UTC' }) })
+      new Intl.DateTimeFormat(texts.locale, { ...options, ...(zone === 'utc' && { timeZone: 'UTC' }) })
     const [date, month, year] = [
       format({ day: 'numeric', month: 'short' }),
       format({ month: 'short' }),
@@ -256,7 +260,7 @@ export function Chart({
         tickMarkFormatter: (time: UTCTimestamp, kind: TickMarkType) => (marks[kind] ?? minutes).format(1000 * time),
       },
     })
-  }, [zone])
+  }, [zone, language])
 
   // Compared as text, because the array is a new one at every price.
   const linesText = JSON.stringify(lines)
@@ -303,7 +307,7 @@ export function Chart({
       onMove: (y) => {
         const price = priceAt(y)
         if (price === undefined) return
-        const line: PriceLine = { key: '', price, title: 'Barrier', kind: 'barrier', direction: '' }
+        const line: PriceLine = { key: '', price, title: texts.chart.barrier, kind: 'barrier', direction: '' }
         if (preview === undefined) preview = series.current?.createPriceLine(lineOptions(line))
         else preview.applyOptions({ price })
       },
@@ -316,7 +320,7 @@ export function Chart({
 
   return (
     <div className="chart">
-      <div className="canvas" role="img" aria-label={`Chart of ${display_name}, ${timeframe}`} ref={box} />
+      <div className="canvas" role="img" aria-label={texts.chart.label(display_name, timeframe)} ref={box} />
       <div className="legend" ref={legend} aria-hidden="true" />
       {note !== undefined && <p className="note">{note}</p>}
       {isScrolledBack && (
@@ -325,12 +329,12 @@ export function Chart({
           className="button now"
           onClick={() => chart.current?.timeScale().scrollToPosition(RIGHT_OFFSET, false)}
         >
-          Back to now
+          {texts.chart.backToNow}
         </button>
       )}
       {/* Replaces the library's own link, which would be inside an element with the role of an image. */}
       <a className="credit" href="https://www.tradingview.com/" target="_blank" rel="noreferrer">
-        Chart by TradingView
+        {texts.chart.credit}
       </a>
     </div>
   )
@@ -353,9 +357,9 @@ function showNewest(chart: IChartApi, bars: number): void {
 
 /** Returns the prices of a bar, or the price and time of a tick, as text. */
 function describeBar({ time, open, high, low, close }: Bar, granularity: number, decimals: number, zone: Zone): string {
-  if (granularity === 0) return `${formatTime(1000 * time, Date.now(), zone)}  ${close.toFixed(decimals)}`
-  const prices = Object.entries({ O: open, H: high, L: low, C: close })
-  return prices.map(([name, price]) => `${name} ${price.toFixed(decimals)}`).join('  ')
+  if (granularity === 0) return `${formatTime(1000 * time, Date.now(), zone)}  ${formatPrice(close, decimals)}`
+  const prices = [open, high, low, close]
+  return prices.map((price, place) => `${texts.chart.letters[place]} ${formatPrice(price, decimals)}`).join('  ')
 }
 
 function barOfCandle({ open_epoch_ms, open, high, low, close }: Candle): Bar {

@@ -1,7 +1,9 @@
 import { lazy, Suspense, useRef } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
+import { formatCount } from '../format.js'
 import { Icon } from '../icons.js'
 import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
+import { texts } from '../texts/language.js'
 import type { Theme } from '../theme.js'
 import type { ContractZone } from './contract_zone.js'
 import type { PriceLine } from './price_lines.js'
@@ -12,11 +14,7 @@ const Chart = lazy(async () => ({ default: (await import('./chart.js')).Chart })
 
 const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
 
-const INDICATORS: readonly (readonly [Indicator, string])[] = [
-  ['average', 'Moving average, 20'],
-  ['bollinger', 'Bollinger bands, 20 and 2'],
-  ['rsi', 'Relative strength index, 14'],
-]
+const INDICATORS: readonly Indicator[] = ['average', 'bollinger', 'rsi']
 
 interface ChartPanelProps {
   readonly instrument: Instrument
@@ -43,22 +41,22 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
   return (
     <div className="panel" ref={panel}>
       <div className="tools">
-        <fieldset className="choice" aria-label="Timeframe">
+        <fieldset className="choice" aria-label={texts.chart.timeframe}>
           {(Object.keys(TIMEFRAMES) as Timeframe[]).map((name) => (
             <button key={name} type="button" aria-pressed={name === timeframe} onClick={() => onTimeframe(name)}>
-              {name === 'tick' ? 'Tick' : name}
+              {name === 'tick' ? texts.chart.tick : name}
             </button>
           ))}
         </fieldset>
-        <fieldset className="choice" aria-label="Chart style">
+        <fieldset className="choice" aria-label={texts.chart.style}>
           {STYLES.map((name) => (
             <button
               key={name}
               type="button"
               aria-pressed={name === chartStyle && timeframe !== 'tick'}
               disabled={timeframe === 'tick'}
-              aria-label={name}
-              title={name}
+              aria-label={texts.chart.styles[name]}
+              title={texts.chart.styles[name]}
               onClick={() => change({ chartStyle: name })}
             >
               <Icon name={name} />
@@ -66,12 +64,15 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
           ))}
         </fieldset>
         <details className="menu">
-          <summary>Indicators{indicators.length > 0 && ` ${indicators.length}`}</summary>
+          <summary>
+            {texts.chart.indicators}
+            {indicators.length > 0 && ` ${formatCount(indicators.length)}`}
+          </summary>
           <div>
-            {INDICATORS.map(([name, label]) => (
+            {INDICATORS.map((name) => (
               <label key={name} className="check">
                 <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
-                {label}
+                {texts.chart.indicator[name]}
               </label>
             ))}
           </div>
@@ -79,17 +80,17 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
         <button
           type="button"
           className="zone"
-          title="Show times in UTC or in your time zone"
+          title={texts.chart.zoneHint}
           onClick={() => change({ zone: zone === 'utc' ? 'local' : 'utc' })}
         >
-          {zone === 'utc' ? 'UTC' : 'Local time'}
+          {texts.chart[zone]}
         </button>
         {document.fullscreenEnabled && (
           <button
             type="button"
             className="icon-button only-wide"
-            aria-label="Full screen"
-            title="Full screen"
+            aria-label={texts.chart.fullScreen}
+            title={texts.chart.fullScreen}
             onClick={enlarge}
           >
             <Icon name="enlarge" />

@@ -1,4 +1,5 @@
 import { type IChartApi, type ISeriesApi, LineSeries, LineStyle, type UTCTimestamp } from 'lightweight-charts'
+import { formatPrice } from '../format.js'
 import type { Indicator } from '../preferences.js'
 import {
   AVERAGE_PERIOD,
@@ -50,8 +51,8 @@ export class IndicatorSeries {
           priceLineVisible: false,
           crosshairMarkerVisible: false,
           priceFormat: {
-            type: 'price',
-            precision: pane === RSI_PANE ? 1 : decimals,
+            type: 'custom',
+            formatter: (value: number) => formatPrice(value, pane === RSI_PANE ? 1 : decimals),
             minMove: pane === RSI_PANE ? 0.1 : 10 ** -decimals,
           },
         },

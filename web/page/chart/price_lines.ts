@@ -1,5 +1,6 @@
 import type { Contract } from '../../src/pricewire.js'
-import { VARIANTS } from '../trade/variants.js'
+import { texts } from '../texts/language.js'
+import { DIRECTIONS } from '../trade/variants.js'
 
 /** A horizontal line of the chart at a price. */
 export interface PriceLine {
@@ -38,16 +39,16 @@ export function shownContract(
 /** Returns the lines of a contract: the entry price and, where it differs from that, the barrier. */
 export function linesOf({ contract_details }: Contract): PriceLine[] {
   const { entry_spot, barrier, variant } = contract_details
-  const { direction } = VARIANTS[variant]
+  const direction = DIRECTIONS[variant]
   if (entry_spot === null) return []
   const hasOwnBarrier = barrier !== null && Number(barrier) !== Number(entry_spot)
   const entry: PriceLine = {
     key: 'entry',
     price: Number(entry_spot),
-    title: 'Entry',
+    title: texts.chart.entry,
     kind: 'entry',
     direction: hasOwnBarrier ? '' : direction,
   }
   if (!hasOwnBarrier) return [entry]
-  return [entry, { key: 'barrier', price: Number(barrier), title: 'Barrier', kind: 'barrier', direction }]
+  return [entry, { key: 'barrier', price: Number(barrier), title: texts.chart.barrier, kind: 'barrier', direction }]
 }

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { texts } from '../texts/language.js'
 import { snippetsFor } from './snippets.js'
 
 /** How long it is said that a program was copied, in milliseconds. */
@@ -22,7 +23,7 @@ export function CodePanel({ instrumentId }: { instrumentId: string }) {
             {/* Browsers offer the clipboard only over HTTPS and on this machine. */}
             {navigator.clipboard !== undefined && (
               <button type="button" className="button" onClick={() => void copy(name, code)}>
-                {copied === name ? 'Copied' : `Copy as ${name}`}
+                {copied === name ? texts.inspector.copied : texts.inspector.copyAs(name)}
               </button>
             )}
           </header>

@@ -1,6 +1,8 @@
 import { useEffect, useSyncExternalStore } from 'react'
 import type { ConnectionState } from '../../src/pricewire.js'
 import { useStore } from '../connection.js'
+import { reasonOf } from '../error_text.js'
+import { texts } from '../texts/language.js'
 
 /** A change of the connection's state. */
 export interface LogEntry {
@@ -8,7 +10,7 @@ export interface LogEntry {
   readonly number: number
   /** When, in milliseconds since 1970. */
   readonly at: number
-  readonly text: string
+  readonly state: ConnectionState
 }
 
 /** The most entries that are kept; the oldest are dropped first. */
@@ -26,7 +28,7 @@ export function useConnectionLog(): void {
       const text = describeState(state)
       if (text === before) return
       before = text
-      entries = [...entries, { number: (entries.at(-1)?.number ?? 0) + 1, at: Date.now(), text }].slice(-MAX_ENTRIES)
+      entries = [...entries, { number: (entries.at(-1)?.number ?? 0) + 1, at: Date.now(), state }].slice(-MAX_ENTRIES)
       for (const listener of listeners) listener()
     })
   }, [store])
@@ -44,16 +46,17 @@ function subscribe(listener: () => void): () => void {
 
 /** Returns a state of the connection in a few words, with the error if there is one. */
 export function describeState(state: ConnectionState): string {
+  const { states } = texts.inspector
   switch (state.status) {
     case 'connecting':
-      return 'connecting'
+      return states.connecting
     case 'open':
-      return state.isSilent ? 'open, but silent for longer than it should be' : 'open'
+      return state.isSilent ? states.silent : states.open
     case 'waiting':
-      return `lost, attempt ${state.attempt} follows: ${state.error.message}`
+      return states.waiting(state.attempt, reasonOf(state.error))
     case 'paused':
-      return `paused: the page is ${state.reason}`
+      return states[state.reason]
     case 'closed':
-      return state.error === undefined ? 'closed' : `closed by the server: ${state.error.message}`
+      return state.error === undefined ? states.closed : states.closedBecause(reasonOf(state.error))
   }
 }

@@ -1,4 +1,7 @@
 import { useEffect, useState } from 'react'
+import { formatCount } from '../format.js'
+import { texts } from '../texts/language.js'
+import { Marked } from '../texts/marked.js'
 import { delays } from './delays.js'
 
 /** How many seconds the chart goes back. */
@@ -18,11 +21,14 @@ export function DelayChart() {
     return () => clearInterval(timer)
   }, [])
   const highest = Math.max(10, ...seconds)
+  const newest = seconds.at(-1)
   const step = WIDTH / SECONDS
   return (
     <figure className="delays">
       <figcaption>
-        Longest delay of a price in each second: <b>{seconds.at(-1) ?? '–'} ms</b> now, {highest} ms at most
+        <Marked
+          text={texts.inspector.longestDelay(newest === undefined ? '–' : formatCount(newest), formatCount(highest))}
+        />
       </figcaption>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
         {seconds.map((longest, place) => {

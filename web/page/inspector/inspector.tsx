@@ -1,6 +1,8 @@
 import { useEffect, useMemo, useState } from 'react'
 import { Segments } from '../fields.js'
+import { formatCount } from '../format.js'
 import { Icon } from '../icons.js'
+import { texts } from '../texts/language.js'
 import { CodePanel } from './code_panel.js'
 import { ConnectionPanel } from './connection_panel.js'
 import { describeEvent } from './describe_event.js'
@@ -17,12 +19,7 @@ const UPDATE_EVERY = 250
 /** The length up to which an event is shown in full, in characters: enough for a tick or a candle. */
 const MAX_SHOWN = 500
 
-const VIEWS = [
-  ['events', 'Events'],
-  ['topics', 'Topics'],
-  ['connection', 'Connection'],
-  ['code', 'Code'],
-] as const
+const VIEWS = ['events', 'topics', 'connection', 'code'] as const
 
 interface InspectorProps {
   readonly instrumentId: string
@@ -31,21 +28,32 @@ interface InspectorProps {
 
 /** What developers want to see: the events, the topics, the connection, and programs that receive the same. */
 export function Inspector({ instrumentId, onClose }: InspectorProps) {
-  const [view, setView] = useState<(typeof VIEWS)[number][0]>('events')
+  const [view, setView] = useState<(typeof VIEWS)[number]>('events')
   return (
     <aside
       className="inspector card"
-      aria-label="For developers"
+      aria-label={texts.inspector.title}
       onKeyDown={(event) => event.key === 'Escape' && onClose()}
     >
       <header>
-        <h2>For developers</h2>
-        <button type="button" className="icon-button only-wide" aria-label="Close" title="Close" onClick={onClose}>
+        <h2>{texts.inspector.title}</h2>
+        <button
+          type="button"
+          className="icon-button only-wide"
+          aria-label={texts.inspector.close}
+          title={texts.inspector.close}
+          onClick={onClose}
+        >
           <Icon name="close" />
         </button>
       </header>
       <Meter />
-      <Segments label="What is shown" options={VIEWS} value={view} onChange={setView} />
+      <Segments
+        label={texts.inspector.choice}
+        options={VIEWS.map((name) => [name, texts.inspector.views[name]])}
+        value={view}
+        onChange={setView}
+      />
       {view === 'events' && <Events />}
       {view === 'topics' && <TopicsTable />}
       {view === 'connection' && <ConnectionPanel />}
@@ -86,31 +94,26 @@ function Events() {
 
   return (
     <>
-      <p className="hint">
-        All live data on this page comes as Server-Sent Events over one connection. These are its events as they arrive,
-        newest first.
-      </p>
+      <p className="hint">{texts.inspector.about}</p>
       <div className="search">
         <Icon name="search" />
         <input
           type="search"
-          aria-label="Filter the events"
-          placeholder="Filter: R_100, balance"
+          aria-label={texts.inspector.filter}
+          placeholder={texts.inspector.filterExample}
           value={query}
           onChange={(event) => setQuery(event.target.value)}
         />
-        <small>
-          {shown.length} of {events.length}
-        </small>
+        <small>{texts.inspector.shown(formatCount(shown.length), formatCount(events.length))}</small>
         <button type="button" className="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
-          {isPaused ? 'Resume' : 'Pause'}
+          {isPaused ? texts.inspector.resume : texts.inspector.pause}
         </button>
         <button type="button" className="button" onClick={() => setEvents([])}>
-          Clear
+          {texts.inspector.clear}
         </button>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it. */}
-      <ol className="events" tabIndex={0} aria-label="Events">
+      <ol className="events" tabIndex={0} aria-label={texts.inspector.events}>
         {shown.map((event) => (
           <li key={event.number}>
             <p>
@@ -120,7 +123,7 @@ function Events() {
           </li>
         ))}
       </ol>
-      {events.length === 0 && <p className="empty">Waiting for the next event …</p>}
+      {events.length === 0 && <p className="empty">{texts.inspector.waiting}</p>}
     </>
   )
 }
@@ -133,7 +136,7 @@ function Raw({ text }: { text: string }) {
     <pre>
       {text.slice(0, MAX_SHOWN)}…{' '}
       <button type="button" className="link" onClick={() => setWhole(true)}>
-        {(text.length - MAX_SHOWN).toLocaleString('en')} more characters
+        {texts.inspector.more(text.length - MAX_SHOWN, formatCount(text.length - MAX_SHOWN))}
       </button>
     </pre>
   )

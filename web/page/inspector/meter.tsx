@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react'
 import { useStore } from '../connection.js'
-import { formatBytes } from '../format.js'
+import { formatBytes, formatCount } from '../format.js'
+import { texts } from '../texts/language.js'
 import { delays } from './delays.js'
 import { tap } from './wire_tap.js'
 
@@ -28,23 +29,18 @@ export function Meter() {
   const delay = delays.statistics()
   return (
     <dl className="meter">
-      <div title="messages received per second">
-        <dt>Updates</dt>
-        <dd className="rate">{rates.updates.toLocaleString('en')}/s</dd>
+      <div title={texts.inspector.updatesHint}>
+        <dt>{texts.inspector.updates}</dt>
+        <dd className="rate">{formatCount(rates.updates)}/s</dd>
       </div>
-      <div title="bytes of events per second, after decompression">
-        <dt>Data</dt>
+      <div title={texts.inspector.dataHint}>
+        <dt>{texts.inspector.data}</dt>
         <dd>{formatBytes(rates.bytes)}/s</dd>
       </div>
-      <div
-        title={
-          `The delay of the ${delay?.count ?? 0} price updates since the page was opened. ` +
-          'The clocks of server and browser differ, so the fastest update counts as 0 ms.'
-        }
-      >
+      <div title={texts.inspector.delayHint(formatCount(delay?.count ?? 0))}>
         <dt>
-          Delay <abbr title="half of the updates had at most this delay">p50</abbr> ·{' '}
-          <abbr title="99 of 100 updates had at most this delay">p99</abbr>
+          {texts.inspector.delay} <abbr title={texts.inspector.medianHint}>p50</abbr> ·{' '}
+          <abbr title={texts.inspector.p99Hint}>p99</abbr>
         </dt>
         <dd>{delay === undefined ? '–' : `${delay.median} · ${delay.p99} ms`}</dd>
       </div>

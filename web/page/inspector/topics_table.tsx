@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react'
-import { formatAge, formatBytes } from '../format.js'
+import { formatAge, formatBytes, formatPrice } from '../format.js'
+import { texts } from '../texts/language.js'
 import { type TopicTraffic, TrafficCounter } from './topic_traffic.js'
 import { tap } from './wire_tap.js'
 
@@ -20,24 +21,24 @@ export function TopicsTable() {
       clearInterval(timer)
     }
   }, [])
-  if (topics.length === 0) return <p className="empty">Waiting for the next event …</p>
+  if (topics.length === 0) return <p className="empty">{texts.inspector.waiting}</p>
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it.
     <div className="events" tabIndex={0}>
       <table className="topics">
         <thead>
           <tr>
-            <th scope="col">Topic</th>
-            <th scope="col">Events/s</th>
-            <th scope="col">Data/s</th>
-            <th scope="col">Age</th>
+            <th scope="col">{texts.inspector.topic}</th>
+            <th scope="col">{texts.inspector.eventRate}</th>
+            <th scope="col">{texts.inspector.dataRate}</th>
+            <th scope="col">{texts.inspector.age}</th>
           </tr>
         </thead>
         <tbody>
           {topics.map(({ topic, rate, bytes, newest }) => (
             <tr key={topic}>
               <th scope="row">{topic}</th>
-              <td>{rate.toFixed(1)}</td>
+              <td>{formatPrice(rate, 1)}</td>
               <td>{formatBytes(bytes)}</td>
               <td>{formatAge(Date.now() - newest)}</td>
             </tr>

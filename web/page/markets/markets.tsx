@@ -2,10 +2,11 @@ import { type KeyboardEvent, memo, useCallback, useEffect, useMemo, useRef, useS
 import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
 import { useServer } from '../connection.js'
-import { changeDirection, formatCategories, formatChange } from '../format.js'
+import { changeDirection, formatCategories, formatChange, formatCount } from '../format.js'
 import { Icon } from '../icons.js'
 import { useDelays } from '../inspector/use_delays.js'
 import { type Sorting, usePreferences } from '../preferences.js'
+import { texts, useLanguage } from '../texts/language.js'
 import { useDay } from './day.js'
 import { FlashingPrice } from './flashing_price.js'
 import { useInView } from './in_view.js'
@@ -18,7 +19,7 @@ interface MarketsProps {
   readonly onChoose: (id: string) => void
 }
 
-const FAVOURITES = 'Favourites'
+const SORTINGS: readonly Sorting[] = ['category', 'name', 'change']
 
 /** The most recent instruments that are shown. */
 const MAX_RECENTS = 4
@@ -29,14 +30,16 @@ const ORDER_EVERY = 5000
 
 /** All instruments with their live prices, by category, with a search. */
 export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
+  const language = useLanguage()
   const [query, setQuery] = useState('')
   const search = useRef<HTMLInputElement>(null)
   const list = useRef<HTMLDivElement>(null)
   const [{ favourites, recents, sorting }, prefer] = usePreferences()
   const { ranking, report } = useRanking(sorting === 'change')
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the language names the groups.
   const groups = useMemo(
     () => group(instruments.filter(matches(query)), favourites, sorting, ranking),
-    [instruments, query, favourites, sorting, ranking],
+    [instruments, query, favourites, sorting, ranking, language],
   )
   const toggle = useCallback(
     (id: string) =>
@@ -79,8 +82,8 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
         <input
           ref={search}
           type="search"
-          placeholder="Search instruments"
-          aria-label="Search instruments"
+          placeholder={texts.markets.search}
+          aria-label={texts.markets.search}
           aria-keyshortcuts="/"
           value={query}
           onChange={(event) => setQuery(event.target.value)}
@@ -89,7 +92,7 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
         <kbd>/</kbd>
       </div>
       {known.length > 0 && query === '' && (
-        <nav className="recents" aria-label="Recent instruments">
+        <nav className="recents" aria-label={texts.markets.recents}>
           {known.slice(0, MAX_RECENTS).map((instrument) => (
             <button
               key={instrument?.id}
@@ -104,26 +107,28 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
       )}
       <div className="columns">
         <label>
-          <span className="visually-hidden">Order of the instruments</span>
+          <span className="visually-hidden">{texts.markets.order}</span>
           <select value={sorting} onChange={(event) => prefer({ sorting: event.target.value as Sorting })}>
-            <option value="category">By category</option>
-            <option value="name">By name</option>
-            <option value="change">By change</option>
+            {SORTINGS.map((name) => (
+              <option key={name} value={name}>
+                {texts.markets.sortings[name]}
+              </option>
+            ))}
           </select>
         </label>
-        <span aria-hidden="true" title="the change since the day's open, in UTC">
-          Price, change today
+        <span aria-hidden="true" title={texts.markets.columnHint}>
+          {texts.markets.column}
         </span>
       </div>
       <div className="list" ref={list}>
         {instruments.some(({ is_predictable }) => is_predictable) && (
-          <p className="hint">Simulated from a seed: prices can be foreseen.</p>
+          <p className="hint">{texts.markets.predictable}</p>
         )}
         {groups.map(([category, members]) => (
-          <section key={category} aria-label={category || 'Instruments'}>
+          <section key={category} aria-label={category || texts.markets.label}>
             {category !== '' && (
               <h2>
-                {category} <small>{members.length}</small>
+                {category} <small>{formatCount(members.length)}</small>
               </h2>
             )}
             {members.map((instrument) => (
@@ -140,12 +145,12 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
             ))}
           </section>
         ))}
-        {instruments.length === 0 && <p className="empty">Loading the instruments …</p>}
+        {instruments.length === 0 && <p className="empty">{texts.markets.loading}</p>}
         {instruments.length > 0 && groups.length === 0 && (
           <p className="empty">
-            No instrument matches “{query}”.{' '}
+            {texts.markets.noMatch(query)}{' '}
             <button type="button" className="link" onClick={() => setQuery('')}>
-              Show all
+              {texts.markets.showAll}
             </button>
           </p>
         )}
@@ -170,6 +175,7 @@ interface RowProps {
 
 const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onChoose, onFavour, onChange }: RowProps) {
   const { id, display_name, pip_size } = instrument
+  useLanguage()
   const element = useRef<HTMLButtonElement>(null)
   const isInView = useInView(element)
   const throttle = isInView ? undefined : HIDDEN_THROTTLE
@@ -197,9 +203,9 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
         </span>
         <Sparkline prices={day?.closes ?? []} direction={direction} />
         <span className="figures">
-          <FlashingPrice value={price?.price} decimals={pip_size} label="price" />
+          <FlashingPrice value={price?.price} decimals={pip_size} label={texts.markets.price} name="price" />
           <span className={`change ${direction}`}>
-            <span className="visually-hidden">change today </span>
+            <span className="visually-hidden">{texts.markets.change} </span>
             {formatChange(day?.open, price?.price)}
           </span>
         </span>
@@ -208,8 +214,8 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
         type="button"
         className="star"
         aria-pressed={isFavourite}
-        aria-label={`Favourite: ${display_name}`}
-        title={isFavourite ? 'Remove from the favourites' : 'Add to the favourites'}
+        aria-label={texts.markets.favourite(display_name)}
+        title={isFavourite ? texts.markets.unfavour : texts.markets.favour}
         onClick={() => onFavour(id)}
       >
         <Icon name="star" />
@@ -234,17 +240,22 @@ function group(
 ): [string, Instrument[]][] {
   const sorted = [...instruments]
   if (sorting === 'name')
-    sorted.sort((one, other) => one.display_name.localeCompare(other.display_name, 'en', { numeric: true }))
+    sorted.sort((one, other) => one.display_name.localeCompare(other.display_name, texts.locale, { numeric: true }))
   if (sorting === 'change') sorted.sort((one, other) => (ranking.get(other.id) ?? 0) - (ranking.get(one.id) ?? 0))
   const groups = new Map<string, Instrument[]>()
   for (const instrument of sorted) {
     const isFavourite = favourites.includes(instrument.id)
-    const category = isFavourite ? FAVOURITES : sorting === 'category' ? formatCategories(instrument.categories) : ''
+    const category = isFavourite
+      ? texts.markets.favourites
+      : sorting === 'category'
+        ? formatCategories(instrument.categories)
+        : ''
     const members = groups.get(category)
     if (members === undefined) groups.set(category, [instrument])
     else members.push(instrument)
   }
-  return [...groups].sort(([one], [other]) => Number(other === FAVOURITES) - Number(one === FAVOURITES))
+  const isFirst = (name: string) => Number(name === texts.markets.favourites)
+  return [...groups].sort(([one], [other]) => isFirst(other) - isFirst(one))
 }
 
 /** Returns the changes of the day by which instruments are ordered, and the function that reports one. The order is a new one every few seconds. */

@@ -3,6 +3,8 @@ import type { Instrument } from '../../src/pricewire.js'
 import { useMarketSSE } from '../../src/react.js'
 import { useServer } from '../connection.js'
 import { changeDirection, formatChange, formatPrice } from '../format.js'
+import { texts } from '../texts/language.js'
+import { Marked } from '../texts/marked.js'
 import { aboutInstrument } from './about_instrument.js'
 import { useDay } from './day.js'
 import { FlashingPrice } from './flashing_price.js'
@@ -25,31 +27,31 @@ export function Quote({ instrument }: { instrument: Instrument }) {
         <InstrumentStatus instrument={instrument} price={price} connected={connected} />
       </div>
       <div className="big">
-        <FlashingPrice value={price?.price} decimals={pip_size} label="price" />
-        <span className={`change ${changeDirection(day?.open, price?.price)}`} title="since the day's open, in UTC">
+        <FlashingPrice value={price?.price} decimals={pip_size} label={texts.markets.price} name="price" />
+        <span className={`change ${changeDirection(day?.open, price?.price)}`} title={texts.markets.changeHint}>
           {formatChange(day?.open, price?.price)}
         </span>
       </div>
       <dl>
         <div>
-          <dt>Bid</dt>
+          <dt>{texts.markets.bid}</dt>
           <dd>
-            <FlashingPrice value={price?.bid} decimals={pip_size} label="bid" />
+            <FlashingPrice value={price?.bid} decimals={pip_size} label={texts.markets.bid} name="bid" />
           </dd>
         </div>
         <div>
-          <dt>Ask</dt>
+          <dt>{texts.markets.ask}</dt>
           <dd>
-            <FlashingPrice value={price?.ask} decimals={pip_size} label="ask" />
+            <FlashingPrice value={price?.ask} decimals={pip_size} label={texts.markets.ask} name="ask" />
           </dd>
         </div>
         <div>
-          <dt>Spread</dt>
+          <dt>{texts.markets.spread}</dt>
           <dd>{formatPrice(spread, pip_size)}</dd>
         </div>
       </dl>
       <p className="about">
-        Today from <b>{formatPrice(day?.low, pip_size)}</b> to <b>{formatPrice(day?.high, pip_size)}</b>.
+        <Marked text={texts.markets.today(formatPrice(day?.low, pip_size), formatPrice(day?.high, pip_size))} />
         <span> {about}</span>
       </p>
     </div>

@@ -1,9 +1,10 @@
 import type { ProposalVariant, Variant } from '../../src/pricewire.js'
-import { formatMoney } from '../format.js'
+import { formatMoney, formatPercent } from '../format.js'
 import { Arrow } from '../icons.js'
 import { sumOf } from '../money.js'
+import { texts } from '../texts/language.js'
 import { isOffered, returnPercent } from './ticket_rules.js'
-import { VARIANTS } from './variants.js'
+import { DIRECTIONS } from './variants.js'
 
 interface BuyButtonProps {
   readonly variant: Variant
@@ -20,7 +21,7 @@ const NEUTRAL: readonly Variant[] = ['touch', 'no_touch']
 
 /** The button that buys a variant, with the current payout. */
 export function BuyButton({ variant, details, currency, isBuying, isDisabled, onPress }: BuyButtonProps) {
-  const { name, direction, wins } = VARIANTS[variant]
+  const direction = DIRECTIONS[variant]
   const offered = details !== undefined && isOffered(details.stake, details.payout) ? details : undefined
   const isOff = isDisabled || offered === undefined
   return (
@@ -31,32 +32,35 @@ export function BuyButton({ variant, details, currency, isBuying, isDisabled, on
       // Not `disabled`: the button would lose the keyboard focus whenever the price is missing for a moment.
       aria-disabled={isOff}
       aria-busy={isBuying}
-      title={`Wins if ${wins}`}
+      title={texts.ticket.winsIf(texts.contract.wins[variant])}
       onClick={() => {
         if (!isOff) onPress()
       }}
     >
       <span className="verb">
         <Arrow direction={direction} />
-        {isBuying ? 'Buying …' : name}
+        {isBuying ? texts.ticket.buying : texts.contract.variants[variant]}
       </span>
       <span className="return">
-        {offered === undefined ? '–' : `+${returnPercent(offered.stake, offered.payout).toFixed(1)} %`}
+        {offered === undefined ? '–' : `+${formatPercent(returnPercent(offered.stake, offered.payout), 1)}`}
       </span>
       <span className="payout">
         {details !== undefined && offered === undefined ? (
-          'Not offered: it would pay no more than the stake'
+          texts.ticket.notOffered
         ) : (
           <>
-            <span className="caption">Payout</span>{' '}
+            <span className="caption">{texts.ticket.payout}</span>{' '}
             {offered === undefined ? '–' : formatMoney(offered.payout, currency)}
           </>
         )}
       </span>
       {offered !== undefined && (
         <span className="odds">
-          {(100 * offered.probability).toFixed(1)} % chance · win{' '}
-          {formatMoney(sumOf([offered.payout, `-${offered.stake}`]))}, lose {formatMoney(offered.stake)}
+          {texts.ticket.odds(
+            formatPercent(100 * offered.probability, 1),
+            formatMoney(sumOf([offered.payout, `-${offered.stake}`])),
+            formatMoney(offered.stake),
+          )}
         </span>
       )}
     </button>

@@ -1,8 +1,8 @@
 import type { ProposalVariant } from '../../src/pricewire.js'
 import { serverTime } from '../clock.js'
-import { formatTime } from '../format.js'
+import { formatSpot, formatTime } from '../format.js'
 import { usePreferences } from '../preferences.js'
-import { VARIANTS } from './variants.js'
+import { texts } from '../texts/language.js'
 
 /** When each variant of the ticket's contract wins, and when it ends. */
 export function Conditions({ variants }: { variants: readonly ProposalVariant[] }) {
@@ -14,25 +14,25 @@ export function Conditions({ variants }: { variants: readonly ProposalVariant[] 
     <dl className="conditions">
       {variants.map(({ variant }) => (
         <div key={variant}>
-          <dt>{VARIANTS[variant].name} wins if</dt>
-          <dd className="reason">{VARIANTS[variant].wins}</dd>
+          <dt>{texts.ticket.variantWinsIf(texts.contract.variants[variant])}</dt>
+          <dd className="reason">{texts.contract.wins[variant]}</dd>
         </div>
       ))}
       <div>
-        <dt>Current price</dt>
-        <dd>{pricing_spot}</dd>
+        <dt>{texts.ticket.currentPrice}</dt>
+        <dd>{formatSpot(pricing_spot)}</dd>
       </div>
       {barrier !== null && barrier !== pricing_spot && (
         <div>
-          <dt>Barrier</dt>
-          <dd>{barrier}</dd>
+          <dt>{texts.ticket.barrier}</dt>
+          <dd>{formatSpot(barrier)}</dd>
         </div>
       )}
       <div>
-        <dt>Ends at</dt>
+        <dt>{texts.ticket.endsAt}</dt>
         <dd>
           {formatTime(contract_expiry_time, serverTime(Date.now()), zone)}
-          {zone === 'utc' && <small> UTC</small>}
+          {zone === 'utc' && <small> {texts.chart.utc}</small>}
         </dd>
       </div>
     </dl>

@@ -1,17 +1,18 @@
 interface StepperProps {
-  /** What is stepped, for screen readers. */
-  readonly name: string
+  /** What the two buttons do, for screen readers. */
+  readonly less: string
+  readonly more: string
   readonly onStep: (steps: 1 | -1) => void
 }
 
 /** The buttons beside an input that make its number larger or smaller. */
-export function Stepper({ name, onStep }: StepperProps) {
+export function Stepper({ less, more, onStep }: StepperProps) {
   return (
     <span className="stepper">
-      <button type="button" aria-label={`Less ${name}`} onClick={() => onStep(-1)}>
+      <button type="button" aria-label={less} onClick={() => onStep(-1)}>
         −
       </button>
-      <button type="button" aria-label={`More ${name}`} onClick={() => onStep(1)}>
+      <button type="button" aria-label={more} onClick={() => onStep(1)}>
         +
       </button>
     </span>

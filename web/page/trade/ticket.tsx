@@ -5,7 +5,9 @@ import { useSession } from '../account/session.js'
 import { TryDemo } from '../account/try_demo.js'
 import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
-import { formatMoney } from '../format.js'
+import { formatCount, formatMoney, formatSpot } from '../format.js'
+import { texts } from '../texts/language.js'
+import { readNumber, writeNumber } from '../typed_number.js'
 import { BuyButton } from './buy_button.js'
 import { Chips } from './chips.js'
 import { Conditions } from './conditions.js'
@@ -26,7 +28,7 @@ import {
   withUnit,
 } from './ticket_rules.js'
 import { buying, usePurchase } from './use_purchase.js'
-import { VARIANTS, VARIANTS_OF } from './variants.js'
+import { VARIANTS_OF } from './variants.js'
 
 /** The wait after the last keystroke before the new price is requested, in milliseconds. */
 const TYPING_PAUSE = 250
@@ -68,7 +70,7 @@ function TicketIn({
   const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
   const fitted = config === undefined ? undefined : adapt(draft, config, product, instrument.id)
-  const { session, ended } = useSession()
+  const { session, isRefused } = useSession()
   const purchase = usePurchase()
   const connection = useConnection()
   const checked = config && fitted && check(fitted, config, instrument)
@@ -95,7 +97,7 @@ function TicketIn({
   // biome-ignore lint/correctness/useExhaustiveDependencies: the functions are new ones in each rendering.
   useEffect(() => {
     if (dragged === undefined) return
-    change({ barrier: dragged.toFixed(instrument.pip_size) })
+    change({ barrier: writeNumber(dragged.toFixed(instrument.pip_size)) })
     onDragged()
   }, [dragged])
 
@@ -108,10 +110,10 @@ function TicketIn({
   }
 
   return (
-    <form className="ticket" aria-label="Trade ticket" onSubmit={(event) => event.preventDefault()}>
+    <form className="ticket" aria-label={texts.ticket.label} onSubmit={(event) => event.preventDefault()}>
       <Segments
-        label="Product"
-        options={products.map(({ id, display_name }) => [id, display_name])}
+        label={texts.ticket.product}
+        options={products.map(({ id }) => [id, texts.ticket.products[id]])}
         value={product}
         onChange={(product) => {
           setProduct(product)
@@ -129,7 +131,7 @@ function TicketIn({
           onChange={change}
         />
       ) : (
-        <p className="loading">{failure ?? 'Loading the products …'}</p>
+        <p className="loading">{failure ?? texts.ticket.loading}</p>
       )}
       <div className="offers">
         {VARIANTS_OF[product].map((variant) => (
@@ -154,7 +156,7 @@ function TicketIn({
       <Advice
         isOpen={instrument.is_market_open}
         isLoggedIn={session !== undefined}
-        ended={ended}
+        isRefused={isRefused}
         proposal={proposal}
         onLogin={onLogin}
       />
@@ -180,11 +182,11 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
     <>
       <div className="terms">
         <Field
-          label="Stake"
-          hint={`${formatMoney(validations.stake.min)} to ${formatMoney(validations.stake.max, currency)}`}
+          label={texts.ticket.stake}
+          hint={texts.ticket.range(formatMoney(validations.stake.min), formatMoney(validations.stake.max, currency))}
           problem={
             problems.stake ??
-            (balance !== undefined && Number(draft.stake) > balance ? 'More than your balance' : undefined)
+            (balance !== undefined && Number(readNumber(draft.stake)) > balance ? texts.ticket.aboveBalance : undefined)
           }
         >
           {(ids) => (
@@ -197,7 +199,8 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
                 onChange={(event) => onChange({ stake: event.target.value })}
               />
               <Stepper
-                name="stake"
+                less={texts.ticket.lessStake}
+                more={texts.ticket.moreStake}
                 onStep={(steps) =>
                   onChange({
                     stake: stepAmount(
@@ -215,12 +218,16 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
           )}
         </Field>
         <Chips
-          label="Stakes"
+          label={texts.ticket.stakes}
           options={stakeChips(config, balance)}
           value={draft.stake}
           onChoose={(stake) => onChange({ stake })}
         />
-        <Field label="Duration" hint={`${bounds.min} to ${bounds.max} ${draft.unit}`} problem={problems.duration}>
+        <Field
+          label={texts.ticket.duration}
+          hint={texts.ticket.range(formatCount(bounds.min), texts.contract.duration(bounds.max, draft.unit))}
+          problem={problems.duration}
+        >
           {(ids) => (
             <span className="affixed">
               <input
@@ -231,33 +238,40 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
                 onChange={(event) => onChange({ duration: event.target.value })}
               />
               <Stepper
-                name="duration"
+                less={texts.ticket.lessDuration}
+                more={texts.ticket.moreDuration}
                 onStep={(steps) =>
                   onChange({ duration: stepAmount(draft.duration, steps, bounds.min, bounds.max, true) })
                 }
               />
               <select
-                aria-label="Duration unit"
+                aria-label={texts.ticket.unit}
                 value={draft.unit}
                 onChange={(event) => onChange(withUnit(draft, config, event.target.value as DurationUnit))}
               >
                 {validations.durations.supported_units.map((unit) => (
-                  <option key={unit}>{unit}</option>
+                  <option key={unit} value={unit}>
+                    {texts.ticket.units[unit]}
+                  </option>
                 ))}
               </select>
             </span>
           )}
         </Field>
         <Chips
-          label="Durations"
+          label={texts.ticket.durations}
           options={durationChips(config, draft.unit)}
           value={draft.duration}
           onChoose={(duration) => onChange({ duration })}
         />
         {hasBarrier(draft.product) && (
           <Field
-            label="Barrier"
-            hint={barrier === undefined ? 'A price, or an offset such as +1.5' : `Now at ${barrier}`}
+            label={texts.ticket.barrier}
+            hint={
+              barrier === undefined
+                ? texts.ticket.barrierHint(`+${writeNumber('1.5')}`)
+                : texts.ticket.barrierNow(formatSpot(barrier))
+            }
             problem={problems.barrier}
           >
             {(ids) => (
@@ -265,13 +279,13 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
                 <input
                   {...ids}
                   autoComplete="off"
-                  placeholder="Automatic"
+                  placeholder={texts.ticket.automatic}
                   value={draft.barrier}
                   onChange={(event) => onChange({ barrier: event.target.value })}
                 />
                 {draft.barrier !== '' && (
                   <button type="button" onClick={() => onChange({ barrier: '' })}>
-                    Automatic
+                    {texts.ticket.automatic}
                   </button>
                 )}
               </span>
@@ -286,7 +300,7 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
             checked={draft.allowEquals}
             onChange={(event) => onChange({ allowEquals: event.target.checked })}
           />
-          Win if the price is unchanged
+          {texts.ticket.equals}
         </label>
       )}
     </>
@@ -299,16 +313,19 @@ function Outcome({ purchase: { state, resend } }: { purchase: ReturnType<typeof 
   return (
     <div className="outcome">
       <p role="status">
-        {state.step === 'retrying' && 'No answer yet. Trying again …'}
+        {state.step === 'retrying' && texts.ticket.noAnswer}
         {state.step === 'bought' &&
-          `Bought ${VARIANTS[state.order.proposal_details.variant].name} for ${formatMoney(state.bought.buy_price)}.`}
+          texts.ticket.bought(
+            texts.contract.variants[state.order.proposal_details.variant],
+            formatMoney(state.bought.buy_price),
+          )}
       </p>
       <p role="alert" className="problem">
-        {state.step === 'failed' && state.message}
+        {state.step === 'failed' && (state.isUnknown ? texts.ticket.unknown : state.message)}
       </p>
       {state.step === 'failed' && state.isUnknown && session !== undefined && (
         <button type="button" className="button" onClick={() => resend(session)}>
-          Ask again
+          {texts.ticket.askAgain}
         </button>
       )}
     </div>
@@ -318,26 +335,26 @@ function Outcome({ purchase: { state, resend } }: { purchase: ReturnType<typeof 
 interface AdviceProps {
   readonly isOpen: boolean
   readonly isLoggedIn: boolean
-  readonly ended: string | undefined
+  /** Whether the server has ended the session. */
+  readonly isRefused: boolean
   readonly proposal: Proposal
   readonly onLogin: () => void
 }
 
 /** Why the user cannot buy now, if something prevents it. */
-function Advice({ isOpen, isLoggedIn, ended, proposal, onLogin }: AdviceProps) {
-  if (!isOpen) return <p className="advice">This market is closed. Choose another, or wait until it opens.</p>
+function Advice({ isOpen, isLoggedIn, isRefused, proposal, onLogin }: AdviceProps) {
+  if (!isOpen) return <p className="advice">{texts.ticket.closed}</p>
   if (proposal.problem !== undefined) return <p className="advice">{proposal.problem}</p>
   if (isLoggedIn) return null
   return (
     <>
       <p className="advice">
-        {ended ?? 'Everybody can see these live prices.'}{' '}
+        {isRefused ? texts.login.ended : texts.ticket.everybody}{' '}
         <button type="button" className="link" onClick={onLogin}>
-          Log in
-        </button>{' '}
-        {ended === undefined && 'to buy.'}
+          {isRefused ? texts.ticket.logIn : texts.ticket.logInToBuy}
+        </button>
       </p>
-      {ended === undefined && <TryDemo />}
+      {!isRefused && <TryDemo />}
     </>
   )
 }

@@ -1,5 +1,8 @@
 import type { DurationUnit } from '../../src/pricewire.js'
 import type { DurationBounds, Product, ProductConfig } from '../../src/schema.js'
+import { formatCount, formatMoney } from '../format.js'
+import { texts } from '../texts/language.js'
+import { readNumber, writeNumber } from '../typed_number.js'
 
 /** The fields of the ticket, as the user typed them. */
 export interface Draft {
@@ -48,7 +51,7 @@ export function firstDraft({ defaults }: ProductConfig, instrumentId: string): D
   return {
     product: defaults.product_id,
     instrumentId,
-    stake: String(defaults.stake),
+    stake: writeNumber(defaults.stake),
     duration: String(defaults.duration),
     unit: defaults.duration_unit,
     barrier: '',
@@ -99,21 +102,29 @@ export function check(
 ): { readonly problems: Problems; readonly terms: Terms | undefined } {
   const problems: Problems = {}
   const { min, max } = config.validations.stake
-  const decimals = min.split('.')[1]?.length ?? 0
-  const stake = ungroup(draft.stake.trim())
-  if (!isDecimal(stake)) problems.stake = `Enter an amount, for example ${min}`
-  else if (!isDecimal(stake, decimals)) problems.stake = `At most ${decimals} decimals`
-  else if (Number(stake) < Number(min) || Number(stake) > Number(max)) problems.stake = `From ${min} to ${max}`
+  const decimals = decimalsOf(min)
+  const example = config.defaults.stake.toFixed(decimals)
+  const stake = readNumber(draft.stake)
+  if (stake === undefined || /^[+-]/.test(stake)) problems.stake = texts.ticket.enterAmount(writeNumber(example))
+  else if (decimalsOf(stake) > decimals) problems.stake = texts.ticket.tooManyDecimals(decimals)
+  else if (Number(stake) < Number(min) || Number(stake) > Number(max))
+    problems.stake = texts.ticket.outOfRange(formatMoney(min), formatMoney(max))
 
   const bounds = durationBounds(config, draft.unit)
   const duration = draft.duration.trim()
-  if (!/^\d{1,9}$/.test(duration)) problems.duration = 'Enter a whole number'
+  if (!/^\d{1,9}$/.test(duration)) problems.duration = texts.ticket.enterWhole
   else if (Number(duration) < bounds.min || Number(duration) > bounds.max)
-    problems.duration = `From ${bounds.min} to ${bounds.max} ${draft.unit}`
+    problems.duration = texts.ticket.outOfRange(
+      formatCount(bounds.min),
+      texts.contract.duration(bounds.max, draft.unit),
+    )
 
-  const barrier = hasBarrier(draft.product) ? ungroup(draft.barrier.trim().replace('−', '-')) : ''
-  if (barrier !== '' && !isDecimal(barrier.replace(/^[+-]/, ''), instrument.pip_size))
-    problems.barrier = `Enter a price, or an offset such as +${(10 ** -instrument.pip_size).toFixed(instrument.pip_size)}`
+  const hasOwnBarrier = hasBarrier(draft.product) && draft.barrier.trim() !== ''
+  const barrier = hasOwnBarrier ? readNumber(draft.barrier) : undefined
+  if (hasOwnBarrier && (barrier === undefined || decimalsOf(barrier) > instrument.pip_size))
+    problems.barrier = texts.ticket.enterBarrier(
+      `+${writeNumber((10 ** -instrument.pip_size).toFixed(instrument.pip_size))}`,
+    )
 
   if (Object.keys(problems).length > 0) return { problems, terms: undefined }
   const terms = {
@@ -124,7 +135,7 @@ export function check(
     // Where the user has no choice, the product's default holds.
     allow_equals: hasEquals(draft.product) ? draft.allowEquals : config.defaults.allow_equals,
     stake: Number(stake).toFixed(decimals),
-    ...(barrier !== '' && { barrier }),
+    ...(barrier !== undefined && { barrier }),
   }
   return { problems, terms }
 }
@@ -136,7 +147,7 @@ export function stakeChips({ validations }: ProductConfig, balance: number | und
   return [5, 10, 25, 100]
     .map((times) => min * times)
     .filter((stake) => stake <= most)
-    .map(String)
+    .map(writeNumber)
 }
 
 /** The durations to choose from, by unit. */
@@ -159,13 +170,13 @@ export function durationChips(config: ProductConfig, unit: DurationUnit): string
  * 99, 10 from 100 to 999.
  */
 export function stepAmount(text: string, steps: 1 | -1, min: number, max: number, isWhole: boolean): string {
-  const amount = Number(ungroup(text.trim()))
-  if (!Number.isFinite(amount) || text.trim() === '') return text
+  const amount = Number(readNumber(text))
+  if (!Number.isFinite(amount)) return text
   // A step down from 100 is one of the amounts below it.
   const magnitude = 10 ** Math.floor(Math.log10(Math.max(amount + (steps < 0 ? -1e-9 : 0), Number.MIN_VALUE)) - 1)
   const step = isWhole ? 1 : Math.max(magnitude, min / 10)
   const next = Math.min(max, Math.max(min, amount + steps * step))
-  return String(Number(next.toFixed(8)))
+  return writeNumber(Number(next.toFixed(8)))
 }
 
 /** Returns whether a contract can be won: nothing is offered whose payout is not above its stake. */
@@ -178,12 +189,6 @@ export function returnPercent(stake: string, payout: string): number {
   return 100 * (Number(payout) / Number(stake) - 1)
 }
 
-/** Returns a number without the commas between its thousands: `1,000` as `1000`. */
-function ungroup(text: string): string {
-  return /^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$/.test(text) ? text.replaceAll(',', '') : text
-}
-
-function isDecimal(text: string, decimals = Number.POSITIVE_INFINITY): boolean {
-  const [whole = '', fraction = ''] = text.split('.')
-  return /^\d{1,12}(\.\d+)?$/.test(text) && whole.length > 0 && fraction.length <= decimals
+function decimalsOf(amount: string): number {
+  return amount.split('.')[1]?.length ?? 0
 }

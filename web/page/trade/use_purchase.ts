@@ -1,7 +1,7 @@
 import { useRef, useState } from 'react'
 import type { Variant } from '../../src/pricewire.js'
 import type { Purchased, PurchaseRequest } from '../../src/schema.js'
-import { endSession, SESSION_ENDED, type Session } from '../account/session.js'
+import { endSession, type Session } from '../account/session.js'
 import { explain } from '../error_text.js'
 import { RequestError, requestData } from '../requests.js'
 import { isUndecided, newKey, place } from './purchase.js'
@@ -44,12 +44,8 @@ export function usePurchase(): {
       })
       setState({ step: 'bought', order, bought })
     } catch (error) {
-      if (error instanceof RequestError && error.status === 401) endSession(SESSION_ENDED)
-      const isUnknown = isUndecided(error)
-      const message = isUnknown
-        ? 'The server does not answer, so it is unknown whether you bought this contract. Ask again: you cannot buy it twice.'
-        : explain(error)
-      setState({ step: 'failed', order, message, isUnknown })
+      if (error instanceof RequestError && error.status === 401) endSession('refused')
+      setState({ step: 'failed', order, message: explain(error), isUnknown: isUndecided(error) })
     } finally {
       isBusy.current = false
     }

@@ -1,13 +1,13 @@
 import type { Contract, Variant } from '../../src/pricewire.js'
 
-/** The name of each variant, the direction of the price that it bets on, and when it wins. */
-export const VARIANTS: Readonly<Record<Variant, { name: string; direction: 'up' | 'down'; wins: string }>> = {
-  rise: { name: 'Rise', direction: 'up', wins: 'the price ends above the entry' },
-  fall: { name: 'Fall', direction: 'down', wins: 'the price ends below the entry' },
-  higher: { name: 'Higher', direction: 'up', wins: 'the price ends above the barrier' },
-  lower: { name: 'Lower', direction: 'down', wins: 'the price ends below the barrier' },
-  touch: { name: 'Touch', direction: 'up', wins: 'the price touches the barrier' },
-  no_touch: { name: 'No touch', direction: 'down', wins: 'the price never touches the barrier' },
+/** The direction of the price that each variant bets on. */
+export const DIRECTIONS: Readonly<Record<Variant, 'up' | 'down'>> = {
+  rise: 'up',
+  fall: 'down',
+  higher: 'up',
+  lower: 'down',
+  touch: 'up',
+  no_touch: 'down',
 }
 
 /** The variants of each product, the upward one first. */

@@ -26,7 +26,7 @@ UNFRAMED = "frame-ancestors 'none'"
 """No other page has the trading page in a frame: what lies over it could have clicks buy and sell. Source: CSP Level 3, section 6.4.2."""
 
 FOR_OPERATORS = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
     f"base-uri 'none'; form-action 'none'; {UNFRAMED}"
 )
 """The page for operators runs its own files only, and talks to its own server: it holds a token that can stop it."""
@@ -64,15 +64,20 @@ def page_routes(*, demo_account: str = "", has_admin: bool = False) -> list[Cont
 
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
-    """Return the page that shows one instrument in an `iframe` of any site. It reads the id from its address, and sells nothing."""
-    return Response((PAGE / "embed.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+    """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id is in it, and sells nothing."""
+    return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @get("/admin", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def admin() -> Response[bytes]:
     """Return the page for operators. It is for anybody: what it shows comes by a stream that needs a token of theirs."""
-    headers = {"cache-control": "no-cache", "content-security-policy": FOR_OPERATORS, "referrer-policy": "no-referrer"}
-    return Response((PAGE / "admin.html").read_bytes(), media_type="text/html", headers=headers)
+    headers = {
+        "cache-control": "no-cache",
+        "content-security-policy": FOR_OPERATORS,
+        "referrer-policy": "no-referrer",
+        "x-robots-tag": "noindex",
+    }
+    return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers=headers)
 
 
 @get("/", include_in_schema=False)

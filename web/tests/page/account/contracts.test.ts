@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { formatLeft, outcomeOf, progressOf, totalProfit } from '../../../page/account/contracts.js'
+import { formatLeft, formatWinRate, progressOf, totalProfit } from '../../../page/account/contracts.js'
+import { outcomeOf } from '../../../page/account/outcome.js'
 import { contract } from '../fixtures.js'
 
 it.each([
@@ -32,10 +33,17 @@ it('sums what open contracts have gained', () => {
 })
 
 it.each([
-  ['Sold', { is_sold: true, bid_price: '12.00' }],
-  ['Won', { bid_price: '19.53', exit_spot: '1001.00' }],
-  ['Lost', { bid_price: '0.00', exit_spot: '999.00' }],
-  ['Refunded', { bid_price: '10.00', is_refunded: true }],
+  ['sold', { is_sold: true, bid_price: '12.00' }],
+  ['won', { bid_price: '19.53', exit_spot: '1001.00' }],
+  ['lost', { bid_price: '0.00', exit_spot: '999.00' }],
+  ['refunded', { bid_price: '10.00', is_refunded: true }],
 ])('a closed contract is %s', (outcome, details) => {
   expect(outcomeOf(contract('a', details))).toBe(outcome)
+})
+
+it('counts what has won of what was neither sold nor refunded', () => {
+  const [won, lost, sold] = [{ bid_price: '19.53' }, { bid_price: '0.00' }, { is_sold: true }]
+  const contracts = [won, lost, won, sold].map((details, place) => contract(String(place), details))
+  expect(formatWinRate(contracts)).toBe('2 of 3, 67 %')
+  expect(formatWinRate([])).toBe('–')
 })

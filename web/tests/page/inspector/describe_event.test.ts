@@ -13,6 +13,7 @@ it.each([
   ['event: stale\ndata: {"topic":"ticks:R_100"}', 'the feed of this topic sends no prices'],
   ['event: error\ndata: {"error":{}}', 'the server ends the stream for this reason'],
   ['event: other\ndata: 1', 'an event of type other'],
+  ['event: constructor\ndata: 1', 'an event of type constructor'],
   [':', 'a heartbeat'],
   ['data: not JSON', 'a message'],
   ['data: null', 'a message'],

@@ -132,7 +132,7 @@ it('puts favourites first, and sorts', async () => {
 
 it('flashes the way that a price moved, anew with each movement', () => {
   const show = (value: number | undefined) => {
-    act(() => root.render(<FlashingPrice value={value} decimals={2} label="bid" />))
+    act(() => root.render(<FlashingPrice value={value} decimals={2} label="bid" name="bid" />))
     return element.querySelector('.price')?.className.replace('price', '').trim()
   }
   expect(show(undefined)).toBe('')

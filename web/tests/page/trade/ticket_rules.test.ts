@@ -33,13 +33,13 @@ it('starts with the server’s defaults, which are valid', () => {
 
 it.each([
   ['0.5', undefined],
-  ['0.49', 'From 0.50 to 5000.00'],
-  ['5000.01', 'From 0.50 to 5000.00'],
+  ['0.49', 'From 0.50 to 5,000.00'],
+  ['5000.01', 'From 0.50 to 5,000.00'],
   ['10.001', 'At most 2 decimals'],
   ['1,000', undefined],
-  ['1,00', 'Enter an amount, for example 0.50'],
-  ['1e3', 'Enter an amount, for example 0.50'],
-  ['', 'Enter an amount, for example 0.50'],
+  ['1,00', 'Enter an amount, for example 10.00'],
+  ['1e3', 'Enter an amount, for example 10.00'],
+  ['', 'Enter an amount, for example 10.00'],
 ])('stake %j: %s', (stake, problem) => {
   expect(check({ ...DRAFT, stake }, CONFIG, GOLD).problems.stake).toBe(problem)
 })
@@ -47,9 +47,9 @@ it.each([
 it.each([
   ['1', 'ticks', undefined],
   ['11', 'ticks', 'From 1 to 10 ticks'],
-  ['14', 'seconds', 'From 15 to 86400 seconds'],
+  ['14', 'seconds', 'From 15 to 86,400 seconds'],
   ['1440', 'minutes', undefined],
-  ['1441', 'minutes', 'From 1 to 1440 minutes'],
+  ['1441', 'minutes', 'From 1 to 1,440 minutes'],
   ['25', 'hours', 'From 1 to 24 hours'],
   ['366', 'days', 'From 1 to 365 days'],
   ['1.5', 'days', 'Enter a whole number'],
