@@ -43,9 +43,6 @@ NATS_BYTES = 256 * 1024 * 1024
 
 INTERVAL_MS = {name: 1000 if name.startswith("1HZ") else 2000 for name in SIMULATED}
 
-LIVE_S = 60.0
-"""How long readers may take to be live again after a fault, in seconds."""
-
 TOLD_S = 5.0
 """From how long on it is shown why a reader was not live again sooner, in seconds."""
 
@@ -76,6 +73,7 @@ class Settings:
         pause_s: the time between two faults, on average, in seconds.
         longest_s: how long a fault lasts at most, in seconds.
         trader_pause_s: the time between two purchases of one trader, on average, in seconds.
+        live_s: how long readers may take to be live again after a fault, in seconds.
     """
 
     seconds: float = 3600.0
@@ -89,6 +87,7 @@ class Settings:
     pause_s: float = 3.0
     longest_s: float = 10.0
     trader_pause_s: float = 5.0
+    live_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -277,10 +276,12 @@ class ChaosTest:
         """Wait until every reader has begun, and has the first value of each of its topics."""
         began = time.monotonic()
         first = {topic: 1 for reader in self._readers for topic in reader.received.topics if not topic.startswith("contracts:")}
-        late = await stay(self._readers, first, began + 2 * LIVE_S)
+        late = await stay(self._readers, first, began + 2 * self._settings.live_s)
         check(tasks)
         if late:
-            raise TimeoutError(f"{len(late)} readers got nothing within {2 * LIVE_S:g} s: {[reader.received.name for reader in late[:5]]}")
+            raise TimeoutError(
+                f"{len(late)} readers got nothing within {2 * self._settings.live_s:g} s: {[reader.received.name for reader in late[:5]]}"
+            )
         self._progress(f"everybody reads after {time.monotonic() - began:.1f} s")
 
     async def _have_faults(self, faults: Faults, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -305,11 +306,13 @@ class ChaosTest:
         """Wait until every reader of ticks has got something from after a fault; return in words what took the last one long."""
         healed = time.monotonic()
         last = waiting = self._readers[: self._settings.tick_readers]
-        while waiting and time.monotonic() < healed + LIVE_S:
+        while waiting and time.monotonic() < healed + self._settings.live_s:
             await asyncio.sleep(0.05)
             last, waiting = waiting, [reader for reader in waiting if reader.live_at <= healed]
         if waiting:
-            self.result.wrong.append(f"{len(waiting)} readers were not live {LIVE_S:g} s after {fault}: {waiting[0].troubles(healed)}")
+            self.result.wrong.append(
+                f"{len(waiting)} readers were not live {self._settings.live_s:g} s after {fault}: {waiting[0].troubles(healed)}"
+            )
         self.result.live_s.append(time.monotonic() - healed)
         return f"; the last one: {last[0].troubles(healed)}" if self.result.live_s[-1] > TOLD_S and last else ""
 
@@ -321,7 +324,7 @@ class ChaosTest:
         await asyncio.sleep(2)
         published = self.result.publications
         newest = {topic: items[-1].seq for topic, items in published.events.items() if items}
-        late = await stay(self._readers, newest, time.monotonic() + LIVE_S)
+        late = await stay(self._readers, newest, time.monotonic() + self._settings.live_s)
         self.result.wrong += [f"{reader.received.name} has not got the end of its topics: {reader!r}" for reader in late]
         check(tasks)
 

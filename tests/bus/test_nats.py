@@ -241,6 +241,18 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
     assert changes[-1] == standby.name
 
 
+async def test_what_is_on_its_way_is_known_until_the_hub_has_it(line: Line) -> None:
+    hub = line.writer._hub
+    for number in range(3):
+        line.writer.publish("a", number)
+        assert hub.on_its_way("a")
+        assert not hub.on_its_way("b")
+        await asyncio.sleep(0)
+    await line.writer.flush()
+    assert not hub.on_its_way("a")
+    assert not line.hub.on_its_way("a"), "a reader publishes nothing"
+
+
 async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
     bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=False)
     assert bus.failure == "the bus is not open yet"

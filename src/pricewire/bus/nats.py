@@ -164,6 +164,7 @@ class NatsBus:
         # Frames that wait for others to be sent, with about how many bytes each has, and in all.
         self._full: deque[tuple[list[Record], int]] = deque()
         self._backlog = 0
+        self._sending: list[Record] = []
         self._is_lossy = False
         self._wake = asyncio.Event()
         self._is_written = asyncio.Event()
@@ -173,6 +174,8 @@ class NatsBus:
         self._delivered = 0
         self._progress = asyncio.Event()
         self._rate = 0.0
+        if writes:
+            hub.on_its_way = self._on_its_way
 
     @property
     def failure(self) -> str:
@@ -406,6 +409,10 @@ class NatsBus:
         self._is_written.clear()
         self._wake.set()
 
+    def _on_its_way(self, topic: str) -> bool:
+        waiting = (self._sending, *(records for records, _ in self._full), self._gathering.records)
+        return any(record.topic == topic for records in waiting for record in records)
+
     def _done(self, count: int) -> None:
         """Count records that are in the hub, or lost."""
         self._delivered += count
@@ -450,6 +457,7 @@ class NatsBus:
 
     async def _send(self, subject: FencedSubject, records: list[Record]) -> None:
         lost, self._is_lossy = self._is_lossy, False
+        self._sending = records
         try:
             sequence = await subject.publish(encode(records), {LOST: "1"} if lost else {})
         except FencedError:
@@ -457,6 +465,7 @@ class NatsBus:
         except BusError as error:
             logger.error("%s; it is lost", error)
             self._is_lossy = True
+            self._sending = []
             self._done(len(records))
             return
         if lost:
@@ -466,6 +475,7 @@ class NatsBus:
         self.counters.records += len(records)
         self._framed_at = time.monotonic()
         deliver(Frame.numbered(sequence, records), self._hub)
+        self._sending = []
         self._done(len(records))
 
     async def _finish(self) -> None:
