@@ -276,12 +276,11 @@ class ChaosTest:
         """Wait until every reader has begun, and has the first value of each of its topics."""
         began = time.monotonic()
         first = {topic: 1 for reader in self._readers for topic in reader.received.topics if not topic.startswith("contracts:")}
-        late = await stay(self._readers, first, began + 2 * self._settings.live_s)
+        patience_s = 2 * self._settings.live_s
+        late = await stay(self._readers, first, began + patience_s)
         check(tasks)
         if late:
-            raise TimeoutError(
-                f"{len(late)} readers got nothing within {2 * self._settings.live_s:g} s: {[reader.received.name for reader in late[:5]]}"
-            )
+            raise TimeoutError(f"{len(late)} readers got nothing within {patience_s:g} s, for instance {late[0].received.name}")
         self._progress(f"everybody reads after {time.monotonic() - began:.1f} s")
 
     async def _have_faults(self, faults: Faults, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -304,15 +303,13 @@ class ChaosTest:
 
     async def _live_again(self, fault: str) -> str:
         """Wait until every reader of ticks has got something from after a fault; return in words what took the last one long."""
-        healed = time.monotonic()
+        healed, patience_s = time.monotonic(), self._settings.live_s
         last = waiting = self._readers[: self._settings.tick_readers]
-        while waiting and time.monotonic() < healed + self._settings.live_s:
+        while waiting and time.monotonic() < healed + patience_s:
             await asyncio.sleep(0.05)
             last, waiting = waiting, [reader for reader in waiting if reader.live_at <= healed]
         if waiting:
-            self.result.wrong.append(
-                f"{len(waiting)} readers were not live {self._settings.live_s:g} s after {fault}: {waiting[0].troubles(healed)}"
-            )
+            self.result.wrong.append(f"{len(waiting)} readers were not live {patience_s:g} s after {fault}: {waiting[0].troubles(healed)}")
         self.result.live_s.append(time.monotonic() - healed)
         return f"; the last one: {last[0].troubles(healed)}" if self.result.live_s[-1] > TOLD_S and last else ""
 
@@ -325,7 +322,7 @@ class ChaosTest:
         published = self.result.publications
         newest = {topic: items[-1].seq for topic, items in published.events.items() if items}
         late = await stay(self._readers, newest, time.monotonic() + self._settings.live_s)
-        self.result.wrong += [f"{reader.received.name} has not got the end of its topics: {reader!r}" for reader in late]
+        self.result.wrong += [f"{reader.received.name} has not got the end of its topics: of {reader.received.topics}" for reader in late]
         check(tasks)
 
     def _audit(self, address: str) -> None:

@@ -25,8 +25,8 @@ TOPICS = ["balance:a", "ticks:G"]
 @pytest.mark.skipif(postgres.missing() is not None, reason="there is no PostgreSQL")
 async def test_a_short_chaos_test_finds_nothing_wrong() -> None:
     # As many as one core carries besides the nine processes; on a busy machine all of it takes longer.
-    clients = {"tick_readers": 60, "account_readers": 20, "traders": 10}
-    result = await run(Settings(seconds=60, **clients, pause_s=1.0, longest_s=6.0, trader_pause_s=3.0, live_s=3 * PATIENCE))
+    clients: dict[str, int] = {"tick_readers": 60, "account_readers": 20, "traders": 10}
+    result = await run(Settings(seconds=30, **clients, pause_s=1.0, longest_s=6.0, trader_pause_s=3.0, live_s=3 * PATIENCE))
     assert result.wrong == [], result.lines()
     assert result.starts["resumed"], result.lines()
     assert result.ends["settled"], result.lines()
