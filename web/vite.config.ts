@@ -1,12 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
-/** The library: two plain ES modules, the hooks importing the core. `vite.script.config.ts` makes the file for a script tag. */
+/** The library: plain ES modules, the hooks importing the core. `vite.script.config.ts` makes the file for a script tag. */
 export default defineConfig({
   build: {
     target: 'es2022',
     sourcemap: true,
     lib: {
-      entry: { pricewire: 'src/pricewire.ts', react: 'src/react.ts' },
+      entry: { pricewire: 'src/pricewire.ts', react: 'src/react.ts', react_native: 'src/react_native.ts' },
       formats: ['es'],
     },
     rolldownOptions: {

@@ -15,7 +15,7 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
 from support.app_server import KEY, RULES, TOKENS, add_account
-from support.engines import Engine
+from support.engines import PATIENCE, Engine
 from support.feeds import HandFeed
 from support.proxy import Proxy
 from support.script_server import Answer, ScriptServer
@@ -26,7 +26,7 @@ STREAM = {"Content-Type": "text/event-stream", "Pricewire-Heartbeat": "0.2"}
 CASES = {
     "cut": [Answer([b"id: 1\ndata: a\n\nid: 2\ndata: b"], end="cut"), Answer([b"id: 2\ndata: b\n\n"], end="hold")],
     "silent": [Answer([b"data: a\n\n:\n"], headers=STREAM, end="hold")],
-    "flood": [Answer([b"id: 1\ndata: small\n\nid: 2\ndata: ", *[b"x" * 65_536] * 32], end="hold")],
+    "flood": [Answer([b"id: 1\ndata: small\n\nid: 2\ndata: ", b"x" * 65_536], end="flood")],
     "three": [Answer([b"data: 1\n\ndata: 2\n\ndata: 3\n\n"], end="hold")],
 }
 
@@ -144,6 +144,7 @@ def test_an_event_without_an_end_ends_the_source(page: Engine, script_server: Sc
     }})""")
     assert page.evaluate("until(() => source.readyState === 2)") == [["small"], ["EVENT_TOO_LARGE", None]]
     assert page.evaluate("source.lastEventId") == "1"
+    assert script_server.hung_up.get(timeout=PATIENCE) == path
     assert len(script_server.requests[path]) == 1
 
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 from unittest import mock
 
@@ -24,7 +25,7 @@ from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from support.full_disk import full_disk
-from support.manual_loop import advance, run
+from support.manual_loop import advance, run, running_loop
 from support.recorder import Recorder
 
 TOPICS = ("a", "b", "c")
@@ -114,7 +115,8 @@ class Play:
         self.streams: list[Recorder] = []
         # Of streams whose connection has broken.
         self.broken: list[Recorder] = []
-        self.forgotten: dict[str, int] = {}
+        # Topics, and where: a later one may be lost in a restart, an earlier one not.
+        self.forgotten: list[tuple[str, int]] = []
 
     async def play(self, actions: list[tuple[str, Any, Any]]) -> None:
         self.life = await Life(self.folder).begin()
@@ -134,7 +136,7 @@ class Play:
         elif action == "forget":
             # One that streams have stays.
             if bus.forget(what):
-                self.forgotten[what] = hub.position
+                self.forgotten.append((what, hub.position))
         elif action == "advance":
             await advance(what)
         elif action == "join":
@@ -158,7 +160,7 @@ class Play:
         if how == "torn":
             tear(newest(self.folder), torn)
         self.records = [record for record in self.records if record.position <= written]
-        self.forgotten = {topic: position for topic, position in self.forgotten.items() if position <= written}
+        self.forgotten = [(topic, position) for topic, position in self.forgotten if position <= written]
         past = ring.read(self.folder)
         assert past is not None
         first = past.oldest.first
@@ -167,7 +169,7 @@ class Play:
         hub = self.life.hub
         assert (hub.boot, hub.position) == (before.hub.boot, written)
         for topic in TOPICS:
-            known = [record for record in self.records if record.topic == topic and record.position > self.forgotten.get(topic, 0)]
+            known = [record for record in self.records if record.topic == topic and record.position > self.forgotten_at(topic)]
             assert [(event.position, event.seq, event.key) for event in hub.recent_events(topic)] == [
                 (record.position, record.seq, record.key) for record in known if record.position >= first
             ]
@@ -177,6 +179,10 @@ class Play:
             expected = before.hub.start(stream.confirmed, stream.decoder.last_event_id).outcome
             self.come_back(stream, first - 1, expected if written == before.hub.position and not self.is_short else None)
 
+    def forgotten_at(self, topic: str) -> int:
+        """Return where a topic was forgotten last; 0 where it never was."""
+        return max((position for name, position in self.forgotten if name == topic), default=0)
+
     def come_back(self, before: Recorder, floor: int, expected: Outcome | None) -> None:
         """Have a stream resume, as it would have in the process before, if the ring reaches back that far."""
         last = before.decoder.last_event_id
@@ -185,7 +191,7 @@ class Play:
         at = int(last.partition("-")[2])
         topics = before.confirmed
         after = Recorder(self.life.hub, *topics, interval=before.interval, last_event_id=last)
-        is_forgotten = any(at < self.forgotten.get(topic, 0) for topic in topics)
+        is_forgotten = any(at < self.forgotten_at(topic) for topic in topics)
         if at >= floor:
             assert after.start.outcome is (Outcome.RESET if is_forgotten else Outcome.RESUMED)
         assert expected in (after.start.outcome, None)
@@ -234,6 +240,8 @@ def play(actions: list[tuple[str, Any, Any]], *, is_short: bool = False) -> None
         tempfile.TemporaryDirectory() as folder,
         # Without a pause between the flushes of streams that have no pace: these are measured by the real clock.
         mock.patch.object(flusher, "MAX_FLUSH_INTERVAL", 0.0),
+        # When frames are written depends on the clock; it is to be the test's.
+        mock.patch.object(memory, "time", SimpleNamespace(monotonic=lambda: running_loop().time())),
         mock.patch.object(ring, "SEGMENT_BYTES", 600 if is_short else 1 << 20),
         mock.patch.object(ring, "KEEP_S", -1.0 if is_short else 300.0),
         mock.patch.object(memory, "TOPICS_AT_ONCE", 1 if is_short else 100),
@@ -242,6 +250,14 @@ def play(actions: list[tuple[str, Any, Any]], *, is_short: bool = False) -> None
 
 
 ONE = [("publish", "a", "k"), ("advance", 0.03, None)]
+FORGOTTEN_TWICE = [
+    *(("publish", "b", None), ("forget", "b", None)) * 2,
+    ("join", {"a"}, 0.0),
+    *(("publish", "b", None), ("forget", "b", None)),
+]
+FORGOTTEN_WITHOUT_EVENTS = [
+    *(("publish", "b", "k"), ("join", {"a"}, 0.0), ("leave", 0, None), ("forget", "a", None), ("join", {"b", "a"}, 0.0)),
+]
 KILLED_BEFORE_ANYBODY_SAW_IT = [
     *(("join", {"a"}, 0.0), *ONE, ("publish", "a", "k"), ("restart", "torn", 20), ("publish", "a", None), ("advance", 0.03, None)),
 ]
@@ -251,6 +267,8 @@ QUIET_SINCE_LONG = [("publish", "b", "k"), ("publish", "c", None), *(ONE * 12), 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ACTION, max_size=40))
 @example(KILLED_BEFORE_ANYBODY_SAW_IT)
+@example(FORGOTTEN_TWICE)
+@example(FORGOTTEN_WITHOUT_EVENTS)
 def test_the_next_process_knows_what_was_published_and_every_stream_goes_on(actions: list[tuple[str, Any, Any]]) -> None:
     play(actions)
 

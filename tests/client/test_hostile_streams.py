@@ -9,6 +9,7 @@ import sys
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -153,11 +154,12 @@ async def test_what_a_stream_of_250_topics_holds_does_not_grow() -> None:
 
         tracemalloc.start()
         try:
-            before = await read(60)
-            after = await read(460)
+            held = [await read(until) for until in (60, 260, 460)]
         finally:
             tracemalloc.stop()
-        assert after - before < 400 * 250 * 30
+        # What grows does so in both halves; a module that is loaded late, or a new connection on a busy machine, in one.
+        growth = min(after - before for before, after in pairwise(held))
+        assert growth < 200 * 250 * 30, held
         # One that is never read has the newest of each, and no more.
         assert len(await idle.collect(10)) == 10
         wire.close()

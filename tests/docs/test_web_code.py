@@ -25,7 +25,10 @@ from support.serving import Serving
 WEB = ROOT / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
-BLOCKS = blocks("ts", "tsx")
+ELSEWHERE = {"nextjs", "react-native", "svelte", "vue"}
+"""Pages whose code needs more than the browser package and React; `tests/packages/test_frameworks.py` runs it."""
+
+BLOCKS = [block for block in blocks("ts", "tsx") if block.page.stem not in ELSEWHERE]
 
 RENDER = """
 import { createRoot } from 'react-dom/client'

@@ -22,31 +22,6 @@ INSTALL_PAGE = list(read(ROOT / "docs/install.md"))
 SERVER = "http://127.0.0.1:8080"
 
 
-@pytest.fixture(scope="session")
-def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel: that of `--packages`, or one built from here."""
-    folder = request.config.getoption("--packages")
-    if folder is None:
-        folder = tmp_path_factory.mktemp("wheel")
-        # What builds it is installed here: an index is not needed.
-        options = ["--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(folder)]
-        subprocess.run([str(TOOLS / "uv"), "build", *options], cwd=ROOT, check=True)
-    (found,) = Path(folder).glob("*.whl")
-    return found
-
-
-@pytest.fixture(scope="session")
-def tarball(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The browser package: that of `--packages`, or one packed from what `npm run build:lib` has built."""
-    folder = request.config.getoption("--packages")
-    if folder is None:
-        folder = tmp_path_factory.mktemp("tarball")
-        command = ["npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
-        subprocess.run(command, cwd=ROOT / "web", check=True, capture_output=True)
-    (found,) = Path(folder).glob("pricewire-*.tgz")
-    return found
-
-
 class Environment:
     """An environment of Python with nothing in it."""
 

@@ -27,6 +27,9 @@ from playwright.sync_api import sync_playwright
 PATIENCE = 60.0
 """How long a page may take for anything, in seconds; the machines that run this are slow."""
 
+TIMEOUTS = {"script": round(2 * PATIENCE * 1000)}
+"""How long WebDriver waits for a script, in milliseconds: by itself only half of `PATIENCE`, and the page says better what did not come."""
+
 EVALUATED = """
 Promise.race([
   (async () => (%s))(),
@@ -87,6 +90,7 @@ class Firefox:
             # It greets before it is asked.
             self._receive()
             self._command("WebDriver:NewSession", capabilities={})
+            self._command("WebDriver:SetTimeouts", **TIMEOUTS)
             self._stack = stack.pop_all()
 
     def open(self, url: str) -> None:
@@ -136,7 +140,7 @@ class WebKit:
             connect(port, start(stack, [driver, f"--port={port}"], environment=environment)).close()
             self._http = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=3 * PATIENCE, trust_env=False))
             options = {"webkitgtk:browserOptions": {"binary": str(browsers[-1]), "args": ["--automation"]}}
-            session = self._command("/session", capabilities={"alwaysMatch": options})
+            session = self._command("/session", capabilities={"alwaysMatch": {**options, "timeouts": TIMEOUTS}})
             self._session = f"/session/{session['sessionId']}"
             stack.callback(self._http.delete, self._session)
             self._stack = stack.pop_all()

@@ -12,7 +12,12 @@ CHUNK = 16 * 1024
 """How much is passed on at once, in bytes."""
 
 SMALL = 2048
-"""The receive buffer of a throttled connection, in bytes: so that the server notices a slow reader."""
+"""
+The receive buffers, in bytes: so that the server notices a slow reader.
+
+They are so small from the start. Where one is made smaller later, the kernel drops what its peer may still send, and sends it again after
+pauses that double each time: for two seconds nothing comes.
+"""
 
 
 class Proxy:
@@ -21,6 +26,8 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
+        # Whatever it accepts has the same.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._sockets = set[socket.socket]()
         self._lock = threading.Lock()
@@ -61,9 +68,6 @@ class Proxy:
         """Pass at most so many bytes per second on, in each connection and direction."""
         self._most = max(1, rate // 20)
         self._pause = 1 / 20
-        with self._lock:
-            for each in self._sockets:
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
 
     def heal(self) -> None:
         """Pass everything on again, as fast as it comes."""
@@ -79,11 +83,14 @@ class Proxy:
                 if self._is_cut:
                     near.close()
                     continue
+                far = socket.socket()
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
                 try:
-                    far = socket.create_connection(("127.0.0.1", self._port))
+                    far.connect(("127.0.0.1", self._port))
                 except ConnectionRefusedError:
                     # The server is down; it may come back.
                     near.close()
+                    far.close()
                     continue
                 with self._lock:
                     self._sockets |= {near, far}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,16 @@ PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
 <script type="module">
   import * as pricewire from '/library/pricewire.js'
-  Object.assign(window, pricewire)
+  import { xhrFetch } from '/library/react_native.js'
+  Object.assign(window, pricewire, { xhrFetch })
+  window.XhrEventSource = class extends pricewire.CustomEventSource {
+    constructor(url, init) { super(url, { ...init, fetch: xhrFetch }) }
+  }
 </script>
 """
+
+CHUNK = b"%x\r\n%b\r\n"
+"""A piece of a body. Source: RFC 9112, section 7.1."""
 
 HELD_OPEN = 30.0
 """How long a connection is held open at most, in seconds: the browser closes it before, when its page goes."""
@@ -35,13 +43,14 @@ class Answer:
         body: the first and further pieces of it, each sent by itself.
         status: the status.
         headers: all headers but those of the framing.
-        end: `end` as HTTP has it; `cut` in the middle, when the page asks for `/release` before the case's path; or `hold` open.
+        end: `end` as HTTP has it; `cut` in the middle, when the page asks for `/release` before the case's path; `hold` open; or `flood`
+            with the last piece again and again, until the page hangs up.
     """
 
     body: Sequence[bytes] = ()
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/event-stream"})
-    end: Literal["end", "cut", "hold"] = "end"
+    end: Literal["end", "cut", "hold", "flood"] = "end"
 
 
 class ScriptServer:
@@ -51,10 +60,12 @@ class ScriptServer:
     Attributes:
         url: its address.
         requests: the headers of the requests for each path of a case, in their order, with small letters.
+        hung_up: paths of cases whose flood has ended, as the page has hung up.
     """
 
     def __init__(self, cases: Mapping[str, Sequence[Answer]], page: str = PAGE, files: Path = LIBRARY) -> None:
         self.requests: dict[str, list[dict[str, str]]] = {}
+        self.hung_up = queue.Queue[str]()
         self.cases = cases
         self._lock = threading.Lock()
         # A page loses what it has not read yet where its connection breaks off.
@@ -125,11 +136,19 @@ class ScriptServer:
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         for piece in answer.body:
-            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            handler.wfile.write(CHUNK % (len(piece), piece))
             handler.wfile.flush()
-        if answer.end == "hold":
+        if answer.end == "flood":
+            self._flood(handler, CHUNK % (len(answer.body[-1]), answer.body[-1]))
+            self.hung_up.put(path)
+        elif answer.end == "hold":
             self._closing.wait(HELD_OPEN)
         elif answer.end == "cut":
             released.wait(HELD_OPEN)
         elif answer.end == "end":
             handler.wfile.write(b"0\r\n\r\n")
+
+    def _flood(self, handler: BaseHTTPRequestHandler, chunk: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            while not self._closing.is_set():
+                handler.wfile.write(chunk)

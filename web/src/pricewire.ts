@@ -16,7 +16,7 @@ export {
 } from './connection.js'
 export { type DecodedEvent, EventStreamDecoder } from './decoder.js'
 export { CustomEventSource, type CustomEventSourceInit, SourceErrorEvent } from './event_source.js'
-export type { PauseReason } from './lifecycle.js'
+export type { PauseReason, Visibility } from './lifecycle.js'
 export type {
   Balance,
   Candle,

@@ -97,7 +97,7 @@ describe('the package', () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       exports: Record<string, string | { types: string; default: string }>
     }
-    expect(Object.keys(exports)).toEqual(['.', './react', './pricewire.script.js'])
+    expect(Object.keys(exports)).toEqual(['.', './react', './react-native', './pricewire.script.js'])
     for (const file of Object.values(exports).flatMap((entry) =>
       typeof entry === 'string' ? [entry] : [entry.types, entry.default],
     )) {

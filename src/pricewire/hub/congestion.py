@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from pricewire.hub.delivery import Delivery
@@ -26,13 +27,26 @@ PROOF = 2.0
 """How long nothing may be left out for a stream before it is a member again, in seconds: a link that is too slow never gets that far."""
 
 
+@dataclass(slots=True)
+class Slow:
+    """
+    What is known of a slow stream.
+
+    Attributes:
+        spared_at: when an event was last left out for it, in seconds of the loop's clock.
+        beaten_at: when it got its last heartbeat, or became slow.
+    """
+
+    spared_at: float
+    beaten_at: float
+
+
 class CongestionWatch:
     """The streams that are written to only when nothing on the way would hold that up."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
-        # When an event was last left out for each, in seconds of the loop's clock.
-        self._slow: dict[Stream, float] = {}
+        self._slow: dict[Stream, Slow] = {}
         self._turn: Iterator[tuple[Group, Stream]] = iter(())
         self._handle: asyncio.TimerHandle | None = None
 
@@ -56,7 +70,7 @@ class CongestionWatch:
                 continue
             if piles_up:
                 self._delivery.pause(stream)
-                self._slow[stream] = loop.time()
+                self._slow[stream] = Slow(loop.time(), loop.time())
         if self._slow and self._handle is None:
             self._handle = loop.call_later(POLL_INTERVAL, self._poll, loop)
 
@@ -69,7 +83,7 @@ class CongestionWatch:
 
     def _poll(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for stream, spared_at in list(self._slow.items()):
+        for stream, slow in list(self._slow.items()):
             if stream.lag is None:
                 # It has left, or its transport was full and is empty again.
                 del self._slow[stream]
@@ -82,8 +96,13 @@ class CongestionWatch:
             if queues:
                 continue
             if self._delivery.refresh(stream):
-                self._slow[stream] = now
-            elif now - spared_at > PROOF:
+                slow.spared_at = now
+            elif now - slow.spared_at > PROOF:
                 del self._slow[stream]
+                # That of its group may have been written just now.
+                self._delivery.beat(stream)
                 self._delivery.resume(stream)
+            elif now - slow.beaten_at >= self._delivery.heartbeat:
+                slow.beaten_at = now
+                self._delivery.beat(stream)
         self._handle = loop.call_later(POLL_INTERVAL, self._poll, loop) if self._slow else None

@@ -18,7 +18,7 @@ from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
 from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
 from pricewire.hub.topics import Topics
-from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.encoder import HEARTBEAT, encode_event
 from pricewire.protocol.stream_end import StreamEnd
 
 logger = logging.getLogger(__name__)
@@ -214,6 +214,14 @@ class Delivery:
             self.fail(stream)
             return 0
 
+    def beat(self, stream: Stream) -> None:
+        """Give a lagging stream a heartbeat: it gets none of its group's."""
+        if stream.lag is not None:
+            try:
+                self._write(stream, HEARTBEAT, 0)
+            except Exception:
+                self.fail(stream)
+
     def end(self, stream: Stream, stream_end: StreamEnd, *, retry: int | None = None) -> None:
         """
         End a stream in an orderly way: what it has still to get comes first. One whose reader takes nothing is ended at once.
@@ -374,7 +382,7 @@ class Delivery:
         stream.lag = None
         if stay:
             stream.lag = group.lag(until)
-        self._write(stream, data + group.notices(), count, enter=None if stay else group)
+        self._write(stream, data + group.notices(lag), count, enter=None if stay else group)
         return spared
 
     def _write(self, stream: Stream, data: bytes, count: int, *, head: bytes = b"", enter: Group | None = None) -> None:

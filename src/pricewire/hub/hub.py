@@ -225,7 +225,7 @@ class Hub(Delivery):
     def take_forgotten(self, position: int, topic: str) -> None:
         """Do as `forget` does at a position that a bus has given to it."""
         self.position = position
-        self._topics.forget(topic, position)
+        self._topics.take_forgotten(topic, position)
 
     def keep(
         self, topic: str, seq: int, position: int, kept: list[tuple[int, int, str, str, bytes]], notice: tuple[str, bytes] | None

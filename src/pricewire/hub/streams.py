@@ -265,11 +265,17 @@ class Group:
         self._snapshot = (until, data, len(events)) if self.members else None
         return data, len(events)
 
-    def notices(self) -> bytes:
-        """Return what holds of the topics and is not among the pending events, encoded."""
+    def notices(self, lag: Lag | None = None) -> bytes:
+        """Return what holds of the topics and is not among the pending events, encoded; for a lagging stream, what it was not told yet."""
         if not self.spec.control:
             return b""
-        notices = [topic.notice for topic in self.topics if topic.notice is not None and topic.notice not in self.pending]
+        told = 0 if lag is None else lag.position
+        added = () if lag is None else lag.added
+        notices = [
+            topic.notice
+            for topic in self.topics
+            if topic.notice is not None and topic.notice not in self.pending and (topic.notice.position > told or topic.name in added)
+        ]
         return b"".join([notice.encoded(self.spec.form) for notice in notices])
 
     def flush_early(self, position: int, now: float, counters: Counters) -> None:

@@ -155,12 +155,24 @@ class Topics(dict[str, Topic]):
         del self[name]
         self._idle.pop(name, None)
         self._restored.discard(name)
+        self._add_forgotten(name, position)
+        return True
+
+    def take_forgotten(self, name: str, position: int) -> None:
+        """
+        Do as `forget` at a position where another process has, also with a topic that is not known here.
+
+        What it had may be older than what is known: a reader that comes back from before that has missed it.
+        """
+        if not self.forget(name, position) and name not in self:
+            self._add_forgotten(name, position)
+
+    def _add_forgotten(self, name: str, position: int) -> None:
         # The newest last.
         self._forgotten.pop(name, None)
         self._forgotten[name] = position
         if len(self._forgotten) > FORGOTTEN:
             self._forgotten_floor = self._forgotten.pop(next(iter(self._forgotten)))
-        return True
 
     def _floor_of(self, name: str) -> int:
         """Return the position since when there has been nothing of a topic that is not known."""
