@@ -322,7 +322,7 @@ class ChaosTest:
         published = self.result.publications
         newest = {topic: items[-1].seq for topic, items in published.events.items() if items}
         late = await stay(self._readers, newest, time.monotonic() + self._settings.live_s)
-        self.result.wrong += [f"{reader.received.name} has not got the end of its topics: of {reader.received.topics}" for reader in late]
+        self.result.wrong += [f"{reader.received.name} has not got the end of {reader.received.topics}" for reader in late]
         check(tasks)
 
     def _audit(self, address: str) -> None:
