@@ -17,7 +17,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,10 +30,24 @@ from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.kv import KeyValue
 
 from pricewire.bus.bus import deliver
-from pricewire.bus.frames import MAX_BYTES, MAX_DELAY, POSITIONS, Forgotten, Frame, Gathering, Notified, Published, Record, decode, encode
+from pricewire.bus.frames import (
+    MAX_BYTES,
+    MAX_DELAY,
+    POSITIONS,
+    Forgotten,
+    Frame,
+    Gathering,
+    Notified,
+    Published,
+    Record,
+    TopicState,
+    decode,
+    encode,
+)
 from pricewire.bus.lease import FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
+from pricewire.bus.states import states
 from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
@@ -41,7 +55,19 @@ from pricewire.hub.hub import Hub
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 600.0
-"""How long the stream keeps frames, in seconds."""
+"""For how long frames are kept at least, in seconds: the writer removes what is older, so nothing is lost while there is none."""
+
+ROUND_S = 150.0
+"""
+How often the writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
+the frames that are kept.
+"""
+
+STATES_BYTES = 128 * 1024
+"""About how many bytes of that are in one frame."""
+
+STATES_AT_ONCE = 500
+"""How many topics are looked at for that between two frames."""
 
 BEAT_S = 1.0
 """After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
@@ -169,6 +195,12 @@ class NatsBus:
         self._wake = asyncio.Event()
         self._is_written = asyncio.Event()
         self._is_written.set()
+        # What the round that is under way has still to look at, None where none is; and from which position on the last one did not.
+        self._states: Iterator[TopicState | None] | None = None
+        self._quiet_before = 0
+        self._round_at = 0.0
+        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
+        self._marks: deque[tuple[float, int]] = deque()
         # How many records were published, and how many of these are done with.
         self._added = 0
         self._delivered = 0
@@ -266,7 +298,7 @@ class NatsBus:
         async with contextlib.AsyncExitStack() as stack:
             self.client = client = await stack.enter_async_context(connected(self._address, f"pricewire {self.name}", self._reconnected))
             await self._prepare(client)
-            self._reader = reader = StreamReader(client, self._plan.stream, self, WINDOW_S)
+            self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
                 if self._writes:
@@ -311,6 +343,7 @@ class NatsBus:
         self.counters.records += len(records)
         if self._writes:
             self._remember(records)
+            self._mark(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None)
@@ -326,8 +359,15 @@ class NatsBus:
         for record in records:
             if type(record) is Published:
                 self._seqs[record.topic] = record.seq
+            elif type(record) is TopicState:
+                self._seqs[record.topic] = max(record.seq, self._seqs.get(record.topic, 0))
             elif type(record) is Forgotten:
                 self._seqs.pop(record.topic, None)
+
+    def _mark(self, at: float, sequence: int) -> None:
+        """Note when a frame was published, now and then."""
+        if not self._marks or at - self._marks[-1][0] >= ROUND_S:
+            self._marks.append((at, sequence))
 
     def _reconnected(self) -> None:
         if self._reader is not None:
@@ -340,7 +380,6 @@ class NatsBus:
             subjects=[f"{self._plan.stream}.>"],
             storage=StorageType.FILE,
             num_replicas=self._plan.replicas,
-            max_age=WINDOW_S,
             duplicate_window=WINDOW_S,
             allow_direct=False,
         )
@@ -411,7 +450,7 @@ class NatsBus:
 
     def _on_its_way(self, topic: str) -> bool:
         waiting = (self._sending, *(records for records, _ in self._full), self._gathering.records)
-        return any(record.topic == topic for records in waiting for record in records)
+        return any(record.topic == topic and type(record) is Published for records in waiting for record in records)
 
     def _done(self, count: int) -> None:
         """Count records that are in the hub, or lost."""
@@ -436,7 +475,7 @@ class NatsBus:
         """Publish frames, one after the other, until another process does."""
         sent_at = time.monotonic()
         while True:
-            if not self._full and not self._gathering.records:
+            if not self._full and not self._gathering.records and self._states is None:
                 self._is_written.set()
                 self._wake.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -450,12 +489,50 @@ class NatsBus:
             self._rate += (len(records) / elapsed - self._rate) * elapsed / (elapsed + 0.1)
             sent_at = now
             try:
-                await self._send(subject, records)
+                await self._send(subject, records, len(records))
+                await self._tell_states(subject)
             except FencedError as error:
                 self._fenced(error)
                 return
 
-    async def _send(self, subject: FencedSubject, records: list[Record]) -> None:
+    async def _tell_states(self, subject: FencedSubject) -> None:
+        """Publish some more of what is current and was quiet; when all of it is there, remove the frames that are old."""
+        if self._states is None:
+            if time.monotonic() < self._round_at:
+                return
+            # The first round of a writer has everything, since it does not know whether the one before it came to its end.
+            self._states = states(self._hub, self._quiet_before or self._hub.position + 1)
+            self._quiet_before = self._hub.position + 1
+            self._round_at = time.monotonic() + ROUND_S
+        records: list[Record] = []
+        size = 0
+        is_over = True
+        for looked_at, state in enumerate(self._states, 1):
+            if state is not None:
+                records.append(state)
+                size += 64 + sum(64 + len(kept.json) for kept in state.kept)
+            if size >= STATES_BYTES or looked_at == STATES_AT_ONCE:
+                is_over = False
+                break
+        if records:
+            await self._send(subject, records, 0)
+        if is_over:
+            self._states = None
+            await self._remove_old(subject)
+
+    async def _remove_old(self, subject: FencedSubject) -> None:
+        """Have the stream keep only what a reader that begins needs."""
+        oldest = None
+        while len(self._marks) > 1 and self._marks[1][0] < time.monotonic() - WINDOW_S:
+            self._marks.popleft()
+            oldest = self._marks[0][1]
+        if oldest is not None:
+            # What could not be removed now is removed with the next round.
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await subject.remove_before(oldest)
+
+    async def _send(self, subject: FencedSubject, records: list[Record], published: int) -> None:
+        """Have the server take a frame, in which so many records were published, and give it to the hub."""
         lost, self._is_lossy = self._is_lossy, False
         self._sending = records
         try:
@@ -466,7 +543,7 @@ class NatsBus:
             logger.error("%s; it is lost", error)
             self._is_lossy = True
             self._sending = []
-            self._done(len(records))
+            self._done(published)
             return
         if lost:
             self.counters.lost += 1
@@ -474,9 +551,10 @@ class NatsBus:
         self.counters.frames_written += 1
         self.counters.records += len(records)
         self._framed_at = time.monotonic()
+        self._mark(self._framed_at, sequence)
         deliver(Frame.numbered(sequence, records), self._hub)
         self._sending = []
-        self._done(len(records))
+        self._done(published)
 
     async def _finish(self) -> None:
         """Wait until what was published has been written, for a bus that is there."""
