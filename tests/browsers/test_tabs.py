@@ -155,6 +155,49 @@ def test_a_new_leader_s_first_events_reach_tabs_that_have_told_it_nothing_yet(go
     assert [prices(tab) for tab in others] == [[1, 2, 3]] * 3
 
 
+TELLS_NOTHING = """isDropped => {
+  const post = BroadcastChannel.prototype.postMessage
+  BroadcastChannel.prototype.postMessage = function (message) {
+    const { type, envelope, term } = message
+    if (type === 'all') {
+      window.isAsked = true
+      if (isDropped) post.call(this, { type: 'dropped', topic: 'ticks:GOLD', isAnew: false, term })
+    } else post.call(this, message)
+  }
+}"""
+"""A leader that is too busy to tell others what it knows, and tells only what comes, or that it does not carry the topic yet."""
+
+HOLD_STREAMS = """() => {
+  const fetch = window.fetch
+  const released = new Promise(resolve => { window.release = resolve })
+  window.fetch = async (...request) => {
+    window.asked = true
+    await released
+    return fetch(...request)
+  }
+}"""
+"""Has requests wait until they are released."""
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_a_tab_that_was_told_nothing_yet_misses_nothing_of_what_it_has_begun(gold: Gold, is_dropped: bool) -> None:
+    (first,) = gold.open_tabs(1)
+    first.evaluate(TELLS_NOTHING, is_dropped)
+    second = gold.open_tab()
+    second.evaluate(HOLD_STREAMS)
+    first.wait_for_function("window.isAsked")
+    for _ in range(2):
+        gold.rise()
+        gold.reaches(second)
+
+    first.close()
+    second.wait_for_function("window.asked")
+    gold.rise(2)
+    second.evaluate("release()")
+    gold.reaches(second)
+    assert prices(second) == [2, 3, 4, 5]
+
+
 def test_another_tab_takes_over_from_one_that_crashes(gold: Gold) -> None:
     (first,) = gold.open_tabs(1)
     (second,) = gold.open_tabs(1)

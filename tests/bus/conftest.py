@@ -66,7 +66,7 @@ def over_nats(server: NatsServer) -> Kind:
     @contextlib.asynccontextmanager
     async def open() -> AsyncIterator[Opened]:
         hubs = [Hub() for _ in range(3)]
-        bus, *readers = [NatsBus(hub, address, writes=number == 0, plan=plan) for number, hub in enumerate(hubs)]
+        bus, *readers = [NatsBus(hub, address, writes="all" if number == 0 else None, plan=plan) for number, hub in enumerate(hubs)]
         async with contextlib.AsyncExitStack() as stack:
             for each in (*readers, bus):
                 await stack.enter_async_context(each.open())

@@ -75,8 +75,8 @@ async def line(server: NatsServer) -> AsyncIterator[Line]:
     plan = NatsPlan(f"line-{next(numbers)}")
     with Proxy(int(server.url.rpartition(":")[2])) as proxy:
         hub = Hub()
-        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes=True, plan=plan)
-        reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=False, plan=plan)
+        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes="all", plan=plan)
+        reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=None, plan=plan)
         async with reader.open(), contextlib.AsyncExitStack() as writing:
             await writing.enter_async_context(writer.open())
             yield Line(server, proxy, plan, writer, reader, hub, writing.aclose)
@@ -206,20 +206,23 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
     publish(line.writer, range(10))
     await line.passed()
     async with line.aside() as client:
-        await FencedSubject(client.jetstream(), line.plan.stream, line.plan.subject, "another").claim(encode([]))
+        subject = FencedSubject(
+            client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={nats_bus.WRITER: "another"}
+        )
+        await subject.claim(encode([]))
     own = Recorder(line.writer._hub, "a")
     publish(line.writer, range(10, 20))
     await asyncio.wait_for(fenced.wait(), 60)
     assert not line.writer.is_writer
     assert "another process writes" in line.writer.failure
     assert own.messages == [9]
-    await until(lambda: line.reader._writer == "")
+    await until(lambda: line.reader._writer == "another")
     assert line.hub.latest("a") == [9]
 
 
 async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> None:
     stream = Recorder(line.hub, "a")
-    standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes=True, plan=line.plan)
+    standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes="all", plan=line.plan)
     await until(lambda: line.reader._writer == line.writer.name)
     changes = list[str]()
     line.reader._on_writer = lambda: changes.append(line.reader._writer)
@@ -229,9 +232,10 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
         await line.passed()
         assert not waiting.done()
         assert "not open" in standby.failure
-        assert line.writer._lease is not None
+        assert line.writer._leases
         # As a process does that ends in an orderly way.
-        await line.writer._lease.release()
+        for lease in line.writer._leases:
+            await lease.release()
         await asyncio.wait_for(waiting, 60)
         assert standby.is_writer
         publish(standby, range(10, 20))
@@ -243,6 +247,15 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
     positions = [int(event.last_event_id.partition("-")[2]) for event in stream.events]
     assert positions == sorted(set(positions))
     assert changes[-1] == standby.name
+
+
+async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
+    for number in range(20):
+        line.writer.publish("a", number, key="a")
+        await line.writer.flush()
+        # What a client of another process may have seen by now.
+        await asyncio.gather(line.reader.catch_up(), line.reader.catch_up())
+        assert line.hub.latest("a") == [number]
 
 
 @pytest.fixture
@@ -273,7 +286,7 @@ async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoeve
     address = NatsAddress((line.server.url,))
     for is_writer_there in (True, False):
         hub = Hub()
-        async with NatsBus(hub, address, writes=False, plan=line.plan).open():
+        async with NatsBus(hub, address, writes=None, plan=line.plan).open():
             assert hub.latest("quiet") == [1, 3]
             assert hub.latest("ended") == []
             assert len(hub.latest("large")) == 300
@@ -285,7 +298,7 @@ async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoeve
             # From here on nobody publishes, for longer than frames are kept.
             await line.stop_writing()
             await asyncio.sleep(2 * nats_bus.WINDOW_S)
-    other = NatsBus(Hub(), address, writes=True, plan=line.plan)
+    other = NatsBus(Hub(), address, writes="all", plan=line.plan)
     stream = Recorder(line.hub, "quiet")
     async with other.open():
         other.publish("quiet", 4, key="two")
@@ -306,7 +319,7 @@ async def test_what_is_on_its_way_is_known_until_the_hub_has_it(line: Line) -> N
 
 
 async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
-    bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=False)
+    bus = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",)), writes=None)
     assert bus.failure == "the bus is not open yet"
     opening = asyncio.create_task(contextlib.AsyncExitStack().enter_async_context(bus.open()))
     await asyncio.sleep(0.5)
@@ -316,9 +329,40 @@ async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
         await opening
     with pytest.raises(BusError, match="nats://host:port"):
         NatsAddress(("http://127.0.0.1",))
-    missing = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",), credentials=tmp_path / "missing"), writes=False)
+    missing = NatsBus(Hub(), NatsAddress(("nats://127.0.0.1:9",), credentials=tmp_path / "missing"), writes=None)
     with pytest.raises(BusError, match="No such file"):
         async with missing.open():
             pass
     assert NatsAddress(("nats://me:secret@127.0.0.1:9",)).shown == "nats://127.0.0.1:9"
     assert "secret" not in repr(NatsAddress(("nats://me:secret@127.0.0.1:9",)))
+
+
+async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_stays(short_window: None, server: NatsServer) -> None:
+    """Trading may be away for longer than the market keeps its frames."""
+    plan, address = NatsPlan("roles"), NatsAddress((server.url,))
+    market = NatsBus(Hub(), address, writes="market", plan=plan)
+    async with market.open():
+        trading = NatsBus(Hub(), address, writes="trading", plan=plan)
+        async with trading.open():
+            trading.publish("balance:a", 1, key="b")
+            trading.publish("contracts:a", 2)
+            assert trading._hub.on_its_way("contracts:a")
+            await trading.flush()
+            assert not trading._hub.on_its_way("contracts:a")
+        async with connected(address, "operator") as client:
+            context, number = client.jetstream(timeout=PATIENCE), 0
+            last = (await context.stream_info(plan.stream)).state.last_seq
+            while True:
+                market.publish("ticks:G", number := number + 1, key="t")
+                await market.flush()
+                info = await context.stream_info(plan.stream, subjects_filter=plan.subject("market"))
+                if info.state.num_deleted:
+                    break
+                await asyncio.sleep(0.1)
+        assert last
+        hub = Hub()
+        async with NatsBus(hub, address, writes=None, plan=plan).open():
+            assert hub.latest("balance:a") == [1]
+            assert hub.latest("ticks:G") == [number]
+            assert hub.start(["ticks:G"], f"{hub.boot}-{last * POSITIONS}").outcome is Outcome.RESET
+            assert hub.start(["ticks:G", "balance:a"], f"{hub.boot}-{hub.position}").outcome is Outcome.RESUMED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -19,7 +19,6 @@ from support.page_server import (
     buy,
     log_in,
     positions,
-    show_closed,
     show_events,
     wait_for_entry,
     wait_for_state,
@@ -29,29 +28,33 @@ AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
 
 
 def findings(page: Page) -> list[str]:
-    """Return what axe finds serious or worse, with the elements that it is about."""
+    """Return what axe finds, with the elements that it is about."""
     # What is fading in has not the colours yet that it is going to have.
     page.wait_for_function("document.getAnimations().every(animation => animation.playState !== 'running')")
     report: list[dict[str, Any]] = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
-    return [
-        f"{found['id']}: {node['html'][:200]} - {node['failureSummary']}"
-        for found in report
-        if found["impact"] in ("serious", "critical")
-        for node in found["nodes"]
-    ]
+    return [f"{found['id']}: {node['html'][:200]} - {node['failureSummary']}" for found in report for node in found["nodes"]]
 
 
-@pytest.fixture(params=["light", "dark"])
+Colours = Literal["light", "dark", "forced"]
+
+
+@pytest.fixture(params=get_args(Colours))
 def themed(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page in each theme in turn, with axe in it."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=request.param, reduced_motion="reduce")
+    """A page in each theme in turn, and in the few colours that some people choose for their system; with axe in it."""
+    colours: Colours = request.param
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900},
+        color_scheme="dark" if colours == "dark" else "light",
+        forced_colors="active" if colours == "forced" else "none",
+        reduced_motion="reduce",
+    )
     context.set_default_timeout(PATIENCE)
     context.add_init_script(path=AXE)
     yield context.new_page()
     context.close()
 
 
-def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> None:
+def test_axe_finds_nothing(page_server: PageServer, themed: Page) -> None:
     page = themed
     page.goto(page_server.url)
     wait_for_state(page, "live")
@@ -75,16 +78,55 @@ def test_axe_finds_nothing_serious(page_server: PageServer, themed: Page) -> Non
     show_events(page)
     page_server.move(1905)
     expect(page.locator(".events li").first).to_be_visible()
-    assert findings(page) == [], "with positions and the inspector"
+    assert findings(page) == [], "with positions and the events"
 
+    positions(page).first.locator(".sell button[aria-disabled=false]").click()
+    expect(page.get_by_role("log", name="Results").get_by_role("listitem")).to_have_count(1)
+    choose(page, "Topics")
+    page_server.move(1906)
+    expect(page.get_by_role("row").filter(has_text="ticks:R_100")).to_be_visible()
+    assert findings(page) == [], "with a result and the topics"
+
+    choose(page, "Code")
+    choose(page, "Statement")
+    expect(positions(page).first).to_contain_text("Sale")
+    page.get_by_text("Indicators").click()
+    assert findings(page) == [], "with the statement, programs and indicators"
+
+    choose(page, "Connection")
+    choose(page, "Closed")
+    choose(page, "Touch/No Touch")
+    page.get_by_label("Barrier").fill("nowhere")
     page.get_by_label("Stake", exact=True).fill("0")
-    show_closed(page)
-    expect(page.get_by_text("No closed contract yet")).to_be_visible()
-    assert findings(page) == [], "with a stake that cannot be"
+    expect(positions(page)).to_have_count(1)
+    assert findings(page) == [], "with closed contracts, and a stake and a barrier that cannot be"
+
+    page.get_by_role("button", name="Settings").click()
+    assert findings(page) == [], "with the settings"
+    page.keyboard.press("Escape")
 
     page.context.set_offline(True)
     expect(page.locator(".trouble")).to_be_visible()
     assert findings(page) == [], "offline"
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose one of several by its segment."""
+    page.locator(".segments label").filter(has_text=re.compile(f"^{name}")).click()
+
+
+def test_axe_finds_nothing_on_a_phone_and_in_a_frame(page_server: PageServer, themed: Page) -> None:
+    page = themed
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(page_server.url)
+    wait_for_state(page, "live")
+    for part in ("Markets", "Positions", "Events"):
+        page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=part).click()
+        expect(page.locator("main")).to_have_attribute("data-tab", part.lower())
+        assert findings(page) == [], part
+    page.goto(f"{page_server.serving.url}/embed/R_100")
+    expect(page.get_by_role("status")).to_have_text("Live")
+    assert findings(page) == [], "in a frame"
 
 
 @pytest.mark.parametrize("width", [320, 820])
@@ -127,7 +169,7 @@ def test_nothing_moves_for_show_where_that_is_not_wanted(page_server: PageServer
     page.wait_for_function(f"{moving} > 0")
 
 
-def test_axe_finds_nothing_serious_on_the_page_for_operators(page_server: PageServer, themed: Page) -> None:
+def test_axe_finds_nothing_on_the_page_for_operators(page_server: PageServer, themed: Page) -> None:
     page = themed
     page.goto(f"{page_server.serving.url}/admin")
     expect(page.get_by_label("Token")).to_be_visible()

@@ -52,7 +52,7 @@ async def test_what_is_on_its_way_over_the_bus_is_not_published_again_for_a_firs
     feed = HandFeed()
     publisher = Publisher([feed])
     # Not open: as one that has not been answered yet.
-    publisher.bus = bus = NatsBus(publisher.hub, NatsAddress(("nats://127.0.0.1:9",)), writes=True)
+    publisher.bus = bus = NatsBus(publisher.hub, NatsAddress(("nats://127.0.0.1:9",)), writes="all")
     market = asyncio.create_task(publisher.market.run())
     feed.give(10, 10.02, time.time_ns() // 1_000_000)
     while not publisher.market.taken["GOLD"]:  # noqa: ASYNC110 - nothing tells it

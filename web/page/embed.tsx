@@ -21,6 +21,7 @@ export function Embed() {
   const instrument = instruments?.find(({ id }) => id === INSTRUMENT_ID)
   return (
     <main className="embed" data-tab="trade">
+      <h1 className="visually-hidden">{texts.embed.label}</h1>
       <section className="detail card" aria-label={texts.embed.label}>
         {instrument === undefined ? (
           <p className="empty">

@@ -406,7 +406,6 @@ export class TabLink implements TopicLink {
     const [, from = this.#moment] = [...this.#dropped].find(([topic]) => missed.includes(topic)) ?? []
     if (missed.length > 0 && from.id !== '') this.#fetch(from, missed)
     this.#takeStream(stream)
-    this.#reach(stream.id)
     this.#setFollowed(state)
     for (const topic of this.#mine) this.#show(topic)
   }
@@ -422,8 +421,11 @@ export class TabLink implements TopicLink {
   }
 
   #reach(id: string): void {
+    const isFirst = this.#moment.id === ''
     this.#moments += 1
     this.#moment = { id, number: this.#moments }
+    // Who has just begun has missed nothing that was before.
+    if (isFirst) for (const topic of this.#dropped.keys()) this.#dropped.set(topic, this.#moment)
   }
 
   /** Gets what was missed of topics from the server, and what is being fetched already with it. */
@@ -455,7 +457,7 @@ export class TabLink implements TopicLink {
     const isMine = 'topic' in told && this.#mine.includes(told.topic)
     switch (told.type) {
       case 'event':
-        if (this.#isTold) this.#reach(told.id || this.#moment.id)
+        if (this.#isTold || this.#moment.id === '') this.#reach(told.id || this.#moment.id)
         this.#note(told.envelope)
         this.#offer(told.envelope, told.id)
         return

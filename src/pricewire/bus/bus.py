@@ -16,6 +16,7 @@ A bus promises:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -108,7 +109,7 @@ class Receiver(Protocol):
         """
 
 
-def deliver(frame: Frame, receiver: Receiver, at: float | None = None) -> None:
+def deliver(frame: Frame, receiver: Receiver, at: float | None = None, wants: Callable[[str], bool] | None = None) -> None:
     """
     Give the records of a frame to a hub.
 
@@ -116,8 +117,11 @@ def deliver(frame: Frame, receiver: Receiver, at: float | None = None) -> None:
         frame: the next frame.
         receiver: the hub.
         at: when it was published, in seconds of `time.monotonic`; now where that is not known.
+        wants: says which topics the hub gets; None for all.
     """
     for position, record in enumerate(frame.records, frame.first):
+        if wants is not None and not wants(record.topic):
+            continue
         match record:
             case Published():
                 receiver.take(position, record.topic, record.seq, record.key, record.event, record.ends, record.json, at)

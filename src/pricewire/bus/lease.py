@@ -262,16 +262,6 @@ class FencedSubject:
                 self.last = answer.seq
                 return answer.seq
 
-    async def remove_before(self, sequence: int) -> None:
-        """
-        Remove the messages of the stream before a sequence.
-
-        Raises:
-            nats.errors.Error: the server refuses, or does not answer.
-            OSError: there is no connection.
-        """
-        await self._context.purge_stream(self._stream, seq=sequence)
-
     async def _sequence_of(self, name: str) -> int:
         """
         Return the sequence of the subject's newest message, if it has this name.

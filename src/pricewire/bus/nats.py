@@ -1,12 +1,13 @@
 """
-The bus over NATS: frames in one stream of JetStream, which one process writes and any number read.
+The bus over NATS: frames in one stream of JetStream, which one process of each role writes and any number read.
 
     publish ──> next frame ──> stream of JetStream ──> reader ──> hub      in every other process
                                      │ acknowledged
                                      └──> hub                              in the process that writes
 
 The sequence of a frame in the stream makes the positions of its records, so an event has the same id everywhere. The process that writes
-gives its hub what the server has acknowledged: what a stream was told is never taken back.
+gives its hub what the server has acknowledged: what a stream was told is never taken back. The role `trading` writes and reads on, since
+its prices are those of the role `market`: its own frames come to its hub with the others, in the order of the stream.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import nats.errors
@@ -55,11 +56,11 @@ from pricewire.hub.hub import Hub
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 600.0
-"""For how long frames are kept at least, in seconds: the writer removes what is older, so nothing is lost while there is none."""
+"""For how long frames are kept at least, in seconds: who wrote them removes them, so nothing is lost while there is nobody."""
 
 ROUND_S = 150.0
 """
-How often the writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
+How often a writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
 the frames that are kept.
 """
 
@@ -93,6 +94,15 @@ LOST = "Pricewire-Lost"
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
 
+Role = Literal["all", "market", "trading"]
+"""What a process writes: the topics of the market, those of trading, or all of them."""
+
+LEASES: dict[Role, tuple[str, ...]] = {"all": ("market.0", "trading.0"), "market": ("market.0",), "trading": ("trading.0",)}
+"""What a process has to have while it writes, so that of each topic there is one writer, whatever the roles of others."""
+
+RIVALS: dict[Role, tuple[Role, ...]] = {"all": ("market", "trading"), "market": ("all",), "trading": ("all",)}
+"""The roles that have written the same topics, perhaps, and whose writers are ended by a new one."""
+
 
 @dataclass(frozen=True, slots=True)
 class NatsPlan:
@@ -107,10 +117,9 @@ class NatsPlan:
     stream: str = "pw"
     replicas: int = 1
 
-    @property
-    def subject(self) -> str:
-        """The subject that frames are published to."""
-        return f"{self.stream}.all.0"
+    def subject(self, role: Role) -> str:
+        """Return the subject that a role publishes frames to."""
+        return f"{self.stream}.{role}.0"
 
     @property
     def bucket(self) -> str:
@@ -151,10 +160,10 @@ class NatsBus:
     Args:
         hub: gets all events.
         address: where NATS is.
-        writes: whether this process is to publish: it stands by while another one does.
+        writes: the role in which this process is to publish: it stands by while another one does. None to read alone.
         plan: which stream carries the frames.
         on_fenced: called when another process has become the writer: this one has to end.
-        on_writer: called when frames come from another process than before.
+        on_writer: called when frames of trading come from another process than before.
     """
 
     def __init__(
@@ -162,7 +171,7 @@ class NatsBus:
         hub: Hub,
         address: NatsAddress,
         *,
-        writes: bool,
+        writes: Role | None,
         plan: NatsPlan | None = None,
         on_fenced: Callable[[], None] | None = None,
         on_writer: Callable[[], None] | None = None,
@@ -179,34 +188,40 @@ class NatsBus:
         self._on_writer = on_writer
         self._writer = ""
         self._reader: StreamReader | None = None
-        self._lease: Lease | None = None
+        self._leases: list[Lease] = []
         self._fault = ""
         self._is_open = False
-        self._framed_at = time.monotonic()
+        self._began_at = time.monotonic()
+        # When the newest frame of each role was written, in seconds of `time.monotonic`.
+        self._framed_at: dict[str, float] = {}
         self._has_begun = False
+        self._wants = is_of_market if writes == "market" else None
+        self._barrier: asyncio.Task[None] | None = None
         # What is to be written.
         self._seqs: dict[str, int] = {}
         self._gathering = Gathering()
         # Frames that wait for others to be sent, with about how many bytes each has, and in all.
         self._full: deque[tuple[list[Record], int]] = deque()
         self._backlog = 0
-        self._sending: list[Record] = []
         self._is_lossy = False
         self._wake = asyncio.Event()
         self._is_written = asyncio.Event()
         self._is_written.set()
-        # What the round that is under way has still to look at, None where none is; and from which position on the last one did not.
-        self._states: Iterator[TopicState | None] | None = None
-        self._quiet_before = 0
-        self._round_at = 0.0
-        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
-        self._marks: deque[tuple[float, int]] = deque()
         # How many records were published, and how many of these are done with.
         self._added = 0
         self._delivered = 0
         self._progress = asyncio.Event()
         self._rate = 0.0
-        if writes:
+        # Frames that are on their way: not in the hub yet.
+        self._underway: deque[list[Record]] = deque()
+        # What the round that is under way has still to look at, None where none is; from which position on the last one did not look; and
+        # when the next one begins, in seconds of `time.monotonic`.
+        self._states: Iterator[TopicState | None] | None = None
+        self._quiet_before = 0
+        self._round_at = 0.0
+        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
+        self._marks: deque[tuple[float, int]] = deque()
+        if writes is not None:
             hub.on_its_way = self._on_its_way
 
     @property
@@ -214,30 +229,50 @@ class NatsBus:
         """Why it does not do all that it promises now; empty while it does."""
         if self._fault or not self._is_open:
             return self._fault or "the bus is not open yet"
-        silent = self.silent_s
-        if silent < SILENCE_S:
+        if self.silent_s < SILENCE_S:
             return ""
-        what = "has not taken a frame" if self._writes else "has brought no frame"
-        return f"the bus {what} for {silent:.0f} s"
+        if self._writes is not None and (silent := self._silence(self._writes)) >= SILENCE_S:
+            return f"the bus has not taken a frame for {silent:.0f} s"
+        prices, trading = self.prices_silent_s, self._silence("all", "trading")
+        name = "the market" if prices >= trading else "trading"
+        return f"the bus has brought no frame of {name} for {max(prices, trading):.0f} s"
 
     @property
     def silent_s(self) -> float:
-        """How long ago the newest frame was written or read, in seconds."""
-        return time.monotonic() - self._framed_at
+        """How long ago the newest frame was written or read, in seconds: of market and trading, the one that has been silent longer."""
+        if self._writes in ("all", "market"):
+            return self._silence(self._writes)
+        return max(self.prices_silent_s, self._silence("all", "trading"))
+
+    @property
+    def prices_silent_s(self) -> float:
+        """How long ago the newest frame of the market came, in seconds."""
+        return self._silence("all", "market")
+
+    @property
+    def lag(self) -> int:
+        """How many frames the bus had after the newest one that was read."""
+        return 0 if self._reader is None else self._reader.pending
+
+    def _silence(self, *roles: str) -> float:
+        return time.monotonic() - max(self._framed_at.get(role, self._began_at) for role in roles)
 
     @property
     def is_writer(self) -> bool:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
-        return self._lease is not None and self._lease.is_held and not self._fault
+        is_claimed = self._writes is not None and len(self._leases) == len(LEASES[self._writes])
+        return is_claimed and all(lease.is_held for lease in self._leases) and not self._fault
 
     async def confirm(self, timeout: float) -> bool:
         """
         Return whether this process may publish and decide; where it is not certain, as after a pause of this process, wait until it is.
 
         Args:
-            timeout: how long to wait at most, in seconds.
+            timeout: how long to wait at most for each lease, in seconds.
         """
-        return self._lease is not None and await self._lease.confirm(timeout) and not self._fault
+        for lease in self._leases:
+            await lease.confirm(timeout)
+        return self.is_writer
 
     @property
     def position(self) -> int:
@@ -272,13 +307,39 @@ class NatsBus:
 
     @property
     def writer(self) -> str:
-        """The name of the process that has written the newest frame; empty before the first."""
+        """The name of the process that has written the newest frame of trading; empty before the first."""
         return self._writer
 
     async def moved(self) -> None:
         """Wait until another frame has been read."""
         if self._reader is not None:
             await self._reader.wait_for(self._reader.sequence + 1)
+
+    async def catch_up(self) -> None:
+        """
+        Read what others have published until now: what any client may have seen.
+
+        Whoever decides on prices that another process publishes would else decide on older ones than a client has.
+
+        Raises:
+            BusError: the bus does not answer.
+        """
+        # One that is under way may have been answered before the newest frame came.
+        if (before := self._barrier) is not None:
+            await asyncio.wait([before])
+        if self._barrier is before:
+            self._barrier = asyncio.create_task(self._catch_up(), name="bus barrier")
+        assert self._barrier is not None, "it was just made"  # noqa: S101
+        await asyncio.shield(self._barrier)
+
+    async def _catch_up(self) -> None:
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        assert self._reader is not None, "the bus is open"  # noqa: S101
+        try:
+            info = await self.client.jetstream(timeout=ANSWER_S).stream_info(self._plan.stream)
+            await asyncio.wait_for(self._reader.wait_for(info.state.last_seq), ANSWER_S)
+        except (TimeoutError, nats.errors.Error, OSError):
+            raise BusError("the bus does not say which prices are the newest; try again in a moment") from None
 
     async def flush(self) -> None:
         """Wait until the hub has everything that was published so far; as long as the bus is away."""
@@ -301,12 +362,14 @@ class NatsBus:
             self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
-                if self._writes:
-                    subject = await self._become_writer(client, stack)
+                if self._writes is not None:
+                    subject = await self._become_writer(client, stack, self._writes)
                     await reader.wait_for(subject.last)
-                    reading.cancel()
+                    if self._writes != "trading":
+                        reading.cancel()
                     self.counters.takeovers += 1
-                    self._framed_at = time.monotonic()
+                    self._began_at = time.monotonic()
+                    self._framed_at[self._writes] = self._began_at
                     await stack.enter_async_context(running(self._write(subject), "bus writer"))
                     stack.push_async_callback(self._finish)
                 self._is_open = True
@@ -321,38 +384,52 @@ class NatsBus:
         boot = f"{int(created.timestamp() * 1_000_000):x}"
         position = (sequence + 1) * POSITIONS - 1
         if self._has_begun:
-            self.counters.lost += 1
-            self._hub.lose(position)
+            self._lose(position)
         self._has_begun = True
         self._hub.begin(boot, position)
 
-    def take(self, sequence: int, data: bytes, headers: dict[str, str], age: float) -> None:
+    def skip(self, sequence: int) -> None:
+        """Have the hub know that some of the frames up to one were removed before it began."""
+        self._hub.skip((sequence + 1) * POSITIONS - 1)
+
+    def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """Give the hub what a frame has."""
+        role, writer = subject.split(".")[1], headers.get(WRITER, "")
         if LOST in headers:
-            self.counters.lost += 1
-            self._hub.lose(sequence * POSITIONS - 1)
+            self._lose(sequence * POSITIONS - 1)
         try:
             records = decode(data)
         except BusError as error:
             # Whatever it was, the streams must not look complete.
             logger.error("%s", error)
-            self.counters.lost += 1
-            self._hub.lose((sequence + 1) * POSITIONS - 1)
+            self._lose((sequence + 1) * POSITIONS - 1)
             return
         self.counters.frames_read += 1
         self.counters.records += len(records)
-        if self._writes:
+        if self._writes is not None and not self._is_open:
+            # Afterwards this process alone publishes to its topics.
             self._remember(records)
+        if self._writes is not None:
             self._mark(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
-        deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None)
-        self._framed_at = time.monotonic() - age
-        writer = headers.get(WRITER, "")
-        if writer != self._writer:
+        deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
+        self._framed_at[role] = time.monotonic() - age
+        if writer == self.name and role == "trading" and records and type(records[0]) is not TopicState:
+            self._underway.popleft()
+            self._done(len(records))
+        if writer not in ("", self._writer) and role != "market":
             self._writer = writer
             if self._on_writer is not None:
                 self._on_writer()
+
+    def _lose(self, position: int) -> None:
+        """Know nothing any more of what was published up to a position."""
+        self.counters.lost += 1
+        self._hub.lose(position)
+        if self._writes == "trading":
+            # It has missed prices, which the market's journal has.
+            self._fenced(BusError("the bus no longer has prices that this process has not read"))
 
     def _remember(self, records: list[Record]) -> None:
         """Know the topics' numbers, to go on with them when this process becomes the writer."""
@@ -398,8 +475,8 @@ class NatsBus:
                 logger.warning("the bus is not ready: %s", str(error) or type(error).__name__)
             await asyncio.sleep(1)
 
-    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack) -> FencedSubject:
-        """Wait until this process has the lease, and return the subject that it alone writes to from then on."""
+    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack, role: Role) -> FencedSubject:
+        """Wait until this process has the leases, and return the subject that it alone writes to from then on."""
         context = client.jetstream(timeout=ANSWER_S)
         bucket: KeyValue | None = None
         while bucket is None:
@@ -407,12 +484,17 @@ class NatsBus:
                 bucket = await context.create_key_value(bucket=self._plan.bucket, replicas=self._plan.replicas)
             except (nats.errors.Error, OSError):
                 await asyncio.sleep(1)
-        self._lease = lease = Lease(bucket, "all.0", self.name)
-        await lease.acquire()
-        stack.push_async_callback(lease.release)
-        subject = FencedSubject(context, self._plan.stream, self._plan.subject, self.name, headers={WRITER: self.name})
+        for key in LEASES[role]:
+            lease = Lease(bucket, key, self.name)
+            await lease.acquire()
+            stack.push_async_callback(lease.release)
+            await stack.enter_async_context(running(self._keep(lease), "bus lease"))
+            self._leases.append(lease)
+        for rival in RIVALS[role]:
+            # By another name: of two messages of a stream with one name the server takes the first alone.
+            await FencedSubject(context, self._plan.stream, self._plan.subject(rival), f"{self.name}.{rival}").claim(encode([]))
+        subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
         await subject.claim(encode([]))
-        await stack.enter_async_context(running(self._keep(lease), "bus lease"))
         return subject
 
     async def _keep(self, lease: Lease) -> None:
@@ -449,8 +531,8 @@ class NatsBus:
         self._wake.set()
 
     def _on_its_way(self, topic: str) -> bool:
-        waiting = (self._sending, *(records for records, _ in self._full), self._gathering.records)
-        return any(record.topic == topic and type(record) is Published for records in waiting for record in records)
+        waiting = (*self._underway, *(records for records, _ in self._full), self._gathering.records)
+        return any(record.topic == topic for records in waiting for record in records)
 
     def _done(self, count: int) -> None:
         """Count records that are in the hub, or lost."""
@@ -489,7 +571,7 @@ class NatsBus:
             self._rate += (len(records) / elapsed - self._rate) * elapsed / (elapsed + 0.1)
             sent_at = now
             try:
-                await self._send(subject, records, len(records))
+                await self._send(subject, records, is_published=True)
                 await self._tell_states(subject)
             except FencedError as error:
                 self._fenced(error)
@@ -501,7 +583,8 @@ class NatsBus:
             if time.monotonic() < self._round_at:
                 return
             # The first round of a writer has everything, since it does not know whether the one before it came to its end.
-            self._states = states(self._hub, self._quiet_before or self._hub.position + 1)
+            own = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
+            self._states = states(self._hub, self._quiet_before or self._hub.position + 1, own)
             self._quiet_before = self._hub.position + 1
             self._round_at = time.monotonic() + ROUND_S
         records: list[Record] = []
@@ -515,26 +598,34 @@ class NatsBus:
                 is_over = False
                 break
         if records:
-            await self._send(subject, records, 0)
+            await self._send(subject, records, is_published=False)
         if is_over:
             self._states = None
-            await self._remove_old(subject)
+            await self._remove_old()
 
-    async def _remove_old(self, subject: FencedSubject) -> None:
-        """Have the stream keep only what a reader that begins needs."""
+    async def _remove_old(self) -> None:
+        """Have the stream keep of this writer's frames only what a reader that begins needs."""
         oldest = None
         while len(self._marks) > 1 and self._marks[1][0] < time.monotonic() - WINDOW_S:
             self._marks.popleft()
             oldest = self._marks[0][1]
-        if oldest is not None:
-            # What could not be removed now is removed with the next round.
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await subject.remove_before(oldest)
+        if oldest is None or self.client is None or self._writes is None:
+            return
+        # What could not be removed now is removed with the next round.
+        with contextlib.suppress(nats.errors.Error, OSError):
+            context = self.client.jetstream(timeout=ANSWER_S)
+            if self._writes == "all":
+                await context.purge_stream(self._plan.stream, seq=oldest)
+                return
+            for subject in (self._plan.subject("all"), self._plan.subject(self._writes)):
+                await context.purge_stream(self._plan.stream, seq=oldest, subject=subject)
 
-    async def _send(self, subject: FencedSubject, records: list[Record], published: int) -> None:
-        """Have the server take a frame, in which so many records were published, and give it to the hub."""
+    async def _send(self, subject: FencedSubject, records: list[Record], *, is_published: bool) -> None:
+        """Have the server take a frame of what was published, or of what is told besides, and give it to the hub."""
+        count = len(records) if is_published else 0
+        if count:
+            self._underway.append(records)
         lost, self._is_lossy = self._is_lossy, False
-        self._sending = records
         try:
             sequence = await subject.publish(encode(records), {LOST: "1"} if lost else {})
         except FencedError:
@@ -542,21 +633,36 @@ class NatsBus:
         except BusError as error:
             logger.error("%s; it is lost", error)
             self._is_lossy = True
-            self._sending = []
-            self._done(published)
+            if count:
+                self._underway.pop()
+            self._done(count)
+            return
+        self.counters.frames_written += 1
+        if self._writes is None or self._writes == "trading":
+            # The reader brings it.
             return
         if lost:
             self.counters.lost += 1
             self._hub.lose(sequence * POSITIONS - 1)
-        self.counters.frames_written += 1
         self.counters.records += len(records)
-        self._framed_at = time.monotonic()
-        self._mark(self._framed_at, sequence)
+        self._framed_at[self._writes] = time.monotonic()
+        self._mark(time.monotonic(), sequence)
         deliver(Frame.numbered(sequence, records), self._hub)
-        self._sending = []
-        self._done(published)
+        if count:
+            self._underway.popleft()
+        self._done(count)
 
     async def _finish(self) -> None:
         """Wait until what was published has been written, for a bus that is there."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
+
+
+def is_of_market(topic: str) -> bool:
+    """Return whether the role `market` publishes a topic."""
+    return topic.startswith(("ticks:", "candles:"))
+
+
+def is_of_trading(topic: str) -> bool:
+    """Return whether the role `trading` publishes a topic."""
+    return not is_of_market(topic)

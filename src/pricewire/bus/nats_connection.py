@@ -107,7 +107,8 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
         yield client
     finally:
         watch.is_closing = True
-        with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
+        # The library writes what is pending, also to a connection that was closed: uvloop's then raises a RuntimeError.
+        with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError, RuntimeError):
             await client.close()
 
 

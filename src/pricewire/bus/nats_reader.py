@@ -49,12 +49,16 @@ class Taking(Protocol):
             sequence: that before the first message to come.
         """
 
-    def take(self, sequence: int, data: bytes, headers: dict[str, str], age: float) -> None:
+    def skip(self, sequence: int) -> None:
+        """Know that, of the messages up to a sequence, some were removed that were old already when reading began."""
+
+    def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """
         Take the next message.
 
         Args:
             sequence: the message's.
+            subject: what it was published to.
             data: its bytes.
             headers: its headers.
             age: how old it is by this machine's clock, in seconds, where it was there before reading began; else 0.
@@ -70,6 +74,7 @@ class StreamReader:
         heard_at: when the server last sent anything, in seconds of `time.monotonic`.
         has_caught_up: set when everything that was in the stream at the beginning has been taken.
         restarts: how often reading had to begin anew.
+        pending: how many messages the server had after the newest one that was taken.
 
     Args:
         client: the connection.
@@ -82,6 +87,7 @@ class StreamReader:
         self.heard_at = time.monotonic()
         self.has_caught_up = asyncio.Event()
         self.restarts = -1
+        self.pending = 0
         self._client = client
         self._context = client.jetstream(timeout=ANSWER_S)
         self._stream = stream
@@ -195,12 +201,15 @@ class StreamReader:
         self._consumed = consumed
         if not self.has_caught_up.is_set() and self.sequence == 0:
             self._start_at(sequence - 1)
+        elif sequence != self.sequence + 1 and not self.has_caught_up.is_set():
+            self._taking.skip(sequence - 1)
         elif sequence != self.sequence + 1:
             logger.warning("the bus no longer has its messages %d to %d", self.sequence + 1, sequence - 1)
             self._start_at(sequence - 1)
         self.sequence = sequence
         age = 0.0 if self.has_caught_up.is_set() else max(0.0, time.time() - stored_ns / 1e9)
-        self._taking.take(sequence, message.data, headers, age)
+        self.pending = pending
+        self._taking.take(sequence, message.subject, message.data, headers, age)
         if pending == 0:
             self.has_caught_up.set()
         self._moved.set()

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pricewire.bus.frames import MAX_BYTES, Kept, TopicState
 from pricewire.hub.hub import Hub
 
 
-def states(hub: Hub, before: int) -> Iterator[TopicState | None]:
+def states(hub: Hub, before: int, wants: Callable[[str], bool] | None = None) -> Iterator[TopicState | None]:
     """
     Yield for each topic of a hub what is still current of it and was published before a position; None where that is nothing.
 
     Of a topic with many keys it is several, none of which is much larger than a frame. Topics may come and go meanwhile; what new ones have
     is newer.
+
+    Args:
+        hub: knows the topics.
+        before: the position.
+        wants: says of a topic whether it is looked at; None for all of them.
     """
     for topic, log, notice in hub.logs():
+        if wants is not None and not wants(topic):
+            yield None
+            continue
         held = None if notice is None else (notice.name, notice.json)
         kept: list[Kept] = []
         size = 0

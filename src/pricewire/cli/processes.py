@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from pricewire.errors import PricewireError
+from pricewire.market.feed import Feed
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
 
@@ -23,8 +25,9 @@ class Processes:
     What this process does, and the bus to the others.
 
     Attributes:
-        role: `all` has the market, trading and streams; of several with the same bus one serves, and the others stand by. `gateway` has
-            streams alone, and asks the other one for everything else: no database, no keys, no feeds.
+        role: `all` has the market, trading and streams. `market` has the feeds and the journal, and `trading` accounts, contracts and the
+            database, with prices of the market over the bus. Of several of a role with the same bus one serves, and the others stand by.
+            `gateway` has streams alone, and asks the others for everything else: no database, no keys, no feeds.
         bus: `nats://host:port`, or `tls://host:port`; those of a cluster with commas between them. A user and a password may stand before
             the host; then better set it as `PRICEWIRE_BUS`, which other users of the machine cannot see.
         bus_credentials: a file of credentials for NATS, as `nsc` makes it.
@@ -34,7 +37,7 @@ class Processes:
         reuse_port: share the port with other processes on this machine that do the same; the system spreads connections over them.
     """
 
-    role: Literal["all", "gateway"] = "all"
+    role: Literal["all", "market", "trading", "gateway"] = "all"
     bus: str | None = None
     bus_credentials: Path | None = None
     bus_ca: Path | None = None
@@ -49,8 +52,8 @@ class Processes:
         Raises:
             PricewireError: they do not.
         """
-        if self.role == "gateway" and self.bus is None:
-            raise PricewireError("--role gateway needs --bus nats://host:port, where the other processes are")
+        if self.role != "all" and self.bus is None:
+            raise PricewireError(f"--role {self.role} needs --bus nats://host:port, where the other processes are")
 
     def gateway(self, limits: Limits) -> Any:
         """
@@ -70,8 +73,18 @@ class Processes:
         """
         if self.bus is None:
             return None
-        setup: BusSetup = over_nats().make_setup(self._options(self.bus))
+        setup: BusSetup = over_nats().make_setup(self._options(self.bus), self.role)
         return setup
+
+    def market_feeds(self) -> Sequence[Feed]:
+        """
+        Return the market of another process as feeds, waiting for it.
+
+        Raises:
+            PricewireError: the package for NATS is missing, or the address cannot be one.
+        """
+        feeds: Sequence[Feed] = over_nats().find_market(self._options(self.bus or ""))
+        return feeds
 
     def _options(self, bus: str) -> BusOptions:
         return BusOptions(bus, self.bus_credentials, self.bus_ca, self.bus_stream, self.bus_replicas)

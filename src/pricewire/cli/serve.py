@@ -48,7 +48,7 @@ from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import LogForm, configure_logging
 from pricewire.server.routes.page import MISSING, has_page
-from pricewire.server.services import TradingSetup
+from pricewire.server.services import JournalSetup, TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.store.database import Database
 from pricewire.trading.products import Products
@@ -233,8 +233,12 @@ def serve(
     admin = None if admin_port is None else open_socket(admin_host, admin_port, "--admin-port")
 
     def make_application() -> Any:
-        feeds = [make_feed(name) for name in names]
-        for name, each in zip(names, feeds, strict=True):
+        if processes.role == "trading":
+            announce("Waiting for the process with the role market, if it is not there yet.")
+            feeds = list(processes.market_feeds())
+        else:
+            feeds = [make_feed(name) for name in names]
+        for name, each in zip(names, feeds, strict=False):
             if isinstance(each, ReplayFeed):
                 ids = ", ".join(instrument.id for instrument in each.instruments)
                 announce(f"Replaying {escape(name.removeprefix('replay:'))} as {ids}, {speed:g} times its pace.")
@@ -246,14 +250,20 @@ def serve(
                     )
         if (files := allow_open_files(max_streams, max_connections)) is not None:
             logger.warning("the system lets this process open %d files, too few for %d streams: raise `ulimit -n`", files, max_streams)
-        trading = setup_of(store, host, demo_account, commission, keep_ticks_hours, is_proxied=is_proxied, trades_replays=trade_replays)
+        # A process with the market may have the same data directory.
+        folder = store.data_dir / ("trading" if processes.role == "trading" else "journal")
+        trading = None
+        if processes.role != "market":
+            trading = setup_of(
+                store, host, demo_account, commission, keep_ticks_hours, folder, is_proxied=is_proxied, trades_replays=trade_replays
+            )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
-        for rule in trading.products.commissions.rules:
+        for rule in () if trading is None else trading.products.commissions.rules:
             if rule.instrument_id is not None and rule.instrument_id not in brought:
                 raise PricewireError(f"--commission: no feed brings {rule.instrument_id!r}; there are {', '.join(brought)}")
         if trade_replays and any(isinstance(each, ReplayFeed) for each in feeds):
             logger.warning("contracts on recordings are sold: whoever has a recording knows every price that is to come")
-        if trading.demo_account:
+        if trading is not None and trading.demo_account:
             announce("Log in as [bold]demo[/bold] with the password [bold]demo[/bold]: everybody who reaches this address can.")
         # On this machine a page of any site could reach the server by a name of its own.
         reached_by = host_name or ([] if is_loopback(host) else None)
@@ -267,6 +277,7 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
+            journal=JournalSetup(folder, keep_ticks_hours * 3600),
             stop=lambda: server.stop(),
         )
 
@@ -427,6 +438,7 @@ def setup_of(
     demo_account: bool | None = None,
     commissions: Mapping[str, float] | None = None,
     keep_ticks_hours: float = KEEP_TICKS_HOURS,
+    journal: Path | None = None,
     *,
     is_proxied: bool = False,
     trades_replays: bool = False,
@@ -440,6 +452,7 @@ def setup_of(
         demo_account: whether there is to be the account `demo`; None for where nobody else reaches it.
         commissions: those that are not the usual one, as `Commissions` reads them.
         keep_ticks_hours: how long the journal keeps ticks.
+        journal: its folder; None for the usual one.
         is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
         trades_replays: whether to trade on recordings.
 
@@ -449,12 +462,13 @@ def setup_of(
     products = Products(commissions)
     asyncio.run(open_once(store.address))
     # Another server may have it, which is to be said before this one begins.
-    os.close(lock(store.data_dir / "journal"))
+    journal = journal or store.data_dir / "journal"
+    os.close(lock(journal))
     if demo_account is None:
         demo_account = store.database is None and is_loopback(host) and not is_proxied
     return TradingSetup(
         store.address,
-        store.data_dir / "journal",
+        journal,
         keys_of(store),
         rules_of(store),
         demo_account,

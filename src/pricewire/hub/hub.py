@@ -181,6 +181,10 @@ class Hub(Delivery):
         self.position = position
         self._topics.begin(position, position if forgotten is None else forgotten)
 
+    def skip(self, position: int) -> None:
+        """Know that a bus that is read from its beginning no longer has some of what was published up to a position."""
+        self._topics.skip(position)
+
     def lose(self, position: int) -> None:
         """
         Know nothing any more of what has been published up to a position: a bus could not carry it, or no longer has it.

@@ -70,16 +70,16 @@ class TradingHours:
     """
     The sessions of an instrument.
 
-    Args:
+    Attributes:
         zone: whose clocks they are meant by.
         weekly: the sessions of a week.
         closed: days on which the market is closed from midnight to midnight.
     """
 
     def __init__(self, zone: ZoneInfo, weekly: Sequence[Weekly], closed: frozenset[date] = frozenset()) -> None:
-        self._zone = zone
-        self._weekly = sorted(weekly)
-        self._closed = closed
+        self.zone = zone
+        self.weekly = sorted(weekly)
+        self.closed = closed
         self._known: Session | None = None
         self._known_from_ms = 0
 
@@ -115,15 +115,15 @@ class TradingHours:
 
     def _parts(self, now_ms: int) -> Iterator[Session]:
         """Yield the sessions in order, divided at the midnights of their place, without those of closed days."""
-        today = datetime.fromtimestamp(now_ms / 1000, self._zone).date()
+        today = datetime.fromtimestamp(now_ms / 1000, self.zone).date()
         # From a week before: a session may have begun then.
         for ahead in range(-WEEK, FARTHEST_DAYS):
             day = today + timedelta(days=ahead)
-            if day in self._closed:
+            if day in self.closed:
                 continue
             first = day.weekday() * DAY_MINUTES
             spans = []
-            for weekly in self._weekly:
+            for weekly in self.weekly:
                 for week in (0, WEEK * DAY_MINUTES):
                     opens, closes = max(weekly.opens - week, first), min(weekly.closes - week, first + DAY_MINUTES)
                     if opens < closes:
@@ -133,7 +133,7 @@ class TradingHours:
 
     def _ms(self, day: date, minutes: int) -> int:
         """Return when it is so many minutes after midnight by the clocks of the place, in milliseconds since 1970."""
-        local = datetime.combine(day, time(), self._zone) + timedelta(minutes=minutes)
+        local = datetime.combine(day, time(), self.zone) + timedelta(minutes=minutes)
         return round(local.timestamp() * 1000)
 
 

@@ -20,7 +20,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from pricewire.hub.hub import Hub
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
@@ -48,7 +47,7 @@ from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
-from pricewire.server.services import Services, TradingSetup
+from pricewire.server.services import JournalSetup, Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
@@ -126,6 +125,7 @@ def create_app(
     admin_port: int | None = None,
     hours: Mapping[str, TradingHours] | None = None,
     bus: BusSetup | None = None,
+    journal: JournalSetup | None = None,
     stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """
@@ -143,6 +143,7 @@ def create_app(
         admin_port: the port where what is for operators is, and nothing else; it is nowhere else then. None: it is everywhere.
         hours: when the markets of some instruments are open, instead of what their feeds say.
         bus: the bus by which gateways get what is published; None where this process is alone.
+        journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
 
     Raises:
@@ -151,9 +152,10 @@ def create_app(
     """
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
-    publisher = Publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, make_hub=Hub if bus is None else bus.make_hub)
+    make_publisher = Publisher if bus is None else bus.make_publisher
+    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, limits=admission.limits.trading())
+    services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
     admin_report = AdminReport(publisher, admission, metrics, lambda: services.auth, can_drain=stop is not None)
     publisher.on_admin = admin_report.want

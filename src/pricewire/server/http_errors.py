@@ -16,6 +16,7 @@ from litestar.types import Send
 from pricewire.errors import (
     AccountError,
     AccountSuspendedError,
+    BusError,
     ContractNotSellableError,
     DatabaseError,
     ExposureLimitError,
@@ -226,6 +227,12 @@ def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Re
     return problem(503, "trading is paused, since prices cannot be recorded; try again", "UNAVAILABLE", {"retry-after": "5"})
 
 
+def on_bus_error(request: Request[Any, Any, Any], error: BusError) -> Response[ErrorBody]:
+    """Answer 503: nothing is traded at prices that may be older than what others have. What is wrong goes to the log."""
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "the bus does not answer; try again", "UNAVAILABLE", {"retry-after": "1"})
+
+
 def is_refusal(error: Exception) -> bool:
     """Return whether a request was refused for what it asks for."""
     return isinstance(error, InvalidTopicError | UnknownInstrumentError) or (isinstance(error, HTTPException) and error.status_code == 400)
@@ -249,6 +256,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     DatabaseError: on_database_error,
     UnavailableError: on_unavailable,
     JournalError: on_journal_error,
+    BusError: on_bus_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
     UnicodeDecodeError: on_no_text,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pricewire.hub.hub import Hub
+from pricewire.market.feed import Feed
 from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
@@ -63,8 +63,8 @@ class Leader(Protocol):
 class BusSetup(Protocol):
     """The bus of a server that gateways belong to."""
 
-    def make_hub(self, **options: Any) -> Hub:
-        """Return a hub that also knows the streams of gateways; the options are those of `Hub`."""
+    def make_publisher(self, feeds: Sequence[Feed], **options: Any) -> Publisher:
+        """Return what publishes to the bus; the options are those of `Publisher`."""
 
     def lead(
         self, application: Any, publisher: Publisher, services: Services, admission: Admission, opener: Callable[[], StreamOpener]

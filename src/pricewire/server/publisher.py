@@ -120,6 +120,9 @@ class Publisher:
             times.append(epoch_ms)
         return times
 
+    async def catch_up(self) -> None:
+        """Return when the desk has had every tick that any client may have: at once, as it gets them before the streams do."""
+
     def begin_trading(self, desk: Desk) -> None:
         """Have every tick given to the desk from now on, and the desk's topics served."""
         self.desk = desk

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +38,20 @@ logger = logging.getLogger(__name__)
 
 DEMO_BALANCE = Decimal("10000.00")
 """What the demo account begins with, in USD."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSetup:
+    """
+    The journal of a process with the market and without trading.
+
+    Attributes:
+        folder: where it is.
+        keep_ticks_s: how long it keeps ticks, in seconds.
+    """
+
+    folder: Path
+    keep_ticks_s: float = KEEP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +90,39 @@ class Services:
         publisher: the market and the hub.
         auth: checks accounts and tokens; None without trading, and before `open`.
         accounting: reads the books, likewise.
+        journal: the journal; None without one, and before `open`.
 
     Args:
         setup: what trading needs; None for a server without.
         limits: how much trading lets in; by default anything.
+        journal: the journal of a server without trading; None for none.
     """
 
-    def __init__(self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None) -> None:
+    def __init__(
+        self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None, journal: JournalSetup | None = None
+    ) -> None:
         self.publisher = publisher
         self.auth: AuthService | None = None
         self.accounting: Accounting | None = None
+        self.journal: Journal | None = None
         self._setup = setup
         self._limits = limits
+        self._journal_setup = JournalSetup(setup.journal, setup.keep_ticks_s) if setup is not None else journal
+
+    @property
+    def keep_ticks_s(self) -> float:
+        """How long the journal keeps ticks, in seconds."""
+        return KEEP_S if self._journal_setup is None else self._journal_setup.keep_ticks_s
 
     def open_journal(self) -> Journal | None:
         """
-        Return the journal of this process, for the time before `open`; None without trading.
+        Return the journal of this process, for the time before `open`; None without one.
 
         Raises:
             JournalError: it cannot be used.
         """
-        setup = self._setup
-        return None if setup is None else Journal(setup.journal, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s)
+        setup = self._journal_setup
+        return None if setup is None else Journal(setup.folder, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -111,11 +136,36 @@ class Services:
         async with contextlib.AsyncExitStack() as stack:
             if self._setup is not None:
                 await stack.enter_async_context(self._trade(self._setup))
+            elif self._journal_setup is not None:
+                await stack.enter_async_context(self._keep(self._journal_setup))
             await stack.enter_async_context(running(self.publisher.market.run()))
             try:
                 yield
             finally:
                 self.publisher.hub.close()
+
+    @contextlib.asynccontextmanager
+    async def _keep(self, setup: JournalSetup) -> AsyncIterator[None]:
+        """Have every tick in a journal within the block."""
+        async with contextlib.AsyncExitStack() as stack:
+            journal = self._open_journal(stack)
+            await self._begin_journal(journal, time.time_ns() // 1_000_000 - round(setup.keep_ticks_s * 1000))
+            await stack.enter_async_context(running(journal.run()))
+            yield
+
+    def _open_journal(self, stack: contextlib.AsyncExitStack) -> Journal:
+        self.journal = journal = self.open_journal()
+        assert journal is not None, "there is a setup"  # noqa: S101
+        stack.callback(journal.close)
+        return journal
+
+    async def _begin_journal(self, journal: Journal, kept_ms: int, needed_ms: Sequence[int] = ()) -> None:
+        """Fill up a journal, show what it has kept, and write every tick to it from now on; times are in milliseconds since 1970."""
+        market = self.publisher.market
+        await fill_up(market, journal, min([kept_ms, *needed_ms]))
+        past = await asyncio.to_thread(journal.read, kept_ms)
+        market.write_to(journal, past)
+        self.publisher.go_on(past)
 
     @contextlib.asynccontextmanager
     async def _trade(self, setup: TradingSetup) -> AsyncIterator[None]:
@@ -131,13 +181,15 @@ class Services:
             await self.auth.load()
             await stack.enter_async_context(running(self.auth.run()))
             market = self.publisher.market
-            journal = Journal(setup.journal, market.instruments(), keep_s=setup.keep_ticks_s)
-            stack.callback(journal.close)
+            journal = self._open_journal(stack)
             if isinstance(self.publisher.bus, MemoryBus):
                 # The journal's lock is the ring's as well. Another bus is open before the services.
                 await stack.enter_async_context(self.publisher.bus.open())
             await take_over(database, journal, market.instruments())
             ledger = Ledger(database, journal.sync)
+            if not isinstance(self.publisher.bus, MemoryBus):
+                # Of several processes with the bus, one that was stopped for a while may still be about to write.
+                await ledger.begin_term()
             desk = Desk(
                 market,
                 ledger,
@@ -148,6 +200,7 @@ class Services:
                 trades_replays=setup.trades_replays,
                 published=self.publisher.hub,
                 flush=self.publisher.bus.flush,
+                catch_up=self.publisher.catch_up,
             )
             self.accounting = Accounting(Statements(database), desk.instrument_name)
             money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
@@ -155,10 +208,7 @@ class Services:
             await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
-            await fill_up(market, journal, min([kept_ms, *(contract.buy_time for contract in await ledger.open_contracts())]))
-            past = await asyncio.to_thread(journal.read, kept_ms)
-            market.write_to(journal, past)
-            self.publisher.go_on(past)
+            await self._begin_journal(journal, kept_ms, [contract.buy_time for contract in await ledger.open_contracts()])
             await desk.restore(await recover(ledger, journal), journal)
             await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))

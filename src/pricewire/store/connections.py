@@ -9,6 +9,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BUSY_MS = 30_000
 """How long to wait for another process's transaction, in milliseconds."""
 
+STOPPED_MS = 5_000
+"""
+How long a transaction may wait for its own process, in milliseconds: for one that was stopped, or whose machine is gone, no other one is to
+wait for long.
+"""
+
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -48,7 +54,7 @@ def prepare_engine(engine: Engine, *, writes: bool) -> None:
 
 def limit_waiting(engine: Engine) -> None:
     """
-    Have an engine's transactions fail that wait too long for a row of another one; those of SQLite do so anyway.
+    Have an engine's transactions fail that wait too long for a row of another one, or for their own process; those of SQLite do so anyway.
 
     A session that somebody has forgotten can hold one for hours.
     """
@@ -58,6 +64,7 @@ def limit_waiting(engine: Engine) -> None:
     def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SET lock_timeout = {BUSY_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {STOPPED_MS}")
         cursor.close()
         connection.commit()
 

@@ -13,6 +13,7 @@ from pricewire.errors import (
     AccountError,
     AccountSuspendedError,
     ContractNotSellableError,
+    FencedError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     UnknownContractError,
@@ -20,7 +21,7 @@ from pricewire.errors import (
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
 from pricewire.store.prepared import Prepared
-from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, transactions
+from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
@@ -60,6 +61,10 @@ ADD_CONTRACT = Prepared(insert(contracts))
 
 ADD_TRANSACTION = Prepared(insert(transactions), [column.name for column in transactions.c if column is not transactions.c.number])
 
+TERM = Prepared(select(terms.c.term).where(terms.c.name == "trading").with_for_update(read=True))
+
+BEGIN_TERM = update(terms).where(terms.c.name == "trading").values(term=terms.c.term + 1).returning(terms.c.term)
+
 ADD_EVENT = Prepared(insert(outbox).returning(outbox.c.number), ["contract_id", "expiry_time"])
 
 
@@ -80,11 +85,25 @@ class Ledger:
         """
         self._database = database
         self._sync = sync
+        self._term: int | None = None
+
+    async def begin_term(self) -> None:
+        """
+        Be the only one that moves money from now on, of several processes with the same database; called before anything is read.
+
+        What another one is writing is finished or fails before this returns; what it would write later raises a `FencedError`.
+        """
+        self._term = await self._database.write(lambda connection: connection.execute(BEGIN_TERM).scalar_one())
+
+    def _check_term(self, connection: Connection) -> None:
+        if self._term is not None and TERM(connection, {}).scalar_one() != self._term:
+            raise FencedError("another process trades on this database now")
 
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
 
         def work(connection: Connection) -> Bought:
+            self._check_term(connection)
             return _buy(connection, purchase, now_ms())
 
         return await self._database.write(work)
@@ -105,6 +124,7 @@ class Ledger:
         await self._sync()
 
         def work(connection: Connection) -> None:
+            self._check_term(connection)
             _change(connection, entered)
 
         await self._database.write(work)
@@ -169,6 +189,7 @@ class Ledger:
 
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         def work(connection: Connection) -> list[Closed]:
+            self._check_term(connection)
             return _close(connection, ended, now_ms())
 
         return await self._database.write(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Delete, Insert, Update
+from sqlalchemy import Connection, CursorResult, Delete, Insert, Select, Update
 
 
 class Prepared:
@@ -16,7 +16,7 @@ class Prepared:
     driver as they are: whole numbers, floats, texts, truths and None.
     """
 
-    def __init__(self, statement: Insert | Update | Delete, names: Sequence[str] | None = None) -> None:
+    def __init__(self, statement: Insert | Update | Delete | Select[Any], names: Sequence[str] | None = None) -> None:
         """
         Prepare to execute.
 

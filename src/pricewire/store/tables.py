@@ -142,6 +142,17 @@ What was done to contracts and may not be published yet: a purchase, with the `e
 A row is written by the transaction that does it, and removed once the bus has the event.
 """
 
+terms = Table(
+    "terms",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("term", BigInteger),
+)
+"""
+The number of the process that trades, where several could: each that begins to counts it up, and what one of an earlier term writes is
+refused. A transaction that moves money holds a share of the row, so the next process waits for its end, and then sees all that it has done.
+"""
+
 revocations = Table(
     "revocations",
     metadata,

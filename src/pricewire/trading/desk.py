@@ -71,6 +71,7 @@ class Desk:
         trades_replays: bool = False,
         published: PublishedEvents | None = None,
         flush: Callable[[], Awaitable[None]] | None = None,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -86,6 +87,7 @@ class Desk:
             trades_replays: whether to trade on recordings, whose future others may know.
             published: what an earlier process has published, to go on with; None for nothing.
             flush: returns when everything that was published so far is safe; None where that is at once.
+            catch_up: returns when the desk has had every tick that somebody else may have; None where it gets them first.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
@@ -111,6 +113,7 @@ class Desk:
             exposure=self.exposure,
             rates=PurchaseRates(limits.purchases_per_second),
             max_open_contracts=limits.open_contracts,
+            catch_up=catch_up or at_once,
         )
 
     @property
@@ -250,4 +253,4 @@ class Desk:
 
 
 async def at_once() -> None:
-    """Wait for nothing: what is published has no bus behind it."""
+    """Wait for nothing: there is no other process."""

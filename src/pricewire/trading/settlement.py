@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from pricewire.errors import DatabaseError, JournalError
+from pricewire.errors import DatabaseError, FencedError, JournalError
 from pricewire.market.clock import Clock
 from pricewire.trading.account_events import AccountEvents
 from pricewire.trading.account_state import AccountState, AccountStates
@@ -135,7 +135,7 @@ class Settlement:
             try:
                 while await self._write():
                     pass
-            except (DatabaseError, JournalError) as error:
+            except (DatabaseError, JournalError, FencedError) as error:
                 # Once, not at every try.
                 if not is_away:
                     logger.warning("%d contracts wait to be settled: %s", len(self._ended), error)

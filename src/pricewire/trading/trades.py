@@ -7,7 +7,7 @@ import hashlib
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -83,6 +83,7 @@ class Trades:
         exposure: Exposure,
         rates: PurchaseRates,
         max_open_contracts: int | None,
+        catch_up: Callable[[], Awaitable[None]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -100,6 +101,7 @@ class Trades:
             exposure: how much open contracts may win.
             rates: how often an account may buy.
             max_open_contracts: how many an account may have at once; None for any number.
+            catch_up: returns when the books have had every tick that a trader may have seen.
             monotonic: returns the time in seconds, of a clock that nobody sets.
         """
         self.bought = self.sold = 0
@@ -114,6 +116,7 @@ class Trades:
         self._exposure = exposure
         self._rates = rates
         self._max_open_contracts = max_open_contracts
+        self._catch_up = catch_up
         self._monotonic = monotonic
         self._tasks: set[asyncio.Task[Any]] = set()
         # The newest purchase of each account's key that is not finished.
@@ -186,6 +189,7 @@ class Trades:
         account = await self._states.find(account_uuid)
         topic, variant = requested(request, self._products, account.currency)
         book = self._books.find(topic.instrument_id)
+        await self._catch_up()
         await self._due_ticks.wait(book, LATEST_S)
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
@@ -242,6 +246,7 @@ class Trades:
 
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         account = await self._states.find(account_uuid)
+        await self._catch_up()
         if (position := account.open.get(contract_id)) is not None:
             await self._due_ticks.wait(position.book, LATEST_S)
         async with account.lock:

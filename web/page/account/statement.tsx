@@ -59,7 +59,8 @@ export function Statement({ session, version }: StatementProps) {
             <span>{texts.statement.amount}</span>
             <span>{texts.statement.balance}</span>
           </div>
-          <ul className="list">
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it. */}
+          <ul className="list" tabIndex={0}>
             {entries.map((entry) => (
               <Entry key={entry.transaction_id} entry={entry} />
             ))}

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ from pricewire.server.gateways.messages import (
     Unknown,
 )
 from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream, with_position
-from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, commands, reports
 from pricewire.server.limits import Admission
 from pricewire.server.stream_opener import StreamOpener, bind
 from pricewire.server.transport.asgi_types import Message, Scope
@@ -64,10 +64,12 @@ class Calls:
         application: the ASGI application.
         bus: the bus, which this process writes.
         stream: the stream of JetStream that has its frames.
+        subjects: those on which it is called.
         hub: knows the streams of gateways.
         admission: counts them.
-        opener: checks their topics.
+        opener: checks their topics; None where gateways ask for no streams.
         auth: returns what checks tokens; None without trading.
+        first_values: returns a position up to which a gateway has to have everything, too, before it opens a stream; None for none.
     """
 
     def __init__(
@@ -75,14 +77,19 @@ class Calls:
         application: Any,
         bus: NatsBus,
         stream: str,
+        subjects: Sequence[str],
+        *,
         hub: HubOfGateways,
         admission: Admission,
-        opener: Callable[[], StreamOpener],
+        opener: Callable[[], StreamOpener] | None,
         auth: Callable[[], AuthService | None],
+        first_values: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._application = application
         self._bus = bus
         self._stream = stream
+        self._subjects = subjects
+        self._first_values = first_values
         self._hub = hub
         self._admission = admission
         self._opener = opener
@@ -97,10 +104,9 @@ class Calls:
     async def answering(self, client: Client) -> AsyncIterator[None]:
         """Answer gateways within the block; whoever leaves it has answered those who have asked."""
         self._hub.on_command = lambda gateway, command: self._commands.put_nowait((gateway, command))
-        subscriptions = [
-            await client.subscribe(calls(self._stream), cb=self._on_call),
-            await client.subscribe(reports(self._stream), cb=self._on_report),
-        ]
+        subscriptions = [await client.subscribe(subject, cb=self._on_call) for subject in self._subjects]
+        if self._opener is not None:
+            subscriptions.append(await client.subscribe(reports(self._stream), cb=self._on_report))
         async with running(self._command(client), "gateway commands"), running(self._look_for_silence(), "gateway watch"):
             try:
                 yield
@@ -178,7 +184,8 @@ class Calls:
         if offer.plan is not None:
             # What the publishers have published for it as its first value.
             await self._bus.flush()
-            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=self._bus.position)
+            position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
+            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=position)
         whole = b"".join(body)
         is_packed = len(whole) > PACKED
         return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed)
@@ -201,6 +208,7 @@ class Calls:
         auth, token = self._auth(), plan.token
         client = None if plan.client is None else parse_address(plan.client)
         try:
+            assert self._opener is not None, "gateways have streams"  # noqa: S101
             await self._opener().check([parse_topic(topic) for topic in plan.topics], token)
         except HTTPException:
             # The token is not for these topics any more.
@@ -235,7 +243,8 @@ class Calls:
             gateway, command = await self._commands.get()
             if isinstance(command, Changed):
                 await self._bus.flush()
-                command = with_position(command, self._bus.position)
+                position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
+                command = with_position(command, position)
             # One that is not heard is made up for at the gateway's next report.
             with contextlib.suppress(nats.errors.Error, OSError):
                 await client.publish(commands(self._stream, gateway), self._encode(command))

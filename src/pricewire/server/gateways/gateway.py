@@ -45,7 +45,7 @@ from pricewire.server.gateways.messages import (
     Sync,
     Unknown,
 )
-from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
 from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Limits
 from pricewire.server.topic_logs import log_limits
@@ -62,6 +62,9 @@ REGISTER_AT_ONCE = 500
 
 LOOK_S = 0.5
 """How often it is looked whether the bus has fallen silent, in seconds."""
+
+OF_MARKET = "/v1/market/instruments"
+"""How the paths begin that the process with the market answers: of instruments and histories."""
 
 OWN = frozenset({b"content-type", b"content-length", b"access-control-expose-headers"})
 """The headers of a stream's response that the response itself makes."""
@@ -90,7 +93,7 @@ class Gateway:
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
-        self.bus = NatsBus(self.hub, address, writes=False, plan=self._plan, on_writer=self._sync_soon)
+        self.bus = NatsBus(self.hub, address, writes=None, plan=self._plan, on_writer=self._succeeded)
         self._token_watch = TokenWatch(self.hub)
         self._plans: dict[str, StreamPlan] = {}
         # Of streams that are being opened, what they are to carry by now.
@@ -98,6 +101,8 @@ class Gateway:
         self._closed: list[str] = []
         self._client: Client | None = None
         self._sync = asyncio.Event()
+        # Requests that are being answered.
+        self._asking: set[asyncio.Task[Msg]] = set()
         self._encode = msgspec.msgpack.Encoder().encode
         self._answers = msgspec.msgpack.Decoder(Answer)
         self._commands = msgspec.msgpack.Decoder(Command)
@@ -211,8 +216,18 @@ class Gateway:
         if client is None:
             return None
         try:
-            message = await client.request(calls(self._plan.stream), self._encode(call), timeout=CALL_S)
-            return self._answers.decode(message.data)
+            # A server with both answers both.
+            subject = market_calls if call.path.startswith(OF_MARKET) else calls
+            request = asyncio.create_task(client.request(subject(self._plan.stream), self._encode(call), timeout=CALL_S))
+            if subject is calls:
+                self._asking.add(request)
+                request.add_done_callback(self._asking.discard)
+            try:
+                await asyncio.wait([request])
+            except asyncio.CancelledError:
+                request.cancel()
+                raise
+            return None if request.cancelled() else self._answers.decode(request.result().data)
         except (nats.errors.Error, OSError) as error:
             logger.debug("no answer: %r", error)
             return None
@@ -266,7 +281,10 @@ class Gateway:
         if len(self._closed) == 1:
             self._sync.set()
 
-    def _sync_soon(self) -> None:
+    def _succeeded(self) -> None:
+        """Turn to another process, which has become the server. What the one before has not answered it never will."""
+        for request in self._asking:
+            request.cancel()
         self._sync.set()
 
     async def _on_command(self, message: Msg) -> None:
@@ -349,16 +367,28 @@ class Gateway:
         told: set[str] = set()
         while True:
             await asyncio.sleep(LOOK_S)
-            silent = self.bus.silent_s
-            if silent < SILENCE_S:
+            if self.bus.silent_s < SILENCE_S:
                 told.clear()
                 continue
-            since = str(round((time.time() - silent) * 1000))
             for topic in set(self.hub.topics) - told:
-                told.add(topic)
-                if has_prices(topic):
+                silent = self._silence_of(topic)
+                if silent >= SILENCE_S:
+                    told.add(topic)
+                    since = str(round((time.time() - silent) * 1000))
                     data = msgspec.json.encode({"topic": topic, "since_epoch_ms": since})
                     self.hub.take_notice(self.hub.position, topic, "stale", data)
+
+    def _silence_of(self, name: str) -> float:
+        """Return how long those are silent who publish a topic's prices, in seconds; 0 for what is no price, and does not grow old."""
+        try:
+            topic = parse_topic(name)
+        except InvalidTopicError:
+            # What others publish.
+            return 0.0
+        if isinstance(topic, MarketTopic):
+            return self.bus.prices_silent_s
+        # Quotes need both, the market and trading.
+        return self.bus.silent_s if isinstance(topic, QuoteTopic) else 0.0
 
     def metrics(self) -> str:
         """Return the metrics in the text form of Prometheus."""
@@ -381,14 +411,6 @@ class Gateway:
         lines += ["# HELP pricewire_calls_total Requests passed on.", "# TYPE pricewire_calls_total counter"]
         lines += [f'pricewire_calls_total{{outcome="{outcome}"}} {count}' for outcome, count in self.calls.items()]
         return "\n".join(lines) + "\n"
-
-
-def has_prices(topic: str) -> bool:
-    """Return whether a topic's events are prices, which grow old; not those of accounts, and not what others publish."""
-    try:
-        return isinstance(parse_topic(topic), MarketTopic | QuoteTopic)
-    except InvalidTopicError:
-        return False
 
 
 async def send_text(send: Send, status: int, text: str) -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, cast
 
-from pricewire.bus.nats import NatsBus, NatsPlan
-from pricewire.bus.nats_connection import NatsAddress
+from nats.aio.client import Client
+
+from pricewire.bus.nats import NatsBus, NatsPlan, Role
+from pricewire.bus.nats_connection import NatsAddress, connected
+from pricewire.market.feed import Feed
+from pricewire.market.journal import Journal
 from pricewire.server.gateways.background import Background, end_process
+from pricewire.server.gateways.bus_feed import BusFeed
 from pricewire.server.gateways.calls import Calls
+from pricewire.server.gateways.market_publisher import MarketPublisher
+from pricewire.server.gateways.market_service import MarketService
+from pricewire.server.gateways.market_source import Interest, fill_up
 from pricewire.server.gateways.remote_streams import HubOfGateways
 from pricewire.server.gateways.standby_journal import StandbyJournal
+from pricewire.server.gateways.subjects import calls, market_calls
+from pricewire.server.gateways.trading_publisher import TradingPublisher
 from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
@@ -21,6 +34,12 @@ from pricewire.server.transport.asgi_types import Send
 
 RESTORED_S = 60.0
 """How long topics of the process before wait for their streams to be registered, in seconds."""
+
+PARTS: dict[Role, str] = {"all": "the market and trading", "market": "the market", "trading": "trading"}
+"""What a process of a role has, for people."""
+
+Answering = Callable[[Client], AbstractAsyncContextManager[None]]
+"""Answers others within a block, by a connection."""
 
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 """What a process answers that stands by."""
@@ -33,26 +52,59 @@ class NatsSetup:
     Args:
         address: where NATS is.
         plan: the stream of JetStream with the frames.
+        role: what this process does of a server.
     """
 
-    def __init__(self, address: NatsAddress, plan: NatsPlan | None = None) -> None:
+    def __init__(self, address: NatsAddress, plan: NatsPlan | None = None, role: Role = "all") -> None:
         self._address = address
         self._plan = plan or NatsPlan()
+        self._role = role
 
-    def make_hub(self, **options: Any) -> HubOfGateways:
-        """Return a hub that also knows the streams of gateways; the options are those of `Hub`."""
-        return HubOfGateways(**options)
+    def make_publisher(self, feeds: Sequence[Feed], **options: Any) -> Publisher:
+        """Return what publishes to the bus; the options are those of `Publisher`."""
+        if self._role == "trading":
+            played = [feed for feed in feeds if isinstance(feed, BusFeed)]
+            return TradingPublisher(played, Interest(secrets.token_hex(8), self._plan.stream), make_hub=HubOfGateways, **options)
+        return (MarketPublisher if self._role == "market" else Publisher)(feeds, make_hub=HubOfGateways, **options)
 
     def lead(
         self, application: Any, publisher: Publisher, services: Services, admission: Admission, opener: Callable[[], StreamOpener]
     ) -> Leader:
         """Have an application answer gateways, and its publisher publish to the bus, as `BusSetup.lead` says."""
-        hub = publisher.hub
+        hub, stream = publisher.hub, self._plan.stream
         if not isinstance(hub, HubOfGateways):
-            raise TypeError("the hub was not made by make_hub")
-        bus = publisher.bus = NatsBus(hub, self._address, writes=True, plan=self._plan, on_fenced=end_process)
-        calls = Calls(application, bus, self._plan.stream, hub, admission, opener, lambda: services.auth)
-        return Leader(services, bus, hub, calls)
+            raise TypeError("the hub was not made by make_publisher")
+        bus = publisher.bus = NatsBus(hub, self._address, writes=self._role, plan=self._plan, on_fenced=end_process)
+        answering: list[Answering] = []
+        subjects: dict[Role, list[str]] = {
+            "all": [calls(stream), market_calls(stream)],
+            "market": [market_calls(stream)],
+            "trading": [calls(stream)],
+        }
+        if isinstance(publisher, TradingPublisher):
+            answering.append(publisher.interest.telling)
+        if self._role == "market":
+            answering.append(MarketService(publisher.market, lambda: services.journal, bus, stream, hub).answering)
+        answering.append(
+            Calls(
+                application,
+                bus,
+                stream,
+                subjects[self._role],
+                hub=hub,
+                admission=admission,
+                opener=None if self._role == "market" else opener,
+                auth=lambda: services.auth,
+                first_values=publisher.interest.first_values if isinstance(publisher, TradingPublisher) else None,
+            ).answering
+        )
+        return Leader(self._role, services, bus, hub, answering, partial(self._fill_up, services))
+
+    async def _fill_up(self, services: Services, journal: Journal) -> None:
+        """Have what the journal of the market has in one of trading."""
+        if self._role == "trading":
+            async with connected(self._address, "pricewire trading") as client:
+                await fill_up(client, self._plan.stream, journal, services.publisher.market.instruments(), services.keep_ticks_s)
 
 
 class Leader:
@@ -60,24 +112,36 @@ class Leader:
     Runs the services while this process writes to the bus.
 
     Args:
+        role: what it writes.
         services: the market, and trading.
         bus: the bus.
         hub: the hub.
-        calls: answers gateways.
+        answering: what is to be opened with the connection while this process serves: it answers others.
+        fill_up: writes to the journal what this process has missed, before it stands by.
     """
 
-    def __init__(self, services: Services, bus: NatsBus, hub: HubOfGateways, calls: Calls) -> None:
+    def __init__(
+        self,
+        role: Role,
+        services: Services,
+        bus: NatsBus,
+        hub: HubOfGateways,
+        answering: Sequence[Answering],
+        fill_up: Callable[[Journal], Awaitable[None]],
+    ) -> None:
+        self._role = role
         self._services = services
         self._bus = bus
         self._hub = hub
-        self._calls = calls
+        self._answering = answering
+        self._fill_up = fill_up
         self._background: Background | None = None
 
     @property
     def failure(self) -> str:
         """Why this process does not serve now; empty while it does."""
         if self._background is None or not self._background.is_open:
-            return "this server stands by: another one has the market and trading, or the bus is away"
+            return f"this server stands by: another one has {PARTS[self._role]}, or the bus is away"
         return self._bus.failure
 
     @contextlib.asynccontextmanager
@@ -108,23 +172,34 @@ class Leader:
             "pricewire_bus_takeovers_total": ("Times that this process has become the server.", counters.takeovers),
             "pricewire_bus_lease_held": ("Whether this process has the lease: 1 or 0.", float(self._bus.is_writer)),
             "pricewire_bus_silent_seconds": ("How long ago the bus has taken the newest frame.", self._bus.silent_s),
+            "pricewire_bus_lag_frames": ("Frames that the bus has and this process has not read.", self._bus.lag),
             "pricewire_gateways": ("Gateways that are there.", len(self._hub.gateways)),
             "pricewire_gateway_streams": ("Open streams on gateways.", self._hub.remote_streams),
         }
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
+        publisher = self._services.publisher
         async with contextlib.AsyncExitStack() as standing_by:
             journal = self._services.open_journal()
             if journal is not None:
-                standby = StandbyJournal(journal, self._services.publisher.market.instruments())
+                try:
+                    await self._fill_up(journal)
+                except BaseException:
+                    journal.close()
+                    raise
+                standby = StandbyJournal(journal, publisher.market.instruments())
                 await standing_by.enter_async_context(standby.open())
                 self._bus.on_read = standby.take
             async with self._bus.open():
-                self._bus.on_read = None
+                # Nothing is read between the two: what the journal has not got comes by the feeds.
+                self._bus.on_read = publisher.take if isinstance(publisher, TradingPublisher) else None
                 await standing_by.aclose()
                 client = self._bus.client
                 assert client is not None, "the bus is open"  # noqa: S101
                 self._hub.restored(RESTORED_S)
-                async with self._services.open(), self._calls.answering(client):
+                async with contextlib.AsyncExitStack() as stack:
+                    await stack.enter_async_context(self._services.open())
+                    for answering in self._answering:
+                        await stack.enter_async_context(answering(client))
                     yield

@@ -187,6 +187,26 @@ class HubOfGateways(Hub):
                 del self.gateways[gateway]
                 self.close_remote(list(self._of.pop(gateway, ())))
 
+    def want(self, process: str, topics: list[str]) -> None:
+        """
+        Count a process among the streams of topics, until it is silent for long or says others.
+
+        Args:
+            process: its name.
+            topics: all that it has streams of, sorted.
+
+        Raises:
+            Exception: of a publisher that cannot begin.
+        """
+        self.gateways[process] = time.monotonic()
+        stream = self._remote.get(process)
+        if stream is None:
+            self.open_remote(RemoteStream(process, process, StreamSpec(tuple(topics)), None))
+        elif stream.spec.topics != tuple(topics):
+            before, stream.spec = stream.spec, StreamSpec(tuple(topics))
+            self._topics.enter(stream.spec.topics)
+            self._leave(before)
+
     def _leave(self, spec: StreamSpec) -> None:
         # It tells the publishers when nobody has come back to a topic.
         self._upkeep.begin()

@@ -25,3 +25,13 @@ def reports(stream: str) -> str:
 def commands(stream: str, gateway: str) -> str:
     """Return the subject on which a gateway is told what is to become of its streams."""
     return f"{stream}_gateway.{gateway}"
+
+
+def market_calls(stream: str) -> str:
+    """Return the subject of calls that only the market can answer: instruments and histories."""
+    return f"{stream}_market_calls"
+
+
+def questions(stream: str) -> str:
+    """Return the subject on which trading asks the market what it needs of it."""
+    return f"{stream}_market"

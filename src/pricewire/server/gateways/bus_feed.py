@@ -1,0 +1,83 @@
+"""The market of another process as feeds: their ticks are those that the bus brings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pricewire.bus.frames import Published, Record
+from pricewire.market.hours import TradingHours, Weekly
+from pricewire.protocol.messages import Instrument, Tick, TickBody
+from pricewire.protocol.topics import TicksTopic
+from pricewire.server.gateways.market_messages import Hours, MarketDescription
+
+TICK = msgspec.json.Decoder(TickBody)
+
+
+class BusFeed:
+    """
+    Some instruments of another process's market.
+
+    The bus brings each tick once and in order, and so does this feed: those that are given to `take`.
+
+    Attributes:
+        instruments: the instruments.
+        volatilities: the annual volatility of those where it is known.
+        hours: when the markets of some are open.
+        is_recording: whether their prices may be known to others before they come.
+
+    Args:
+        instruments: the instruments.
+        description: what is known of them.
+        is_recording: whether they are recordings.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], description: MarketDescription, *, is_recording: bool) -> None:
+        ids = [instrument.id for instrument in instruments]
+        self.instruments = instruments
+        self.volatilities: Mapping[str, float] = {each: description.volatilities[each] for each in ids if each in description.volatilities}
+        self.hours: Mapping[str, TradingHours] = {each: to_hours(description.hours[each]) for each in ids if each in description.hours}
+        self.is_recording = is_recording
+        self._topics = {str(TicksTopic(each)) for each in ids}
+        self._ticks = asyncio.Queue[Tick]()
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Bring the ticks among what was published."""
+        for record in records:
+            if type(record) is Published and record.topic in self._topics:
+                body = TICK.decode(record.json)
+                self._ticks.put_nowait(Tick(body.instrument_id, int(body.epoch_ms), body.price, body.ask, body.bid))
+
+    async def __aiter__(self) -> AsyncIterator[Tick]:
+        """Yield the ticks that come."""
+        while True:
+            yield await self._ticks.get()
+            # Only now has the market taken it.
+            self._ticks.task_done()
+
+    async def taken(self) -> None:
+        """Wait until the market has taken all ticks that came so far."""
+        await self._ticks.join()
+
+
+def feeds_of(description: MarketDescription) -> list[BusFeed]:
+    """Return the market that is described as feeds."""
+    recordings = set(description.recordings)
+    played = [each for each in description.instruments if each.id in recordings]
+    live = [each for each in description.instruments if each.id not in recordings]
+    return [BusFeed(those, description, is_recording=those is played) for those in (live, played) if those]
+
+
+def to_hours(hours: Hours) -> TradingHours:
+    """Return the trading hours of a message."""
+    weekly = [Weekly(opens, closes) for opens, closes in hours.weekly]
+    return TradingHours(ZoneInfo(hours.zone), weekly, frozenset(map(date.fromisoformat, hours.closed)))
+
+
+def from_hours(hours: TradingHours) -> Hours:
+    """Return trading hours as a message."""
+    return Hours(hours.zone.key, [(each.opens, each.closes) for each in hours.weekly], sorted(day.isoformat() for day in hours.closed))

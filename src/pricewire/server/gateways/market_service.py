@@ -1,0 +1,142 @@
+"""Answers processes with trading, which ask the market's process for its instruments, past ticks and topics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import msgspec
+import nats.errors
+import numpy as np
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from pricewire.bus.nats import NatsBus
+from pricewire.bus.tasks import running
+from pricewire.market.feed import FeedWithVolatility, PastTicks, RecordedFeed
+from pricewire.market.journal import Journal
+from pricewire.market.market import Market
+from pricewire.market.pips import Integers
+from pricewire.protocol.topics import CandlesTopic, parse_topic
+from pricewire.server.gateways.bus_feed import from_hours
+from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted
+from pricewire.server.gateways.remote_streams import HubOfGateways
+from pricewire.server.gateways.subjects import SYNC_S, questions
+
+logger = logging.getLogger(__name__)
+
+MOST_TICKS = 20_000
+"""How many ticks an answer has at most: a message of NATS has 1 MiB."""
+
+
+class MarketService:
+    """
+    Answers processes with trading.
+
+    Args:
+        market: the market.
+        journal: returns its journal.
+        bus: the bus, which this process writes.
+        stream: the stream of JetStream with the frames.
+        hub: knows the topics that they want.
+    """
+
+    def __init__(self, market: Market, journal: Callable[[], Journal | None], bus: NatsBus, stream: str, hub: HubOfGateways) -> None:
+        self._market = market
+        self._journal = journal
+        self._bus = bus
+        self._stream = stream
+        self._hub = hub
+        self._decoder = msgspec.msgpack.Decoder(Question)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def answering(self, client: Client) -> AsyncIterator[None]:
+        """Answer within the block."""
+        subscription = await client.subscribe(questions(self._stream), cb=self._on_question)
+        async with running(self._look_for_silence(), "interest watch"):
+            try:
+                yield
+            finally:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await subscription.unsubscribe()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+
+    async def _on_question(self, message: Msg) -> None:
+        # One that was stopped past its lease says nothing: another one answers.
+        if self._bus.is_writer:
+            self._begin(self._answer(message))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a process with trading was not answered", exc_info=error)
+
+    async def _answer(self, message: Msg) -> None:
+        answer = await self._answer_to(self._decoder.decode(message.data))
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await message.respond(msgspec.msgpack.encode(answer))
+
+    async def _answer_to(self, question: Question) -> MarketDescription | Past | Wanted:
+        match question:
+            case Describe():
+                return self._describe()
+            case AskPast():
+                return await self._past(question)
+            case Want():
+                self._hub.want(question.process, list(filter(self._is_published, question.topics)))
+                await self._bus.flush()
+                return Wanted(self._bus.position)
+
+    def _is_published(self, name: str) -> bool:
+        """Return whether a topic is one of candles that this market has: after a restart there may be others than trading knows."""
+        topic = parse_topic(name)
+        return isinstance(topic, CandlesTopic) and topic.instrument_id in {each.id for each in self._market.instruments()}
+
+    def _describe(self) -> MarketDescription:
+        market = self._market
+        volatilities, recordings, hours = dict[str, float](), list[str](), {}
+        instruments = market.instruments()
+        for instrument in instruments:
+            feed = market.feed(instrument.id)
+            if isinstance(feed, FeedWithVolatility) and instrument.id in feed.volatilities:
+                volatilities[instrument.id] = feed.volatilities[instrument.id]
+            if isinstance(feed, RecordedFeed) and feed.is_recording:
+                recordings.append(instrument.id)
+            if (known := market.hours(instrument.id)) is not None:
+                hours[instrument.id] = from_hours(known)
+        return MarketDescription(instruments, volatilities, recordings, hours)
+
+    async def _past(self, question: AskPast) -> Past:
+        journal = self._journal()
+        found = {} if journal is None else await asyncio.to_thread(journal.read, question.from_ms)
+        past = found.get(question.instrument_id)
+        if past is None:
+            return Past((b"", b"", b"", b""), is_all=True)
+        # Those of the first time come first, so the known ones are the first of all.
+        begin = question.known
+        part = slice(begin, begin + MOST_TICKS)
+        return Past(columns_of(past, part), is_all=len(past.epoch_ms) <= begin + MOST_TICKS)
+
+    async def _look_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_S)
+            self._hub.end_silent()
+
+
+def columns_of(past: PastTicks, part: slice) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return some ticks as they are sent."""
+
+    def sent(column: Integers) -> bytes:
+        return np.ascontiguousarray(column[part], np.int64).tobytes()
+
+    return sent(past.epoch_ms), sent(past.price), sent(past.ask), sent(past.bid)

@@ -1,0 +1,305 @@
+"""The market and trading in processes of their own, over a real NATS server: what a client sees is what one server would show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from bench.servers.nats import NatsServer, nats_server
+
+from pricewire.bus.nats import NatsPlan
+from pricewire.bus.nats_connection import NatsAddress
+from pricewire.market.hours import parse_hours
+from pricewire.market.journal import Journal
+from pricewire.protocol.messages import Tick
+from pricewire.server.app import create_app
+from pricewire.server.gateways import market_service
+from pricewire.server.gateways.bus_feed import feeds_of, from_hours, to_hours
+from pricewire.server.gateways.leader import NatsSetup
+from pricewire.server.gateways.market_publisher import MarketPublisher
+from pricewire.server.gateways.market_source import describe
+from pricewire.server.services import JournalSetup
+from pricewire.server.transport.handover import HandoverProtocol
+from pricewire.store.accounts import Account
+from server.gateways.test_gateway import GoldFeed, message, price, serve_gateway, until_ready
+from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
+from support.feeds import GOLD
+from support.serving import PATIENCE, Serving
+
+numbers = itertools.count()
+
+
+@dataclass
+class Parts:
+    """
+    A server in parts: the market, trading, and a gateway.
+
+    Attributes:
+        nats: the NATS server between them.
+        plan: the stream of JetStream.
+        folder: for the data of all.
+        feed: of GOLD, of the market that serves.
+        market: the market that serves.
+        trading: trading that serves.
+        gateway: what clients talk to.
+        alice: an account.
+        times: of the next ticks.
+    """
+
+    nats: NatsServer
+    plan: NatsPlan
+    folder: Path
+    feed: GoldFeed
+    alice: Account
+    times: Iterator[int]
+    market: Serving = field(init=False)
+    trading: Serving = field(init=False)
+    gateway: Serving = field(init=False)
+
+    @property
+    def address(self) -> NatsAddress:
+        return NatsAddress((self.nats.url,))
+
+    @contextlib.contextmanager
+    def open_market(self, name: str, feed: GoldFeed) -> Iterator[Serving]:
+        setup = NatsSetup(self.address, self.plan, "market")
+        with Serving(create_app([feed], journal=JournalSetup(self.folder / name), bus=setup), http=HandoverProtocol) as market:
+            yield market
+
+    @contextlib.contextmanager
+    def open_trading(self, name: str) -> Iterator[Serving]:
+        feeds = feeds_of(asyncio.run(describe(self.address, self.plan.stream)))
+        setup = NatsSetup(self.address, self.plan, "trading")
+        with open_app_server(self.folder / "pricewire.db", *feeds, bus=setup, journal=self.folder / name / "trading") as trading:
+            yield trading
+
+    def tick(self, bid: float) -> str:
+        """Have a tick of GOLD come; return its price."""
+        self.market.call(self.feed.give, bid, bid + 0.02, next(self.times))
+        return f"{bid + 0.01:.2f}"
+
+    def buy(self, key: str, **details: Any) -> str:
+        """Buy a contract on GOLD by the gateway; return its id. On a busy machine the market may seem closed between two ticks."""
+        order = purchase(key, instrument_id="GOLD", **details)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.tick(10)
+            url = f"{self.gateway.url}/v1/trading/contracts/buy"
+            answer = httpx2.post(url, json=order, headers=bearer(TOKENS.issue(self.alice.uuid)), timeout=PATIENCE)
+            if answer.status_code == 200:
+                contract_id: str = answer.json()["data"]["contract_id"]
+                return contract_id
+            if answer.status_code == 503:
+                time.sleep(0.1)
+            else:
+                refused(answer, 409, "MARKET_CLOSED")
+        raise TimeoutError("the market stays closed")
+
+    def watch(self, *topics: str) -> Events:
+        return Events(self.gateway, "/protected/sse?" + "&".join(f"topic={topic}" for topic in topics), self.alice)
+
+    def settle_by(self, stream: Events, bid: float, count: int) -> tuple[Any, list[str]]:
+        """Have ticks come after a purchase; return how the contract ended, and their prices."""
+        # Those of the purchase may be ahead of the clock that it has its time of.
+        self.times = itertools.count(max(next(self.times), time.time_ns() // 1_000_000 + 1000), 1000)
+        given = [self.tick(bid + number) for number in range(count)]
+        return stream.until(lambda data: data.get("event") == "contract_settled")["data"], given
+
+
+@pytest.fixture
+def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
+    database = tmp_path / "pricewire.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    alice = add_account(database, "alice")
+    plan, feed = NatsPlan(f"parts-{next(numbers)}"), GoldFeed()
+    times = itertools.count(time.time_ns() // 1_000_000 - 90_000, 1000)
+    with contextlib.ExitStack() as stack:
+        nats = stack.enter_context(nats_server())
+        parts = Parts(nats, plan, tmp_path, feed, alice, times)
+        parts.market = stack.enter_context(parts.open_market("market", feed))
+        # So many that the pace is known.
+        for _ in range(30):
+            parts.tick(10)
+        parts.trading = stack.enter_context(parts.open_trading("first"))
+        until_serving(parts.trading)
+        parts.gateway = stack.enter_context(serve_gateway(nats, plan))
+        yield parts
+
+
+def until_serving(server: Serving) -> None:
+    """Wait until a process no longer stands by."""
+    deadline = time.monotonic() + PATIENCE
+    while "stands by" in httpx2.get(f"{server.url}/readyz", timeout=PATIENCE).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until_standing_by(server: Serving, folder: Path) -> None:
+    """Wait until a process stands by and writes its journal: it has that open then."""
+    deadline = time.monotonic() + PATIENCE
+    while "stands by" not in httpx2.get(f"{server.url}/readyz", timeout=PATIENCE).text or not list(folder.glob("*.ticks")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def journal_of(folder: Path) -> list[Tick]:
+    """Return the ticks of GOLD in a journal that nobody has open any more."""
+    journal = Journal(folder, [GOLD])
+    try:
+        return asyncio.run(journal.between("GOLD", 0, 10**14))
+    finally:
+        journal.close()
+
+
+def test_an_account_trades_at_prices_of_another_process(parts: Parts) -> None:
+    token = log_in(parts.gateway, "alice")
+    account = parts.alice.uuid
+    with parts.watch(f"balance:{account}", f"contracts:{account}", "ticks:GOLD") as stream:
+        contract_id = parts.buy("one", duration=3, duration_unit="ticks", variant="rise")
+        assert stream.until(lambda data: data.get("event") == "contract_opened")["data"]["contract_id"] == contract_id
+        ended, given = parts.settle_by(stream, 20, 6)
+        assert ended["contract_id"] == contract_id
+        assert ended["contract_details"]["entry_spot"] == given[0]
+        assert ended["contract_details"]["exit_spot"] == given[3], "three ticks after the entry"
+        balance = stream.until(lambda data: data.get("event") == "balance")["data"]["balance"]
+    answer = httpx2.get(f"{parts.gateway.url}/v1/accounting/balance", headers=bearer(token), timeout=PATIENCE)
+    assert answer.json()["data"]["balance"] == balance
+    for process in (parts.market, parts.trading, parts.gateway):
+        parts.tick(20)
+        assert until_ready(process) == "ok\n"
+
+
+def test_instruments_and_histories_are_the_markets(parts: Parts) -> None:
+    instruments = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE).json()["data"]["instruments"]
+    assert [each["id"] for each in instruments] == ["GOLD"]
+    given = [parts.tick(bid) for bid in (11, 12, 13)]
+    body = {"instrument_id": "GOLD", "count": 3}
+    deadline = time.monotonic() + PATIENCE
+    prices: list[str] = []
+    while prices != given:
+        assert time.monotonic() < deadline, prices
+        answer = httpx2.post(f"{parts.gateway.url}/v1/market/instruments/ticks/history", json=body, timeout=PATIENCE)
+        prices = [each["price"] for each in answer.json()["data"]["ticks"]]
+
+
+def test_candles_are_published_while_somebody_wants_them(parts: Parts) -> None:
+    with Events(parts.gateway, "/sse?topic=candles:GOLD:60") as stream:
+        first = message(stream)["data"]
+        assert first["close"] == "10.01", "the current one, with which it begins"
+        expected = parts.tick(11)
+        assert stream.until(lambda data: "seq" in data and data["data"]["close"] == expected)
+    metrics = httpx2.get(f"{parts.trading.url}/metrics", timeout=PATIENCE).text
+    assert "pricewire_bus_lag_frames" in metrics
+    assert "pricewire_bus_lease_held 1.0" in metrics
+
+
+def test_trading_that_is_followed_by_another_ends_contracts_by_the_same_ticks(parts: Parts) -> None:
+    account = parts.alice.uuid
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(parts.watch(f"contracts:{account}"))
+        standby = stack.enter_context(parts.open_trading("second"))
+        until_standing_by(standby, parts.folder / "second" / "trading")
+        contract_id = parts.buy("one", duration=3, duration_unit="ticks", variant="rise")
+        stream.until(lambda data: data.get("event") == "contract_opened")
+        parts.times = itertools.count(max(next(parts.times), time.time_ns() // 1_000_000 + 1000), 1000)
+        first = parts.tick(20)
+        stream.until(lambda data: data.get("event") == "contract_updated" and data["data"]["contract_details"].get("entry_spot") == first)
+        parts.trading.stop()
+        missed = [parts.tick(bid) for bid in (21, 22, 23, 24)]
+        ended = stream.until(lambda data: data.get("event") in ("contract_opened", "contract_settled"))
+        assert ended["event"] == "contract_settled", "nothing is told again"
+        assert ended["data"]["contract_id"] == contract_id
+        assert (ended["data"]["contract_details"]["entry_spot"], ended["data"]["contract_details"]["exit_spot"]) == (first, missed[2])
+        until_serving(standby)
+        parts.buy("two")
+
+
+def test_a_market_that_is_followed_by_another_goes_on_in_one_journal(parts: Parts) -> None:
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(Events(parts.gateway, "/sse?topic=ticks:GOLD"))
+        message(stream)
+        feed = GoldFeed()
+        standby = stack.enter_context(parts.open_market("standby", feed))
+        until_standing_by(standby, parts.folder / "standby")
+        before = parts.tick(11)
+        assert price(stream.until(lambda data: "seq" in data and price(data) == before)) == before
+        parts.market.stop()
+        until_serving(standby)
+        parts.feed, parts.market = feed, standby
+        expected = parts.tick(12)
+        assert price(message(stream)) == expected, "none is told again, and none is left out"
+        parts.buy("one")
+        standby.stop()
+        parts.trading.stop()
+        first, second = journal_of(parts.folder / "market"), journal_of(parts.folder / "standby")
+        assert second[: len(first)] == first
+        assert journal_of(parts.folder / "first" / "trading") == second, "trading has decided by the same ticks"
+
+
+def test_a_market_that_is_away_makes_prices_stale_and_stops_trading(parts: Parts) -> None:
+    with Events(parts.gateway, "/sse?topic=ticks:GOLD") as stream:
+        message(stream)
+        parts.market.stop()
+        assert stream.wait_for("stale")["topic"] == "ticks:GOLD"
+        for process in (parts.gateway, parts.trading):
+            deadline = time.monotonic() + PATIENCE
+            while "no frame of the market" not in httpx2.get(f"{process.url}/readyz", timeout=PATIENCE).text:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        answer = httpx2.post(
+            f"{parts.gateway.url}/v1/trading/contracts/buy",
+            json=purchase("one", instrument_id="GOLD"),
+            headers=bearer(TOKENS.issue(parts.alice.uuid)),
+            timeout=PATIENCE,
+        )
+        refused(answer, 409, "MARKET_CLOSED")
+        history = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE)
+        assert (history.status_code, "retry-after" in history.headers) == (503, True)
+
+
+def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_service, "MOST_TICKS", 7)
+    at = next(parts.times)
+    for bid in (11, 12, 12, 13):
+        # Of one millisecond.
+        parts.market.call(parts.feed.give, bid, bid + 0.02, at)
+    with parts.open_trading("second") as second:
+        until_standing_by(second, parts.folder / "second" / "trading")
+        parts.trading.stop()
+        until_serving(second)
+        parts.tick(14)
+        parts.trading = second
+        parts.buy("one")
+        parts.market.stop()
+        second.stop()
+    assert journal_of(parts.folder / "second" / "trading") == journal_of(parts.folder / "market")
+
+
+def test_what_the_journal_cannot_take_is_not_published() -> None:
+    publisher = MarketPublisher([GoldFeed()])
+    tick = Tick("GOLD", 1_700_000_000_000, *map(Decimal, ("10.01", "10.02", "10.00")))
+    publisher.market.journal_failure = "the disk is full"
+    publisher._publish("ticks:GOLD", tick, "tick")
+    assert publisher.hub.latest("ticks:GOLD") == []
+    publisher.market.journal_failure = ""
+    publisher._publish("ticks:GOLD", tick, "tick")
+    assert len(publisher.hub.latest("ticks:GOLD")) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["America/New_York Sun 17:00-Fri 17:00", "Europe/Berlin Mon-Fri 09:00-17:30 closed 2026-12-25, 2027-01-01"]
+)
+def test_trading_hours_pass_unchanged(text: str) -> None:
+    hours = parse_hours(text)
+    passed = to_hours(from_hours(hours))
+    for epoch_ms in range(1_798_000_000_000, 1_800_000_000_000, 3_600_000):
+        assert passed.session(epoch_ms) == hours.session(epoch_ms)
