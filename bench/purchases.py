@@ -2,7 +2,9 @@
 Purchases: how many a second over HTTP, each durable before it is answered, and how long a buyer waits.
 
 The whole server runs as `pricewire serve` does, with its prices, its tokens and a database; every buyer has an account and a connection,
-and buys again as soon as the last purchase was answered. A commit waits for the disk, so what a disk needs for a write is measured too.
+and buys again as soon as the last purchase was answered. That says how many the server can sell, and little of how long people wait: 64
+who all buy without a pause wait 64 turns. So buyers also come at a given rate, at random moments, whoever still waits; their time counts
+from the moment that they wanted to buy. A commit waits for the disk, so what a disk needs for a write is measured too.
 The CPU is that of the server alone; PostgreSQL's own processes run on the same core and are not in it.
 """
 
@@ -11,10 +13,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import psycopg
@@ -38,14 +44,22 @@ class Settings:
 
     Attributes:
         buyers: how many buy at once, of each measurement.
+        rates: how many come in a second, of each measurement, by the database.
         seconds: how long they do.
     """
 
     buyers: tuple[int, ...] = (1, 8, 64)
+    rates: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"SQLite": (500, 1000), "PostgreSQL": (250, 500)})
     seconds: float = 10.0
 
 
-QUICK = Settings(buyers=(1, 8), seconds=1.0)
+MOST_AT_ONCE = 200
+"""How many buyers that come at a rate may wait at once; the next ones count as waiting, too, but are not heard of by the server."""
+
+Buying = Callable[..., Coroutine[None, None, list[tuple[int, float]]]]
+"""Has buyers buy from a server."""
+
+QUICK = Settings(buyers=(1, 8), rates={"SQLite": (50,), "PostgreSQL": (50,)}, seconds=1.0)
 """Whether the pieces work; the figures say little."""
 
 
@@ -56,7 +70,7 @@ class Measured:
 
     Attributes:
         database: which one.
-        buyers: how many they were.
+        buyers: how many they were at once, or came in a second.
         per_second: how many purchases were answered in a second.
         p50_ms: the time that half of them took at most, in milliseconds.
         p99_ms: the time that 99 of 100 took at most.
@@ -65,7 +79,7 @@ class Measured:
     """
 
     database: str
-    buyers: int
+    buyers: str
     per_second: float
     p50_ms: float
     p99_ms: float
@@ -82,63 +96,86 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
             continue
         for buyers in settings.buyers:
             progress(f"{name}, {buyers} buyers")
-            measured.append(measure(placement, name, buyers, settings.seconds))
+            measured.append(measure(placement, name, str(buyers), buyers, partial(buy_at_once, seconds=settings.seconds)))
+        for rate in settings.rates[name]:
+            progress(f"{name}, {rate} purchases per second")
+            work = partial(buy_at_rate, rate=rate, seconds=settings.seconds)
+            measured.append(measure(placement, name, f"{rate}/s", MOST_AT_ONCE, work))
     disk_ms = write_ms()
     notes.append(f"a write of 4 KiB is on this disk in {disk_ms:.2f} ms (median of fdatasync)")
-    notes += [f"{each.database}, {each.buyers} buyers: {each.refused} purchases were refused" for each in measured if each.refused]
+    notes += [f"{each.database}, {each.buyers}: {each.refused} purchases were refused" for each in measured if each.refused]
     rows = [
-        [each.database, str(each.buyers), f"{each.per_second:,.0f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_ms:.2f}"]
+        [each.database, each.buyers, f"{each.per_second:,.0f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_ms:.2f}"]
         for each in measured
     ]
     table = Table(
         "Purchases over HTTP, durable when they are answered",
-        ["database", "buyers at once", "purchases per second", "p50, ms", "p99, ms", "CPU of the server for one, ms"],
+        ["database", "buyers", "purchases per second", "p50, ms", "p99, ms", "CPU of the server for one, ms"],
         rows,
     )
     figures = {"settings": asdict(settings), "measured": [asdict(each) for each in measured], "fdatasync_ms": disk_ms}
     return Report("purchases", [table], figures, notes)
 
 
-def measure(placement: Placement, name: str, buyers: int, seconds: float) -> Measured:
-    """Have so many buyers buy for a while, with an empty database."""
+def measure(placement: Placement, name: str, label: str, accounts: int, work: Buying) -> Measured:
+    """Have buyers with so many accounts buy for a while, with an empty database."""
     if name == "SQLite":
-        return measure_on(placement, name, None, buyers, seconds)
+        return measure_on(placement, name, None, label, accounts, work)
     with placement.on_server_core():
         server = PostgresServer()
     try:
         with psycopg.connect(server.address("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE pricewire")
-        return measure_on(placement, name, server.address("pricewire"), buyers, seconds)
+        return measure_on(placement, name, server.address("pricewire"), label, accounts, work)
     finally:
         server.stop()
 
 
-def measure_on(placement: Placement, name: str, address: str | None, buyers: int, seconds: float) -> Measured:
-    """Have so many buyers buy for a while."""
-    with TradingServer(placement, buyers, address) as server:
+def measure_on(placement: Placement, name: str, address: str | None, label: str, accounts: int, work: Buying) -> Measured:
+    """Have buyers buy for a while."""
+    with TradingServer(placement, accounts, address) as server:
         # What the first purchases need once is no cost of a purchase.
         asyncio.run(buy_at_once(server, seconds=0.3, prefix="first"))
         cpu, began = cpu_seconds(server.pid), time.monotonic()
-        answers = asyncio.run(buy_at_once(server, seconds=seconds, prefix="next"))
+        answers = asyncio.run(work(server, prefix="next"))
         took, cpu = time.monotonic() - began, cpu_seconds(server.pid) - cpu
     times = sorted(duration for _, duration in answers)
     refused = sum(status != 200 for status, _ in answers)
     p99 = times[min(len(times) - 1, len(times) * 99 // 100)]
-    return Measured(name, buyers, len(times) / took, statistics.median(times) * 1000, p99 * 1000, cpu / len(times) * 1000, refused)
+    return Measured(name, label, len(times) / took, statistics.median(times) * 1000, p99 * 1000, cpu / len(times) * 1000, refused)
 
 
 async def buy_at_once(server: TradingServer, *, seconds: float, prefix: str) -> list[tuple[int, float]]:
     """Have every account buy for a while; return the status of each answer, and how long it took, in seconds."""
     until = time.monotonic() + seconds
-    found = await asyncio.gather(*(buy(server.port, token, number, until, prefix) for number, token in enumerate(server.tokens)))
+
+    def moments() -> Iterator[float]:
+        while (now := time.monotonic()) < until:
+            yield now
+
+    return await buy_at(server, moments(), prefix)
+
+
+async def buy_at_rate(server: TradingServer, *, rate: float, seconds: float, prefix: str) -> list[tuple[int, float]]:
+    """Have buyers come for a while, at random moments; return the status of each answer, and how long it took from then, in seconds."""
+    gaps = random.Random(1)
+    began = time.monotonic()
+    moments = accumulate((gaps.expovariate(rate) for _ in range(round(rate * seconds))), initial=began)
+    return await buy_at(server, moments, prefix)
+
+
+async def buy_at(server: TradingServer, moments: Iterator[float], prefix: str) -> list[tuple[int, float]]:
+    """Have an account that is free buy at each moment, or the next one that is."""
+    found = await asyncio.gather(*(buy(server.port, token, number, moments, prefix) for number, token in enumerate(server.tokens)))
     return [answer for answers in found for answer in answers]
 
 
-async def buy(port: int, token: str, number: int, until: float, prefix: str) -> list[tuple[int, float]]:
+async def buy(port: int, token: str, number: int, moments: Iterator[float], prefix: str) -> list[tuple[int, float]]:
     """Buy again and again on one connection; a client's own work would be half of the time that is measured, so there is none."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers: list[tuple[int, float]] = []
-    while (began := time.monotonic()) < until:
+    for began in moments:
+        await asyncio.sleep(began - time.monotonic())
         body = purchase(f"{prefix}-{len(answers)}", INSTRUMENTS[number % len(INSTRUMENTS)])
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -9,6 +9,7 @@ The errors of Pricewire, all below one base class.
     ├── FeedError                 a feed or a recording cannot be used
     ├── RecordingError            a recording cannot be written or continued
     ├── JournalError              the journal of ticks cannot be used
+    ├── SpanTooLongError          a history of a shorter span has to be asked for
     ├── BusError                  a bus cannot be reached or used
     │   ├── FencedError           another process has become the writer of a partition
     │   └── FrameError            what came from a bus cannot be read
@@ -96,6 +97,22 @@ class RecordingError(PricewireError):
 
 class JournalError(PricewireError):
     """The journal of ticks cannot be opened or written."""
+
+
+class SpanTooLongError(PricewireError):
+    """
+    For a history of this span, more ticks would have to be read than a request may have read.
+
+    Attributes:
+        limit: so many ticks, of all instruments.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"this span has more than the limit of {limit} ticks of all instruments in the journal: ask for a shorter one, "
+            "or without from_epoch_ms for the newest"
+        )
 
 
 class BusError(PricewireError):

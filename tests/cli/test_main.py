@@ -20,6 +20,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from pricewire.cli.main import main
+from pricewire.cli.serve import commissions_of
+from pricewire.trading.commissions import Commissions
 from support.command import environment, pricewire, served
 from support.serving import Reader
 from support.tls import Certificate
@@ -189,6 +191,19 @@ def test_options_stand_in_a_file_and_the_environment(tmp_path: Path) -> None:
         assert predictable(url) == {False}
 
 
+def test_a_commission_may_be_of_an_instrument_with_a_dot_in_its_name(here: Here, tmp_path: Path) -> None:
+    recording = tmp_path / "coins.csv"
+    recording.write_text("timestamp,symbol,bid,ask\n2026-01-05T09:30:00Z,BTC.USD,100,101\n2026-01-05T09:30:01Z,BTC.USD,101,102\n")
+    file = tmp_path / "own.toml"
+    rules = ["touch=0.02", "touch:BTC.USD:60s=0.03"]
+    file.write_text(f'[serve]\ndata_dir = "{tmp_path}"\nfeed = ["replay:{recording}"]\ncommission = {json.dumps(rules)}\n')
+    status, printed = here("--config", str(file), "check")
+    assert (status, "2 commissions" in printed) == (0, True), printed
+    commissions = Commissions(commissions_of(rules))
+    contracts = [("BTC.USD", 60), ("BTC.USD", 61), ("BTC.USDT", 60)]
+    assert [commissions.of("touch", instrument_id, seconds, "seconds") for instrument_id, seconds in contracts] == [0.03, 0.02, 0.02]
+
+
 def test_tls(tmp_path: Path) -> None:
     certificate = Certificate(tmp_path)
     chain, key = certificate.options.values()
@@ -243,7 +258,13 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--config", "none.toml"], "none.toml"),
         (["serve", "--jwks-url", "http://issuer.example/keys"], "https"),
         (["serve", "--database", "mysql://x"], "cannot be read"),
-        (["serve", "--commission.lottery", "0.5"], "product 'lottery' is none of rise_fall, high_low, touch"),
+        (["serve", "--commission", "lottery=0.5"], "product 'lottery' is none of rise_fall, high_low, touch"),
+        (["serve", "--commission", "touch"], "--commission 'touch' is not written as 'touch=0.02'"),
+        (["serve", "--commission", "touch=much"], "--commission 'touch=much' is not written as"),
+        (["serve", "--commission", "touch=nan"], "--commission 'touch=nan' is not written as"),
+        (["serve", "--commission", "touch=1.5"], "commission 1.5 of touch is not between 0 and 1"),
+        (["serve", "--commission", "touch=0.02", "--commission", "touch=0.03"], "there are two of 'touch'"),
+        (["serve", "--commission", "touch:BTC.USD=0.03"], "no feed brings 'BTC.USD'"),
         (["watch"], "name the instruments to watch"),
         (["watch", "R_100", "--url", "ftp://127.0.0.1"], "does not begin with http:// or https://"),
     ],

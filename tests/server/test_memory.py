@@ -9,6 +9,7 @@ import weakref
 from pathlib import Path
 
 import httpx2
+from litestar.handlers import BaseRouteHandler
 
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
@@ -42,6 +43,19 @@ def test_an_application_that_is_over_is_freed(tmp_path: Path) -> None:
     gc.collect()
     # The last one may still be held by what its server's thread has left.
     assert apps[0]() is None
+
+
+def test_requests_with_a_query_leave_nothing_behind(tmp_path: Path) -> None:
+    def handlers() -> int:
+        gc.collect()
+        return sum(isinstance(each, BaseRouteHandler) for each in gc.get_objects())
+
+    with Serving(create_app([SimulatedFeed(seed=1)])) as server, httpx2.Client(base_url=server.url) as client:
+        assert client.get("/v1/market/instruments?product_id=touch").status_code == 200
+        before = handlers()
+        for _ in range(20):
+            assert client.get("/v1/market/instruments?product_id=touch").status_code == 200
+        assert handlers() == before
 
 
 def test_a_thousand_readers_that_never_read_cost_a_bounded_amount(tmp_path: Path) -> None:

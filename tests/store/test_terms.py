@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import threading
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, text
 
 from pricewire.errors import FencedError
+from pricewire.store import ledger
 from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
+from pricewire.store.tables import accounts
+from pricewire.store.terms import check_term
 from pricewire.trading.contracts import refund
 from support.contract_maker import make_purchase, nothing_to_sync
 from support.ledger_rules import check_books
 from support.serving import PATIENCE
+
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+"""How many statements wait for others, on a server of PostgreSQL."""
 
 
 async def test_who_is_followed_by_another_writes_no_more(database: Database) -> None:
@@ -38,27 +43,65 @@ async def test_who_is_followed_by_another_writes_no_more(database: Database) -> 
     await check_books(database)
 
 
-async def test_who_begins_waits_for_what_another_is_writing(database: Database, database_address: str) -> None:
+async def test_who_begins_waits_for_what_another_is_writing(
+    database: Database, database_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await Accounts(database).add("alice", balance=Decimal("100.00"))
+    first = Ledger(database, nothing_to_sync)
+    await first.begin_term()
+    bought = await first.buy(make_purchase(alice, key="one"))
+    other = await Database.open(database_address)
+    second = Ledger(other, nothing_to_sync)
+    is_writing, may_go_on = threading.Event(), threading.Event()
+
+    def check_and_wait(connection: Connection, own: int | None) -> None:
+        check_term(connection, own)
+        is_writing.set()
+        assert may_go_on.wait(PATIENCE)
+
+    monkeypatch.setattr(ledger, "check_term", check_and_wait)
+    settling = asyncio.create_task(first.settle([refund(bought.contract, bought.contract.expiry_time)]))
+    assert await asyncio.to_thread(is_writing.wait, PATIENCE)
+    beginning = asyncio.create_task(second.begin_term())
+    assert not (await asyncio.wait([beginning], timeout=0.3))[0], "it would not see the settlement otherwise"
+    may_go_on.set()
+    await settling
+    await beginning
+    assert await second.open_contracts() == []
+    await other.close()
+
+
+@pytest.mark.parametrize("database_address", ["postgresql"], indirect=True)
+async def test_who_begins_waits_for_a_purchase_whose_statement_waits(database: Database, database_address: str) -> None:
     alice = await Accounts(database).add("alice", balance=Decimal("100.00"))
     first = Ledger(database, nothing_to_sync)
     await first.begin_term()
     other = await Database.open(database_address)
     second = Ledger(other, nothing_to_sync)
-    is_writing, may_go_on = threading.Event(), threading.Event()
-    check = first._check_term
+    is_held, may_go_on = threading.Event(), threading.Event()
 
-    def check_and_wait(connection: Connection) -> Any:
-        check(connection)
-        is_writing.set()
+    def hold(connection: Connection) -> None:
+        connection.execute(select(accounts).where(accounts.c.uuid == alice.uuid).with_for_update())
+        is_held.set()
         assert may_go_on.wait(PATIENCE)
 
-    first._check_term = check_and_wait  # type: ignore[method-assign]
+    async def until_waiting(number: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await other.read(lambda connection: connection.execute(WAITING).scalar_one()) < number:
+                pass
+
+    holding = asyncio.create_task(other.write(hold))
+    assert await asyncio.to_thread(is_held.wait, PATIENCE)
     buying = asyncio.create_task(first.buy(make_purchase(alice, key="one")))
-    await asyncio.to_thread(is_writing.wait, PATIENCE)
+    await until_waiting(1)
     beginning = asyncio.create_task(second.begin_term())
-    assert not (await asyncio.wait([beginning], timeout=0.3))[0], "it would not see the purchase otherwise"
+    await until_waiting(2)
     may_go_on.set()
+    await holding
     bought = await buying
     await beginning
     assert [each.contract_id for each in await second.open_contracts()] == [bought.contract.contract_id]
+    with pytest.raises(FencedError):
+        await first.buy(make_purchase(alice, key="two"))
+    await check_books(database)
     await other.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ from pricewire.cli.processes import PROCESSES, Processes
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
-from pricewire.errors import FeedError, PricewireError
+from pricewire.errors import FeedError, PricewireError, quoted
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
@@ -103,7 +104,7 @@ def serve(
     log_level: Literal["debug", "info", "warning"] = "info",
     log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
-    commission: Annotated[dict[str, float] | None, Parameter(group=TRADING)] = None,
+    commission: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     market_hours: Annotated[list[str] | None, Parameter(group=TRADING, negative=())] = None,
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
@@ -161,9 +162,8 @@ def serve(
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, `--commission.touch
-            0.02` for instance, on an instrument, `--commission.touch:R_100 0.03`, up to a duration, `--commission.touch:R_100:60s 0.04` or
-            `--commission.touch:*:5t 0.04`.
+        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, "touch=0.02" for
+            instance, on an instrument, "touch:R_100=0.03", up to a duration, "touch:R_100:60s=0.04" or "touch:*:5t=0.04".
         market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
             its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
             09:00-17:30 closed 2026-12-25"`. May be repeated.
@@ -220,7 +220,7 @@ def serve(
                     ("limits", lambda: check_limits(limits)),
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
-                    ("trading", lambda: check_trading(commission, market_hours or [])),
+                    ("trading", lambda: check_trading(commission or [], market_hours or [])),
                     ("database", lambda: check_database(store)),
                     ("journal", lambda: check_journal(store)),
                     ("keys", lambda: check_keys(store)),
@@ -255,7 +255,14 @@ def serve(
         trading = None
         if processes.role != "market":
             trading = setup_of(
-                store, host, demo_account, commission, keep_ticks_hours, folder, is_proxied=is_proxied, trades_replays=trade_replays
+                store,
+                host,
+                demo_account,
+                commissions_of(commission or []),
+                keep_ticks_hours,
+                folder,
+                is_proxied=is_proxied,
+                trades_replays=trade_replays,
             )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
         for rule in () if trading is None else trading.products.commissions.rules:
@@ -347,14 +354,14 @@ def check_limits(limits: Limits) -> str:
     return f"{limits.streams} streams, {limits.streams_per_address} of one address"
 
 
-def check_trading(commission: Mapping[str, float] | None, market_hours: Sequence[str]) -> str:
+def check_trading(commission: Sequence[str], market_hours: Sequence[str]) -> str:
     """
     Return what of trading is not as usual.
 
     Raises:
         PricewireError: commissions or hours cannot be read.
     """
-    rules, hours = Products(commission).commissions.rules, dict(map(hours_of, market_hours))
+    rules, hours = Products(commissions_of(commission)).commissions.rules, dict(map(hours_of, market_hours))
     return f"{len(rules)} commissions and the hours of {len(hours)} instruments are set"
 
 
@@ -414,6 +421,31 @@ def replay_of(text: str, *, speed: float, loop: bool, keep_times: bool, timezone
     return ReplayFeed(
         Path(path), instrument_id=instrument_id or None, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market
     )
+
+
+def commissions_of(texts: Sequence[str]) -> dict[str, float]:
+    """
+    Return commissions by whose they are, as `Commissions` reads them.
+
+    Args:
+        texts: `touch:R_100=0.03`, for instance.
+
+    Raises:
+        PricewireError: one cannot be read, or two are of the same.
+    """
+    commissions: dict[str, float] = {}
+    for text in texts:
+        whose, equals, number = (part.strip() for part in text.rpartition("="))
+        try:
+            commission = float(number)
+        except ValueError:
+            commission = math.nan
+        if not equals or math.isnan(commission):
+            raise PricewireError(f"--commission {quoted(text)} is not written as 'touch=0.02' or 'touch:R_100:60s=0.03'")
+        if whose in commissions:
+            raise PricewireError(f"--commission: there are two of {whose!r}; give one")
+        commissions[whose] = commission
+    return commissions
 
 
 def hours_of(text: str) -> tuple[str, TradingHours]:

@@ -92,6 +92,21 @@ def grouped(starts: Integers, columns: tuple[Integers, ...]) -> Integers:
     return rows
 
 
+def candles_of(minutes: Integers, granularity_s: int, to_ms: int | None, count: int) -> Integers:
+    """
+    Return candles as rows, oldest first.
+
+    Args:
+        minutes: what they are made of, oldest first.
+        granularity_s: the span of a candle, in seconds.
+        to_ms: the last time of interest.
+        count: at most so many, the newest.
+    """
+    rows = merged(minutes, granularity_s * 1000)
+    end = len(rows) if to_ms is None else int(np.searchsorted(rows[:, START], to_ms, "right"))
+    return rows[max(0, end - count) : end]
+
+
 class CandleSeries:
     """
     The minutes of one instrument for a week, and the longer candles made from them.
@@ -132,7 +147,7 @@ class CandleSeries:
             return None
         granularity_ms = granularity_s * 1000
         start = self._current.start - self._current.start % granularity_ms
-        return BuildingCandle.of(merged(self._minutes_from(start), granularity_ms)[-1], granularity_ms)
+        return BuildingCandle.of(merged(self.minutes(start), granularity_ms)[-1], granularity_ms)
 
     def rows(self, granularity_s: int, from_ms: int | None, to_ms: int | None, count: int) -> Integers:
         """
@@ -144,14 +159,11 @@ class CandleSeries:
             to_ms: the last time of interest.
             count: at most so many, the newest.
         """
-        granularity_ms = granularity_s * 1000
-        start = 0 if from_ms is None else from_ms - from_ms % granularity_ms
-        rows = merged(self._minutes_from(start), granularity_ms)
-        end = len(rows) if to_ms is None else int(np.searchsorted(rows[:, START], to_ms, "right"))
-        return rows[max(0, end - count) : end]
+        start = 0 if from_ms is None else from_ms - from_ms % (granularity_s * 1000)
+        return candles_of(self.minutes(start), granularity_s, to_ms, count)
 
-    def _minutes_from(self, start_ms: int) -> Integers:
-        """Return the minutes that begin at `start_ms` or later, with the current one."""
+    def minutes(self, start_ms: int) -> Integers:
+        """Return the minutes that begin at `start_ms` or later, as rows, oldest first, with the current one; they may change later."""
         closed = self._rows[: self._length]
         closed = closed[int(np.searchsorted(closed[:, START], start_ms)) :]
         current = self._current

@@ -43,6 +43,13 @@ class SelectedTicks(NamedTuple):
         return [Tick(self.instrument_id, epoch, price * one, ask * one, bid * one) for epoch, price, ask, bid in zip(*columns, strict=True)]
 
 
+def chosen(epoch_ms: Integers, granularity_s: int | None, count: int) -> Integers:
+    """Return the places of the ticks that `TickHistory.select` selects, of ticks in order that are all of interest."""
+    if granularity_s is None:
+        return np.arange(max(0, len(epoch_ms) - count), len(epoch_ms))
+    return np.flatnonzero(np.diff(epoch_ms // (granularity_s * 1000), append=-1))[-count:]
+
+
 class TickHistory:
     """
     The recent ticks of one instrument, in the order of their times.
@@ -121,13 +128,14 @@ class TickHistory:
         epochs = self._epoch[first : self._end]
         begin = 0 if from_ms is None else int(np.searchsorted(epochs, from_ms, "left"))
         end = len(epochs) if to_ms is None else int(np.searchsorted(epochs, to_ms, "right"))
-        if granularity_s is None:
-            chosen = np.arange(max(begin, end - count), end)
-        else:
-            spans = epochs[begin:end] // (granularity_s * 1000)
-            chosen = begin + np.flatnonzero(np.diff(spans, append=-1))[-count:]
-        epoch, price, ask, bid = (column[chosen + first] for column in (self._epoch, self._price, self._ask, self._bid))
+        places = first + begin + chosen(epochs[begin:end], granularity_s, count)
+        epoch, price, ask, bid = (column[places] for column in (self._epoch, self._price, self._ask, self._bid))
         return SelectedTicks(self._instrument_id, self._quantum, epoch, price, ask, bid)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The time of the oldest tick, in milliseconds since 1970; None where there is none."""
+        return int(self._epoch[self._oldest_kept()]) if len(self) else None
 
     def _oldest_kept(self) -> int:
         """Return the place of the oldest tick that is neither too old nor one too many."""

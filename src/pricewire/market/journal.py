@@ -70,13 +70,15 @@ class Segment:
         instruments: the decimals of each instrument by its id, in the order of their indexes.
         begin: where the ticks begin, in bytes.
         count: how many whole ticks it holds.
-        newest_ms: the newest time in it, in milliseconds since 1970.
+        oldest_ms: the oldest time in it, in milliseconds since 1970.
+        newest_ms: the newest one.
     """
 
     path: Path
     instruments: Mapping[str, int]
     begin: int
     count: int
+    oldest_ms: int
     newest_ms: int
 
     def records(self) -> Records:
@@ -87,6 +89,13 @@ class Segment:
                 return np.fromfile(file, COLUMNS, self.count)
         except FileNotFoundError:
             return np.empty(0, COLUMNS)
+
+    def ticks_of(self, instrument_id: str, from_ms: int, to_ms: int) -> PastTicks:
+        """Return the ticks of one of its instruments from one time to another, with the decimals that they were written with."""
+        records = self.records()
+        is_wanted = records["instrument"] == list(self.instruments).index(instrument_id)
+        records = records[is_wanted & (records["epoch_ms"] >= from_ms) & (records["epoch_ms"] <= to_ms)]
+        return PastTicks(instrument_id, *(records[name] for name in ("epoch_ms", "price", "ask", "bid")))
 
 
 class Journal:
@@ -114,7 +123,7 @@ class Journal:
         self._begin = self._end = 0
         self._full_at = 0
         self._age_out = 0.0
-        self._newest_ms = 0
+        self._oldest_ms, self._newest_ms = LATEST_MS, EARLIEST_MS
         self._unsynced: list[int] = []
         self._added = self._durable = 0
         self._syncing: asyncio.Task[None] | None = None
@@ -138,7 +147,7 @@ class Journal:
         """
         place = self._places[instrument_id]
         check = (epoch_ms * A + price * B + ask * C + bid * D + place * E + F) >> 32 & 0xFFFFFFFF
-        self._write(RECORD.pack(epoch_ms, price, ask, bid, place, check), epoch_ms)
+        self._write(RECORD.pack(epoch_ms, price, ask, bid, place, check), epoch_ms, epoch_ms)
 
     def extend(self, past: PastTicks) -> None:
         """
@@ -155,7 +164,7 @@ class Journal:
                 records[name] = getattr(past, name)[part]
             records["instrument"] = place
             records["check"] = checks(records)
-            self._write(records.tobytes(), int(records["epoch_ms"][-1]))
+            self._write(records.tobytes(), int(records["epoch_ms"][0]), int(records["epoch_ms"][-1]))
 
     async def sync(self) -> None:
         """
@@ -220,6 +229,14 @@ class Journal:
         """
         return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 
+    def segments_of(self, instrument_id: str, from_ms: int, to_ms: int) -> list[Segment]:
+        """Return the files that may have ticks of an instrument from one time to another, as they are now, newest first."""
+        return [
+            segment
+            for segment in reversed(self._all())
+            if instrument_id in segment.instruments and segment.oldest_ms <= to_ms and segment.newest_ms >= from_ms
+        ]
+
     def prune(self, before_ms: int) -> None:
         """Remove the files whose ticks are all older than a time, in milliseconds since 1970."""
         for segment in [segment for segment in self._segments if segment.newest_ms < before_ms]:
@@ -236,7 +253,7 @@ class Journal:
         self._unsynced, self._file = [], -1
         os.close(self._lock)
 
-    def _write(self, data: bytes, epoch_ms: int) -> None:
+    def _write(self, data: bytes, oldest_ms: int, newest_ms: int) -> None:
         if self._failure:
             raise JournalError(self._failure)
         try:
@@ -250,8 +267,10 @@ class Journal:
             raise JournalError(f"the journal {self._folder} cannot be written: {error.strerror}") from None
         self._end += len(data)
         self._added += len(data)
-        if epoch_ms > self._newest_ms:
-            self._newest_ms = epoch_ms
+        if oldest_ms < self._oldest_ms:
+            self._oldest_ms = oldest_ms
+        if newest_ms > self._newest_ms:
+            self._newest_ms = newest_ms
 
     def _begin_segment(self) -> None:
         header = json.dumps({"pricewire": "ticks", "version": 1, "instruments": self._instruments}).encode()
@@ -280,25 +299,23 @@ class Journal:
         self._begin = self._end = len(header)
         self._full_at = self._begin + SEGMENT_RECORDS * COLUMNS.itemsize
         self._age_out = time.monotonic() + self._keep_s / SEGMENTS_KEPT
-        self._newest_ms = 0
+        self._oldest_ms, self._newest_ms = LATEST_MS, EARLIEST_MS
 
     def _current(self) -> Segment:
-        return Segment(self._path, self._instruments, self._begin, (self._end - self._begin) // COLUMNS.itemsize, self._newest_ms)
+        count = (self._end - self._begin) // COLUMNS.itemsize
+        return Segment(self._path, self._instruments, self._begin, count, self._oldest_ms, self._newest_ms)
 
     def _between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None) -> list[Tick]:
         parts: list[list[Tick]] = []
         missing = newest
-        for segment in reversed(self._all()):
-            if instrument_id not in segment.instruments or segment.newest_ms < from_ms:
-                continue
-            records = segment.records()
-            of_it = records["instrument"] == list(segment.instruments).index(instrument_id)
-            records = records[of_it & (records["epoch_ms"] >= from_ms) & (records["epoch_ms"] <= to_ms)]
+        for segment in self.segments_of(instrument_id, from_ms, to_ms):
+            part = segment.ticks_of(instrument_id, from_ms, to_ms)
+            first = 0
             if missing is not None:
-                records = records[len(records) - min(missing, len(records)) :]
-                missing -= len(records)
+                first = max(0, len(part.epoch_ms) - missing)
+                missing -= len(part.epoch_ms) - first
             one = quantum_of(segment.instruments[instrument_id])
-            columns = (records[name].tolist() for name in ("epoch_ms", "price", "ask", "bid"))
+            columns = (column[first:].tolist() for column in (part.epoch_ms, part.price, part.ask, part.bid))
             parts.append(
                 [
                     Tick(instrument_id, epoch_ms, price * one, ask * one, bid * one)
@@ -382,7 +399,9 @@ def opened(path: Path) -> Segment | None:
     if len(bad):
         logger.warning("%s ends after %d ticks: the next one was half written", path, bad[0])
         records = records[: bad[0]]
-    return Segment(path, instruments, len(line), len(records), int(records["epoch_ms"].max(initial=0)))
+    epoch_ms = records["epoch_ms"]
+    oldest_ms, newest_ms = int(epoch_ms.min(initial=LATEST_MS)), int(epoch_ms.max(initial=EARLIEST_MS))
+    return Segment(path, instruments, len(line), len(records), oldest_ms, newest_ms)
 
 
 def checks(records: Records) -> npt.NDArray[np.uint32]:

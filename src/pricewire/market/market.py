@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
+from pricewire.market.candles import MINUTE_MS, START
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
-from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithHistory, FeedWithHours, PastTicks, check_past
+from pricewire.market.feed import EARLIEST_MS, LATEST_MS, Feed, FeedWithBackfill, FeedWithHistory, FeedWithHours, PastTicks, check_past
 from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.hours import TradingHours
 from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
 from pricewire.market.journal import Journal
 from pricewire.market.markets import MARKETS
-from pricewire.market.pips import MAX_PIP_SIZE
+from pricewire.market.older import Older
+from pricewire.market.pips import MAX_PIP_SIZE, Integers
 from pricewire.market.supervisor import Supervisor, feed_name
 from pricewire.protocol.messages import Candle, CandlesHistoryRequest, Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.topics import INSTRUMENT_ID, CandlesTopic, MarketTopic, parse_granularity
@@ -211,6 +213,13 @@ class Market:
         history = self._of(request.instrument_id).history
         return history.select(request.from_epoch_ms, request.to_epoch_ms, request.granularity, request.count)
 
+    def older_ticks(self, request: TicksHistoryRequest, selected: SelectedTicks) -> Older | None:
+        """Return what the journal may have before the ticks that were selected from memory; None where there is nothing more."""
+        if len(selected.epoch_ms) >= request.count:
+            return None
+        state = self._of(request.instrument_id)
+        return self._older(state, request.from_epoch_ms, request.to_epoch_ms, state.history.oldest_ms)
+
     def select_candles(self, request: CandlesHistoryRequest) -> SelectedCandles:
         """
         Select recent candles, with the one being built; a thread may make candles of them.
@@ -222,6 +231,39 @@ class Market:
         granularity = parse_granularity(str(request.granularity))
         rows = state.candles.rows(granularity, request.from_epoch_ms, request.to_epoch_ms, request.count)
         return state.select_candles(rows.copy(), granularity)
+
+    def older_candles(self, request: CandlesHistoryRequest, selected: SelectedCandles) -> Older | None:
+        """Return the same for candles that were selected from memory."""
+        if len(selected.rows) >= request.count:
+            return None
+        state = self._of(request.instrument_id)
+        span_ms, from_ms, to_ms = request.granularity * 1000, request.from_epoch_ms, request.to_epoch_ms
+        # Whole candles.
+        from_ms = None if from_ms is None else from_ms - from_ms % span_ms
+        to_ms = None if to_ms is None else to_ms - to_ms % span_ms + span_ms - 1
+        minutes = state.candles.minutes(0)
+        return self._older(state, from_ms, to_ms, int(minutes[0, START]) + MINUTE_MS - 1 if len(minutes) else None)
+
+    def minutes(self, request: CandlesHistoryRequest) -> Integers:
+        """Return the minutes in memory that a request's candles are made of, as rows of their own."""
+        from_ms = request.from_epoch_ms or 0
+        return self._of(request.instrument_id).candles.minutes(from_ms - from_ms % (request.granularity * 1000)).copy()
+
+    def _older(self, state: InstrumentState, from_ms: int | None, to_ms: int | None, known_ms: int | None) -> Older | None:
+        """
+        Return what the journal may have of a span; None where there is nothing.
+
+        Args:
+            state: the instrument's.
+            from_ms: the first time of interest, in milliseconds since 1970.
+            to_ms: the last one.
+            known_ms: memory has all that is later than this; None where it has nothing.
+        """
+        until_ms = min(LATEST_MS if each is None else each for each in (to_ms, known_ms))
+        if self._journal is None or (from_ms is not None and from_ms > until_ms):
+            return None
+        segments = self._journal.segments_of(state.instrument.id, from_ms or EARLIEST_MS, until_ms)
+        return Older(state.instrument.id, state.instrument.pip_size, segments, from_ms, until_ms) if segments else None
 
     def _of(self, instrument_id: str) -> InstrumentState:
         state = self._states.get(instrument_id)

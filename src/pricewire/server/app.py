@@ -24,7 +24,7 @@ from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
 from pricewire.server.admin_report import AdminReport
-from pricewire.server.auth.dependencies import CALLERS, AnyRequest, refuse_token_in_address
+from pricewire.server.auth.dependencies import CALLERS, AnyRequest
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import Network
@@ -54,8 +54,6 @@ from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
-from pricewire.trading.accounting import Accounting
-from pricewire.trading.desk import Desk
 
 CLIENT_HEADERS = ["Authorization", "Last-Event-ID", "Cache-Control", "Content-Type"]
 """What the browser client sends, and a preflight has to allow."""
@@ -179,17 +177,11 @@ def create_app(
                 metrics.loop_delay.stop()
                 report.stop()
 
-    async def provide_publisher() -> Publisher:
-        return publisher
+    async def provide_services() -> Services:
+        return services
 
     async def provide_auth() -> AuthService | None:
         return services.auth
-
-    async def provide_desk() -> Desk | None:
-        return publisher.desk
-
-    async def provide_accounting() -> Accounting | None:
-        return services.accounting
 
     async def provide_stream_opener(request: AnyRequest) -> StreamOpener:
         is_for_operators = admin_port is None or is_at(request.scope, admin_port)
@@ -229,18 +221,16 @@ def create_app(
             ),
         ],
         dependencies={
-            "publisher": Provide(provide_publisher),
+            "services": Provide(provide_services),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
             "leader": Provide(provide_leader),
             "auth": Provide(provide_auth),
-            "desk": Provide(provide_desk),
-            "accounting": Provide(provide_accounting),
             "stream_opener": Provide(provide_stream_opener),
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        guards=[refuse_token_in_address, StrictQuery()],
+        before_request=StrictQuery(),
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from pricewire.errors import PricewireError
@@ -140,6 +141,7 @@ def parse_node(text: str) -> Address | None:
     return parse_address(match["v6"] or match["v4"]) if match is not None else None
 
 
+@lru_cache(10_000)
 def parse_address(text: str) -> Address | None:
     """Return the address that a text is, an IPv4 address for one mapped to IPv6 (`::ffff:192.0.2.1`); None where it is none."""
     try:

@@ -28,6 +28,7 @@ from pricewire.errors import (
     MarketClosedError,
     PriceMovedError,
     PricewireError,
+    SpanTooLongError,
     StreamRefusedError,
     TooManyAttemptsError,
     TooManyContractsError,
@@ -180,7 +181,7 @@ def on_unknown(request: Request[Any, Any, Any], error: PricewireError) -> Respon
     return problem(404, str(error))
 
 
-def on_invalid(request: Request[Any, Any, Any], error: InvalidTopicError | InvalidProposalError) -> Response[ErrorBody]:
+def on_invalid(request: Request[Any, Any, Any], error: InvalidTopicError | InvalidProposalError | SpanTooLongError) -> Response[ErrorBody]:
     """Answer 400."""
     return problem(400, str(error))
 
@@ -252,6 +253,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     AccountError: on_unknown,
     InvalidTopicError: on_invalid,
     InvalidProposalError: on_invalid,
+    SpanTooLongError: on_invalid,
     TradeRefusedError: on_trade_refused,
     DatabaseError: on_database_error,
     UnavailableError: on_unavailable,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pricewire.bus.memory import MemoryBus
-from pricewire.errors import AccountError
+from pricewire.errors import AccountError, PricewireError
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
 from pricewire.market.market import Market
@@ -89,7 +89,6 @@ class Services:
     Attributes:
         publisher: the market and the hub.
         auth: checks accounts and tokens; None without trading, and before `open`.
-        accounting: reads the books, likewise.
         journal: the journal; None without one, and before `open`.
 
     Args:
@@ -103,7 +102,7 @@ class Services:
     ) -> None:
         self.publisher = publisher
         self.auth: AuthService | None = None
-        self.accounting: Accounting | None = None
+        self._accounting: Accounting | None = None
         self.journal: Journal | None = None
         self._setup = setup
         self._limits = limits
@@ -123,6 +122,30 @@ class Services:
         """
         setup = self._journal_setup
         return None if setup is None else Journal(setup.folder, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s)
+
+    @property
+    def desk(self) -> Desk:
+        """
+        The desk.
+
+        Raises:
+            PricewireError: this is a server without trading.
+        """
+        if self.publisher.desk is None:
+            raise PricewireError("there is no desk: set up trading")
+        return self.publisher.desk
+
+    @property
+    def accounting(self) -> Accounting:
+        """
+        Reads the books.
+
+        Raises:
+            PricewireError: this is a server without trading.
+        """
+        if self._accounting is None:
+            raise PricewireError("there are no books: set up trading")
+        return self._accounting
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -202,7 +225,7 @@ class Services:
                 flush=self.publisher.bus.flush,
                 catch_up=self.publisher.catch_up,
             )
-            self.accounting = Accounting(Statements(database), desk.instrument_name)
+            self._accounting = Accounting(Statements(database), desk.instrument_name)
             money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
             # Before the desk reads the first balance: what moves after that is heard of.
             await money_watch.start()

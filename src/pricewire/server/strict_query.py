@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar.connection import ASGIConnection
 from litestar.enums import ParamType
 from litestar.exceptions import ValidationException
 from litestar.handlers import BaseRouteHandler
@@ -12,14 +9,14 @@ from litestar.params import ParameterKwarg
 from litestar.typing import FieldDefinition
 
 from pricewire.errors import quoted
+from pricewire.server.auth.dependencies import AnyRequest, refuse_token_in_address
 from pricewire.server.strict_request import WHOLE_NUMBER
-
-AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 class StrictQuery:
     """
-    A guard that refuses a whole number that is not written in digits alone, and two values of a parameter that has one.
+    Comes before each request's handler, and refuses a token, a whole number that is not written in digits alone, and two values of a
+    parameter that has one.
 
     The framework would take `1e3` and `1000.0` for 1000, and the last of two values, while a proxy in front of the server may have
     checked the first.
@@ -29,20 +26,23 @@ class StrictQuery:
         # Of one application: known to the module, its handlers would keep it in memory for as long as the process lives.
         self._parameters: dict[BaseRouteHandler, dict[str, FieldDefinition]] = {}
 
-    async def __call__(self, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def __call__(self, request: AnyRequest) -> None:
         """
         Check a request's query.
 
         Raises:
+            InvalidParametersError: there is a token in it.
             ValidationException: there is such a parameter.
         """
-        if not connection.scope["query_string"]:
+        if not request.scope["query_string"]:
             return
+        refuse_token_in_address(request)
+        handler = request.route_handler
         known = self._parameters.get(handler)
         if known is None:
             known = self._parameters[handler] = parameters(handler)
         values: dict[str, list[str]] = {}
-        for name, value in connection.query_params.multi_items():
+        for name, value in request.query_params.multi_items():
             values.setdefault(name, []).append(value)
         faults = []
         for name, field in known.items():

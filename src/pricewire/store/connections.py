@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_MS = 30_000
 """How long to wait for another process's transaction, in milliseconds."""
+
+UNUSED_S = 1.0
+"""After how long without use a connection to a server is looked at first, in seconds."""
 
 STOPPED_MS = 5_000
 """
@@ -69,3 +75,27 @@ def limit_waiting(engine: Engine) -> None:
         connection.commit()
 
     event.listen(engine, "connect", connect)
+
+
+def look_after_silence(engine: Engine) -> None:
+    """
+    Have an engine's connections to a server looked at before they are used again after a while: the server may have closed them.
+
+    Before each use, as `pool_pre_ping` does it, a look would cost as much as a purchase.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+
+    def checkin(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["unused_since"] = time.monotonic()
+
+    def checkout(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - entry.info.get("unused_since", 0.0) < UNUSED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", checkin)
+    event.listen(engine, "checkout", checkout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from pricewire.errors import DatabaseError
 from pricewire.extras import missing_extra
 from pricewire.store.address import parse_address, prepare_file, shown
-from pricewire.store.connections import limit_waiting, prepare_engine
+from pricewire.store.connections import limit_waiting, look_after_silence, prepare_engine
 from pricewire.store.group_commit import GroupWriter
 from pricewire.store.migrate import migrate
 
@@ -45,17 +46,19 @@ class Database:
         self._shown = shown(url)
         self._under_way: set[asyncio.Future[Any]] = set()
         is_file = url.get_backend_name() == "sqlite"
-        # A connection to a file is there as long as the process; that to a server is looked at before it is used again.
-        options: dict[str, Any] = {"max_overflow": 0, "pool_pre_ping": not is_file, "hide_parameters": True}
+        options: dict[str, Any] = {"max_overflow": 0, "hide_parameters": True}
         if is_file:
             options["connect_args"] = {"check_same_thread": False}
         self._writing = create_engine(url, pool_size=1 if is_file else CONNECTIONS, **options)
         prepare_engine(self._writing, writes=True)
         limit_waiting(self._writing)
+        look_after_silence(self._writing)
+        self._writing_alone = self._writing.execution_options(isolation_level="AUTOCOMMIT")
         self._group = GroupWriter(self._writing) if is_file else None
         self._writers = ThreadPoolExecutor(CONNECTIONS, "database writer")
         self._reading = create_engine(url, pool_size=CONNECTIONS, **options)
         prepare_engine(self._reading, writes=False)
+        look_after_silence(self._reading)
         self._readers = ThreadPoolExecutor(CONNECTIONS, "database reader")
 
     @classmethod
@@ -92,7 +95,7 @@ class Database:
         self._writing.dispose()
         self._reading.dispose()
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, is_one_statement: bool = False) -> Result:
         """
         Do something in one transaction, and return its result when it is durable.
 
@@ -100,13 +103,16 @@ class Database:
 
         Args:
             work: is called with the connection, in a thread; what it raises undoes what it did, and is raised here.
+            is_one_statement: whether it writes by a single statement in PostgreSQL, which spares it the messages that begin and end a
+                transaction: each costs as much as the statement.
 
         Raises:
             DatabaseError: the database does not answer, or refuses.
         """
         if self._group is not None:
             return await self._finish(self._group.run(work))
-        return await self._finish(asyncio.get_running_loop().run_in_executor(self._writers, self._write, work))
+        write = self._write_alone if is_one_statement else self._write
+        return await self._finish(asyncio.get_running_loop().run_in_executor(self._writers, write, work))
 
     async def read(self, work: Work[Result]) -> Result:
         """
@@ -135,11 +141,15 @@ class Database:
         future.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.shield(future)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
 
     def _write(self, work: Work[Result]) -> Result:
         with self._writing.begin() as connection:
+            return work(connection)
+
+    def _write_alone(self, work: Work[Result]) -> Result:
+        with self._writing_alone.connect() as connection:
             return work(connection)
 
     def _read(self, work: Work[Result]) -> Result:
@@ -147,6 +157,6 @@ class Database:
             return work(connection)
 
 
-def reason(error: SQLAlchemyError) -> str:
+def reason(error: Exception) -> str:
     """Return what is wrong in the driver's words, without the statement and its values."""
     return str(error.orig if isinstance(error, DBAPIError) else error).strip()

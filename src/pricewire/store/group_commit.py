@@ -61,15 +61,16 @@ class GroupWriter:
         with self._engine.begin() as connection:
             if len(group) == 1:
                 return [group[0](connection)]
+            # Of the driver alone: SQLAlchemy's `begin_nested` costs more than a purchase.
+            driver: Any = connection.connection.driver_connection
             outcomes = []
             for work in group:
-                # As plain statements, which cost a third of `begin_nested`.
-                connection.exec_driver_sql("SAVEPOINT work")
+                driver.execute("SAVEPOINT work")
                 try:
                     outcomes.append(work(connection))
                 except Exception as error:
                     # Where the database has rolled back everything by itself, this fails, and so does the group.
-                    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT work")
+                    driver.execute("ROLLBACK TO SAVEPOINT work")
                     outcomes.append(error)
-                connection.exec_driver_sql("RELEASE SAVEPOINT work")
+                driver.execute("RELEASE SAVEPOINT work")
             return outcomes

@@ -6,22 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, func, insert, select, update
 
 from pricewire.errors import (
-    AccountError,
-    AccountSuspendedError,
     ContractNotSellableError,
-    FencedError,
-    IdempotencyConflictError,
-    InsufficientBalanceError,
     UnknownContractError,
 )
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
-from pricewire.store.prepared import Prepared
-from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
+from pricewire.store.purchases import buy, first_answer
+from pricewire.store.tables import accounts, contracts, outbox, transactions
+from pricewire.store.terms import begin_term, check_term
 from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
@@ -38,34 +33,6 @@ UPDATE_OPEN = (
     .where(contracts.c.contract_id == bindparam("which"), contracts.c.status == "open")
     .values({name: bindparam(f"new_{name}") for name in CHANGING})
 )
-
-
-CLAIM_KEY = {
-    dialect: Prepared(insert_new(idempotency_keys).on_conflict_do_nothing().returning(idempotency_keys.c.key))
-    for dialect, insert_new in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
-
-PAY = Prepared(
-    update(accounts)
-    .where(
-        accounts.c.uuid == bindparam("which"),
-        accounts.c.currency == bindparam("in_currency"),
-        accounts.c.status == "active",
-        accounts.c.balance >= bindparam("price"),
-    )
-    .values(balance=accounts.c.balance - bindparam("price"))
-    .returning(accounts.c.balance)
-)
-
-ADD_CONTRACT = Prepared(insert(contracts))
-
-ADD_TRANSACTION = Prepared(insert(transactions), [column.name for column in transactions.c if column is not transactions.c.number])
-
-TERM = Prepared(select(terms.c.term).where(terms.c.name == "trading").with_for_update(read=True))
-
-BEGIN_TERM = update(terms).where(terms.c.name == "trading").values(term=terms.c.term + 1).returning(terms.c.term)
-
-ADD_EVENT = Prepared(insert(outbox).returning(outbox.c.number), ["contract_id", "expiry_time"])
 
 
 class Ledger:
@@ -93,29 +60,19 @@ class Ledger:
 
         What another one is writing is finished or fails before this returns; what it would write later raises a `FencedError`.
         """
-        self._term = await self._database.write(lambda connection: connection.execute(BEGIN_TERM).scalar_one())
-
-    def _check_term(self, connection: Connection) -> None:
-        if self._term is not None and TERM(connection, {}).scalar_one() != self._term:
-            raise FencedError("another process trades on this database now")
+        self._term = await self._database.write(begin_term)
 
     async def buy(self, purchase: Purchase) -> Bought:
         """Take a contract's price from its account and keep the contract, or return the first answer."""
 
         def work(connection: Connection) -> Bought:
-            self._check_term(connection)
-            return _buy(connection, purchase, now_ms())
+            return buy(connection, purchase, now_ms(), self._term)
 
-        return await self._database.write(work)
+        return await self._database.write(work, is_one_statement=True)
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
         """Return the answer that a purchase got, or None where there was none."""
-
-        def work(connection: Connection) -> Bought | None:
-            first = connection.execute(_key(account_uuid, idempotency_key)).one_or_none()
-            return None if first is None else _first_answer(connection, first, digest)
-
-        return await self._database.read(work)
+        return await self._database.read(lambda connection: first_answer(connection, account_uuid, idempotency_key, digest))
 
     async def enter(self, entered: Sequence[Contract]) -> None:
         """Keep what became of open contracts that stay open."""
@@ -124,7 +81,7 @@ class Ledger:
         await self._sync()
 
         def work(connection: Connection) -> None:
-            self._check_term(connection)
+            check_term(connection, self._term)
             _change(connection, entered)
 
         await self._database.write(work)
@@ -189,69 +146,10 @@ class Ledger:
 
     async def _close(self, ended: Sequence[Contract]) -> list[Closed]:
         def work(connection: Connection) -> list[Closed]:
-            self._check_term(connection)
+            check_term(connection, self._term)
             return _close(connection, ended, now_ms())
 
         return await self._database.write(work)
-
-
-def _buy(connection: Connection, purchase: Purchase, now_ms: int) -> Bought:
-    """
-    Write a purchase: the key, the money and the contract, all or nothing.
-
-    The key comes first: of two requests with the same one the second waits here until the first has bought or failed.
-    """
-    contract = purchase.contract
-    price = to_units(contract.stake, contract.currency)
-    claimed = CLAIM_KEY[connection.dialect.name](
-        connection,
-        {
-            "account_uuid": contract.account_uuid,
-            "key": purchase.idempotency_key,
-            "digest": purchase.digest,
-            "contract_id": contract.contract_id,
-            "expiry_time": contract.expiry_time,
-        },
-    )
-    if claimed.scalar_one_or_none() is None:
-        first = connection.execute(_key(contract.account_uuid, purchase.idempotency_key)).one()
-        return _first_answer(connection, first, purchase.digest)
-    paid = PAY(connection, {"which": contract.account_uuid, "in_currency": contract.currency, "price": price})
-    balance = paid.scalar_one_or_none()
-    if balance is None:
-        raise _refusal(connection, contract)
-    ADD_CONTRACT(connection, to_row(contract))
-    row = transaction_row(contract.account_uuid, contract.currency, "purchase", -price, balance, now_ms, contract.contract_id)
-    ADD_TRANSACTION(connection, row)
-    number = ADD_EVENT(connection, {"contract_id": contract.contract_id, "expiry_time": contract.expiry_time}).scalar_one()
-    return Bought(contract, from_units(balance, contract.currency), is_repeated=False, event_number=number)
-
-
-def _key(account_uuid: str, key: str) -> Select[Any]:
-    return select(idempotency_keys).where(idempotency_keys.c.account_uuid == account_uuid, idempotency_keys.c.key == key)
-
-
-def _first_answer(connection: Connection, first: Row[Any], digest: str) -> Bought:
-    """Return the answer that a purchase got, from the row of its key."""
-    if first.digest != digest:
-        raise IdempotencyConflictError(first.key)
-    row = connection.execute(select(contracts).where(contracts.c.contract_id == first.contract_id)).one()
-    is_purchase = (transactions.c.contract_id == first.contract_id) & (transactions.c.kind == "purchase")
-    balance = connection.execute(select(transactions.c.balance).where(is_purchase)).scalar_one()
-    contract = as_bought(from_row(row), first.expiry_time)
-    return Bought(contract, from_units(balance, contract.currency), is_repeated=True)
-
-
-def _refusal(connection: Connection, contract: Contract) -> Exception:
-    """Return why the account could not pay."""
-    account = connection.execute(select(accounts).where(accounts.c.uuid == contract.account_uuid)).one_or_none()
-    if account is None:
-        return AccountError(f"there is no account {contract.account_uuid!r}")
-    if account.currency != contract.currency:
-        return AccountError(f"the account has {account.currency}; it cannot buy in {contract.currency}")
-    if account.status != "active":
-        return AccountSuspendedError()
-    return InsufficientBalanceError(from_units(account.balance, account.currency), contract.stake, contract.currency)
 
 
 def _change(connection: Connection, changed: Sequence[Contract]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Delete, Insert, Select, Update
+from sqlalchemy import Connection, Delete, Insert, Select, Update
 
 
 class Prepared:
@@ -29,8 +29,14 @@ class Prepared:
         # By dialect: the text, the values that are part of the statement, and the order of all, where the driver goes by order.
         self._compiled: dict[str, tuple[str, dict[str, Any], Sequence[str] | None]] = {}
 
-    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Execute it, and return what it returns."""
+    def __call__(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """
+        Execute it, and return the first row that it returns; None where it returns none.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: PostgreSQL refuses, or does not answer.
+            sqlite3.Error: SQLite refuses.
+        """
         dialect = connection.dialect
         found = self._compiled.get(dialect.name)
         if found is None:
@@ -38,4 +44,10 @@ class Prepared:
             found = self._compiled[dialect.name] = str(compiled), compiled.params, compiled.positiontup
         text, own, order = found
         parameters = own | dict(values)
-        return connection.exec_driver_sql(text, parameters if order is None else tuple([parameters[name] for name in order]))
+        if order is None:
+            result = connection.exec_driver_sql(text, parameters)
+            return result.first() if result.returns_rows else None
+        # SQLAlchemy's part of an execution is three times as long as SQLite's own, and there is no connection that could be lost.
+        driver: Any = connection.connection.driver_connection
+        row: Sequence[Any] | None = driver.execute(text, [parameters[name] for name in order]).fetchone()
+        return row

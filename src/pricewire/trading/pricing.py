@@ -294,9 +294,10 @@ def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: fl
     barrier = quotes["base"] + is_relative * spot + quotes["of_deviation"] * default_offset(spot, deviation, duration_ms / interval_ms)
     # An offset below the spot may have become a price below zero since it was asked for.
     barrier = np.maximum(barrier, 1.0)
-    shift, is_touch = quotes["shift"], quotes["is_touch"]
-    first = win_probability(spot, barrier, shift, deviation, ticks, 1.0, is_touch)
-    second = win_probability(spot, barrier, -shift, deviation, ticks, -1.0, is_touch)
+    # Both sides in one call: of a single quote, the calls are what costs.
+    sign = np.repeat((1.0, -1.0), len(barrier))
+    both, shift, all_ticks, is_touch = (np.tile(each, 2) for each in (barrier, quotes["shift"], ticks, quotes["is_touch"]))
+    first, second = win_probability(spot, both, sign * shift, deviation, all_ticks, sign, is_touch).reshape(2, -1)
     return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
 
 
@@ -314,6 +315,8 @@ def tick_margin(moves: Moves, in_ticks: Bools, looks: Floats) -> Floats:
     """
     if not moves.is_regular:
         return np.full(len(looks), IRREGULAR_MARGIN * max(1.0, moves.wait))
+    if moves.odd == 0:
+        return np.zeros(len(looks))
     ahead = np.maximum(looks, 1.0)
     fewer = LOOKS_MARGIN * (math.sqrt(1 + moves.excess) - 1) / np.sqrt(ahead)
     shorter = VARIANCE_MARGIN * (moves.wait - 0.5 + moves.excess) / ahead

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 
+from pricewire.market.feed import PastTicks
+from pricewire.market.journal import Journal
 from pricewire.server.app import create_app
+from support.app_server import open_app_server
 from support.feeds import HandFeed
 from support.metrics import wait_until
 from support.serving import Reader, Serving
@@ -75,6 +82,45 @@ def test_simulated_instruments_have_a_day_of_history(server: Serving) -> None:
     found = [int(candle["open_epoch_ms"]) for candle in candles.json()["data"]["candles"]]
     assert len(found) >= 1440
     assert {later - earlier for earlier, later in pairwise(found)} == {60_000}
+
+
+def test_what_is_older_than_memory_comes_from_the_journal(tmp_path: Path, sqlite_template: Path) -> None:
+    hour_ms = 3_600_000
+    now_ms = time.time_ns() // 1_000_000
+    feed = HandFeed()
+    journal = Journal(tmp_path / "journal", feed.instruments)
+    for ago in range(72, 0, -1):
+        journal.add("GOLD", now_ms - ago * hour_ms, 1000 + ago, 1002 + ago, 999 + ago)
+    journal.close()
+    with open_app_server(shutil.copy(sqlite_template, tmp_path), feed, journal=tmp_path / "journal") as server:
+        path = "/v1/market/instruments/ticks/history"
+        newest = post(server, path, {"instrument_id": "GOLD", "count": 3}).json()["data"]["ticks"]
+        assert [tick["price"] for tick in newest] == ["10.03", "10.02", "10.01"]
+        ticks = post(server, path, {"instrument_id": "GOLD", "from_epoch_ms": now_ms - 100 * hour_ms}).json()["data"]["ticks"]
+        assert [int(tick["epoch_ms"]) for tick in ticks] == [now_ms - ago * hour_ms for ago in range(72, 0, -1)]
+        old = {"from_epoch_ms": now_ms - 70 * hour_ms, "to_epoch_ms": now_ms - 60 * hour_ms}
+        some = post(server, path, {"instrument_id": "GOLD", "count": 2, **old}).json()["data"]["ticks"]
+        assert [tick["price"] for tick in some] == ["10.61", "10.60"]
+        candles = post(server, path.replace("ticks", "candles"), {"instrument_id": "GOLD", "granularity": 3600}).json()["data"]["candles"]
+        assert [candle["close"] for candle in candles] == [f"{1000 + ago}"[:-2] + "." + f"{1000 + ago}"[-2:] for ago in range(72, 0, -1)]
+
+
+def test_reading_the_journal_is_charged_by_what_is_read(tmp_path: Path, sqlite_template: Path) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    feed = HandFeed()
+    journal = Journal(tmp_path / "journal", feed.instruments)
+    column = np.full(1_000_000, 1000, np.int64)
+    journal.extend(PastTicks("GOLD", now_ms - 259_200_000 + np.arange(1_000_000) * 200, column, column, column))
+    journal.close()
+    with open_app_server(shutil.copy(sqlite_template, tmp_path), feed, journal=tmp_path / "journal") as server:
+        wanted = {"instrument_id": "GOLD", "to_epoch_ms": now_ms - 250_000_000, "count": 1}
+        answered = 0
+        while (response := post(server, "/v1/market/instruments/ticks/history", wanted)).status_code == 200:
+            answered += 1
+        # Each counts as 3,001 rows, of which an address has 100,000 at once and then 10,000 per second.
+        assert answered >= 33
+        assert response.status_code == 429
+        assert int(response.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("what", ["ticks", "candles"])

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
-from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
@@ -19,6 +17,7 @@ from pricewire.protocol.topics import AccountTopic, AdminTopic, Topic
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import ADMIN, READ, TRADE, Token
 from pricewire.server.http_errors import ForbiddenError, InvalidParametersError, UnauthorizedError
+from pricewire.server.services import Services
 
 UNAUTHORIZED = {
     401: ResponseSpec(
@@ -129,13 +128,13 @@ def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError
     return UnauthorizedError(message, headers={"www-authenticate": header})
 
 
-async def refuse_token_in_address(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+def refuse_token_in_address(request: AnyRequest) -> None:
     """
     Refuse a request with a token in its address, where logs, histories and other sites' `Referer` would have it.
 
     Source: RFC 9700, section 4.3.2.
     """
-    query: bytes = connection.scope["query_string"]
+    query: bytes = request.scope["query_string"]
     names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)} & TOKEN_NAMES
     if names:
         raise InvalidParametersError(
@@ -163,44 +162,44 @@ async def shown(request: AnyRequest, auth: AuthService | None, ticket: str | Non
         raise unauthorized(str(error), is_invalid=True) from None
 
 
-async def provide_caller(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Caller:
+async def provide_caller(request: AnyRequest, services: NamedDependency[Services]) -> Caller:
     """Return the caller of a public request. A token is optional, but one that is sent has to be valid."""
-    return Caller(await shown(request, auth))
+    return Caller(await shown(request, services.auth))
 
 
-async def provide_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Caller:
+async def provide_listener(request: AnyRequest, services: NamedDependency[Services], ticket: Ticket = None) -> Caller:
     """Return the caller of a request for a public stream, which may send a ticket."""
-    return Caller(await shown(request, auth, ticket))
+    return Caller(await shown(request, services.auth, ticket))
 
 
-async def provide_principal(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+async def provide_principal(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
     """Return the caller; requires the scope `read`."""
-    return required(await shown(request, auth), READ)
+    return required(await shown(request, services.auth), READ)
 
 
-async def provide_trader(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+async def provide_trader(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
     """Return the caller; requires the scope `trade`."""
-    return required(await shown(request, auth), TRADE)
+    return required(await shown(request, services.auth), TRADE)
 
 
-async def provide_operator(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+async def provide_operator(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
     """Return the caller; requires the scope `admin`."""
-    return required(await shown(request, auth), ADMIN)
+    return required(await shown(request, services.auth), ADMIN)
 
 
-async def provide_token_holder(request: AnyRequest, auth: NamedDependency[AuthService | None]) -> Principal:
+async def provide_token_holder(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
     """Return the caller, whatever its token is for."""
-    return required(await shown(request, auth), READ, TRADE, ADMIN)
+    return required(await shown(request, services.auth), READ, TRADE, ADMIN)
 
 
-async def provide_account_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
+async def provide_account_listener(request: AnyRequest, services: NamedDependency[Services], ticket: Ticket = None) -> Principal:
     """Return the caller of a request for an account's stream; requires the scope `read`, by a token or a ticket."""
-    return required(await shown(request, auth, ticket), READ)
+    return required(await shown(request, services.auth, ticket), READ)
 
 
-async def provide_protected_listener(request: AnyRequest, auth: NamedDependency[AuthService | None], ticket: Ticket = None) -> Principal:
+async def provide_protected_listener(request: AnyRequest, services: NamedDependency[Services], ticket: Ticket = None) -> Principal:
     """Return the caller of a request for a stream of any topics, by a token or a ticket; each topic requires its own scope."""
-    return required(await shown(request, auth, ticket), READ, ADMIN)
+    return required(await shown(request, services.auth, ticket), READ, ADMIN)
 
 
 def required(token: Token | None, *scopes: str) -> Principal:

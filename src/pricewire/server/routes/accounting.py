@@ -32,7 +32,8 @@ from pricewire.server.limits import Admission
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
 from pricewire.server.routes.large_answers import answer
 from pricewire.server.routes.trading import AccountUuid
-from pricewire.trading.accounting import Accounting, from_cursor, statement_body
+from pricewire.server.services import Services
+from pricewire.trading.accounting import from_cursor, statement_body
 from pricewire.trading.interfaces import PageOf
 
 LAST_MS = 10**15
@@ -78,7 +79,7 @@ class WithCsv(Operation):
 @get("/v1/accounting/statement", cache_control=NO_STORE, responses=BOOKS, security=SECURITY, operation_class=WithCsv)
 async def show_statement(
     request: AnyRequest,
-    accounting: NamedDependency[Accounting],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     principal: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
@@ -98,7 +99,7 @@ async def show_statement(
     """
     page = PageOf(principal.own(account_uuid), limit, from_epoch_ms, to_epoch_ms, from_cursor(cursor))
     admission.ask_for_history(admission.client(request.scope), limit + (KIND_COST if kind else 0))
-    found = await accounting.statement(page, frozenset(kind or ()))
+    found = await services.accounting.statement(page, frozenset(kind or ()))
     body = statement_body(found)
     if format == "csv":
         return await answer_csv(request, StatementEntry, body.entries, body.next_cursor)
@@ -108,7 +109,7 @@ async def show_statement(
 @get("/v1/accounting/profit_and_loss", cache_control=NO_STORE, responses=BOOKS, security=SECURITY, operation_class=WithCsv)
 async def show_profit_and_loss(
     request: AnyRequest,
-    accounting: NamedDependency[Accounting],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     principal: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
@@ -122,7 +123,7 @@ async def show_profit_and_loss(
     # Nothing is before the first day of the calendar.
     first = from_day or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS + 1))
     admission.ask_for_history(admission.client(request.scope), DAY_COST * min(abs((last - first).days) + 1, 1000))
-    body = await accounting.profit_and_loss(account, first, last)
+    body = await services.accounting.profit_and_loss(account, first, last)
     if format == "csv":
         return await answer_csv(request, DayResult, body.results, None)
     return await answer(request, lambda: Data(body), len(body.results))
@@ -131,7 +132,7 @@ async def show_profit_and_loss(
 @get("/v1/trading/contracts/close", cache_control=NO_STORE, responses=BOOKS, security=SECURITY)
 async def list_closed_contracts(
     request: AnyRequest,
-    accounting: NamedDependency[Accounting],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     principal: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
@@ -146,8 +147,8 @@ async def list_closed_contracts(
     """Return a page of an account's closed contracts, newest first, by when they were sold or expired: as far back as there are."""
     page = PageOf(principal.own(account_uuid), limit, from_epoch_ms, to_epoch_ms, from_cursor(cursor))
     admission.ask_for_history(admission.client(request.scope), limit)
-    found = await accounting.closed_contracts(page)
-    return await answer(request, lambda: Data(accounting.closed_body(found)), len(found.contracts))
+    found = await services.accounting.closed_contracts(page)
+    return await answer(request, lambda: Data(services.accounting.closed_body(found)), len(found.contracts))
 
 
 async def answer_csv(request: AnyRequest, kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct], cursor: str | None) -> Response[Any]:

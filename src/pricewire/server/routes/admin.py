@@ -12,8 +12,8 @@ from litestar.types import ControllerRouterHandler
 from pricewire.protocol.admin_messages import Draining
 from pricewire.protocol.messages import Data
 from pricewire.server.auth.dependencies import SECURITY, Principal
-from pricewire.server.publisher import Publisher
 from pricewire.server.routes.accounts import PROTECTED
+from pricewire.server.services import Services
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def admin_routes(stop: Callable[[], None] | None) -> list[ControllerRouterHandle
         return []
 
     @post("/v1/admin/drain", status_code=202, responses=PROTECTED, security=SECURITY)
-    async def drain(publisher: NamedDependency[Publisher], operator: NamedDependency[Principal]) -> Data[Draining]:
+    async def drain(services: NamedDependency[Services], operator: NamedDependency[Principal]) -> Data[Draining]:
         """
         Stop the server as SIGTERM does: its streams end one after another, each told when to come back; then the process ends.
 
@@ -32,6 +32,6 @@ def admin_routes(stop: Callable[[], None] | None) -> list[ControllerRouterHandle
         """
         logger.warning("the server is drained, as an operator asks with a token of account %s", operator.token.account)
         stop()
-        return Data(Draining(publisher.hub.streams))
+        return Data(Draining(services.publisher.hub.streams))
 
     return [drain]

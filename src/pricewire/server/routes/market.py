@@ -23,47 +23,70 @@ from pricewire.protocol.trading_messages import ProductId
 from pricewire.server.auth.dependencies import UNAUTHORIZED, AnyRequest, Caller
 from pricewire.server.http_errors import INVALID, REFUSED, UNKNOWN, InvalidParametersError
 from pricewire.server.limits import Admission
-from pricewire.server.publisher import Publisher
-from pricewire.server.routes.large_answers import answer
+from pricewire.server.routes.large_answers import LARGE, answer
+from pricewire.server.services import Services
+
+RECORDS_A_ROW = 400
+"""How many ticks of the journal take as long to look through as one row takes to be sent."""
 
 
 @get("/v1/market/instruments", responses={**INVALID, **UNAUTHORIZED})
 async def list_instruments(
     request: AnyRequest,
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     caller: NamedDependency[Caller],
     product_id: Annotated[ProductId | None, QueryParameter(description="Those that this kind of contract is on: all.")] = None,
 ) -> Response[Data[InstrumentsBody]]:
     """List the instruments, and whether prices are coming."""
-    instruments = publisher.market.instruments()
+    instruments = services.publisher.market.instruments()
     return await answer(request, lambda: Data(InstrumentsBody(instruments)), len(instruments))
 
 
 @post("/v1/market/instruments/ticks/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN, **REFUSED})
 async def ticks_history(
     request: AnyRequest,
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     caller: NamedDependency[Caller],
     data: JSONBody[TicksHistoryRequest],
 ) -> Response[Data[TicksBody]]:
-    """Return recent ticks, oldest first."""
-    admission.ask_for_history(admission.client(request.scope), data.count)
-    selected = publisher.market.select_ticks(data)
-    return await answer(request, lambda: Data(TicksBody(list(map(TickBody.of, selected.ticks())))), len(selected.epoch_ms))
+    """Return ticks, oldest first: those of the last day from memory, older ones from the journal, as far back as it reaches."""
+    client, market = admission.client(request.scope), services.publisher.market
+    admission.ask_for_history(client, data.count)
+    selected = market.select_ticks(data)
+    older = market.older_ticks(data, selected)
+    if older is None:
+        return await answer(request, lambda: Data(TicksBody(list(map(TickBody.of, selected.ticks())))), len(selected.epoch_ms))
+    admission.ask_for_history(client, older.records // RECORDS_A_ROW)
+
+    def read() -> Data[TicksBody]:
+        return Data(TicksBody(list(map(TickBody.of, older.ticks(selected, data.granularity, data.count).ticks()))))
+
+    return await answer(request, read, LARGE)
 
 
 @post("/v1/market/instruments/candles/history", status_code=200, responses={**INVALID, **UNAUTHORIZED, **UNKNOWN, **REFUSED})
 async def candles_history(
     request: AnyRequest,
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     caller: NamedDependency[Caller],
     data: JSONBody[CandlesHistoryRequest],
 ) -> Response[Data[CandlesBody]]:
-    """Return candles, oldest first; the last is the one that is being built."""
+    """Return candles, oldest first, as far back as there are ticks; the last is the one that is being built."""
     if data.granularity not in GRANULARITIES:
         raise InvalidParametersError(f"granularity {data.granularity} is none of {', '.join(map(str, GRANULARITIES))} seconds")
-    admission.ask_for_history(admission.client(request.scope), data.count)
-    selected = publisher.market.select_candles(data)
-    return await answer(request, lambda: Data(CandlesBody(list(map(CandleBody.of, selected.candles())))), len(selected.rows))
+    client, market = admission.client(request.scope), services.publisher.market
+    admission.ask_for_history(client, data.count)
+    selected = market.select_candles(data)
+    older = market.older_candles(data, selected)
+    if older is None:
+        return await answer(request, lambda: Data(CandlesBody(list(map(CandleBody.of, selected.candles())))), len(selected.rows))
+    admission.ask_for_history(client, older.records // RECORDS_A_ROW)
+    minutes = market.minutes(data)
+
+    def read() -> Data[CandlesBody]:
+        rows = older.candles(minutes, data.granularity, data.to_epoch_ms, data.count)
+        return Data(CandlesBody(list(map(CandleBody.of, selected._replace(rows=rows).candles()))))
+
+    return await answer(request, read, LARGE)

@@ -14,6 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.serialization import encode_json
 
+from pricewire.server.auth.dependencies import refuse_token_in_address
 from pricewire.server.routes.large_answers import THREAD, compressed
 from pricewire.server.transport.asgi_types import Scope
 from pricewire.server.transport.event_stream import accepts_gzip
@@ -51,6 +52,8 @@ class SchemaAnswer:
         Raises:
             NotFoundException: the request is for something below it.
         """
+        # As before all other requests, where this one takes the place of that check.
+        refuse_token_in_address(request)
         if request.scope["path"].rstrip("/") != PATH:
             raise NotFoundException
         made = self._made

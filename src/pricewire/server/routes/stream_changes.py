@@ -20,6 +20,7 @@ from pricewire.server.auth.tokens import Token
 from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 from pricewire.server.publisher import Publisher
+from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener, other_names
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
@@ -28,9 +29,8 @@ UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such str
 @patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
 async def change_stream(
     request: AnyRequest,
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     stream_opener: NamedDependency[StreamOpener],
-    auth: NamedDependency[AuthService | None],
     caller: NamedDependency[Caller],
     stream_id: FromPath[str],
     data: JSONBody[StreamChange],
@@ -43,6 +43,7 @@ async def change_stream(
     under another name than the one it has here, both say so. The same change made twice is as one made once. A stream that was opened
     with a token is changed with one of the same account.
     """
+    publisher, auth = services.publisher, services.auth
     stream, spec = opened(publisher, stream_id)
     token = owner(stream_id, auth, caller)
     if not spec.control and (data.add or data.remove or data.interval_ms is not None):

@@ -42,6 +42,7 @@ from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, UNAVAILABLE
 from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
 from pricewire.server.routes.large_answers import make
+from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import Fields, IntervalMs, StreamQuery, narrowed
 from pricewire.server.transport.event_stream import MEDIA_TYPE, EventStream
@@ -98,7 +99,7 @@ async def stream_ticks(
 )
 async def stream_candles(
     request: AnyRequest,
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     admission: NamedDependency[Admission],
     stream_opener: NamedDependency[StreamOpener],
     listener: NamedDependency[Caller],
@@ -116,7 +117,7 @@ async def stream_candles(
     if start_epoch_ms is not None:
         rows = min(MOST_CANDLES, max(0, time.time_ns() // 1_000_000 - start_epoch_ms) // (granularity * 1000))
         admission.ask_for_history(admission.client(request.scope), rows)
-        prelude = await closed_candles(publisher, instrument_id, granularity, start_epoch_ms)
+        prelude = await closed_candles(services.publisher, instrument_id, granularity, start_epoch_ms)
     return await stream_opener.open("candles", request, listener, topics, form, prelude=prelude)
 
 

@@ -22,9 +22,8 @@ from pricewire.protocol.trading_messages import (
 )
 from pricewire.server.auth.dependencies import SECURITY, UNAUTHORIZED, Caller, Principal
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, UNAVAILABLE, UNKNOWN
-from pricewire.server.publisher import Publisher
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
-from pricewire.trading.desk import Desk
+from pricewire.server.services import Services
 
 TRADES = {**PROTECTED, **UNKNOWN, **CONFLICT, **UNAVAILABLE}
 """How a trade may be refused."""
@@ -34,15 +33,14 @@ ContractId = Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)
 
 
 @get("/v1/market/products", responses={**INVALID, **UNAUTHORIZED})
-async def list_products(desk: NamedDependency[Desk], caller: NamedDependency[Caller]) -> Data[ProductsBody]:
+async def list_products(services: NamedDependency[Services], caller: NamedDependency[Caller]) -> Data[ProductsBody]:
     """List the kinds of contracts."""
-    return Data(desk.products.listed())
+    return Data(services.desk.products.listed())
 
 
 @get("/v1/market/products/config", responses={**INVALID, **UNAUTHORIZED, **UNKNOWN})
 async def show_product(
-    desk: NamedDependency[Desk],
-    publisher: NamedDependency[Publisher],
+    services: NamedDependency[Services],
     caller: NamedDependency[Caller],
     product_id: Annotated[ProductId, QueryParameter(description="Of which kind of contract.")],
     instrument_id: Annotated[str | None, QueryParameter(description="On which instrument's price; all have the same.")] = None,
@@ -50,33 +48,36 @@ async def show_product(
 ) -> Data[ProductConfig]:
     """Return the defaults and the limits of a product's form."""
     if instrument_id is not None:
-        publisher.market.instrument(instrument_id)
-    return Data(desk.products.config(product_id, currency))
+        services.publisher.market.instrument(instrument_id)
+    return Data(services.desk.products.config(product_id, currency))
 
 
 @get("/v1/accounting/balance", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)
 async def show_balance(
-    desk: NamedDependency[Desk], principal: NamedDependency[Principal], account_uuid: AccountUuid = None
+    services: NamedDependency[Services], principal: NamedDependency[Principal], account_uuid: AccountUuid = None
 ) -> Data[BalanceBody[Amount]]:
     """Return an account's balance, as the stream of it begins with."""
-    return Data(await desk.balance(principal.own(account_uuid)))
+    return Data(await services.desk.balance(principal.own(account_uuid)))
 
 
 @post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses={**TRADES, **REFUSED}, security=SECURITY)
 async def buy(
-    desk: NamedDependency[Desk], trader: NamedDependency[Principal], data: JSONBody[PurchaseRequest], account_uuid: AccountUuid = None
+    services: NamedDependency[Services],
+    trader: NamedDependency[Principal],
+    data: JSONBody[PurchaseRequest],
+    account_uuid: AccountUuid = None,
 ) -> Data[Purchased[Amount]]:
     """
     Buy a contract at the price of now; the answer comes when the purchase is durable.
 
     The same request with the same `idempotency_key` buys nothing more, and gets the first answer.
     """
-    return Data(await desk.buy(trader.own(account_uuid), data))
+    return Data(await services.desk.buy(trader.own(account_uuid), data))
 
 
 @post("/v1/trading/contracts/sell", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)
 async def sell(
-    desk: NamedDependency[Desk], trader: NamedDependency[Principal], contract_id: ContractId, account_uuid: AccountUuid = None
+    services: NamedDependency[Services], trader: NamedDependency[Principal], contract_id: ContractId, account_uuid: AccountUuid = None
 ) -> Data[Sold[Amount]]:
     """Sell a contract at what it is worth now; the answer comes when the sale is durable."""
-    return Data(await desk.sell(trader.own(account_uuid), contract_id))
+    return Data(await services.desk.sell(trader.own(account_uuid), contract_id))

@@ -25,6 +25,7 @@ from pricewire.server.formats import ContractFormat, ContractListTopic, data_for
 from pricewire.server.http_errors import CONFLICT
 from pricewire.server.routes.streams import events_of
 from pricewire.server.routes.trading import AccountUuid
+from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import IntervalMs, with_sign
 from pricewire.server.transport.event_stream import EventStream
@@ -75,7 +76,7 @@ async def stream_proposal(
 async def stream_open_contracts(
     request: AnyRequest,
     stream_opener: NamedDependency[StreamOpener],
-    desk: NamedDependency[Desk],
+    services: NamedDependency[Services],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
@@ -83,7 +84,7 @@ async def stream_open_contracts(
 ) -> EventStream:
     """Stream an account's open contracts, all at every change of one."""
     topic = OpenContractsTopic(account_listener.own(account_uuid))
-    form = await format_of(desk, topic, contract_id)
+    form = await format_of(services.desk, topic, contract_id)
     return await stream_opener.open("open_contracts", request, account_listener, [topic], form, interval_ms=interval_ms)
 
 
@@ -98,14 +99,14 @@ async def stream_open_contracts(
 async def stream_closed_contracts(
     request: AnyRequest,
     stream_opener: NamedDependency[StreamOpener],
-    desk: NamedDependency[Desk],
+    services: NamedDependency[Services],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
 ) -> EventStream:
     """Stream an account's closed contracts, the newest first."""
     topic = ClosedContractsTopic(account_listener.own(account_uuid))
-    form = await format_of(desk, topic, contract_id)
+    form = await format_of(services.desk, topic, contract_id)
     return await stream_opener.open("closed_contracts", request, account_listener, [topic], form)
 
 
