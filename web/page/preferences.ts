@@ -17,6 +17,8 @@ export interface Preferences {
   readonly zone: Zone
   readonly language: LanguageChoice
   readonly chartStyle: ChartStyle
+  /** By how much a payout may have fallen when the order arrives, as a part of it. */
+  readonly tolerance: number
   readonly indicators: readonly Indicator[]
 }
 
@@ -47,6 +49,7 @@ const DEFAULTS: Preferences = {
   zone: 'utc',
   language: 'system',
   chartStyle: 'candles',
+  tolerance: 0.05,
   indicators: [],
 }
 
