@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import assert_type
 
+import pyarrow as pa
 import pytest
 
 from pricewire.protocol.messages import Candle, Tick
@@ -13,7 +15,7 @@ CANDLE = Candle("R_100", 60, 60_000, Decimal(1), Decimal(3), Decimal("0.5"), Dec
 
 
 def test_ticks() -> None:
-    table = to_table([TICK, TICK])
+    table = assert_type(to_table([TICK, TICK]), pa.Table)
     assert table.schema == TICKS
     time = datetime.fromtimestamp(1_796_000_000.123, UTC)
     assert table.to_pylist() == [{"time": time, "instrument_id": "R_100", "bid": 1.1, "ask": 1.2, "price": 1.15}] * 2

@@ -108,7 +108,7 @@ async def test_a_reader_whose_connection_was_cut_reads_on_where_it_stopped(line:
     await line.passed()
     line.proxy.cut()
     publish(line.writer, range(10, 20))
-    await until(lambda: "no frame for" in line.reader.failure)
+    await until(lambda: "no frame of" in line.reader.failure)
     line.proxy.heal()
     publish(line.writer, range(20, 30))
     await line.passed()

@@ -147,6 +147,33 @@ def test_a_socket_of_the_parent_and_a_certificate_that_changes(tmp_path: Path) -
             assert b"SERVER_DRAINING" not in reader.read_until(b"\n\n")
 
 
+def test_the_level_and_limits_are_read_again(tmp_path: Path) -> None:
+    config = tmp_path / "pricewire.toml"
+    config.write_text("[serve]\nport = 0\nmax-streams-per-address = 1\n")
+    with served("--drain-seconds", "0.1", cwd=tmp_path) as server:
+        url = server.wait_for(r"Serving on (http://127\.0\.0\.1:\d+)")[1]
+        path = "/sse?topic=ticks:1HZ100V"
+        with Reader(url, path) as reader:
+            reader.read_until(b"\n\n")
+            assert get(f"{url}{path}").status_code == 429
+            config.write_text('[serve]\nport = 0\nmax-streams-per-address = 2\nlog-level = "debug"\norigin = ["https://a.example"]\n')
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"SIGHUP: --origin has changed, which takes a restart")
+            server.wait_for(r"SIGHUP: --max-streams-per-address is 2 now")
+            server.wait_for(r"SIGHUP: --log-level is debug now")
+            with Reader(url, path) as second:
+                second.read_until(b"\n\n")
+                server.wait_for("stream opened")
+                config.write_text("[serve]\nmax-streams-per-address = 0\n")
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for("SIGHUP: the options stay as they were: .*streams_per_address")
+                config.write_text("[serve]\nmax-streams-per-adress = 9\n")
+                server.process.send_signal(signal.SIGHUP)
+                server.wait_for("SIGHUP: the options stay as they were: .*adress")
+                assert get(f"{url}{path}").status_code == 429
+            assert b"SERVER_DRAINING" not in reader.read_until(b"\n\n")
+
+
 def test_a_check_says_what_is_wrong_and_makes_nothing(tmp_path: Path) -> None:
     (tmp_path / "pricewire.toml").write_text("[serve]\nport = 0\n")
     done = pricewire("check", cwd=tmp_path, PRICEWIRE_DATA_DIR=str(tmp_path / "data"))

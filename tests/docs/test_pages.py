@@ -91,7 +91,8 @@ def test_links(page: Path) -> None:
         assert target.exists(), f"{page.name} links to {link}"
         if anchor and target.suffix == ".md":
             anchors = {slug(heading) for heading in HEADING.findall(FENCE.sub("", target.read_text()))}
-            assert anchor in anchors, f"{page.name} links to {link}; there are {sorted(anchors)}"
+            # Headings with the same text are counted, as in `#token_1`; MkDocs itself checks the numbers.
+            assert re.sub(r"_\d+$", "", anchor) in anchors, f"{page.name} links to {link}; there are {sorted(anchors)}"
 
 
 def test_images_are_small() -> None:

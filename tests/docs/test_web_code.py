@@ -28,7 +28,10 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ELSEWHERE = {"nextjs", "react-native", "svelte", "vue"}
 """Pages whose code needs more than the browser package and React; `tests/packages/test_frameworks.py` runs it."""
 
-BLOCKS = [block for block in blocks("ts", "tsx") if block.page.stem not in ELSEWHERE]
+REFERENCE = ROOT / "docs/reference/browser"
+"""Where the examples are those of the sources, and parts of programs."""
+
+BLOCKS = [block for block in blocks("ts", "tsx") if block.page.stem not in ELSEWHERE and block.page.parent != REFERENCE]
 
 RENDER = """
 import { createRoot } from 'react-dom/client'

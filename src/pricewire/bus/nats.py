@@ -78,6 +78,21 @@ RIVALS: dict[Role, tuple[Role, ...]] = {"all": ("market", "trading"), "market": 
 """The roles that have written the same topics, perhaps, and whose writers are ended by a new one."""
 
 
+class StreamState(msgspec.Struct):
+    """Of what JetStream says of a stream's messages, the sequence of the newest one."""
+
+    last_seq: int
+
+
+class StreamAnswer(msgspec.Struct):
+    """What JetStream says of a stream, as far as it is looked at."""
+
+    state: StreamState
+
+
+STREAM = msgspec.json.Decoder(StreamAnswer)
+
+
 @dataclass(frozen=True, slots=True)
 class NatsPlan:
     """
@@ -288,9 +303,11 @@ class NatsBus:
         assert self.client is not None, "the bus is open"  # noqa: S101
         assert self._reader is not None, "the bus is open"  # noqa: S101
         try:
-            info = await self.client.jetstream(timeout=ANSWER_S).stream_info(self._plan.stream)
-            await asyncio.wait_for(self._reader.wait_for(info.state.last_seq), ANSWER_S)
-        except (TimeoutError, nats.errors.Error, OSError):
+            # Not by the library's `stream_info`, which makes objects of all that there is to know of the stream.
+            answer = await self.client.request(f"$JS.API.STREAM.INFO.{self._plan.stream}", timeout=ANSWER_S)
+            newest = STREAM.decode(answer.data).state.last_seq
+            await asyncio.wait_for(self._reader.wait_for(newest), ANSWER_S)
+        except (nats.errors.Error, OSError, TimeoutError, msgspec.DecodeError):
             raise BusError("the bus does not say which prices are the newest; try again in a moment") from None
 
     async def flush(self) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
-from pricewire.cli.options import CONFIG, OF_SERVE, check_file
+from pricewire.cli.options import CONFIG, OF_SERVE, REREAD, check_file
 from pricewire.errors import PricewireError
 from pricewire.extras import missing_extra
 
@@ -106,9 +106,23 @@ def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tr
     running = tokens[0] if tokens else ""
     if running == OF_SERVE and not {"--help", "-h"} & set(tokens):
         running, tokens = "serve", ("serve", "--check", *tokens[1:])
-    if config is not None or CONFIG.exists():
-        check_file(config or CONFIG, app, running)
-    app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
+
+    def configure() -> None:
+        if config is not None or CONFIG.exists():
+            check_file(config or CONFIG, app, running)
+        app.config = (Env("PRICEWIRE_", command=False), Toml(config or CONFIG))
+
+    def reread() -> Mapping[str, Any]:
+        configure()
+        try:
+            _, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+        except CycloptsError as error:
+            raise PricewireError(str(error)) from None
+        bound.apply_defaults()
+        return bound.arguments
+
+    configure()
+    REREAD.set(reread)
     app(tokens)
 
 

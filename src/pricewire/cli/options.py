@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from decimal import Decimal, InvalidOperation
 from math import isfinite
 from pathlib import Path
@@ -20,6 +22,9 @@ CONFIG = Path("pricewire.toml")
 
 OF_SERVE = "check"
 """The command that has the options of `serve`, and so no table of its own."""
+
+REREAD: ContextVar[Callable[[], Mapping[str, Any]]] = ContextVar("REREAD")
+"""Returns the options of the running command by their names, as the file has them now, or raises a `PricewireError`."""
 
 MAX_PORT = 65_535
 

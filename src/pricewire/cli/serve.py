@@ -8,6 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,7 +30,7 @@ from pricewire.cli.listening import (
     open_unix_socket,
     shared_socket,
 )
-from pricewire.cli.options import CONFIG, check_port, check_span
+from pricewire.cli.options import CONFIG, REREAD, check_port, check_span
 from pricewire.cli.processes import PROCESSES, Processes
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
@@ -47,7 +48,7 @@ from pricewire.server.app import create_app
 from pricewire.server.client_address import parse_network
 from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
-from pricewire.server.logs import LogForm, configure_logging
+from pricewire.server.logs import LogForm, configure_logging, set_level
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import JournalSetup, TradingSetup
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
@@ -59,6 +60,22 @@ DEFAULTS = Limits()
 KEEP_TICKS_HOURS = KEEP_S / 3600
 
 logger = logging.getLogger(__name__)
+
+RELOADED = {
+    "max_streams": "streams",
+    "max_streams_per_address": "streams_per_address",
+    "new_streams_per_second": "new_streams_per_second",
+    "requests_per_second": "requests_per_second",
+    "max_quotes": "quotes",
+    "max_quotes_per_address": "quotes_per_address",
+    "max_connections": "connections",
+    "max_connections_per_address": "connections_per_address",
+}
+"""
+The limits that SIGHUP reads again, by their options: what they let in is asked for each time, and nothing that is open depends on them.
+
+Those of trading stay: they are part of what a contract was sold under. So does that of a body, which the web framework has been told.
+"""
 
 REPLAY = Group("Replay", help="For feeds of the form `replay:PATH`.", sort_key=1)
 SIMULATION = Group("Simulation", help="For the feed `simulated`.", sort_key=2)
@@ -306,17 +323,34 @@ def serve(
         place = f"{address}:{port}" if uds is None and fd is None else f"the socket {uds or fd}"
         announce(f"Serving on [bold]{place}[/bold] - Ctrl-C stops.")
 
+    options = REREAD.get()()
+
     def reload() -> None:
-        if tls_cert is None or tls_key is None:
-            logger.info("SIGHUP: there is nothing to reload without --tls-cert; other options need a restart")
-            return
+        nonlocal options
+        if tls_cert is not None and tls_key is not None:
+            try:
+                check_tls(tls_cert, tls_key)
+                server.reload_tls()
+            except (PricewireError, OSError) as error:
+                logger.error("SIGHUP: the certificate stays as it was: %s", error)
+            else:
+                logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
         try:
-            check_tls(tls_cert, tls_key)
-            server.reload_tls()
-        except (PricewireError, OSError) as error:
-            logger.error("SIGHUP: the certificate stays as it was: %s", error)
-        else:
-            logger.info("SIGHUP: new connections get the certificate of %s as it is now", tls_cert)
+            now = REREAD.get()()
+            changed = replace(server.server_state.limits, **{name: now[option] for option, name in RELOADED.items()})
+        except PricewireError as error:
+            logger.error("SIGHUP: the options stay as they were: %s", error)
+            return
+        server.server_state.limits = changed
+        application.change_limits(changed)
+        set_level(now["log_level"].upper())
+        for option in (name for name in now if now[name] != options[name]):
+            if option in RELOADED or option == "log_level":
+                logger.warning("SIGHUP: --%s is %s now", option.replace("_", "-"), now[option])
+            else:
+                logger.warning("SIGHUP: --%s has changed, which takes a restart", option.replace("_", "-"))
+        # Of those that take one, each change is said once.
+        options = now
 
     server = make_server(
         application,

@@ -98,6 +98,7 @@ class Application(Litestar):
     def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
+        self._admission = admission
         inner = SingleHeaders(super().__call__)
         limited = RequestRate(inner, admission)
         self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
@@ -109,6 +110,10 @@ class Application(Litestar):
             if await self.leader.refuses(path, cast("Any", send)):
                 return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
+
+    def change_limits(self, limits: Limits) -> None:
+        """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
+        self._admission.change(limits)
 
 
 def create_app(

@@ -215,15 +215,25 @@ class Admission:
         self._jitter = jitter
         self._addresses = Tally()
         self._accounts = Tally()
-        burst = self.limits.address_burst_seconds
-        # Each stream of an address may come back at once, with what its page asks for besides.
-        requests = max(self.limits.requests_per_second * burst, REQUESTS_OF_A_PAGE * self.limits.streams_per_address)
-        self._request_rates = AddressRates(self.limits.requests_per_second, requests)
-        self._topic_rates = AddressRates(self.limits.topics_per_second, self.limits.topics_per_second * burst)
-        self._history_rates = AddressRates(self.limits.history_rows_per_second, self.limits.history_rows_per_second * burst)
         self._permits: dict[str, Permit] = {}
         self.quotes = LiveQuotes(self.limits.quotes_per_stream, self.limits.quotes_per_address, self.limits.quotes)
-        self._bucket = TokenBucket(self.limits.new_streams_per_second, self.limits.new_streams_per_second * self.limits.burst_seconds)
+        self._set_rates()
+
+    def change(self, limits: Limits) -> None:
+        """Have other limits from now on. Open streams stay; rates begin anew, so each address has its whole burst again."""
+        self.limits = limits
+        self.quotes.limit(limits.quotes_per_stream, limits.quotes_per_address, limits.quotes)
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        limits = self.limits
+        burst = limits.address_burst_seconds
+        # Each stream of an address may come back at once, with what its page asks for besides.
+        requests = max(limits.requests_per_second * burst, REQUESTS_OF_A_PAGE * limits.streams_per_address)
+        self._request_rates = AddressRates(limits.requests_per_second, requests)
+        self._topic_rates = AddressRates(limits.topics_per_second, limits.topics_per_second * burst)
+        self._history_rates = AddressRates(limits.history_rows_per_second, limits.history_rows_per_second * burst)
+        self._bucket = TokenBucket(limits.new_streams_per_second, limits.new_streams_per_second * limits.burst_seconds)
 
     def client(self, scope: Mapping[str, Any]) -> Address | None:
         """Return the address of a request's client; None where it has none, which is not limited by its address then."""

@@ -46,6 +46,11 @@ def configure_logging(stream: TextIO, level: str = "INFO", form: LogForm = "auto
     is_text = form == "text" or (form == "auto" and stream.isatty())
     handler.setFormatter(PlainFormatter() if is_text else JSONFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Have Pricewire's own records written from this level on."""
     logging.getLogger("pricewire").setLevel(level)
 
 

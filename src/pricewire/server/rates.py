@@ -60,11 +60,15 @@ class LiveQuotes:
     """Counts the distinct quotes of streams: those that many streams have cost as much as one."""
 
     def __init__(self, of_stream: int, of_address: int, of_process: int) -> None:
+        self.limit(of_stream, of_address, of_process)
+        self._streams: dict[str, int] = {}
+        self._addresses: dict[Hashable, dict[str, int]] = {}
+
+    def limit(self, of_stream: int, of_address: int, of_process: int) -> None:
+        """Have other limits from now on; what is there stays."""
         self._of_stream = of_stream
         self._of_address = of_address
         self._of_process = of_process
-        self._streams: dict[str, int] = {}
-        self._addresses: dict[Hashable, dict[str, int]] = {}
 
     def __len__(self) -> int:
         return len(self._streams)

@@ -15,10 +15,10 @@ BUSY_MS = 30_000
 UNUSED_S = 1.0
 """After how long without use a connection to a server is looked at first, in seconds."""
 
-STOPPED_MS = 5_000
+STOPPED_MS = 20_000
 """
-How long a transaction may wait for its own process, in milliseconds: for one that was stopped, or whose machine is gone, no other one is to
-wait for long.
+How long a transaction may wait for its own process, in milliseconds: others would wait for one that was stopped, or whose machine is gone.
+It is less than they wait, and more than a thread does on a busy machine.
 """
 
 PRAGMAS = (

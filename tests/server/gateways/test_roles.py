@@ -37,6 +37,9 @@ from support.serving import PATIENCE, Serving
 
 numbers = itertools.count()
 
+OLD_TICKS = 40
+"""How many ticks the market's journal has that the bus has not."""
+
 
 @dataclass
 class Parts:
@@ -121,6 +124,7 @@ def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
     database.write_bytes(sqlite_template.read_bytes())
     alice = add_account(database, "alice")
     plan, feed = NatsPlan(f"parts-{next(numbers)}"), GoldFeed()
+    write_old_ticks(tmp_path / "market")
     times = itertools.count(time.time_ns() // 1_000_000 - 90_000, 1000)
     with contextlib.ExitStack() as stack:
         nats = stack.enter_context(nats_server())
@@ -133,6 +137,16 @@ def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
         until_serving(parts.trading)
         parts.gateway = stack.enter_context(serve_gateway(nats, plan))
         yield parts
+
+
+def write_old_ticks(folder: Path) -> None:
+    """Have ticks of an hour ago in a journal, which the bus has not."""
+    journal = Journal(folder, [GOLD])
+    hour_ago_ms = time.time_ns() // 1_000_000 - 3_600_000
+    for number in range(OLD_TICKS):
+        # Three of each millisecond.
+        journal.add("GOLD", hour_ago_ms + number // 3 * 1000, 1000 + number, 1001 + number, 999 + number)
+    journal.close()
 
 
 def until_serving(server: Serving) -> None:
@@ -241,7 +255,8 @@ def test_a_market_that_is_followed_by_another_goes_on_in_one_journal(parts: Part
         standby.stop()
         parts.trading.stop()
         first, second = journal_of(parts.folder / "market"), journal_of(parts.folder / "standby")
-        assert second[: len(first)] == first
+        assert len(first) > OLD_TICKS
+        assert second[: len(first)] == first, "also of before it was there"
         assert journal_of(parts.folder / "first" / "trading") == second, "trading has decided by the same ticks"
 
 
@@ -281,7 +296,9 @@ def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monke
         parts.buy("one")
         parts.market.stop()
         second.stop()
-    assert journal_of(parts.folder / "second" / "trading") == journal_of(parts.folder / "market")
+    ticks = journal_of(parts.folder / "market")
+    assert len(ticks) > OLD_TICKS
+    assert journal_of(parts.folder / "second" / "trading") == ticks
 
 
 def test_what_the_journal_cannot_take_is_not_published() -> None:

@@ -107,6 +107,10 @@ class Gateway:
         self._answers = msgspec.msgpack.Decoder(Answer)
         self._commands = msgspec.msgpack.Decoder(Command)
 
+    def change_limits(self, limits: Limits) -> None:
+        """Hold more or fewer streams from now on; what is open stays."""
+        self._limits = limits
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or begin and end with the process."""
         if scope["type"] == "lifespan":
@@ -403,6 +407,7 @@ class Gateway:
             ("pricewire_written_bytes_total", "counter", "Bytes written to streams.", counters.bytes_written),
             ("pricewire_bus_frames_read_total", "counter", "Frames read from the bus.", bus.frames_read),
             ("pricewire_bus_lost_total", "counter", "Times that the bus no longer had something.", bus.lost),
+            ("pricewire_bus_lag_frames", "gauge", "Frames that the bus has and this process has not read.", self.bus.lag),
             ("pricewire_bus_silent_seconds", "gauge", "How long ago the newest frame came.", self.bus.silent_s),
         ]
         lines = []

@@ -20,7 +20,7 @@ from pricewire.server.gateways.bus_feed import BusFeed
 from pricewire.server.gateways.calls import Calls
 from pricewire.server.gateways.market_publisher import MarketPublisher
 from pricewire.server.gateways.market_service import MarketService
-from pricewire.server.gateways.market_source import Interest, fill_up
+from pricewire.server.gateways.market_source import Interest, fill_up, is_there
 from pricewire.server.gateways.remote_streams import HubOfGateways
 from pricewire.server.gateways.standby_journal import StandbyJournal
 from pricewire.server.gateways.subjects import calls, market_calls
@@ -83,7 +83,7 @@ class NatsSetup:
         }
         if isinstance(publisher, TradingPublisher):
             answering.append(publisher.interest.telling)
-        if self._role == "market":
+        if self._role != "trading":
             answering.append(MarketService(publisher.market, lambda: services.journal, bus, stream, hub).answering)
         answering.append(
             Calls(
@@ -101,9 +101,9 @@ class NatsSetup:
         return Leader(self._role, services, bus, hub, answering, partial(self._fill_up, services))
 
     async def _fill_up(self, services: Services, journal: Journal) -> None:
-        """Have what the journal of the market has in one of trading."""
-        if self._role == "trading":
-            async with connected(self._address, "pricewire trading") as client:
+        """Have what the journal of the market has in that of another process; there need not be one yet for who could be the market."""
+        async with connected(self._address, f"pricewire {self._role}") as client:
+            if self._role == "trading" or await is_there(client, self._plan.stream):
                 await fill_up(client, self._plan.stream, journal, services.publisher.market.instruments(), services.keep_ticks_s)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -16,7 +17,7 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
-from pricewire.market.feed import FeedWithVolatility, PastTicks, RecordedFeed
+from pricewire.market.feed import LATEST_MS, FeedWithVolatility, PastTicks, RecordedFeed
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.market.pips import Integers
@@ -27,6 +28,11 @@ from pricewire.server.gateways.remote_streams import HubOfGateways
 from pricewire.server.gateways.subjects import SYNC_S, questions
 
 logger = logging.getLogger(__name__)
+
+KEPT_S = 30.0
+"""
+How long what was read of the journal is answered from, in seconds: far less than the bus reaches back, which brings what came since.
+"""
 
 MOST_TICKS = 20_000
 """How many ticks an answer has at most: a message of NATS has 1 MiB."""
@@ -52,6 +58,11 @@ class MarketService:
         self._hub = hub
         self._decoder = msgspec.msgpack.Decoder(Question)
         self._tasks: set[asyncio.Task[None]] = set()
+        # What was read of the journal last: who asks, asks for one instrument after another, and in parts.
+        self._ticks: dict[str, PastTicks] = {}
+        self._ticks_from_ms = LATEST_MS
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
     @contextlib.asynccontextmanager
     async def answering(self, client: Client) -> AsyncIterator[None]:
@@ -117,13 +128,17 @@ class MarketService:
         return MarketDescription(instruments, volatilities, recordings, hours)
 
     async def _past(self, question: AskPast) -> Past:
-        journal = self._journal()
-        found = {} if journal is None else await asyncio.to_thread(journal.read, question.from_ms)
-        past = found.get(question.instrument_id)
+        async with self._reading:
+            journal = self._journal()
+            if journal is not None and (question.from_ms < self._ticks_from_ms or time.monotonic() - self._read_at > KEPT_S):
+                self._ticks, self._ticks_from_ms = await asyncio.to_thread(journal.read, question.from_ms), question.from_ms
+                self._read_at = time.monotonic()
+        past = self._ticks.get(question.instrument_id)
         if past is None:
             return Past((b"", b"", b"", b""), is_all=True)
-        # Those of the first time come first, so the known ones are the first of all.
-        begin = question.known
+        first, last = (int(np.searchsorted(past.epoch_ms, question.from_ms, side)) for side in ("left", "right"))
+        # This journal may have fewer of the first time: the other one was killed before it could publish one.
+        begin = min(first + question.known, last)
         part = slice(begin, begin + MOST_TICKS)
         return Past(columns_of(past, part), is_all=len(past.epoch_ms) <= begin + MOST_TICKS)
 
@@ -131,6 +146,8 @@ class MarketService:
         while True:
             await asyncio.sleep(SYNC_S)
             self._hub.end_silent()
+            if time.monotonic() - self._read_at > KEPT_S:
+                self._ticks, self._ticks_from_ms = {}, LATEST_MS
 
 
 def columns_of(past: PastTicks, part: slice) -> tuple[bytes, bytes, bytes, bytes]:

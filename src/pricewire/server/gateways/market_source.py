@@ -64,6 +64,15 @@ async def ask(client: Client, stream: str, question: Question, answer: type[Answ
             await asyncio.sleep(PAUSE_S)
 
 
+async def is_there(client: Client, stream: str) -> bool:
+    """Return whether a process with the market serves."""
+    try:
+        await client.request(questions(stream), msgspec.msgpack.encode(Describe()), timeout=ANSWER_S)
+    except (nats.errors.Error, OSError):
+        return False
+    return True
+
+
 async def fill_up(client: Client, stream: str, journal: Journal, instruments: Sequence[Instrument], keep_s: float) -> None:
     """
     Write the ticks to a journal that the market's has and it has not.
