@@ -318,3 +318,13 @@ def test_a_buyer_says_how_much_lower_a_payout_is_good_enough(page_server: PageSe
     buy(page_server, page, "rise")
     expect(page.get_by_text("Bought Rise for 10.00.")).to_be_visible()
     assert sent == [0, 0.05]
+
+
+def test_a_link_names_the_product(page_server: PageServer, page: Page) -> None:
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=touch")
+    expect(page.get_by_role("radio", name="Touch/No Touch")).to_be_checked()
+    page.get_by_role("radio", name="Higher/Lower").check(force=True)
+    expect(page).to_have_url(f"{page_server.serving.url}/#R_100/1m?product=high_low")
+    page.goto("about:blank")
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=nonsense")
+    expect(page.get_by_role("radio", name="Rise/Fall")).to_be_checked()

@@ -38,6 +38,9 @@ const TYPING_PAUSE = 250
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
+  /** What the user has chosen; the first product if it is none of them. */
+  readonly product: string | undefined
+  readonly onProduct: (product: Product['id']) => void
   /** What the account has; undefined while it is not known. */
   readonly balance: number | undefined
   /** The newest closed contracts of the account. */
@@ -61,6 +64,8 @@ function TicketIn({
   currency,
   instrument,
   products,
+  product: wanted,
+  onProduct,
   balance,
   closed,
   dragged,
@@ -68,7 +73,7 @@ function TicketIn({
   onLogin,
   onBarrier,
 }: TicketProps & { readonly currency: string }) {
-  const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
+  const product = (products.find(({ id }) => id === wanted) ?? products[0])?.id ?? 'rise_fall'
   const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
   const fitted = config === undefined ? undefined : adapt(draft, config, product, instrument.id)
@@ -120,7 +125,7 @@ function TicketIn({
         options={products.map(({ id }) => [id, texts.ticket.products[id]])}
         value={product}
         onChange={(product) => {
-          setProduct(product)
+          onProduct(product)
           purchase.clear()
         }}
       />
