@@ -75,6 +75,22 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_nothing_moves_while_the_page_comes(served: Serving, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.add_init_script(
+        """window.shifts = 0
+        new PerformanceObserver(list => { for (const { value } of list.getEntries()) shifts += value })
+          .observe({ type: 'layout-shift', buffered: true })"""
+    )
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    wait_for_movement(page)
+    expect(page.locator(".quote .about b").first).to_contain_text(re.compile("[0-9]"))
+    # A figure that grows by a digit moves by one: that is a thousandth of what people notice.
+    assert page.evaluate("shifts") < 0.0005
+
+
 def test_instruments_are_searched_and_chosen_with_the_keyboard(served: Serving, page: Page) -> None:
     page.goto(served.url)
     wait_for_state(page, "live")

@@ -59,6 +59,9 @@ const RIGHT_OFFSET = 6
 /** Older bars are loaded when fewer than so many are left of the chart's left edge. */
 const LOAD_BEFORE = 20
 
+/** How wide the price scale is before there are prices, in pixels: most fit in, so that the chart does not become narrower when they come. */
+const SCALE_WIDTH = 64
+
 /** The largest distance between two bars, in pixels. */
 const MAX_SPACING = 48
 
@@ -131,7 +134,7 @@ export function Chart({
       crosshair: { mode: CrosshairMode.Normal },
       handleScroll: SCROLLING,
       layout: { attributionLogo: false },
-      rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
+      rightPriceScale: { borderVisible: false, minimumWidth: SCALE_WIDTH, scaleMargins: { top: 0.12, bottom: 0.08 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: RIGHT_OFFSET },
     })
     chart.current = made

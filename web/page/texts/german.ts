@@ -344,7 +344,7 @@ export const german: Texts = {
     place: 'Handel',
     label: 'Handelsformular',
     product: 'Produkt',
-    products: { rise_fall: 'Steigt/Fällt', high_low: 'Höher/Tiefer', touch: 'Berührt/Berührt nicht' },
+    products: { rise_fall: 'Steigt/Fällt', high_low: 'Höher/Tiefer', touch: 'Berührung' },
     loading: 'Die Produkte werden geladen …',
     stake: 'Einsatz',
     stakes: 'Einsätze',
