@@ -181,8 +181,8 @@ class Statements(Protocol):
             kinds: of these kinds alone; there may be fewer than asked for then though there are more. Empty for all.
         """
 
-    async def closed_contracts(self, page: PageOf) -> ContractsPage:
-        """Return a page of an account's closed contracts, by when they were sold or expired."""
+    async def closed_contracts(self, page: PageOf, contract_id: str | None = None) -> ContractsPage:
+        """Return a page of an account's closed contracts, by when they were sold or expired; or of this one alone."""
 
     async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
         """Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest first."""
