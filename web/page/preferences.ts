@@ -20,6 +20,8 @@ export interface Preferences {
   readonly language: LanguageChoice
   readonly density: Density
   readonly chartStyle: ChartStyle
+  /** By how much a payout may have fallen when the order arrives, as a part of it. */
+  readonly tolerance: number
   /** What the chart showed last, for addresses that do not say it. */
   readonly view: { readonly timeframe: Timeframe; readonly range?: Range | undefined }
   readonly indicators: readonly Indicator[]
@@ -56,6 +58,7 @@ const DEFAULTS: Preferences = {
   language: 'system',
   density: 'comfortable',
   chartStyle: 'candles',
+  tolerance: 0.05,
   view: { timeframe: '1m' },
   indicators: [],
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -327,3 +327,7 @@ class PublishedEvents(Protocol):
 
     def lasting_events(self, topic: str) -> Sequence[PublishedEvent]:
         """Return the recent events of a topic that nothing supersedes, oldest first."""
+
+    @property
+    def on_its_way(self) -> Callable[[str], bool]:
+        """Tells of a topic whether this process has published something to it that is not among these events yet."""

@@ -6,6 +6,7 @@ import { TryDemo } from '../account/try_demo.js'
 import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatCount, formatMoney, formatSpot } from '../format.js'
+import { currentPreferences } from '../preferences.js'
 import { texts } from '../texts/language.js'
 import { readNumber, writeNumber } from '../typed_number.js'
 import { BuyButton } from './buy_button.js'
@@ -27,6 +28,7 @@ import {
   stepAmount,
   withUnit,
 } from './ticket_rules.js'
+import { Tolerance } from './tolerance.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS_OF } from './variants.js'
 
@@ -111,7 +113,9 @@ function TicketIn({
     if (session === undefined) return onLogin()
     if (checked?.terms === undefined || details === undefined || !isOffered(details.stake, details.payout)) return
     const { product_id, ...rest } = checked.terms
-    purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout: details.payout } })
+    const { payout } = details
+    const { tolerance } = currentPreferences()
+    purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout, tolerance } })
   }
 
   return (
@@ -157,6 +161,7 @@ function TicketIn({
           />
         ))}
       </div>
+      <Tolerance />
       <Outcome purchase={purchase} />
       <Advice
         isOpen={instrument.is_market_open}
