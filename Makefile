@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-web prepare matrix bench fuzz soak churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -44,6 +44,9 @@ fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that rea
 
 soak: $(VENV)/dev  ## an hour of well-behaved readers among hostile ones; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak $(ARGS)
+
+chaos: $(VENV)/dev  ## an hour of faults among servers, gateways and NATS; shorter by ARGS="--minutes 2"
+	$(BIN)/python -m soak.chaos $(ARGS)
 
 churn: $(VENV)/dev  ## an hour of subscribers that join and leave over a network that cuts and loses; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.churn $(ARGS)

@@ -27,6 +27,7 @@ from bench import (
     slow_readers,
     storm,
     trading_floor,
+    trading_page,
 )
 from bench.machine import Placement
 from bench.report import Progress, Report, save, show
@@ -57,6 +58,9 @@ BENCHMARKS: dict[str, Run] = {
     "browser": lambda placement, progress, options: browser.run(
         placement, browser.QUICK if options.quick else browser.Settings(), progress
     ),
+    "page": lambda placement, progress, options: trading_page.run(
+        placement, trading_page.QUICK if options.quick else trading_page.Settings(heap_minutes=options.minutes), progress
+    ),
     "decoder": lambda placement, progress, options: decoder.run(
         placement, decoder.QUICK if options.quick else decoder.Settings(), progress
     ),
@@ -85,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Pricewire beside its peers.")
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="which; without one, all of them")
     parser.add_argument("--quick", action="store_true", help="few streams, one round: whether it works, not how fast it is")
-    parser.add_argument("--minutes", type=float, default=1.0, help="how long slow_link takes")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long slow_link takes, and how long page watches the memory")
     parser.add_argument("--purchases", type=int, default=40, help="how many contracts of each strategy edge buys on each feed")
     arguments = parser.parse_args()
     if sys.platform != "linux":

@@ -52,11 +52,9 @@ class Load:
     is_trading_page: bool = False
 
 
-LOADS = [
-    Load("one component, 1,000 ticks/s", 1, 1),
-    Load("200 components, 1,000 ticks/s", 200, 200),
-    Load("the trading page, 200 instruments, 1,000 ticks/s", 200, 200, is_trading_page=True),
-]
+TRADING = Load("the trading page, 200 instruments, 1,000 ticks/s", 200, 200, is_trading_page=True)
+
+LOADS = [Load("one component, 1,000 ticks/s", 1, 1), Load("200 components, 1,000 ticks/s", 200, 200), TRADING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def measure_pages(placement: Placement, seconds: float, chromium: str, progress:
                 continue
             progress(load.label)
             with MarketServer(placement, load.instruments, load.interval_ms) as server:
-                measured[load] = _measure(browser, server, load, html, seconds)
+                measured[load] = measure(browser, server, load, html, seconds)
         browser.close()
     return measured
 
@@ -117,7 +115,8 @@ def build_page(folder: Path) -> str:
     return f"<!doctype html><meta charset=utf-8><body><script type=module>{(folder / 'page.js').read_text()}</script>"
 
 
-def _measure(browser: Browser, server: MarketServer, load: Load, html: str, seconds: float) -> Measured:
+def measure(browser: Browser, server: MarketServer, load: Load, html: str, seconds: float) -> Measured:
+    """Measure one page for so many seconds; `html` is that of hooks, which the trading page does not need."""
     session = browser.new_browser_cdp_session()
     # A context of its own, and so a process of its own.
     page = browser.new_page(viewport={"width": 1440, "height": 900})

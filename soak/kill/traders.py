@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -69,7 +69,16 @@ class Trader:
     """Buys and sells on one account until it is told to end."""
 
     def __init__(
-        self, name: str, account_uuid: str, currency: str, token: str, *, port: Callable[[], int], heard: Heard, pause_s: float
+        self,
+        name: str,
+        account_uuid: str,
+        currency: str,
+        token: str,
+        *,
+        port: Callable[[], int],
+        heard: Heard,
+        pause_s: float,
+        pips: Mapping[str, int] = PIPS,
     ) -> None:
         """
         Prepare to trade.
@@ -82,6 +91,7 @@ class Trader:
             port: returns where the server is now; 0 while it is not running.
             heard: gets the answers.
             pause_s: how long it waits between two purchases, on average, in seconds.
+            pips: what it trades, and the decimals of the prices.
         """
         self.is_to_end = False
         self._name = name
@@ -91,6 +101,7 @@ class Trader:
         self._port = port
         self._heard = heard
         self._pause_s = pause_s
+        self._pips = pips
         self._dice = random.Random(name)
         self._open: list[str] = []
 
@@ -189,7 +200,7 @@ class Trader:
     def _order(self) -> dict[str, Any]:
         """Return what to buy."""
         dice = self._dice
-        name = dice.choice(list(PIPS))
+        name = dice.choice(list(self._pips))
         product = dice.choice(list(SIDES))
         duration: dict[str, Any] = {"duration": dice.randint(1, 10), "duration_unit": "ticks"}
         if dice.random() < 0.4 or (product != "rise_fall" and name not in SIMULATED):
@@ -204,5 +215,5 @@ class Trader:
         pips = self._dice.choice([1, 2, 5, 10, 20, 40]) * self._dice.choice([-1, 1])
         newest = self._heard.newest.get(name)
         if newest is None or self._dice.random() < 0.6:
-            return f"{pips / 10 ** PIPS[name]:+.{PIPS[name]}f}"
-        return f"{newest + pips / 10 ** PIPS[name]:.{PIPS[name]}f}"
+            return f"{pips / 10 ** self._pips[name]:+.{self._pips[name]}f}"
+        return f"{newest + pips / 10 ** self._pips[name]:.{self._pips[name]}f}"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
 from pricewire.bus.nats import NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.hub.hub import Hub
-from support.nats_server import NatsServer, nats_server
 
 numbers = itertools.count()
 

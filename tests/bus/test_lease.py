@@ -15,6 +15,7 @@ from pathlib import Path
 import nats
 import nats.errors
 import pytest
+from bench.servers.nats import NatsServer, nats_cluster, nats_server
 from nats.aio.client import Client
 
 from pricewire.bus.lease import SPAN_S, FencedSubject, Lease
@@ -22,7 +23,6 @@ from pricewire.errors import BusError, FencedError
 from support import lease_writer
 from support.command import environment
 from support.lease_writer import STREAM, SUBJECT, bucket_of
-from support.nats_server import NatsServer, nats_cluster, nats_server
 from support.serving import PATIENCE
 
 TESTS = Path(__file__).parents[1]
@@ -306,3 +306,23 @@ async def test_a_cluster_that_loses_its_leader_keeps_one_writer() -> None:
         messages = await published(connection, number + 1)
         assert spans_of(messages) == ["writer"]
         await connection.close()
+
+
+async def test_a_lease_that_is_not_certain_is_confirmed_by_the_server(connection: Client) -> None:
+    """A process that was busy for too long would leave questions without an answer that nobody else answers either."""
+    clock = Clock()
+    lease = await lease_of(connection, "one", clock)
+    assert not await lease.confirm(PATIENCE), "it was never taken"
+    await lease.acquire()
+    clock.now = 2 * SPAN_S
+    assert not await lease.confirm(0.0)
+    confirming = asyncio.create_task(lease.confirm(PATIENCE))
+    keeping = asyncio.create_task(lease.keep())
+    assert await confirming
+    # Another one takes it meanwhile.
+    clock.now = 4 * SPAN_S
+    bucket = await connection.jetstream().key_value(lease_writer.BUCKET)
+    await bucket.put("numbers.0", b"two")
+    assert not await lease.confirm(PATIENCE)
+    with pytest.raises(FencedError):
+        await keeping

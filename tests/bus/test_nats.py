@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
 
-from bus.test_bus import until
+from bus.test_bus import PATIENCE, until
 from pricewire.bus import nats as nats_bus
-from pricewire.bus.frames import encode
+from pricewire.bus.frames import POSITIONS, encode
 from pricewire.bus.lease import FencedSubject
 from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.errors import BusError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
-from support.nats_server import NatsServer, nats_server
 from support.proxy import Proxy
 from support.recorder import Recorder
 
@@ -40,6 +40,7 @@ class Line:
         writer: the writer's end.
         reader: the reader's end.
         hub: the reader's hub.
+        stop_writing: has the writer end.
     """
 
     server: NatsServer
@@ -48,6 +49,7 @@ class Line:
     writer: NatsBus
     reader: NatsBus
     hub: Hub
+    stop_writing: Callable[[], Awaitable[None]]
 
     @contextlib.asynccontextmanager
     async def aside(self) -> AsyncIterator[Client]:
@@ -75,8 +77,9 @@ async def line(server: NatsServer) -> AsyncIterator[Line]:
         hub = Hub()
         writer = NatsBus(Hub(), NatsAddress((server.url,)), writes="all", plan=plan)
         reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=None, plan=plan)
-        async with reader.open(), writer.open():
-            yield Line(server, proxy, plan, writer, reader, hub)
+        async with reader.open(), contextlib.AsyncExitStack() as writing:
+            await writing.enter_async_context(writer.open())
+            yield Line(server, proxy, plan, writer, reader, hub, writing.aclose)
             hub.close()
 
 
@@ -217,15 +220,6 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
     assert line.hub.latest("a") == [9]
 
 
-async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
-    for number in range(20):
-        line.writer.publish("a", number, key="a")
-        await line.writer.flush()
-        # What a client of another process may have seen by now.
-        await asyncio.gather(line.reader.catch_up(), line.reader.catch_up())
-        assert line.hub.latest("a") == [number]
-
-
 async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> None:
     stream = Recorder(line.hub, "a")
     standby = NatsBus(Hub(), NatsAddress((line.server.url,)), writes="all", plan=line.plan)
@@ -246,12 +240,82 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
         assert standby.is_writer
         publish(standby, range(10, 20))
         await until(lambda: line.hub.latest("a") == [19])
-        assert standby._hub.latest("a") == [19]
+        # Another one may have it before the answer to the one that wrote it.
+        await until(lambda: standby._hub.latest("a") == [19])
     assert stream.messages == list(range(20))
     assert [data["seq"] for data in stream.data] == list(range(1, 21))
     positions = [int(event.last_event_id.partition("-")[2]) for event in stream.events]
     assert positions == sorted(set(positions))
     assert changes[-1] == standby.name
+
+
+async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
+    for number in range(20):
+        line.writer.publish("a", number, key="a")
+        await line.writer.flush()
+        # What a client of another process may have seen by now.
+        await asyncio.gather(line.reader.catch_up(), line.reader.catch_up())
+        assert line.hub.latest("a") == [number]
+
+
+@pytest.fixture
+def short_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the stream keep its frames for two seconds instead of ten minutes."""
+    monkeypatch.setattr(nats_bus, "WINDOW_S", 2.0)
+    monkeypatch.setattr(nats_bus, "ROUND_S", 0.5)
+
+
+async def first_sequence(line: Line) -> int:
+    async with line.aside() as client:
+        return (await client.jetstream(timeout=PATIENCE).stream_info(line.plan.stream)).state.first_seq
+
+
+async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoever_begins(short_window: None, line: Line) -> None:
+    for number, key in enumerate(["one", "two", None, "one"]):
+        line.writer.publish("quiet", number, key=key)
+    line.writer.publish("ended", 1, key="k")
+    line.writer.publish("ended", 2, ends="k")
+    line.writer.notify("quiet", "stale", {"since": 1})
+    for number in range(300):
+        line.writer.publish("large", str(number) * 2000, key=str(number))
+    await line.passed()
+    newest = f"{line.hub.boot}-{line.hub.latest_events('quiet')[-1].position}"
+    last = line.hub.position // POSITIONS
+    while await first_sequence(line) <= last:
+        await line.passed()
+    address = NatsAddress((line.server.url,))
+    for is_writer_there in (True, False):
+        hub = Hub()
+        async with NatsBus(hub, address, writes=None, plan=line.plan).open():
+            assert hub.latest("quiet") == [1, 3]
+            assert hub.latest("ended") == []
+            assert len(hub.latest("large")) == 300
+            assert hub.start(["quiet", "ended", "large"], newest).outcome is (Outcome.RESET)
+            assert hub.start(["quiet", "ended"], f"{hub.boot}-{hub.position}").outcome is Outcome.RESUMED
+            assert hub.start(["quiet"], newest).outcome is Outcome.RESUMED
+            assert [notice for topic, _, notice in hub.logs() if topic == "quiet"] != [None]
+        if is_writer_there:
+            # From here on nobody publishes, for longer than frames are kept.
+            await line.stop_writing()
+            await asyncio.sleep(2 * nats_bus.WINDOW_S)
+    other = NatsBus(Hub(), address, writes="all", plan=line.plan)
+    stream = Recorder(line.hub, "quiet")
+    async with other.open():
+        other.publish("quiet", 4, key="two")
+        await until(lambda: stream.messages[-1:] == [4])
+        assert stream.data[-1]["seq"] == 5
+
+
+async def test_what_is_on_its_way_is_known_until_the_hub_has_it(line: Line) -> None:
+    hub = line.writer._hub
+    for number in range(3):
+        line.writer.publish("a", number)
+        assert hub.on_its_way("a")
+        assert not hub.on_its_way("b")
+        await asyncio.sleep(0)
+    await line.writer.flush()
+    assert not hub.on_its_way("a")
+    assert not line.hub.on_its_way("a"), "a reader publishes nothing"
 
 
 async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
@@ -271,3 +335,34 @@ async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
             pass
     assert NatsAddress(("nats://me:secret@127.0.0.1:9",)).shown == "nats://127.0.0.1:9"
     assert "secret" not in repr(NatsAddress(("nats://me:secret@127.0.0.1:9",)))
+
+
+async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_stays(short_window: None, server: NatsServer) -> None:
+    """Trading may be away for longer than the market keeps its frames."""
+    plan, address = NatsPlan("roles"), NatsAddress((server.url,))
+    market = NatsBus(Hub(), address, writes="market", plan=plan)
+    async with market.open():
+        trading = NatsBus(Hub(), address, writes="trading", plan=plan)
+        async with trading.open():
+            trading.publish("balance:a", 1, key="b")
+            trading.publish("contracts:a", 2)
+            assert trading._hub.on_its_way("contracts:a")
+            await trading.flush()
+            assert not trading._hub.on_its_way("contracts:a")
+        async with connected(address, "operator") as client:
+            context, number = client.jetstream(timeout=PATIENCE), 0
+            last = (await context.stream_info(plan.stream)).state.last_seq
+            while True:
+                market.publish("ticks:G", number := number + 1, key="t")
+                await market.flush()
+                info = await context.stream_info(plan.stream, subjects_filter=plan.subject("market"))
+                if info.state.num_deleted:
+                    break
+                await asyncio.sleep(0.1)
+        assert last
+        hub = Hub()
+        async with NatsBus(hub, address, writes=None, plan=plan).open():
+            assert hub.latest("balance:a") == [1]
+            assert hub.latest("ticks:G") == [number]
+            assert hub.start(["ticks:G"], f"{hub.boot}-{last * POSITIONS}").outcome is Outcome.RESET
+            assert hub.start(["ticks:G", "balance:a"], f"{hub.boot}-{hub.position}").outcome is Outcome.RESUMED

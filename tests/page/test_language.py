@@ -52,7 +52,7 @@ def test_the_page_speaks_the_language_of_the_browser_and_that_of_the_settings(pa
 def test_a_barrier_is_dragged_to_a_price_with_a_comma(page_server: PageServer, page: Page) -> None:
     page.add_init_script("localStorage.setItem('pricewire-preferences', JSON.stringify({ language: 'de' }))")
     page.goto(page_server.url)
-    page.get_by_role("radio", name="Berührt/Berührt nicht").check(force=True)
+    page.get_by_role("radio", name="Berührung").check(force=True)
     page.get_by_label("Einheit der Laufzeit").select_option("minutes")
     page.get_by_label("Barriere").fill("+0,50")
     page_server.move(1900)

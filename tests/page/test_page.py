@@ -75,6 +75,22 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_nothing_moves_while_the_page_comes(served: Serving, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.add_init_script(
+        """window.shifts = 0
+        new PerformanceObserver(list => { for (const { value } of list.getEntries()) shifts += value })
+          .observe({ type: 'layout-shift', buffered: true })"""
+    )
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    wait_for_movement(page)
+    expect(page.locator(".quote .about b").first).to_contain_text(re.compile("[0-9]"))
+    # A figure that grows by a digit moves by one: that is a thousandth of what people notice.
+    assert page.evaluate("shifts") < 0.0005
+
+
 def test_instruments_are_searched_and_chosen_with_the_keyboard(served: Serving, page: Page) -> None:
     page.goto(served.url)
     wait_for_state(page, "live")
@@ -226,3 +242,84 @@ def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Servin
     assert {"granularity": 60, "count": 500}.items() <= asked[-1].items()
     page.get_by_role("button", name="Back to now").click()
     expect(page.get_by_role("button", name="Back to now")).to_have_count(0)
+
+
+def test_a_range_shows_so_much_history_as_there_is_and_is_remembered(served: Serving, page: Page) -> None:
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if "candles/history" in request.url else None)
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    ranges = page.get_by_role("group", name="Range")
+    begins = page.get_by_title("This server has no older prices")
+    ranges.get_by_role("button", name="6H").click()
+    expect(page).to_have_url(f"{served.url}/#1HZ100V/5m?range=6h")
+    expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+    wait_for_candles(page)
+    # A day of history is simulated before the start, and no week.
+    expect(begins).to_have_count(0)
+    ranges.get_by_role("button", name="1W").click()
+    expect(begins).to_be_visible()
+    ranges.get_by_role("button", name="All").click()
+    expect(page).to_have_url(f"{served.url}/#1HZ100V/15m?range=all")
+    expect(begins).to_be_visible()
+    wait_for_candles(page)
+    assert {"granularity": 900, "count": 5000}.items() <= asked[-1].items()
+    # Another timeframe shows as many candles as fit.
+    page.get_by_role("button", name="1m", exact=True).click()
+    expect(page).to_have_url(f"{served.url}/#1HZ100V/1m")
+    expect(ranges.get_by_role("button", name="All")).to_have_attribute("aria-pressed", "false")
+    ranges.get_by_role("button", name="1D").click()
+    # A visit without an address shows what was shown last.
+    page.goto("about:blank")
+    page.goto(served.url)
+    wait_for_candles(page)
+    expect(ranges.get_by_role("button", name="1D")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="15m")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_link_shows_somebody_else_the_same(served: Serving, page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{served.url}/#1HZ50V/1m/markets")
+    page.get_by_role("button", name="1D", exact=True).click()
+    page.get_by_role("button", name="bars").click()
+    page.get_by_role("button", name="Copy a link to this view").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{served.url}/#1HZ50V/15m?range=1d&style=bars"
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.locator(".quote h2")).to_have_text("Volatility 50 (1s) Index")
+    expect(page.get_by_role("button", name="bars")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="1D", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+def test_where_the_browser_does_not_copy_the_link_is_shown(served: Serving, page: Page) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.goto(f"{served.url}/#1HZ50V/5m")
+    wait_for_state(page, "live")
+    page.get_by_role("button", name="Copy a link to this view").click()
+    field = page.get_by_role("dialog").get_by_role("textbox", name="Link to this view")
+    expect(field).to_have_value(f"{served.url}/#1HZ50V/5m?style=candles")
+    expect(field).to_be_focused()
+    assert page.evaluate("getSelection().toString()") == field.input_value()
+
+
+def test_lists_are_closer_for_whoever_likes_that(served: Serving, page: Page) -> None:
+    page.goto(served.url)
+    row = page.locator("[data-instrument]").first
+    wait_for_state(page, "live")
+
+    def height() -> float:
+        box = row.bounding_box()
+        assert box is not None
+        return box["height"]
+
+    usual = height()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("dialog").get_by_role("radio", name="Compact").check(force=True)
+    expect(page.locator("html")).to_have_attribute("data-density", "compact")
+    assert height() < usual
+    page.reload()
+    wait_for_state(page, "live")
+    assert height() < usual

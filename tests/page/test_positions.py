@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from support.page_server import PageServer, ask_for, balance, buy, log_in, positions, wait_for_state
+from support.page_server import PageServer, ask_for, balance, buy, log_in, positions, wait_for_entry, wait_for_state
 
 
 def buy_two(page_server: PageServer, page: Page) -> Locator:
@@ -143,3 +143,57 @@ def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) 
     names, *rows = download.value.path().read_text().splitlines()
     assert names.startswith("transaction_id,timestamp,kind,amount,balance")
     assert [row.split(",")[2] for row in rows] == ["purchase", "deposit"]
+
+
+def test_a_contract_of_the_statement_is_opened_with_its_ticks(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    buy(page_server, page, "rise")
+    wait_for_entry(page_server, page, 1901.25)
+    page_server.move(1902.5)
+    page.get_by_role("radio", name="Statement").check(force=True)
+    purchase = page.locator("[data-kind=purchase]").get_by_role("button", name="Purchase")
+    # While it is open, its ticks come as they do.
+    purchase.click()
+    drawer = page.get_by_role("dialog", name="Contract")
+    expect(drawer.get_by_role("heading")).to_have_text("Rise on Volatility 100 Index")
+    expect(drawer.get_by_role("row").filter(has_text="1901.25").first).to_be_visible()
+    expect(drawer.get_by_role("row").filter(has_text="Entry")).to_have_count(1)
+    expect(drawer.get_by_role("row").filter(has_text="1902.50")).to_have_count(1)
+    page_server.move(1903.75)
+    expect(drawer.get_by_role("row").filter(has_text="1903.75")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    expect(purchase).to_be_focused()
+    # Once it is closed, its result is there as well.
+    page.get_by_role("radio", name="Open 1").check(force=True)
+    page_server.move(1904)
+    page.locator(".sell button[aria-disabled=false]").click()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    page.locator("[data-kind=sale]").get_by_role("button", name="Sale").click()
+    expect(drawer).to_contain_text("Sold")
+    expect(drawer).to_contain_text("ticks of its life")
+    expect(drawer.get_by_role("row").filter(has_text="1903.75")).to_have_count(1)
+    drawer.get_by_role("button", name="Close").click()
+    expect(drawer).to_have_count(0)
+
+
+def test_an_older_contract_than_those_of_the_lists_is_asked_for(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    buy(page_server, page, "fall")
+    wait_for_entry(page_server, page, 1901)
+    page.locator(".sell button[aria-disabled=false]").click()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    sale = page.locator("[data-kind=sale]").get_by_role("button", name="Sale")
+    expect(sale).to_be_visible()
+    # As if it were older: the lists that come by the stream do not have it.
+    page.route("**/protected/sse*", lambda route: route.abort())
+    page.reload()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    with page.expect_response(lambda response: "contract_id=" in response.url) as found:
+        sale.click()
+    assert len(found.value.json()["data"]["contracts"]) == 1
+    expect(page.get_by_role("dialog", name="Contract")).to_contain_text("Fall on Volatility 100 Index")

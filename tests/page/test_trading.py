@@ -291,3 +291,40 @@ def test_the_barrier_is_dragged_on_the_chart(page_server: PageServer, page: Page
     assert dragged > Decimal("1900.50")
     page_server.move(1900)
     expect(page.get_by_text(f"Now at {dragged}")).to_be_visible()
+
+
+def test_a_buyer_says_how_much_lower_a_payout_is_good_enough(page_server: PageServer, page: Page) -> None:
+    sent: list[float] = []
+
+    def as_if_two_percent_more_were_shown(route: Route) -> None:
+        order = json.loads(route.request.post_data or "")
+        details = order["proposal_details"]
+        sent.append(details["tolerance"])
+        details["payout"] = f"{Decimal(details['payout']) * Decimal('1.02'):.2f}"
+        route.continue_(post_data=json.dumps(order))
+
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    page.route("**/contracts/buy*", as_if_two_percent_more_were_shown)
+    choice = page.get_by_label("If the payout falls meanwhile, accept")
+    expect(choice.locator("option:checked")).to_have_text("up to 5 % less")
+    choice.select_option(label="nothing less")
+    buy(page_server, page, "rise")
+    expect(page.locator(".ticket").get_by_role("alert")).to_contain_text("payout")
+    expect(positions(page)).to_have_count(0)
+    page.reload()
+    expect(choice.locator("option:checked")).to_have_text("nothing less")
+    choice.select_option(label="up to 5 % less")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise for 10.00.")).to_be_visible()
+    assert sent == [0, 0.05]
+
+
+def test_a_link_names_the_product(page_server: PageServer, page: Page) -> None:
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=touch")
+    expect(page.get_by_role("radio", name="Touch/No Touch")).to_be_checked()
+    page.get_by_role("radio", name="Higher/Lower").check(force=True)
+    expect(page).to_have_url(f"{page_server.serving.url}/#R_100/1m?product=high_low")
+    page.goto("about:blank")
+    page.goto(f"{page_server.serving.url}/#R_100/1m?product=nonsense")
+    expect(page.get_by_role("radio", name="Rise/Fall")).to_be_checked()

@@ -13,12 +13,13 @@ import { ChartPanel } from './chart/chart_panel.js'
 import { zoneOf } from './chart/contract_zone.js'
 import { linesOf, type PriceLine, shownContract, TICKET_LINE } from './chart/price_lines.js'
 import { ConnectionProblem } from './connection_status.js'
+import { useDensity } from './density.js'
 import { useConnectionLog } from './inspector/connection_log.js'
 import { useInstruments } from './markets/instruments.js'
 import { Markets } from './markets/markets.js'
 import { Quote } from './markets/quote.js'
-import { rememberInstrument, usePreferences } from './preferences.js'
-import { useRoute } from './route.js'
+import { changePreferences, rememberInstrument, usePreferences } from './preferences.js'
+import { linkTo, useRoute } from './route.js'
 import { Settings } from './settings.js'
 import { texts, useLanguage } from './texts/language.js'
 import { useTheme } from './theme.js'
@@ -47,9 +48,12 @@ export function App() {
   const language = useLanguage()
   const { instruments, error } = useInstruments()
   const products = useProducts()
-  const [{ id, timeframe, tab }, go] = useRoute()
+  const [route, go] = useRoute()
+  const { id, timeframe, tab, range, product } = route
   const [theme, themeChoice, chooseTheme] = useTheme()
-  const [{ sound, notifications }] = usePreferences()
+  useDensity()
+  const [{ sound, notifications, chartStyle }] = usePreferences()
+  const style = route.style ?? chartStyle
   const [isInspecting, setInspecting] = useState(false)
   const [isLoggingIn, setLoggingIn] = useState(false)
   const [isSetting, setSetting] = useState(false)
@@ -122,11 +126,21 @@ export function App() {
               <ChartPanel
                 instrument={chosen}
                 timeframe={timeframe}
+                range={range}
+                style={style}
                 theme={theme}
                 lines={lines}
+                link={() => linkTo({ ...route, id: chosen.id, style, product: product ?? products?.[0]?.id })}
                 contract={shown && zoneOf(shown)}
                 onBarrier={setDragged}
-                onTimeframe={(timeframe) => go({ timeframe })}
+                onView={(timeframe, range) => {
+                  changePreferences({ view: { timeframe, range } })
+                  go({ timeframe, range })
+                }}
+                onStyle={(style) => {
+                  changePreferences({ chartStyle: style })
+                  go({ style })
+                }}
               />
             </>
           )}
@@ -141,6 +155,8 @@ export function App() {
               key={language}
               instrument={chosen}
               products={products}
+              product={product}
+              onProduct={(product) => go({ product })}
               balance={balance && Number(balance.balance)}
               closed={closed?.contracts ?? NO_CONTRACTS}
               onLogin={login}

@@ -1,10 +1,12 @@
 import { useState } from 'react'
 import { ChartPanel } from './chart/chart_panel.js'
 import type { PriceLine } from './chart/price_lines.js'
+import type { Range } from './chart/ranges.js'
 import type { Timeframe } from './chart/timeframes.js'
 import { Status } from './connection_status.js'
 import { useInstruments } from './markets/instruments.js'
 import { Quote } from './markets/quote.js'
+import type { ChartStyle } from './preferences.js'
 import { texts } from './texts/language.js'
 import { useTheme } from './theme.js'
 
@@ -17,7 +19,8 @@ const INSTRUMENT_ID = decodeURIComponent(location.pathname.slice('/embed/'.lengt
 export function Embed() {
   const { instruments, error } = useInstruments()
   const [theme] = useTheme()
-  const [timeframe, setTimeframe] = useState<Timeframe>('1m')
+  const [[timeframe, range], setView] = useState<readonly [Timeframe, Range | undefined]>(['1m', undefined])
+  const [style, setStyle] = useState<ChartStyle>('candles')
   const instrument = instruments?.find(({ id }) => id === INSTRUMENT_ID)
   return (
     <main className="embed" data-tab="trade">
@@ -33,11 +36,14 @@ export function Embed() {
             <ChartPanel
               instrument={instrument}
               timeframe={timeframe}
+              range={range}
+              style={style}
               theme={theme}
               lines={NO_LINES}
               contract={undefined}
               onBarrier={() => {}}
-              onTimeframe={setTimeframe}
+              onView={(timeframe, range) => setView([timeframe, range])}
+              onStyle={setStyle}
             />
           </>
         )}

@@ -1,16 +1,20 @@
-import { lazy, Suspense } from 'react'
+import { lazy, type ReactNode, Suspense } from 'react'
 import { App } from './app.js'
 import { Embed } from './embed.js'
 import { mount } from './mount.js'
 
-/** Loaded for operators alone. */
-const Admin = lazy(async () => ({ default: (await import('./admin.js')).Admin }))
+/** Loaded by operators alone. */
+const Admin = lazy(async () => ({ default: (await import('./admin/admin.js')).Admin }))
 
 // One program for all addresses: several would share most of their code, and compress worse.
-if (location.pathname === '/admin')
-  void mount(
+void mount(pageAt(location.pathname))
+
+function pageAt(path: string): ReactNode {
+  if (path.startsWith('/embed/')) return <Embed />
+  if (path.replace(/\/$/, '') !== '/admin') return <App />
+  return (
     <Suspense>
       <Admin />
-    </Suspense>,
+    </Suspense>
   )
-else void mount(location.pathname.startsWith('/embed/') ? <Embed /> : <App />)
+}

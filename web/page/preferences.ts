@@ -1,4 +1,6 @@
 import { useSyncExternalStore } from 'react'
+import type { Range } from './chart/ranges.js'
+import type { Timeframe } from './chart/timeframes.js'
 
 /** What the user has chosen for this browser; kept in `localStorage`. */
 export interface Preferences {
@@ -16,7 +18,12 @@ export interface Preferences {
   /** Whether times are shown in UTC or in the time zone of the browser. */
   readonly zone: Zone
   readonly language: LanguageChoice
+  readonly density: Density
   readonly chartStyle: ChartStyle
+  /** By how much a payout may have fallen when the order arrives, as a part of it. */
+  readonly tolerance: number
+  /** What the chart showed last, for addresses that do not say it. */
+  readonly view: { readonly timeframe: Timeframe; readonly range?: Range | undefined }
   readonly indicators: readonly Indicator[]
 }
 
@@ -25,6 +32,9 @@ export type Zone = 'utc' | 'local'
 
 /** The language of the page; `system`: that of the browser, or English where the page does not speak it. */
 export type LanguageChoice = 'system' | 'en' | 'de'
+
+/** How much room lists and forms take. */
+export type Density = 'comfortable' | 'compact'
 
 /** How candles are drawn. Single ticks are always drawn as an area. */
 export type ChartStyle = 'candles' | 'bars' | 'area'
@@ -46,7 +56,10 @@ const DEFAULTS: Preferences = {
   hasSeenHints: false,
   zone: 'utc',
   language: 'system',
+  density: 'comfortable',
   chartStyle: 'candles',
+  tolerance: 0.05,
+  view: { timeframe: '1m' },
   indicators: [],
 }
 
@@ -54,9 +67,9 @@ let preferences: Preferences = { ...DEFAULTS, ...read() }
 const listeners = new Set<() => void>()
 
 /** Returns the preferences, and the function that changes some of them. */
-export function usePreferences(): [Preferences, typeof change] {
+export function usePreferences(): [Preferences, typeof changePreferences] {
   const current = useSyncExternalStore(subscribe, currentPreferences)
-  return [current, change]
+  return [current, changePreferences]
 }
 
 /** Returns the preferences as they are now. */
@@ -66,10 +79,11 @@ export function currentPreferences(): Preferences {
 
 /** Remembers an instrument as the one that was chosen last. */
 export function rememberInstrument(id: string): void {
-  change({ recents: [id, ...preferences.recents.filter((each) => each !== id)].slice(0, 8) })
+  changePreferences({ recents: [id, ...preferences.recents.filter((each) => each !== id)].slice(0, 8) })
 }
 
-function change(part: Partial<Preferences>): void {
+/** Changes some of the preferences. */
+export function changePreferences(part: Partial<Preferences>): void {
   preferences = { ...preferences, ...part }
   try {
     localStorage.setItem(KEY, JSON.stringify(preferences))

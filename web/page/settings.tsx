@@ -1,10 +1,12 @@
 import { useEffect, useRef, useState } from 'react'
 import { Segments } from './fields.js'
-import { type LanguageChoice, usePreferences, type Zone } from './preferences.js'
+import { type Density, type LanguageChoice, usePreferences, type Zone } from './preferences.js'
 import { LANGUAGES, languageOf, speak, texts } from './texts/language.js'
 import type { ThemeChoice } from './theme.js'
 
 const THEMES: readonly ThemeChoice[] = ['system', 'light', 'dark']
+
+const DENSITIES: readonly Density[] = ['comfortable', 'compact']
 
 const ZONES: readonly Zone[] = ['utc', 'local']
 
@@ -17,7 +19,7 @@ interface SettingsProps {
 /** The dialog with what the user can choose for this browser. */
 export function Settings({ theme, onTheme, onClose }: SettingsProps) {
   const dialog = useRef<HTMLDialogElement>(null)
-  const [{ sound, notifications, zone, language }, change] = usePreferences()
+  const [{ sound, notifications, zone, language, density }, change] = usePreferences()
   const [isRefused, setRefused] = useState(false)
 
   useEffect(() => {
@@ -67,6 +69,15 @@ export function Settings({ theme, onTheme, onClose }: SettingsProps) {
           options={ZONES.map((name) => [name, texts.settings.zones[name]])}
           value={zone}
           onChange={(zone) => change({ zone })}
+        />
+      </div>
+      <div className="setting">
+        <span>{texts.settings.density}</span>
+        <Segments
+          label={texts.settings.density}
+          options={DENSITIES.map((name) => [name, texts.settings.densities[name]])}
+          value={density}
+          onChange={(density) => change({ density })}
         />
       </div>
       <label className="check">

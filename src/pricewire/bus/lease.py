@@ -88,11 +88,26 @@ class Lease:
         self._revision = 0
         self._renewed_at = float("-inf")
         self._is_lost = True
+        # Set with each answer about the lease, then made anew.
+        self._settled = asyncio.Event()
 
     @property
     def is_held(self) -> bool:
         """Whether this process has the lease; not when it could not renew it within its span."""
         return not self._is_lost and self._clock() - self._renewed_at < self._span
+
+    async def confirm(self, timeout: float) -> bool:
+        """
+        Return whether this process has the lease: at once where that is certain, else when a server has said so.
+
+        Args:
+            timeout: how long to wait for that at most, in seconds.
+        """
+        with contextlib.suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._is_lost and not self.is_held:
+                    await self._settled.wait()
+        return self.is_held
 
     async def acquire(self) -> None:
         """Wait until this process has the lease; a server that does not answer is waited for as well."""
@@ -123,6 +138,7 @@ class Lease:
                     seen = await self._look(None)
                     if seen.holder != self._holder:
                         self._is_lost = True
+                        self._settle()
                         raise FencedError(f"{seen.holder or 'nobody'} has the lease {self._key} now") from None
                     self._revision = seen.revision
             except (nats.errors.Error, OSError) as error:
@@ -151,6 +167,11 @@ class Lease:
         asked_at = self._clock()
         self._revision = await self._bucket.update(self._key, self._holder.encode(), last=revision)
         self._renewed_at, self._is_lost = asked_at, False
+        self._settle()
+
+    def _settle(self) -> None:
+        self._settled.set()
+        self._settled = asyncio.Event()
 
 
 class FencedSubject:

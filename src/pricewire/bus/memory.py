@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pricewire.bus.bus import deliver
-from pricewire.bus.frames import MAX_DELAY, Forgotten, Frame, Gathering, Kept, Notified, Published, Record, TopicState
+from pricewire.bus.frames import MAX_DELAY, Forgotten, Frame, Gathering, Notified, Published, Record, TopicState
 from pricewire.bus.ring import Past, Ring, read, remove
+from pricewire.bus.states import states
 from pricewire.errors import BusError
 from pricewire.hub.event import Event, Notice
 from pricewire.hub.hub import Hub
@@ -209,17 +210,3 @@ class MemoryBus:
                 logger.error("the files in %s cannot be removed: %s; remove them before the next start", folder, error.strerror)
             if self._loop is not None and self._loop.is_running():
                 self._handle = self._loop.call_later(REMOVE_AGAIN_S, partial(self._remove, folder, is_first=False))
-
-
-def states(hub: Hub, before: int) -> Iterator[TopicState | None]:
-    """
-    Yield for each topic of a hub what is still current of it and was published before a position; None where that is nothing.
-
-    Topics may come and go meanwhile; what new ones have is newer.
-    """
-    for topic, log, notice in hub.logs():
-        kept = [Kept(event.position, event.seq, event.key, event.name, event.json) for event in log.quiet(before) if event.key is not None]
-        if kept or log.position < before:
-            yield TopicState(topic, log.seq, log.position, kept, None if notice is None else (notice.name, notice.json))
-        else:
-            yield None

@@ -18,7 +18,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -31,10 +31,24 @@ from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.kv import KeyValue
 
 from pricewire.bus.bus import deliver
-from pricewire.bus.frames import MAX_BYTES, MAX_DELAY, POSITIONS, Forgotten, Frame, Gathering, Notified, Published, Record, decode, encode
+from pricewire.bus.frames import (
+    MAX_BYTES,
+    MAX_DELAY,
+    POSITIONS,
+    Forgotten,
+    Frame,
+    Gathering,
+    Notified,
+    Published,
+    Record,
+    TopicState,
+    decode,
+    encode,
+)
 from pricewire.bus.lease import FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
+from pricewire.bus.states import states
 from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
@@ -42,7 +56,19 @@ from pricewire.hub.hub import Hub
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 600.0
-"""How long the stream keeps frames, in seconds."""
+"""For how long frames are kept at least, in seconds: who wrote them removes them, so nothing is lost while there is nobody."""
+
+ROUND_S = 150.0
+"""
+How often a writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
+the frames that are kept.
+"""
+
+STATES_BYTES = 128 * 1024
+"""About how many bytes of that are in one frame."""
+
+STATES_AT_ONCE = 500
+"""How many topics are looked at for that between two frames."""
 
 BEAT_S = 1.0
 """After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
@@ -201,6 +227,17 @@ class NatsBus:
         self._delivered = 0
         self._progress = asyncio.Event()
         self._rate = 0.0
+        # Frames that are on their way: not in the hub yet.
+        self._underway: deque[list[Record]] = deque()
+        # What the round that is under way has still to look at, None where none is; from which position on the last one did not look; and
+        # when the next one begins, in seconds of `time.monotonic`.
+        self._states: Iterator[TopicState | None] | None = None
+        self._quiet_before = 0
+        self._round_at = 0.0
+        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
+        self._marks: deque[tuple[float, int]] = deque()
+        if writes is not None:
+            hub.on_its_way = self._on_its_way
 
     @property
     def failure(self) -> str:
@@ -240,6 +277,17 @@ class NatsBus:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
         is_claimed = self._writes is not None and len(self._leases) == len(LEASES[self._writes])
         return is_claimed and all(lease.is_held for lease in self._leases) and not self._fault
+
+    async def confirm(self, timeout: float) -> bool:
+        """
+        Return whether this process may publish and decide; where it is not certain, as after a pause of this process, wait until it is.
+
+        Args:
+            timeout: how long to wait at most for each lease, in seconds.
+        """
+        for lease in self._leases:
+            await lease.confirm(timeout)
+        return self.is_writer
 
     @property
     def position(self) -> int:
@@ -328,7 +376,7 @@ class NatsBus:
         async with contextlib.AsyncExitStack() as stack:
             self.client = client = await stack.enter_async_context(connected(self._address, f"pricewire {self.name}", self._reconnected))
             await self._prepare(client)
-            self._reader = reader = StreamReader(client, self._plan.stream, self, WINDOW_S)
+            self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
                 if self._writes is not None:
@@ -357,6 +405,10 @@ class NatsBus:
         self._has_begun = True
         self._hub.begin(boot, position)
 
+    def skip(self, sequence: int) -> None:
+        """Have the hub know that some of the frames up to one were removed before it began."""
+        self._hub.skip((sequence + 1) * POSITIONS - 1)
+
     def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """Give the hub what a frame has."""
         role, writer = subject.split(".")[1], headers.get(WRITER, "")
@@ -374,11 +426,14 @@ class NatsBus:
         if self._writes is not None and not self._is_open:
             # Afterwards this process alone publishes to its topics.
             self._remember(records)
+        if self._writes is not None:
+            self._mark(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
         self._framed_at[role] = time.monotonic() - age
-        if writer == self.name and role == "trading":
+        if writer == self.name and role == "trading" and records and type(records[0]) is not TopicState:
+            self._underway.popleft()
             self._done(len(records))
         if writer not in ("", self._writer) and role != "market":
             self._writer = writer
@@ -398,8 +453,15 @@ class NatsBus:
         for record in records:
             if type(record) is Published:
                 self._seqs[record.topic] = record.seq
+            elif type(record) is TopicState:
+                self._seqs[record.topic] = max(record.seq, self._seqs.get(record.topic, 0))
             elif type(record) is Forgotten:
                 self._seqs.pop(record.topic, None)
+
+    def _mark(self, at: float, sequence: int) -> None:
+        """Note when a frame was published, now and then."""
+        if not self._marks or at - self._marks[-1][0] >= ROUND_S:
+            self._marks.append((at, sequence))
 
     def _reconnected(self) -> None:
         if self._reader is not None:
@@ -412,7 +474,6 @@ class NatsBus:
             subjects=[f"{self._plan.stream}.>"],
             storage=StorageType.FILE,
             num_replicas=self._plan.replicas,
-            max_age=WINDOW_S,
             duplicate_window=WINDOW_S,
             allow_direct=False,
         )
@@ -486,6 +547,10 @@ class NatsBus:
         self._is_written.clear()
         self._wake.set()
 
+    def _on_its_way(self, topic: str) -> bool:
+        waiting = (*self._underway, *(records for records, _ in self._full), self._gathering.records)
+        return any(record.topic == topic for records in waiting for record in records)
+
     def _done(self, count: int) -> None:
         """Count records that are in the hub, or lost."""
         self._delivered += count
@@ -509,7 +574,7 @@ class NatsBus:
         """Publish frames, one after the other, until another process does."""
         sent_at = time.monotonic()
         while True:
-            if not self._full and not self._gathering.records:
+            if not self._full and not self._gathering.records and self._states is None:
                 self._is_written.set()
                 self._wake.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
@@ -523,12 +588,60 @@ class NatsBus:
             self._rate += (len(records) / elapsed - self._rate) * elapsed / (elapsed + 0.1)
             sent_at = now
             try:
-                await self._send(subject, records)
+                await self._send(subject, records, is_published=True)
+                await self._tell_states(subject)
             except FencedError as error:
                 self._fenced(error)
                 return
 
-    async def _send(self, subject: FencedSubject, records: list[Record]) -> None:
+    async def _tell_states(self, subject: FencedSubject) -> None:
+        """Publish some more of what is current and was quiet; when all of it is there, remove the frames that are old."""
+        if self._states is None:
+            if time.monotonic() < self._round_at:
+                return
+            # The first round of a writer has everything, since it does not know whether the one before it came to its end.
+            own = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
+            self._states = states(self._hub, self._quiet_before or self._hub.position + 1, own)
+            self._quiet_before = self._hub.position + 1
+            self._round_at = time.monotonic() + ROUND_S
+        records: list[Record] = []
+        size = 0
+        is_over = True
+        for looked_at, state in enumerate(self._states, 1):
+            if state is not None:
+                records.append(state)
+                size += 64 + sum(64 + len(kept.json) for kept in state.kept)
+            if size >= STATES_BYTES or looked_at == STATES_AT_ONCE:
+                is_over = False
+                break
+        if records:
+            await self._send(subject, records, is_published=False)
+        if is_over:
+            self._states = None
+            await self._remove_old()
+
+    async def _remove_old(self) -> None:
+        """Have the stream keep of this writer's frames only what a reader that begins needs."""
+        oldest = None
+        while len(self._marks) > 1 and self._marks[1][0] < time.monotonic() - WINDOW_S:
+            self._marks.popleft()
+            oldest = self._marks[0][1]
+        if oldest is None or self.client is None or self._writes is None:
+            return
+        # What could not be removed now is removed with the next round.
+        with contextlib.suppress(nats.errors.Error, OSError):
+            context = self.client.jetstream(timeout=ANSWER_S)
+            if self._writes == "all":
+                await context.purge_stream(self._plan.stream, seq=oldest)
+                return
+            for subject in (self._plan.subject("all"), self._plan.subject(self._writes)):
+                await context.purge_stream(self._plan.stream, seq=oldest, subject=subject)
+
+    async def _send(self, subject: FencedSubject, records: list[Record], *, is_published: bool) -> None:
+        """Have the server take a frame of what was published, or of what is told besides, and give it to the hub."""
+        count = len(records) if is_published else 0
+        if count:
+            self._underway.append(records)
         lost, self._is_lossy = self._is_lossy, False
         try:
             sequence = await subject.publish(encode(records), {LOST: "1"} if lost else {})
@@ -537,7 +650,9 @@ class NatsBus:
         except BusError as error:
             logger.error("%s; it is lost", error)
             self._is_lossy = True
-            self._done(len(records))
+            if count:
+                self._underway.pop()
+            self._done(count)
             return
         self.counters.frames_written += 1
         if self._writes is None or self._writes == "trading":
@@ -548,8 +663,11 @@ class NatsBus:
             self._hub.lose(sequence * POSITIONS - 1)
         self.counters.records += len(records)
         self._framed_at[self._writes] = time.monotonic()
+        self._mark(time.monotonic(), sequence)
         deliver(Frame.numbered(sequence, records), self._hub)
-        self._done(len(records))
+        if count:
+            self._underway.popleft()
+        self._done(count)
 
     async def _finish(self) -> None:
         """Wait until what was published has been written, for a bus that is there."""
@@ -560,3 +678,8 @@ class NatsBus:
 def is_of_market(topic: str) -> bool:
     """Return whether the role `market` publishes a topic."""
     return topic.startswith(("ticks:", "candles:"))
+
+
+def is_of_trading(topic: str) -> bool:
+    """Return whether the role `trading` publishes a topic."""
+    return not is_of_market(topic)

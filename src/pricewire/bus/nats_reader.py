@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 import nats.errors
@@ -49,6 +49,9 @@ class Taking(Protocol):
             sequence: that before the first message to come.
         """
 
+    def skip(self, sequence: int) -> None:
+        """Know that, of the messages up to a sequence, some were removed that were old already when reading began."""
+
     def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """
         Take the next message.
@@ -77,10 +80,9 @@ class StreamReader:
         client: the connection.
         stream: the stream's name.
         taking: gets the messages.
-        window_s: how old messages may be at the beginning, in seconds.
     """
 
-    def __init__(self, client: Client, stream: str, taking: Taking, window_s: float) -> None:
+    def __init__(self, client: Client, stream: str, taking: Taking) -> None:
         self.sequence = 0
         self.heard_at = time.monotonic()
         self.has_caught_up = asyncio.Event()
@@ -90,7 +92,6 @@ class StreamReader:
         self._context = client.jetstream(timeout=ANSWER_S)
         self._stream = stream
         self._taking = taking
-        self._window_s = window_s
         self._created = NEVER
         self._consumed = 0
         self._trouble = asyncio.Event()
@@ -171,15 +172,12 @@ class StreamReader:
         created = info.created or NEVER
         if self._created is NEVER:
             self._created = created
-            return begun.evolve(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=self._since())
+            return begun.evolve(deliver_policy=DeliverPolicy.ALL)
         if created != self._created or state.last_seq < self.sequence:
             logger.warning("the bus has lost what it had: its readers begin anew")
             self._created = created
             self._start_at(max(0, state.first_seq - 1))
         return begun.evolve(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self.sequence + 1)
-
-    def _since(self) -> datetime:
-        return datetime.now(UTC) - timedelta(seconds=self._window_s)
 
     def _start_at(self, sequence: int) -> None:
         """Go on after a message, of which and of those before nothing more is known."""
@@ -203,6 +201,8 @@ class StreamReader:
         self._consumed = consumed
         if not self.has_caught_up.is_set() and self.sequence == 0:
             self._start_at(sequence - 1)
+        elif sequence != self.sequence + 1 and not self.has_caught_up.is_set():
+            self._taking.skip(sequence - 1)
         elif sequence != self.sequence + 1:
             logger.warning("the bus no longer has its messages %d to %d", self.sequence + 1, sequence - 1)
             self._start_at(sequence - 1)

@@ -38,6 +38,7 @@ class Hub(Delivery):
         heartbeat: after so many seconds of silence a stream gets a comment.
         is_draining: whether new streams are refused because the process is about to stop.
         on_write: called before anything that was published is written to a stream; must not raise. A bus makes it safe there.
+        on_its_way: tells of a topic whether something was published to it that the bus has not brought to this hub yet.
 
     Args:
         limits: how far the topics' logs reach back; or a function that says so for a topic's name.
@@ -59,6 +60,7 @@ class Hub(Delivery):
     ) -> None:
         fixed = limits if isinstance(limits, LogLimits) else LogLimits()
         super().__init__(Topics(limits if callable(limits) else lambda _: fixed, on_first_stream, on_last_stream), heartbeat)
+        self.on_its_way: Callable[[str], bool] = lambda topic: False
         self._upkeep = Upkeep(self, self._topics)
         maker = sys._getframe(1)
         self._siblings = None if replicated else Siblings(f"{maker.f_code.co_filename}:{maker.f_lineno}")
@@ -178,6 +180,10 @@ class Hub(Delivery):
         self.boot = boot
         self.position = position
         self._topics.begin(position, position if forgotten is None else forgotten)
+
+    def skip(self, position: int) -> None:
+        """Know that a bus that is read from its beginning no longer has some of what was published up to a position."""
+        self._topics.skip(position)
 
     def lose(self, position: int) -> None:
         """

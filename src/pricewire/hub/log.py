@@ -107,7 +107,11 @@ class TopicLog:
             position: where that event was.
             events: these events.
         """
-        if self.seq < seq:
+        if self.seq == 0:
+            # Nothing has been since: nothing is missing after it.
+            self.seq = seq
+            self.floor = self._unkeyed_floor = position
+        elif self.seq < seq:
             self.seq = seq
             self.know_nothing_before(position)
         known = dict(self._latest)

@@ -125,6 +125,12 @@ class Topics(dict[str, Topic]):
         self._forgotten.clear()
         self._forgotten_floor = forgotten
 
+    def skip(self, position: int) -> None:
+        """Reach back no further than to a position, but with the newest event of each key."""
+        for topic in self.values():
+            topic.log.know_nothing_before(position)
+        self.begin(position, position)
+
     def lose(self, position: int) -> None:
         """Forget all topics, none of which has streams, with what has been published up to a position."""
         for name in list(self._idle):

@@ -71,8 +71,6 @@ class Publisher:
         self.desk: Desk | None = None
         self.on_admin: Callable[[bool], None] = lambda is_wanted: None
         self._building: dict[str, CandleBody] = {}
-        # The topics of ticks that this process has published to: the hub may not have got it yet.
-        self._ticked: set[str] = set()
         # The topics that the market or the desk were told to publish.
         self._wanted: set[str] = set()
         self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
@@ -157,7 +155,6 @@ class Publisher:
         """Publish a tick or a candle, new or known."""
         if isinstance(message, Tick):
             body: TickBody | CandleBody = TickBody.of(message)
-            self._ticked.add(topic)
         else:
             body = CandleBody.of(message)
             before = self._building.get(topic, body)
@@ -191,7 +188,7 @@ class Publisher:
             candle = self.market.candle(topic.instrument_id, topic.granularity)
             if candle is not None:
                 self._show(name, candle, "candle")
-        elif isinstance(topic, TicksTopic) and not kept and name not in self._ticked:
+        elif isinstance(topic, TicksTopic) and not kept and not self.hub.on_its_way(name):
             tick = self.market.tick(topic.instrument_id)
             if tick is not None:
                 # The desk has had it when it came, or in the journal.

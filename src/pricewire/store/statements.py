@@ -83,10 +83,12 @@ class Statements:
 
         return await self._database.read(work)
 
-    async def closed_contracts(self, page: PageOf) -> ContractsPage:
-        """Return a page of an account's closed contracts."""
+    async def closed_contracts(self, page: PageOf, contract_id: str | None = None) -> ContractsPage:
+        """Return a page of an account's closed contracts, or of one alone."""
         columns = contracts.c
         wanted = _closed(page.account_uuid, page.from_ms, _last_ms(page))
+        if contract_id is not None:
+            wanted &= columns.contract_id == contract_id
         if page.before is not None:
             wanted &= tuple_(columns.exit_time, columns.contract_id) < page.before
         statement = select(contracts).where(wanted).order_by(columns.exit_time.desc(), columns.contract_id.desc())

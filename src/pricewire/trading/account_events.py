@@ -206,7 +206,11 @@ class AccountEvents:
 
     def _go_on_with_balance(self, account: AccountState) -> None:
         """Publish an account's balance, unless that is what was published last."""
-        for event in [] if self._published is None else self._published.latest_events(str(BalanceTopic(account.account_uuid))):
+        topic = str(BalanceTopic(account.account_uuid))
+        if self._published is not None and self._published.on_its_way(topic):
+            # Every change is published at once, so this is it.
+            return
+        for event in [] if self._published is None else self._published.latest_events(topic):
             before = Decimal(BALANCE.decode(event.json).balance)
             if before == account.balance:
                 return

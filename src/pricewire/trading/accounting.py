@@ -33,9 +33,9 @@ class Accounting:
         """Return a page of an account's entries; `statement_body` makes the message."""
         return await self._statements.entries(page, kinds)
 
-    async def closed_contracts(self, page: PageOf) -> ContractsPage:
-        """Return a page of an account's closed contracts; `closed_body` makes the message."""
-        return await self._statements.closed_contracts(page)
+    async def closed_contracts(self, page: PageOf, contract_id: str | None = None) -> ContractsPage:
+        """Return a page of an account's closed contracts, or of one alone; `closed_body` makes the message."""
+        return await self._statements.closed_contracts(page, contract_id)
 
     async def profit_and_loss(self, account_uuid: str, first: date, last: date) -> ProfitAndLossBody[Amount]:
         """

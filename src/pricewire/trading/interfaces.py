@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -181,8 +181,8 @@ class Statements(Protocol):
             kinds: of these kinds alone; there may be fewer than asked for then though there are more. Empty for all.
         """
 
-    async def closed_contracts(self, page: PageOf) -> ContractsPage:
-        """Return a page of an account's closed contracts, by when they were sold or expired."""
+    async def closed_contracts(self, page: PageOf, contract_id: str | None = None) -> ContractsPage:
+        """Return a page of an account's closed contracts, by when they were sold or expired; or of this one alone."""
 
     async def results(self, account_uuid: str, from_ms: int, to_ms: int) -> tuple[str, list[DailyResult]]:
         """Return an account's currency, and what came of its contracts that ended in a span of time, by day and product, newest first."""
@@ -327,3 +327,7 @@ class PublishedEvents(Protocol):
 
     def lasting_events(self, topic: str) -> Sequence[PublishedEvent]:
         """Return the recent events of a topic that nothing supersedes, oldest first."""
+
+    @property
+    def on_its_way(self) -> Callable[[str], bool]:
+        """Tells of a topic whether this process has published something to it that is not among these events yet."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import httpx2
 import pytest
+from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
@@ -23,7 +24,6 @@ from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused, with_accounts
 from support.feeds import HandFeed
-from support.nats_server import NatsServer, nats_server
 from support.serving import PATIENCE, Serving
 
 numbers = itertools.count()

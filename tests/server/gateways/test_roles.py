@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
@@ -32,7 +33,6 @@ from pricewire.store.accounts import Account
 from server.gateways.test_gateway import GoldFeed, message, price, serve_gateway, until_ready
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import GOLD
-from support.nats_server import NatsServer, nats_server
 from support.serving import PATIENCE, Serving
 
 numbers = itertools.count()

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from bench.servers.nats import free_ports, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from server.gateways.test_gateway import serve_gateway
 from support.app_server import Events, add_account, bearer, log_in, purchase
-from support.nats_server import free_ports, nats_server
 from support.serving import PATIENCE, Serving
 
 

@@ -111,6 +111,16 @@ def test_closed_contracts_are_those_of_the_stream(scene: Books) -> None:
     assert body["contracts"][0]["contract_details"]["instrument_name"] == "Volatility 100 (1s) Index"
 
 
+def test_one_closed_contract_is_found_by_its_id(scene: Books) -> None:
+    contracts = scene.data(CLOSED)["contracts"]
+    for contract in contracts:
+        assert scene.data(f"{CLOSED}?contract_id={contract['contract_id']}")["contracts"] == [contract]
+    assert scene.data(f"{CLOSED}?contract_id=none")["contracts"] == []
+    bob = add_account(scene.database, "bob-who-asks", "0")
+    assert scene.get(f"{CLOSED}?contract_id={contracts[0]['contract_id']}", bob).json()["data"]["contracts"] == []
+    refused(scene.read(f"{CLOSED}?contract_id=%00"), 400, "INVALID_PARAMETERS")
+
+
 def test_profit_and_loss_is_that_of_the_entries(scene: Books) -> None:
     body = scene.data(PROFIT)
     closed = scene.data(CLOSED)["contracts"]

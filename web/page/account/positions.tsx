@@ -78,7 +78,11 @@ export function Positions({
           )}
         </div>
       ) : shown === 'statement' ? (
-        <Statement session={session} version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`} />
+        <Statement
+          session={session}
+          version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`}
+          known={[...(contracts ?? []), ...(closed?.contracts ?? [])]}
+        />
       ) : shown === 'closed' ? (
         <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (

@@ -1,10 +1,12 @@
 import { useState } from 'react'
+import type { Contract } from '../../src/pricewire.js'
 import type { StatementEntry } from '../../src/schema.js'
 import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
 import { texts } from '../texts/language.js'
 import { Value } from './contract_cells.js'
+import { ContractDrawer } from './contract_drawer.js'
 import type { Session } from './session.js'
 import type { Filter } from './statement_query.js'
 import { fetchCsv, useStatement } from './use_statement.js'
@@ -13,10 +15,13 @@ interface StatementProps {
   readonly session: Session
   /** What changes when there may be new entries. */
   readonly version: string
+  /** The contracts that the page has anyway. */
+  readonly known: readonly Contract[]
 }
 
 /** Every movement of the account's money, newest first, by kind and time, and as a file. */
-export function Statement({ session, version }: StatementProps) {
+export function Statement({ session, version, known }: StatementProps) {
+  const [opened, setOpened] = useState<string>()
   const [filter, setFilter] = useState<Filter>({ kind: '', from: '', to: '' })
   const { entries, loadMore, problem } = useStatement(session, filter, version)
   const change = (part: Partial<Filter>) => setFilter({ ...filter, ...part })
@@ -62,7 +67,7 @@ export function Statement({ session, version }: StatementProps) {
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users must be able to scroll it. */}
           <ul className="list" tabIndex={0}>
             {entries.map((entry) => (
-              <Entry key={entry.transaction_id} entry={entry} />
+              <Entry key={entry.transaction_id} entry={entry} onOpen={setOpened} />
             ))}
             {loadMore !== undefined && (
               <li className="more">
@@ -74,19 +79,38 @@ export function Statement({ session, version }: StatementProps) {
           </ul>
         </>
       )}
+      {opened !== undefined && (
+        <ContractDrawer
+          key={opened}
+          session={session}
+          contractId={opened}
+          known={known}
+          onClose={() => setOpened(undefined)}
+        />
+      )}
     </>
   )
 }
 
-function Entry({ entry }: { entry: StatementEntry }) {
+function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: string) => void }) {
   const [{ zone }] = usePreferences()
   const about = [entry.instrument_id, entry.product_id?.replace('_', '/'), entry.reference_id, entry.reason]
+  const { contract_id } = entry
+  const name = (
+    <>
+      <b>{texts.statement.kinds[entry.kind]}</b>
+      <small>{about.filter((part) => part !== null && part !== undefined).join(' · ')}</small>
+    </>
+  )
   return (
     <li className="position entry" data-kind={entry.kind}>
-      <span className="name">
-        <b>{texts.statement.kinds[entry.kind]}</b>
-        <small>{about.filter((part) => part !== null && part !== undefined).join(' · ')}</small>
-      </span>
+      {contract_id === null ? (
+        <span className="name">{name}</span>
+      ) : (
+        <button type="button" className="name" title={texts.drawer.open} onClick={() => onOpen(contract_id)}>
+          {name}
+        </button>
+      )}
       <Value label={texts.statement.when}>{formatTime(entry.timestamp, Date.now(), zone)}</Value>
       <span className={`profit ${profitDirection(entry.amount)}`}>
         <span className="caption">{texts.statement.amount}</span> {formatProfit(entry.amount)}

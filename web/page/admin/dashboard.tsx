@@ -4,8 +4,9 @@ import { usePricewireState, useTopic } from '../../src/react.js'
 import type { AdminBody } from '../../src/schema.js'
 import { StatusOf } from '../connection_status.js'
 import { sentence } from '../error_text.js'
-import { formatAge, formatBytes } from '../format.js'
+import { formatAge, formatBytes, formatCount, formatPrice } from '../format.js'
 import { Icon } from '../icons.js'
+import { texts } from '../texts/language.js'
 import { Drain } from './drain.js'
 import { addReport, type Rates, type ReportHistory } from './report_history.js'
 import { Accounts, Exposure, Feeds, Refusals, Topics } from './tables.js'
@@ -40,30 +41,26 @@ export function Dashboard({ token, onLeave }: DashboardProps) {
       <header className="bar">
         <h1>
           <Icon name="brand" />
-          <span>Pricewire for operators</span>
+          <span>{texts.admin.title}</span>
         </h1>
         <StatusOf state={state} />
         {report !== undefined && (
           <small className="version">
-            {report.version}, up for {formatAge(report.epoch_ms - report.started_epoch_ms)}
+            {texts.admin.upFor(report.version, formatAge(report.epoch_ms - report.started_epoch_ms))}
           </small>
         )}
         <div className="tools">
           {report?.can_drain === true && (
             <button type="button" className="button" onClick={() => setDraining(true)}>
-              Drain …
+              {texts.admin.drain}
             </button>
           )}
           <button type="button" className="button" onClick={() => onLeave()}>
-            Leave
+            {texts.admin.leave}
           </button>
         </div>
       </header>
-      {history === undefined ? (
-        <p className="empty">Waiting for the first report …</p>
-      ) : (
-        <Cards {...history} isOld={isStale} />
-      )}
+      {history === undefined ? <p className="empty">{texts.admin.waiting}</p> : <Cards {...history} isOld={isStale} />}
       {isDraining && report !== undefined && (
         <Drain token={token} streams={total(report)} onClose={() => setDraining(false)} />
       )}
@@ -78,48 +75,47 @@ function Cards({ report, rates, refused, isOld }: ReportHistory & { isOld: boole
   return (
     <main className="cards" data-old={isOld}>
       <div role="alert" className="problems">
-        {report.is_draining && <p>The server is stopping: its streams are being ended.</p>}
+        {report.is_draining && <p>{texts.admin.stopping}</p>}
         {report.problems.map((problem) => (
           <p key={problem}>{sentence(problem)}</p>
         ))}
       </div>
-      <Card title="Streams" value={total(report).toLocaleString('en')} trend={<Trend values={of('streams')} />}>
-        <Figure name="Lagging" value={streams.lagging} isBad={streams.lagging > 0} />
-        <Figure name="Fell behind" value={streams.lagged} />
-        <Figure name="Dropped" value={streams.dropped} isBad={streams.dropped > 0} />
-        <Figure name="Resumed" value={streams.resumed} />
-        <Figure name="Reset" value={streams.reset} />
+      <Card title={texts.admin.streams} value={formatCount(total(report))} trend={<Trend values={of('streams')} />}>
+        <Figure name={texts.admin.lagging} value={streams.lagging} isBad={streams.lagging > 0} />
+        <Figure name={texts.admin.lagged} value={streams.lagged} />
+        <Figure name={texts.admin.dropped} value={streams.dropped} isBad={streams.dropped > 0} />
+        <Figure name={texts.admin.resumed} value={streams.resumed} />
+        <Figure name={texts.admin.reset} value={streams.reset} />
         {Object.entries(streams.open).map(([endpoint, count]) => (
-          <Figure key={endpoint} name={`of ${endpoint}`} value={count} />
+          <Figure key={endpoint} name={texts.admin.endpoint(endpoint)} value={count} />
         ))}
       </Card>
-      <Card title="Events delivered" value={perSecond(now?.delivered)} trend={<Trend values={of('delivered')} />}>
-        <Figure name="Published" value={perSecond(now?.published)} />
-        <Figure name="Left out" value={perSecond(now?.merged)} />
-        <Figure name="Written" value={now === undefined ? '–' : `${formatBytes(now.bytes)}/s`} />
+      <Card title={texts.admin.delivered} value={perSecond(now?.delivered)} trend={<Trend values={of('delivered')} />}>
+        <Figure name={texts.admin.published} value={perSecond(now?.published)} />
+        <Figure name={texts.admin.merged} value={perSecond(now?.merged)} />
+        <Figure name={texts.admin.written} value={now === undefined ? '–' : texts.admin.rate(formatBytes(now.bytes))} />
       </Card>
       <Card
-        title="Loop delay"
-        value={`${delay.longest_ms.toFixed(1)} ms`}
+        title={texts.admin.loopDelay}
+        value={`${formatPrice(delay.longest_ms, 1)} ms`}
         isBad={delay.longest_ms >= LATE}
         trend={<Trend values={of('delay')} atLeast={LATE} />}
-        note={`The longest of five seconds. Above ${LATE} ms the process has more work than a core can do.`}
+        note={texts.admin.loopDelayHint(formatCount(LATE))}
       >
-        <Figure name="Mean" value={`${delay.mean_ms.toFixed(1)} ms`} />
+        <Figure name={texts.admin.mean} value={`${formatPrice(delay.mean_ms, 1)} ms`} />
       </Card>
-      <Card
-        title="Open contracts"
-        value={trading.open_contracts.toLocaleString('en')}
-        note="Bought and sold since the process began."
-      >
-        <Figure name="Not settled yet" value={trading.unsettled_contracts} isBad={trading.unsettled_contracts > 100} />
-        <Figure name="Bought" value={trading.purchases} />
-        <Figure name="Sold back" value={trading.sales} />
+      <Card title={texts.admin.contracts} value={formatCount(trading.open_contracts)} note={texts.admin.contractsHint}>
+        <Figure
+          name={texts.admin.unsettled}
+          value={trading.unsettled_contracts}
+          isBad={trading.unsettled_contracts > 100}
+        />
+        <Figure name={texts.admin.bought} value={trading.purchases} />
+        <Figure name={texts.admin.sold} value={trading.sales} />
       </Card>
       {streams.gateways > 0 && (
         <p className="hint wide">
-          {streams.on_gateways.toLocaleString('en')} of the streams are held by {streams.gateways} gateways. What these
-          write, and how many of their streams lag, is in the metrics of each of them.
+          {texts.admin.onGateways(formatCount(streams.on_gateways), formatCount(streams.gateways))}
         </p>
       )}
       <Feeds report={report} />
@@ -156,7 +152,7 @@ function Figure({ name, value, isBad = false }: { name: string; value: number | 
   return (
     <div>
       <dt>{name}</dt>
-      <dd className={isBad ? 'down' : ''}>{typeof value === 'number' ? value.toLocaleString('en') : value}</dd>
+      <dd className={isBad ? 'down' : ''}>{typeof value === 'number' ? formatCount(value) : value}</dd>
     </div>
   )
 }
@@ -167,5 +163,5 @@ function total({ streams }: AdminBody): number {
 }
 
 function perSecond(rate: number | undefined): string {
-  return rate === undefined ? '–' : `${Math.round(rate).toLocaleString('en')}/s`
+  return rate === undefined ? '–' : texts.admin.rate(formatCount(Math.round(rate)))
 }

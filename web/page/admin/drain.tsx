@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { explain } from '../error_text.js'
 import { request } from '../requests.js'
+import { texts } from '../texts/language.js'
 
 interface DrainProps {
   readonly token: string
@@ -33,21 +34,17 @@ export function Drain({ token, streams, onClose }: DrainProps) {
 
   return (
     <dialog ref={dialog} className="login settings" aria-labelledby="drain-title" onClose={onClose}>
-      <h2 id="drain-title">Stop this server?</h2>
-      <p className="hint">
-        {streams === 1 ? 'Its one stream ends' : `Its ${streams.toLocaleString('en')} streams end`} one after another,
-        each told when to come back, and no new ones begin. Then the process stops. Nobody gets prices or trades until
-        it is started again, by your service manager or by you. Open contracts stay, and settle then.
-      </p>
+      <h2 id="drain-title">{texts.admin.stopTitle}</h2>
+      <p className="hint">{texts.admin.stopAbout(streams)}</p>
       <p className="problem" role="alert">
         {problem}
       </p>
       <div className="actions">
         <button type="button" className="button" onClick={() => dialog.current?.close()}>
-          Keep it running
+          {texts.admin.keep}
         </button>
         <button type="button" className="button stop" aria-disabled={isBusy} onClick={() => void drain()}>
-          Drain and stop
+          {texts.admin.stop}
         </button>
       </div>
     </dialog>

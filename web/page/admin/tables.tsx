@@ -1,6 +1,8 @@
 import type { ReactNode } from 'react'
 import type { AdminBody } from '../../src/schema.js'
-import { formatAge, formatMoney } from '../format.js'
+import { formatAge, formatCount, formatMoney, formatPercent } from '../format.js'
+import { texts } from '../texts/language.js'
+import { lookUp } from '../texts/look_up.js'
 
 interface TableProps {
   readonly title: string
@@ -58,7 +60,7 @@ export function Feeds({ report }: { report: AdminBody }) {
       [
         name,
         name,
-        `${open} of ${instruments}`,
+        texts.admin.openOf(formatCount(open), formatCount(instruments)),
         silent.length === 0 ? (
           '–'
         ) : (
@@ -66,31 +68,31 @@ export function Feeds({ report }: { report: AdminBody }) {
             {silent.join(', ')}
           </b>
         ),
-        ticks.toLocaleString('en'),
+        formatCount(ticks),
         newest_epoch_ms === null ? '–' : formatAge(report.epoch_ms - newest_epoch_ms),
       ] as const,
   )
   return (
     <Table
-      title="Feeds"
-      columns={['Feed', 'Open', 'Silent', 'Ticks', 'Age']}
+      title={texts.admin.feeds}
+      columns={[texts.admin.feed, texts.admin.open, texts.admin.silent, texts.admin.ticks, texts.admin.age]}
       rows={rows}
-      empty="This server has no feed."
-      note="Age is that of the newest price."
+      empty={texts.admin.noFeeds}
+      note={texts.admin.ageHint}
     />
   )
 }
 
 /** The topics with the most readers. */
 export function Topics({ report }: { report: AdminBody }) {
-  const rows = report.busiest_topics.map(({ topic, streams }) => [topic, topic, streams.toLocaleString('en')] as const)
+  const rows = report.busiest_topics.map(({ topic, streams }) => [topic, topic, formatCount(streams)] as const)
   return (
     <Table
-      title="Topics by readers"
-      columns={['Topic', 'Streams']}
+      title={texts.admin.topics}
+      columns={[texts.admin.topic, texts.admin.streams]}
       rows={rows}
-      empty="Nobody listens to anything."
-      note={`${report.topics.toLocaleString('en')} topics in all`}
+      empty={texts.admin.noTopics}
+      note={texts.admin.topicsHint(formatCount(report.topics))}
     />
   )
 }
@@ -103,17 +105,17 @@ export function Exposure({ report }: { report: AdminBody }) {
         `${instrument_id} ${currency}`,
         instrument_id,
         formatMoney(may_win, currency),
-        limit === null ? 'no limit' : formatMoney(limit, currency),
+        limit === null ? texts.admin.noLimit : formatMoney(limit, currency),
         limit === null ? '–' : <Share key="share" of={Number(may_win)} limit={Number(limit)} />,
       ] as const,
   )
   return (
     <Table
-      title="Exposure by instrument"
-      columns={['Instrument', 'Contracts may win', 'Limit', 'Used']}
+      title={texts.admin.exposure}
+      columns={[texts.admin.instrument, texts.admin.mayWin, texts.admin.limit, texts.admin.used]}
       rows={rows}
-      empty="No contract is open."
-      note="Payouts less stakes"
+      empty={texts.admin.noExposure}
+      note={texts.admin.exposureHint}
     />
   )
 }
@@ -122,8 +124,15 @@ function Share({ of, limit }: { of: number; limit: number }) {
   const percent = Math.round((100 * of) / limit)
   return (
     <span className={percent >= 80 ? 'down' : ''}>
-      <meter min={0} max={limit} high={0.8 * limit} optimum={0} value={of} aria-label={`${percent} % of the limit`} />{' '}
-      {percent} %
+      <meter
+        min={0}
+        max={limit}
+        high={0.8 * limit}
+        optimum={0}
+        value={of}
+        aria-label={texts.admin.ofLimit(formatCount(percent))}
+      />{' '}
+      {formatPercent(percent, 0)}
     </span>
   )
 }
@@ -132,21 +141,15 @@ function Share({ of, limit }: { of: number; limit: number }) {
 export function Accounts({ report }: { report: AdminBody }) {
   const rows = report.trading.accounts.map(
     ({ currency, accounts, suspended, balance }) =>
-      [
-        currency,
-        currency,
-        accounts.toLocaleString('en'),
-        suspended.toLocaleString('en'),
-        formatMoney(balance, currency),
-      ] as const,
+      [currency, currency, formatCount(accounts), formatCount(suspended), formatMoney(balance, currency)] as const,
   )
   return (
     <Table
-      title="Accounts"
-      columns={['Currency', 'Accounts', 'Suspended', 'Balances']}
+      title={texts.admin.accounts}
+      columns={[texts.admin.currency, texts.admin.accounts, texts.admin.suspended, texts.admin.balances]}
       rows={rows}
-      empty="There are no accounts."
-      note="Looked at every ten seconds"
+      empty={texts.admin.noAccounts}
+      note={texts.admin.accountsHint}
     />
   )
 }
@@ -155,26 +158,14 @@ export function Accounts({ report }: { report: AdminBody }) {
 export function Refusals({ report, recent }: { report: AdminBody; recent: number }) {
   const rows = Object.entries(report.refusals)
     .sort(([, one], [, other]) => other - one)
-    .map(([reason, count]) => [reason, REASONS[reason] ?? reason, count.toLocaleString('en')] as const)
+    .map(([reason, count]) => [reason, lookUp(texts.admin.reasons, reason) ?? reason, formatCount(count)] as const)
   return (
     <Table
-      title="Refusals"
-      columns={['Reason', 'Requests']}
+      title={texts.admin.refusals}
+      columns={[texts.admin.reason, texts.admin.requests]}
       rows={rows}
-      empty="No request was refused."
-      note={`${recent.toLocaleString('en')} since this page was opened`}
+      empty={texts.admin.noRefusals}
+      note={texts.admin.refusalsHint(formatCount(recent))}
     />
   )
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  account: 'Streams of one account',
-  address: 'Streams of one address',
-  process: 'Streams of the process',
-  rate: 'New streams per second',
-  requests: 'Requests of one address',
-  quotes: 'Quotes',
-  topics: 'Topics of one address',
-  history: 'Rows of history of one address',
-  parameters: 'Wrong parameters',
 }

@@ -1,6 +1,8 @@
 import { type FormEvent, useState } from 'react'
 import { Field } from '../fields.js'
 import { Icon } from '../icons.js'
+import { texts } from '../texts/language.js'
+import { Marked } from '../texts/marked.js'
 
 interface TokenFormProps {
   /** Why the last token was not accepted. */
@@ -21,14 +23,13 @@ export function TokenForm({ problem, onToken }: TokenFormProps) {
     <main className="enter">
       <form className="card" onSubmit={submit}>
         <h1>
-          <Icon name="brand" /> Pricewire for operators
+          <Icon name="brand" /> {texts.admin.title}
         </h1>
         <p className="hint">
-          This page shows how the server is doing, and can stop it. It needs a token with the scope <b>admin</b>, which
-          this command prints on the server, for an account that you have:
+          <Marked text={texts.admin.about} />
         </p>
-        <pre>pricewire token NAME --scope admin</pre>
-        <Field label="Token" problem={problem} hint="Kept in this tab until you close it.">
+        <pre>{texts.admin.command}</pre>
+        <Field label={texts.admin.token} problem={problem} hint={texts.admin.tokenHint}>
           {(ids) => (
             <input
               {...ids}
@@ -41,7 +42,7 @@ export function TokenForm({ problem, onToken }: TokenFormProps) {
           )}
         </Field>
         <button type="submit" className="button primary">
-          Show the server
+          {texts.admin.show}
         </button>
         <p role="alert" className="visually-hidden">
           {problem}

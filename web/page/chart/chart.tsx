@@ -32,6 +32,7 @@ import { IndicatorSeries } from './indicator_series.js'
 import { LiveSeries } from './live_series.js'
 import { type PriceLine, TICKET_LINE } from './price_lines.js'
 import { widen } from './price_scale.js'
+import { type Range, startOf } from './ranges.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
 /** A candle, or a tick as a candle with four equal prices. */
@@ -49,11 +50,17 @@ type Series = ISeriesApi<'Candlestick'> | ISeriesApi<'Bar'> | ISeriesApi<'Area'>
 const CANDLES = 500
 const TICKS = 600
 
+/** How many candles are loaded for the range of all: as many as the server gives at once. */
+const ALL_CANDLES = 5000
+
 /** How much room there is to the right of the newest bar, in bars. */
 const RIGHT_OFFSET = 6
 
 /** Older bars are loaded when fewer than so many are left of the chart's left edge. */
 const LOAD_BEFORE = 20
+
+/** How wide the price scale is before there are prices, in pixels: most fit in, so that the chart does not become narrower when they come. */
+const SCALE_WIDTH = 64
 
 /** The largest distance between two bars, in pixels. */
 const MAX_SPACING = 48
@@ -67,6 +74,10 @@ const NO_LABEL = { lastValueVisible: false, priceLineVisible: false } as const
 interface ChartProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
+  /** The span of time to show; undefined for as many bars as fit. */
+  readonly range: Range | undefined
+  /** Changes when the range is to be shown anew. */
+  readonly asked: number
   readonly style: ChartStyle
   readonly zone: Zone
   readonly indicators: readonly Indicator[]
@@ -77,12 +88,16 @@ interface ChartProps {
   readonly contract: ContractZone | undefined
   /** Called with the price that the ticket's barrier is dragged to. */
   readonly onBarrier: (price: number) => void
+  /** Called with the time at which the history begins, in milliseconds since 1970; undefined where it is longer than the range. */
+  readonly onBegin: (epochMs: number | undefined) => void
 }
 
 /** The live chart of an instrument: first its history, then updates from the stream. */
 export function Chart({
   instrument,
   timeframe,
+  range,
+  asked,
   style,
   zone,
   indicators,
@@ -90,6 +105,7 @@ export function Chart({
   lines,
   contract,
   onBarrier,
+  onBegin,
 }: ChartProps) {
   const store = useStore()
   const language = useLanguage()
@@ -101,10 +117,12 @@ export function Chart({
   const overlay = useRef<ContractOverlay>(null)
   const ticketPrice = lines.find(({ key }) => key === TICKET_LINE)?.price
   // What callbacks of the chart need, so that they need not be made anew.
-  const latest = useRef({ ticketPrice, onBarrier, zone })
+  const latest = useRef({ ticketPrice, onBarrier, onBegin, range, zone })
   useEffect(() => {
-    latest.current = { ticketPrice, onBarrier, zone }
+    latest.current = { ticketPrice, onBarrier, onBegin, range, zone }
   })
+  /** Shows the range, or says where its history begins, as far as it has come. */
+  const showRange = useRef<(isMoved: boolean) => void>(() => {})
   const [note, setNote] = useState<string>()
   const [isScrolledBack, setScrolledBack] = useState(false)
   const indicatorsText = JSON.stringify(indicators)
@@ -116,7 +134,7 @@ export function Chart({
       crosshair: { mode: CrosshairMode.Normal },
       handleScroll: SCROLLING,
       layout: { attributionLogo: false },
-      rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.12, bottom: 0.08 } },
+      rightPriceScale: { borderVisible: false, minimumWidth: SCALE_WIDTH, scaleMargins: { top: 0.12, bottom: 0.08 } },
       timeScale: { borderVisible: false, timeVisible: true, rightOffset: RIGHT_OFFSET },
     })
     chart.current = made
@@ -174,12 +192,15 @@ export function Chart({
         const time = before && Math.round(1000 * before.time)
         return granularity === 0
           ? (await fetchTicks(id, TICKS, signal, time)).map(barOfTick)
-          : (await fetchCandles(id, granularity, CANDLES, signal, time)).map(barOfCandle)
+          : (
+              await fetchCandles(id, granularity, latest.current.range === 'all' ? ALL_CANDLES : CANDLES, signal, time)
+            ).map(barOfCandle)
       },
       show: (bars) => {
         made.setData(bars.map(draw))
         setNote(bars.length === 0 ? texts.chart.none : undefined)
         if (isFirst) showNewest(on, bars.length)
+        showRange.current(isFirst)
         isFirst = false
         mark()
         describe()
@@ -194,6 +215,14 @@ export function Chart({
       },
       fail: ({ message }) => setNote(texts.chart.failed(message)),
     })
+    showRange.current = (isMoved) => {
+      const { range, onBegin } = latest.current
+      const [first] = live.points
+      if (range === undefined || first === undefined) return onBegin(undefined)
+      const start = startOf(live.points, range, granularity)
+      onBegin(start.isWhole ? undefined : 1000 * first.time)
+      if (isMoved) showFrom(on, live.points.length, start.first)
+    }
     const topic = granularity === 0 ? `ticks:${id}` : `candles:${id}:${granularity}`
     const end = store.subscribe(topic, ({ envelope, isStale }) => {
       if (isStale || (envelope?.event !== 'tick' && envelope?.event !== 'candle')) return
@@ -228,10 +257,14 @@ export function Chart({
         on.removeSeries(made)
       }
       setScrolledBack(false)
+      showRange.current = () => {}
       series.current = null
       overlay.current = null
     }
   }, [store, id, pip_size, timeframe, style, indicatorsText])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a range that is asked for again is shown again.
+  useEffect(() => showRange.current(true), [range, asked])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the colours are read from the page, and the theme changes them.
   useEffect(() => {
@@ -353,6 +386,13 @@ function showNewest(chart: IChartApi, bars: number): void {
   if (bars > 0 && bars * scale.options().barSpacing < scale.width() / 2)
     scale.applyOptions({ barSpacing: Math.min(MAX_SPACING, scale.width() / 2 / bars) })
   scale.scrollToRealTime()
+}
+
+/** Shows the bars from one on; a few of them no wider than usual. */
+function showFrom(chart: IChartApi, bars: number, first: number): void {
+  const scale = chart.timeScale()
+  const shown = Math.max(bars - first, scale.width() / MAX_SPACING - RIGHT_OFFSET)
+  scale.setVisibleLogicalRange({ from: bars - shown - 0.5, to: bars - 1 + RIGHT_OFFSET })
 }
 
 /** Returns the prices of a bar, or the price and time of a tick, as text. */

@@ -1,12 +1,15 @@
-import { lazy, Suspense, useRef } from 'react'
+import { lazy, Suspense, useRef, useState } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
-import { formatCount } from '../format.js'
+import { formatCount, formatTime } from '../format.js'
 import { Icon } from '../icons.js'
 import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
+import { ShareButton } from '../share_button.js'
 import { texts } from '../texts/language.js'
 import type { Theme } from '../theme.js'
 import type { ContractZone } from './contract_zone.js'
+import { fetchCandles } from './history.js'
 import type { PriceLine } from './price_lines.js'
+import { RANGES, type Range, timeframeOfAll } from './ranges.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
 /** Loaded on its own: it is larger than the rest of the page, and prices should not wait for it. */
@@ -16,24 +19,66 @@ const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
 
 const INDICATORS: readonly Indicator[] = ['average', 'bollinger', 'rsi']
 
+/** How many days of history are counted at most. */
+const MOST_DAYS = 5000
+
 interface ChartPanelProps {
   readonly instrument: Instrument
   readonly timeframe: Timeframe
+  readonly range: Range | undefined
+  readonly style: ChartStyle
   readonly theme: Theme
   readonly lines: readonly PriceLine[]
   readonly contract: ContractZone | undefined
+  /** Returns the address of what is shown; undefined where there is no address of its own. */
+  readonly link?: () => string
   readonly onBarrier: (price: number) => void
-  readonly onTimeframe: (timeframe: Timeframe) => void
+  readonly onView: (timeframe: Timeframe, range: Range | undefined) => void
+  readonly onStyle: (style: ChartStyle) => void
 }
 
 /** The chart, and the buttons for its timeframe, style, indicators, time zone and size. */
-export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBarrier, onTimeframe }: ChartPanelProps) {
-  const [{ chartStyle, indicators, zone }, change] = usePreferences()
+export function ChartPanel({
+  instrument,
+  timeframe,
+  range,
+  style,
+  theme,
+  lines,
+  contract,
+  link,
+  onBarrier,
+  onView,
+  onStyle,
+}: ChartPanelProps) {
+  const [{ indicators, zone }, change] = usePreferences()
+  /** Counts the clicks on ranges: one on the current range goes back to it. */
+  const [asked, setAsked] = useState(0)
+  /** When the history begins, in milliseconds since 1970, where it is shorter than the range. */
+  const [begin, setBegin] = useState<number>()
+  const looking = useRef<AbortController>(undefined)
   const panel = useRef<HTMLDivElement>(null)
   const toggle = (name: Indicator) =>
     change({
       indicators: indicators.includes(name) ? indicators.filter((each) => each !== name) : [...indicators, name],
     })
+  const show = (timeframe: Timeframe, range: Range | undefined) => {
+    looking.current?.abort()
+    onView(timeframe, range)
+    setAsked((count) => count + 1)
+  }
+  const chooseRange = async (name: Range) => {
+    if (name !== 'all') return show(RANGES[name].timeframe, name)
+    looking.current?.abort()
+    looking.current = new AbortController()
+    const { signal } = looking.current
+    // Where the server does not answer, the chart itself says so.
+    const days = await fetchCandles(instrument.id, 86_400, MOST_DAYS, signal).then(
+      ({ length }) => length,
+      () => 0,
+    )
+    if (!signal.aborted) show(days === 0 ? RANGES.all.timeframe : timeframeOfAll(days), name)
+  }
   const enlarge = () => {
     if (document.fullscreenElement === null) void panel.current?.requestFullscreen()
     else void document.exitFullscreen()
@@ -43,7 +88,7 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
       <div className="tools">
         <fieldset className="choice" aria-label={texts.chart.timeframe}>
           {(Object.keys(TIMEFRAMES) as Timeframe[]).map((name) => (
-            <button key={name} type="button" aria-pressed={name === timeframe} onClick={() => onTimeframe(name)}>
+            <button key={name} type="button" aria-pressed={name === timeframe} onClick={() => show(name, undefined)}>
               {name === 'tick' ? texts.chart.tick : name}
             </button>
           ))}
@@ -53,11 +98,11 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
             <button
               key={name}
               type="button"
-              aria-pressed={name === chartStyle && timeframe !== 'tick'}
+              aria-pressed={name === style && timeframe !== 'tick'}
               disabled={timeframe === 'tick'}
               aria-label={texts.chart.styles[name]}
               title={texts.chart.styles[name]}
-              onClick={() => change({ chartStyle: name })}
+              onClick={() => onStyle(name)}
             >
               <Icon name={name} />
             </button>
@@ -85,6 +130,7 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
         >
           {texts.chart[zone]}
         </button>
+        {link !== undefined && <ShareButton link={link} />}
         {document.fullscreenEnabled && (
           <button
             type="button"
@@ -101,15 +147,32 @@ export function ChartPanel({ instrument, timeframe, theme, lines, contract, onBa
         <Chart
           instrument={instrument}
           timeframe={timeframe}
-          style={chartStyle}
+          range={range}
+          asked={asked}
+          style={style}
           zone={zone}
           indicators={indicators}
           theme={theme}
           lines={lines}
           contract={contract}
           onBarrier={onBarrier}
+          onBegin={setBegin}
         />
       </Suspense>
+      <div className="tools range">
+        <fieldset className="choice" aria-label={texts.chart.range}>
+          {(Object.keys(RANGES) as Range[]).map((name) => (
+            <button key={name} type="button" aria-pressed={name === range} onClick={() => void chooseRange(name)}>
+              {texts.chart.ranges[name]}
+            </button>
+          ))}
+        </fieldset>
+        {range !== undefined && begin !== undefined && (
+          <small className="begin" title={texts.chart.beginsHint}>
+            {texts.chart.begins(formatTime(begin, Date.now(), zone))}
+          </small>
+        )}
+      </div>
     </div>
   )
 }

@@ -25,6 +25,39 @@ export async function fetchCandles(
   return candles
 }
 
+/** How many ticks of a contract's life are loaded at most: as many as can be told apart, and the server gives at once. */
+const MOST_TICKS = 2000
+
+/** Returns for each how many seconds of a span there is one tick, where it has more than can be told apart; undefined where there are all. */
+export function secondsPerTick(from: number, to: number): number | undefined {
+  const seconds = Math.ceil((to - from) / 1000 / MOST_TICKS)
+  return seconds > 1 ? seconds : undefined
+}
+
+/**
+ * Returns the ticks of a span of time, oldest first; of more than can be told apart, one for each of so many seconds.
+ *
+ * @param from - the first time, in milliseconds since 1970.
+ * @param to - the last time, likewise.
+ */
+export async function fetchTicksBetween(
+  id: string,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<readonly TickBody[]> {
+  const granularity = secondsPerTick(from, to)
+  const body: TicksHistoryRequest = {
+    instrument_id: id,
+    from_epoch_ms: from,
+    to_epoch_ms: to,
+    count: 2 * MOST_TICKS,
+    ...(granularity !== undefined && { granularity }),
+  }
+  const { ticks } = await requestData<TicksBody>('/v1/market/instruments/ticks/history', { signal, body })
+  return ticks
+}
+
 /** Returns the newest ticks, oldest first; `before` is as for candles. */
 export async function fetchTicks(
   id: string,

@@ -202,7 +202,8 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
           <InstrumentStatus instrument={instrument} price={price} connected={connected} />
         </span>
         <Sparkline prices={day?.closes ?? []} direction={direction} />
-        <span className="figures">
+        {/* Made anew once the figures are known, as in the quote. */}
+        <span key={`${price === null} ${day === undefined}`} className="figures">
           <FlashingPrice value={price?.price} decimals={pip_size} label={texts.markets.price} name="price" />
           <span className={`change ${direction}`}>
             <span className="visually-hidden">{texts.markets.change} </span>

@@ -21,7 +21,8 @@ export function Quote({ instrument }: { instrument: Instrument }) {
     document.title = `${formatPrice(price?.price, pip_size)} ${display_name} · Pricewire`
   }, [price, pip_size, display_name])
   return (
-    <div className={`quote ${connected.isStale ? 'stale' : ''}`}>
+    // Made anew once the figures are known: those that stood in for them have other widths, and nothing is to move.
+    <div key={`${price === null} ${day === undefined}`} className={`quote ${connected.isStale ? 'stale' : ''}`}>
       <div className="name">
         <h2>{display_name}</h2>
         <InstrumentStatus instrument={instrument} price={price} connected={connected} />

@@ -2,7 +2,8 @@ import type { DurationUnit, Variant } from '../../src/pricewire.js'
 import type { Product, StatementEntry } from '../../src/schema.js'
 import type { StreamEndCode } from '../../src/stream_end.js'
 import type { Outcome } from '../account/outcome.js'
-import type { ChartStyle, Indicator, Sorting, Zone } from '../preferences.js'
+import type { Range } from '../chart/ranges.js'
+import type { ChartStyle, Density, Indicator, Sorting, Zone } from '../preferences.js'
 import type { Tab } from '../route.js'
 import type { ThemeChoice } from '../theme.js'
 import { pluralOf } from './plural.js'
@@ -119,10 +120,18 @@ export const english = {
     automatic: 'Automatic',
     times: 'Times',
     zones: { utc: 'UTC', local: 'Local' } satisfies Record<Zone, string>,
+    density: 'Density',
+    densities: { comfortable: 'Comfortable', compact: 'Compact' } satisfies Record<Density, string>,
     sound: 'Play a sound when a contract closes',
     notifications: 'Show a notification when a contract closes and this page is hidden',
     refused: 'This browser does not allow notifications for this page. Allow them in its settings first.',
     done: 'Done',
+  },
+
+  share: {
+    share: 'Copy a link to this view',
+    copied: 'Link copied',
+    title: 'Link to this view',
   },
 
   login: {
@@ -251,6 +260,31 @@ export const english = {
     more: 'Show more',
   },
 
+  /** One contract, opened from the statement. */
+  drawer: {
+    label: 'Contract',
+    open: 'Show this contract and its ticks',
+    close: 'Close',
+    loading: 'Loading the contract …',
+    missing: 'This contract was not found.',
+    duration: 'Duration',
+    bought: 'Bought at',
+    reference: 'Reference',
+    loadingTicks: 'Loading the ticks …',
+    notEntered: 'No tick has followed the purchase, so there is no entry.',
+    noTicks: 'This server does not have the ticks of that time any more.',
+    ticks: (count: number) =>
+      plural(count, {
+        one: 'The tick of its life',
+        other: `All ${number.format(count)} ticks of its life, the newest first`,
+      }),
+    someTicks: (count: string) => `${count} of its ticks, the newest first`,
+    newestTicks: (listed: string, total: string) => `The newest ${listed} of ${total} ticks`,
+    time: 'Time',
+    price: 'Price',
+    mark: 'Mark',
+  },
+
   markets: {
     label: 'Instruments',
     chosen: 'Chosen instrument',
@@ -298,6 +332,11 @@ export const english = {
     label: (instrument: string, timeframe: string) => `Chart of ${instrument}, ${timeframe}`,
     timeframe: 'Timeframe',
     tick: 'Tick',
+    range: 'Range',
+    ranges: { '1h': '1H', '6h': '6H', '1d': '1D', '1w': '1W', all: 'All' } satisfies Record<Range, string>,
+    /** Where the history is shorter than the range. */
+    begins: (time: string) => `Begins ${time}`,
+    beginsHint: 'This server has no older prices',
     style: 'Chart style',
     styles: { candles: 'Candles', bars: 'Bars', area: 'Area' } satisfies Record<ChartStyle, string>,
     indicators: 'Indicators',
@@ -361,6 +400,9 @@ export const english = {
     enterBarrier: (example: string) => `Enter a price, or an offset such as ${example}`,
     automatic: 'Automatic',
     equals: 'Win if the price is unchanged',
+    tolerance: 'If the payout falls meanwhile, accept',
+    noLess: 'nothing less',
+    less: (percent: string) => `up to ${percent} less`,
     buying: 'Buying …',
     winsIf: (condition: string) => `Wins if ${condition}`,
     variantWinsIf: (variant: string) => `${variant} wins if`,
@@ -438,6 +480,94 @@ export const english = {
     message: 'a message',
     event: (name: string, topic: string, number: string) => `${name} of ${topic}, number ${number}`,
     merged: (count: number) => `, replaces ${count} older`,
+  },
+
+  /** The page for operators. */
+  admin: {
+    title: 'Pricewire for operators',
+    about:
+      'This page shows how the server is doing, and can stop it. It needs a token with the scope **admin**, which this command prints on the server, for an account that you have:',
+    command: 'pricewire token NAME --scope admin',
+    token: 'Token',
+    tokenHint: 'Kept in this tab until you close it.',
+    show: 'Show the server',
+    upFor: (version: string, age: string) => `${version}, up for ${age}`,
+    drain: 'Drain …',
+    leave: 'Leave',
+    waiting: 'Waiting for the first report …',
+    stopping: 'The server is stopping: its streams are being ended.',
+    stopTitle: 'Stop this server?',
+    stopAbout: (streams: number) =>
+      `${plural(streams, { one: 'Its one stream ends', other: `Its ${number.format(streams)} streams end` })} one after another, each told when to come back, and no new ones begin. Then the process stops. Nobody gets prices or trades until it is started again, by your service manager or by you. Open contracts stay, and settle then.`,
+    keep: 'Keep it running',
+    stop: 'Drain and stop',
+    rate: (count: string) => `${count}/s`,
+    streams: 'Streams',
+    lagging: 'Lagging',
+    lagged: 'Fell behind',
+    dropped: 'Dropped',
+    resumed: 'Resumed',
+    reset: 'Reset',
+    endpoint: (name: string) => `of ${name}`,
+    delivered: 'Events delivered',
+    published: 'Published',
+    merged: 'Left out',
+    written: 'Written',
+    loopDelay: 'Loop delay',
+    loopDelayHint: (late: string) =>
+      `The longest of five seconds. Above ${late} ms the process has more work than a core can do.`,
+    mean: 'Mean',
+    contracts: 'Open contracts',
+    contractsHint: 'Bought and sold since the process began.',
+    unsettled: 'Not settled yet',
+    bought: 'Bought',
+    sold: 'Sold back',
+    onGateways: (streams: string, gateways: string) =>
+      `${streams} of the streams are held by ${gateways} gateways. What these write, and how many of their streams lag, is in the metrics of each of them.`,
+    feeds: 'Feeds',
+    feed: 'Feed',
+    open: 'Open',
+    openOf: (open: string, instruments: string) => `${open} of ${instruments}`,
+    silent: 'Silent',
+    ticks: 'Ticks',
+    age: 'Age',
+    ageHint: 'Age is that of the newest price.',
+    noFeeds: 'This server has no feed.',
+    topics: 'Topics by readers',
+    topic: 'Topic',
+    topicsHint: (count: string) => `${count} topics in all`,
+    noTopics: 'Nobody listens to anything.',
+    exposure: 'Exposure by instrument',
+    instrument: 'Instrument',
+    mayWin: 'Contracts may win',
+    limit: 'Limit',
+    noLimit: 'no limit',
+    used: 'Used',
+    ofLimit: (percent: string) => `${percent} % of the limit`,
+    exposureHint: 'Payouts less stakes',
+    noExposure: 'No contract is open.',
+    accounts: 'Accounts',
+    currency: 'Currency',
+    suspended: 'Suspended',
+    balances: 'Balances',
+    accountsHint: 'Looked at every ten seconds',
+    noAccounts: 'There are no accounts.',
+    refusals: 'Refusals',
+    reason: 'Reason',
+    requests: 'Requests',
+    refusalsHint: (count: string) => `${count} since this page was opened`,
+    noRefusals: 'No request was refused.',
+    reasons: {
+      account: 'Streams of one account',
+      address: 'Streams of one address',
+      process: 'Streams of the process',
+      rate: 'New streams per second',
+      requests: 'Requests of one address',
+      quotes: 'Quotes',
+      topics: 'Topics of one address',
+      history: 'Rows of history of one address',
+      parameters: 'Wrong parameters',
+    } as Readonly<Record<string, string>>,
   },
 
   embed: {

@@ -6,6 +6,7 @@ import { TryDemo } from '../account/try_demo.js'
 import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatCount, formatMoney, formatSpot } from '../format.js'
+import { currentPreferences } from '../preferences.js'
 import { texts } from '../texts/language.js'
 import { readNumber, writeNumber } from '../typed_number.js'
 import { BuyButton } from './buy_button.js'
@@ -27,6 +28,7 @@ import {
   stepAmount,
   withUnit,
 } from './ticket_rules.js'
+import { Tolerance } from './tolerance.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS_OF } from './variants.js'
 
@@ -36,6 +38,9 @@ const TYPING_PAUSE = 250
 interface TicketProps {
   readonly instrument: Instrument
   readonly products: readonly Product[]
+  /** What the user has chosen; the first product if it is none of them. */
+  readonly product: string | undefined
+  readonly onProduct: (product: Product['id']) => void
   /** What the account has; undefined while it is not known. */
   readonly balance: number | undefined
   /** The newest closed contracts of the account. */
@@ -59,6 +64,8 @@ function TicketIn({
   currency,
   instrument,
   products,
+  product: wanted,
+  onProduct,
   balance,
   closed,
   dragged,
@@ -66,7 +73,7 @@ function TicketIn({
   onLogin,
   onBarrier,
 }: TicketProps & { readonly currency: string }) {
-  const [product, setProduct] = useState<Product['id']>(products[0]?.id ?? 'rise_fall')
+  const product = (products.find(({ id }) => id === wanted) ?? products[0])?.id ?? 'rise_fall'
   const { config, failure } = useProductConfig(product, instrument.id, currency)
   const [draft, setDraft] = useState<Draft>()
   const fitted = config === undefined ? undefined : adapt(draft, config, product, instrument.id)
@@ -106,7 +113,9 @@ function TicketIn({
     if (session === undefined) return onLogin()
     if (checked?.terms === undefined || details === undefined || !isOffered(details.stake, details.payout)) return
     const { product_id, ...rest } = checked.terms
-    purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout: details.payout } })
+    const { payout } = details
+    const { tolerance } = currentPreferences()
+    purchase.send(session, { product_id, proposal_details: { ...rest, variant, payout, tolerance } })
   }
 
   return (
@@ -116,7 +125,7 @@ function TicketIn({
         options={products.map(({ id }) => [id, texts.ticket.products[id]])}
         value={product}
         onChange={(product) => {
-          setProduct(product)
+          onProduct(product)
           purchase.clear()
         }}
       />
@@ -152,6 +161,7 @@ function TicketIn({
           />
         ))}
       </div>
+      <Tolerance />
       <Outcome purchase={purchase} />
       <Advice
         isOpen={instrument.is_market_open}

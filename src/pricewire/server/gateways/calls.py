@@ -49,6 +49,9 @@ logger = logging.getLogger(__name__)
 MOST_CALLS = 1000
 """How many calls are answered at once; for more, a gateway says that the server is busy."""
 
+CONFIRM_S = CALL_S / 2
+"""How long a call waits for it to be certain that this server is to answer, in seconds: not so long that the gateway has given it up."""
+
 PACKED = 16 * 1024
 """From so many bytes on a body is compressed: a message of NATS has 1 MiB at most."""
 
@@ -115,13 +118,11 @@ class Calls:
                     await asyncio.wait(self._tasks, timeout=CALL_S)
 
     async def _on_call(self, message: Msg) -> None:
-        # One that was stopped past its lease says nothing: another one answers.
-        if self._bus.is_writer and len(self._tasks) < MOST_CALLS:
+        if len(self._tasks) < MOST_CALLS:
             self._begin(self._answer_call(message))
 
     async def _on_report(self, message: Msg) -> None:
-        if self._bus.is_writer:
-            self._begin(self._answer_report(message))
+        self._begin(self._answer_report(message))
 
     def _begin(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -134,6 +135,9 @@ class Calls:
             logger.error("a gateway was not answered", exc_info=error)
 
     async def _answer_call(self, message: Msg) -> None:
+        # One that was stopped past its lease says nothing: another one answers.
+        if not await self._bus.confirm(CONFIRM_S):
+            return
         call = self._call_decoder.decode(message.data)
         # A gateway that opens streams is there, though it has not said so yet.
         self._hub.gateways.setdefault(call.gateway, time.monotonic())
@@ -187,6 +191,8 @@ class Calls:
         return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed)
 
     async def _answer_report(self, message: Msg) -> None:
+        if not await self._bus.confirm(CONFIRM_S):
+            return
         report = self._report_decoder.decode(message.data)
         match report:
             case Sync():

@@ -143,11 +143,14 @@ async def list_closed_contracts(
         QueryParameter(pattern=r"^[0-9]{1,15}\.[A-Za-z0-9\-]{1,64}$(?!\n)", description="The `next_cursor` of the page before."),
     ] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=500, description="How many contracts at most.")] = 50,
+    contract_id: Annotated[
+        str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract, however old it is.")
+    ] = None,
 ) -> Response[Data[ClosedContractsPage[Amount]]]:
     """Return a page of an account's closed contracts, newest first, by when they were sold or expired: as far back as there are."""
     page = PageOf(principal.own(account_uuid), limit, from_epoch_ms, to_epoch_ms, from_cursor(cursor))
     admission.ask_for_history(admission.client(request.scope), limit)
-    found = await services.accounting.closed_contracts(page)
+    found = await services.accounting.closed_contracts(page, contract_id)
     return await answer(request, lambda: Data(services.accounting.closed_body(found)), len(found.contracts))
 
 

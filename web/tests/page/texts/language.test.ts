@@ -97,7 +97,7 @@ it('has the same texts in German: none is missing, none is left in English', () 
   expect([...other.keys()]).toEqual([...one.keys()])
   // Words and forms that both languages have.
   const shared =
-    /^(\/age\/(seconds|minutes|hours)|\/connection\/(live|offline|retry.*)|\/settings\/(themes\/system|zones\/utc)|\/tabs\/chart|\/chart\/(tick|utc|letters\/1)|\/contract\/.*|\/ticket\/units\/ticks|\/inspector\/(filterExample|views\/code))$/
+    /^(\/age\/(seconds|minutes|hours)|\/admin\/(command|token|rate|streams|ticks|topic)|\/connection\/(live|offline|retry.*)|\/settings\/(themes\/system|zones\/utc)|\/tabs\/chart|\/chart\/(tick|utc|letters\/1)|\/contract\/.*|\/ticket\/units\/ticks|\/inspector\/(filterExample|views\/code))$/
   const left = [...one].filter(([path, text]) => other.get(path) === text && !shared.test(path)).map(([path]) => path)
   expect(left).toEqual([])
   for (const [path, text] of other) expect(text.split('**').length % 2, path).toBe(1)

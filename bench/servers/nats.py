@@ -1,4 +1,4 @@
-"""Real NATS servers with JetStream for the tests: one, or a cluster of three, each with ports and a directory of its own."""
+"""NATS servers with JetStream of one's own: one, or a cluster of three, each with ports and a directory of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.serving import PATIENCE
+START_S = 60.0
+"""How long a server may take to start or to end on a busy machine, in seconds."""
 
 
 def program() -> str:
@@ -40,6 +41,7 @@ class NatsServer:
 
     Attributes:
         url: where clients find it.
+        port: the port of that.
 
     Args:
         directory: for its data and its log.
@@ -50,6 +52,7 @@ class NatsServer:
 
     def __init__(self, directory: Path, port: int, monitor: int, *options: str) -> None:
         self.url = f"nats://127.0.0.1:{port}"
+        self.port = port
         self._monitor = monitor
         self._log = directory / "nats.log"
         listen = ["--addr", "127.0.0.1", "--port", str(port), "--http_port", str(monitor)]
@@ -62,7 +65,7 @@ class NatsServer:
 
     def wait(self) -> None:
         """Wait until it is ready, JetStream too."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
@@ -83,16 +86,16 @@ class NatsServer:
         """End it at once, as a power cut would but for the disk."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(PATIENCE)
+            self._process.wait(START_S)
             self._process = None
 
 
 @contextmanager
-def nats_server() -> Iterator[NatsServer]:
-    """Run one server, ready when it yields."""
+def nats_server(*options: str) -> Iterator[NatsServer]:
+    """Run one server with options, ready when it yields."""
     with tempfile.TemporaryDirectory(prefix="pricewire-nats-") as directory:
         port, monitor = free_ports(2)
-        server = NatsServer(Path(directory), port, monitor)
+        server = NatsServer(Path(directory), port, monitor, *options)
         server.start()
         try:
             server.wait()
@@ -102,8 +105,8 @@ def nats_server() -> Iterator[NatsServer]:
 
 
 @contextmanager
-def nats_cluster() -> Iterator[list[NatsServer]]:
-    """Run three servers as a cluster, ready when it yields."""
+def nats_cluster(*options: str) -> Iterator[list[NatsServer]]:
+    """Run three servers with options as a cluster, ready when it yields."""
     with tempfile.TemporaryDirectory(prefix="pricewire-nats-") as directory:
         ports = free_ports(9)
         routes = [f"nats://127.0.0.1:{port}" for port in ports[:3]]
@@ -111,8 +114,8 @@ def nats_cluster() -> Iterator[list[NatsServer]]:
         for number, route in enumerate(routes):
             place = Path(directory) / str(number)
             place.mkdir()
-            options = ["--server_name", f"node-{number}", "--cluster_name", "tests", "--cluster", route, "--routes", ",".join(routes)]
-            servers.append(NatsServer(place, ports[3 + number], ports[6 + number], *options))
+            cluster = ["--server_name", f"node-{number}", "--cluster_name", "tests", "--cluster", route, "--routes", ",".join(routes)]
+            servers.append(NatsServer(place, ports[3 + number], ports[6 + number], *cluster, *options))
         try:
             for server in servers:
                 server.start()

@@ -1,18 +1,21 @@
+import '../style/admin.css'
 import { useEffect, useState } from 'react'
-import { readAdminToken, writeAdminToken } from './admin/admin_token.js'
-import { Dashboard } from './admin/dashboard.js'
-import { TokenForm } from './admin/token_form.js'
-import { useTheme } from './theme.js'
-import './style/admin.css'
+import { texts, useLanguage } from '../texts/language.js'
+import { useTheme } from '../theme.js'
+import { readAdminToken, writeAdminToken } from './admin_token.js'
+import { Dashboard } from './dashboard.js'
+import { TokenForm } from './token_form.js'
 
 /** The page for operators: asks for a token, then shows how the server is doing. */
 export function Admin() {
   useTheme()
-  useEffect(() => {
-    document.title = 'Pricewire for operators'
-  }, [])
+  const language = useLanguage()
   const [token, setToken] = useState(readAdminToken)
   const [problem, setProblem] = useState<string>()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another language has another title.
+  useEffect(() => {
+    document.title = texts.admin.title
+  }, [language])
   const enter = (next: string | undefined, why?: string) => {
     writeAdminToken(next)
     setToken(next)

@@ -1,0 +1,188 @@
+"""
+The trading page in Chromium: how soon it is there, what moves while it comes, what 200 instruments cost, and whether its memory grows.
+
+A visit is one to a server with ten instruments, with nothing in the browser's cache. Everything is live once each price in view and
+the chart's newest candle are shown. The memory is what is left of JavaScript's heap after a collection.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+from dataclasses import asdict, dataclass
+
+from playwright.sync_api import Browser, sync_playwright
+
+from bench.machine import Placement
+from bench.page import TRADING, TRADING_PAGE, Measured, measure
+from bench.report import Progress, Report, Table, verdict
+from bench.servers.market import MarketServer
+
+FIRST_PAINT_MS = 150.0
+LIVE_MS = 1000.0
+FRAMES = 60
+CORES = 0.35
+GROWTH_MB = 0.1
+SHIFT = 0.0005
+"""
+The most that each is to be: the memory's growth in megabytes in an hour, and the shift 0 to three digits, as a figure
+that grows by a digit moves by one.
+"""
+
+WATCH_VISIT = r"""
+window.shifts = 0
+new PerformanceObserver(list => {
+  for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) shifts += value
+}).observe({ type: 'layout-shift', buffered: true })
+window.live = new Promise(resolve => {
+  const hasDigit = element => /\d/.test(element?.textContent ?? '')
+  const look = () => {
+    const prices = [...document.querySelectorAll('[data-in-view=true] [data-price=price]')]
+    const isLive = document.querySelector('.status[data-state=live]') !== null && prices.length > 0
+    if (isLive && prices.every(hasDigit) && hasDigit(document.querySelector('.legend'))) resolve(performance.now())
+    else requestAnimationFrame(look)
+  }
+  look()
+})
+"""
+
+VISITED = """async () => {
+  const live_ms = await live
+  return { live_ms, first_paint_ms: performance.getEntriesByName('first-contentful-paint')[0].startTime }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How much is measured.
+
+    Attributes:
+        visits: how often the page is opened.
+        seconds: how long it is watched with 200 instruments.
+        heap_minutes: how long its memory is watched.
+        judge: whether to say which expectations were met.
+    """
+
+    visits: int = 9
+    seconds: float = 10.0
+    heap_minutes: float = 1.0
+    judge: bool = True
+
+
+QUICK = Settings(visits=1, seconds=0.2, heap_minutes=0.02, judge=False)
+"""Whether the pieces work; the figures say nothing."""
+
+LOOKS = 24
+"""How often the memory is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """
+    How the page came.
+
+    Attributes:
+        first_paint_ms: when the first of it was painted, in milliseconds after the visit began.
+        live_ms: when everything was live, as before.
+        shift: the cumulative layout shift until two seconds later: 0 where nothing has moved.
+    """
+
+    first_paint_ms: float
+    live_ms: float
+    shift: float
+
+
+def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
+    """Measure, and return the report."""
+    report = Report("page", [], {}, [])
+    chromium = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+    if chromium is None or not TRADING_PAGE.exists():
+        report.notes.append("left out: Chromium is not installed, or the page is not built")
+        return report
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        with MarketServer(placement, 10, 1000) as server:
+            progress("visits")
+            visits = [_visit(browser, server.url) for _ in range(settings.visits)]
+            progress("memory")
+            heap = _watch_heap(browser, server.url, settings.heap_minutes)
+        with MarketServer(placement, TRADING.instruments, TRADING.interval_ms) as server:
+            progress(TRADING.label)
+            loaded = measure(browser, server, TRADING, "", settings.seconds)
+        browser.close()
+    paint, live = (statistics.median(times) for times in ([v.first_paint_ms for v in visits], [v.live_ms for v in visits]))
+    shift = max(each.shift for each in visits)
+    growth = growth_per_hour(heap, settings.heap_minutes)
+    report.tables = [_tabulate(paint, live, shift, loaded, heap, growth)]
+    report.figures = {
+        "visits": [asdict(each) for each in visits],
+        "loaded": asdict(loaded),
+        "heap_mb": heap,
+        "heap_minutes": settings.heap_minutes,
+        "heap_growth_mb_per_hour": growth,
+    }
+    if settings.judge:
+        report.notes = [
+            f"first paint, in ms, at most {FIRST_PAINT_MS:.0f}: {verdict(paint, FIRST_PAINT_MS)}",
+            f"everything live, in ms, at most {LIVE_MS:.0f}: {verdict(live, LIVE_MS)}",
+            f"layout shift, none: {verdict(shift, SHIFT)}",
+            f"long tasks with 200 instruments, none: {verdict(loaded.long_tasks, 0.0)}",
+            f"frames left out of {FRAMES} a second, at most 1: {verdict(FRAMES - loaded.frames, 1.0)}",
+            f"cores of the page, at most {CORES}: {verdict(loaded.page_cpu, CORES)}",
+            f"growth of the memory in an hour, in MB, at most {GROWTH_MB}: {verdict(growth, GROWTH_MB)}",
+        ]
+    return report
+
+
+def growth_per_hour(heap: list[float], minutes: float) -> float:
+    """
+    Return by how much memory grows in an hour: the slope of the line that fits its second half best, once everything has been compiled.
+
+    Args:
+        heap: what was used at looks in equal distances, in megabytes.
+        minutes: from the first to the last.
+    """
+    half = heap[len(heap) // 2 :]
+    step = minutes / (len(heap) - 1)
+    return 60 * statistics.linear_regression([step * number for number in range(len(half))], half).slope
+
+
+def _visit(browser: Browser, url: str) -> Visit:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.add_init_script(WATCH_VISIT)
+    page.goto(url)
+    times: dict[str, float] = page.evaluate(VISITED)
+    page.wait_for_timeout(2000)
+    shift: float = page.evaluate("shifts")
+    page.context.close()
+    return Visit(shift=shift, **times)
+
+
+def _watch_heap(browser: Browser, url: str, minutes: float) -> list[float]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(url)
+    session = page.context.new_cdp_session(page)
+    heap = []
+    for _ in range(LOOKS + 1):
+        page.wait_for_timeout(60_000 * minutes / LOOKS)
+        session.send("HeapProfiler.collectGarbage")
+        heap.append(session.send("Runtime.getHeapUsage")["usedSize"] / 1e6)
+    page.context.close()
+    return heap
+
+
+def _tabulate(paint: float, live: float, shift: float, loaded: Measured, heap: list[float], growth: float) -> Table:
+    table = Table("The trading page in Chromium, without a graphics card", ["", "measured"])
+    table.rows = [
+        ["first paint, median", f"{paint:.0f} ms"],
+        ["everything live, median", f"{live:.0f} ms"],
+        ["layout shift, worst", f"{shift:.4f}"],
+        ["200 instruments, 1,000 ticks/s: frames a second", f"{loaded.frames:.0f}"],
+        ["the same: tasks above 50 ms", str(loaded.long_tasks)],
+        ["the same: cores of the page", f"{loaded.page_cpu:.2f}"],
+        ["memory, first and last", f"{heap[0]:.2f}, {heap[-1]:.2f} MB"],
+        ["memory, growth in an hour", f"{growth:+.2f} MB"],
+    ]
+    return table
