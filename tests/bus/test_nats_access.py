@@ -17,6 +17,7 @@ from typing import Any
 import nkeys
 import pytest
 import trustme
+from bench.servers.nats import NatsServer, free_ports
 
 from pricewire.bus.nats import NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress, connected
@@ -24,7 +25,6 @@ from pricewire.bus.probe import probe
 from pricewire.errors import BusError
 from pricewire.hub.hub import Hub
 from support.command import pricewire
-from support.nats_server import NatsServer, free_ports
 from support.serving import PATIENCE
 
 PASSWORD = "p@ss/w:rd %"

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 import yaml
+from bench.servers.nats import NatsServer, free_ports
+from bench.servers.nats import program as nats_program
 
 from support.command import pricewire
-from support.nats_server import NatsServer, free_ports
-from support.nats_server import program as nats_program
 from support.postgres import Postgres
 from support.serving import Serving
 

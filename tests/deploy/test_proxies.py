@@ -19,10 +19,10 @@ from typing import Any
 import httpx2
 import pytest
 import trustme
+from bench.servers.nats import free_ports
 
 from support.gateway_scene import GatewayScene, gateway_scene
 from support.metrics import metric, wait_until
-from support.nats_server import free_ports
 from support.serving import PATIENCE, Serving
 
 PROXIES = Path(__file__).parents[2] / "deploy" / "proxies"

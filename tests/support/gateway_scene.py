@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx2
+from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.server.app import create_app
@@ -18,7 +19,6 @@ from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from support.feeds import HandFeed
 from support.metrics import wait_until
-from support.nats_server import NatsServer, nats_server
 from support.serving import PATIENCE, Serving
 
 
