@@ -20,7 +20,7 @@ import trustme
 from bench.servers.nats import NatsServer, free_ports
 
 from pricewire.bus.nats import NatsBus, NatsPlan
-from pricewire.bus.nats_connection import NatsAddress, connected
+from pricewire.bus.nats_connection import NatsAddress, TidyTransport, connected
 from pricewire.bus.probe import probe
 from pricewire.errors import BusError
 from pricewire.hub.hub import Hub
@@ -303,3 +303,16 @@ def token(issuer: tuple[str, str], kind: str, subject: str, claims: dict[str, An
 
 def encoded(part: dict[str, Any]) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+
+
+async def test_a_connection_that_is_coming_back_is_closed_without_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "pricewire")
+    with server(tmp_path) as running:
+        async with connected(address(running), "test") as client:
+            # What the library has between two attempts: something to send, and nothing to send it by.
+            before, client._transport = client._transport, TidyTransport()  # type: ignore[no-untyped-call]
+            client._pending, client._pending_data_size = [b"PING"], 4
+        assert before is not None
+        before.close()
+        await before.wait_closed()
+    assert "not closed in order" not in caplog.text

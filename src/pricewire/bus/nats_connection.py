@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import re
@@ -143,8 +142,10 @@ async def connected(address: NatsAddress, name: str, on_reconnect: Callable[[], 
     finally:
         watch.is_closing = True
         # The library writes what is pending, also to a connection that was closed: uvloop's then raises a RuntimeError.
-        with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError, RuntimeError):
+        try:
             await client.close()
+        except Exception as error:
+            logger.debug("the connection to the bus at %s was not closed in order: %r", address.shown, error)
 
 
 def options_of(address: NatsAddress) -> dict[str, Any]:
@@ -229,6 +230,16 @@ class TidyTransport(TcpTransport):
     def __bool__(self) -> bool:
         """Be taken as it is, though it is not connected yet."""
         return True
+
+    def writelines(self, payload: list[bytes]) -> None:
+        """Write what is pending, where there is a connection: the library does that as it closes, too."""
+        if self._io_writer is not None:
+            super().writelines(payload)  # type: ignore[no-untyped-call]
+
+    async def drain(self) -> None:
+        """Wait until it is written, where there is a connection."""
+        if self._io_writer is not None:
+            await super().drain()  # type: ignore[no-untyped-call]
 
     async def connect_tls(self, uri: Any, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int) -> None:
         """Begin TLS on a connection."""
