@@ -198,6 +198,43 @@ def test_a_tab_that_was_told_nothing_yet_misses_nothing_of_what_it_has_begun(gol
     assert prices(second) == [2, 3, 4, 5]
 
 
+LAGS = """() => {
+  const post = BroadcastChannel.prototype.postMessage
+  const events = []
+  let later = 0
+  BroadcastChannel.prototype.postMessage = function (message) {
+    const { type, term } = message
+    if (type === 'event') events.push(message)
+    if (type !== 'all') return post.call(this, { ...message, term: term + later })
+    window.isAsked = true
+    window.lag = () => {
+      later = 1
+      const [{ envelope, id }] = events
+      const topic = envelope.subscription_id
+      const values = new Map([[topic, { envelope, current: new Map([['', envelope]]) }]])
+      const stream = { id, topics: [topic], names: new Map() }
+      for (const each of [{ ...message, values, stream, state: { status: 'open' } }, ...events])
+        post.call(this, { ...each, term: term + later })
+    }
+  }
+}"""
+"""A leader that tells others what comes; with `lag()` as if it were the next one, which has resumed from further back and tells all from there."""
+
+
+def test_a_leader_that_is_behind_the_one_before_is_no_new_beginning(gold: Gold) -> None:
+    (first,) = gold.open_tabs(1)
+    first.evaluate(LAGS)
+    second = gold.open_tab()
+    first.wait_for_function("window.isAsked")
+    for _ in range(2):
+        gold.rise()
+        gold.reaches(second)
+    first.evaluate("lag()")
+    gold.rise()
+    gold.reaches(second)
+    assert prices(second) == [2, 3, 4]
+
+
 def test_another_tab_takes_over_from_one_that_crashes(gold: Gold) -> None:
     (first,) = gold.open_tabs(1)
     (second,) = gold.open_tabs(1)

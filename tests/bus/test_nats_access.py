@@ -313,6 +313,6 @@ async def test_a_connection_that_is_coming_back_is_closed_without_an_error(tmp_p
             before, client._transport = client._transport, TidyTransport()  # type: ignore[no-untyped-call]
             client._pending, client._pending_data_size = [b"PING"], 4
         assert before is not None
-        before.close()
-        await before.wait_closed()
+        before.close()  # type: ignore[no-untyped-call]
+        await before.wait_closed()  # type: ignore[no-untyped-call]
     assert "not closed in order" not in caplog.text

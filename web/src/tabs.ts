@@ -93,8 +93,8 @@ export class TabLink implements TopicLink {
   #looks = 0
   /** Whether the leader has told this tab everything: what it said before may be missing here. */
   #isTold = false
-  /** Whether this tab has been away since the last leader told it everything. */
-  #isBack = false
+  /** The topics of which this tab has been given nothing since it was away; until a leader has told it everything. */
+  readonly #awaited = new Set<string>()
   /** The server has refused this tab. It follows another that succeeds. */
   #hasFailed = false
   /** What the leader's stream does not carry though this tab wants it, and from where on something of it may be missing. */
@@ -180,7 +180,7 @@ export class TabLink implements TopicLink {
     // A message may still be on its way to a channel that was closed.
     channel.onmessage = ({ data }: MessageEvent<Message>) => this.#channel === channel && this.#take(data)
     this.#hasFailed = this.#isTold = false
-    this.#isBack = true
+    for (const topic of this.#mine) this.#awaited.add(topic)
     this.#queue = undefined
     this.#looks = 0
     this.#setState({ status: 'connecting' })
@@ -237,7 +237,7 @@ export class TabLink implements TopicLink {
     // Later than all that were heard of, and than those that were not; a fraction of its own in case two begin at once.
     this.#term = Math.max(this.#term + 1, Date.now()) + Math.random()
     this.#isTold = true
-    this.#isBack = false
+    this.#awaited.clear()
     const resumption = this.#moment.id === '' || this.#topics.length === 0 ? undefined : this.#stream
     this.#inherited = [...this.#topics, ...this.#names.keys()]
     const tell = (told: Told) => {
@@ -393,13 +393,14 @@ export class TabLink implements TopicLink {
     const missed: string[] = []
     for (const topic of this.#mine) {
       const value = values.get(topic)
-      // It may have begun anew while this tab did not listen.
-      if (this.#isBack && value?.envelope !== undefined && this.#given.isOlder(value.envelope)) this.#given.end(topic)
+      // It may have begun anew while this tab did not listen; else the leader is behind the one before.
+      if (this.#awaited.has(topic) && value?.envelope !== undefined && this.#given.isOlder(value.envelope))
+        this.#given.end(topic)
       if (value === undefined) this.#miss(topic)
       else if (value.envelope !== undefined && this.#given.place(value.envelope) === 'gap') missed.push(topic)
     }
     this.#isTold = true
-    this.#isBack = false
+    this.#awaited.clear()
     this.#values.clear()
     for (const [topic, value] of values) this.#values.set(topic, value)
     // Of these, what is missing for the longest time is the first.
@@ -508,6 +509,7 @@ export class TabLink implements TopicLink {
     const isLater = place === 'gap' && !isMissed && (!this.#isTold || this.#catchUp?.topics.has(topic))
     if (place !== 'known' && !isLater) {
       this.#given.give(envelope)
+      this.#awaited.delete(topic)
       this.#listener.onEnvelope(envelope, id)
     }
     if (this.#catchUp?.topics.has(topic) && this.#hasAll(topic)) this.#catchUp.reached(topic)
