@@ -16,12 +16,14 @@ from support.feeds import HandFeed
 WALL_CLOCK = re.compile(r"time\.time\(\)|time\.time_ns\(\)|=\s*time\.time\b|datetime\.now\(")
 
 ABSOLUTE = {
+    "server/admin_report.py": "when the server began, and when a report was made, for readers",
     "server/auth/revocation.py": "until when a revoked token could be believed",
     "server/auth/service.py": "whether a token has expired",
     "server/auth/tickets.py": "until when a ticket is good, for its reader",
     "server/auth/token_watch.py": "how much of its life a token has left",
     "server/auth/tokens.py": "when a token is issued",
     "server/gateways/gateway.py": "since when nothing has come, for readers",
+    "server/gateways/market_source.py": "which recorded ticks are too old to be asked for",
     "server/metrics.py": "how old the newest prices are, by their feeds' clocks",
     "server/routes/accounting.py": "which day it is",
     "server/routes/streams.py": "how many candles there are since a time",

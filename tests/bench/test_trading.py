@@ -39,7 +39,7 @@ def test_quotes_are_measured_and_more_of_them_refused() -> None:
 
 
 def test_purchases_are_answered_on_both_databases() -> None:
-    settings = purchases.Settings(buyers=(2,), seconds=0.2)
+    settings = purchases.Settings(buyers=(2,), seconds=0.2, rates={"SQLite": (20,), "PostgreSQL": (20,)})
     report = purchases.run(Placement(None, None), settings, lambda step: None)
-    assert [row[0] for row in report.tables[0].rows] == ["SQLite", "PostgreSQL"]
+    assert [row[:2] for row in report.tables[0].rows] == [[name, buyers] for name in ("SQLite", "PostgreSQL") for buyers in ("2", "20/s")]
     assert len(report.notes) == 1

@@ -218,7 +218,7 @@ LAGS = """() => {
     }
   }
 }"""
-"""A leader that tells others what comes; with `lag()` as if it were the next one, which has resumed from further back and tells all from there."""
+"""A leader that tells others what comes; with `lag()` as if it were the next one, which has resumed from further back."""
 
 
 def test_a_leader_that_is_behind_the_one_before_is_no_new_beginning(gold: Gold) -> None:

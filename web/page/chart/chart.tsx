@@ -144,6 +144,7 @@ export function Chart({
     }
   }, [])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another language writes prices in another way.
   useEffect(() => {
     const { current: on } = chart
     if (on === null) return
@@ -261,7 +262,7 @@ export function Chart({
       series.current = null
       overlay.current = null
     }
-  }, [store, id, pip_size, timeframe, style, indicatorsText])
+  }, [store, id, pip_size, timeframe, style, indicatorsText, language])
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a range that is asked for again is shown again.
   useEffect(() => showRange.current(true), [range, asked])
