@@ -429,7 +429,7 @@ export const english = {
     choice: 'What is shown',
     views: { events: 'Events', topics: 'Topics', connection: 'Connection', code: 'Code' },
     about:
-      'All live data on this page comes as Server-Sent Events over one connection. These are its events as they arrive, newest first.',
+      'All live data comes as Server-Sent Events over one connection. These are its events, newest first.',
     filter: 'Filter the events',
     filterExample: 'Filter: R_100, balance',
     shown: (shown: string, total: string) => `${shown} of ${total}`,
