@@ -6,6 +6,7 @@ import re
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.utils.path import normalize_path
 
 from pricewire.server.http_errors import send_problem
 
@@ -38,8 +39,8 @@ class AdminAddress:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        # The router passes over a slash at the end.
-        path, is_admin = scope["path"].rstrip("/"), is_at(scope, self._port)
+        # As the router reads it: it passes over slashes at the end, and others that are doubled.
+        path, is_admin = normalize_path(scope["path"]), is_at(scope, self._port)
         is_for_operators = OPERATORS_ONLY.fullmatch(path) is not None
         if is_admin and (is_for_operators or ALSO_THERE.fullmatch(path) is not None):
             await self._admin(scope, receive, send)
