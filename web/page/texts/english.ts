@@ -428,8 +428,7 @@ export const english = {
     close: 'Close',
     choice: 'What is shown',
     views: { events: 'Events', topics: 'Topics', connection: 'Connection', code: 'Code' },
-    about:
-      'All live data comes as Server-Sent Events over one connection. These are its events, newest first.',
+    about: 'All live data comes as Server-Sent Events over one connection. These are its events, newest first.',
     filter: 'Filter the events',
     filterExample: 'Filter: R_100, balance',
     shown: (shown: string, total: string) => `${shown} of ${total}`,
