@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from typing import Any, cast
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
@@ -20,15 +19,13 @@ from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
 from pricewire.hub.hub import Hub
 from pricewire.market.market import Market
+from pricewire.server.hub_metrics import ENDPOINTS, hub_metrics
 from pricewire.server.leading import Leader
 from pricewire.server.limits import Admission
 from pricewire.server.transport.asgi_types import Scope
 from pricewire.server.transport.handover import Handover
 from pricewire.server.transport.offer import EXTENSION
 from pricewire.trading.desk import Desk
-
-ENDPOINTS = ("ticks", "candles", "sse", "protected_sse", "proposal", "open_contracts", "closed_contracts", "balance")
-"""What streams are counted by. All are there from the beginning, so that a graph begins at 0."""
 
 REASONS = ("account", "address", "process", "rate", "requests", "quotes", "topics", "history", "parameters", "request_too_large")
 """Why requests are refused."""
@@ -86,8 +83,6 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
-        hub, counters = self._hub, self._hub.counters
-        yield InfoMetricFamily("pricewire_build", "The version of Pricewire.", {"version": version("pricewire")})
         yield from self._feeds()
         desk = self._desk()
         if desk is not None:
@@ -104,29 +99,10 @@ class Metrics(Collector):
         yield GaugeMetricFamily("pricewire_ring_failing", "Whether the last events are not kept for the next process: 1 or 0.", lost)
         size = self._bus.size if isinstance(self._bus, MemoryBus) else 0
         yield GaugeMetricFamily("pricewire_ring_bytes", "The last events on the disk, for the next process.", size)
-        streams = GaugeMetricFamily("pricewire_streams", "Open streams.", labels=["endpoint"])
         # A gateway shows its own ones, or the sum over all processes would count them twice.
         remote = Counter[str]() if self.leader is None else self.leader.remote_streams
-        for endpoint in ENDPOINTS:
-            streams.add_metric([endpoint], self._admission.open[endpoint] - remote[endpoint])
-        yield streams
-        yield GaugeMetricFamily("pricewire_streams_lagging", "Open streams that cannot be written to at the moment.", hub.lagging)
-        yield GaugeMetricFamily("pricewire_topics", "Topics that have streams or events.", len(hub.topics))
+        yield from hub_metrics(self._hub, {endpoint: self._admission.open[endpoint] - remote[endpoint] for endpoint in ENDPOINTS})
         yield GaugeMetricFamily("pricewire_quotes", "Distinct proposals and contract prices with streams.", len(self._admission.quotes))
-        started = CounterMetricFamily("pricewire_streams_started", "Streams, by how they started.", labels=["outcome"])
-        started.add_metric(["snapshot"], counters.streams_opened - counters.resumed - counters.reset)
-        started.add_metric(["resumed"], counters.resumed)
-        started.add_metric(["reset"], counters.reset)
-        yield started
-        yield CounterMetricFamily("pricewire_streams_lagged", "Times that a stream fell behind.", counters.streams_lagged)
-        yield CounterMetricFamily("pricewire_streams_dropped", "Streams ended as the log did not reach back.", counters.streams_dropped)
-        yield CounterMetricFamily("pricewire_events_published", "Events published.", counters.events_published)
-        yield CounterMetricFamily("pricewire_events_delivered", "Events written, once for each stream.", counters.events_delivered)
-        yield CounterMetricFamily("pricewire_events_merged", "Events left out for lagging and paced streams.", counters.events_merged)
-        yield CounterMetricFamily("pricewire_written_bytes", "Bytes written to streams.", counters.bytes_written)
-        yield CounterMetricFamily("pricewire_flushes", "Times that a group's pending events were written.", counters.flushes)
-        yield CounterMetricFamily("pricewire_flushed_events", "Events in flushes, once for each group.", counters.flushed_events)
-        yield CounterMetricFamily("pricewire_flushed_bytes", "Bytes in flushes, once for each group.", counters.flushed_bytes)
         for name, (text, value) in {} if self.leader is None else self.leader.metrics().items():
             yield (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, text, value)
         refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
