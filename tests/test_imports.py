@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "errors": set[str](),
     "extras": {"errors"},
     "secret_file": {"errors"},
+    "nats_client": set[str](),
     "protocol": {"errors"},
     "hub": {"errors", "protocol"},
-    "bus": {"errors", "extras", "protocol", "hub"},
-    "market": {"errors", "extras", "protocol", "secret_file"},
+    "bus": {"errors", "extras", "nats_client", "protocol", "hub"},
+    "market": {"errors", "extras", "nats_client", "protocol", "secret_file"},
     "client": {"errors", "protocol"},
     "store": {"errors", "extras", "protocol", "market", "trading.contracts", "trading.interfaces", "trading.money"},
     "trading": {"errors", "protocol", "market"},
@@ -37,7 +38,7 @@ FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
     "bus": {"msgspec", "nats"},
-    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "nats", "websockets", "redis"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
@@ -49,6 +50,9 @@ PURE = {
     "hub": {"delta.py", "event.py", "log.py"},
     "market": {
         "candles.py",
+        "feeds/guard.py",
+        "feeds/mapping.py",
+        "feeds/paths.py",
         "feeds/simulated/brownian.py",
         "feeds/simulated/keystream.py",
         "feeds/simulated/path.py",
@@ -84,7 +88,14 @@ PURE = {
 }
 """The modules that know no loop, no clock and no log."""
 
-DEFERRED = {"pricewire.cli.record_journal", "pricewire.cli.recording_file", "pricewire.market.feeds.replay.recording_parquet"}
+DEFERRED = {
+    "pricewire.cli.record_journal",
+    "pricewire.cli.recording_file",
+    "pricewire.market.feeds.nats",
+    "pricewire.market.feeds.redis",
+    "pricewire.market.feeds.replay.recording_parquet",
+    "pricewire.market.feeds.websocket",
+}
 """The modules that may be imported within a function: they need a package that an extra brings."""
 
 

@@ -7,6 +7,7 @@ The errors of Pricewire, all below one base class.
     │   └── EventTooLargeError    an event exceeds the decoder's limit; also a ClientError
     ├── InvalidTopicError         a topic's text cannot be read
     ├── FeedError                 a feed or a recording cannot be used
+    │   └── TickRejectedError     a tick of a feed is held back
     ├── RecordingError            a recording cannot be written or continued
     ├── JournalError              the journal of ticks cannot be used
     ├── SpanTooLongError          a history of a shorter span has to be asked for
@@ -90,6 +91,19 @@ class InvalidTopicError(PricewireError):
 
 class FeedError(PricewireError):
     """A feed or a recording cannot be used."""
+
+
+class TickRejectedError(FeedError):
+    """
+    A tick of a feed is held back.
+
+    Attributes:
+        reason: why, in a word: `path`, `price`, `crossed`, for instance.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class RecordingError(PricewireError):

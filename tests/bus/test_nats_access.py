@@ -20,10 +20,11 @@ import trustme
 from bench.servers.nats import NatsServer, free_ports
 
 from pricewire.bus.nats import NatsBus, NatsPlan
-from pricewire.bus.nats_connection import NatsAddress, TidyTransport, connected
+from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.probe import probe
 from pricewire.errors import BusError
 from pricewire.hub.hub import Hub
+from pricewire.nats_client import TidyTransport
 from support.command import pricewire
 from support.serving import PATIENCE
 

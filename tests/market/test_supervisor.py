@@ -141,3 +141,26 @@ def test_the_wait_doubles_up_to_a_minute(failures: int, expected: float) -> None
 @given(st.integers(1, 10**6))
 def test_the_wait_never_shrinks_nor_exceeds_its_bound(failures: int) -> None:
     assert restart_delay_s(failures) <= restart_delay_s(failures + 1) <= LONGEST_DELAY_S
+
+
+async def test_a_cancellation_that_a_feed_loses_counts() -> None:
+    """As libraries do that close a connection."""
+    begun = asyncio.Event()
+
+    class Losing:
+        instruments = (X,)
+
+        async def __aiter__(self) -> AsyncIterator[Tick]:
+            begun.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                raise BROKEN from None
+            yield tick(1)
+
+    seen = Seen()
+    task = asyncio.create_task(Supervisor(Losing(), on_tick=seen.on_tick, on_down=lambda: None, clock=SystemClock()).run())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

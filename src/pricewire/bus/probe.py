@@ -9,8 +9,9 @@ import nats.errors
 import nats.js.errors
 
 from pricewire.bus.nats import NatsPlan
-from pricewire.bus.nats_connection import NatsAddress, TidyClient, options_of
+from pricewire.bus.nats_connection import NatsAddress, options_of
 from pricewire.errors import BusError
+from pricewire.nats_client import TidyClient
 
 
 async def probe(address: NatsAddress, plan: NatsPlan, within_s: float) -> str:

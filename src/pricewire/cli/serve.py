@@ -41,6 +41,7 @@ from pricewire.cli.store import STORE, Store
 from pricewire.cli.worker_place import Worker
 from pricewire.errors import FeedError, PricewireError, quoted
 from pricewire.market.feed import Feed, load_feed
+from pricewire.market.feeds.find import is_address, open_address, shown_name
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -144,7 +145,8 @@ def serve(
     times its pace. `pricewire serve --feed my_module:MyFeed` runs a feed of your own.
 
     Args:
-        feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument) or `module:Class`. May be repeated.
+        feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument), an address such as
+            `nats://HOST/SUBJECT#FILE.toml`, whose file has its options, or `module:Class`. May be repeated.
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
@@ -237,13 +239,15 @@ def serve(
         if name.startswith("replay:"):
             path = name.removeprefix("replay:")
             return replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
+        if is_address(name):
+            return open_address(name)
         check_feed_name(name)
         return load_feed(name)
 
     names = feed or ["simulated"]
     if check:
         of_market: list[Check] = [
-            *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
+            *((f"feed {shown_name(name)}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
             ("journal", lambda: check_journal(store)),
         ]
         of_trading: list[Check] = [

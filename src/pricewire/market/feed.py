@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pricewire.errors import FeedError
+from pricewire.market.counters import FeedCounters
 from pricewire.market.hours import TradingHours
 from pricewire.market.pips import Integers, Number, middle, quantum_of, rounded
 from pricewire.protocol.messages import Instrument, Tick
@@ -115,11 +116,21 @@ class FeedWithBackfill(Protocol):
         Return the ticks after the newest ones in the journal, up to now; the iteration and the history continue from there.
 
         Called once, before `history` and the iteration, if there is a journal. The ticks that it returns are written to it, and contracts
-        are settled with them. Those of the time when the server was down are in the history only if they are returned here.
+        are settled with them. Those of the time when the server was down are in the history only if they are returned here. The
+        iteration over them runs in a thread, so it may wait for an answer.
 
         Args:
             newest: the newest tick in the journal of each of its instruments that has one.
         """
+
+
+@runtime_checkable
+class FeedWithCounters(Protocol):
+    """A feed that counts what it has brought and held back, of each of its sources."""
+
+    @property
+    def counters(self) -> Sequence[FeedCounters]:
+        """What the sources have brought."""
 
 
 def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:

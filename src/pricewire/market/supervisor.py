@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+from pricewire.errors import FeedError
 from pricewire.market.clock import Clock
 from pricewire.market.feed import Feed
 from pricewire.protocol.messages import Tick
@@ -28,9 +30,17 @@ def restart_delay_s(failures: int) -> float:
 
 
 def feed_name(feed: Feed) -> str:
-    """Return what operators know a feed by: its class, and the first of its instruments."""
+    """Return what operators know a feed by: its name, or its class and the first of its instruments."""
+    if isinstance(name := getattr(feed, "name", None), str):
+        return name
     names = [instrument.id for instrument in feed.instruments]
     return f"{type(feed).__name__} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+
+
+def is_cancelled() -> bool:
+    """Return whether the running task was cancelled, whatever has become of that since."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class Supervisor:
@@ -63,7 +73,11 @@ class Supervisor:
                 return
             failures = 1 if came else failures + 1
             delay_s = restart_delay_s(failures)
-            logger.warning("feed %s failed, next try in %g s: %r", self._name, delay_s, failure, exc_info=failure)
+            if isinstance(failure, FeedError):
+                # It says all there is to say.
+                logger.warning("feed %s failed, next try in %g s: %s", self._name, delay_s, failure)
+            else:
+                logger.warning("feed %s failed, next try in %g s: %r", self._name, delay_s, failure, exc_info=failure)
             await self._clock.sleep(delay_s)
 
     async def _run_once(self) -> tuple[int, Exception | None]:
@@ -79,6 +93,9 @@ class Supervisor:
                 except StopAsyncIteration:
                     return came, None
                 except Exception as failure:
+                    # A library may lose a cancellation as it closes a connection: the feed would go on for ever.
+                    if is_cancelled():
+                        raise asyncio.CancelledError from None
                     return came, failure
                 came += 1
                 self._on_tick(tick)

@@ -255,7 +255,9 @@ async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     """
     newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
     filled = 0
-    for past in market.backfill(newest):
+    backfill = market.backfill(newest)
+    # In a thread: a feed may ask over the network, and others must not wait for that.
+    while (past := await asyncio.to_thread(next, backfill, None)) is not None:
         if past.epoch_ms[-1] >= from_ms:
             journal.extend(past)
             filled += len(past.epoch_ms)

@@ -1,0 +1,95 @@
+"""The address of a feed: a URL, and after `#` the file with its options; what of it must not be logged."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pricewire.errors import FeedError
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+HIDDEN = "…"
+"""Stands where a secret was."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAddress:
+    """
+    Where a feed is, and what its options are in.
+
+    Attributes:
+        url: the URL, with its secrets.
+        file: the TOML file with the options.
+        shown: the URL for people, without user, password and query.
+        secrets: what is taken out of the texts of others, the longest first.
+    """
+
+    url: str = field(repr=False)
+    file: Path
+    shown: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return a text without the secrets of the address."""
+        for secret in self.secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
+def parse_address(spec: str, folder: Path | None = None) -> FeedAddress:
+    """
+    Return the address that a feed's name is.
+
+    Args:
+        spec: `URL#FILE`; `${NAME}` in it stands for a variable of the environment.
+        folder: what the file's path is relative to; by default the working directory.
+
+    Raises:
+        FeedError: it has no host or no file, a variable is not set, or its port is no number.
+    """
+    expanded, used = expand(spec, "the address of a feed")
+    url, _, file = expanded.partition("#")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    # The text itself is not shown: it may have a password in it.
+    if not host:
+        raise FeedError("the address of a feed is SCHEME://HOST:PORT/PATH#FILE.toml, with a port from 1 to 65535")
+    shown_host = f"[{host}]" if ":" in host else host
+    shown = f"{parts.scheme}://{shown_host}{'' if port is None else f':{port}'}{parts.path}"
+    if not file:
+        raise FeedError(f"feed {shown} needs a file that says which instruments it brings: {shown}#FILE.toml")
+    secrets = {value for _, value in parse_qsl(parts.query)} | {parts.query, *used}
+    for secret in (parts.username, parts.password):
+        secrets |= {secret, unquote(secret)} if secret else set()
+    known = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
+    return FeedAddress(url, (folder or Path()) / file, shown, known)
+
+
+def expand(text: str, where: str) -> tuple[str, list[str]]:
+    """
+    Return a text with the values of the environment in place of each `${NAME}`, and these values.
+
+    Args:
+        text: the text.
+        where: what it is part of, for the error.
+
+    Raises:
+        FeedError: a variable is not set.
+    """
+    used: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1])
+        if found is None:
+            raise FeedError(f"{where} names ${{{match[1]}}}, and there is no such variable in the environment: set {match[1]}")
+        used.append(found)
+        return found
+
+    return VARIABLE.sub(value, text), used

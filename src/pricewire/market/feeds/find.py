@@ -1,0 +1,56 @@
+"""Finds a feed of messages by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pricewire.errors import FeedError
+from pricewire.extras import missing_extra
+from pricewire.market.clock import Clock
+from pricewire.market.feeds.address import parse_address
+from pricewire.market.feeds.message_feed import MessageFeed
+from pricewire.market.feeds.options import read_options
+
+SCHEMES = ("nats", "tls")
+"""The beginnings of the addresses of feeds; `tls` is NATS over TLS."""
+
+
+def is_address(spec: str) -> bool:
+    """Return whether the name of a feed is an address."""
+    return "://" in spec
+
+
+def shown_name(spec: str) -> str:
+    """Return the name of a feed without the secrets of its address."""
+    if not is_address(spec):
+        return spec
+    scheme, _, rest = spec.partition("://")
+    # In this order: a password may have any of these characters in it.
+    return f"{scheme}://{rest.rpartition('@')[2].partition('#')[0].partition('?')[0]}"
+
+
+def open_address(spec: str, folder: Path | None = None, clock: Clock | None = None) -> MessageFeed:
+    """
+    Return the feed at an address; it is not connected yet.
+
+    Args:
+        spec: `URL#FILE`, whose file has the options.
+        folder: what the file's path is relative to; by default the working directory.
+        clock: the time; by default the system's.
+
+    Raises:
+        FeedError: the address or an option cannot be used.
+        MissingExtraError: the client of the source is not installed.
+    """
+    scheme = spec.partition("://")[0].lower()
+    if scheme not in SCHEMES:
+        raise FeedError(
+            f"there is no feed with addresses that begin with {scheme}://; there are {', '.join(f'{each}://' for each in SCHEMES)}"
+        )
+    address = parse_address(spec, folder)
+    try:
+        from pricewire.market.feeds.nats import NatsFeed, NatsOptions
+    except ImportError as error:
+        raise missing_extra(error, f"feed {address.shown}") from error
+    options, used = read_options(address.file, NatsOptions)
+    return NatsFeed(address, options, used, clock)

@@ -1,0 +1,37 @@
+"""The files of feeds in the documentation are read, and find the prices in the messages that stand before them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pricewire.market.clock import SystemClock
+from pricewire.market.feeds.nats import NatsOptions
+from pricewire.market.feeds.options import FeedOptions, read_options
+from pricewire.market.feeds.reader import Message, MessageReader
+from support.doc_blocks import BLOCKS, ROOT
+
+PAGE = ROOT / "docs" / "message-feeds.md"
+TEXT = {block.title or block.language: block for block in BLOCKS if block.page == PAGE and block.language == "toml"}
+MESSAGES = [block for block in BLOCKS if block.page == PAGE and block.language == "json"]
+KINDS: dict[str, type[FeedOptions]] = {"prices.toml": FeedOptions, "other.toml": FeedOptions, "nats.toml": NatsOptions}
+
+
+@pytest.mark.parametrize(("title", "message"), [("prices.toml", 0), ("other.toml", 1)])
+def test_the_message_of_the_page_is_read_by_the_file_of_the_page(title: str, message: int, tmp_path: Path) -> None:
+    file = tmp_path / title
+    file.write_text(TEXT[title].code)
+    clock = SystemClock()
+    reader = MessageReader(read_options(file, KINDS[title])[0], file, "docs", clock)
+    (tick,) = reader.read(Message(MESSAGES[message].code, "prices.EURUSD", clock.now_ns() // 1_000_000))
+    assert (tick.instrument_id, str(tick.bid), str(tick.ask)) == ("EURUSD", "1.10000", "1.10010")
+    assert tick.epoch_ms // 1000 == 1_767_225_600
+
+
+def test_every_file_of_the_page_can_be_used(tmp_path: Path) -> None:
+    assert set(TEXT) == set(KINDS)
+    for title, kind in KINDS.items():
+        file = tmp_path / title
+        file.write_text(TEXT[title].code)
+        read_options(file, kind)

@@ -1,0 +1,43 @@
+"""Addresses of feeds, and that nothing secret of them is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pricewire.errors import FeedError
+from pricewire.market.feeds.address import parse_address
+from pricewire.market.feeds.find import shown_name
+
+
+def test_an_address_is_a_url_and_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRICES_PASSWORD", "p%40ss")
+    address = parse_address("nats://user:${PRICES_PASSWORD}@[::1]:4222/prices.>?key=k3y#feed.toml", Path("conf"))
+    assert address.url == "nats://user:p%40ss@[::1]:4222/prices.>?key=k3y"
+    assert address.file == Path("conf/feed.toml")
+    assert address.shown == "nats://[::1]:4222/prices.>"
+    assert "p%40ss" not in repr(address)
+    assert address.hide("cannot reach p@ss p%40ss user k3y key=k3y") == "cannot reach … … … … …"
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("nats://user:secret@host/prices", "feed nats://host/prices needs a file .*: nats://host/prices#FILE.toml"),
+        ("nats://user:secret@:9/prices#x", "the address of a feed is SCHEME"),
+        ("nats://user:secret@host:99999/prices#x", "with a port from 1 to 65535"),
+        ("nats://user:secret@[host/prices#x", "the address of a feed is SCHEME"),
+        ("nats://user:secret${NOT_SET_ANYWHERE}@h/prices#x", "set NOT_SET_ANYWHERE"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_said_without_its_password(spec: str, text: str) -> None:
+    with pytest.raises(FeedError, match=text) as caught:
+        parse_address(spec)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["nats://me:s/e?c#ret@host/prices?key=x#file", "nats://host/prices?key=ret#file"])
+def test_a_name_is_shown_without_what_is_secret(secret: str) -> None:
+    assert shown_name(secret) == "nats://host/prices"
+    assert shown_name("replay:a@b.csv") == "replay:a@b.csv"
