@@ -9,6 +9,8 @@ EXTRAS = {
     "arrow": ("pyarrow",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
+    "redis": ("redis",),
+    "websocket": ("websockets",),
     "server": (
         "alembic",
         "argon2",

@@ -10,15 +10,21 @@ from pricewire.market.clock import SystemClock
 from pricewire.market.feeds.nats import NatsOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
 from pricewire.market.feeds.reader import Message, MessageReader
+from pricewire.market.feeds.websocket import WebSocketOptions
 from support.doc_blocks import BLOCKS, ROOT
 
 PAGE = ROOT / "docs" / "message-feeds.md"
 TEXT = {block.title or block.language: block for block in BLOCKS if block.page == PAGE and block.language == "toml"}
 MESSAGES = [block for block in BLOCKS if block.page == PAGE and block.language == "json"]
-KINDS: dict[str, type[FeedOptions]] = {"prices.toml": FeedOptions, "other.toml": FeedOptions, "nats.toml": NatsOptions}
+KINDS: dict[str, type[FeedOptions]] = {
+    "prices.toml": FeedOptions,
+    "other.toml": FeedOptions,
+    "nats.toml": NatsOptions,
+    "socket.toml": WebSocketOptions,
+}
 
 
-@pytest.mark.parametrize(("title", "message"), [("prices.toml", 0), ("other.toml", 1)])
+@pytest.mark.parametrize(("title", "message"), [("prices.toml", 0), ("other.toml", 1), ("socket.toml", 2)])
 def test_the_message_of_the_page_is_read_by_the_file_of_the_page(title: str, message: int, tmp_path: Path) -> None:
     file = tmp_path / title
     file.write_text(TEXT[title].code)

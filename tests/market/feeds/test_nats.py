@@ -149,8 +149,16 @@ async def test_what_cannot_be_reached_is_said(nats: NatsServer, options_file: Op
     plain = open_address(f"tls://127.0.0.1:{nats.port}/X#{options_file(EUR)}")
     gone = open_address(f"nats://127.0.0.1:{free_ports(1)[0]}/X#{options_file(EUR)}")
     monkeypatch.setattr("pricewire.market.feeds.nats.ANSWER_S", 1)
-    server = await asyncio.start_server(silence, "127.0.0.1", 0)
-    async with server:
+    left = asyncio.Event()
+
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(silence, "127.0.0.1", 0) as server:
         hanging = open_address(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}/X#{options_file(EUR)}")
         for feed, text in (
             (missing, "there is no stream 'MISSING'"),
@@ -161,12 +169,8 @@ async def test_what_cannot_be_reached_is_said(nats: NatsServer, options_file: Op
             with pytest.raises(FeedError, match=text):
                 async with asyncio.timeout(PATIENCE):
                     await anext(aiter(feed))
-
-
-async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say nothing until the other side goes."""
-    await reader.read()
-    writer.close()
+        async with asyncio.timeout(PATIENCE):
+            await left.wait()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pricewire.extras import missing_extra
 from pricewire.market.clock import Clock
 from pricewire.market.feeds.address import parse_address
 from pricewire.market.feeds.message_feed import MessageFeed
-from pricewire.market.feeds.options import read_options
+from pricewire.market.feeds.options import FeedOptions, read_options
 
-SCHEMES = ("nats", "tls")
+SCHEMES = ("nats", "tls", "ws", "wss")
 """The beginnings of the addresses of feeds; `tls` is NATS over TLS."""
 
 
@@ -49,8 +49,24 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
         )
     address = parse_address(spec, folder)
     try:
-        from pricewire.market.feeds.nats import NatsFeed, NatsOptions
+        kind, options_of_kind = parts_of(scheme)
     except ImportError as error:
         raise missing_extra(error, f"feed {address.shown}") from error
-    options, used = read_options(address.file, NatsOptions)
-    return NatsFeed(address, options, used, clock)
+    options, used = read_options(address.file, options_of_kind)
+    return kind(address, options, used, clock)
+
+
+def parts_of(scheme: str) -> tuple[type[MessageFeed], type[FeedOptions]]:
+    """
+    Return the kind of a feed, and that of its options.
+
+    Raises:
+        ImportError: its client is not installed.
+    """
+    if scheme in ("ws", "wss"):
+        from pricewire.market.feeds.websocket import WebSocketFeed, WebSocketOptions
+
+        return WebSocketFeed, WebSocketOptions
+    from pricewire.market.feeds.nats import NatsFeed, NatsOptions
+
+    return NatsFeed, NatsOptions
