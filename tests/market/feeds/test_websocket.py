@@ -148,8 +148,8 @@ async def test_a_source_that_hangs_is_given_up(way: str, options_file: OptionsFi
         with pytest.raises(FeedError, match=r"keepalive ping timeout|timed out"):
             async with asyncio.timeout(PATIENCE):
                 await anext(aiter(feed))
-            async with asyncio.timeout(PATIENCE):
-                await left.wait()
+        async with asyncio.timeout(PATIENCE):
+            await left.wait()
 
 
 async def test_nothing_secret_is_logged(options_file: OptionsFile, caplog: pytest.LogCaptureFixture) -> None:
