@@ -30,10 +30,14 @@ class Ticks:
         self.downs += 1
         self._down.set()
 
+    async def take_all(self, count: int) -> list[Tick]:
+        """Wait for so many ticks."""
+        async with asyncio.timeout(PATIENCE):
+            return [await self._queue.get() for _ in range(count)]
+
     async def next(self, count: int = 1) -> list[tuple[str, str, str]]:
         """Wait for ticks; return their instruments, bids and asks."""
-        async with asyncio.timeout(PATIENCE):
-            ticks = [await self._queue.get() for _ in range(count)]
+        ticks = await self.take_all(count)
         return [(tick.instrument_id, str(tick.bid), str(tick.ask)) for tick in ticks]
 
     async def down(self) -> None:

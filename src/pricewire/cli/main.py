@@ -57,6 +57,7 @@ COMMANDS = {
         `pricewire config serve > pricewire.toml` begins a file for the server.
         """,
     ),
+    "feed": ("feed:feeds", "Try a feed without a server: see its prices, and what is wrong with its messages."),
     "instruments": ("instruments:command", "List the instruments of a server, with tabs between the columns."),
     "record": (
         "record:command",

@@ -41,7 +41,7 @@ from pricewire.cli.store import STORE, Store
 from pricewire.cli.worker_place import Worker
 from pricewire.errors import FeedError, PricewireError, quoted
 from pricewire.market.feed import Feed, load_feed
-from pricewire.market.feeds.find import is_address, open_address, shown_name
+from pricewire.market.feeds.find import MIX, is_address, open_address, open_mix, shown_name
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -146,7 +146,8 @@ def serve(
 
     Args:
         feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument), an address such as
-            `nats://HOST/SUBJECT#FILE.toml`, whose file has its options, or `module:Class`. May be repeated.
+            `nats://HOST/SUBJECT#FILE.toml`, whose file has its options, `mix:FILE.toml`, which puts several together, or `module:Class`.
+            May be repeated.
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.
@@ -239,6 +240,8 @@ def serve(
         if name.startswith("replay:"):
             path = name.removeprefix("replay:")
             return replay_of(path, speed=speed, loop=loop, keep_times=keep_times, timezone=timezone, market=market)
+        if name.startswith(MIX):
+            return open_mix(Path(name.removeprefix(MIX)), make_feed)
         if is_address(name):
             return open_address(name)
         check_feed_name(name)

@@ -133,6 +133,14 @@ class FeedWithCounters(Protocol):
         """What the sources have brought."""
 
 
+@runtime_checkable
+class FeedOfSources(Protocol):
+    """A feed that has its prices of several sources."""
+
+    def sources(self) -> Mapping[str, str]:
+        """Return where the newest tick comes from, by instrument; those without a tick are left out."""
+
+
 def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:
     """
     Return a tick with its prices rounded half even to the instrument's decimals, and the middle of bid and ask for price.

@@ -12,7 +12,19 @@ import msgspec
 from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
 from pricewire.market.candles import MINUTE_MS, START
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
-from pricewire.market.feed import EARLIEST_MS, LATEST_MS, Feed, FeedWithBackfill, FeedWithHistory, FeedWithHours, PastTicks, check_past
+from pricewire.market.counters import FeedCounters
+from pricewire.market.feed import (
+    EARLIEST_MS,
+    LATEST_MS,
+    Feed,
+    FeedOfSources,
+    FeedWithBackfill,
+    FeedWithCounters,
+    FeedWithHistory,
+    FeedWithHours,
+    PastTicks,
+    check_past,
+)
 from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.hours import TradingHours
 from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
@@ -186,6 +198,14 @@ class Market:
     def feeds(self) -> list[tuple[str, list[str]]]:
         """Return the feeds, each by its name in the log, and the ids of the instruments that it brings."""
         return [(feed_name(feed), list(own)) for feed, own in zip(self._feeds, self._states_of_feeds, strict=True)]
+
+    def counters(self) -> list[FeedCounters]:
+        """Return what the feeds count, as far as they do."""
+        return [each for feed in self._feeds if isinstance(feed, FeedWithCounters) for each in feed.counters]
+
+    def sources(self) -> dict[str, str]:
+        """Return where the newest ticks come from, by instrument, of those feeds that have several sources."""
+        return {each: source for feed in self._feeds if isinstance(feed, FeedOfSources) for each, source in feed.sources().items()}
 
     def is_stale(self, instrument_id: str) -> bool:
         """Return whether an instrument has been silent for much longer than usual."""

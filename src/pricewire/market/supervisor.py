@@ -46,7 +46,9 @@ def is_cancelled() -> bool:
 class Supervisor:
     """One feed's task."""
 
-    def __init__(self, feed: Feed, *, on_tick: Callable[[Tick], None], on_down: Callable[[], None], clock: Clock) -> None:
+    def __init__(
+        self, feed: Feed, *, on_tick: Callable[[Tick], None], on_down: Callable[[], None], clock: Clock, name: str | None = None
+    ) -> None:
         """
         Prepare to run a feed.
 
@@ -55,12 +57,13 @@ class Supervisor:
             on_tick: is called with each. What it raises is no failure of the feed, and ends `run`.
             on_down: is called when no more ticks are coming, for now or for good.
             clock: the time to wait by.
+            name: what operators know the feed by; by default its own name.
         """
         self._feed = feed
         self._on_tick = on_tick
         self._on_down = on_down
         self._clock = clock
-        self._name = feed_name(feed)
+        self._name = name or feed_name(feed)
 
     async def run(self) -> None:
         """Pass on the feed's ticks until it ends, however often it fails."""

@@ -84,6 +84,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         yield from self._feeds()
+        yield from self._sources()
         desk = self._desk()
         if desk is not None:
             yield CounterMetricFamily("pricewire_purchases", "Contracts bought.", desk.purchases)
@@ -125,6 +126,31 @@ class Metrics(Collector):
         yield ticks
         yield ages
         yield markets
+
+    def _sources(self) -> Iterator[Metric]:
+        """Yield what the feeds count of their sources, by the address of each."""
+        messages = CounterMetricFamily("pricewire_feed_messages", "Messages of a source.", labels=["feed"])
+        ticks = CounterMetricFamily("pricewire_feed_ticks", "Ticks made of them.", labels=["feed"])
+        rejected = CounterMetricFamily("pricewire_feed_rejected", "Messages and ticks held back.", labels=["feed", "reason"])
+        gaps = CounterMetricFamily("pricewire_feed_gaps", "How often ticks were missed, or may have been.", labels=["feed"])
+        connections = CounterMetricFamily("pricewire_feed_connections", "How often a source was connected.", labels=["feed"])
+        ages = GaugeMetricFamily("pricewire_feed_age_seconds", "How long ago the newest message came.", labels=["feed"])
+        origins = GaugeMetricFamily(
+            "pricewire_feed_source", "Where an instrument's newest tick comes from.", labels=["instrument", "source"]
+        )
+        now_ns = time.monotonic_ns()
+        for counters in self._market.counters():
+            messages.add_metric([counters.name], counters.messages)
+            ticks.add_metric([counters.name], counters.ticks)
+            gaps.add_metric([counters.name], counters.gaps)
+            connections.add_metric([counters.name], counters.connections)
+            for reason, count in counters.rejected.items():
+                rejected.add_metric([counters.name, reason], count)
+            if counters.newest_ns is not None:
+                ages.add_metric([counters.name], (now_ns - counters.newest_ns) / 1e9)
+        for instrument_id, source in self._market.sources().items():
+            origins.add_metric([instrument_id, source], 1)
+        yield from (messages, ticks, rejected, gaps, connections, ages, origins)
 
 
 @get("/metrics", media_type="text/plain")

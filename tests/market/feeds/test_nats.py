@@ -56,7 +56,7 @@ async def test_our_own_ticks_of_a_subject(nats: NatsServer, options_file: Option
         await client.publish("ticks.EURUSD", own("1.3", "1.4"))
         assert await ticks.next(2) == [("EURUSD", "1.10000", "1.20000"), ("EURUSD", "1.30000", "1.40000")]
     assert feed.counters[0].rejected == {"format": 1}
-    assert feed.name == f"{nats.url}/ticks.*"
+    assert feed.name == f"{nats.url}/ticks.*#feed.toml"
 
 
 async def test_messagepack_by_a_mapping(nats: NatsServer, options_file: OptionsFile) -> None:

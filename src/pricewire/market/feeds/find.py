@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pricewire.errors import FeedError
 from pricewire.extras import missing_extra
 from pricewire.market.clock import Clock
+from pricewire.market.feed import Feed
 from pricewire.market.feeds.address import parse_address
 from pricewire.market.feeds.message_feed import MessageFeed
+from pricewire.market.feeds.mix import MixFeed, MixOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
 
-SCHEMES = ("nats", "tls", "ws", "wss")
+SCHEMES = ("nats", "tls", "ws", "wss", "redis", "rediss")
 """The beginnings of the addresses of feeds; `tls` is NATS over TLS."""
+
+
+MIX = "mix:"
+"""The beginning of the name of a feed that is put together of others; the path of its file follows."""
 
 
 def is_address(spec: str) -> bool:
     """Return whether the name of a feed is an address."""
     return "://" in spec
+
+
+def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
+    """
+    Return the feed that a file puts together of others.
+
+    Args:
+        path: of the file.
+        make: returns a source by its name.
+
+    Raises:
+        FeedError: the file or a source cannot be used.
+    """
+    options, _ = read_options(path, MixOptions)
+    if any(spec.startswith(MIX) for spec in options.sources.values()):
+        raise FeedError(f"{path}: a source of a mix cannot be a mix")
+    if len(set(options.sources.values())) < len(options.sources):
+        raise FeedError(f"{path}: two of the sources are the same; name it once")
+    return MixFeed(path, options, {name: make(spec) for name, spec in options.sources.items()})
 
 
 def shown_name(spec: str) -> str:
@@ -67,6 +93,10 @@ def parts_of(scheme: str) -> tuple[type[MessageFeed], type[FeedOptions]]:
         from pricewire.market.feeds.websocket import WebSocketFeed, WebSocketOptions
 
         return WebSocketFeed, WebSocketOptions
+    if scheme in ("redis", "rediss"):
+        from pricewire.market.feeds.redis import RedisFeed, RedisOptions
+
+        return RedisFeed, RedisOptions
     from pricewire.market.feeds.nats import NatsFeed, NatsOptions
 
     return NatsFeed, NatsOptions

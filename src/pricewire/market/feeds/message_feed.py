@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 
 from pricewire.errors import FeedError, PricewireError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.counters import FeedCounters
+from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.address import FeedAddress
 from pricewire.market.feeds.options import FeedOptions, TlsOptions
+from pricewire.market.feeds.past import columns
 from pricewire.market.feeds.reader import Message, MessageReader
 from pricewire.protocol.messages import Instrument, Tick
 
@@ -40,15 +42,16 @@ class MessageFeed(ABC):
         known = sorted({*address.secrets, *(secret for secret in secrets if secret)}, key=len, reverse=True)
         self._address = replace(address, secrets=tuple(known))
         self._clock = clock or SystemClock()
-        self._reader = MessageReader(options, address.file, address.shown, self._clock)
+        self._name = f"{address.shown}#{address.file.name}"
+        self._reader = MessageReader(options, address.file, self._name, self._clock)
         if options.silence_s is not None and not 0 < options.silence_s <= 86_400:
             raise FeedError(f"{address.file}: silence_s {options.silence_s} is not a number of seconds up to a day")
         self._silence_s = options.silence_s
 
     @property
     def name(self) -> str:
-        """What operators know the feed by."""
-        return self._address.shown
+        """What operators know the feed by: its address without secrets, and its file."""
+        return self._name
 
     @property
     def instruments(self) -> Sequence[Instrument]:
@@ -95,6 +98,42 @@ class MessageFeed(ABC):
         except Exception as error:
             # Of libraries: their texts, and those of their causes, may have the address with its password.
             raise FeedError(f"{self.name}: {self._address.hide(described(error))}") from None
+
+
+class KeptMessageFeed(MessageFeed):
+    """A feed whose source keeps messages, so that it can tell those of the time when the server was down."""
+
+    _keeps: bool
+
+    @abstractmethod
+    def _past(self, newest: Sequence[Tick]) -> AsyncGenerator[list[Tick], None]:
+        """Yield the ticks after the newest ones, some at a time, until there are no more; the iteration goes on from there."""
+
+    def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
+        """
+        Yield the ticks after the newest ones in the journal, as far as the source has kept them.
+
+        Raises:
+            FeedError: it does not answer.
+        """
+        if not self._keeps or not newest:
+            return
+        with asyncio.Runner() as runner:
+            batches = self._past(newest)
+            try:
+                while (ticks := runner.run(next_of(batches))) is not None:
+                    yield from columns(ticks, self.instruments)
+            except PricewireError:
+                raise
+            except Exception as error:
+                raise FeedError(f"{self.name}: {self._address.hide(described(error))}") from None
+            finally:
+                runner.run(batches.aclose())
+
+
+async def next_of(batches: AsyncGenerator[list[Tick], None]) -> list[Tick] | None:
+    """Return the next batch; None after the last one."""
+    return await anext(batches, None)
 
 
 def described(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, Stream
 
 from pricewire.errors import FeedError
 from pricewire.market.clock import Clock
-from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.address import FeedAddress
-from pricewire.market.feeds.message_feed import MessageFeed, described, tls_context
+from pricewire.market.feeds.message_feed import KeptMessageFeed, tls_context
 from pricewire.market.feeds.options import FeedOptions
-from pricewire.market.feeds.past import After, columns
+from pricewire.market.feeds.past import After
 from pricewire.market.feeds.reader import Message, received
 from pricewire.market.supervisor import is_cancelled
 from pricewire.nats_client import TidyClient
@@ -40,9 +39,6 @@ HEARTBEAT_S = 5.0
 
 SILENCE_S = 20.0
 """After so many seconds without a word of JetStream the connection is made anew."""
-
-BEFORE_MS = 60_000
-"""So much earlier than the newest tick a backfill begins, in milliseconds: a tick's time may be so much later than its arrival."""
 
 WAITING = 1024
 """How many messages wait to be read; more wait in the library, which drops what it cannot keep."""
@@ -64,7 +60,7 @@ class NatsOptions(FeedOptions, frozen=True, kw_only=True):
     credentials: Path | None = None
 
 
-class NatsFeed(MessageFeed):
+class NatsFeed(KeptMessageFeed):
     """The ticks of a subject."""
 
     def __init__(self, address: FeedAddress, options: NatsOptions, secrets: Sequence[str] = (), clock: Clock | None = None) -> None:
@@ -89,38 +85,20 @@ class NatsFeed(MessageFeed):
             self._login["user_credentials"] = str(options.credentials)
         self._tls = tls_context(options.tls) if options.tls is not None or parts.scheme == "tls" else None
         self._stream = options.stream
+        self._keeps = options.stream is not None
         # Of JetStream: the newest message that was read, and when its stream was made, which tells it from others of its name.
         self._sequence: int | None = None
         self._created: datetime | None = None
 
-    def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
-        """
-        Yield the ticks after the newest ones in the journal, as far as JetStream has kept them.
-
-        Raises:
-            FeedError: it does not answer.
-        """
-        if self._stream is None or not newest:
-            return
-        with asyncio.Runner() as runner:
-            batches = self._past(self._stream, newest)
-            try:
-                while (ticks := runner.run(next_of(batches))) is not None:
-                    yield from columns(ticks, self.instruments)
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                raise FeedError(f"{self.name}: {self._address.hide(described(error))}") from None
-            finally:
-                runner.run(batches.aclose())
-
-    async def _past(self, stream: str, newest: Sequence[Tick]) -> AsyncGenerator[list[Tick], None]:
-        """Yield the ticks of the stream after the newest ones, some at a time, until there are no more."""
-        after = After(newest)
+    async def _past(self, newest: Sequence[Tick]) -> AsyncGenerator[list[Tick], None]:
+        stream, after = self._stream, After(newest)
+        assert stream is not None, "it keeps messages"  # noqa: S101
         async with self._connected(asyncio.Queue()) as client:
             context = client.jetstream(timeout=ANSWER_S)
             info = await self._info(client, stream)
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_TIME,
-                opt_start_time=datetime.fromtimestamp((min(tick.epoch_ms for tick in newest) - BEFORE_MS) / 1000, UTC),
+                opt_start_time=datetime.fromtimestamp(after.begin_ms / 1000, UTC),
                 ack_policy=AckPolicy.NONE,
                 inactive_threshold=2 * ANSWER_S,
                 mem_storage=True,
@@ -134,7 +112,6 @@ class NatsFeed(MessageFeed):
                 left = messages[-1].metadata.num_pending
                 ticks = [tick for message in messages for tick in self._reader.read(self._message(message))]
                 yield [each for tick in ticks for each in after.take(tick)]
-            # The iteration goes on from there.
             self._sequence = max(self._sequence or 0, info.state.last_seq)
             yield after.rest()
 
@@ -251,11 +228,6 @@ class NatsFeed(MessageFeed):
     def _message(self, message: Msg) -> Message:
         stored = None if self._stream is None else message.metadata.timestamp
         return Message(message.data, message.subject, received(stored, self._clock))
-
-
-async def next_of(batches: AsyncGenerator[list[Tick], None]) -> list[Tick] | None:
-    """Return the next batch; None after the last one."""
-    return await anext(batches, None)
 
 
 async def taken(queue: asyncio.Queue[Msg | Exception]) -> Msg:

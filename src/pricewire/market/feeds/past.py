@@ -9,6 +9,9 @@ import numpy as np
 from pricewire.market.feed import PastTicks
 from pricewire.protocol.messages import Instrument, Tick
 
+BEFORE_MS = 60_000
+"""So much earlier than the newest tick a source is asked from, in milliseconds: a tick's time may be so much later than its arrival."""
+
 
 class After:
     """Takes of a row of ticks those after the newest ones of the journal."""
@@ -33,6 +36,11 @@ class After:
         elif tick.instrument_id in self._seen:
             self._same[tick.instrument_id].append(tick)
         return []
+
+    @property
+    def begin_ms(self) -> int:
+        """From when on a source is asked, in milliseconds since 1970 by the time of arrival."""
+        return min(tick.epoch_ms for tick in self._newest.values()) - BEFORE_MS
 
     def rest(self) -> list[Tick]:
         """Return what was kept back, after the last tick."""

@@ -121,10 +121,11 @@ class MessageReader:
 
     def _decoded(self, message: Message) -> object:
         data = message.data
+        size = len(data) if not isinstance(data, Mapping) else sum(map(len, data.values()))
+        if size > MAX_BYTES:
+            raise TickRejectedError("size", f"a message of {size} bytes; {MAX_BYTES} are the most")
         if isinstance(data, Mapping):
             return data
-        if len(data) > MAX_BYTES:
-            raise TickRejectedError("size", f"a message of {len(data)} bytes; {MAX_BYTES} are the most")
         if self._format == "fields":
             raise TickRejectedError("format", "message.format is fields, and the source sends no fields: give json or msgpack")
         try:
@@ -164,7 +165,8 @@ def example(message: Message, document: object) -> str:
     """Return the beginning of a message, as people can read it."""
     if document is not None:
         return clipped(shown(document), EXAMPLE) if not isinstance(message.data, str) else clipped(message.data, EXAMPLE)
-    head = message.data if isinstance(message.data, Mapping) else message.data[: EXAMPLE + 1]
+    data = message.data
+    head = {key: value[:EXAMPLE] for key, value in data.items()} if isinstance(data, Mapping) else data[: EXAMPLE + 1]
     return clipped(head if isinstance(head, str) else repr(head), EXAMPLE)
 
 
