@@ -259,7 +259,8 @@ class Journal:
         known = self._archived
         archived = archive_closed([each for each in every if each.path not in known], archive, before_ms, lambda: self._is_closed)
         archive.prune(now_ms)
-        return proven, known | archived
+        # The last file may get more.
+        return proven, known | (archived - {each.path for each in every[-1:]})
 
     def _archived_ticks(self, day: ArchivedDay, from_ms: int, to_ms: int) -> PastTicks:
         """Return the ticks of a day of the archive from one time to another."""

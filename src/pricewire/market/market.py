@@ -235,14 +235,15 @@ class Market:
 
     def older_candles(self, request: CandlesHistoryRequest, selected: SelectedCandles) -> Older | None:
         """Return the same for candles that were selected from memory."""
-        if len(selected.rows) >= request.count:
-            return None
         state = self._of(request.instrument_id)
+        minutes = state.candles.minutes(0)
+        # The candle that memory begins within may lack its first ticks.
+        if len(selected.rows) >= request.count and selected.rows[0, START] > minutes[0, START]:
+            return None
         span_ms, from_ms, to_ms = request.granularity * 1000, request.from_epoch_ms, request.to_epoch_ms
         # Whole candles.
         from_ms = None if from_ms is None else from_ms - from_ms % span_ms
         to_ms = None if to_ms is None else to_ms - to_ms % span_ms + span_ms - 1
-        minutes = state.candles.minutes(0)
         return self._older(state, from_ms, to_ms, int(minutes[0, START]) + MINUTE_MS - 1 if len(minutes) else None)
 
     def minutes(self, request: CandlesHistoryRequest) -> Integers:
