@@ -37,7 +37,7 @@ FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
     "bus": {"msgspec", "nats"},
-    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "duckdb"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},

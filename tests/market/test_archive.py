@@ -195,7 +195,6 @@ async def test_a_process_killed_while_it_writes_loses_and_doubles_nothing(
             await journal.tidy(START + DAY_MS)
     journal.close()
     archive = Archive(tmp_path / "history")
-    archive.repair()
     journal = Journal(tmp_path / "journal", [GOLD], keep_s=KEEP_S, archive=archive)
     assert quotes_of(journal.read()["GOLD"]) == quotes
     await journal.tidy(START + DAY_MS)
@@ -257,7 +256,7 @@ def test_minutes_that_are_damaged_are_made_of_the_ticks(tmp_path: Path, caplog: 
     assert np.array_equal(archive.candles(archive.days("GOLD"), 60, 2, 0, START * 2), rows_of_ticks(past.epoch_ms, past.price, MINUTE_MS))
     assert str(path) in caplog.text
     path.unlink()
-    Archive(tmp_path).repair()
+    Archive(tmp_path).tidy(START)
     assert path.exists()
 
 
@@ -265,7 +264,7 @@ def test_days_go_when_they_are_too_old(tmp_path: Path) -> None:
     archive = Archive(tmp_path, keep_days=2)
     for day in range(3):
         archive.add(past_of([(day * DAY_MS, 10)]), 2)
-    archive.prune(START + 3 * DAY_MS)
+    archive.tidy(START + 3 * DAY_MS)
     assert [day.day - DAY for day in archive.days("GOLD")] == [1, 2]
     assert len(list((tmp_path / "instrument=GOLD").iterdir())) == 4
     assert [day.day - DAY for day in Archive(tmp_path).days("GOLD")] == [1, 2]

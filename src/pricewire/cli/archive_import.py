@@ -60,10 +60,10 @@ def import_files(
             stack.callback(os.close, lock(folder))
         own = [segment for name in JOURNALS if (data_dir / name).exists() for segment in segments(data_dir / name)]
         archive = Archive(data_dir / FOLDER)
-        archive.repair()
         for path in files:
-            for past, pip_size in recorded(path, instrument_id, timezone):
-                days = planned(archive, own, past, pip_size, path)
+            # All of a file is looked at before anything of it is written.
+            plans = [(past, planned(archive, own, past, pip_size, path)) for past, pip_size in recorded(path, instrument_id, timezone)]
+            for past, days in plans:
                 for day in days:
                     archive.put(*day)
                 message = f"{path}: {len(past.epoch_ms)} ticks of {past.instrument_id}; {len(days)} days have changed"
@@ -77,11 +77,11 @@ def recorded(path: Path, instrument_id: str | None, timezone: str | None) -> lis
     Raises:
         FeedError: it cannot be read.
     """
-    table = own_table(path)
+    table = own_table(path) if path.is_file() else None
     if table is None:
         found = read_recordings(path, instrument_id=instrument_id, timezone=timezone)
         return [(each.ticks, each.instrument.pip_size) for each in found]
-    ids = sorted(set(table["instrument_id"].to_pylist()))
+    ids = sorted({str(each) for each in table["instrument_id"].unique().to_pylist()})
     if not ids or (instrument_id is not None and ids != [instrument_id]):
         raise FeedError(f"recording {path}: it has {', '.join(ids) or 'no tick'}, not {instrument_id or 'one that could be imported'}")
     names = table["instrument_id"].to_numpy(zero_copy_only=False)

@@ -49,9 +49,7 @@ class History:
             from pricewire.market.archive import Archive
         except ImportError as error:
             raise missing_extra(error, "--history") from error
-        archive = Archive(data_dir / FOLDER, self.history_days)
-        archive.repair()
-        return archive
+        return Archive(data_dir / FOLDER, self.history_days)
 
 
 HISTORY = History()

@@ -250,6 +250,7 @@ def serve(
             *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
             ("journal", lambda: check_journal(store)),
         ]
+        of_histories: list[Check] = [("history", lambda: "kept" if history.archive(store.data_dir) is not None else "not kept")]
         of_trading: list[Check] = [
             ("trading", lambda: check_trading(commission or [], market_hours or [])),
             ("database", lambda: check_database(store)),
@@ -269,6 +270,7 @@ def serve(
                     ("address", lambda: check_place(host, port, uds)),
                     *(of_market if processes.role in ("all", "market") else []),
                     *(of_trading if processes.role in ("all", "trading") else []),
+                    *(of_histories if processes.role in ("all", "trading") else []),
                     *([] if processes.role == "gateway" else of_both),
                 ]
             )

@@ -15,7 +15,7 @@ from pricewire.errors import JournalError
 from pricewire.market.archive_file import MINUTES, day_of, look, minutes_path, path_of, read, write, write_minutes
 from pricewire.market.archived_days import NOWHERE, ArchivedDay, Place
 from pricewire.market.candles import COLUMNS, DAY_MS, MINUTE_MS, OPEN, merged, rows_of_ticks
-from pricewire.market.feed import PastTicks
+from pricewire.market.feed import EARLIEST_MS, PastTicks
 from pricewire.market.pips import Integers
 from pricewire.market.segment import joined, rescaled, shifted
 
@@ -155,34 +155,27 @@ class Archive:
         """
         read(day)
 
-    def prune(self, now_ms: int) -> None:
+    def tidy(self, now_ms: int) -> None:
         """
-        Remove the days that are not kept any longer at a time, in milliseconds since 1970.
+        Remove the days that are not kept any longer at a time, in milliseconds since 1970, and write minutes that are missing, since a
+        process was killed before it could.
 
         Raises:
-            JournalError: one cannot be removed.
+            JournalError: a file cannot be read, written or removed.
         """
-        if self._keep_days is None:
-            return
-        before_ms = now_ms - round(self._keep_days * DAY_MS)
+        before_ms = EARLIEST_MS if self._keep_days is None else now_ms - round(self._keep_days * DAY_MS)
         with self._writing:
             for instrument_id, days in list(self._days.items()):
-                for day in (day for day in days if day.to_ms < before_ms):
+                for day in days:
                     try:
-                        minutes_path(day.path).unlink(missing_ok=True)
-                        day.path.unlink(missing_ok=True)
+                        if day.to_ms < before_ms:
+                            minutes_path(day.path).unlink(missing_ok=True)
+                            day.path.unlink(missing_ok=True)
+                        elif not day.fault and not minutes_path(day.path).exists():
+                            write_minutes(day.path, read(day))
                     except OSError as error:
-                        raise JournalError(f"the archive's file {day.path} cannot be removed: {error.strerror}") from None
+                        raise JournalError(f"the archive's file {day.path} cannot be tidied: {error.strerror}") from None
                 self._days[instrument_id] = tuple(day for day in days if day.to_ms >= before_ms)
-
-    def repair(self) -> None:
-        """Write the minutes that are missing, since a process was killed before it could; only for the process that writes."""
-        for day in [day for days in self._days.values() for day in days if not day.fault]:
-            if not minutes_path(day.path).exists():
-                try:
-                    write_minutes(day.path, read(day))
-                except (JournalError, OSError) as error:
-                    logger.error("the minutes of %s are missing: %s", day.path, error)
 
     def _rows(self, days: Sequence[ArchivedDay], granularity_s: int, from_ms: int, to_ms: int) -> Integers:
         """Return candles of days that have the same decimals."""

@@ -87,8 +87,8 @@ class TickArchive(Protocol):
     def prove(self, day: ArchivedDay) -> None:
         """Read a day whole; raises a JournalError unless all that was written is there."""
 
-    def prune(self, now_ms: int) -> None:
-        """Remove the days that are not kept any longer at a time, in milliseconds since 1970."""
+    def tidy(self, now_ms: int) -> None:
+        """Remove the days that are not kept any longer at a time, in milliseconds since 1970, and write minutes that are missing."""
 
 
 def overlapping(days: Sequence[ArchivedDay], from_ms: int, to_ms: int) -> list[ArchivedDay]:

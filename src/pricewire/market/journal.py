@@ -258,7 +258,7 @@ class Journal:
         proven = are_proven(old, archive)
         known = self._archived
         archived = archive_closed([each for each in every if each.path not in known], archive, before_ms, lambda: self._is_closed)
-        archive.prune(now_ms)
+        archive.tidy(now_ms)
         # The last file may get more.
         return proven, known | (archived - {each.path for each in every[-1:]})
 
