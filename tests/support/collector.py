@@ -98,6 +98,10 @@ class Collector:
 
         return self.wait_for(find)
 
+    def trace(self, trace_id: str) -> list[tuple[Attributes, Span]]:
+        """Return the spans of a trace."""
+        return [(whose, span) for whose, span in self.spans if span.trace_id.hex() == trace_id]
+
     def metric(self, name: str) -> Metric:
         """Return a metric of any process."""
 

@@ -174,8 +174,9 @@ def test_the_metrics_are_those_that_are_shown(place: Place) -> None:
 def refused(collected: Collector, reason: str) -> float | None:
     for _, metrics in collected.metrics.values():
         for metric in metrics:
-            if metric.name == "pricewire_refusals_total":
-                return next(point.as_double for point in metric.sum.data_points if attributes(point.attributes) == {"reason": reason})
+            for point in metric.sum.data_points:
+                if metric.name == "pricewire_refusals_total" and attributes(point.attributes) == {"reason": reason}:
+                    return float(point.as_double)
     return None
 
 
@@ -198,6 +199,22 @@ def test_what_is_left_is_sent_at_the_end(monkeypatch: pytest.MonkeyPatch) -> Non
         collected.span("GET /v1/market/instruments")
         collected.metric("pricewire_ticks_total")
         until_threads_end()
+
+
+def test_the_sdk_reads_its_variables(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+        with Serving(create_app([HandFeed()], telemetry=begin_telemetry("all", None, PATIENCE))) as server:
+            for _ in range(2):
+                headers = {"baggage": f"{SECRET}=" + "x" * 9000 + f",{SECRET}", "tracestate": f"{SECRET}=;{SECRET}", "traceparent": SECRET * 40}
+                assert httpx2.get(f"{server.url}/v1/market/instruments", headers=headers, timeout=PATIENCE).status_code == 200
+        collected.metric("pricewire_ticks_total")
+        assert not collected.spans
+        until_threads_end()
+    # It warns of headers that it cannot read.
+    assert "traceparent header exceeded the maximum length" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def test_nobody_waits_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,9 @@ END_S = 2.0
 INTERVAL_MS = 60_000.0
 """How often metrics are sent where `OTEL_METRIC_EXPORT_INTERVAL` says nothing, in milliseconds: the standard's default."""
 
+TELLING = ("opentelemetry.exporter.", "opentelemetry.sdk.")
+"""What tells of collectors in its log, and of nothing that a request says."""
+
 PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 """The exporters for OTLP, by the protocols of the standard."""
 
@@ -229,10 +232,10 @@ class SDKLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record, unless the same one was logged in the last minute."""
-        # That module warns of headers that it cannot read, and they may well be a password.
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        shown = ["(not shown)"] * len(arguments) if record.name == "opentelemetry.util.re" else arguments
-        self._throttled.warning(f"OpenTelemetry: {record.msg}", *shown)
+        # The rest warns of headers that it cannot read: those of requests, and that of a variable, which may well hold a password. So
+        # what it warns of is said without them.
+        arguments = record.args if isinstance(record.args, tuple) and record.name.startswith(TELLING) else ()
+        self._throttled.warning(f"OpenTelemetry: {record.msg}", *arguments)
 
 
 def listen_to_sdk() -> None:
