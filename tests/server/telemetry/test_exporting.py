@@ -205,9 +205,9 @@ def test_the_sdk_reads_its_variables(caplog: pytest.LogCaptureFixture, monkeypat
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+        headers = {"baggage": f"{SECRET}=" + "x" * 9000 + f",{SECRET}", "tracestate": f"{SECRET}=;{SECRET}", "traceparent": SECRET * 40}
         with Serving(create_app([HandFeed()], telemetry=begin_telemetry("all", None, PATIENCE))) as server:
             for _ in range(2):
-                headers = {"baggage": f"{SECRET}=" + "x" * 9000 + f",{SECRET}", "tracestate": f"{SECRET}=;{SECRET}", "traceparent": SECRET * 40}
                 assert httpx2.get(f"{server.url}/v1/market/instruments", headers=headers, timeout=PATIENCE).status_code == 200
         collected.metric("pricewire_ticks_total")
         assert not collected.spans
