@@ -11,17 +11,23 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client.parser import text_string_to_metric_families
 
 import pricewire
 from pricewire.errors import PricewireError
+from pricewire.hub.hub import Hub
 from pricewire.server.app import create_app
 from pricewire.server.telemetry.exporting import resource_of
 from pricewire.server.telemetry.signals import begin_telemetry, check_telemetry
+from pricewire.server.transport.fallback import FallbackStream
+from pricewire.server.transport.handover import HandoverStream
+from pricewire.server.transport.serve import Server
 from support.collector import Collector, attributes, collector
 from support.command import served
 from support.feeds import HandFeed
+from support.metrics import wait_until
 from support.serving import PATIENCE, EventReader, Serving
 
 SECRET = secrets.token_hex(16)
@@ -198,6 +204,23 @@ def test_what_is_left_is_sent_at_the_end(monkeypatch: pytest.MonkeyPatch) -> Non
             assert not collected.is_asked.is_set()
         collected.span("GET /v1/market/instruments")
         collected.metric("pricewire_ticks_total")
+        until_threads_end()
+
+
+@pytest.mark.parametrize(("server_class", "kind"), [(Server, HandoverStream), (uvicorn.Server, FallbackStream)])
+def test_a_stream_is_served_as_without_spans(server_class: type[uvicorn.Server], kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{collected.url}/v1/traces")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        application = create_app([HandFeed()], telemetry=begin_telemetry("all", None, PATIENCE))
+        hub: Hub = vars(application.metrics)["_hub"]
+        with Serving(application, server_class=server_class) as server:
+            with EventReader(server.url, "/sse?topic=ticks:GOLD") as reader:
+                collected.span("GET /sse")
+                stream, _ = server.call(hub.find, reader.head["pricewire-stream"]) or (None, None)
+                assert isinstance(stream, kind)
+            # It is told that its reader has gone.
+            wait_until(lambda: server.call(lambda: hub.streams) == 0)
         until_threads_end()
 
 
