@@ -10,6 +10,7 @@ EXTRAS = {
     "history": ("duckdb",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
+    "otel": ("opentelemetry",),
     "server": (
         "alembic",
         "argon2",
