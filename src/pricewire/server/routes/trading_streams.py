@@ -31,7 +31,7 @@ from pricewire.server.transport.event_stream import EventStream
 CurrencyCode = Annotated[str, QueryParameter(pattern=r"^[A-Z]{3,5}$(?!\n)", description="The currency of the stake.")]
 
 ChosenContract = Annotated[
-    str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract; all where it is left out.")
+    str | None, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Only this contract; all where it is left out.")
 ]
 
 
@@ -76,11 +76,11 @@ async def stream_open_contracts(
     stream_opener: NamedDependency[StreamOpener],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
-    contract_id: ChosenContract = "",
+    contract_id: ChosenContract = None,
     interval_ms: IntervalMs = 0,
 ) -> EventStream:
     """Stream an account's open contracts, all at every change of one."""
-    topic = OpenContractsTopic(account_listener.own(account_uuid), contract_id)
+    topic = OpenContractsTopic(account_listener.own(account_uuid), contract_id or "")
     return await stream_opener.open("open_contracts", request, account_listener, [topic], data_format, interval_ms=interval_ms)
 
 
@@ -98,10 +98,10 @@ async def stream_closed_contracts(
     stream_opener: NamedDependency[StreamOpener],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
-    contract_id: ChosenContract = "",
+    contract_id: ChosenContract = None,
 ) -> EventStream:
     """Stream an account's closed contracts, the newest first."""
-    topic = ClosedContractsTopic(account_listener.own(account_uuid), contract_id)
+    topic = ClosedContractsTopic(account_listener.own(account_uuid), contract_id or "")
     return await stream_opener.open("closed_contracts", request, account_listener, [topic], data_format)
 
 
