@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench import (
     browser,
+    bus,
     client,
     compression,
     decoder,
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Run] = {
     "restart": lambda placement, progress, options: restart.run(
         placement, restart.QUICK if options.quick else restart.Settings(), progress
     ),
+    "bus": lambda placement, progress, options: bus.run(placement, bus.QUICK if options.quick else bus.Settings(), progress),
     "slow_readers": lambda placement, progress, options: slow_readers.run(
         placement, slow_readers.QUICK if options.quick else slow_readers.Settings(), progress
     ),

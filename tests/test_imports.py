@@ -84,7 +84,11 @@ PURE = {
 }
 """The modules that know no loop, no clock and no log."""
 
-DEFERRED = {"pricewire.cli.record_journal", "pricewire.cli.recording_file", "pricewire.market.feeds.replay.recording_parquet"}
+DEFERRED = {
+    "pricewire.cli.record_journal",
+    "pricewire.cli.recording_file",
+    "pricewire.market.feeds.replay.recording_parquet",
+}
 """The modules that may be imported within a function: they need a package that an extra brings."""
 
 

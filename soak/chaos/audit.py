@@ -94,7 +94,7 @@ class Followed:
         for at in range(place, end):
             item = self._item(at)
             if item is None:
-                yield f"{self._what(at)} came, and was not published so"
+                yield self._unknown(at)
                 continue
             yield from self._going_back(at, item, may_repeat=True)
             self._seqs[self._received.which[at]] = item.seq
@@ -113,7 +113,7 @@ class Followed:
         for at in range(place, end):
             item, topic = self._item(at), received.which[at]
             if item is None:
-                yield f"{self._what(at)} came, and was not published so"
+                yield self._unknown(at)
                 continue
             if received.positions[at] != item.position:
                 yield f"{self._what(at)} came with the position {received.positions[at]} instead of {item.position}"
@@ -151,6 +151,16 @@ class Followed:
     def _item(self, at: int) -> Item | None:
         received = self._received
         return self._items[received.which[at]].get((received.seqs[at], received.checks[at]))
+
+    def _unknown(self, at: int) -> str:
+        """Return in words that an event is not in the stream, and what there is in its place."""
+        topic, seq, position = self._received.topics[self._received.which[at]], self._received.seqs[at], self._received.positions[at]
+        items = self._publications.events.get(topic, [])
+        same = [f"{item.seq} at {item.position}" for item in items if item.seq == seq or item.position == position]
+        newest = items[-1].seq if items else 0
+        return (
+            f"{self._what(at)} came at {position}, and was not published so: there is {', '.join(same) or 'no such event'}, up to {newest}"
+        )
 
     def _what(self, at: int) -> str:
         received = self._received

@@ -9,6 +9,7 @@ EXTRAS = {
     "arrow": ("pyarrow",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
+    "otel": ("opentelemetry",),
     "server": (
         "alembic",
         "argon2",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 import ssl
 import time
@@ -25,6 +26,7 @@ from pricewire.protocol.topics import ProposalTopic
 from pricewire.server.app import create_app
 from pricewire.server.services import TradingSetup
 from support.app_server import KEY
+from support.collector import Collector, collector
 from support.command import pricewire as command
 from support.command import served
 from support.feeds import HandFeed
@@ -39,9 +41,24 @@ STREAM = f"/sse?topic={TOPIC}"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    with workers(tmp_path_factory.mktemp("workers"), "--rate", "10") as running:
-        yield running
+def collected() -> Iterator[Collector]:
+    """What the workers export."""
+    with collector() as collected:
+        yield collected
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, collected: Collector) -> Iterator[Workers]:
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with workers(tmp_path_factory.mktemp("workers"), "--rate", "10") as running:
+            yield running
 
 
 def next_seq(reader: EventReader) -> int:
@@ -155,6 +172,28 @@ def test_every_route_answers_as_that_of_one_process(running: Workers, tmp_path: 
                 if (difference := compared((one, several), each))
             ]
     assert not found, "\n".join(found)
+
+
+def test_a_request_is_one_trace_over_gateway_and_server(running: Workers, collected: Collector) -> None:
+    wait_until(lambda: all_up(running))
+    trace_id, client_id = secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"traceparent": f"00-{trace_id}-{client_id}-01"}
+    assert httpx2.get(f"{running.url}/v1/market/instruments", headers=headers, timeout=PATIENCE).status_code == 200
+    found = collected.wait_for(lambda: found if len(found := collected.trace(trace_id)) == 2 else None)
+    spans = {str(whose["pricewire.role"]): span for whose, span in found}
+    assert spans["gateway"].parent_span_id.hex() == client_id
+    assert spans["all"].parent_span_id == spans["gateway"].span_id
+    assert {span.name for span in spans.values()} == {"GET /v1/market/instruments"}
+
+
+def test_each_worker_exports_its_metrics(running: Workers, collected: Collector) -> None:
+    wait_until(lambda: all_up(running))
+    expected = {(SERVER, "all"), (FIRST, "gateway"), (SECOND, "gateway")}
+
+    def found() -> set[tuple[object, object]]:
+        return {(whose["pricewire.worker"], whose["pricewire.role"]) for whose, _ in collected.metrics.values()}
+
+    assert collected.wait_for(lambda: found() if len(found()) == 3 else None) == expected
 
 
 async def test_nobody_without_the_key_reaches_the_bus(running: Workers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
@@ -26,6 +27,9 @@ CONNECT_S = 2
 
 RECONNECT_S = 0.2
 """How long to wait before a server is tried again, in seconds."""
+
+CLOSED_S = 0.5
+"""How long it may take until a connection has ended that was closed, in seconds."""
 
 PING_S = 2
 """How often a server is asked whether it is there, in seconds; the third answer that is missing ends the connection."""
@@ -240,6 +244,11 @@ class TidyTransport(TcpTransport):
         """Wait until it is written, where there is a connection."""
         if self._io_writer is not None:
             await super().drain()  # type: ignore[no-untyped-call]
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended, for a while: nothing says so after a TLS handshake that has failed."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(super().wait_closed(), CLOSED_S)  # type: ignore[no-untyped-call]
 
     async def connect_tls(self, uri: Any, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int) -> None:
         """Begin TLS on a connection."""

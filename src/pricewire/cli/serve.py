@@ -58,6 +58,7 @@ from pricewire.server.logs import LogForm, configure_logging, set_level
 from pricewire.server.private_address import PrivateAddress
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import JournalSetup, TradingSetup
+from pricewire.server.telemetry.signals import Telemetry, begin_telemetry, check_telemetry
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.store.database import Database
 from pricewire.trading.products import Products
@@ -263,6 +264,7 @@ def serve(
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     ("bus", lambda: check_bus(processes)),
                     ("address", lambda: check_place(host, port, uds)),
+                    ("telemetry", check_telemetry),
                     *(of_market if processes.role in ("all", "market") else []),
                     *(of_trading if processes.role in ("all", "trading") else []),
                     *([] if processes.role == "gateway" else of_both),
@@ -346,6 +348,7 @@ def serve(
             journal=JournalSetup(folder, keep_ticks_hours * 3600),
             # The supervisor would start this process again.
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
+            telemetry=telemetry,
         )
 
     def beside_ports(gateway: Any) -> Any:
@@ -354,7 +357,14 @@ def serve(
             public = AdminAddress(public, public, admin.getsockname()[1])
         return public if worker is None else PrivateAddress(public, gateway)
 
-    limited = processes.gateway(limits, None if admin is None else admin.getsockname()[1]) if is_gateway else make_application()
+    telemetry: Telemetry | None = None
+    try:
+        telemetry = begin_telemetry(processes.role, None if worker is None else worker.name, drain_seconds)
+    except PricewireError as error:
+        # Prices are served all the same. All workers have the same variables and packages, so one says it.
+        if worker is None or not worker.is_gateway:
+            logger.warning("%s; nothing is exported", error)
+    limited = processes.gateway(limits, None if admin is None else admin.getsockname()[1], telemetry) if is_gateway else make_application()
     application = beside_ports(limited) if is_gateway else limited
     if not is_gateway and not has_page():
         logger.warning(MISSING)
@@ -425,6 +435,8 @@ def serve(
         admin=private if admin is None else [admin, *private],
         on_reload=None if has_terminal() else reload,
     )
+    if not is_gateway:
+        limited.metrics.requests_too_large = lambda: server.server_state.requests_too_large
     server.run(None if listener is None else [listener])
 
 
