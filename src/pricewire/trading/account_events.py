@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Set
 from decimal import Decimal
 
 import msgspec
@@ -79,7 +80,8 @@ class AccountEvents:
         self._clock = clock
         self._outbox = outbox
         self._published = published
-        self._heard: set[AccountState] = set()
+        # A dict, for its order.
+        self._heard: dict[AccountState, None] = {}
         # The lists that are to be published, of open contracts: each of an account, with the id of its only contract or of none.
         self._listed: set[tuple[AccountState, str]] = set()
 
@@ -169,7 +171,7 @@ class AccountEvents:
             case BalanceTopic():
                 pass
         if not (account.is_heard or account.open_lists):
-            self._heard.discard(account)
+            self._heard.pop(account, None)
 
     def on_tick(self, book: InstrumentBook) -> None:
         """Publish what the contracts of an instrument are worth, to those who listen."""
@@ -177,20 +179,25 @@ class AccountEvents:
         if not self._heard or not len(positions.table):
             return
         newest = book.newest_point()
-        durable = self._states.positions
-        for contract_id, bid in zip(positions.table.items, book.bids().tolist(), strict=True):
-            position = durable.get(contract_id)
-            if position is None:
-                # Its purchase is not durable yet.
-                continue
-            position.bid = bid
-            if position.is_waiting:
-                continue
-            account = position.account
-            if account.is_heard:
-                self.updated(position, positions.contracts[contract_id], newest)
-            if account.open_lists:
-                self._list(account, contract_id)
+        bids = book.bids().tolist()
+        row, contracts, held = positions.table.row, positions.contracts, self._states.held.get(book, {})
+        # One account after the other, as what belongs to one is then close together in the processor's memory: that is a third of the time.
+        for account in self._heard:
+            shown = set[str]()
+            for contract_id, position in held.get(account, {}).items():
+                contract = contracts.get(contract_id)
+                if contract is None:
+                    # It has ended, which is not durable yet.
+                    continue
+                position.bid = bids[row(contract_id)]
+                if position.is_waiting:
+                    continue
+                if account.is_heard:
+                    self.updated(position, contract, newest)
+                if account.open_lists:
+                    shown.add(contract_id)
+            if shown:
+                self._list(account, shown)
 
     def entered(self, position: OpenPosition, contract: Contract) -> None:
         """Publish that a contract has been entered, to those who listen."""
@@ -198,7 +205,7 @@ class AccountEvents:
         if account.is_heard:
             self.updated(position, contract, position.book.newest_point())
         if account.open_lists:
-            self._list(account, contract.contract_id)
+            self._list(account, {contract.contract_id})
 
     def opened(self, contract: Contract, event_number: int) -> None:
         """Publish a purchase, which has a number in the outbox."""
@@ -297,15 +304,15 @@ class AccountEvents:
 
     def _listen(self, account: AccountState) -> None:
         """Price an account's contracts at the newest ticks; from now on every tick does that."""
-        self._heard.add(account)
+        self._heard[account] = None
         for contract_id, position in account.open.items():
             book = position.book
             if book.tick is not None and contract_id in book.positions.table:
                 position.bid = int(book.bids(contract_id)[0])
 
-    def _list(self, account: AccountState, contract_id: str) -> None:
-        """Publish an account's lists that have a contract at the end of the loop's turn: of what comes at once they have all."""
-        listed = [(account, chosen) for chosen in account.open_lists if chosen in ("", contract_id)]
+    def _list(self, account: AccountState, contract_ids: Set[str]) -> None:
+        """Publish an account's lists that have some contracts at the end of the loop's turn: of what comes at once they have all."""
+        listed = [(account, chosen) for chosen in account.open_lists if not chosen or chosen in contract_ids]
         if listed and not self._listed:
             asyncio.get_running_loop().call_soon(self._tell_lists)
         self._listed.update(listed)

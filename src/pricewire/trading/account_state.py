@@ -84,6 +84,7 @@ class AccountStates:
 
     Attributes:
         positions: the open contracts of all accounts that are durable, by their ids.
+        held: the same by their books and accounts, oldest first.
     """
 
     def __init__(self, accounts: Accounts, exposure: Exposure) -> None:
@@ -98,6 +99,7 @@ class AccountStates:
         self._accounts = accounts
         self._states: dict[str, AccountState] = {}
         self.positions: dict[str, OpenPosition] = {}
+        self.held: dict[InstrumentBook, dict[AccountState, dict[str, OpenPosition]]] = {}
 
     def __getitem__(self, account_uuid: str) -> AccountState:
         """Return an account that has been asked for before."""
@@ -141,12 +143,18 @@ class AccountStates:
         """Add a contract to the open ones of its account."""
         position = OpenPosition(account, book, contract.contract_id, to_units(first_bid(contract), contract.currency))
         self.positions[contract.contract_id] = account.open[contract.contract_id] = position
+        self.held.setdefault(book, {}).setdefault(account, {})[contract.contract_id] = position
         return position
 
     def release(self, contract: Contract) -> AccountState:
         """Remove a contract from the open ones; return its account."""
         account = self._states[contract.account_uuid]
-        if self.positions.pop(contract.contract_id, None) is not None:
+        position = self.positions.pop(contract.contract_id, None)
+        if position is not None:
             self._exposure.remove(contract)
+            accounts = self.held[position.book]
+            del accounts[account][contract.contract_id]
+            if not accounts[account]:
+                del accounts[account]
         account.open.pop(contract.contract_id, None)
         return account
