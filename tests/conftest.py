@@ -48,7 +48,7 @@ settings.load_profile("unhurried")
 
 REMARK = "remark"
 
-LONGEST = ("test_churn.py", "test_kill.py", "test_workers.py", "test_ledger_model.py", "test_soak.py")
+LONGEST = ("test_chaos.py", "test_churn.py", "test_kill.py", "test_workers.py", "test_ledger_model.py", "test_soak.py")
 """Files whose tests take a minute or more."""
 
 

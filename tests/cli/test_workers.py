@@ -18,13 +18,20 @@ import httpx2
 import nats
 import nats.errors
 import pytest
+from litestar.routes import HTTPRoute
 
 import pricewire
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic
+from pricewire.server.app import create_app
+from pricewire.server.services import TradingSetup
+from support.app_server import KEY
 from support.collector import Collector, collector
 from support.command import pricewire as command
+from support.command import served
+from support.feeds import HandFeed
 from support.metrics import metric, wait_until
+from support.same_answers import CASES, OF_PAGE, Asked, compared, variants
 from support.serving import PATIENCE, EventReader
 from support.tls import Certificate
 from support.workers import FIRST, NATS, SECOND, SERVER, Workers, opened, until_gone, workers
@@ -140,6 +147,31 @@ def test_clients_and_purchases(running: Workers) -> None:
         contract = ProposalTopic("rise_fall", "1HZ100V", 5, "minutes", Decimal(1), allow_equals=False)
         first, again = (client.buy(contract, "rise", idempotency_key="once") for _ in range(2))
         assert first.contract_id == again.contract_id
+
+
+def test_no_route_is_left_out(tmp_path: Path) -> None:
+    setup = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", KEY)
+    app = create_app([HandFeed()], trading=setup, stop=lambda: None)
+    routes = {(method, each.path) for each in app.routes if isinstance(each, HTTPRoute) for method in each.methods if method != "OPTIONS"}
+    listed = {(case.method, case.route) for case in CASES}
+    assert routes <= listed
+    assert listed - routes <= OF_PAGE
+
+
+def test_every_route_answers_as_that_of_one_process(running: Workers, tmp_path: Path) -> None:
+    wait_until(lambda: all_up(running))
+    alone = ("--rate", "10", "--port", "0", "--admin-port", "0", "--data-dir", "data")
+    with served(*alone, cwd=tmp_path) as (url, said):
+        admin = re.search(r"Metrics, readiness and /admin are at (\S+)\.", said)
+        assert admin is not None, said
+        with Asked(url, admin[1]) as one, Asked(running.url, running.admin) as several:
+            found = [
+                f"{each.method} {each.route}?{each.query} {each.name}: {difference}"
+                for case in CASES
+                for each in variants(case)
+                if (difference := compared((one, several), each))
+            ]
+    assert not found, "\n".join(found)
 
 
 def test_a_request_is_one_trace_over_gateway_and_server(running: Workers, collected: Collector) -> None:

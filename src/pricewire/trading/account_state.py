@@ -27,11 +27,12 @@ class AccountState:
         lock: held from before a transaction until it is published, so that the account's events come in the order of its transactions.
         open: its open contracts that are durable, by their ids, oldest first.
         is_heard: whether somebody listens to each of its contracts.
-        is_listed: whether somebody listens to the list of its open contracts.
-        closed: the newest of its closed contracts, where somebody listens to their list, or is about to.
+        open_lists: the lists of its open contracts that somebody listens to: the id of the only contract of each, or empty for that of all.
+        closed_lists: those of its closed contracts, likewise.
+        closed: the newest of its closed contracts, where somebody listens to a list of them, or is about to.
     """
 
-    __slots__ = ("account_uuid", "balance", "change", "closed", "currency", "is_heard", "is_listed", "lock", "open")
+    __slots__ = ("account_uuid", "balance", "change", "closed", "closed_lists", "currency", "is_heard", "lock", "open", "open_lists")
 
     def __init__(self, account_uuid: str, currency: str, balance: Decimal) -> None:
         self.account_uuid = account_uuid
@@ -40,7 +41,9 @@ class AccountState:
         self.change = balance * 0
         self.lock = asyncio.Lock()
         self.open: dict[str, OpenPosition] = {}
-        self.is_heard = self.is_listed = False
+        self.is_heard = False
+        self.open_lists: set[str] = set()
+        self.closed_lists: set[str] = set()
         self.closed: ClosedPage | None = None
 
 

@@ -50,7 +50,7 @@ from pricewire.server.gateways.messages import (
     Unknown,
 )
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
-from pricewire.server.http_errors import send_problem
+from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Limits
 from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_logs import log_limits
@@ -71,7 +71,7 @@ LOOK_S = 0.5
 OF_MARKET = "/v1/market/instruments"
 """How the paths begin that the process with the market answers: of instruments and histories."""
 
-OWN = frozenset({b"content-type", b"content-length", b"access-control-expose-headers"})
+OWN = frozenset({b"content-type", b"content-length"})
 """The headers of a stream's response that the response itself makes."""
 
 
@@ -181,7 +181,8 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        # Another method is refused as everywhere.
+        path = scope["path"] if scope["method"] == "GET" else ""
         if path == "/healthz":
             await send_text(send, 200, "ok\n")
         elif path == "/readyz":
@@ -206,9 +207,7 @@ class Gateway:
             body += event.get("body", b"")
             if len(body) > self._limits.request_body:
                 limit = self._limits.request_body
-                await send_problem(
-                    cast("Any", send), 413, "REQUEST_TOO_LARGE", f"the body exceeds the limit of {limit} bytes", {"connection": "close"}
-                )
+                await send_problem(cast("Any", send), 413, "REQUEST_TOO_LARGE", TOO_LARGE.format(limit=limit), {"connection": "close"})
                 return
             if not event.get("more_body"):
                 break

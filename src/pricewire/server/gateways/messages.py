@@ -27,12 +27,10 @@ class Form(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         name: one of those that `server/formats.py` knows.
         fields: only these members of the data; empty for all.
-        contract_id: only this contract of a list; empty for all.
     """
 
     name: str
     fields: tuple[str, ...] = ()
-    contract_id: str = ""
 
 
 class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
