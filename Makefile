@@ -26,7 +26,7 @@ run:  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options
 test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
 
 test-python: prepare
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-web: web/node_modules/.dev
 	$(NPM) test

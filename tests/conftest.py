@@ -48,10 +48,18 @@ settings.load_profile("unhurried")
 
 REMARK = "remark"
 
+LONGEST = ("test_chaos.py", "test_churn.py", "test_kill.py", "test_workers.py", "test_ledger_model.py", "test_soak.py")
+"""Files whose tests take a minute or more."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--churn-minutes", type=float, default=2.0, help="how long the tabs of a browser are troubled")
+    parser.addoption("--churn-minutes", type=float, default=1.0, help="how long the tabs of a browser are troubled")
     parser.addoption("--packages", type=Path, default=None, help="the folder of the packages to try; by default they are built")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no process waits for it at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
     "bus": {"msgspec", "nats"},
-    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "nats", "websockets", "redis"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "duckdb", "nats", "websockets", "redis"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
@@ -89,8 +89,11 @@ PURE = {
 """The modules that know no loop, no clock and no log."""
 
 DEFERRED = {
+    "pricewire.cli.archive_export",
+    "pricewire.cli.archive_import",
     "pricewire.cli.record_journal",
     "pricewire.cli.recording_file",
+    "pricewire.market.archive",
     "pricewire.market.feeds.nats",
     "pricewire.market.feeds.redis",
     "pricewire.market.feeds.replay.recording_parquet",

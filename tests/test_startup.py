@@ -18,7 +18,7 @@ TERMINAL = {"cyclopts", "rich"}
 
 DATABASE = {"alembic", "asyncio", "msgspec", "sqlalchemy"}
 
-HEAVY = CLIENT | TERMINAL | DATABASE | {"cryptography", "litestar", "numpy", "pyarrow", "scipy", "uvicorn"}
+HEAVY = CLIENT | TERMINAL | DATABASE | {"cryptography", "litestar", "numpy", "opentelemetry", "pyarrow", "scipy", "uvicorn"}
 """What takes long to import, from 20 ms to a second."""
 
 
@@ -43,7 +43,7 @@ def imported(*arguments: str, cwd: Path) -> list[str]:
         (["-c", "import pricewire; pricewire.Hub"], {"asyncio", "msgspec"}, 250),
         (["-m", "pricewire", "account", "list"], DATABASE | TERMINAL, 900),
         (["-m", "pricewire", "token", "demo"], CLIENT | DATABASE | TERMINAL | {"cryptography"}, 1100),
-        (["-m", "pricewire", "serve", "--rate", "0"], HEAVY - {"pyarrow"}, 2500),
+        (["-m", "pricewire", "serve", "--rate", "0"], HEAVY - {"opentelemetry", "pyarrow"}, 2500),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

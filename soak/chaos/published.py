@@ -101,6 +101,8 @@ class Recorder:
     def __init__(self, servers: list[str]) -> None:
         self.publications = Publications()
         self._servers = servers
+        # How often everything was read that there was.
+        self._looks = 0
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -120,6 +122,13 @@ class Recorder:
                     await asyncio.sleep(LOOK_S)
         finally:
             await client.close()
+
+    async def catch_up(self) -> None:
+        """Wait until everything has been read that was published until now."""
+        # A look may be under way that has begun before.
+        enough = self._looks + 2
+        while self._looks < enough:  # noqa: ASYNC110 - it looks as often itself
+            await asyncio.sleep(LOOK_S)
 
     async def _read(self, client: Client) -> None:
         context = client.jetstream(timeout=2)
@@ -143,6 +152,8 @@ class Recorder:
                     break
                 at = message.time.timestamp() if message.time is not None else 0.0
                 found.take(sequence, message.data or b"", message.headers or {}, at)
+            else:
+                self._looks += 1
             await asyncio.sleep(LOOK_S)
 
 

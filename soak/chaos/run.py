@@ -218,7 +218,8 @@ class ChaosTest:
             tasks = [asyncio.create_task(control.run()), asyncio.create_task(recorder.run())]
             try:
                 self._make_clients(tokens, system.front.port)
-                tasks += [asyncio.create_task(reader.run()) for reader in self._readers]
+                reading = [asyncio.create_task(reader.run()) for reader in self._readers]
+                tasks += reading
                 await self._until_live(tasks)
                 trading = [asyncio.create_task(trader.trade()) for trader in self._traders]
                 await self._have_faults(Faults(system, self._dice, self._settings.longest_s), tasks + trading)
@@ -226,6 +227,11 @@ class ChaosTest:
                     trader.is_to_end = True
                 await asyncio.gather(*trading)
                 await self._close(address, tasks)
+                for task in reading:
+                    task.cancel()
+                await asyncio.gather(*reading, return_exceptions=True)
+                # They must not have got what is not known yet.
+                await asyncio.wait_for(recorder.catch_up(), CLOSING_S)
             finally:
                 for task in tasks:
                     task.cancel()

@@ -7,10 +7,12 @@ from pricewire.errors import MissingExtraError
 EXTRAS = {
     "cli": ("cyclopts", "rich"),
     "arrow": ("pyarrow",),
+    "history": ("duckdb",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
     "redis": ("redis",),
     "websocket": ("websockets",),
+    "otel": ("opentelemetry",),
     "server": (
         "alembic",
         "argon2",

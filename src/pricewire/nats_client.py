@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
+
+CLOSED_S = 0.5
+"""How long it may take until a connection has ended that was closed, in seconds."""
 
 
 class TidyClient(Client):
@@ -52,6 +57,11 @@ class TidyTransport(TcpTransport):
         """Wait until it is written, where there is a connection."""
         if self._io_writer is not None:
             await super().drain()  # type: ignore[no-untyped-call]
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended, for a while: nothing says so after a TLS handshake that has failed."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(super().wait_closed(), CLOSED_S)  # type: ignore[no-untyped-call]
 
     async def connect_tls(self, uri: Any, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int) -> None:
         """Begin TLS on a connection."""

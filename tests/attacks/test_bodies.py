@@ -88,4 +88,4 @@ def test_a_body_that_is_not_there_is_named(scene: Scene) -> None:
 
 def test_a_stranger_is_not_told_what_a_body_needs(scene: Scene) -> None:
     for body in ({}, purchase("key", duration="1e1"), purchase("key")):
-        refused(scene.post(BUY, json=body), 401, "UNAUTHORIZED")
+        refused(scene.ask_to_buy(None, json=body), 401, "UNAUTHORIZED")

@@ -101,7 +101,7 @@ def test_a_bad_number_buys_nothing(scene: Scene, member: str) -> None:
     for value in VALUES:
         details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": "10", "variant": "higher", member: value}
         body = {"idempotency_key": secrets.token_hex(8), "product_id": "high_low", "proposal_details": details}
-        answer = httpx2.post(scene.server.url + BUY, content=json.dumps(body), headers={**bearer(scene.alice), **JSON}, timeout=30)
+        answer = scene.ask_to_buy(scene.alice, content=json.dumps(body), headers=JSON)
         checked(answer.status_code, answer.content, 400)
 
 
@@ -118,7 +118,7 @@ def test_a_bad_number_has_no_history(scene: Scene, kind: str, member: str) -> No
 def test_a_good_number_buys_however_it_is_written(scene: Scene, stake: Any) -> None:
     details = {"instrument_id": "1HZ100V", "duration": 5, "duration_unit": "minutes", "stake": stake, "payout": 1.5, "variant": "rise"}
     body = {"idempotency_key": "the-same", "product_id": "rise_fall", "proposal_details": details}
-    answer = httpx2.post(scene.server.url + BUY, json=body, headers=bearer(scene.alice))
+    answer = scene.ask_to_buy(scene.alice, json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["buy_price"] == "10.00"
 

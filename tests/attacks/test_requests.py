@@ -83,7 +83,7 @@ def test_a_token_that_is_not_good_opens_nothing(scene: Scene, name: str) -> None
         # It need not be there, but what is there has to be good.
         refused(scene.get("/sse?topic=ticks:R_100", headers=headers), 401, "UNAUTHORIZED")
         refused(scene.get("/v1/market/instruments", headers=headers), 401, "UNAUTHORIZED")
-    refused(scene.post(BUY, json=purchase("x"), headers=headers), 401, "UNAUTHORIZED")
+    refused(scene.ask_to_buy(None, json=purchase("x"), headers=headers), 401, "UNAUTHORIZED")
     for path in (f"/v1/trading/contracts/sell?contract_id={'0' * 32}", "/v1/logout", "/v1/tickets"):
         refused(scene.post(path, headers=headers), 401, "UNAUTHORIZED")
 
@@ -97,7 +97,7 @@ def test_what_is_no_bearer_token_is_none(scene: Scene, scheme: str) -> None:
 def test_a_token_for_looking_trades_nothing(scene: Scene) -> None:
     token = TOKENS.issue(scene.alice.uuid, frozenset({READ}))
     assert scene.get("/v1/accounts", token).status_code == 200
-    answer = scene.post(BUY, token, json=purchase("looking"))
+    answer = scene.ask_to_buy(token, json=purchase("looking"))
     assert "'trade'" in refused(answer, 403, "FORBIDDEN")
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
     refused(scene.post(f"/v1/trading/contracts/sell?contract_id={'0' * 32}", token), 403, "FORBIDDEN")
@@ -105,7 +105,7 @@ def test_a_token_for_looking_trades_nothing(scene: Scene) -> None:
 
 
 def test_the_account_of_another_is_out_of_reach(scene: Scene, mallory: Account) -> None:
-    bought = scene.post(BUY, scene.alice, json=purchase("mine")).json()["data"]
+    bought = scene.ask_to_buy(scene.alice, json=purchase("mine")).json()["data"]
     contract_id, uuid = bought["contract_id"], scene.alice.uuid
     for topic in ("balance", "contracts", "open_contracts", "closed_contracts"):
         refused(scene.get(f"/protected/sse?topic={topic}:{uuid}", mallory), 403, "FORBIDDEN")
@@ -123,10 +123,10 @@ def test_the_account_of_another_is_out_of_reach(scene: Scene, mallory: Account) 
 
 
 def test_an_idempotency_key_of_another_account_tells_nothing(scene: Scene, mallory: Account) -> None:
-    first = scene.post(BUY, scene.alice, json=purchase("shared")).json()["data"]
-    second = scene.post(BUY, mallory, json=purchase("shared")).json()["data"]
+    first = scene.ask_to_buy(scene.alice, json=purchase("shared")).json()["data"]
+    second = scene.ask_to_buy(mallory, json=purchase("shared")).json()["data"]
     assert first["contract_id"] != second["contract_id"]
-    assert scene.post(BUY, scene.alice, json=purchase("shared")).json()["data"]["contract_id"] == first["contract_id"]
+    assert scene.ask_to_buy(scene.alice, json=purchase("shared")).json()["data"]["contract_id"] == first["contract_id"]
 
 
 def test_the_stream_of_another_is_not_changed(scene: Scene, mallory: Account) -> None:
@@ -223,14 +223,14 @@ NONSENSE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("details", NONSENSE, ids=lambda details: str(details)[:40])
 def test_a_purchase_of_nonsense_is_refused(scene: Scene, details: dict[str, Any]) -> None:
     body = json.dumps(purchase(secrets.token_hex(8), **details))
-    answer = scene.post(BUY, scene.alice, content=body, headers={"Content-Type": "application/json"})
+    answer = scene.ask_to_buy(scene.alice, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["error"]["code"] in ("INVALID_PARAMETERS", "NOT_FOUND")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "a\u0000b", "a b", "ü"])
 def test_an_idempotency_key_is_plain(scene: Scene, key: str) -> None:
-    refused(scene.post(BUY, scene.alice, json=purchase(key)), 400, "INVALID_PARAMETERS")
+    refused(scene.ask_to_buy(scene.alice, json=purchase(key)), 400, "INVALID_PARAMETERS")
 
 
 @pytest.mark.parametrize("contract_id", ["", "x%00", "%ff", "' or 1=1 --", "x" * 65, "../../etc"])

@@ -2,7 +2,7 @@
 Five tabs on one connection, with subscribers that come and go, over a network that cuts every stream after 1 to 3 s and loses, refuses,
 delays or doubles one change in ten; and tabs that are closed, crash, are blocked, hidden, frozen or cut off.
 
-Each subscriber is compared with a control reader: no event is missing, comes twice or out of order, and each has its price. Two minutes in
+Each subscriber is compared with a control reader: no event is missing, comes twice or out of order, and each has its price. A minute in
 the tests; `make churn-tabs` runs an hour, and judges how late events come, which says something only where the machine is not busy.
 """
 

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,11 @@ WRONG = "Authorization Violation"
 
 
 @contextlib.contextmanager
-def server(folder: Path, config: str = "", *options: str) -> Iterator[NatsServer]:
+def server(folder: Path, config: str = "", *options: str, ports: Sequence[int] = ()) -> Iterator[NatsServer]:
     """Run a NATS server with a configuration, ready when it yields."""
     path = folder / "nats.conf"
     path.write_text(config)
-    port, monitor = free_ports(2)
+    port, monitor = ports or free_ports(2)
     running = NatsServer(folder, port, monitor, "--config", str(path), *options)
     running.start()
     try:
@@ -200,6 +200,29 @@ async def test_nothing_is_sent_where_tls_was_asked_for_and_is_not_offered(tmp_pa
     assert set(received) == {b""}
 
 
+async def test_a_server_that_is_given_a_certificate_that_is_trusted_is_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folders = {name: tmp_path / name for name in ("wrong", "right")}
+    for folder in folders.values():
+        folder.mkdir()
+    wrong, right = (Authority(folder) for folder in folders.values())
+    ports = free_ports(2)
+    where = NatsAddress((f"tls://127.0.0.1:{ports[0]}",), ca=right.ca)
+    used = asyncio.Event()
+
+    async def use() -> None:
+        async with connected(where, "test"):
+            used.set()
+
+    async with asyncio.timeout(PATIENCE):
+        with server(folders["wrong"], wrong.tls(verify=False), ports=ports):
+            using = asyncio.create_task(use())
+            while "certificate verify failed" not in caplog.text:  # noqa: ASYNC110 - it is only logged
+                await asyncio.sleep(0.02)
+        with server(folders["right"], right.tls(verify=False), ports=ports):
+            await used.wait()
+            await using
+
+
 async def test_a_server_of_the_cluster_that_was_not_named_gets_the_password_too(tmp_path: Path) -> None:
     ports = free_ports(6)
     servers = []
@@ -274,7 +297,7 @@ def test_the_command_checks_the_bus(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
         lines = dict(line.split("\t", 1) for line in done.stdout.splitlines())
         assert lines["bus"].startswith(f"ok\tnats://{host}: nats-server ")
-        assert set(lines) == {"configuration", "limits", "certificate", "bus", "address"}
+        assert set(lines) == {"configuration", "limits", "certificate", "bus", "telemetry", "address"}
         done = pricewire(*options, cwd=tmp_path, PRICEWIRE_BUS=login.replace("me:", "you:"))
         assert done.returncode == 1
         assert f"bus\tfailed\tnats://{host}: 'Authorization Violation'" in done.stdout

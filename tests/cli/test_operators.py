@@ -183,18 +183,22 @@ def test_a_check_says_what_is_wrong_and_makes_nothing(tmp_path: Path) -> None:
     assert lines["database"] == f"ok\t{tmp_path}/data/pricewire.db is made at the start"
     assert lines["feed simulated"] == "ok\t10 instruments"
     assert {"limits", "certificate", "trading", "journal", "keys", "names", "address", "page"} < set(lines)
+    assert lines["telemetry"] == "ok\tnone"
     assert [path.name for path in tmp_path.iterdir()] == ["pricewire.toml"]
     (tmp_path / "secret").write_text("short")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         wrong = ["--port", port, "--feed", "part.csv", "--database", "postgresql://me:secret@127.0.0.1:1/x", "--jwt-secret-file", "secret"]
-        done = pricewire("check", *wrong, cwd=tmp_path, PRICEWIRE_DATA_DIR=str(tmp_path / "data"))
+        variables = {"PRICEWIRE_DATA_DIR": str(tmp_path / "data"), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:secret@127.0.0.1:1"}
+        done = pricewire("check", *wrong, cwd=tmp_path, OTEL_EXPORTER_OTLP_TIMEOUT="0.1", **variables)
     assert done.returncode == 1
     failed = dict(line.split("\tfailed\t", 1) for line in done.stdout.splitlines() if "\tfailed\t" in line)
-    assert set(failed) == {"feed part.csv", "database", "keys", "address"}
+    assert set(failed) == {"feed part.csv", "database", "keys", "address", "telemetry"}
     assert f"port {port} of 127.0.0.1 is taken" in failed["address"]
     assert "a shared secret of 5 bytes is too short" in failed["keys"]
     assert "secret" not in failed["database"]
+    assert failed["telemetry"].startswith("http://127.0.0.1:1 takes no traces: ")
+    assert "secret" not in failed["telemetry"]
 
 
 def test_sockets_that_cannot_be_had_are_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 import ssl
 import time
@@ -17,12 +18,20 @@ import httpx2
 import nats
 import nats.errors
 import pytest
+from litestar.routes import HTTPRoute
 
 import pricewire
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.topics import ProposalTopic
+from pricewire.server.app import create_app
+from pricewire.server.services import TradingSetup
+from support.app_server import KEY
+from support.collector import Collector, collector
 from support.command import pricewire as command
+from support.command import served
+from support.feeds import HandFeed
 from support.metrics import metric, wait_until
+from support.same_answers import CASES, OF_PAGE, Asked, compared, variants
 from support.serving import PATIENCE, EventReader
 from support.tls import Certificate
 from support.workers import FIRST, NATS, SECOND, SERVER, Workers, opened, until_gone, workers
@@ -32,9 +41,24 @@ STREAM = f"/sse?topic={TOPIC}"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    with workers(tmp_path_factory.mktemp("workers"), "--rate", "10") as running:
-        yield running
+def collected() -> Iterator[Collector]:
+    """What the workers export."""
+    with collector() as collected:
+        yield collected
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, collected: Collector) -> Iterator[Workers]:
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        with workers(tmp_path_factory.mktemp("workers"), "--rate", "10") as running:
+            yield running
 
 
 def next_seq(reader: EventReader) -> int:
@@ -123,6 +147,53 @@ def test_clients_and_purchases(running: Workers) -> None:
         contract = ProposalTopic("rise_fall", "1HZ100V", 5, "minutes", Decimal(1), allow_equals=False)
         first, again = (client.buy(contract, "rise", idempotency_key="once") for _ in range(2))
         assert first.contract_id == again.contract_id
+
+
+def test_no_route_is_left_out(tmp_path: Path) -> None:
+    setup = TradingSetup(tmp_path / "pricewire.db", tmp_path / "journal", KEY)
+    app = create_app([HandFeed()], trading=setup, stop=lambda: None)
+    routes = {(method, each.path) for each in app.routes if isinstance(each, HTTPRoute) for method in each.methods if method != "OPTIONS"}
+    listed = {(case.method, case.route) for case in CASES}
+    assert routes <= listed
+    assert listed - routes <= OF_PAGE
+
+
+def test_every_route_answers_as_that_of_one_process(running: Workers, tmp_path: Path) -> None:
+    wait_until(lambda: all_up(running))
+    alone = ("--rate", "10", "--port", "0", "--admin-port", "0", "--data-dir", "data")
+    with served(*alone, cwd=tmp_path) as (url, said):
+        admin = re.search(r"Metrics, readiness and /admin are at (\S+)\.", said)
+        assert admin is not None, said
+        with Asked(url, admin[1]) as one, Asked(running.url, running.admin) as several:
+            found = [
+                f"{each.method} {each.route}?{each.query} {each.name}: {difference}"
+                for case in CASES
+                for each in variants(case)
+                if (difference := compared((one, several), each))
+            ]
+    assert not found, "\n".join(found)
+
+
+def test_a_request_is_one_trace_over_gateway_and_server(running: Workers, collected: Collector) -> None:
+    wait_until(lambda: all_up(running))
+    trace_id, client_id = secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"traceparent": f"00-{trace_id}-{client_id}-01"}
+    assert httpx2.get(f"{running.url}/v1/market/instruments", headers=headers, timeout=PATIENCE).status_code == 200
+    found = collected.wait_for(lambda: found if len(found := collected.trace(trace_id)) == 2 else None)
+    spans = {str(whose["pricewire.role"]): span for whose, span in found}
+    assert spans["gateway"].parent_span_id.hex() == client_id
+    assert spans["all"].parent_span_id == spans["gateway"].span_id
+    assert {span.name for span in spans.values()} == {"GET /v1/market/instruments"}
+
+
+def test_each_worker_exports_its_metrics(running: Workers, collected: Collector) -> None:
+    wait_until(lambda: all_up(running))
+    expected = {(SERVER, "all"), (FIRST, "gateway"), (SECOND, "gateway")}
+
+    def found() -> set[tuple[object, object]]:
+        return {(whose["pricewire.worker"], whose["pricewire.role"]) for whose, _ in collected.metrics.values()}
+
+    assert collected.wait_for(lambda: found() if len(found()) == 3 else None) == expected
 
 
 async def test_nobody_without_the_key_reaches_the_bus(running: Workers) -> None:

@@ -24,7 +24,7 @@ KINDS: dict[str, type[FeedOptions]] = {
 }
 
 
-@pytest.mark.parametrize(("title", "message"), [("prices.toml", 0), ("other.toml", 1), ("socket.toml", 2)])
+@pytest.mark.parametrize(("title", "message"), [("prices.toml", 0), ("other.toml", 1), ("socket.toml", 2), ("redis.toml", 0)])
 def test_the_message_of_the_page_is_read_by_the_file_of_the_page(title: str, message: int, tmp_path: Path) -> None:
     file = tmp_path / title
     file.write_text(TEXT[title].code)
@@ -36,7 +36,7 @@ def test_the_message_of_the_page_is_read_by_the_file_of_the_page(title: str, mes
 
 
 def test_every_file_of_the_page_can_be_used(tmp_path: Path) -> None:
-    assert set(TEXT) == set(KINDS)
+    assert set(TEXT) == {*KINDS, "mix.toml"}
     for title, kind in KINDS.items():
         file = tmp_path / title
         file.write_text(TEXT[title].code)

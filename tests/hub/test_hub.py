@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 import pytest
 
 from pricewire.hub.delivery import Outcome, Start
@@ -106,7 +107,6 @@ async def test_a_topic_that_was_forgotten_resets(hub: Hub) -> None:
     assert hub.latest("a") == [0], "a topic with streams is not forgotten"
     hub.leave(early)
     hub.forget("a")
-    assert hub.latest("a") == []
     assert Recorder(hub, "a", last_event_id=early.decoder.last_event_id).start.outcome is Outcome.RESET
 
 
@@ -358,3 +358,28 @@ async def test_events_are_named_in_the_stream_where_the_format_says_so(hub: Hub)
     assert [event.type for event in other.events] == ["order", "fill", "message", "message"]
     assert [event.type for event in bare.events] == ["message"] * 4
     assert Named(plain) == Named(plain), "streams share the bytes"
+
+
+@pytest.mark.parametrize("formats", [1, 2])
+async def test_only_what_groups_share_is_kept_encoded(hub: Hub, formats: int) -> None:
+    calls = []
+
+    def counted(event: Event, merged: int) -> bytes:
+        calls.append(event.seq)
+        return envelope(event, merged)
+
+    streams = [Recorder(hub, "a", form=counted), *[Recorder(hub, "a", form=counted, compress=True) for _ in range(formats - 1)]]
+    for number in range(3):
+        hub.publish("a", number, key="k")
+    await bucket()
+    assert calls == [1, 2, 3], "also where two groups have the format"
+    assert streams[0].messages == [0, 1, 2]
+    late = Recorder(hub, "a", form=counted, last_event_id=f"{hub.boot}-1")
+    assert late.messages == [1, 2]
+    assert calls == ([1, 2, 3, 2, 3] if formats == 1 else [1, 2, 3]), "what one group alone got is made again"
+
+
+async def test_what_is_published_encoded_is_kept_as_its_json_alone(hub: Hub) -> None:
+    published = hub.publish("a", msgspec.Raw(b'{"b":[1]}'))
+    assert published is not None
+    assert (published.json, published.message) == (b'{"b":[1]}', {"b": [1]})

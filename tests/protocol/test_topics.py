@@ -56,7 +56,8 @@ TOPIC = st.one_of(
         AMOUNT.map(Decimal),
         st.none() | BARRIER,
     ),
-    *(st.builds(kind, ACCOUNT) for kind in (ContractsTopic, OpenContractsTopic, ClosedContractsTopic, BalanceTopic)),
+    *(st.builds(kind, ACCOUNT) for kind in (ContractsTopic, BalanceTopic)),
+    *(st.builds(kind, ACCOUNT, st.just("") | ACCOUNT) for kind in (OpenContractsTopic, ClosedContractsTopic)),
 )
 
 
@@ -83,6 +84,9 @@ def test_a_topic_is_read_back_from_its_text(topic: Topic) -> None:
         ("balance:", "account '' is not 1 to 64"),
         ("contracts:a:b", "account 'a:b'"),
         ("open_contracts:ä", "account 'ä'"),
+        ("open_contracts:a:", "contract '' is not 1 to 64"),
+        ("closed_contracts:a:b:c", "contract 'b:c'"),
+        ("closed_contracts::b", "account ''"),
         ("proposal", "is not of the form 'proposal:"),
         ("proposal:rise_fall:R_100:5:minutes:10", "is not of the form"),
         ("proposal:asian:R_100:5:minutes:10:false", "product 'asian' is none of rise_fall, high_low, touch"),

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pricewire.market.counters import FeedCounters
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.metrics import DELAY_INTERVAL, LoopDelay
@@ -66,6 +67,28 @@ def test_streams_events_and_bytes_are_counted_once_for_each_stream_and_each_grou
         "pricewire_written_bytes_total": 2 * size,
     }
     assert {name: during[name] for name in expected} == expected
+
+
+def test_what_feeds_count_is_shown() -> None:
+    class Counting(HandFeed):
+        counters = (FeedCounters("nats://host/x#x.toml", messages=5, ticks=3, gaps=1, connections=2, newest_ns=0),)
+
+        def sources(self) -> dict[str, str]:
+            return {"GOLD": "primary"}
+
+    Counting.counters[0].rejected["crossed"] = 2
+    with Serving(create_app([Counting()])) as serving:
+        metrics = read(serving)
+    feed = "{nats://host/x#x.toml}"
+    assert {name: metrics[f"pricewire_feed_{name}_total{feed}"] for name in ("messages", "ticks", "gaps", "connections")} == {
+        "messages": 5,
+        "ticks": 3,
+        "gaps": 1,
+        "connections": 2,
+    }
+    assert metrics["pricewire_feed_rejected_total{nats://host/x#x.toml,crossed}"] == 2
+    assert metrics[f"pricewire_feed_age_seconds{feed}"] > 0
+    assert metrics["pricewire_feed_source{GOLD,primary}"] == 1
 
 
 def test_ticks_that_cannot_be_used_are_counted(still: Serving, feed: HandFeed) -> None:

@@ -26,7 +26,7 @@ LATE = 120_001
 async def test_a_short_kill_test_finds_nothing_wrong(database: str) -> None:
     if database == "postgresql" and (reason := postgres.missing()):
         pytest.skip(reason)
-    result = await run(Settings(contracts=20, database=database, pause_s=0.5, trader_pause_s=1.0, longest_s=4.0))
+    result = await run(Settings(contracts=10, database=database, pause_s=0.5, trader_pause_s=0.5, longest_s=2.0))
     assert result.wrong == [], result.lines()
     assert result.ends["settled"] >= 10
     assert result.checks >= 2, "the books were read after kills"

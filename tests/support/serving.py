@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import uvicorn
 
+from pricewire.server.app import Application
 from pricewire.server.limits import Limits
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.server.transport.serve import Server
@@ -43,6 +44,8 @@ class Serving:
         self._config = uvicorn.Config(app, port=port, log_level="warning", **{"http": HandoverProtocol if is_ours else "auto", **options})
         own = {"drain_seconds": drain_seconds, "limits": limits} if is_ours else {}
         self._server = server_class(self._config, **own)
+        if is_ours and isinstance(app, Application):
+            app.metrics.requests_too_large = lambda: self._server.server_state.requests_too_large  # type: ignore[attr-defined]
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((host, port))

@@ -26,7 +26,7 @@ from pricewire.errors import (
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.hours import parse_hours
 from pricewire.market.market import Market
-from pricewire.protocol.topics import OpenContractsTopic, parse_topic
+from pricewire.protocol.topics import parse_topic
 from pricewire.protocol.trading_messages import Amount, Purchased
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
@@ -129,8 +129,32 @@ async def test_updates_and_lists_have_the_newest_tick_and_a_chosen_contract_has_
 
     await trading_env.until(lambda: bool(listed()["bid_price"] == shown["bid_price"]))
     assert [each["price"] for each in listed()["tick_stream"]] == ["100.90"]
-    (chosen,) = trading_env.desk.chosen_contract(OpenContractsTopic(account_uuid), contract_id).contracts
-    assert [str(each.price) for each in chosen.contract_details.tick_stream] == ["100.20", "100.90"]
+    topic = f"{{}}_contracts:{account_uuid}:{contract_id}"
+    await trading_env.listen(topic.format("open"), topic.format("closed"))
+
+    def chosen(kind: str) -> list[tuple[str, list[str]]]:
+        newest = [each for each in trading_env.events("contracts") if each.topic == topic.format(kind)][-1]
+        contracts = [(each["contract_id"], each["contract_details"]) for each in newest.data["contracts"]]
+        return [(name, [point["price"] for point in details["tick_stream"]]) for name, details in contracts]
+
+    assert chosen("open") == [(contract_id, ["100.20", "100.90"])]
+    assert chosen("closed") == []
+    await trading_env.give("100.95", 4)
+    await trading_env.until(lambda: chosen("open") == [(contract_id, ["100.20", "100.90", "100.95"])])
+    await trading_env.desk.sell(account_uuid, contract_id)
+    await trading_env.until(lambda: chosen("closed") == [(contract_id, ["100.20", "100.90", "100.95"])])
+    assert chosen("open") == []
+    for name in ("open", "closed"):
+        trading_env.desk.last_stream(parse_topic(topic.format(name)))  # type: ignore[arg-type]
+    # The lists of all are still listened to.
+    trading_env.published.clear()
+    other = await trading_env.desk.buy(account_uuid, order("other"))
+    await trading_env.give("100.97", 5)
+    await trading_env.until(lambda: trading_env.desk.open_contracts == 1)
+    await trading_env.desk.sell(account_uuid, other.contract_id)
+    await trading_env.until(lambda: any(each.topic.startswith("closed_contracts:") for each in trading_env.published))
+    lists = {each.topic for each in trading_env.events("contracts")}
+    assert lists == {f"open_contracts:{account_uuid}", f"closed_contracts:{account_uuid}"}
 
 
 async def test_a_sale_pays_what_the_newest_update_has_shown(trading_env: TradingEnv) -> None:
@@ -399,9 +423,10 @@ async def test_another_s_contract_can_neither_be_sold_nor_found(trading_env: Tra
     for contract_id in (bought.contract_id, "none"):
         with pytest.raises(UnknownContractError):
             await trading_env.desk.sell(other.uuid, contract_id)
-        with pytest.raises(UnknownContractError):
-            await trading_env.desk.check_contract(other.uuid, contract_id)
-    await trading_env.desk.check_contract(account.uuid, bought.contract_id)
+        for kind in ("open", "closed"):
+            with pytest.raises(UnknownContractError):
+                await trading_env.listen(f"{kind}_contracts:{other.uuid}:{contract_id}")
+    await trading_env.listen(f"open_contracts:{account.uuid}:{bought.contract_id}")
 
 
 async def test_quotes_are_published_while_somebody_listens(trading_env: TradingEnv) -> None:

@@ -14,6 +14,7 @@ from pricewire.errors import PricewireError
 from pricewire.market.feed import Feed
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
+from pricewire.server.telemetry.signals import Telemetry
 
 OPTIONS = "pricewire.server.gateways.options"
 """What makes gateways, and the bus of a server with gateways."""
@@ -79,18 +80,19 @@ class Processes:
                 "over another bus, start each gateway by --role gateway --reuse-port"
             )
 
-    def gateway(self, limits: Limits, admin_port: int | None) -> Any:
+    def gateway(self, limits: Limits, admin_port: int | None, telemetry: Telemetry | None) -> Any:
         """
         Return the application of a gateway.
 
         Args:
             limits: of one process.
             admin_port: the port for operators alone; None where there is none.
+            telemetry: exports traces and metrics; None where nothing is exported.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, admin_port)
+        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, admin_port, telemetry)
 
     def setup(self) -> BusSetup | None:
         """

@@ -52,13 +52,15 @@ class Event:
         key: what it supersedes earlier events of the topic by; None where it must never be left out.
         name: what the message is, as the envelope's `event` says it.
         json: the message as JSON.
+
+    Args:
+        message: the message, where it is not only known as JSON.
     """
 
     __slots__ = ("_encoded", "_message", "id", "json", "key", "name", "position", "seq", "topic")
 
     def __init__(
         self,
-        *,
         position: int,
         boot: str,
         topic: str,
@@ -75,12 +77,13 @@ class Event:
         self.key = key
         self.name = name
         self.json = encode_message(message) if json is None else json
-        self._message = message
+        # What was encoded before it was published is kept once.
+        self._message = msgspec.UNSET if type(message) is msgspec.Raw else message
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}
 
     @property
     def message(self) -> Any:
-        """The message itself; where it came from another process, what its JSON says."""
+        """The message itself; where it came from another process, or was published as `msgspec.Raw`, what its JSON says."""
         return msgspec.json.decode(self.json) if self._message is msgspec.UNSET else self._message
 
     def narrowed(self, members: frozenset[str]) -> Event:
@@ -91,10 +94,10 @@ class Event:
         return narrow
 
     def encoded(self, form: Format) -> bytes:
-        """Return the event's bytes in a format; they are made at the first call."""
+        """Return the event's bytes in a format; they are made at the first call, and kept."""
         data = self._encoded.get(form)
         if data is None:
-            data = self._encoded[form] = self._encode(form, 0)
+            data = self._encoded[form] = self.encode(form)
         return data
 
     def encoded_without_id(self, form: Format) -> bytes:
@@ -108,10 +111,11 @@ class Event:
             return self.encoded(form)
         data = self._encoded.get((form, merged))
         if data is None:
-            data = self._encoded[form, merged] = self._encode(form, merged)
+            data = self._encoded[form, merged] = self.encode(form, merged)
         return data
 
-    def _encode(self, form: Format, merged: int) -> bytes:
+    def encode(self, form: Format, merged: int = 0) -> bytes:
+        """Return the event's bytes in a format, and do not keep them: the log holds the event for minutes."""
         # One with a line break would end its line; its streams must not pay for that.
         name = self.name if isinstance(form, Named) and self.name.isprintable() and self.name != "message" else None
         return encode_event(form(self, merged), event_id=self.id, event_type=name)
@@ -128,26 +132,26 @@ class Notice(Event):
         data: its data, one line of UTF-8.
     """
 
-    __slots__ = ("_bytes",)
+    __slots__ = ()
 
     def __init__(self, *, position: int, topic: str, name: str, data: bytes) -> None:
         super().__init__(position=position, boot="", topic=topic, seq=0, key=None, name=name, json=data)
-        self._bytes = encode_event(data, event_type=name)
 
-    def encoded(self, form: Format) -> bytes:
-        """Return the event's bytes."""
-        return self._bytes
+    def encode(self, form: Format, merged: int = 0) -> bytes:
+        """Return the event's bytes, which are the same in all formats."""
+        return encode_event(self.json, event_type=self.name)
 
 
 def envelope(event: Event, merged: int) -> bytes:
     """Show an event with its topic, so that one stream can carry many (the format of `topic=` streams)."""
-    return b'{"event":%b,"subscription_id":%b,"seq":%d,%b"data":%b}' % (
+    head = b'{"event":%b,"subscription_id":%b,"seq":%d,%b"data":' % (
         msgspec.json.encode(event.name),
         msgspec.json.encode(event.topic),
         event.seq,
         b'"merged":%d,' % merged if merged else b"",
-        event.json,
     )
+    # Joined, not formatted: a message of a kilobyte costs a third.
+    return b"".join((head, event.json, b"}"))
 
 
 def plain(event: Event, merged: int) -> bytes:

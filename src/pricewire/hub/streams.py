@@ -287,7 +287,12 @@ class Group:
         pending, self.pending = self.pending, []
         if pending and self.members:
             form = self.spec.form
-            self.deliver(b"".join([event.encoded(form) for event in pending]), len(pending), now, counters)
+            if len(self.topics) == 1 and len(self.topics[0].groups) == 1:
+                # Nobody shares these bytes: thousands of streams with topics of their own would hold every event twice.
+                parts = [event.encode(form) for event in pending]
+            else:
+                parts = [event.encoded(form) for event in pending]
+            self.deliver(b"".join(parts), len(pending), now, counters)
 
     def deliver(self, data: bytes, count: int, now: float, counters: Counters) -> None:
         """Write so many encoded events to all members, and count that; `now` is the loop's clock, in seconds."""

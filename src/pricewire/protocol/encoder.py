@@ -16,6 +16,9 @@ It is one line without a blank line after it: parsers that only split at blank l
 """
 
 
+LF, CR = b"\n\r"
+
+
 def encode_event(data: str | bytes, *, event_id: str | None = None, event_type: str | None = None, retry: int | None = None) -> bytes:
     """
     Encode one event, with the blank line that dispatches it.
@@ -32,28 +35,31 @@ def encode_event(data: str | bytes, *, event_id: str | None = None, event_type: 
 
     Source: WHATWG HTML, section 9.2.5, "Parsing an event stream".
     """
-    lines = []
+    lines = ""
     if event_id is not None:
         _refuse(event_id, "id", "\r\n\0")
-        lines.append(f"id: {event_id}\n")
+        lines = f"id: {event_id}\n"
     if event_type is not None:
         _refuse(event_type, "type", "\r\n")
-        lines.append(f"event: {event_type}\n")
+        lines += f"event: {event_type}\n"
     if retry is not None:
         if retry < 0:
             raise ProtocolError(f"retry of {retry} ms is negative; readers accept digits only")
-        lines.append(f"retry: {retry}\n")
+        lines += f"retry: {retry}\n"
     try:
-        head = "".join(lines).encode()
+        head = lines.encode()
         body = data if isinstance(data, bytes) else data.encode()
     except UnicodeEncodeError as error:
         raise ProtocolError(f"event cannot be encoded as UTF-8: {error}") from error
-    if b"\n" in body or b"\r" in body:
+    # As numbers, and joined: every event that a stream of its own gets comes here, and this takes a third of the time.
+    if LF in body or CR in body:
         body = b"\ndata: ".join(body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"))
-    return b"%bdata: %b\n\n" % (head, body)
+    return b"".join((head, b"data: ", body, b"\n\n"))
 
 
 def _refuse(text: str, field: str, characters: str) -> None:
+    if text.isprintable():
+        return
     for character in characters:
         if character in text:
             raise ProtocolError(f"{field} {text!r} holds {character!r}, which would break the stream")

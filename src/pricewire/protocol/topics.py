@@ -22,6 +22,8 @@ INSTRUMENT_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 ACCOUNT_UUID = re.compile(r"[A-Za-z0-9\-]{1,64}")
 
+CONTRACT_ID = re.compile(r"[A-Za-z0-9\-]{1,64}")
+
 DURATION = re.compile(r"[1-9][0-9]{0,8}")
 
 CURRENCY = re.compile(r"[A-Z]{3,5}")
@@ -125,21 +127,37 @@ class ContractsTopic(msgspec.Struct, frozen=True):
 
 
 class OpenContractsTopic(msgspec.Struct, frozen=True):
-    """All open contracts of an account in one list, at every change, as `open_contracts:<account uuid>`."""
+    """
+    All open contracts of an account in one list, at every change, as `open_contracts:<account uuid>`.
+
+    Attributes:
+        account_uuid: the account.
+        contract_id: the list has this contract alone, with the ticks of its life, as `open_contracts:<account uuid>:<contract>`; empty for
+            all.
+    """
 
     account_uuid: str
+    contract_id: str = ""
 
     def __str__(self) -> str:
-        return f"open_contracts:{self.account_uuid}"
+        return list_name("open_contracts", self.account_uuid, self.contract_id)
 
 
 class ClosedContractsTopic(msgspec.Struct, frozen=True):
-    """The newest closed contracts of an account in one list, at every change, as `closed_contracts:<account uuid>`."""
+    """
+    The newest closed contracts of an account in one list, at every change, as `closed_contracts:<account uuid>`.
+
+    Attributes:
+        account_uuid: the account.
+        contract_id: the list has this contract alone, with the ticks of its life, as `closed_contracts:<account uuid>:<contract>`; empty
+            for all.
+    """
 
     account_uuid: str
+    contract_id: str = ""
 
     def __str__(self) -> str:
-        return f"closed_contracts:{self.account_uuid}"
+        return list_name("closed_contracts", self.account_uuid, self.contract_id)
 
 
 class BalanceTopic(msgspec.Struct, frozen=True):
@@ -161,7 +179,10 @@ class AdminTopic(msgspec.Struct, frozen=True):
 MarketTopic = TicksTopic | CandlesTopic
 """What anybody may see of the market."""
 
-AccountTopic = ContractsTopic | OpenContractsTopic | ClosedContractsTopic | BalanceTopic
+ContractListTopic = OpenContractsTopic | ClosedContractsTopic
+"""A list of an account's contracts."""
+
+AccountTopic = ContractsTopic | ContractListTopic | BalanceTopic
 """What only the holder of an account may see."""
 
 QuoteTopic = ProposalTopic | ContractPriceTopic
@@ -182,12 +203,13 @@ FORMS = (
     "admin",
 )
 
-ACCOUNT_TOPICS: dict[str, type[AccountTopic]] = {
-    "contracts": ContractsTopic,
-    "open_contracts": OpenContractsTopic,
-    "closed_contracts": ClosedContractsTopic,
-    "balance": BalanceTopic,
-}
+ACCOUNT_TOPICS: dict[str, type[ContractsTopic | BalanceTopic]] = {"contracts": ContractsTopic, "balance": BalanceTopic}
+LIST_TOPICS: dict[str, type[ContractListTopic]] = {"open_contracts": OpenContractsTopic, "closed_contracts": ClosedContractsTopic}
+
+
+def list_name(kind: str, account_uuid: str, contract_id: str) -> str:
+    """Return the text of the topic of a list of contracts."""
+    return f"{kind}:{account_uuid}:{contract_id}" if contract_id else f"{kind}:{account_uuid}"
 
 
 def is_quote(name: str) -> bool:
@@ -213,9 +235,12 @@ def parse_topic(text: str) -> Topic:
     if kind == "contract_price":
         return parse_contract_price(rest, text)
     if kind in ACCOUNT_TOPICS:
-        if ACCOUNT_UUID.fullmatch(rest) is None:
-            raise InvalidTopicError(f"topic {quoted(text)}: account {quoted(rest)} is not 1 to 64 letters, digits and '-'")
-        return ACCOUNT_TOPICS[kind](rest)
+        return ACCOUNT_TOPICS[kind](parse_account_uuid(rest, text))
+    if kind in LIST_TOPICS:
+        account_uuid, separator, contract_id = rest.partition(":")
+        if separator and CONTRACT_ID.fullmatch(contract_id) is None:
+            raise InvalidTopicError(f"topic {quoted(text)}: contract {quoted(contract_id)} is not 1 to 64 letters, digits and '-'")
+        return LIST_TOPICS[kind](parse_account_uuid(account_uuid, text), contract_id)
     if text == "admin":
         return AdminTopic()
     raise InvalidTopicError(f"topic {quoted(text)} is none of {', '.join(map(repr, FORMS))}")
@@ -330,6 +355,18 @@ def parse_instrument_id(text: str, topic: str) -> str:
     """
     if INSTRUMENT_ID.fullmatch(text) is None:
         raise InvalidTopicError(f"topic {quoted(topic)}: instrument {quoted(text)} is not 1 to 64 letters, digits, '_', '.' and '-'")
+    return text
+
+
+def parse_account_uuid(text: str, topic: str) -> str:
+    """
+    Return an account's uuid as it stands in a topic.
+
+    Raises:
+        InvalidTopicError: the text is not 1 to 64 letters, digits and `-`.
+    """
+    if ACCOUNT_UUID.fullmatch(text) is None:
+        raise InvalidTopicError(f"topic {quoted(topic)}: account {quoted(text)} is not 1 to 64 letters, digits and '-'")
     return text
 
 

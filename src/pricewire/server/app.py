@@ -18,7 +18,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
@@ -53,6 +53,7 @@ from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
+from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
@@ -88,29 +89,44 @@ class Application(Litestar):
 
     Attributes:
         leader: says whether this process serves, where several may; None where it is alone.
+        metrics: what it has counted.
 
     Args:
         admission: how often one address may ask.
         names: the names that the server is reached by; None for any.
         admin_port: the port that is for operators alone; None where there is none.
+        metrics: what is counted.
+        telemetry: exports traces; None where nothing is exported.
         options: what `Litestar` takes.
     """
 
-    def __init__(self, admission: Admission, names: Iterable[str] | None, admin_port: int | None, **options: Any) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        names: Iterable[str] | None,
+        admin_port: int | None,
+        metrics: Metrics,
+        telemetry: Telemetry | None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
+        self.metrics = metrics
         self._admission = admission
         inner = SingleHeaders(super().__call__)
         limited = RequestRate(inner, admission)
-        self._entry = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
+        named = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
+        self._entry: ASGIApp = self._serve if telemetry is None else telemetry.traced(self._serve)
+        self._checked = named
 
     async def __call__(self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend) -> None:
         """Answer a request, or begin and end with the process."""
-        if self.leader is not None and scope["type"] == ScopeType.HTTP:
-            path = cast("Scope", scope)["path"]
-            if await self.leader.refuses(path, cast("Any", send)):
-                return
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(scope["path"], cast("Any", send)):
+            return
+        await self._checked(scope, receive, send)
 
     def change_limits(self, limits: Limits) -> None:
         """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
@@ -131,7 +147,8 @@ def create_app(
     bus: BusSetup | None = None,
     journal: JournalSetup | None = None,
     stop: Callable[[], None] | None = None,
-) -> Litestar:
+    telemetry: Telemetry | None = None,
+) -> Application:
     """
     Build the application that serves the prices of feeds.
 
@@ -149,6 +166,7 @@ def create_app(
         bus: the bus by which gateways get what is published; None where this process is alone.
         journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
+        telemetry: exports traces and metrics; None where nothing is exported.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
@@ -173,7 +191,8 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def run_services(app: Litestar) -> AsyncIterator[None]:
-        async with services.open() if leader is None else leader.running():
+        exporting = contextlib.nullcontext() if telemetry is None else telemetry.exporting(metrics.registry)
+        async with services.open() if leader is None else leader.running(), exporting:
             metrics.loop_delay.start()
             report.start()
             try:
@@ -212,6 +231,8 @@ def create_app(
         admission,
         names,
         admin_port,
+        metrics,
+        telemetry,
         route_handlers=[
             stream_ticks,
             stream_candles,

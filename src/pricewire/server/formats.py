@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,9 +10,6 @@ import msgspec
 
 from pricewire.hub.event import Event, Format
 from pricewire.protocol.messages import InstrumentPrice, TickBody
-from pricewire.protocol.topics import ClosedContractsTopic, OpenContractsTopic
-
-ContractListTopic = OpenContractsTopic | ClosedContractsTopic
 
 TICK = msgspec.json.Decoder(TickBody)
 
@@ -21,18 +17,6 @@ TICK = msgspec.json.Decoder(TickBody)
 def data_format(event: Event, merged: int) -> bytes:
     """Show a message as the endpoints of trading do."""
     return b'{"data":%b}' % event.json
-
-
-@dataclass(frozen=True)
-class ContractFormat:
-    """Shows one contract of a list, with the ticks of its life, which the list has not; `choose` returns the list with that one alone."""
-
-    topic: ContractListTopic
-    contract_id: str
-    choose: Callable[[ContractListTopic, str], object]
-
-    def __call__(self, event: Event, merged: int) -> bytes:
-        return b'{"data":%b}' % msgspec.json.encode(self.choose(self.topic, self.contract_id))
 
 
 def ticks_format(event: Event, merged: int) -> bytes:
@@ -50,23 +34,6 @@ def instrument_price_format(event: Event, merged: int) -> bytes:
     tick = TICK.decode(event.json)
     time = timestamp(int(tick.epoch_ms) / 1000)
     return msgspec.json.encode(InstrumentPrice(tick.instrument_id, float(tick.bid), float(tick.ask), time))
-
-
-@dataclass(frozen=True)
-class ChosenContract:
-    """
-    Shows one contract of a list of contracts, with what the list has of it.
-
-    Attributes:
-        contract_id: which one.
-    """
-
-    contract_id: str
-
-    def __call__(self, event: Event, merged: int) -> bytes:
-        body = msgspec.json.decode(event.json)
-        body["contracts"] = [each for each in body["contracts"] if each["contract_id"] == self.contract_id]
-        return b'{"data":%b}' % msgspec.json.encode(body)
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """The values of members and parameters that have only a few; msgspec's message does not name them."""
 
 
+TOO_LARGE = "the body of the request exceeds the limit of {limit} bytes"
+"""What is said of a body that is too large."""
+
 CLIENT_GONE = "client disconnected prematurely"
 """What the framework says of a client that breaks off its request, as a failure of the server's, and without a class of its own for it."""
 
@@ -173,7 +176,7 @@ def on_body_too_large(request: Request[Any, Any, Any]) -> Response[ErrorBody]:
     limit = request.route_handler.resolve_request_max_body_size()
     # Our own protocol closes the connection so that the answer arrives; others would read the rest for as long as it comes.
     headers = None if EXTENSION in (request.scope.get("extensions") or {}) else {"connection": "close"}
-    return problem(413, f"the body of the request exceeds the limit of {limit} bytes", headers=headers)
+    return problem(413, TOO_LARGE.format(limit=limit), headers=headers)
 
 
 def on_unknown(request: Request[Any, Any, Any], error: PricewireError) -> Response[ErrorBody]:

@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import Any, cast
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,9 +21,6 @@ from pricewire.market.market import Market
 from pricewire.server.hub_metrics import ENDPOINTS, hub_metrics
 from pricewire.server.leading import Leader
 from pricewire.server.limits import Admission
-from pricewire.server.transport.asgi_types import Scope
-from pricewire.server.transport.handover import Handover
-from pricewire.server.transport.offer import EXTENSION
 from pricewire.trading.desk import Desk
 
 REASONS = ("account", "address", "process", "rate", "requests", "quotes", "topics", "history", "parameters", "request_too_large")
@@ -48,6 +44,8 @@ class Metrics(Collector):
         loop_delay: measures how late the event loop is, between `start` and `stop`.
         recent_delays: how late it was in the last five seconds, in seconds.
         leader: whose bus is shown; None where there is none.
+        registry: has them, and those of the process.
+        requests_too_large: returns how many requests the HTTP server has refused for their length.
     """
 
     def __init__(self, market: Market, hub: Hub, bus: Bus, admission: Admission, desk: Callable[[], Desk | None]) -> None:
@@ -57,15 +55,15 @@ class Metrics(Collector):
         self._bus = bus
         self._admission = admission
         self.leader: Leader | None = None
-        self._requests_too_large = 0
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+        self.requests_too_large: Callable[[], int] = lambda: 0
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         delays = Histogram(
             "pricewire_loop_delay_seconds",
             "How late the event loop comes to a callback, measured ten times a second.",
-            registry=self._registry,
+            registry=self.registry,
             buckets=DELAY_BUCKETS,
         )
         self.recent_delays: deque[float] = deque(maxlen=RECENT_DELAYS)
@@ -76,10 +74,9 @@ class Metrics(Collector):
 
         self.loop_delay = LoopDelay(observe)
 
-    def text(self, requests_too_large: int) -> bytes:
-        """Return the metrics; the HTTP server has refused so many requests for their length."""
-        self._requests_too_large = requests_too_large
-        return generate_latest(self._registry)
+    def text(self) -> bytes:
+        """Return the metrics."""
+        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -108,7 +105,7 @@ class Metrics(Collector):
             yield (CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily)(name, text, value)
         refusals = CounterMetricFamily("pricewire_refusals", "Requests refused.", labels=["reason"])
         for reason in REASONS:
-            count = self._requests_too_large if reason == "request_too_large" else self._admission.refusals[reason]
+            count = self.requests_too_large() if reason == "request_too_large" else self._admission.refusals[reason]
             refusals.add_metric([reason], count)
         yield refusals
 
@@ -154,12 +151,9 @@ class Metrics(Collector):
 
 
 @get("/metrics", media_type="text/plain")
-async def show_metrics(metrics: NamedDependency[Metrics], request: Request[Any, Any, Any]) -> Response[bytes]:
+async def show_metrics(metrics: NamedDependency[Metrics]) -> Response[bytes]:
     """Return the metrics in the text form of Prometheus."""
-    scope = cast("Scope", request.scope)
-    handover: Handover | None = scope.get("extensions", {}).get(EXTENSION)
-    text = metrics.text(handover.requests_too_large if handover is not None else 0)
-    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+    return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 class LoopDelay:

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from litestar.params import QueryParameter
 
-from pricewire.errors import quoted
+from pricewire.errors import InvalidTopicError, quoted
 from pricewire.hub.event import Format, envelope, plain
 from pricewire.protocol.admin_messages import AdminBody
 from pricewire.protocol.messages import MAX_INTERVAL_MS, CandleBody, TickBody
@@ -17,6 +17,7 @@ from pricewire.protocol.topics import (
     BalanceTopic,
     CandlesTopic,
     ClosedContractsTopic,
+    ContractListTopic,
     ContractPriceTopic,
     ContractsTopic,
     OpenContractsTopic,
@@ -89,7 +90,7 @@ async def provide_stream_query(
         if not topic:
             raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
         names = list(map(with_sign, topic))
-        topics = list(map(parse_topic, names))
+        topics = list(map(parse_requested, names))
         return StreamQuery(topics, narrowed(envelope, fields, topics), interval_ms=interval_ms, names=names)
     if topic:
         raise InvalidParametersError("action and topic exclude each other")
@@ -109,6 +110,22 @@ async def provide_stream_query(
     text = f"contract_price:{trade_type}:{instrument}:{number}:{unit}:{currency}:{payout}"
     price = parse_topic(text if strike is None else f"{text}:{with_sign(strike)}")
     return StreamQuery([price], plain, interval_ms=interval_ms)
+
+
+def parse_requested(text: str) -> Topic:
+    """
+    Read a topic that a client asks for by its name.
+
+    A list of one contract has the ticks of its life, so each costs much more than the list of all. It has a stream of its own, and an
+    account so many streams.
+
+    Raises:
+        InvalidTopicError: the text is no topic, or that of a list of one contract.
+    """
+    topic = parse_topic(text)
+    if isinstance(topic, ContractListTopic) and topic.contract_id:
+        raise InvalidTopicError(f"topic {quoted(text)}: one contract has a stream of its own, at /v1/trading/contracts, with contract_id")
+    return topic
 
 
 def with_sign(text: str) -> str:

@@ -27,11 +27,12 @@ class AccountState:
         lock: held from before a transaction until it is published, so that the account's events come in the order of its transactions.
         open: its open contracts that are durable, by their ids, oldest first.
         is_heard: whether somebody listens to each of its contracts.
-        is_listed: whether somebody listens to the list of its open contracts.
-        closed: the newest of its closed contracts, where somebody listens to their list, or is about to.
+        open_lists: the lists of its open contracts that somebody listens to: the id of the only contract of each, or empty for that of all.
+        closed_lists: those of its closed contracts, likewise.
+        closed: the newest of its closed contracts, where somebody listens to a list of them, or is about to.
     """
 
-    __slots__ = ("account_uuid", "balance", "change", "closed", "currency", "is_heard", "is_listed", "lock", "open")
+    __slots__ = ("account_uuid", "balance", "change", "closed", "closed_lists", "currency", "is_heard", "lock", "open", "open_lists")
 
     def __init__(self, account_uuid: str, currency: str, balance: Decimal) -> None:
         self.account_uuid = account_uuid
@@ -40,7 +41,9 @@ class AccountState:
         self.change = balance * 0
         self.lock = asyncio.Lock()
         self.open: dict[str, OpenPosition] = {}
-        self.is_heard = self.is_listed = False
+        self.is_heard = False
+        self.open_lists: set[str] = set()
+        self.closed_lists: set[str] = set()
         self.closed: ClosedPage | None = None
 
 
@@ -81,6 +84,7 @@ class AccountStates:
 
     Attributes:
         positions: the open contracts of all accounts that are durable, by their ids.
+        held: the same by their books and accounts, oldest first.
     """
 
     def __init__(self, accounts: Accounts, exposure: Exposure) -> None:
@@ -95,6 +99,7 @@ class AccountStates:
         self._accounts = accounts
         self._states: dict[str, AccountState] = {}
         self.positions: dict[str, OpenPosition] = {}
+        self.held: dict[InstrumentBook, dict[AccountState, dict[str, OpenPosition]]] = {}
 
     def __getitem__(self, account_uuid: str) -> AccountState:
         """Return an account that has been asked for before."""
@@ -138,12 +143,18 @@ class AccountStates:
         """Add a contract to the open ones of its account."""
         position = OpenPosition(account, book, contract.contract_id, to_units(first_bid(contract), contract.currency))
         self.positions[contract.contract_id] = account.open[contract.contract_id] = position
+        self.held.setdefault(book, {}).setdefault(account, {})[contract.contract_id] = position
         return position
 
     def release(self, contract: Contract) -> AccountState:
         """Remove a contract from the open ones; return its account."""
         account = self._states[contract.account_uuid]
-        if self.positions.pop(contract.contract_id, None) is not None:
+        position = self.positions.pop(contract.contract_id, None)
+        if position is not None:
             self._exposure.remove(contract)
+            accounts = self.held[position.book]
+            del accounts[account][contract.contract_id]
+            if not accounts[account]:
+                del accounts[account]
         account.open.pop(contract.contract_id, None)
         return account

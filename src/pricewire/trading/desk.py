@@ -9,12 +9,10 @@ from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
-from pricewire.protocol.topics import AccountTopic, ClosedContractsTopic, OpenContractsTopic, QuoteTopic
+from pricewire.protocol.topics import AccountTopic, QuoteTopic
 from pricewire.protocol.trading_messages import (
     Amount,
     BalanceBody,
-    ClosedContractsBody,
-    ContractsBody,
     Purchased,
     PurchaseRequest,
     Sold,
@@ -48,6 +46,7 @@ class Desk:
                                    contract_sold, contract_settled          none; they end the contract's id
         open_contracts:<account>   contracts                                the topic
         closed_contracts:<account> contracts                                the topic
+        …:<account>:<contract>     contracts: of these two, with one alone  the topic
         balance:<account>          balance                                  the topic
 
     Nothing of a contract or a balance is published before it is durable, and an account's events come in the order of its transactions.
@@ -235,21 +234,6 @@ class Desk:
     def instrument_name(self, instrument_id: str) -> str:
         """Return an instrument's name for people; its id where no feed brings it."""
         return self._books.name(instrument_id)
-
-    def chosen_contract(
-        self, topic: OpenContractsTopic | ClosedContractsTopic, contract_id: str
-    ) -> ContractsBody[Amount] | ClosedContractsBody[Amount]:
-        """Return the list of a topic with only one contract, as `AccountEvents.chosen_contract` says."""
-        return self._account_events.chosen_contract(topic, contract_id)
-
-    async def check_contract(self, account_uuid: str, contract_id: str) -> None:
-        """
-        Check that a contract is the account's.
-
-        Raises:
-            UnknownContractError: it is not.
-        """
-        await self._ledger.find(contract_id, account_uuid)
 
 
 async def at_once() -> None:

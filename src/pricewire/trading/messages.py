@@ -96,12 +96,14 @@ class UpdateTemplate:
         nothing.
         """
         profit, scale, amount = bid - self._stake, self._scale, self._amount
-        sign = b"+" if profit >= 0 else b"-"
+        sign = b"+"
+        if profit < 0:
+            profit, sign = -profit, b"-"
         if scale == 1:
-            worth, gain = b"%d" % bid, b"%d" % abs(profit)
+            worth, gain = b"%d" % bid, b"%d" % profit
         else:
-            worth, gain = amount % divmod(bid, scale), amount % divmod(abs(profit), scale)
-        return msgspec.Raw(b"%b%b%b%b%b%b%b]}}" % (self._head, worth, self._middle[bid > 0], sign, gain, self._tail, newest))
+            worth, gain = amount % (bid // scale, bid % scale), amount % (profit // scale, profit % scale)
+        return msgspec.Raw(b"".join((self._head, worth, self._middle[bid > 0], sign, gain, self._tail, newest, b"]}}")))
 
 
 def purchased(idempotency_key: str, contract: Contract, instrument_name: str) -> Purchased[Amount]:

@@ -95,8 +95,7 @@ class Settlement:
                 self._account_events.balance(account)
             touched[account] = None
         for account in touched:
-            if account.is_listed:
-                self._account_events.open_list(account)
+            self._account_events.open_lists(account)
         for account in touched:
             if account.closed is None:
                 continue
@@ -106,7 +105,7 @@ class Settlement:
                 # The contracts are closed and published all the same; the list comes with the next one.
                 logger.warning("a list of closed contracts is not up to date: %s", error)
             else:
-                self._account_events.closed_list(account)
+                self._account_events.closed_lists(account)
 
     async def _watch(self) -> None:
         """
@@ -197,5 +196,4 @@ class Settlement:
         if position is None or contract.contract_id in self._ended:
             return
         position.is_waiting = False
-        if position.account.is_heard:
-            self._account_events.updated(position, contract, position.book.newest_point())
+        self._account_events.entered(position, contract)

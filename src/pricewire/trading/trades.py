@@ -241,8 +241,7 @@ class Trades:
         # An operator may have moved money meanwhile, which is another change.
         account.change, account.balance = -contract.stake, bought.balance
         self._account_events.balance(account)
-        if account.is_listed:
-            self._account_events.open_list(account)
+        self._account_events.open_lists(account)
 
     async def _sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         account = await self._states.find(account_uuid)

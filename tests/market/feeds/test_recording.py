@@ -16,9 +16,10 @@ from pricewire.market.feeds.find import open_address
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.protocol.messages import Tick, TickBody
 from support.message_feeds import OptionsFile, supervised, until
+from support.recorded import REAL
 from support.redis_server import redis_server
 
-RECORDING = Path(__file__).parents[4] / "shared" / "data" / "eurusd-quotes.csv"
+RECORDING = REAL.folder / "eurusd-quotes.csv"
 COUNT = 1000
 
 pytestmark = pytest.mark.skipif(not RECORDING.exists(), reason="there is no recording beside the project")

@@ -192,6 +192,44 @@ def test_an_account_trades_at_prices_of_another_process(parts: Parts) -> None:
         assert until_ready(process) == "ok\n"
 
 
+def test_a_chosen_contract_has_the_ticks_of_its_life(parts: Parts) -> None:
+    contract_id = parts.buy("one", duration=3, duration_unit="ticks", variant="rise")
+    # They come after the purchase.
+    parts.times = itertools.count(max(next(parts.times), time.time_ns() // 1_000_000 + 1000), 1000)
+    path = f"/v1/trading/contracts/{{}}/stream?contract_id={contract_id}"
+    given: list[str] = []
+    with (
+        Events(parts.gateway, path.format("open"), parts.alice) as opened,
+        Events(parts.gateway, path.format("close"), parts.alice) as closed,
+    ):
+        assert contracts_of(closed.next()[1]) == []
+        for bid in (20, 21, 22):
+            given.append(parts.tick(bid))
+            opened.until(lambda data: ticks_of(data) == given)
+        given.append(parts.tick(23))
+        assert opened.until(lambda data: not contracts_of(data))
+        assert ticks_of(closed.until(contracts_of)) == given, "from the entry to the end"
+        # Also where it begins with them.
+        with Events(parts.gateway, path.format("close"), parts.alice) as again:
+            assert ticks_of(again.next()[1]) == given
+    refused(httpx2.get(parts.gateway.url + path.format("open"), timeout=PATIENCE), 401, "UNAUTHORIZED")
+    for other, status, code in (
+        ("/v1/trading/contracts/open/stream?contract_id=none", 404, "NOT_FOUND"),
+        (f"/protected/sse?topic=open_contracts:{parts.alice.uuid}:{contract_id}", 400, "INVALID_PARAMETERS"),
+    ):
+        refused(httpx2.get(parts.gateway.url + other, headers=bearer(parts.alice), timeout=PATIENCE), status, code)
+
+
+def contracts_of(data: Any) -> Any:
+    return data["data"]["contracts"]
+
+
+def ticks_of(data: Any) -> list[str]:
+    """Return the prices of the ticks of the only contract of a list."""
+    (contract,) = contracts_of(data)
+    return [each["price"] for each in contract["contract_details"]["tick_stream"]]
+
+
 def test_instruments_and_histories_are_the_markets(parts: Parts) -> None:
     instruments = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE).json()["data"]["instruments"]
     assert [each["id"] for each in instruments] == ["GOLD"]

@@ -181,14 +181,15 @@ class Calls:
             await self._application(scope, receive, send)
         finally:
             gone.cancel()
+        route = scope.get("path_template", "")
         if offer.plan is not None:
             # What the publishers have published for it as its first value.
             await self._bus.flush()
             position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
-            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=position)
+            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=position, route=route)
         whole = b"".join(body)
         is_packed = len(whole) > PACKED
-        return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed)
+        return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed, route=route)
 
     async def _answer_report(self, message: Msg) -> None:
         if not await self._bus.confirm(CONFIRM_S):

@@ -6,8 +6,6 @@ from functools import lru_cache
 
 from pricewire.hub.event import Format, envelope, plain
 from pricewire.server.formats import (
-    ChosenContract,
-    ContractFormat,
     NarrowFormat,
     candles_format,
     data_format,
@@ -39,8 +37,6 @@ def to_message(form: Format) -> Form:
     """
     if isinstance(form, NarrowFormat):
         return Form(NAMES[form.form], tuple(sorted(form.members)))
-    if isinstance(form, ContractFormat):
-        return Form("data", contract_id=form.contract_id)
     return Form(NAMES[form])
 
 
@@ -52,7 +48,5 @@ def from_message(form: Form) -> Format:
     Raises:
         KeyError: the other side has a newer version.
     """
-    if form.contract_id:
-        return ChosenContract(form.contract_id)
     found = FORMATS[form.name]
     return narrow_format(found, frozenset(form.fields)) if form.fields else found

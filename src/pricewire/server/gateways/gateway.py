@@ -50,8 +50,9 @@ from pricewire.server.gateways.messages import (
     Unknown,
 )
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
-from pricewire.server.http_errors import send_problem
+from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Limits
+from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_logs import log_limits
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
@@ -70,7 +71,7 @@ LOOK_S = 0.5
 OF_MARKET = "/v1/market/instruments"
 """How the paths begin that the process with the market answers: of instruments and histories."""
 
-OWN = frozenset({b"content-type", b"content-length", b"access-control-expose-headers"})
+OWN = frozenset({b"content-type", b"content-length"})
 """The headers of a stream's response that the response itself makes."""
 
 
@@ -89,6 +90,7 @@ class Gateway:
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how many streams this process holds, and how large a request may be.
         admin_port: the port for operators alone; None where there is none.
+        telemetry: exports traces and metrics; None where nothing is exported.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Gateway:
         heartbeat: float = 15.0,
         limits: Limits | None = None,
         admin_port: int | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True)
         self.calls = {"answered": 0, "unavailable": 0}
@@ -117,6 +120,8 @@ class Gateway:
         self._asking: set[asyncio.Task[Msg]] = set()
         self._encode = msgspec.msgpack.Encoder().encode
         self._metrics = GatewayMetrics(self)
+        self._telemetry = telemetry
+        self._entry = self._answer if telemetry is None else telemetry.traced(self._answer)
         self._answers = msgspec.msgpack.Decoder(Answer)
         self._commands = msgspec.msgpack.Decoder(Command)
 
@@ -129,7 +134,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._entry(scope, receive, send)
 
     @property
     def endpoints(self) -> Mapping[str, int]:
@@ -168,14 +173,16 @@ class Gateway:
         background = Background(self.fed)
         background.start()
         self._metrics.loop_delay.start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
+        async with contextlib.nullcontext() if self._telemetry is None else self._telemetry.exporting(self._metrics.registry):
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
         self._metrics.loop_delay.stop()
         await background.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        # Another method is refused as everywhere.
+        path = scope["path"] if scope["method"] == "GET" else ""
         if path == "/healthz":
             await send_text(send, 200, "ok\n")
         elif path == "/readyz":
@@ -200,9 +207,7 @@ class Gateway:
             body += event.get("body", b"")
             if len(body) > self._limits.request_body:
                 limit = self._limits.request_body
-                await send_problem(
-                    cast("Any", send), 413, "REQUEST_TOO_LARGE", f"the body exceeds the limit of {limit} bytes", {"connection": "close"}
-                )
+                await send_problem(cast("Any", send), 413, "REQUEST_TOO_LARGE", TOO_LARGE.format(limit=limit), {"connection": "close"})
                 return
             if not event.get("more_body"):
                 break
@@ -227,6 +232,8 @@ class Gateway:
             )
             return
         self.calls["answered"] += 1
+        if answer.route:
+            scope["path_template"] = answer.route
         if answer.plan is not None:
             await self._open(answer, answer.plan, scope, receive, send)
             return

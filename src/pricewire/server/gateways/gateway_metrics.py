@@ -34,6 +34,7 @@ class GatewayMetrics(Collector):
 
     Attributes:
         loop_delay: measures how late the event loop is, between `start` and `stop`.
+        registry: has them, and those of the process.
 
     Args:
         gateway: the gateway.
@@ -41,21 +42,21 @@ class GatewayMetrics(Collector):
 
     def __init__(self, gateway: Counting) -> None:
         self._gateway = gateway
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         delays = Histogram(
             "pricewire_loop_delay_seconds",
             "How late the event loop comes to a callback, measured ten times a second.",
-            registry=self._registry,
+            registry=self.registry,
             buckets=DELAY_BUCKETS,
         )
         self.loop_delay = LoopDelay(delays.observe)
 
     def text(self) -> bytes:
         """Return the metrics."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""

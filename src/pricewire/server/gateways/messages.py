@@ -27,12 +27,10 @@ class Form(msgspec.Struct, array_like=True, frozen=True):
     Attributes:
         name: one of those that `server/formats.py` knows.
         fields: only these members of the data; empty for all.
-        contract_id: only this contract of a list; empty for all.
     """
 
     name: str
     fields: tuple[str, ...] = ()
-    contract_id: str = ""
 
 
 class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +99,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
         plan: a stream that the gateway is to hold, instead of a body.
         prelude: encoded events that come first in that stream.
         position: up to where the gateway's hub has to have everything before it opens the stream.
+        route: which route has answered, as `/v1/streams/{stream_id}`; empty for none.
     """
 
     status: int
@@ -110,6 +109,7 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     plan: StreamPlan | None = None
     prelude: bytes = b""
     position: int = 0
+    route: str = ""
 
 
 class Sync(msgspec.Struct, array_like=True, frozen=True, tag=0):

@@ -13,9 +13,10 @@ from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.gateways.market_source import describe
 from pricewire.server.leading import BusOptions
 from pricewire.server.limits import Limits
+from pricewire.server.telemetry.signals import Telemetry
 
 
-def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None) -> Gateway:
+def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None, telemetry: Telemetry | None) -> Gateway:
     """
     Return the application of a gateway.
 
@@ -23,11 +24,13 @@ def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None) ->
         options: the bus.
         limits: of one process.
         admin_port: the port for operators alone; None where there is none.
+        telemetry: exports traces and metrics; None where nothing is exported.
 
     Raises:
         BusError: the address of the bus cannot be one.
     """
-    return Gateway(address_of(options), plan=NatsPlan(options.stream, options.replicas), limits=limits, admin_port=admin_port)
+    plan = NatsPlan(options.stream, options.replicas)
+    return Gateway(address_of(options), plan=plan, limits=limits, admin_port=admin_port, telemetry=telemetry)
 
 
 def make_setup(options: BusOptions, role: Role) -> NatsSetup:

@@ -22,6 +22,7 @@ from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenEr
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener, other_names
+from pricewire.server.stream_query import parse_requested
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
@@ -51,7 +52,7 @@ async def change_stream(
     # A stream that depends on no token would outlive this one.
     owned = caller if token is not None else Caller(None)
     require_topics(map(parse_topic, spec.topics), owned.token)
-    asked = [parse_topic(text) for text in data.add]
+    asked = [parse_requested(text) for text in data.add]
     stream_opener.charge(request, asked, carried=len(spec.topics))
     added = await stream_opener.check(asked, owned.token)
     # It may have ended meanwhile, or another change come before this one; and so may the token.

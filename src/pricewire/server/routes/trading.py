@@ -24,6 +24,7 @@ from pricewire.server.auth.dependencies import SECURITY, UNAUTHORIZED, Caller, P
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, UNAVAILABLE, UNKNOWN
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
 from pricewire.server.services import Services
+from pricewire.server.telemetry.steps import step
 
 TRADES = {**PROTECTED, **UNKNOWN, **CONFLICT, **UNAVAILABLE}
 """How a trade may be refused."""
@@ -72,7 +73,8 @@ async def buy(
 
     The same request with the same `idempotency_key` buys nothing more, and gets the first answer.
     """
-    return Data(await services.desk.buy(trader.own(account_uuid), data))
+    with step("purchase", instrument=data.proposal_details.instrument_id, product=data.product_id):
+        return Data(await services.desk.buy(trader.own(account_uuid), data))
 
 
 @post("/v1/trading/contracts/sell", status_code=200, cache_control=NO_STORE, responses=TRADES, security=SECURITY)
@@ -80,4 +82,5 @@ async def sell(
     services: NamedDependency[Services], trader: NamedDependency[Principal], contract_id: ContractId, account_uuid: AccountUuid = None
 ) -> Data[Sold[Amount]]:
     """Sell a contract at what it is worth now; the answer comes when the sale is durable."""
-    return Data(await services.desk.sell(trader.own(account_uuid), contract_id))
+    with step("sale"):
+        return Data(await services.desk.sell(trader.own(account_uuid), contract_id))

@@ -8,7 +8,6 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from pricewire.hub.event import Format
 from pricewire.protocol.messages import Data
 from pricewire.protocol.topics import DEFAULT_CURRENCY, BalanceTopic, ClosedContractsTopic, OpenContractsTopic, parse_topic
 from pricewire.protocol.trading_messages import (
@@ -21,15 +20,13 @@ from pricewire.protocol.trading_messages import (
     ProposalBody,
 )
 from pricewire.server.auth.dependencies import FORBIDDEN, SECURITY, AnyRequest, Caller, Principal
-from pricewire.server.formats import ContractFormat, ContractListTopic, data_format
-from pricewire.server.http_errors import CONFLICT
+from pricewire.server.formats import data_format
+from pricewire.server.http_errors import CONFLICT, UNKNOWN
 from pricewire.server.routes.streams import events_of
 from pricewire.server.routes.trading import AccountUuid
-from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import IntervalMs, with_sign
 from pricewire.server.transport.event_stream import EventStream
-from pricewire.trading.desk import Desk
 
 CurrencyCode = Annotated[str, QueryParameter(pattern=r"^[A-Z]{3,5}$(?!\n)", description="The currency of the stake.")]
 
@@ -70,22 +67,21 @@ async def stream_proposal(
     responses={
         **events_of(Data[ContractsBody[Amount]], "A stream of events; the data of each is this JSON: all open contracts."),
         **FORBIDDEN,
+        **UNKNOWN,
     },
     security=SECURITY,
 )
 async def stream_open_contracts(
     request: AnyRequest,
     stream_opener: NamedDependency[StreamOpener],
-    services: NamedDependency[Services],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
     interval_ms: IntervalMs = 0,
 ) -> EventStream:
     """Stream an account's open contracts, all at every change of one."""
-    topic = OpenContractsTopic(account_listener.own(account_uuid))
-    form = await format_of(services.desk, topic, contract_id)
-    return await stream_opener.open("open_contracts", request, account_listener, [topic], form, interval_ms=interval_ms)
+    topic = OpenContractsTopic(account_listener.own(account_uuid), contract_id or "")
+    return await stream_opener.open("open_contracts", request, account_listener, [topic], data_format, interval_ms=interval_ms)
 
 
 @get(
@@ -93,21 +89,20 @@ async def stream_open_contracts(
     responses={
         **events_of(Data[ClosedContractsBody[Amount]], "A stream of events; the data of each is this JSON: the newest closed contracts."),
         **FORBIDDEN,
+        **UNKNOWN,
     },
     security=SECURITY,
 )
 async def stream_closed_contracts(
     request: AnyRequest,
     stream_opener: NamedDependency[StreamOpener],
-    services: NamedDependency[Services],
     account_listener: NamedDependency[Principal],
     account_uuid: AccountUuid = None,
     contract_id: ChosenContract = None,
 ) -> EventStream:
     """Stream an account's closed contracts, the newest first."""
-    topic = ClosedContractsTopic(account_listener.own(account_uuid))
-    form = await format_of(services.desk, topic, contract_id)
-    return await stream_opener.open("closed_contracts", request, account_listener, [topic], form)
+    topic = ClosedContractsTopic(account_listener.own(account_uuid), contract_id or "")
+    return await stream_opener.open("closed_contracts", request, account_listener, [topic], data_format)
 
 
 @get(
@@ -127,16 +122,3 @@ async def stream_balance(
     """Stream an account's balance."""
     topic = BalanceTopic(account_listener.own(account_uuid))
     return await stream_opener.open("balance", request, account_listener, [topic], data_format)
-
-
-async def format_of(desk: Desk, topic: ContractListTopic, contract_id: str | None) -> Format:
-    """
-    Return the format of a list of contracts, of which one may be chosen.
-
-    Raises:
-        UnknownContractError: it is not the account's.
-    """
-    if contract_id is None:
-        return data_format
-    await desk.check_contract(topic.account_uuid, contract_id)
-    return ContractFormat(topic, contract_id, desk.chosen_contract)

@@ -37,6 +37,9 @@ MEDIA_TYPE = "text/event-stream"
 EXPOSED_HEADERS = ("Pricewire-Start", "Pricewire-Stream", "Pricewire-Heartbeat")
 """What a page of another origin may read of the response: how the stream starts, its id, and the seconds between heartbeats."""
 
+EXPOSE = b"access-control-expose-headers"
+"""The header that says so. Source: Fetch, section 3.3.3."""
+
 
 class EventStream(ResponseBase):
     """
@@ -130,10 +133,11 @@ class EventStream(ResponseBase):
             (b"pricewire-start", start.outcome.encode()),
             (b"pricewire-stream", self.stream_id.encode()),
             (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
-            (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
             (b"vary", b"Accept-Encoding"),
             *self.raw_headers,
         ]
+        if not any(name == EXPOSE for name, _ in self.raw_headers):
+            headers.append((EXPOSE, ", ".join(EXPOSED_HEADERS).encode()))
         if spec.compress:
             headers.append((b"content-encoding", b"gzip"))
         if scope["method"] == "HEAD":

@@ -71,12 +71,6 @@ class Handover:
         self._protocol: HandoverProtocol | None = protocol
         self._cycle: RequestResponseCycle | None = protocol.cycle
 
-    @property
-    def requests_too_large(self) -> int:
-        """How many requests the server has refused for their length."""
-        state = self._protocol.server_state if self._protocol is not None else None
-        return state.requests_too_large if isinstance(state, BoundedState) else 0
-
     def register(self, hub: Hub) -> None:
         """Have a hub closed when the server stops."""
         if self._protocol is not None and isinstance(self._protocol.server_state, Handovers):
