@@ -42,10 +42,11 @@ class FeedCounters:
 
     def reject(self, error: TickRejectedError, example: str) -> None:
         """Count a message or tick that cannot be used; the first ones are logged, then fewer and fewer."""
+        text, example = printable(str(error)), printable(example)
         count = self.rejected[error.reason] = self.rejected[error.reason] + 1
-        self.examples[error.reason] = (str(error), example)
+        self.examples[error.reason] = (text, example)
         if count <= 3 or str(count).strip("0") == "1":
-            logger.warning("feed %s: tick held back (%s, %d so far): %s; in %s", self.name, error.reason, count, error, example)
+            logger.warning("feed %s: tick held back (%s, %d so far): %s; in %s", self.name, error.reason, count, text, example)
 
     def miss(self, why: str) -> None:
         """Count a gap."""
@@ -58,3 +59,8 @@ class FeedCounters:
         self.passed_over += 1
         if symbol is not None and (symbol in self.symbols or len(self.symbols) < 1000):
             self.symbols[symbol] += 1
+
+
+def printable(text: str) -> str:
+    """Return a text of a source without what would break a line of a log, or move the cursor of a terminal."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

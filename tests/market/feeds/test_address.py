@@ -13,12 +13,12 @@ from pricewire.market.feeds.find import shown_name
 
 def test_an_address_is_a_url_and_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRICES_PASSWORD", "p%40ss")
-    address = parse_address("nats://user:${PRICES_PASSWORD}@[::1]:4222/prices.>?key=k3y#feed.toml", Path("conf"))
-    assert address.url == "nats://user:p%40ss@[::1]:4222/prices.>?key=k3y"
+    address = parse_address("nats://user:${PRICES_PASSWORD}@[::1]:4222/prices.>?v=2&key=k3y!#feed.toml", Path("conf"))
+    assert address.url == "nats://user:p%40ss@[::1]:4222/prices.>?v=2&key=k3y!"
     assert address.file == Path("conf/feed.toml")
     assert address.shown == "nats://[::1]:4222/prices.>"
     assert "p%40ss" not in repr(address)
-    assert address.hide("cannot reach p@ss p%40ss user k3y key=k3y") == "cannot reach … … … … …"
+    assert address.hide("cannot reach p@ss p%40ss user k3y! v=2&key=k3y! in 2 s") == "cannot reach … … … … … in 2 s"
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,13 @@ def test_bad_ticks_are_held_back_and_counted_by_why(caplog: pytest.LogCaptureFix
     assert len(max(caplog.messages, key=len)) < 1000
 
 
+def test_what_a_source_sends_moves_no_cursor_and_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    of = reader(message=PATHS)
+    read(of, '{"\\u001b[2J\\nWARNING x": "\\u009b"}', "\x1b[2J\n", b"\x1b[2J\n")
+    assert of.counters.rejected == {"path": 1, "format": 2}
+    assert all(line.isprintable() for line in [*caplog.messages, *of.counters.examples["path"], *of.counters.examples["format"]])
+
+
 def test_a_flood_of_garbage_is_logged_less_and_less(caplog: pytest.LogCaptureFixture) -> None:
     of = reader(message=PATHS)
     read(of, *[b"x"] * 1000)

@@ -12,6 +12,9 @@ from pricewire.errors import FeedError
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+SHORTEST = 4
+"""The length from which on a value of a query may be a secret."""
+
 HIDDEN = "…"
 """Stands where a secret was."""
 
@@ -65,7 +68,8 @@ def parse_address(spec: str, folder: Path | None = None) -> FeedAddress:
     shown = f"{parts.scheme}://{shown_host}{'' if port is None else f':{port}'}{parts.path}"
     if not file:
         raise FeedError(f"feed {shown} needs a file that says which instruments it brings: {shown}#FILE.toml")
-    secrets = {value for _, value in parse_qsl(parts.query)} | {parts.query, *used}
+    # A value as short as that of `version=2` is no secret, and is in too many other texts.
+    secrets = {value for _, value in parse_qsl(parts.query) if len(value) >= SHORTEST} | {parts.query, *used}
     for secret in (parts.username, parts.password):
         secrets |= {secret, unquote(secret)} if secret else set()
     known = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))

@@ -109,7 +109,8 @@ class NatsFeed(KeptMessageFeed):
             while left:
                 messages = await consumer.fetch(min(BATCH, left), timeout=ANSWER_S)
                 self._sequence = messages[-1].metadata.sequence.stream
-                left = messages[-1].metadata.num_pending
+                # What comes from now on is for the iteration, or a source that never rests would have it wait for ever.
+                left = messages[-1].metadata.num_pending if self._sequence < info.state.last_seq else 0
                 ticks = [tick for message in messages for tick in self._reader.read(self._message(message))]
                 yield [each for tick in ticks for each in after.take(tick)]
             self._sequence = max(self._sequence or 0, info.state.last_seq)
