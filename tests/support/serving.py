@@ -38,6 +38,7 @@ class Serving:
         port: int = 0,
         drain_seconds: float = 0.1,
         limits: Limits | None = None,
+        reuse_port: bool = False,
         **options: Any,
     ) -> None:
         is_ours = issubclass(server_class, Server)
@@ -48,6 +49,8 @@ class Serving:
             app.metrics.requests_too_large = lambda: self._server.server_state.requests_too_large  # type: ignore[attr-defined]
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port: int = self._listener.getsockname()[1]
