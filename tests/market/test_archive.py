@@ -292,6 +292,21 @@ def test_a_request_reads_so_many_days_and_no_more(tmp_path: Path, monkeypatch: p
     journal.close()
 
 
+async def test_a_feed_fills_up_what_the_journal_has_seen_and_no_import(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "history")
+    archive.add(past_of([(0, 10), (9000, 11)]), 2)
+    journal = Journal(tmp_path / "journal", [GOLD], keep_s=KEEP_S, archive=archive)
+    (imported,) = await journal.between("GOLD", 0, START + DAY_MS, newest=1)
+    assert not journal.has_seen(imported)
+    # A tick that is older than the end of the import, since the feed replays what was recorded: the day is in order all the same.
+    journal.extend(past_of([(1000, 12)]))
+    assert journal.has_seen((await journal.between("GOLD", 0, START + 1000, newest=1))[0])
+    await journal.tidy(START + 9 * DAY_MS)
+    assert quotes_of(journal.read()["GOLD"]) == [(0, 10), (1000, 12), (9000, 11)]
+    assert journal.has_seen((await journal.between("GOLD", 0, START + DAY_MS, newest=1))[0])
+    journal.close()
+
+
 def test_a_file_of_the_journal_gets_a_number_that_the_archive_has_not_seen(tmp_path: Path) -> None:
     """The folder was emptied, and the clock set back."""
     archive = Archive(tmp_path / "history")

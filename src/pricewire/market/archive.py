@@ -113,7 +113,7 @@ class Archive:
 
     def add(self, past: PastTicks, pip_size: int, through: Place = NOWHERE) -> None:
         """
-        Put ticks of an instrument, all of one day, after those that the day has.
+        Put ticks of an instrument, all of one day, to those that the day has.
 
         Args:
             past: the ticks, in the order of their times.
@@ -129,6 +129,10 @@ class Archive:
             most = max(pip_size, before.pip_size)
             parts = [shifted(read(before), most - before.pip_size), shifted(past, most - pip_size)]
             past, pip_size, through = joined(past.instrument_id, parts), most, max(before.through, through)
+            if (np.diff(past.epoch_ms) < 0).any():
+                # What was imported was of a time that the journal had not seen yet.
+                order = np.argsort(past.epoch_ms, kind="stable")
+                past = PastTicks(past.instrument_id, *(column[order] for column in (past.epoch_ms, past.price, past.ask, past.bid)))
         self.put(past, pip_size, through)
 
     def put(self, past: PastTicks, pip_size: int, through: Place) -> None:
