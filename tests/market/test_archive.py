@@ -80,7 +80,7 @@ def quotes_of(past: PastTicks | None) -> list[Quote]:
     return [] if past is None else list(zip((past.epoch_ms - START).tolist(), past.price.tolist(), strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(ticks, st.data())
 def test_between_archive_journal_and_memory_there_is_no_gap_and_no_double(quotes: list[Quote], data: st.DataObject) -> None:
     acts = st.sampled_from(["go on", "go on", "tidy", "tidy late", "restart"])

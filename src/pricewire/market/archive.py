@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -54,7 +55,6 @@ class Archive:
         self._folder = folder
         self._keep_days = keep_days
         self._days: dict[str, tuple[ArchivedDay, ...]] = {}
-        self._database = duckdb.connect(config=DUCKDB)
         self._writing = threading.Lock()
         try:
             folders = [each for each in folder.iterdir() if each.is_dir()] if folder.exists() else []
@@ -66,6 +66,11 @@ class Archive:
             raise JournalError(f"the archive {folder} cannot be read: {error.strerror}") from None
         for day in (day for days in self._days.values() for day in days if day.fault):
             logger.error("%s", day.fault)
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Begun by the first query: an import has none."""
+        return duckdb.connect(config=DUCKDB)
 
     @property
     def instruments(self) -> Sequence[str]:
