@@ -16,6 +16,7 @@ from bench import (
     decoder,
     edge,
     fanout,
+    history,
     idle,
     memory,
     positions,
@@ -81,6 +82,9 @@ BENCHMARKS: dict[str, Run] = {
     "quotes": lambda placement, progress, options: quotes.run(placement, quotes.QUICK if options.quick else quotes.Settings(), progress),
     "edge": lambda placement, progress, options: edge.run(
         placement, edge.QUICK if options.quick else edge.Settings(options.purchases), progress
+    ),
+    "history": lambda placement, progress, options: history.run(
+        placement, history.QUICK if options.quick else history.Settings(), progress
     ),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }

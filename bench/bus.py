@@ -344,7 +344,7 @@ class Server:
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_ports(1)[0]
         place = ["--port", str(self.port), "--data-dir", str(folder)]
-        self._command = [sys.executable, "-m", "pricewire", "serve", "--log-level", "error", *place, *options]
+        self._command = [sys.executable, "-m", "pricewire", "serve", *place, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     @contextmanager
@@ -358,7 +358,7 @@ class Server:
 
     def start(self) -> None:
         """Start it."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, cwd=ROOT)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
 
     def kill(self) -> None:
         """End it as a crash does."""

@@ -37,7 +37,7 @@ FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
     "bus": {"msgspec", "nats"},
-    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "duckdb"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
@@ -85,8 +85,11 @@ PURE = {
 """The modules that know no loop, no clock and no log."""
 
 DEFERRED = {
+    "pricewire.cli.archive_import",
+    "pricewire.cli.archive_export",
     "pricewire.cli.record_journal",
     "pricewire.cli.recording_file",
+    "pricewire.market.archive",
     "pricewire.market.feeds.replay.recording_parquet",
 }
 """The modules that may be imported within a function: they need a package that an extra brings."""

@@ -102,18 +102,15 @@ class JournalError(PricewireError):
 
 class SpanTooLongError(PricewireError):
     """
-    For a history of this span, more ticks would have to be read than a request may have read.
+    For a history of this span, more would have to be read than a request may have read.
 
     Attributes:
-        limit: so many ticks, of all instruments.
+        limit: how much it may.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: str) -> None:
         self.limit = limit
-        super().__init__(
-            f"this span has more than the limit of {limit} ticks of all instruments in the journal: ask for a shorter one, "
-            "or without from_epoch_ms for the newest"
-        )
+        super().__init__(f"this span has more than the limit of {limit}: ask for a shorter one, or without from_epoch_ms for the newest")
 
 
 class BusError(PricewireError):

@@ -7,6 +7,7 @@ from pricewire.errors import MissingExtraError
 EXTRAS = {
     "cli": ("cyclopts", "rich"),
     "arrow": ("pyarrow",),
+    "history": ("duckdb",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
     "otel": ("opentelemetry",),

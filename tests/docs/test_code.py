@@ -15,9 +15,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pricewire.market.feeds.replay.feed import ReplayFeed
@@ -35,6 +38,8 @@ RUN = (
     "make ",
     "pricewire account ",
     "pricewire check",
+    "pricewire export ",
+    "pricewire import ",
     "pricewire record ",
     "pricewire serve",
     "pricewire token ",
@@ -195,6 +200,20 @@ def test_record(block: Block, line: str, served: Serving, data: Path, place: Pla
     with Program(["bash", "-c", f"exec {line}"], folder, {"PRICEWIRE_URL": served.url}) as program:
         assert program.wait() == 0, "\n".join(program.errors)
     assert list(folder.glob("*.parquet"))
+
+
+def test_import_and_export(tmp_path: Path) -> None:
+    for name, day in {"EURUSD-2024": "2024-06-01", "EURUSD-2025": "2025-06-01", "R_100": "2025-06-01"}.items():
+        (tmp_path / f"{name}.csv").write_text(f"time,bid,ask\n{day}T12:00:00Z,1.09,1.10\n")
+    quotes = {"time": pa.array([datetime(2026, 1, 31, 18, 59)], pa.timestamp("ms")), "bid": [1.09], "ask": [1.1]}
+    pq.write_table(pa.table(quotes), tmp_path / "quotes.parquet")
+    lines = [line for _, line in lines_with("pricewire import", "pricewire export")]
+    assert len(lines) == 4
+    for line in ["pricewire import R_100.csv", *lines]:
+        with Program(["bash", "-c", f"exec {line}"], tmp_path) as program:
+            assert program.wait() == 0, "\n".join(program.errors)
+    assert (tmp_path / "january.csv").read_text().splitlines()[1:] == ["2026-01-31T23:59:00.000Z,EURUSD,1.09,1.10,1.10"]
+    assert pq.read_table(tmp_path / "all.parquet")["instrument_id"].to_pylist() == ["EURUSD"] * 3 + ["R_100"]
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)

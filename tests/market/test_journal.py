@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from pricewire.errors import JournalError
 from pricewire.market import journal as module
 from pricewire.market.feed import PastTicks
-from pricewire.market.journal import COLUMNS, Journal
+from pricewire.market.journal import Journal
+from pricewire.market.segment import COLUMNS
 from pricewire.protocol.messages import Instrument, Tick
 from support.full_disk import full_disk
 

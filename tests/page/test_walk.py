@@ -115,6 +115,13 @@ def test_a_first_visit_from_a_price_to_a_statement(walker: Walker) -> None:
     page.get_by_label("Kind").select_option("payout")
     expect(positions(page).first).to_contain_text("Payout")
     expect(positions(page).first.locator(".profit")).to_contain_text("+")
+    # All of a contract, with the ticks of its life.
+    walker.press(positions(page).first.get_by_role("button", name="Payout"))
+    drawer = page.get_by_role("dialog", name="Contract")
+    expect(drawer).to_contain_text("ticks of its life")
+    expect(drawer.get_by_role("row").filter(has_text="Entry")).to_have_count(1)
+    walker.press(drawer.get_by_role("button", name="Close"))
+    expect(drawer).to_have_count(0)
 
 
 def test_markets_chart_and_settings(walker: Walker) -> None:
@@ -142,15 +149,23 @@ def test_markets_chart_and_settings(walker: Walker) -> None:
     walker.press(page.get_by_text("Indicators"))
     walker.server.move(1907)
     expect(page.locator(".legend")).to_contain_text("C 1907.00")
+    # A range, in the link that shows somebody else the same.
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    walker.press(page.get_by_role("group", name="Range").get_by_role("button", name="6H"))
+    walker.press(page.get_by_role("button", name="Copy a link to this view"))
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    assert "/#R_100/5m?range=6h&style=bars" in page.evaluate("navigator.clipboard.readText()")
 
     # Settings: a theme, the clock on the wall, and the browser keeps all of it.
     walker.press(page.get_by_role("button", name="Settings"))
     settings = page.get_by_role("dialog", name="Settings")
     walker.choose("Dark")
     walker.choose("Local")
+    walker.choose("Compact")
     walker.press(settings.get_by_role("button", name="Done"))
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("html")).to_have_attribute("data-density", "compact")
     expect(page.get_by_role("button", name="bars")).to_have_attribute("aria-pressed", "true")
     walker.press(page.get_by_role("button", name="Settings"))
     expect(settings.get_by_role("radio", name="Local")).to_be_checked()

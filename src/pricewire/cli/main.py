@@ -57,6 +57,25 @@ COMMANDS = {
         `pricewire config serve > pricewire.toml` begins a file for the server.
         """,
     ),
+    "export": (
+        "export:command",
+        """
+        Write the ticks of instruments as CSV or Parquet, from the archive and the journal of a server, which may be running.
+
+        `pricewire export --instrument EURUSD --from 2026-01-01 --to 2026-02-01 > january.csv` is CSV, and with `--format parquet --output
+        january.parquet` it is Parquet, which is smaller.
+        """,
+    ),
+    "import": (
+        "import_recordings:command",
+        """
+        Put recordings into the archive, which a server with `--history` answers from.
+
+        `pricewire import EURUSD-2025.csv` takes what `pricewire serve --feed replay:PATH` plays, and what `pricewire record` and `pricewire
+        export` write. What is there already stays as it is, and what contradicts it is refused. No server may be running with the data
+        directory.
+        """,
+    ),
     "instruments": ("instruments:command", "List the instruments of a server, with tabs between the columns."),
     "record": (
         "record:command",

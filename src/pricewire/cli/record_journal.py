@@ -14,7 +14,7 @@ from pricewire.cli.recording import PARQUET, sole_writer
 from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import RecordingError
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS
-from pricewire.market.journal import Segment, segments
+from pricewire.market.segment import Segment, segments
 from pricewire.table import TICKS
 
 CURSOR = "journal"

@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from pricewire.cli.check import Check, check_bus, check_certificate, check_database, check_journal, check_keys, run_checks
+from pricewire.cli.history import HISTORY, History
 from pricewire.cli.listening import (
     check_address,
     check_tls,
@@ -40,6 +41,7 @@ from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
 from pricewire.cli.worker_place import Worker
 from pricewire.errors import FeedError, PricewireError, quoted
+from pricewire.market.archived_days import TickArchive
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.market.feeds.replay.recordings import PARQUET, TEXTS
@@ -134,6 +136,7 @@ def serve(
     keep_ticks_hours: Annotated[float, Parameter(group=TRADING, validator=check_span)] = KEEP_TICKS_HOURS,
     trade_replays: Annotated[bool, Parameter(group=TRADING, negative=())] = False,
     store: Store = STORE,
+    history: History = HISTORY,
     processes: Processes = PROCESSES,
     check: Annotated[bool, Parameter(show=False, negative=())] = False,
     worker: Annotated[Worker | None, Parameter(parse=False)] = None,
@@ -196,6 +199,7 @@ def serve(
         keep_ticks_hours: how long the journal keeps ticks: histories begin with them after a restart, and contracts are settled by them.
         trade_replays: trade on recordings as well. Whoever has the recording knows every price that is to come, and wins.
         store: where accounts and contracts are.
+        history: whether ticks are kept for years.
         processes: what this process does, where there are several.
         check: only check all this, as `pricewire check` does.
         worker: which process of `--workers` this is.
@@ -247,6 +251,7 @@ def serve(
             *((f"feed {name}", lambda name=name: f"{len(make_feed(name).instruments)} instruments") for name in names),
             ("journal", lambda: check_journal(store)),
         ]
+        of_histories: list[Check] = [("history", lambda: "kept" if history.archive(store.data_dir) is not None else "not kept")]
         of_trading: list[Check] = [
             ("trading", lambda: check_trading(commission or [], market_hours or [])),
             ("database", lambda: check_database(store)),
@@ -267,6 +272,7 @@ def serve(
                     ("telemetry", check_telemetry),
                     *(of_market if processes.role in ("all", "market") else []),
                     *(of_trading if processes.role in ("all", "trading") else []),
+                    *(of_histories if processes.role in ("all", "trading") else []),
                     *([] if processes.role == "gateway" else of_both),
                 ]
             )
@@ -313,6 +319,8 @@ def serve(
                     )
         # A process with the market may have the same data directory.
         folder = store.data_dir / ("trading" if processes.role == "trading" else "journal")
+        # Who asks for histories, asks the process with trading.
+        archive = None if processes.role == "market" else history.archive(store.data_dir)
         trading = None
         if processes.role != "market":
             trading = setup_of(
@@ -324,6 +332,7 @@ def serve(
                 folder,
                 is_proxied=is_proxied,
                 trades_replays=trade_replays,
+                archive=archive,
             )
         brought = [instrument.id for each in feeds for instrument in each.instruments]
         for rule in () if trading is None else trading.products.commissions.rules:
@@ -345,7 +354,7 @@ def serve(
             hours=dict(map(hours_of, market_hours or [])),
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
-            journal=JournalSetup(folder, keep_ticks_hours * 3600),
+            journal=JournalSetup(folder, keep_ticks_hours * 3600, archive),
             # The supervisor would start this process again.
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
             telemetry=telemetry,
@@ -584,6 +593,7 @@ def setup_of(
     *,
     is_proxied: bool = False,
     trades_replays: bool = False,
+    archive: TickArchive | None = None,
 ) -> TradingSetup:
     """
     Return what a server's trading needs; the database has been opened once, to try it.
@@ -597,6 +607,7 @@ def setup_of(
         journal: its folder; None for the usual one.
         is_proxied: whether others reach the server by a proxy or a name, wherever it listens.
         trades_replays: whether to trade on recordings.
+        archive: where the journal's days go that are closed; None for nowhere.
 
     Raises:
         PricewireError: the database, the keys or the commissions cannot be used.
@@ -618,6 +629,7 @@ def setup_of(
         keep_ticks_hours * 3600,
         trades_replays,
         store.data_dir / "bus",
+        archive,
     )
 
 

@@ -9,18 +9,19 @@ import fcntl
 import json
 import logging
 import os
-import struct
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from pricewire.errors import JournalError
+from pricewire.market.archived_days import NOWHERE, ArchivedDay, TickArchive, overlapping
+from pricewire.market.archiver import archive_closed, are_proven
+from pricewire.market.candles import DAY_MS
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks
-from pricewire.market.pips import Integers, quantum_of
+from pricewire.market.pips import quantum_of
+from pricewire.market.segment import COLUMNS, RECORD, A, B, C, D, E, F, Segment, checks, cut, joined, places_of, segments, shifted
 from pricewire.protocol.messages import Instrument, Tick
 
 logger = logging.getLogger(__name__)
@@ -40,63 +41,6 @@ SEGMENTS_KEPT = 24
 PRUNE_S = 3600.0
 """How often old files are removed, in seconds."""
 
-RECORD = struct.Struct("<qqqqII")
-COLUMNS = np.dtype([("epoch_ms", "<i8"), ("price", "<i8"), ("ask", "<i8"), ("bid", "<i8"), ("instrument", "<u4"), ("check", "<u4")])
-"""A tick: prices in pips, the index of the instrument in the file's first line, and the check of all these; see `checks`."""
-
-A, B, C, D, E, F = (
-    0x9E3779B97F4A7C15,
-    0xBF58476D1CE4E5B9,
-    0x94D049BB133111EB,
-    0xD6E8FEB86659FD93,
-    0xA0761D6478BD642F,
-    0xE7037ED1A0B428DB,
-)
-"""
-A check is the upper half of a 64-bit sum: each column times an odd number of its own, so that a missing one is noticed, plus one
-number more, so that zeros are not a tick. Unlike a CRC, it takes only some milliseconds for a million records.
-"""
-
-Records = npt.NDArray[np.void]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """
-    One file of the journal: a line of JSON with its instruments, padded to the size of whole records, then ticks.
-
-    Attributes:
-        path: the file.
-        instruments: the decimals of each instrument by its id, in the order of their indexes.
-        begin: where the ticks begin, in bytes.
-        count: how many whole ticks it holds.
-        oldest_ms: the oldest time in it, in milliseconds since 1970.
-        newest_ms: the newest one.
-    """
-
-    path: Path
-    instruments: Mapping[str, int]
-    begin: int
-    count: int
-    oldest_ms: int
-    newest_ms: int
-
-    def records(self) -> Records:
-        """Return its ticks, in the order in which they arrived; none if the file was removed meanwhile."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.begin)
-                return np.fromfile(file, COLUMNS, self.count)
-        except FileNotFoundError:
-            return np.empty(0, COLUMNS)
-
-    def ticks_of(self, instrument_id: str, from_ms: int, to_ms: int) -> PastTicks:
-        """Return the ticks of one of its instruments from one time to another, with the decimals that they were written with."""
-        records = self.records()
-        is_wanted = records["instrument"] == list(self.instruments).index(instrument_id)
-        records = records[is_wanted & (records["epoch_ms"] >= from_ms) & (records["epoch_ms"] <= to_ms)]
-        return PastTicks(instrument_id, *(records[name] for name in ("epoch_ms", "price", "ask", "bid")))
-
 
 class Journal:
     """
@@ -105,17 +49,31 @@ class Journal:
     When `add` returns, the operating system has the tick, so a process that is killed loses none. When `sync` returns, and a second
     later at the latest, it is on the disk, so a power cut loses no more than that second. A record that was half written is left out
     when the files are read. Each process starts a file of its own.
+
+    With an archive, days that are closed are written there, and what is read is read from there; a file is removed only when the archive
+    has its ticks.
     """
 
-    def __init__(self, folder: Path, instruments: Sequence[Instrument], *, keep_s: float = KEEP_S) -> None:
+    def __init__(
+        self, folder: Path, instruments: Sequence[Instrument], *, keep_s: float = KEEP_S, archive: TickArchive | None = None
+    ) -> None:
         """
-        Open a journal of some instruments, or make it; no other process may have it open. Ticks are kept for so many seconds.
+        Open a journal of some instruments, or make it; no other process may have it open.
+
+        Args:
+            folder: where it is.
+            instruments: whose ticks are written to it.
+            keep_s: how long its files are kept, in seconds.
+            archive: where closed days go; None for nowhere.
 
         Raises:
             JournalError: the folder cannot be used, or another process has it.
         """
         self._folder = folder
         self._keep_s = keep_s
+        self.archive = archive
+        self._archived: set[Path] = set()
+        self._is_closed = False
         self._instruments = {instrument.id: instrument.pip_size for instrument in instruments}
         self._places = {instrument_id: place for place, instrument_id in enumerate(self._instruments)}
         self._file = -1
@@ -183,68 +141,102 @@ class Journal:
             await asyncio.shield(self._syncing)
 
     async def run(self) -> None:
-        """Sync every second and remove old files every hour, until it is cancelled or the disk refuses."""
-        next_prune = time.monotonic()
-        while True:
-            try:
+        """Sync every second, and archive closed days and remove old files every hour, until it is cancelled or the disk refuses."""
+        tidying = asyncio.create_task(self._tidy_again_and_again(), name="journal tidying")
+        try:
+            while True:
                 await self.sync()
-                if time.monotonic() >= next_prune:
-                    self.prune(time.time_ns() // 1_000_000 - round(self._keep_s * 1000))
-                    next_prune = time.monotonic() + PRUNE_S
-            except JournalError as error:
-                logger.critical("%s", error)
-                return
-            await asyncio.sleep(SYNC_S)
+                await asyncio.sleep(SYNC_S)
+        except JournalError as error:
+            logger.critical("%s", error)
+        finally:
+            tidying.cancel()
+            await asyncio.wait([tidying])
+
+    async def tidy(self, now_ms: int) -> None:
+        """Move what is closed at a time to the archive, and remove the files that are too old, and needed no more."""
+        before_ms = now_ms - round(self._keep_s * 1000)
+        if self.archive is not None:
+            # What was read before these files were in the archive is read from them: they stay until the next time.
+            old = [segment for segment in self._segments if segment.newest_ms < before_ms and segment.path in self._archived]
+            removable, self._archived = await asyncio.to_thread(self._archive, self.archive, old, self._all(), before_ms, now_ms)
+            self._remove([segment for segment in old if segment.path in removable])
+        else:
+            self.prune(before_ms)
 
     def read(self, from_ms: int = EARLIEST_MS, to_ms: int = LATEST_MS) -> dict[str, PastTicks]:
         """
         Return the ticks from one time to another, in milliseconds since 1970, by their instruments, oldest first; blocking.
 
         Prices have the decimals that their instrument has now, or those it had, if it does not exist any more.
+
+        Raises:
+            JournalError: a day of the archive cannot be read.
         """
         parts: dict[str, list[PastTicks]] = {}
+        archived = {instrument_id: self.days_of(instrument_id) for instrument_id in self._instruments}
+        for instrument_id, days in archived.items():
+            for day in reversed(overlapping(days, from_ms, to_ms)):
+                past = shifted(self._archived_ticks(day, from_ms, to_ms), self._instruments[instrument_id] - day.pip_size)
+                if len(past.epoch_ms):
+                    parts.setdefault(instrument_id, []).append(past)
         for segment in self._all():
             if segment.newest_ms < from_ms:
                 continue
             records = segment.records()
             epoch_ms = np.ascontiguousarray(records["epoch_ms"])
-            place = records["instrument"].astype(np.min_scalar_type(len(segment.instruments)))
-            # By instrument, and for each in the order in which the ticks arrived.
-            order = np.argsort(place, kind="stable")
-            if not (from_ms <= epoch_ms.min(initial=from_ms) and epoch_ms.max(initial=to_ms) <= to_ms):
-                order = order[(epoch_ms[order] >= from_ms) & (epoch_ms[order] <= to_ms)]
-            columns = [np.ascontiguousarray(records[name])[order] for name in ("epoch_ms", "price", "ask", "bid")]
-            bounds = np.searchsorted(place[order], np.arange(len(segment.instruments) + 1))
-            for (instrument_id, pip_size), start, stop in zip(segment.instruments.items(), bounds[:-1], bounds[1:], strict=True):
-                if start < stop:
+            is_wanted = (epoch_ms >= from_ms) & (epoch_ms <= to_ms)
+            for instrument_id, pip_size, rows in segment.by_instrument(records):
+                rows = rows[is_wanted[rows]]
+                rows = rows[segment.is_left(epoch_ms[rows], rows, places_of(archived.get(instrument_id, ())))]
+                if len(rows):
+                    columns = (np.ascontiguousarray(records[name])[rows] for name in ("epoch_ms", "price", "ask", "bid"))
                     shift = self._instruments.get(instrument_id, pip_size) - pip_size
-                    part = PastTicks(instrument_id, *(column[start:stop] for column in columns))
-                    parts.setdefault(instrument_id, []).append(shifted(part, shift) if shift else part)
+                    parts.setdefault(instrument_id, []).append(shifted(PastTicks(instrument_id, *columns), shift))
         return {instrument_id: joined(instrument_id, those) for instrument_id, those in parts.items()}
 
     async def between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None = None) -> list[Tick]:
         """
         Return an instrument's ticks from one time to another, in milliseconds since 1970, oldest first; the newest, where only so many are
         wanted.
+
+        Raises:
+            JournalError: a day of the archive cannot be read.
         """
         return await asyncio.to_thread(self._between, instrument_id, from_ms, to_ms, newest)
 
-    def segments_of(self, instrument_id: str, from_ms: int, to_ms: int) -> list[Segment]:
-        """Return the files that may have ticks of an instrument from one time to another, as they are now, newest first."""
+    def segments_of(self, instrument_id: str, from_ms: int, to_ms: int, archived: Sequence[ArchivedDay] = ()) -> list[Segment]:
+        """
+        Return the files that may have ticks of an instrument from one time to another, and which these days have not, as they are now,
+        newest first.
+        """
+        places = places_of(archived)
         return [
             segment
             for segment in reversed(self._all())
-            if instrument_id in segment.instruments and segment.oldest_ms <= to_ms and segment.newest_ms >= from_ms
+            if instrument_id in segment.instruments
+            and segment.oldest_ms <= to_ms
+            and segment.newest_ms >= from_ms
+            and not segment.is_archived(places)
         ]
+
+    def days_of(self, instrument_id: str) -> Sequence[ArchivedDay]:
+        """Return the days of an instrument that are in the archive now, oldest first."""
+        return () if self.archive is None else self.archive.days(instrument_id)
+
+    def has_seen(self, tick: Tick) -> bool:
+        """Return whether a tick that was read from it was written to it, and not imported into its archive."""
+        days = self.days_of(tick.instrument_id)
+        place = places_of(days).get(tick.epoch_ms // DAY_MS, NOWHERE)
+        return place != NOWHERE or bool(self.segments_of(tick.instrument_id, tick.epoch_ms, tick.epoch_ms, days))
 
     def prune(self, before_ms: int) -> None:
         """Remove the files whose ticks are all older than a time, in milliseconds since 1970."""
-        for segment in [segment for segment in self._segments if segment.newest_ms < before_ms]:
-            segment.path.unlink(missing_ok=True)
-            self._segments.remove(segment)
+        self._remove([segment for segment in self._segments if segment.newest_ms < before_ms])
 
     def close(self) -> None:
         """Sync what was added, and let another process have the journal."""
+        self._is_closed = True
         for file in [*self._unsynced, self._file]:
             if file >= 0:
                 with contextlib.suppress(OSError):
@@ -252,6 +244,36 @@ class Journal:
                 os.close(file)
         self._unsynced, self._file = [], -1
         os.close(self._lock)
+
+    def _remove(self, old: Sequence[Segment]) -> None:
+        for segment in old:
+            segment.path.unlink(missing_ok=True)
+            self._segments.remove(segment)
+
+    async def _tidy_again_and_again(self) -> None:
+        while True:
+            try:
+                await self.tidy(time.time_ns() // 1_000_000)
+            except (JournalError, OSError) as error:
+                logger.error("the journal %s cannot be tidied: %s", self._folder, error)
+            await asyncio.sleep(PRUNE_S)
+
+    def _archive(
+        self, archive: TickArchive, old: Sequence[Segment], every: Sequence[Segment], before_ms: int, now_ms: int
+    ) -> tuple[set[Path], set[Path]]:
+        """Archive closed days; return which of the old files can be removed, and which of all have all of their ticks in the archive."""
+        proven = are_proven(old, archive)
+        known = self._archived
+        archived = archive_closed([each for each in every if each.path not in known], archive, before_ms, lambda: self._is_closed)
+        archive.tidy(now_ms)
+        # The last file may get more.
+        return proven, known | (archived - {each.path for each in every[-1:]})
+
+    def _archived_ticks(self, day: ArchivedDay, from_ms: int, to_ms: int) -> PastTicks:
+        """Return the ticks of a day of the archive from one time to another."""
+        assert self.archive is not None, "it has the day"  # noqa: S101
+        past = self.archive.ticks(day)
+        return cut(past, from_ms, to_ms)
 
     def _write(self, data: bytes, oldest_ms: int, newest_ms: int) -> None:
         if self._failure:
@@ -277,7 +299,11 @@ class Journal:
         header = header.ljust(-(-(len(header) + 1) // COLUMNS.itemsize) * COLUMNS.itemsize - 1) + b"\n"
         # Sorted after all others, even if the clock was set back.
         before = self._all()
-        number = max(time.time_ns() // 1_000_000, int(before[-1].path.stem) + 1 if before else 0)
+        number = max(
+            time.time_ns() // 1_000_000,
+            before[-1].number + 1 if before else 0,
+            self.archive.newest_segment + 1 if self.archive is not None else 0,
+        )
         path = self._folder / f"{number:015d}.ticks"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -308,13 +334,13 @@ class Journal:
     def _between(self, instrument_id: str, from_ms: int, to_ms: int, newest: int | None) -> list[Tick]:
         parts: list[list[Tick]] = []
         missing = newest
-        for segment in self.segments_of(instrument_id, from_ms, to_ms):
-            part = segment.ticks_of(instrument_id, from_ms, to_ms)
+        days = self.days_of(instrument_id)
+        for part, pip_size in self._parts(instrument_id, from_ms, to_ms, days):
             first = 0
             if missing is not None:
                 first = max(0, len(part.epoch_ms) - missing)
                 missing -= len(part.epoch_ms) - first
-            one = quantum_of(segment.instruments[instrument_id])
+            one = quantum_of(pip_size)
             columns = (column[first:].tolist() for column in (part.epoch_ms, part.price, part.ask, part.bid))
             parts.append(
                 [
@@ -325,6 +351,13 @@ class Journal:
             if missing == 0:
                 break
         return [tick for part in reversed(parts) for tick in part]
+
+    def _parts(self, instrument_id: str, from_ms: int, to_ms: int, days: Sequence[ArchivedDay]) -> Iterator[tuple[PastTicks, int]]:
+        """Yield the ticks of each file, and each day of the archive, with their decimals, newest first."""
+        for segment in self.segments_of(instrument_id, from_ms, to_ms, days):
+            yield segment.ticks_of(instrument_id, from_ms, to_ms, days), segment.instruments[instrument_id]
+        for day in overlapping(days, from_ms, to_ms):
+            yield self._archived_ticks(day, from_ms, to_ms), day.pip_size
 
     def _all(self) -> list[Segment]:
         return [*self._segments, self._current()] if self._file >= 0 else list(self._segments)
@@ -368,63 +401,3 @@ def lock(folder: Path) -> int:
         os.close(file)
         raise JournalError(f"the journal {folder} is in use by another process: give this one another --data-dir") from None
     return file
-
-
-def segments(folder: Path) -> list[Segment]:
-    """
-    Return the files of a journal with the ticks that they have now, oldest first; a process may be writing to it.
-
-    Raises:
-        JournalError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise JournalError(f"there is no journal {folder}; it is the folder `journal` in the data directory of a server")
-    return [segment for path in sorted(folder.glob("[0-9]*.ticks")) if (segment := opened(path)) is not None]
-
-
-def opened(path: Path) -> Segment | None:
-    """Return a file of the journal with its complete ticks; None, and a warning, if it is not such a file."""
-    try:
-        with path.open("rb") as file:
-            line = file.readline(1 << 20)
-            header = json.loads(line)
-            records = np.fromfile(file, COLUMNS)
-        instruments = dict(header["instruments"])
-        if header["pricewire"] != "ticks" or header["version"] != 1 or len(line) % COLUMNS.itemsize:
-            raise ValueError("it begins as no file of this version does")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("%s is no file of the journal, and is not read: %s", path, error)
-        return None
-    bad = np.flatnonzero((records["check"] != checks(records)) | (records["instrument"] >= len(instruments)))
-    if len(bad):
-        logger.warning("%s ends after %d ticks: the next one was half written", path, bad[0])
-        records = records[: bad[0]]
-    epoch_ms = records["epoch_ms"]
-    oldest_ms, newest_ms = int(epoch_ms.min(initial=LATEST_MS)), int(epoch_ms.max(initial=EARLIEST_MS))
-    return Segment(path, instruments, len(line), len(records), oldest_ms, newest_ms)
-
-
-def checks(records: Records) -> npt.NDArray[np.uint32]:
-    """Return the right check of each record."""
-    total = np.full(len(records), F, np.uint64)
-    for name, factor in (("epoch_ms", A), ("price", B), ("ask", C), ("bid", D), ("instrument", E)):
-        total += records[name].astype(np.uint64) * np.uint64(factor)
-    return (total >> np.uint64(32)).astype(np.uint32)
-
-
-def shifted(past: PastTicks, decimals: int) -> PastTicks:
-    """Return ticks with so many more decimals than they were written with; with fewer, prices are rounded half to even."""
-
-    def column(pips: Integers) -> Integers:
-        values: Integers = pips * 10**decimals if decimals > 0 else np.rint(pips / 10**-decimals).astype(np.int64)
-        return values
-
-    return PastTicks(past.instrument_id, past.epoch_ms, column(past.price), column(past.ask), column(past.bid))
-
-
-def joined(instrument_id: str, parts: Sequence[PastTicks]) -> PastTicks:
-    """Return the parts of one instrument's ticks as one."""
-    if len(parts) == 1:
-        return parts[0]
-    names = ("epoch_ms", "price", "ask", "bid")
-    return PastTicks(instrument_id, *(np.concatenate([getattr(part, name) for part in parts]) for name in names))

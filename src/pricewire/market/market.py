@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
+from pricewire.market.archived_days import overlapping
 from pricewire.market.candles import MINUTE_MS, START
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS, Feed, FeedWithBackfill, FeedWithHistory, FeedWithHours, PastTicks, check_past
@@ -234,14 +235,15 @@ class Market:
 
     def older_candles(self, request: CandlesHistoryRequest, selected: SelectedCandles) -> Older | None:
         """Return the same for candles that were selected from memory."""
-        if len(selected.rows) >= request.count:
-            return None
         state = self._of(request.instrument_id)
+        minutes = state.candles.minutes(0)
+        # The candle that memory begins within may lack its first ticks.
+        if len(selected.rows) >= request.count and selected.rows[0, START] > minutes[0, START]:
+            return None
         span_ms, from_ms, to_ms = request.granularity * 1000, request.from_epoch_ms, request.to_epoch_ms
         # Whole candles.
         from_ms = None if from_ms is None else from_ms - from_ms % span_ms
         to_ms = None if to_ms is None else to_ms - to_ms % span_ms + span_ms - 1
-        minutes = state.candles.minutes(0)
         return self._older(state, from_ms, to_ms, int(minutes[0, START]) + MINUTE_MS - 1 if len(minutes) else None)
 
     def minutes(self, request: CandlesHistoryRequest) -> Integers:
@@ -262,8 +264,13 @@ class Market:
         until_ms = min(LATEST_MS if each is None else each for each in (to_ms, known_ms))
         if self._journal is None or (from_ms is not None and from_ms > until_ms):
             return None
-        segments = self._journal.segments_of(state.instrument.id, from_ms or EARLIEST_MS, until_ms)
-        return Older(state.instrument.id, state.instrument.pip_size, segments, from_ms, until_ms) if segments else None
+        instrument, first_ms = state.instrument, from_ms or EARLIEST_MS
+        every = self._journal.days_of(instrument.id)
+        segments = self._journal.segments_of(instrument.id, first_ms, until_ms, every)
+        days = overlapping(every, first_ms, until_ms)
+        if not segments and not days:
+            return None
+        return Older(instrument.id, instrument.pip_size, segments, from_ms, until_ms, self._journal.archive, days)
 
     def _of(self, instrument_id: str) -> InstrumentState:
         state = self._states.get(instrument_id)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pricewire.bus.memory import MemoryBus
 from pricewire.errors import AccountError, PricewireError
+from pricewire.market.archived_days import TickArchive
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
 from pricewire.market.market import Market
@@ -48,10 +49,12 @@ class JournalSetup:
     Attributes:
         folder: where it is.
         keep_ticks_s: how long it keeps ticks, in seconds.
+        archive: where the days go that are closed; None for nowhere.
     """
 
     folder: Path
     keep_ticks_s: float = KEEP_S
+    archive: TickArchive | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class TradingSetup:
         keep_ticks_s: how long the journal keeps ticks, in seconds; after a restart, contracts are settled with them.
         trades_replays: whether to trade on recordings: others may know what comes next.
         ring: the folder in which what was published last is kept, so that streams resume after a restart; None for nowhere.
+        archive: where the journal's days go that are closed; None for nowhere.
     """
 
     database: str | Path = field(repr=False)
@@ -80,6 +84,7 @@ class TradingSetup:
     keep_ticks_s: float = KEEP_S
     trades_replays: bool = False
     ring: Path | None = None
+    archive: TickArchive | None = None
 
 
 class Services:
@@ -106,7 +111,7 @@ class Services:
         self.journal: Journal | None = None
         self._setup = setup
         self._limits = limits
-        self._journal_setup = JournalSetup(setup.journal, setup.keep_ticks_s) if setup is not None else journal
+        self._journal_setup = JournalSetup(setup.journal, setup.keep_ticks_s, setup.archive) if setup is not None else journal
 
     @property
     def keep_ticks_s(self) -> float:
@@ -121,7 +126,9 @@ class Services:
             JournalError: it cannot be used.
         """
         setup = self._journal_setup
-        return None if setup is None else Journal(setup.folder, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s)
+        if setup is None:
+            return None
+        return Journal(setup.folder, self.publisher.market.instruments(), keep_s=setup.keep_ticks_s, archive=setup.archive)
 
     @property
     def desk(self) -> Desk:
@@ -253,7 +260,9 @@ async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     Raises:
         JournalError: it cannot be written.
     """
-    newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    found = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    # An import may have ended years ago: no feed is asked for all that came since.
+    newest = [tick for tick in found if journal.has_seen(tick)]
     filled = 0
     for past in market.backfill(newest):
         if past.epoch_ms[-1] >= from_ms:

@@ -57,7 +57,7 @@ async def ticks_history(
     older = market.older_ticks(data, selected)
     if older is None:
         return await answer(request, lambda: Data(TicksBody(list(map(TickBody.of, selected.ticks())))), len(selected.epoch_ms))
-    admission.ask_for_history(client, older.records // RECORDS_A_ROW)
+    admission.ask_for_history(client, older.ticks_read(data.granularity, data.count) // RECORDS_A_ROW)
 
     def read() -> Data[TicksBody]:
         return Data(TicksBody(list(map(TickBody.of, older.ticks(selected, data.granularity, data.count).ticks()))))
@@ -82,7 +82,7 @@ async def candles_history(
     older = market.older_candles(data, selected)
     if older is None:
         return await answer(request, lambda: Data(CandlesBody(list(map(CandleBody.of, selected.candles())))), len(selected.rows))
-    admission.ask_for_history(client, older.records // RECORDS_A_ROW)
+    admission.ask_for_history(client, older.minutes_read(data.granularity, data.count) // RECORDS_A_ROW)
     minutes = market.minutes(data)
 
     def read() -> Data[CandlesBody]:
