@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pricewire.market.feed import Feed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument
@@ -21,6 +22,7 @@ from pricewire.server.app import create_app
 from pricewire.store.address import parse_address
 from pricewire.store.database import Database
 from pricewire.store.migrate import migrate
+from support import behind_gateways
 from support.feeds import HandFeed
 from support.postgres import Postgres
 from support.serving import Serving
@@ -54,12 +56,17 @@ LONGEST = ("test_chaos.py", "test_churn.py", "test_kill.py", "test_workers.py", 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--churn-minutes", type=float, default=1.0, help="how long the tabs of a browser are troubled")
+    parser.addoption("--gateways", action="store_true", help="have the servers of many tests behind two gateways")
     parser.addoption("--packages", type=Path, default=None, help="the folder of the packages to try; by default they are built")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process waits for it at the end."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    behind_gateways.is_wanted = config.getoption("--gateways")
 
 
 @pytest.fixture
@@ -88,7 +95,8 @@ def feed() -> HandFeed:
 @pytest.fixture
 def server(feed: HandFeed) -> Iterator[Serving]:
     """A server of GOLD and of the simulated instruments at twenty times their rate."""
-    with Serving(create_app([feed, SimulatedFeed(seed=1, rate=20)], heartbeat=0.5)) as serving:
+    feeds: list[Feed] = [feed, SimulatedFeed(seed=1, rate=20)]
+    with behind_gateways.serving(lambda bus: create_app(feeds, heartbeat=0.5, bus=bus), heartbeat=0.5) as serving:
         yield serving
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +17,8 @@ from pricewire.errors import PricewireError
 from pricewire.market.candles import rows_of_ticks
 from pricewire.market.feeds.replay.recordings import read_recordings
 from pricewire.protocol.messages import Candle, Tick
+from support.command import environment, served
 from support.command import pricewire as run
-from support.command import served
 from support.recorded import SMALL
 
 
@@ -30,6 +32,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     exported = run("export", "--instrument", "EURUSD", "--data-dir", data)
     assert len(exported.stdout.splitlines()) == SMALL.eurusd_rows + 1
     assert exported.stdout.splitlines()[1].startswith("2024-01-02T22:00:00.065Z,EURUSD,1.09450,1.09478,")
+    with subprocess.Popen(
+        [sys.executable, "-m", "pricewire", "export", "--instrument", "EURUSD", "--data-dir", data],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as left:
+        assert left.stdout is not None
+        assert left.stderr is not None
+        left.stdout.close()
+        assert left.stderr.read() == b"", "whoever read it has enough"
     with served("--port", "0", "--history", "--data-dir", data, "--feed", f"replay:{SMALL.eurusd}") as (url, _):
         yield url
 

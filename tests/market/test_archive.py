@@ -80,7 +80,7 @@ def quotes_of(past: PastTicks | None) -> list[Quote]:
     return [] if past is None else list(zip((past.epoch_ms - START).tolist(), past.price.tolist(), strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(ticks, st.data())
 def test_between_archive_journal_and_memory_there_is_no_gap_and_no_double(quotes: list[Quote], data: st.DataObject) -> None:
     acts = st.sampled_from(["go on", "go on", "tidy", "tidy late", "restart"])
@@ -289,6 +289,21 @@ def test_a_request_reads_so_many_days_and_no_more(tmp_path: Path, monkeypatch: p
     more = market.older_ticks(few, market.select_ticks(few))
     assert more is not None
     assert more.ticks_read(None, 2) == 2
+    journal.close()
+
+
+async def test_a_feed_fills_up_what_the_journal_has_seen_and_no_import(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "history")
+    archive.add(past_of([(0, 10), (9000, 11)]), 2)
+    journal = Journal(tmp_path / "journal", [GOLD], keep_s=KEEP_S, archive=archive)
+    (imported,) = await journal.between("GOLD", 0, START + DAY_MS, newest=1)
+    assert not journal.has_seen(imported)
+    # A tick that is older than the end of the import, since the feed replays what was recorded: the day is in order all the same.
+    journal.extend(past_of([(1000, 12)]))
+    assert journal.has_seen((await journal.between("GOLD", 0, START + 1000, newest=1))[0])
+    await journal.tidy(START + 9 * DAY_MS)
+    assert quotes_of(journal.read()["GOLD"]) == [(0, 10), (1000, 12), (9000, 11)]
+    assert journal.has_seen((await journal.between("GOLD", 0, START + DAY_MS, newest=1))[0])
     journal.close()
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 import pytest
+from litestar import Litestar
 
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
@@ -21,10 +22,12 @@ from pricewire.server.app import create_app
 from pricewire.server.auth.keys import KeySource, SigningKey, shared_secret
 from pricewire.server.auth.passwords import hash_password
 from pricewire.server.auth.tokens import TokenRules, Tokens
+from pricewire.server.leading import BusSetup
 from pricewire.server.services import TradingSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account, Accounts
 from pricewire.store.database import Database
+from support import behind_gateways
 from support.serving import PATIENCE, EventReader, Serving
 
 Result = TypeVar("Result")
@@ -56,8 +59,13 @@ def open_app_server(
     with tempfile.TemporaryDirectory() as folder:
         beside = database.parent if isinstance(database, Path) else Path(folder)
         setup = TradingSetup(database, journal or beside / "journal", keys, RULES, ring=(journal or beside / "journal").with_name("bus"))
-        app = create_app(feeds, trading=setup, **{"heartbeat": 0.5, **options})
-        with Serving(app, http=http) as serving:
+        asked = {"heartbeat": 0.5, **options}
+
+        def make_app(bus: BusSetup | None) -> Litestar:
+            return create_app(feeds, trading=setup, **{"bus": bus, **asked})
+
+        alone = Serving(make_app(None), http=http) if "bus" in asked else None
+        with alone or behind_gateways.serving(make_app, heartbeat=asked["heartbeat"], limits=asked.get("limits"), http=http) as serving:
             for feed in feeds:
                 if isinstance(feed, SimulatedFeed):
                     until_open(serving, [instrument.id for instrument in feed.instruments])

@@ -27,7 +27,13 @@ PATIENCE = 60.0
 
 
 class Serving:
-    """Serves an ASGI application until its block is left, by default on a free port, and with the hand-over where it is `Server`."""
+    """
+    Serves an ASGI application until its block is left, by default on a free port, and with the hand-over where it is `Server`.
+
+    Attributes:
+        url: where clients reach it.
+        own_url: where this process is: another address where gateways are in front of it.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class Serving:
         port: int = 0,
         drain_seconds: float = 0.1,
         limits: Limits | None = None,
+        reuse_port: bool = False,
         **options: Any,
     ) -> None:
         is_ours = issubclass(server_class, Server)
@@ -48,10 +55,12 @@ class Serving:
             app.metrics.requests_too_large = lambda: self._server.server_state.requests_too_large  # type: ignore[attr-defined]
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if self._config.is_ssl else 'http'}://{host}:{self.port}"
+        self.url = self.own_url = f"{'https' if self._config.is_ssl else 'http'}://{host}:{self.port}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"server {self.port}", daemon=True)

@@ -61,8 +61,12 @@ def export(
 
     write = write_parquet if is_parquet else write_csv
     if output is None:
-        write(sys.stdout.buffer, parts())
-        sys.stdout.buffer.flush()
+        try:
+            write(sys.stdout.buffer, parts())
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Who reads has enough, as `head` does. What is left in the buffer must not be written at the process's end either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     new = output.with_name(f".{output.name}.new")
     try:

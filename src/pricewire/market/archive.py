@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -54,7 +55,6 @@ class Archive:
         self._folder = folder
         self._keep_days = keep_days
         self._days: dict[str, tuple[ArchivedDay, ...]] = {}
-        self._database = duckdb.connect(config=DUCKDB)
         self._writing = threading.Lock()
         try:
             folders = [each for each in folder.iterdir() if each.is_dir()] if folder.exists() else []
@@ -66,6 +66,11 @@ class Archive:
             raise JournalError(f"the archive {folder} cannot be read: {error.strerror}") from None
         for day in (day for days in self._days.values() for day in days if day.fault):
             logger.error("%s", day.fault)
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Begun by the first query: an import has none."""
+        return duckdb.connect(config=DUCKDB)
 
     @property
     def instruments(self) -> Sequence[str]:
@@ -113,7 +118,7 @@ class Archive:
 
     def add(self, past: PastTicks, pip_size: int, through: Place = NOWHERE) -> None:
         """
-        Put ticks of an instrument, all of one day, after those that the day has.
+        Put ticks of an instrument, all of one day, to those that the day has.
 
         Args:
             past: the ticks, in the order of their times.
@@ -129,6 +134,10 @@ class Archive:
             most = max(pip_size, before.pip_size)
             parts = [shifted(read(before), most - before.pip_size), shifted(past, most - pip_size)]
             past, pip_size, through = joined(past.instrument_id, parts), most, max(before.through, through)
+            if (np.diff(past.epoch_ms) < 0).any():
+                # What was imported was of a time that the journal had not seen yet.
+                order = np.argsort(past.epoch_ms, kind="stable")
+                past = PastTicks(past.instrument_id, *(column[order] for column in (past.epoch_ms, past.price, past.ask, past.bid)))
         self.put(past, pip_size, through)
 
     def put(self, past: PastTicks, pip_size: int, through: Place) -> None:

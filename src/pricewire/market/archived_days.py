@@ -82,7 +82,7 @@ class TickArchive(Protocol):
         """
 
     def add(self, past: PastTicks, pip_size: int, through: Place) -> None:
-        """Put the ticks of an instrument's day after those that the day has; raises a JournalError where that fails."""
+        """Put the ticks of an instrument's day to those that the day has; raises a JournalError where that fails."""
 
     def prove(self, day: ArchivedDay) -> None:
         """Read a day whole; raises a JournalError unless all that was written is there."""

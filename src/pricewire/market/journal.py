@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from pricewire.errors import JournalError
-from pricewire.market.archived_days import ArchivedDay, TickArchive, overlapping
+from pricewire.market.archived_days import NOWHERE, ArchivedDay, TickArchive, overlapping
 from pricewire.market.archiver import archive_closed, are_proven
+from pricewire.market.candles import DAY_MS
 from pricewire.market.feed import EARLIEST_MS, LATEST_MS, PastTicks
 from pricewire.market.pips import quantum_of
 from pricewire.market.segment import COLUMNS, RECORD, A, B, C, D, E, F, Segment, checks, cut, joined, places_of, segments, shifted
@@ -222,6 +223,12 @@ class Journal:
     def days_of(self, instrument_id: str) -> Sequence[ArchivedDay]:
         """Return the days of an instrument that are in the archive now, oldest first."""
         return () if self.archive is None else self.archive.days(instrument_id)
+
+    def has_seen(self, tick: Tick) -> bool:
+        """Return whether a tick that was read from it was written to it, and not imported into its archive."""
+        days = self.days_of(tick.instrument_id)
+        place = places_of(days).get(tick.epoch_ms // DAY_MS, NOWHERE)
+        return place != NOWHERE or bool(self.segments_of(tick.instrument_id, tick.epoch_ms, tick.epoch_ms, days))
 
     def prune(self, before_ms: int) -> None:
         """Remove the files whose ticks are all older than a time, in milliseconds since 1970."""

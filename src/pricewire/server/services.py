@@ -260,7 +260,9 @@ async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:
     Raises:
         JournalError: it cannot be written.
     """
-    newest = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    found = [tick for each in market.instruments() for tick in await journal.between(each.id, 0, LATEST_MS, newest=1)]
+    # An import may have ended years ago: no feed is asked for all that came since.
+    newest = [tick for tick in found if journal.has_seen(tick)]
     filled = 0
     backfill = market.backfill(newest)
     # In a thread: a feed may ask over the network, and others must not wait for that.

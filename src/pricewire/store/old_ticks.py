@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sqlalchemy import Connection, delete, select
 
-from pricewire.market.feed import PastTicks
+from pricewire.market.feed import LATEST_MS, PastTicks
 from pricewire.market.journal import Journal
 from pricewire.market.pips import Floats, Integers
 from pricewire.protocol.messages import Instrument
@@ -31,7 +31,8 @@ async def take_over(database: Database, journal: Journal, instruments: Sequence[
     kept = {instrument_id for (instrument_id,) in await database.rows(select(ticks.c.instrument_id).distinct())}
     if not kept:
         return
-    kept -= journal.read().keys()
+    # Not all of it: an archive may have years.
+    kept = {each for each in kept if not await journal.between(each, 0, LATEST_MS, newest=1)}
     statement = select(ticks.c.epoch_ms, ticks.c.price, ticks.c.ask, ticks.c.bid).order_by(ticks.c.epoch_ms, ticks.c.number)
     for instrument in instruments:
         if instrument.id in kept:

@@ -308,11 +308,11 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
             answer = scene.post("/v1/trading/contracts/buy", scene.alice, json=purchase("full"))
             refused(answer, 503, "UNAVAILABLE")
             assert "trading is paused" in answer.text
-            assert metric(scene.server.url, "pricewire_journal_failing") == 1
+            assert metric(scene.server.own_url, "pricewire_journal_failing") == 1
         for _ in range(3):
             prices.next()
         scene.buy("full")
-        assert metric(scene.server.url, "pricewire_journal_failing") == 0
+        assert metric(scene.server.own_url, "pricewire_journal_failing") == 0
 
 
 def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
@@ -334,7 +334,7 @@ def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
 
         entered = update_after(0)
         with full_disk():
-            wait_until(lambda: metric(scene.server.url, "pricewire_journal_failing") == 1)
+            wait_until(lambda: metric(scene.server.own_url, "pricewire_journal_failing") == 1)
             asked_ms = time.time_ns() // 1_000_000
             while price_time() <= asked_ms:
                 pass
