@@ -21,6 +21,7 @@ KINDS: dict[str, type[FeedOptions]] = {
     "other.toml": FeedOptions,
     "nats.toml": NatsOptions,
     "socket.toml": WebSocketOptions,
+    "redis.toml": RedisOptions,
 }
 
 
