@@ -10,6 +10,7 @@ from pricewire.market.clock import SystemClock
 from pricewire.market.feeds.nats import NatsOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
 from pricewire.market.feeds.reader import Message, MessageReader
+from pricewire.market.feeds.redis import RedisOptions
 from pricewire.market.feeds.websocket import WebSocketOptions
 from support.doc_blocks import BLOCKS, ROOT
 
