@@ -43,6 +43,11 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICK
 
 
+def tree_seconds(pid: int) -> float:
+    """Return the CPU time that a process and those that it has started have used so far, in seconds."""
+    return cpu_seconds(pid) + sum(map(tree_seconds, children(pid)))
+
+
 def memory(pid: int) -> Memory:
     """Return the memory that a process has now."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]

@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from bench.machine import Placement, raise_file_limit
-from bench.process import cpu_seconds, no_compiler
+from bench.process import cpu_seconds, no_compiler, tree_seconds
 from bench.readers.auditor import Audit, Auditor
 from bench.report import Progress, Report, Table, thousands, verdict
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
 from bench.servers.sse_starlette import SseStarlette
+from bench.servers.workers import Workers
 from bench.workload import Load, choices
 
 PATIENCE = 5.0
@@ -92,7 +93,7 @@ class Turn:
     Attributes:
         due_seconds: in what time the prices were to be published.
         seconds: in what time they were.
-        cpu_seconds: what the server's CPU took.
+        cpu_seconds: what the server took, with the processes that it has started.
         reader_cpu_seconds: what the readers' CPU took: with a whole core, they would be what limits.
         expected: how many events there had to be, those that are merged included.
         audit: what the streams got.
@@ -148,14 +149,14 @@ def measure(server: Peer, auditor: Auditor, floor: Floor) -> Turn:
     server.steady(replace(load, rounds=1))
     auditor.wait("floor", 1, PATIENCE)
     auditor.mark("floor")
-    readers, cpu, began = cpu_seconds(auditor.pid), cpu_seconds(server.pid), time.monotonic()
+    readers, cpu, began = cpu_seconds(auditor.pid), tree_seconds(server.pid), time.monotonic()
     server.steady(load)
     seconds = time.monotonic() - began
     audit = auditor.wait("floor", load.rounds + 1, floor.interval + PATIENCE)
     return Turn(
         due_seconds=load.seconds,
         seconds=seconds,
-        cpu_seconds=cpu_seconds(server.pid) - cpu,
+        cpu_seconds=tree_seconds(server.pid) - cpu,
         reader_cpu_seconds=cpu_seconds(auditor.pid) - readers,
         expected=floor.streams * floor.each * load.rounds,
         audit=audit,
@@ -164,7 +165,7 @@ def measure(server: Peer, auditor: Auditor, floor: Floor) -> Turn:
 
 def _peers(placement: Placement, floor: Floor, notes: list[str]) -> list[Callable[[], Peer]]:
     """Return how to start those that can do it."""
-    peers: list[Callable[[], Peer]] = [partial(Handover, placement, steady=True)]
+    peers: list[Callable[[], Peer]] = [partial(Handover, placement, steady=True), partial(Workers, placement)]
     for kind in (SseStarlette, Nchan):
         if reason := "it knows no pace" if floor.interval else kind.missing():
             notes.append(f"{kind.label} is left out of {floor.name}: {reason}")

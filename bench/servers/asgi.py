@@ -140,9 +140,23 @@ def interval_of(scope: Scope) -> float:
     return int(parse_qs(scope["query_string"].decode()).get("interval_ms", ["0"])[0]) / 1000
 
 
-def serve(make_server: Callable[..., uvicorn.Server], application: Callable[..., Awaitable[None]], *, lifespan: str = "off") -> None:
-    """Run an application on a free port, and say on the standard output which it is; with its lifespan `on` or `off`."""
-    listener = socket.create_server((os.environ[HOST], int(os.environ[PORT])), backlog=8192)
+def serve(
+    make_server: Callable[..., uvicorn.Server],
+    application: Callable[..., Awaitable[None]],
+    *,
+    lifespan: str = "off",
+    reuse_port: bool = False,
+) -> None:
+    """
+    Run an application, and say on the standard output on which port.
+
+    Args:
+        make_server: makes the server.
+        application: the application.
+        lifespan: `on` where it has one.
+        reuse_port: whether other processes have the port too.
+    """
+    listener = socket.create_server((os.environ[HOST], int(os.environ[PORT])), backlog=8192, reuse_port=reuse_port)
     print(listener.getsockname()[1], flush=True)
     make_server(application, log_level="warning", access_log=False, lifespan=lifespan).run(sockets=[listener])
 

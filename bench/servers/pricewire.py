@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from bench.machine import Placement
 from bench.servers.asgi import Application, AsgiPeer, interval_of, plain_server, serve, topics_of
 from bench.workload import TOPIC, ticks, timed_tick
+from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
 from pricewire.hub import flusher
 from pricewire.hub.event import plain
@@ -83,6 +85,22 @@ class Ring(Handover):
         self._start_module("bench.servers.pricewire", self.kind, *self._options, str(self.directory / "bus"))
 
 
+def within(bus: Bus, application: Application) -> Callable[[Any, Receive, Send], Awaitable[None]]:
+    """Return an application that has a bus open as long as it runs."""
+
+    async def with_bus(scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        await receive()
+        async with bus.open():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return with_bus
+
+
 def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
     """Serve; the arguments are those of `Handover`, and the folder of a ring."""
     if pace == "busy":
@@ -119,17 +137,7 @@ def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
         serve(make, application)
         return
 
-    async def with_ring(scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await application(scope, receive, send)
-            return
-        await receive()
-        async with bus.open():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    serve(make, with_ring, lifespan="on")
+    serve(make, within(bus, application), lifespan="on")
 
 
 if __name__ == "__main__":
