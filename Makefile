@@ -26,10 +26,10 @@ run:  ## serve Pricewire with its trading page on http://127.0.0.1:8080; options
 test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k lag"
 
 test-python: prepare
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-gateways: $(VENV)/dev  ## run the tests of streams, trading and the client with their servers behind two gateways each
-	$(BIN)/pytest --gateways --numprocesses 2 --dist loadfile tests/client tests/server/routes $(PYTEST)
+	$(BIN)/pytest --gateways --numprocesses 3 --dist loadfile tests/client tests/server/routes $(PYTEST)
 
 test-web: web/node_modules/.dev
 	$(NPM) test

@@ -29,6 +29,8 @@ ABSOLUTE = {
     "server/routes/streams.py": "how many candles there are since a time",
     "server/services.py": "what is old among the recorded ticks",
     "server/stream_opener.py": "whether a token has expired",
+    "server/telemetry/exporting.py": "since when a metric has been counted, for collectors",
+    "server/telemetry/metric_data.py": "when a metric was read, for collectors",
 }
 """Where the clock on the wall is asked, and what for: dates, as others write them."""
 
