@@ -23,6 +23,7 @@ from support.trading_env import TradingEnv, open_account, order
 
 SOURCES = Path(__file__).parents[2]
 SCRIPT = SOURCES / "tests/support/publish_until_killed.py"
+PATHS = f"{SOURCES / 'src'}:{SOURCES / 'tests'}:{SOURCES}"
 KILLS = {True: 8, False: 4}
 """How often, of an SQLite file and of a PostgreSQL server's client."""
 
@@ -41,7 +42,7 @@ async def test_each_event_of_an_account_is_published_once_whenever_the_process_i
     await database.close()
 
     command = [str(SCRIPT), database_address, str(tmp_path), ",".join(accounts), str(kills), "1"]
-    program = await asyncio.create_subprocess_exec(sys.executable, *command, env={"PYTHONPATH": f"{SOURCES / 'src'}:{SOURCES / 'tests'}"})
+    program = await asyncio.create_subprocess_exec(sys.executable, *command, env={"PYTHONPATH": PATHS})
     assert await program.wait() == 0
 
     told = defaultdict[str, list[str]](list)
