@@ -111,6 +111,19 @@ async def test_a_server_that_was_away_costs_no_tick_of_a_stream_unless_it_was_tr
         assert feed.counters[0].gaps == 1
 
 
+async def test_a_stream_that_is_made_anew_is_read_from_its_beginning(server: RedisServer, client: Redis, options_file: OptionsFile) -> None:
+    feed = open_address(f"{server.url}/anew#{options_file(EUR)}")
+    async with supervised(feed) as ticks:
+        await until(lambda: feed.counters[0].connections == 1)
+        await client.xadd("anew", own("1.1"), id="9-1")
+        assert await ticks.next() == [("EURUSD", "1.10000", "2.00000")]
+        await client.delete("anew")
+        await client.xadd("anew", own("1.2"), id="2-1")
+        await client.client_kill_filter(_type="normal", skipme=True)
+        assert await ticks.next() == [("EURUSD", "1.20000", "2.00000")]
+    assert feed.counters[0].gaps == 1
+
+
 async def test_a_password_is_never_logged(options_file: OptionsFile, caplog: pytest.LogCaptureFixture) -> None:
     with redis_server("--requirepass", "s3cret") as server:
         right = open_address(f"redis://:s3cret@127.0.0.1:{server.port}/s#{options_file(EUR)}")

@@ -245,6 +245,8 @@ def test_nobody_waits_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch
         collected.is_open.clear()
         for name, value in {**VARIABLES, "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url, "OTEL_METRIC_EXPORT_INTERVAL": "10"}.items():
             monkeypatch.setenv(name, value)
+        # The exporter itself would wait longer than this test.
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600")
         telemetry = begin_telemetry("all", None, 0.1)
         with Serving(create_app([HandFeed()], telemetry=telemetry)) as server:
             assert collected.is_asked.wait(PATIENCE)

@@ -180,6 +180,7 @@ class NatsFeed(KeptMessageFeed):
             # What waits for room in the queue would keep the client from closing.
             while not queue.empty():
                 queue.get_nowait()
+            # Closing what has failed raises whatever the library or TLS has left; why it failed is known already.
             with contextlib.suppress(Exception):
                 await client.close()
 
