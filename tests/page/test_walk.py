@@ -123,6 +123,11 @@ def test_a_first_visit_from_a_price_to_a_statement(walker: Walker) -> None:
     walker.press(drawer.get_by_role("button", name="Close"))
     expect(drawer).to_have_count(0)
 
+    # Sold, so that the next to try the same account finds it without.
+    walker.choose("Open")
+    walker.press(wait_for_entry(walker.server, page, 1900))
+    expect(positions(page)).to_contain_text(re.compile(r"Sold [+−]"))
+
 
 def test_markets_chart_and_settings(walker: Walker) -> None:
     page = walker.page
