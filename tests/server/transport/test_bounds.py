@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pricewire.server.limits import Limits
-from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedState
+from pricewire.server.transport.bounds import MAX_PIPELINED, BoundedProtocol, BoundedState
 from pricewire.server.transport.serve import make_server
 from support.serving import Raw, Serving
 
@@ -308,6 +308,53 @@ def test_an_answer_before_the_end_of_a_body_arrives_and_closes_the_connection(se
         # None of that is read by the application, and all of it before the connection closes.
         reader.socket.sendall(b"x" * 1_000_000)
         assert reader.read_to_end() == b"early"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_comes_after_its_answer_leaves_the_connection_to_the_next_request(server: Serving, chunked: bool) -> None:
+    framing, body = (b"Transfer-Encoding: chunked", b"5\r\nxxxxx\r\n0\r\n\r\n") if chunked else (b"Content-Length: 5", b"xxxxx")
+    with connect(server) as reader:
+        # As clients do that send the head by itself.
+        for _ in range(3):
+            reader.socket.sendall(b"POST /early HTTP/1.1\r\n" + framing + b"\r\n\r\n")
+            read_answer(reader, b"early")
+            reader.socket.sendall(body[:3])
+            reader.socket.sendall(body[3:])
+        reader.socket.sendall(request(body=b"xx"))
+        read_answer(reader, b"2")
+
+
+def test_a_request_that_comes_with_the_rest_of_a_body_has_its_time(server: Serving) -> None:
+    LATER.clear()
+    with connect(server) as reader:
+        reader.socket.sendall(request("/early", body=b"xx")[:-2])
+        read_answer(reader, b"early")
+        reader.socket.sendall(b"xx" + request("/later"))
+        while not server.call(lambda: len(server._server.server_state.tasks)):
+            pass
+        (connection,) = server.call(lambda: list(server._server.server_state.connections))
+        assert isinstance(connection, BoundedProtocol)
+        assert server.call(lambda: connection.timeout_keep_alive_task) is None
+        LATER.set()
+        read_answer(reader)
+        while server.call(lambda: connection.timeout_keep_alive_task) is None:
+            pass
+
+
+def test_a_body_that_stops_after_its_answer_ends_the_connection(hasty: Serving) -> None:
+    with connect(hasty) as reader:
+        reader.socket.sendall(request("/early", body=b"xx")[:-1])
+        assert reader.read_head()[0] == 200
+        assert reader.read_to_end() == b"early"
+    wait_until_idle(hasty)
+
+
+def test_a_connection_that_its_client_would_not_use_again_ends_with_the_answer(server: Serving) -> None:
+    for header in (b"Connection: close\r\n", b"Expect: 100-continue\r\n"):
+        with connect(server) as reader:
+            reader.socket.sendall(request("/early", header, body=b"xx")[:-1])
+            assert reader.read_head()[0] == 200
+            assert reader.read_to_end() == b"early"
 
 
 def test_a_reader_that_takes_no_answers_is_given_up(hasty: Serving) -> None:

@@ -50,8 +50,8 @@ parsed in one go.
 
 SURPLUS = 64 * 1024
 """
-How many bytes a peer may send behind what is being answered and is its connection's last. They count for nothing, and to read a flood costs
-half a core; not to read at all would leave its going unnoticed.
+How many bytes a peer may send that count for nothing: behind what is being answered and is its connection's last, and of a body that was
+answered before its end. To read a flood costs half a core; not to read at all would leave its going unnoticed.
 """
 
 SLACK = 256
@@ -154,8 +154,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed > self._bounds.limits.request_headers + SLACK and not self._refused:
             self._refuse_headers()
             self.send_400_response("")
-        if self._in_body and self._body_timer is None and not self._refused:
-            self._await_body()
+        if self._in_body and not self._refused:
+            if self.cycle.response_complete:
+                self._surplus += len(data)
+                if self._surplus > SURPLUS:
+                    self._close_gently()
+            elif self._body_timer is None:
+                self._await_body()
 
     def pause_writing(self) -> None:
         """Have the response wait, and the peer take what is written."""
@@ -171,6 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._head_size = self._unparsed = 0
         if self._head_timer is None:
             self._await_head()
@@ -218,17 +224,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_timer = cancelled(self._body_timer)
             self.cycle.keep_alive = self._keep_alive
         super().on_message_complete()
-        self._bounds.open_connections.serve(self)
+        if self.cycle.response_complete:
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        else:
+            self._bounds.open_connections.serve(self)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or close the connection if no request follows, or the rest of this one, which nobody reads."""
+        """Go on with the next request, which may come behind the rest of this one, or close the connection if none follows."""
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
             if self._due is not None:
                 self._refuse(*self._due)
-            elif self._in_body:
+            elif self._in_body and (not self._keep_alive or self.cycle.waiting_for_100_continue):
                 self._close_gently()
             else:
+                # Clients send a body after its head, and do not know yet that it was answered without: it is read, and dropped.
+                self._surplus = 0
                 self._bounds.open_connections.wait(self)
 
     def handle_websocket_upgrade(self) -> None:
