@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from types import SimpleNamespace
 
-import pytest
-
-from pricewire.hub import flusher
 from pricewire.hub.flusher import BUCKETS, MAX_FLUSH_INTERVAL
 from pricewire.hub.hub import Hub
 from support.manual_loop import advance, on_manual_loop, running_loop
@@ -25,12 +21,6 @@ class CostlyRecorder(Recorder):
         running_loop().seconds += self.cost
         self.times = [*getattr(self, "times", []), running_loop().seconds]
         super().write(data)
-
-
-@pytest.fixture(autouse=True)
-def measured_by_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the flusher measure by the test's clock."""
-    monkeypatch.setattr(flusher, "time", SimpleNamespace(perf_counter=lambda: running_loop().seconds))
 
 
 @on_manual_loop
