@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-gateways test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -27,6 +27,9 @@ test: test-web test-python  ## run every test; one part by PYTEST="tests/hub -k 
 
 test-python: prepare
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+test-failed:  ## run again those that have failed, one after the other; the first that fails again ends it
+	$(BIN)/pytest --last-failed --last-failed-no-failures none --exitfirst
 
 test-gateways: $(VENV)/dev  ## run the tests of streams, trading and the client with their servers behind two gateways each
 	$(BIN)/pytest --gateways --numprocesses 3 --dist loadfile tests/client tests/server/routes $(PYTEST)
