@@ -11,6 +11,7 @@ EXTRAS = {
     "postgres": ("psycopg",),
     "nats": ("nats",),
     "redis": ("redis",),
+    "fix": ("quickfix",),
     "websocket": ("websockets",),
     "otel": ("opentelemetry",),
     "server": (

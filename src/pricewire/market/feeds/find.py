@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
-from pricewire.errors import FeedError
+from pricewire.errors import FeedError, MissingExtraError
 from pricewire.extras import missing_extra
 from pricewire.market.clock import Clock
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.address import parse_address
+from pricewire.market.feeds.fix.feed import FixFeed
+from pricewire.market.feeds.fix.settings import read_settings
 from pricewire.market.feeds.message_feed import MessageFeed
 from pricewire.market.feeds.mix import MixFeed, MixOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
@@ -18,13 +21,16 @@ SCHEMES = ("nats", "tls", "ws", "wss", "redis", "rediss")
 """The beginnings of the addresses of feeds; `tls` is NATS over TLS."""
 
 
+FIX = "fix:"
+"""The beginning of the name of a feed of a FIX session; the path of its file follows."""
+
 MIX = "mix:"
 """The beginning of the name of a feed that is put together of others; the path of its file follows."""
 
 
 def is_address(spec: str) -> bool:
-    """Return whether the name of a feed is an address."""
-    return "://" in spec
+    """Return whether the name of a feed is an address, or that of a FIX session's file."""
+    return "://" in spec or spec.startswith(FIX)
 
 
 def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
@@ -48,7 +54,7 @@ def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
 
 def shown_name(spec: str) -> str:
     """Return the name of a feed without the secrets of its address."""
-    if not is_address(spec):
+    if "://" not in spec:
         return spec
     scheme, _, rest = spec.partition("://")
     # In this order: a password may have any of these characters in it.
@@ -60,7 +66,7 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
     Return the feed at an address; it is not connected yet.
 
     Args:
-        spec: `URL#FILE`, whose file has the options.
+        spec: `URL#FILE`, whose file has the options; or `fix:FILE`.
         folder: what the file's path is relative to; by default the working directory.
         clock: the time; by default the system's.
 
@@ -68,6 +74,8 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
         FeedError: the address or an option cannot be used.
         MissingExtraError: the client of the source is not installed.
     """
+    if spec.startswith(FIX):
+        return open_fix((folder or Path()) / spec.removeprefix(FIX), clock)
     scheme = spec.partition("://")[0].lower()
     if scheme not in SCHEMES:
         raise FeedError(
@@ -80,6 +88,23 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
         raise missing_extra(error, f"feed {address.shown}") from error
     options, used = read_options(address.file, options_of_kind)
     return kind(address, options, used, clock)
+
+
+def open_fix(path: Path, clock: Clock | None = None) -> FixFeed:
+    """
+    Return the feed of a FIX session; it is not connected yet.
+
+    Args:
+        path: of the file with its settings.
+        clock: the time; by default the system's.
+
+    Raises:
+        FeedError: a setting cannot be used.
+        MissingExtraError: quickfix is not installed.
+    """
+    if find_spec("quickfix") is None:
+        raise MissingExtraError(f"feed {FIX}{path}", "quickfix", "fix")
+    return FixFeed(read_settings(path), clock)
 
 
 def parts_of(scheme: str) -> tuple[type[MessageFeed], type[FeedOptions]]:

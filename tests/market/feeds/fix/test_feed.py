@@ -1,0 +1,281 @@
+"""The feed of a FIX session against a venue that keeps the rules, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from pricewire.errors import FeedError
+from pricewire.market.feeds.find import open_address
+from pricewire.market.feeds.message_feed import MessageFeed
+from support.fix_venue import FixVenue, VenueSession, encoded, venue
+from support.message_feeds import supervised, until
+from support.raw_server import PATIENCE
+
+pytestmark = pytest.mark.skipif(find_spec("quickfix") is None, reason="quickfix is not installed: pip install 'pricewire[fix]'")
+
+FILE = "feed.cfg"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory, in which nothing may be left but the file of the feed."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert [each.name for each in tmp_path.iterdir()] == [FILE]
+
+
+def open_feed(served: FixVenue, more: str = "", instruments: str | None = None) -> MessageFeed:
+    """Return the feed of a venue."""
+    Path(FILE).write_text(served.file(more) if instruments is None else served.file(more, instruments))
+    return open_address(f"fix:{FILE}")
+
+
+def snapshot(bid: str, offer: str = "1.2") -> str:
+    return f"55=EUR/USD|268=2|269=0|270={bid}|269=1|270={offer}"
+
+
+def refresh(bid: str) -> str:
+    return f"268=1|279=1|269=0|55=EUR/USD|270={bid}"
+
+
+def tick(bid: str, offer: str = "1.20000") -> tuple[str, str, str]:
+    return ("EURUSD", f"{bid}000", offer)
+
+
+async def test_it_logs_on_asks_for_prices_and_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENUE_PASSWORD", "s3cret")
+
+    async def script(session: VenueSession) -> None:
+        await session.accept(2)
+        await session.send("W", f"262=1|{snapshot('1.10')}|6001=of the venue|9999=too")
+        # A message that comes byte by byte.
+        for byte in session.message("X", f"{refresh('1.11')}|5001=x|272=20260105|273=09:30:00.123"):
+            await session.write(bytes([byte]))
+        await session.send("X", "268=2|279=0|269=0|55=XAU|270=4000|279=0|269=1|55=XAU|270=4001.5")
+        await session.send("1", "112=are you there")
+        await session.hear("0")
+        await session.send("B", "148=news of no interest|33=1|58=text")
+        await session.send("X", refresh("1.12"))
+        await session.hear("5")
+        await session.send("5")
+
+    async with venue(script) as served:
+        more = "Username=me\nPassword=${VENUE_PASSWORD}\nSenderSubID=desk\nTargetSubID=QUOTE\nHeartBtInt=17\n"
+        feed = open_feed(served, more, "[EURUSD]\npip_size=5\nsymbol=EUR/USD\n[GOLD]\npip_size=2\nsymbol=XAU\n")
+        async with supervised(feed) as ticks:
+            assert await ticks.next() == [tick("1.10")]
+            # The recorded time is before that of the snapshot, which is that of its sending.
+            assert await ticks.next(2) == [("GOLD", "4000.00", "4001.50"), tick("1.12")]
+        heard = served.sessions[0].heard
+    logon, first, second, heartbeat, logout = heard
+    assert {tag: logon[tag] for tag in ("35", "34", "49", "50", "56", "57", "108", "141", "553", "554")} == {
+        **{"35": "A", "34": "1", "49": "ME", "50": "desk", "56": "VENUE", "57": "QUOTE"},
+        **{"108": "17", "141": "Y", "553": "me", "554": "s3cret"},
+    }
+    assert {tag: first[tag] for tag in ("35", "57", "263", "264", "265", "267", "146", "55")} == {
+        **{"35": "V", "57": "QUOTE", "263": "1", "264": "1", "265": "1", "267": "2", "146": "1", "55": "EUR/USD"},
+    }
+    assert (second["55"], heartbeat["112"], logout["35"]) == ("XAU", "are you there", "5")
+    counters = feed.counters[0]
+    assert (counters.messages, counters.ticks, counters.gaps, counters.connections) == (5, 3, 0, 1)
+    assert counters.rejected == {"old": 1}
+
+
+async def test_messages_that_are_missing_are_asked_for_and_read_in_order() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        first = session.number + 1
+        session.number += 3
+        await session.send("X", refresh("1.14"))
+        asked = await session.hear("2")
+        assert int(asked["7"]) == first
+        for at, bid in enumerate(("1.11", "1.12", "1.13", "1.14")):
+            await session.send("X", refresh(bid), number=first + at, head="43=Y|122=20300101-00:00:00" if at == 9 else "43=Y")
+        await session.send("X", refresh("1.15"))
+
+    async with venue(script) as served:
+        feed = open_feed(served)
+        async with supervised(feed) as ticks:
+            assert await ticks.next(6) == [tick(f"1.1{digit}") for digit in range(6)]
+    assert (feed.counters[0].gaps, feed.counters[0].rejected) == (0, {})
+
+
+async def test_messages_that_do_not_come_again_are_a_gap_and_prices_are_asked_for_anew() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        first = session.number + 1
+        session.number += 3
+        await session.send("X", refresh("1.14"))
+        await session.hear("2")
+        # To fill the gap up to what came after it.
+        await session.send("4", f"123=Y|36={session.number + 1}", number=first, head="43=Y")
+        assert (await session.hear("V"))["263"] == "2"
+        assert (await session.hear("V"))["263"] == "1"
+        # It was not told what became of the offer.
+        await session.send("X", refresh("1.15"))
+        await session.send("W", snapshot("1.16"))
+        # A reset of the numbers, as after a disaster.
+        await session.send("4", f"36={session.number + 50}")
+        session.number += 48
+        await session.hear("V")
+        await session.hear("V")
+        await session.send("W", snapshot("1.17"))
+
+    async with venue(script) as served:
+        feed = open_feed(served)
+        async with supervised(feed) as ticks:
+            assert await ticks.next(3) == [tick("1.10"), tick("1.16"), tick("1.17")]
+    assert (feed.counters[0].gaps, feed.counters[0].connections) == (2, 1)
+
+
+async def test_a_venue_that_ends_the_session_is_connected_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def leaving(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        await session.send("5", "58=closing for the day, s3cret\x1b[2J")
+        await session.hear("5")
+
+    async def refusing(session: VenueSession) -> None:
+        await session.hear("A")
+        await session.send("5", "58=unknown user s3cret")
+
+    async def silent(session: VenueSession) -> None:
+        await session.hear("A")
+
+    async def counting_down(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.11"))
+        await session.send("W", snapshot("1.12"), number=1)
+        assert "too low" in (await session.hear("5"))["58"]
+
+    async def breaking(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.13"))
+        session.abort()
+
+    async def good(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.14"))
+
+    caplog.set_level(logging.DEBUG, "pricewire")
+    async with venue(leaving, refusing, refusing, counting_down, breaking, good) as served:
+        feed = open_feed(served, "Password=s3cret")
+        async with supervised(feed) as ticks:
+            assert await ticks.next(4) == [tick("1.10"), tick("1.11"), tick("1.13"), tick("1.14")]
+    assert ticks.downs == 5
+    assert (feed.counters[0].connections, feed.counters[0].gaps) == (4, 3)
+    assert r"the session has ended: closing for the day, …\x1b[2J" in caplog.text
+    assert "the venue cannot be reached, or refuses the logon: unknown user …" in caplog.text
+    assert "the session has ended: MsgSeqNum too low" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_venue_that_falls_silent_is_given_up() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        await session.hear("1")
+
+    async with venue(script) as served:
+        feed = open_feed(served, "HeartBtInt=1")
+        with pytest.raises(FeedError, match="the session has ended: Timed out waiting for heartbeat"):
+            async with asyncio.timeout(PATIENCE):
+                async for _ in feed:
+                    pass
+
+
+async def test_what_cannot_be_used_is_counted_and_the_session_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        await session.send("W", snapshot("1.3"))
+        await session.send("W", "55=EUR/USD|268=1|269=0|270=1.1")
+        await session.send("W", snapshot("NaN"))
+        await session.send("W", snapshot("-1"))
+        await session.send("W", snapshot("1" + 400 * "0"))
+        await session.send("W", snapshot("1.10").replace("EUR/USD", "GBP/USD"))
+        await session.send("W", "55=EUR/USD|268=7|269=0|270=1.1")
+        await session.send("W", "55=EUR/USD|268=-1|269=0|270=1.1")
+        await session.send("W", "55=\xff\xfe|268=x")
+        await session.send("Y", "262=1.0x|58=no\r\nsuch\xff symbol")
+        await session.send("ZZ", "58=no such type")
+        await session.send("X", "|".join(f"279=0|269=0|55=S{number}|270=1" for number in range(3000)).join(["268=3000|", ""]))
+        garbled = encoded("35=W|34=2|49=VENUE|56=ME", checksum=0)
+        await session.write(garbled * 20)
+        await session.send("W", f"{snapshot('1.10')}|58={2_000_000 * 'x'}")
+        await session.send("W", snapshot("1.11"))
+
+    async with venue(script) as served:
+        feed = open_feed(served)
+        async with supervised(feed) as ticks:
+            assert await ticks.next(2) == [tick("1.10"), tick("1.11")]
+            # What quickfix logs comes by a way of its own.
+            await until(lambda: feed.counters[0].rejected["format"] >= 24)
+    counters = feed.counters[0]
+    assert counters.rejected == {"crossed": 1, "side": 1, "price": 3, "format": 24, "refused": 1, "size": 1}
+    assert counters.passed_over == 1 + 3000
+    assert (counters.connections, counters.gaps) == (1, 0)
+
+
+async def test_a_venue_that_refuses_every_request_is_asked_again_later() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.hear("A")
+        await session.send("A", "98=0|108=30|141=Y")
+        request = await session.hear("V")
+        await session.send("Y", f"262={request['262']}|281=0|58=not yet")
+
+    async with venue(script) as served:
+        feed = open_feed(served)
+        with pytest.raises(FeedError, match="the venue refuses every request for prices"):
+            async with asyncio.timeout(PATIENCE):
+                await anext(aiter(feed))
+    assert feed.counters[0].examples["refused"][0] == "the venue refuses the request of EUR/USD: not yet"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are found in /proc")
+async def test_a_program_that_dies_is_begun_again() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+
+    async with venue(script) as served:
+        feed = open_feed(served)
+        async with supervised(feed) as ticks:
+            await ticks.next()
+            (program,) = programs()
+            os.kill(program, signal.SIGABRT)
+            await ticks.down()
+            await ticks.next()
+            (program,) = programs()
+            # It is ended even where it does nothing any more.
+            os.kill(program, signal.SIGSTOP)
+    assert not programs()
+
+
+def programs() -> list[int]:
+    """Return the programs of sessions that this process has begun."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(child) for child in children if b"feeds.fix.session" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+async def test_settings_that_quickfix_refuses_and_a_venue_that_is_not_there_are_said() -> None:
+    async def script(session: VenueSession) -> None:
+        raise AssertionError
+
+    async with venue(script) as served:
+        feed = open_feed(served, "StartDay=someday\nEndDay=never")
+        with pytest.raises(FeedError, match=r"the program of the session has ended: .*someday"):
+            await anext(aiter(feed))
+    with pytest.raises(FeedError, match="the venue cannot be reached, or refuses the logon"):
+        await anext(aiter(open_feed(served)))
