@@ -49,7 +49,7 @@ def place(tmp_path: Path, served: Serving) -> Place:
     def make(block: Block) -> Path:
         record(tmp_path)
         for other in read(block.page):
-            if other.title not in (None, "pricewire.toml") and other.language in ("python", "toml"):
+            if other.title not in (None, "pricewire.toml") and (other.language in ("python", "toml") or other.title.endswith(".cfg")):
                 (tmp_path / other.title).write_text(other.code.replace(SERVER, served.url))
         return tmp_path
 

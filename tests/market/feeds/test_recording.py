@@ -1,8 +1,10 @@
-"""A recording that goes through NATS, Redis and a WebSocket has the same ticks as the file."""
+"""A recording that goes through NATS, Redis, a WebSocket and FIX has the same ticks as the file."""
 
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from pricewire.market.feeds.find import open_address
 from pricewire.market.feeds.replay.feed import ReplayFeed
 from pricewire.protocol.messages import Tick, TickBody
+from support.fix_venue import VenueSession, stamp, venue
 from support.message_feeds import OptionsFile, supervised, until
 from support.recorded import REAL
 from support.redis_server import redis_server
@@ -68,4 +71,27 @@ async def test_the_ticks_are_those_of_the_file(way: str, recorded: list[Tick], n
                 await several.execute()
         assert await ticks.take_all(len(recorded)) == recorded
     assert len(recorded) == COUNT
+    assert not feed.counters[0].rejected
+
+
+@pytest.mark.skipif(find_spec("quickfix") is None, reason="quickfix is not installed: pip install 'pricewire[fix]'")
+async def test_the_ticks_by_fix_are_those_of_the_file(recorded: list[Tick], tmp_path: Path) -> None:
+    def entries(tick: Tick, action: str) -> str:
+        date, _, time = stamp(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=tick.epoch_ms)).partition("-")
+        moment = f"272={date}|273={time}"
+        return f"268=2|{action}269=0|{{}}270={tick.bid}|{moment}|{action}269=1|{{}}270={tick.ask}|{moment}"
+
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", f"55=EUR/USD|{entries(recorded[0], '').replace('{}', '')}")
+        for tick in recorded[1:]:
+            await session.send("X", entries(tick, "279=1|").replace("{}", "55=EUR/USD|"))
+
+    pip_size = -int(recorded[0].bid.as_tuple().exponent)
+    async with venue(script) as served:
+        file = tmp_path / "quotes.cfg"
+        file.write_text(served.file(instruments=f"[EURUSD]\npip_size={pip_size}\nsymbol=EUR/USD\n"))
+        feed = open_address(f"fix:{file}")
+        async with supervised(feed) as ticks:
+            assert await ticks.take_all(len(recorded)) == recorded
     assert not feed.counters[0].rejected

@@ -160,7 +160,9 @@ def test_a_time_without_a_date_is_the_one_that_is_near(sent: str, time: str, shi
     assert int(str(after)) - int(str(before)) == shift_ms
 
 
-@pytest.mark.parametrize("time", ["272=20260231|273=10:00:00", "273=25:00:00", "273=10:00", "272=x|273=10:00:00", "272=00010101|273=10:00:00"])
+@pytest.mark.parametrize(
+    "time", ["272=20260231|273=10:00:00", "273=25:00:00", "273=10:00", "272=x|273=10:00:00", "272=00010101|273=10:00:00"]
+)
 def test_a_time_that_is_none(time: str, quotes: FixQuotes) -> None:
     take(quotes, "W", BOTH)
     assert take(quotes, "X", f"268=1|279=1|269=0|55=EUR/USD|270=1.15|{time}") == ["time"]
