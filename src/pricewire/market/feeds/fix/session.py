@@ -168,6 +168,8 @@ def main() -> None:
     if sys.platform != "win32":
         import resource
 
+        # It would leave its memory, with the password, in the user's folder.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     order = json.loads(sys.stdin.buffer.readline())
     # quickfix logs to the standard output, which is for events.
