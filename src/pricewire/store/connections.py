@@ -21,6 +21,9 @@ How long a transaction may wait for its own process, in milliseconds: others wou
 It is less than they wait, and more than a thread does on a busy machine.
 """
 
+BEGIN = "BEGIN IMMEDIATE"
+"""How a transaction of SQLite begins that writes."""
+
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -41,7 +44,7 @@ def prepare_engine(engine: Engine, *, writes: bool) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    statement = BEGIN if writes else "BEGIN"
 
     def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         # The driver begins no transactions of its own: it would do so late, and never with IMMEDIATE.

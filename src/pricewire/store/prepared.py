@@ -37,17 +37,33 @@ class Prepared:
             sqlalchemy.exc.SQLAlchemyError: PostgreSQL refuses, or does not answer.
             sqlite3.Error: SQLite refuses.
         """
-        dialect = connection.dialect
-        found = self._compiled.get(dialect.name)
-        if found is None:
-            compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)
-            found = self._compiled[dialect.name] = str(compiled), compiled.params, compiled.positiontup
-        text, own, order = found
-        parameters = own | dict(values)
+        text, own, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        parameters = {**own, **values}
         if order is None:
             result = connection.exec_driver_sql(text, parameters)
             return result.first() if result.returns_rows else None
-        # SQLAlchemy's part of an execution is three times as long as SQLite's own, and there is no connection that could be lost.
-        driver: Any = connection.connection.driver_connection
-        row: Sequence[Any] | None = driver.execute(text, [parameters[name] for name in order]).fetchone()
+        row: Sequence[Any] | None = driver_of(connection).execute(text, [*map(parameters.__getitem__, order)]).fetchone()
         return row
+
+    def for_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it, one that returns no rows, with the values of each row, as a call does with those of one; there is at least one."""
+        text, own, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        parameters = [{**own, **values} for values in rows]
+        if order is None:
+            connection.exec_driver_sql(text, parameters)
+        else:
+            driver_of(connection).executemany(text, [[*map(each.__getitem__, order)] for each in parameters])
+
+    def _compile(self, connection: Connection) -> tuple[str, dict[str, Any], Sequence[str] | None]:
+        compiled: Any = self._statement.compile(dialect=connection.dialect, column_keys=self._names)
+        found = self._compiled[connection.dialect.name] = str(compiled), compiled.params, compiled.positiontup
+        return found
+
+
+def driver_of(connection: Connection) -> Any:
+    """
+    Return the driver's own connection, to SQLite.
+
+    SQLAlchemy's part of an execution is three times as long as SQLite's own, and there is no connection that could be lost.
+    """
+    return connection.connection.driver_connection

@@ -13,7 +13,7 @@ from pricewire.errors import AccountError, AccountSuspendedError, IdempotencyCon
 from pricewire.store.contract_rows import as_bought, from_row, to_row
 from pricewire.store.prepared import Prepared
 from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
-from pricewire.store.terms import NEWEST, OWN_TERM, check_term
+from pricewire.store.terms import IS_TRADING, NEWEST, OWN_TERM, check_term
 from pricewire.store.transactions import transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Purchase
@@ -39,7 +39,9 @@ PAID = (
     .returning(accounts.c.balance)
 )
 
-PAY = Prepared(PAID)
+OWN_TERM_IS_NEWEST = or_(OWN_TERM.is_(None), select(terms.c.term).where(IS_TRADING).scalar_subquery() == OWN_TERM)
+
+PAY = Prepared(PAID.where(OWN_TERM_IS_NEWEST))
 ADD_KEY = Prepared(insert(idempotency_keys))
 ADD_CONTRACT = Prepared(insert(contracts))
 ADD_TRANSACTION = Prepared(insert(transactions), TRANSACTION)
@@ -148,9 +150,8 @@ def _write_at_once(connection: Connection, rows: Rows) -> Sequence[int] | None:
 
 def _write_in_turn(connection: Connection, rows: Rows) -> Sequence[int] | None:
     """Write a purchase in several statements; the same, but of one that cannot be paid the key has to be taken back."""
-    check_term(connection, rows[terms][OWN_TERM.key])
     ADD_KEY(connection, rows[idempotency_keys])
-    paid = PAY(connection, rows[accounts])
+    paid = PAY(connection, {**rows[accounts], **rows[terms]})
     if paid is None:
         return None
     ADD_CONTRACT(connection, rows[contracts])
