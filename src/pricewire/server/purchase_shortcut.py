@@ -44,4 +44,5 @@ class PurchaseShortcut:
             return None
         if not isinstance(data, PurchaseRequest):
             return None
-        return await buy.fn(self._services, await provide_trader(request, self._services), data)
+        answer: Data[Purchased[Amount]] = await buy.fn(self._services, await provide_trader(request, self._services), data)
+        return answer

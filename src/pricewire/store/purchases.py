@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Table, bindparam, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from pricewire.errors import AccountError, AccountSuspendedError, IdempotencyConflictError, InsufficientBalanceError
 from pricewire.store.contract_rows import as_bought, from_row, to_row
@@ -107,7 +105,7 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int, term: int | Non
     write = _write_at_once if connection.dialect.name == "postgresql" else _write_in_turn
     try:
         written = write(connection, rows)
-    except (IntegrityError, sqlite3.IntegrityError):
+    except connection.dialect.loaded_dbapi.IntegrityError:
         # The key is there. In PostgreSQL this has waited for the same request of another process.
         first = first_answer(connection, contract.account_uuid, purchase.idempotency_key, purchase.digest)
         if first is None:
