@@ -13,6 +13,7 @@ EXTRAS = {
     "redis": ("redis",),
     "fix": ("quickfix",),
     "websocket": ("websockets",),
+    "ccxt": ("ccxt", "aiohttp"),
     "otel": ("opentelemetry",),
     "server": (
         "alembic",

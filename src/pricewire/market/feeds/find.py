@@ -11,6 +11,7 @@ from pricewire.extras import missing_extra
 from pricewire.market.clock import Clock
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.address import parse_address
+from pricewire.market.feeds.ccxt import ExchangeFeed
 from pricewire.market.feeds.fix.feed import FixFeed
 from pricewire.market.feeds.fix.settings import read_settings
 from pricewire.market.feeds.message_feed import MessageFeed
@@ -28,9 +29,13 @@ MIX = "mix:"
 """The beginning of the name of a feed that is put together of others; the path of its file follows."""
 
 
+CCXT = "ccxt:"
+"""The beginning of the name of a feed of an exchange; the exchange's name follows."""
+
+
 def is_address(spec: str) -> bool:
-    """Return whether the name of a feed is an address, or that of a FIX session's file."""
-    return "://" in spec or spec.startswith(FIX)
+    """Return whether the name of a feed is an address, or one with a scheme of its own."""
+    return "://" in spec or spec.startswith((CCXT, FIX))
 
 
 def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
@@ -61,12 +66,12 @@ def shown_name(spec: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2].partition('#')[0].partition('?')[0]}"
 
 
-def open_address(spec: str, folder: Path | None = None, clock: Clock | None = None) -> MessageFeed:
+def open_address(spec: str, folder: Path | None = None, clock: Clock | None = None) -> MessageFeed | ExchangeFeed:
     """
     Return the feed at an address; it is not connected yet.
 
     Args:
-        spec: `URL#FILE`, whose file has the options; or `fix:FILE`.
+        spec: `URL#FILE`, whose file has the options; `ccxt:EXCHANGE`, as `ExchangeFeed` reads it; or `fix:FILE`.
         folder: what the file's path is relative to; by default the working directory.
         clock: the time; by default the system's.
 
@@ -74,6 +79,11 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
         FeedError: the address or an option cannot be used.
         MissingExtraError: the client of the source is not installed.
     """
+    if spec.startswith(CCXT):
+        try:
+            return ExchangeFeed(spec, folder, clock)
+        except ImportError as error:
+            raise missing_extra(error, f"feed {spec.partition('?')[0]}") from error
     if spec.startswith(FIX):
         return open_fix((folder or Path()) / spec.removeprefix(FIX), clock)
     scheme = spec.partition("://")[0].lower()
