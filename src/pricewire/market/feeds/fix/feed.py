@@ -169,7 +169,8 @@ class FixFeed(MessageFeed):
                 counters.reject(TickRejectedError("format", self._shown(f"quickfix refuses a message: {values[0]}")), str(values[1]))
             case "large":
                 counters.messages += 1
-                counters.reject(TickRejectedError("size", f"a message of {values[0]} characters; {MAX_BYTES} are the most"), self._shown(str(values[1])))
+                error = TickRejectedError("size", f"a message of {values[0]} characters; {MAX_BYTES} are the most")
+                counters.reject(error, self._shown(str(values[1])))
         # A flood of these would keep the other tasks from running.
         await asyncio.sleep(0)
         return None
