@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -13,7 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from pricewire.cli.feed import run
 from pricewire.errors import FeedError
 from pricewire.market.feeds.find import open_address
 from pricewire.market.feeds.message_feed import MessageFeed
@@ -242,6 +245,25 @@ async def test_a_venue_that_refuses_every_request_is_asked_again_later() -> None
         with pytest.raises(FeedError, match="the venue refuses every request for prices"):
             await anext(aiter(feed))
     assert feed.counters[0].examples["refused"][0] == "the venue refuses the request of EUR/USD: not yet"
+
+
+async def test_it_is_tried_as_a_live_table() -> None:
+    async def script(session: VenueSession) -> None:
+        await session.accept()
+        await session.send("W", snapshot("1.10"))
+        await session.send("W", snapshot("1.3"))
+
+    output = io.StringIO()
+    async with venue(script) as served:
+        feed = open_feed(served)
+        command = asyncio.create_task(run(feed, PATIENCE, Console(file=output, force_terminal=True, width=400)))
+        await until(lambda: feed.counters[0].messages == 2 and "1.10000" in output.getvalue())
+        # As Ctrl-C does.
+        command.cancel()
+        assert await command == 1
+    assert f"{feed.name}: 2 messages, 1 ticks, 0 passed over, 0 gaps, 1 connections" in output.getvalue()
+    assert "1 held back (crossed): bid 1.3 is above ask 1.2" in output.getvalue()
+    assert "in 8=FIX.4.4|9=" in output.getvalue()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="programs are found in /proc")
