@@ -19,7 +19,7 @@ from rich.console import Console
 from pricewire.cli.feed import run
 from pricewire.errors import FeedError
 from pricewire.market.feeds.find import open_address
-from pricewire.market.feeds.message_feed import MessageFeed
+from pricewire.market.feeds.fix.feed import FixFeed
 from support.fix_venue import FixVenue, VenueSession, encoded, stamp, venue
 from support.message_feeds import supervised, until
 from support.raw_server import PATIENCE
@@ -37,10 +37,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert [each.name for each in tmp_path.iterdir()] == [FILE]
 
 
-def open_feed(served: FixVenue, more: str = "", instruments: str | None = None) -> MessageFeed:
+def open_feed(served: FixVenue, more: str = "", instruments: str | None = None) -> FixFeed:
     """Return the feed of a venue."""
     Path(FILE).write_text(served.file(more) if instruments is None else served.file(more, instruments))
-    return open_address(f"fix:{FILE}")
+    feed = open_address(f"fix:{FILE}")
+    assert isinstance(feed, FixFeed)
+    return feed
 
 
 def picked(message: dict[str, str], fields: str) -> bool:

@@ -155,9 +155,9 @@ def test_the_time_is_that_of_the_entry(time: str, epoch_ms: int, quotes: FixQuot
     ("sent", "time", "shift_ms"), [("20260106-00:00:00.100", "23:59:59.900", -200), ("20260105-23:59:59.900", "00:00:00.100", 200)]
 )
 def test_a_time_without_a_date_is_the_one_that_is_near(sent: str, time: str, shift_ms: int, quotes: FixQuotes) -> None:
-    ((_, _, _, before),) = take(quotes, "W", BOTH, sent)
-    ((_, _, _, after),) = take(quotes, "W", BOTH.replace("269=0", f"269=0|273={time}").replace("269=1", f"269=1|273={time}"), sent)
-    assert int(str(after)) - int(str(before)) == shift_ms
+    (before,) = take(quotes, "W", BOTH, sent)
+    (after,) = take(quotes, "W", BOTH.replace("269=0", f"269=0|273={time}").replace("269=1", f"269=1|273={time}"), sent)
+    assert int(str(after[3])) - int(str(before[3])) == shift_ms
 
 
 @pytest.mark.parametrize(
