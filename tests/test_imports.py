@@ -38,7 +38,7 @@ FOREIGN = {
     "protocol": {"msgspec"},
     "hub": {"msgspec"},
     "bus": {"msgspec", "nats"},
-    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "duckdb", "nats", "websockets", "redis"},
+    "market": {"msgspec", "numpy", "scipy", "cryptography", "pyarrow", "duckdb", "nats", "quickfix", "websockets", "redis"},
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},

@@ -23,6 +23,9 @@ import quickfix
 
 from pricewire.market.feeds.fix.dictionary import dictionary
 
+if sys.platform != "win32":
+    import resource
+
 LOGOUT_S = 2.0
 """How long the venue may take to confirm a logout, in seconds."""
 
@@ -166,8 +169,6 @@ def session_of(order: dict[str, Any]) -> Any:
 def main() -> None:
     """Run the session until the standard input ends."""
     if sys.platform != "win32":
-        import resource
-
         # It would leave its memory, with the password, in the user's folder.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
