@@ -25,7 +25,7 @@ LEAST_PART = 1 / 3
 The part of the target that flushes may take however busy the thread is otherwise.
 
 Where it is other work that keeps the thread busy, updates that wait would save little. With the default target this part is a quarter of
-the thread's time.
+the thread's time, and a little more.
 """
 
 WINDOW = 0.05
@@ -56,7 +56,7 @@ class FlushPolicy:
     """
 
     max_interval: float = 0.02
-    target_utilisation: float = 0.75
+    target_utilisation: float = 0.8
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_interval <= LONGEST_MAX_INTERVAL:
@@ -136,7 +136,7 @@ class FlushPace:
         elapsed = wall - self._since
         if elapsed < WINDOW:
             return
-        # Nothing within a flush waits but for the processor, while others have it: so this says how much longer all the thread does takes.
+        # Hardly anything within a flush waits but for the processor: so this says how much longer all the thread does takes.
         # Without it a thread that gets half of a processor, and could use all of it, would seem to be idle half of the time.
         stretch = max(self._sampled / self._sampled_cpu, 1.0) if self._sampled_cpu > 0 else 1.0
         busy = min((cpu - self._cpu) * stretch / elapsed, 1.0)
