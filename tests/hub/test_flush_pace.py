@@ -41,7 +41,6 @@ class Gateway:
         """Run in a thread."""
         pace, processor = pace or self.pace, self._processor
         pace.begin(processor.now, thread.cpu)
-        turned_at = -inf
         coming = iter(arrivals)
         following = next(coming, inf)
         pending: list[float] = []
@@ -50,7 +49,7 @@ class Gateway:
                 pending.append(following)
                 following = next(coming, inf)
                 yield "work", self._other
-            due = turned_at + pace.cycle if pending else inf
+            due = pace.flushed_at + pace.cycle if pending else inf
             if processor.now < due:
                 yield "sleep", min(due, following)
                 continue
@@ -61,9 +60,9 @@ class Gateway:
             yield "work", self._cost
             self.flushed += thread.cpu - cpu
             spent = processor.now - began
-            pace.flushed(began - turned_at, spent)
-            turned_at = began
-            if began >= pace.sample_at:
+            is_sampled = pace.sample_from <= began < pace.sample_until
+            pace.flushed(began, spent)
+            if is_sampled:
                 pace.sample(processor.now, thread.cpu, spent, thread.cpu - cpu)
 
 
@@ -152,7 +151,7 @@ def test_a_busy_neighbour_alone_makes_nobody_wait() -> None:
     assert late(gateway.waits, 0.0).count(0.0) == len(gateway.waits)
 
 
-def test_two_gateways_on_one_processor_leave_each_other_time() -> None:
+def test_two_gateways_that_could_each_use_the_processor_share_it() -> None:
     processor = Processor()
     gateways = [Gateway(processor, 0.005, other=0.0005, policy=FlushPolicy(max_interval=0.1)) for _ in range(2)]
     threads = [serve(gateway, processor, steady(200, 8, begin)) for gateway, begin in zip(gateways, (0.0, 0.0013), strict=True)]
@@ -160,11 +159,11 @@ def test_two_gateways_on_one_processor_leave_each_other_time() -> None:
     before = [thread.cpu for thread in threads]
     processor.run(8)
     used = [(thread.cpu - cpu) / 5 for thread, cpu in zip(threads, before, strict=True)]
-    assert sum(used) < 0.95
-    assert max(used) / min(used) < 1.3
+    assert max(used) / min(used) < 1.1
     for gateway in gateways:
         ages = late(gateway.ages, 3)
         assert max(ages) < 0.06
+        assert max(late(gateway.waits, 3)) > 0
 
 
 def test_two_hubs_in_one_thread_keep_to_the_target_together() -> None:
@@ -216,13 +215,13 @@ def test_no_wait_is_longer_than_the_bound_or_than_the_least_share_asks_for(
 ) -> None:
     pace = FlushPace(FlushPolicy(longest, target))
     pace.begin(0.0, 0.0)
-    wall = cpu = fixed = turned_at = 0.0
+    wall = cpu = fixed = began = 0.0
     for gap, spent, part in steps:
         wall += gap
-        waited, turned_at = wall - turned_at, wall
+        waited, began = wall - began, wall
         wall += spent
         cpu += part * (gap + spent)
-        pace.flushed(waited, spent)
+        pace.flushed(began, spent)
         pace.sample(wall, cpu, spent, part * spent)
         fixed = min(max(fixed - waited, 0.0) + spent / (target * LEAST_PART), longest)
         assert 0.0 <= pace.cycle <= longest
@@ -234,15 +233,14 @@ def test_no_wait_is_longer_than_the_bound_or_than_the_least_share_asks_for(
 def test_who_keeps_to_the_waits_keeps_to_the_share(steps: list[tuple[float, float]]) -> None:
     """However the events come: what all flushes take is within the target, but for the credit and the last flush."""
     pace = FlushPace(FlushPolicy(max_interval=0.1))
-    wall = turned_at = total = longest = 0.0
+    wall = total = longest = 0.0
     for gap, spent in steps:
-        began = max(wall + gap, turned_at + pace.cycle)
-        waited, turned_at = began - turned_at, began
+        began = max(wall + gap, pace.flushed_at + pace.cycle)
         wall = began + spent
         total += spent
         longest = max(longest, spent)
-        pace.flushed(waited, spent)
-        assert total <= TARGET * (turned_at + CREDIT) + longest + 1e-9
+        pace.flushed(began, spent)
+        assert total <= TARGET * (began + CREDIT) + longest + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -268,10 +266,20 @@ def test_what_is_out_of_range_is_refused(max_interval: float, target: float) -> 
         FlushPolicy(max_interval, target)
 
 
+def test_the_cpu_time_is_read_only_where_it_makes_a_difference() -> None:
+    """Reading it takes a microsecond: too long for each event of a server that has little to do."""
+    pace = FlushPace(FLUSH_POLICY)
+    for number in range(100):
+        pace.flushed(number * 0.01, 0.0001)
+        assert pace.sample_until < (number + 1) * 0.01
+    pace.flushed(1.0, 0.005)
+    assert pace.sample_until > 1.01
+
+
 def test_without_an_interval_nobody_waits() -> None:
     pace = FlushPace(FlushPolicy(max_interval=0.0))
     for number in count(1):
-        pace.flushed(0.001, 0.5)
+        pace.flushed(number * 0.001, 0.5)
         assert pace.cycle == 0.0
         if number == 100:
             break

@@ -24,8 +24,8 @@ LEAST_PART = 1 / 3
 """
 The part of the target that flushes may take however busy the thread is otherwise.
 
-Where it is other work that keeps the thread busy, updates that wait would save little. With the default target this part is a quarter of
-the thread's time, and a little more.
+Where it is other work that keeps the thread busy, updates that wait would save little. With the default target this part is somewhat more
+than a quarter of the thread's time.
 """
 
 WINDOW = 0.05
@@ -76,16 +76,33 @@ class FlushPace:
     The waits of one hub. Hubs in one thread share its CPU time, and so know of each other.
 
     Attributes:
-        sample_at: the CPU time of the first flush after this is to be told to `sample`; by the clock of its `wall`.
+        flushed_at: when the last flush began, or was due; by the wall's clock, in seconds.
+        sample_from: the first flush from this time on is to be told to `sample`,
+        sample_until: unless it is as late as this: flushes take so little then that nobody waits, however busy the thread is.
 
     Args:
         policy: what it keeps to.
     """
 
-    __slots__ = ("_cpu", "_debt", "_other", "_policy", "_sampled", "_sampled_cpu", "_share", "_since", "_spent", "sample_at")
+    __slots__ = (
+        "_cpu",
+        "_debt",
+        "_least_share",
+        "_other",
+        "_policy",
+        "_sampled",
+        "_sampled_cpu",
+        "_share",
+        "_since",
+        "_spent",
+        "flushed_at",
+        "sample_from",
+        "sample_until",
+    )
 
     def __init__(self, policy: FlushPolicy) -> None:
         self._policy = policy
+        self._least_share = policy.target_utilisation * LEAST_PART
         self.begin(0.0, 0.0)
 
     def begin(self, wall: float, cpu: float) -> None:
@@ -96,7 +113,7 @@ class FlushPace:
         self._debt = -CREDIT
         # What all flushes took since then; and what those took that were sampled, by both clocks.
         self._spent = self._sampled = self._sampled_cpu = 0.0
-        self.sample_at = -inf
+        self.flushed_at = self.sample_from = self.sample_until = -inf
 
     @property
     def cycle(self) -> float:
@@ -108,17 +125,19 @@ class FlushPace:
         """The part of the wall's time that flushes may take."""
         return self._share
 
-    def flushed(self, waited: float, spent: float) -> None:
+    def flushed(self, began: float, spent: float) -> None:
         """
         Take that there was a flush.
 
         Args:
-            waited: how long after the last one it began, in seconds.
+            began: when it began, or was due, by the wall's clock, in seconds.
             spent: how long it took, in seconds of the wall's time: to wait for the processor meanwhile is not to be idle.
         """
         self._spent += spent
-        debt = max(self._debt - waited, -CREDIT) + spent / self._share
-        self._debt = min(debt, self._policy.max_interval)
+        longest = self._policy.max_interval
+        self._debt = min(max(self._debt - (began - self.flushed_at), -CREDIT) + spent / self._share, longest)
+        self.sample_until = min(max(self.sample_until, began) + spent / self._least_share, began + CREDIT + longest)
+        self.flushed_at = began
 
     def sample(self, wall: float, cpu: float, spent: float, spent_cpu: float) -> None:
         """
@@ -130,7 +149,7 @@ class FlushPace:
             spent: how long the flush took, in seconds.
             spent_cpu: what of that was CPU time of the thread.
         """
-        self.sample_at = wall + SAMPLE_INTERVAL
+        self.sample_from = wall + SAMPLE_INTERVAL
         self._sampled += spent
         self._sampled_cpu += max(spent_cpu, 0.0)
         elapsed = wall - self._since
@@ -142,8 +161,7 @@ class FlushPace:
         busy = min((cpu - self._cpu) * stretch / elapsed, 1.0)
         other = max(busy - self._spent / elapsed, 0.0)
         self._other += (other - self._other) * min(elapsed / SETTLING, 1.0)
-        target = self._policy.target_utilisation
-        self._share = max(target - self._other, target * LEAST_PART)
+        self._share = max(self._policy.target_utilisation - self._other, self._least_share)
         self._since, self._cpu, self._spent = wall, cpu, 0.0
         self._sampled *= SAMPLES_KEPT
         self._sampled_cpu *= SAMPLES_KEPT

@@ -34,11 +34,9 @@ class Flusher:
         self._buckets: list[list[Group]] = [[] for _ in range(BUCKETS)]
         self._next = 0
         self._newest = 0
-        # In how many seconds all buckets are flushed.
+        # In how many seconds all buckets are flushed: by `perf_counter`, as uvloop's clock stands still while the loop runs its callbacks,
+        # and knows milliseconds only.
         self._pace = FlushPace(policy)
-        # When the last bucket was: by `perf_counter`, as uvloop's clock stands still while the loop runs its callbacks, and knows
-        # milliseconds only.
-        self._turned_at = 0.0
         self._handle: asyncio.Handle | None = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -74,7 +72,7 @@ class Flusher:
     def _wait(self) -> None:
         """Wait for the next bucket in which something is pending."""
         assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
-        elapsed, cycle = time.perf_counter() - self._turned_at, self._pace.cycle
+        elapsed, cycle = time.perf_counter() - self._pace.flushed_at, self._pace.cycle
         if elapsed >= cycle:
             self._handle = self._loop.call_soon(self._flush_due)
             return
@@ -86,11 +84,11 @@ class Flusher:
         """Write what is pending in the groups of the buckets that are due."""
         self._handle = None
         now = time.perf_counter()
-        elapsed, cycle = now - self._turned_at, self._pace.cycle
+        elapsed, cycle = now - self._pace.flushed_at, self._pace.cycle
         if elapsed >= cycle:
             self._flush_buckets(BUCKETS, now)
         elif count := round(elapsed / cycle * BUCKETS):
-            self._flush_buckets(count, self._turned_at + count * cycle / BUCKETS)
+            self._flush_buckets(count, self._pace.flushed_at + count * cycle / BUCKETS)
         if any(self._buckets):
             self.wake()
 
@@ -98,7 +96,7 @@ class Flusher:
         """Write what is pending in the groups of so many buckets, of which the last was due at a time in seconds."""
         pace = self._pace
         # Read before the wall's clock and after it: so a flush never seems to have been kept from the processor by the reading.
-        cpu = time.thread_time() if due_at >= pace.sample_at else None
+        cpu = time.thread_time() if pace.sample_from <= due_at < pace.sample_until else None
         began = time.perf_counter()
         now, counters = self.now(), self._counters
         self._before_write()
@@ -115,8 +113,7 @@ class Flusher:
         finally:
             self._next = (self._next + count) % BUCKETS
             ended = time.perf_counter()
-            pace.flushed(due_at - self._turned_at, ended - began)
-            self._turned_at = due_at
+            pace.flushed(due_at, ended - began)
             if cpu is not None:
                 cpu_now = time.thread_time()
                 pace.sample(ended, cpu_now, ended - began, cpu_now - cpu)
