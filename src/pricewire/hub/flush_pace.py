@@ -4,7 +4,8 @@ How long groups wait from one flush to the next, by how busy the hub's thread is
 Waiting saves CPU time, as more events are written at once, and makes prices older. So there is none as long as the thread has time to
 spare. What flushes take in the long run is bounded by a share of the wall's time: what the other work of the thread leaves of the target.
 Flushes that stay below it never wait; those that would exceed it wait exactly as long as that takes, by the generic cell rate algorithm.
-Nothing in it can swing: what a flush costs is paid once, by the wait after it.
+Nothing in it can swing: what a flush costs is paid once, by the wait after it. There is no credit for quiet times either: a publisher that
+is behind and publishes an event a turn would have each of them flushed by itself, and would be the later the longer the credit lasts.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from pricewire.errors import PricewireError
 
 LONGEST_MAX_INTERVAL = 0.1
 """The greatest `FlushPolicy.max_interval`, in seconds: who wants slower updates opens streams with an interval."""
-
-CREDIT = 0.1
-"""A burst after a quiet time goes ahead without waiting until it has used up the share of so many seconds."""
 
 LEAST_PART = 1 / 3
 """
@@ -110,7 +108,7 @@ class FlushPace:
         self._since, self._cpu = wall, cpu
         self._other = 0.0
         self._share = self._policy.target_utilisation
-        self._debt = -CREDIT
+        self._debt = 0.0
         # What all flushes took since then; and what those took that were sampled, by both clocks.
         self._spent = self._sampled = self._sampled_cpu = 0.0
         self.flushed_at = self.sample_from = self.sample_until = -inf
@@ -118,7 +116,7 @@ class FlushPace:
     @property
     def cycle(self) -> float:
         """How long all groups have to wait from the beginning of the last flush to that of the next, in seconds."""
-        return self._debt if self._debt > 0.0 else 0.0
+        return self._debt
 
     @property
     def share(self) -> float:
@@ -135,8 +133,8 @@ class FlushPace:
         """
         self._spent += spent
         longest = self._policy.max_interval
-        self._debt = min(max(self._debt - (began - self.flushed_at), -CREDIT) + spent / self._share, longest)
-        self.sample_until = min(max(self.sample_until, began) + spent / self._least_share, began + CREDIT + longest)
+        self._debt = min(max(self._debt - (began - self.flushed_at), 0.0) + spent / self._share, longest)
+        self.sample_until = min(max(self.sample_until, began) + spent / self._least_share, began + longest)
         self.flushed_at = began
 
     def sample(self, wall: float, cpu: float, spent: float, spent_cpu: float) -> None:
