@@ -20,10 +20,9 @@ LONGEST_MAX_INTERVAL = 0.1
 
 LEAST_PART = 1 / 3
 """
-The part of the target that flushes may take however busy the thread is otherwise.
+The part of the target that flushes may take however busy the thread is otherwise: more than a quarter of its time, by default.
 
-Where it is other work that keeps the thread busy, updates that wait would save little. With the default target this part is somewhat more
-than a quarter of the thread's time.
+Where it is other work that keeps the thread busy, updates that wait would save little.
 """
 
 WINDOW = 0.05
