@@ -20,8 +20,9 @@ LONGEST = FLUSH_POLICY.max_interval
 
 class Gateway:
     """
-    A hub's thread: events come at given times, each costs some work, and all that have come are flushed at a cost of their own. Of those that
-    have come at the same time, a turn of the loop publishes all, or one.
+    A hub's thread: events come at given times, each costs some work, and all that have come are flushed at a cost of their own.
+
+    Of those that have come at the same time, a turn of the loop publishes all, or one.
 
     Attributes:
         ages: when each flush began, and how old its oldest event was then.
