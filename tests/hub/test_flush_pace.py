@@ -26,7 +26,7 @@ class Gateway:
 
     Attributes:
         ages: when each flush began, and how old its oldest event was then.
-        waits: when each flush began, and how long its oldest event was kept waiting by the pace.
+        waits: when each flush began, and how long the thread slept before it although there were events.
         flushed: the CPU time of all flushes.
     """
 
@@ -49,6 +49,7 @@ class Gateway:
         coming = iter(arrivals)
         following = next(coming, inf)
         pending: list[float] = []
+        slept = 0.0
         while True:
             while following <= processor.now:
                 pending.append(following)
@@ -59,11 +60,14 @@ class Gateway:
             due = pace.flushed_at + pace.cycle if pending else inf
             if processor.now < due:
                 if following > processor.now:
+                    before = processor.now
                     yield "sleep", min(due, following)
+                    slept += processor.now - before if pending else 0.0
                 continue
             began, cpu = processor.now, thread.cpu
             self.ages.append((began, began - pending[0]))
-            self.waits.append((began, max(due - pending[0], 0.0) if pace.cycle else 0.0))
+            self.waits.append((began, slept))
+            slept = 0.0
             pending.clear()
             yield "work", self._cost
             self.flushed += thread.cpu - cpu
