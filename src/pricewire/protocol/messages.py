@@ -34,8 +34,8 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
         price: the middle of bid and ask, rounded to the instrument's decimals.
         ask: what one pays to buy.
         bid: what one gets for selling.
-        source: where a live tick of several feeds as one comes from, by the name that the operator gave; None of other feeds, and of ticks of
-            the past, which are kept without it.
+        source: where a live tick of several feeds as one comes from, by the name that the operator gave; None of other feeds, and of past
+            ticks, which are kept without it.
     """
 
     instrument_id: str
