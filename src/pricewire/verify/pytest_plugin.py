@@ -50,7 +50,7 @@ def check(url: str, options: Options | None = None, *, ignore: Collection[str] =
     broken = [each for each in report.failures if each.name not in ignore]
     lines = [line for each in broken for line in (f"{each.name}: {each.detail}", *(f"  {line}" for line in explain(each)))]
     if lines:
-        raise AssertionError("\n".join([f"{report.url} breaks {len(broken)} rules", *lines]))
+        raise AssertionError("\n".join([f"{report.url} breaks {len(broken)} rule{'s' * (len(broken) > 1)}", *lines]))
     return report
 
 
