@@ -14,10 +14,10 @@ from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
 
 from bus.test_bus import PATIENCE, until
-from pricewire.bus import nats as nats_bus
+from pricewire.bus import nats_writer
 from pricewire.bus.frames import POSITIONS, encode
 from pricewire.bus.lease import FencedSubject
-from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
+from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.errors import BusError
 from pricewire.hub.delivery import Outcome
@@ -172,7 +172,7 @@ async def test_a_stream_that_was_made_anew_says_reset_and_its_ids_are_others(lin
 
 
 async def test_what_waited_too_long_for_a_bus_is_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_bus, "BACKLOG", 100_000)
+    monkeypatch.setattr(nats_writer, "BACKLOG", 100_000)
     stream = Recorder(line.hub, "a")
     publish(line.writer, range(10))
     await line.passed()
@@ -206,9 +206,7 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
     publish(line.writer, range(10))
     await line.passed()
     async with line.aside() as client:
-        subject = FencedSubject(
-            client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={nats_bus.WRITER: "another"}
-        )
+        subject = FencedSubject(client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={WRITER: "another"})
         await subject.claim(encode([]))
     own = Recorder(line.writer._hub, "a")
     publish(line.writer, range(10, 20))
@@ -261,8 +259,8 @@ async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
 @pytest.fixture
 def short_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the stream keep its frames for two seconds instead of ten minutes."""
-    monkeypatch.setattr(nats_bus, "WINDOW_S", 2.0)
-    monkeypatch.setattr(nats_bus, "ROUND_S", 0.5)
+    monkeypatch.setattr(nats_writer, "WINDOW_S", 2.0)
+    monkeypatch.setattr(nats_writer, "ROUND_S", 0.5)
 
 
 async def first_sequence(line: Line) -> int:
@@ -297,7 +295,7 @@ async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoeve
         if is_writer_there:
             # From here on nobody publishes, for longer than frames are kept.
             await line.stop_writing()
-            await asyncio.sleep(2 * nats_bus.WINDOW_S)
+            await asyncio.sleep(2 * nats_writer.WINDOW_S)
     other = NatsBus(Hub(), address, writes="all", plan=line.plan)
     stream = Recorder(line.hub, "quiet")
     async with other.open():

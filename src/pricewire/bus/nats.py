@@ -17,8 +17,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,13 +31,9 @@ from nats.js.kv import KeyValue
 
 from pricewire.bus.bus import deliver
 from pricewire.bus.frames import (
-    MAX_BYTES,
-    MAX_DELAY,
     POSITIONS,
     Forgotten,
     Frame,
-    Gathering,
-    Notified,
     Published,
     Record,
     TopicState,
@@ -48,48 +43,15 @@ from pricewire.bus.frames import (
 from pricewire.bus.lease import FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
-from pricewire.bus.states import states
+from pricewire.bus.nats_writer import LOST, WINDOW_S, FrameWriter, OldFrames
 from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
 
 logger = logging.getLogger(__name__)
 
-WINDOW_S = 600.0
-"""For how long frames are kept at least, in seconds: who wrote them removes them, so nothing is lost while there is nobody."""
-
-ROUND_S = 150.0
-"""
-How often a writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
-the frames that are kept.
-"""
-
-STATES_BYTES = 128 * 1024
-"""About how many bytes of that are in one frame."""
-
-STATES_AT_ONCE = 500
-"""How many topics are looked at for that between two frames."""
-
-BEAT_S = 1.0
-"""After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
-
 SILENCE_S = 3.0
 """After so many seconds without a frame the writer, or the way to it, counts as gone."""
-
-BACKLOG = 64 * 1024 * 1024
-"""How many bytes wait for a bus that is away; what is more is lost, and readers are told so."""
-
-CLOSE_S = 5.0
-"""How long a process that ends waits for the bus to take what it has published, in seconds."""
-
-FREE_RATE = 1000.0
-"""Up to so many events per second a frame is sent as soon as the one before it has been acknowledged."""
-
-DELAY_PER_EVENT = 1e-6
-"""By how much a frame waits for more events, in seconds, for each event per second above the free rate."""
-
-LOST = "Pricewire-Lost"
-"""The header of a frame before which others could not be carried."""
 
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
@@ -212,32 +174,11 @@ class NatsBus:
         self._has_begun = False
         self._wants = is_of_market if writes == "market" else None
         self._barrier: asyncio.Task[None] | None = None
-        # What is to be written.
         self._seqs: dict[str, int] = {}
-        self._gathering = Gathering()
-        # Frames that wait for others to be sent, with about how many bytes each has, and in all.
-        self._full: deque[tuple[list[Record], int]] = deque()
-        self._backlog = 0
-        self._is_lossy = False
-        self._wake = asyncio.Event()
-        self._is_written = asyncio.Event()
-        self._is_written.set()
-        # How many records were published, and how many of these are done with.
-        self._added = 0
-        self._delivered = 0
-        self._progress = asyncio.Event()
-        self._rate = 0.0
-        # Frames that are on their way: not in the hub yet.
-        self._underway: deque[list[Record]] = deque()
-        # What the round that is under way has still to look at, None where none is; from which position on the last one did not look; and
-        # when the next one begins, in seconds of `time.monotonic`.
-        self._states: Iterator[TopicState | None] | None = None
-        self._quiet_before = 0
-        self._round_at = 0.0
-        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
-        self._marks: deque[tuple[float, int]] = deque()
+        self._old_frames = OldFrames()
+        self._frames = self._make_frames()
         if writes is not None:
-            hub.on_its_way = self._on_its_way
+            hub.on_its_way = lambda topic: self._frames.is_on_its_way(topic)
 
     @property
     def failure(self) -> str:
@@ -301,9 +242,7 @@ class NatsBus:
         Raises:
             TypeError: the message cannot be encoded as JSON.
         """
-        json = msgspec.json.encode(message)
-        seq = self._seqs[topic] = self._seqs.get(topic, 0) + 1
-        self._add(Published(topic, seq, key, event, ends, json), len(json))
+        self._frames.publish(topic, message, key=key, event=event, ends=ends)
 
     def notify(self, topic: str, name: str, data: Any) -> None:
         """
@@ -312,13 +251,20 @@ class NatsBus:
         Raises:
             TypeError: the data cannot be encoded as JSON.
         """
-        json = msgspec.json.encode(data)
-        self._add(Notified(topic, name, json), len(json))
+        self._frames.notify(topic, name, data)
 
     def forget(self, topic: str) -> None:
         """Drop the log of a topic that nothing is published to any more."""
-        self._seqs.pop(topic, None)
-        self._add(Forgotten(topic), len(topic))
+        self._frames.forget(topic)
+
+    async def flush(self) -> None:
+        """
+        Wait until the hub has everything that was published so far; as long as the bus is away.
+
+        Raises:
+            FencedError: another process writes now.
+        """
+        await self._frames.flush()
 
     @property
     def writer(self) -> str:
@@ -358,13 +304,6 @@ class NatsBus:
         except (nats.errors.Error, OSError, TimeoutError, msgspec.DecodeError):
             raise BusError("the bus does not say which prices are the newest; try again in a moment") from None
 
-    async def flush(self) -> None:
-        """Wait until the hub has everything that was published so far; as long as the bus is away."""
-        wanted = self._added
-        while self._delivered < wanted:
-            self._progress.clear()
-            await self._progress.wait()
-
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """
@@ -388,7 +327,7 @@ class NatsBus:
                     self._began_at = time.monotonic()
                     self._framed_at[self._writes] = self._began_at
                     await stack.enter_async_context(running(self._write(subject), "bus writer"))
-                    stack.push_async_callback(self._finish)
+                    stack.push_async_callback(self._frames.finish)
                 self._is_open = True
                 try:
                     yield
@@ -427,14 +366,13 @@ class NatsBus:
             # Afterwards this process alone publishes to its topics.
             self._remember(records)
         if self._writes is not None:
-            self._mark(time.monotonic() - age, sequence)
+            self._old_frames.note(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
         self._framed_at[role] = time.monotonic() - age
         if writer == self.name and role == "trading" and records and type(records[0]) is not TopicState:
-            self._underway.popleft()
-            self._done(len(records))
+            self._frames.came(len(records))
         if writer not in ("", self._writer) and role != "market":
             self._writer = writer
             if self._on_writer is not None:
@@ -457,11 +395,6 @@ class NatsBus:
                 self._seqs[record.topic] = max(record.seq, self._seqs.get(record.topic, 0))
             elif type(record) is Forgotten:
                 self._seqs.pop(record.topic, None)
-
-    def _mark(self, at: float, sequence: int) -> None:
-        """Note when a frame was published, now and then."""
-        if not self._marks or at - self._marks[-1][0] >= ROUND_S:
-            self._marks.append((at, sequence))
 
     def _reconnected(self) -> None:
         if self._reader is not None:
@@ -525,154 +458,42 @@ class NatsBus:
         if not self._fault:
             self._fault = str(error)
             logger.critical("%s; this one ends", error)
-            self._is_written.set()
+            self._frames.end(self._fault)
             if self._on_fenced is not None:
                 self._on_fenced()
 
-    def _add(self, record: Record, size: int) -> None:
-        if self._backlog + self._gathering.size > BACKLOG:
-            # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
-            logger.error("the bus has taken nothing for %.0f s: what was published meanwhile is lost", self.silent_s)
-            dropped = sum(len(records) for records, _ in self._full) + len(self._gathering.take())
-            self._full.clear()
-            self._backlog = 0
-            self._is_lossy = True
-            self._done(dropped)
-        if size > MAX_BYTES and self._gathering.records:
-            # So that a message as large as the bus carries fits.
-            self._cut()
-        if self._gathering.add(record, size):
-            self._cut()
-        self._added += 1
-        self._is_written.clear()
-        self._wake.set()
-
-    def _on_its_way(self, topic: str) -> bool:
-        waiting = (*self._underway, *(records for records, _ in self._full), self._gathering.records)
-        return any(record.topic == topic for records in waiting for record in records)
-
-    def _done(self, count: int) -> None:
-        """Count records that are in the hub, or lost."""
-        self._delivered += count
-        self._progress.set()
-
-    def _cut(self) -> None:
-        """Have the records so far be a frame, and begin the next one."""
-        size = self._gathering.size
-        self._backlog += size
-        self._full.append((self._gathering.take(), size))
-
-    def _next(self) -> list[Record]:
-        """Return the records of the next frame; none where there are none."""
-        if not self._full:
-            return self._gathering.take()
-        records, size = self._full.popleft()
-        self._backlog -= size
-        return records
+    def _make_frames(self) -> FrameWriter:
+        owns = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
+        is_read_back = self._writes == "trading"
+        return FrameWriter(self._hub, self._seqs, on_taken=self._taken, is_read_back=is_read_back, owns=owns, on_round=self._remove_old)
 
     async def _write(self, subject: FencedSubject) -> None:
-        """Publish frames, one after the other, until another process does."""
-        sent_at = time.monotonic()
-        while True:
-            if not self._full and not self._gathering.records and self._states is None:
-                self._is_written.set()
-                self._wake.clear()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), BEAT_S)
-            delay = min(MAX_DELAY, (self._rate - FREE_RATE) * DELAY_PER_EVENT) - (time.monotonic() - sent_at)
-            if delay > 0 and not self._full:
-                await asyncio.sleep(delay)
-            records = self._next()
-            now = time.monotonic()
-            elapsed = max(now - sent_at, 1e-6)
-            self._rate += (len(records) / elapsed - self._rate) * elapsed / (elapsed + 0.1)
-            sent_at = now
-            try:
-                await self._send(subject, records, is_published=True)
-                await self._tell_states(subject)
-            except FencedError as error:
-                self._fenced(error)
-                return
-
-    async def _tell_states(self, subject: FencedSubject) -> None:
-        """Publish some more of what is current and was quiet; when all of it is there, remove the frames that are old."""
-        if self._states is None:
-            if time.monotonic() < self._round_at:
-                return
-            # The first round of a writer has everything, since it does not know whether the one before it came to its end.
-            own = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
-            self._states = states(self._hub, self._quiet_before or self._hub.position + 1, own)
-            self._quiet_before = self._hub.position + 1
-            self._round_at = time.monotonic() + ROUND_S
-        records: list[Record] = []
-        size = 0
-        is_over = True
-        for looked_at, state in enumerate(self._states, 1):
-            if state is not None:
-                records.append(state)
-                size += 64 + sum(64 + len(kept.json) for kept in state.kept)
-            if size >= STATES_BYTES or looked_at == STATES_AT_ONCE:
-                is_over = False
-                break
-        if records:
-            await self._send(subject, records, is_published=False)
-        if is_over:
-            self._states = None
-            await self._remove_old()
-
-    async def _remove_old(self) -> None:
-        """Have the stream keep of this writer's frames only what a reader that begins needs."""
-        oldest = None
-        while len(self._marks) > 1 and self._marks[1][0] < time.monotonic() - WINDOW_S:
-            self._marks.popleft()
-            oldest = self._marks[0][1]
-        if oldest is None or self.client is None or self._writes is None:
-            return
-        # What could not be removed now is removed with the next round.
-        with contextlib.suppress(nats.errors.Error, OSError):
-            context = self.client.jetstream(timeout=ANSWER_S)
-            if self._writes == "all":
-                await context.purge_stream(self._plan.stream, seq=oldest)
-                return
-            for subject in (self._plan.subject("all"), self._plan.subject(self._writes)):
-                await context.purge_stream(self._plan.stream, seq=oldest, subject=subject)
-
-    async def _send(self, subject: FencedSubject, records: list[Record], *, is_published: bool) -> None:
-        """Have the server take a frame of what was published, or of what is told besides, and give it to the hub."""
-        count = len(records) if is_published else 0
-        if count:
-            self._underway.append(records)
-        lost, self._is_lossy = self._is_lossy, False
+        """Publish frames until another process does."""
         try:
-            sequence = await subject.publish(encode(records), {LOST: "1"} if lost else {})
-        except FencedError:
-            raise
-        except BusError as error:
-            logger.error("%s; it is lost", error)
-            self._is_lossy = True
-            if count:
-                self._underway.pop()
-            self._done(count)
-            return
+            await self._frames.write(subject, {})
+        except FencedError as error:
+            self._fenced(error)
+
+    def _taken(self, sequence: int, records: list[Record], is_lossy: bool) -> None:
+        """Give the hub what the server has taken, where the reader does not."""
         self.counters.frames_written += 1
-        if self._writes is None or self._writes == "trading":
-            # The reader brings it.
+        if self._writes == "trading":
             return
-        if lost:
+        if is_lossy:
             self.counters.lost += 1
             self._hub.lose(sequence * POSITIONS - 1)
         self.counters.records += len(records)
-        self._framed_at[self._writes] = time.monotonic()
-        self._mark(time.monotonic(), sequence)
+        now = time.monotonic()
+        self._framed_at[self._writes or "all"] = now
+        self._old_frames.note(now, sequence)
         deliver(Frame.numbered(sequence, records), self._hub)
-        if count:
-            self._underway.popleft()
-        self._done(count)
 
-    async def _finish(self) -> None:
-        """Wait until what was published has been written, for a bus that is there."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
+    async def _remove_old(self) -> None:
+        """Have the stream keep of this writer's frames only what a reader that begins needs."""
+        if self.client is None or self._writes is None:
+            return
+        subjects = [] if self._writes == "all" else [self._plan.subject("all"), self._plan.subject(self._writes)]
+        await self._old_frames.remove(self.client.jetstream(timeout=ANSWER_S), self._plan.stream, subjects)
 
 
 def is_of_market(topic: str) -> bool:
