@@ -211,12 +211,13 @@ class FencedSubject:
         self._answer_s = answer_s
         self._number = 0
 
-    async def claim(self, data: bytes) -> int:
+    async def claim(self, data: bytes, headers: Mapping[str, str] | None = None) -> int:
         """
         Publish a first message, which ends every earlier writer; return its sequence.
 
         Args:
             data: the message.
+            headers: what it has besides.
 
         Raises:
             BusError: the server refuses for a reason that waiting does not change.
@@ -225,7 +226,7 @@ class FencedSubject:
             self.last, _ = await self._newest()
             # The other one may have published meanwhile.
             with contextlib.suppress(FencedError):
-                return await self.publish(data)
+                return await self.publish(data, headers)
 
     async def publish(self, data: bytes, headers: Mapping[str, str] | None = None) -> int:
         """

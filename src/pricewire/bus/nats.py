@@ -56,6 +56,12 @@ SILENCE_S = 3.0
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
 
+SHARES = "Pricewire-Shares"
+"""The header of what the first of several processes with trading writes, which says who they are: an `Announcement` as JSON."""
+
+PLACES = 16
+"""How many processes can share trading at most."""
+
 Role = Literal["all", "market", "trading"]
 """What a process writes: the topics of the market, those of trading, or all of them."""
 
@@ -64,6 +70,24 @@ LEASES: dict[Role, tuple[str, ...]] = {"all": ("market.0", "trading.0"), "market
 
 RIVALS: dict[Role, tuple[Role, ...]] = {"all": ("market", "trading"), "market": ("all",), "trading": ("all",)}
 """The roles that have written the same topics, perhaps, and whose writers are ended by a new one."""
+
+
+class Announcement(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Which processes share trading, as the first of them says.
+
+    Attributes:
+        term: the number of the term that this holds for.
+        processes: their names, in the order of their places.
+        sequences: those that their subjects end with, to write on after them.
+    """
+
+    term: int
+    processes: list[str]
+    sequences: list[int]
+
+
+ANNOUNCEMENT = msgspec.json.Decoder(Announcement)
 
 
 class StreamState(msgspec.Struct):
@@ -94,9 +118,13 @@ class NatsPlan:
     stream: str = "pw"
     replicas: int = 1
 
-    def subject(self, role: Role) -> str:
-        """Return the subject that a role publishes frames to."""
-        return f"{self.stream}.{role}.0"
+    def subject(self, role: Role, place: int = 0) -> str:
+        """Return the subject that a role publishes frames to; where several processes share that, the one at a place."""
+        return f"{self.stream}.{role}.{place}"
+
+    def subjects(self, role: Role) -> list[str]:
+        """Return all of them."""
+        return [self.subject(role, place) for place in range(PLACES if role == "trading" else 1)]
 
     @property
     def bucket(self) -> str:
@@ -133,6 +161,8 @@ class NatsBus:
         counters: what it has done.
         client: the connection, while it is open.
         on_read: called with the records of each frame that is read; None where nobody asks.
+        announcement: which processes share trading; None where it is one alone.
+        on_announced: called when that has changed.
 
     Args:
         hub: gets all events.
@@ -157,6 +187,8 @@ class NatsBus:
         self.counters = BusCounters()
         self.client: Client | None = None
         self.on_read: Callable[[Sequence[Record]], None] | None = None
+        self.announcement: Announcement | None = None
+        self.on_announced: Callable[[], None] = lambda: None
         self._hub = hub
         self._address = address
         self._writes = writes
@@ -166,6 +198,11 @@ class NatsBus:
         self._writer = ""
         self._reader: StreamReader | None = None
         self._leases: list[Lease] = []
+        self._opened = contextlib.AsyncExitStack()
+        self._subject: FencedSubject | None = None
+        # What the frames of the first of several processes with trading say of them, as text.
+        self._shares = self._told_shares = ""
+        self._is_writing = False
         self._fault = ""
         self._is_open = False
         self._began_at = time.monotonic()
@@ -176,7 +213,10 @@ class NatsBus:
         self._barrier: asyncio.Task[None] | None = None
         self._seqs: dict[str, int] = {}
         self._old_frames = OldFrames()
-        self._frames = self._make_frames()
+        owns = {"all": None, "market": is_of_market, "trading": is_of_trading}[writes or "all"]
+        self._frames = FrameWriter(
+            hub, self._seqs, on_taken=self._taken, is_read_back=writes == "trading", owns=owns, on_round=self._remove_old
+        )
         if writes is not None:
             hub.on_its_way = lambda topic: self._frames.is_on_its_way(topic)
 
@@ -216,8 +256,12 @@ class NatsBus:
     @property
     def is_writer(self) -> bool:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
-        is_claimed = self._writes is not None and len(self._leases) == len(LEASES[self._writes])
-        return is_claimed and all(lease.is_held for lease in self._leases) and not self._fault
+        return self._is_writing and all(lease.is_held for lease in self._leases) and not self._fault
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether this process has to end, as another one writes."""
+        return bool(self._fault)
 
     async def confirm(self, timeout: float) -> bool:
         """
@@ -307,7 +351,7 @@ class NatsBus:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """
-        Feed the hub within the block; a process that writes stands by before until no other does.
+        Feed the hub within the block; a process that writes stands by before until no other does, but with trading: that may be shared.
 
         Raises:
             BusError: the bus cannot be used.
@@ -318,15 +362,16 @@ class NatsBus:
             self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
-                if self._writes is not None:
-                    subject = await self._become_writer(client, stack, self._writes)
+                self._opened = stack
+                if self._writes not in (None, "trading"):
+                    await self.lead()
+                    subject = self._subject
+                    assert subject is not None, "it leads"  # noqa: S101
+                    await subject.claim(encode([]))
                     await reader.wait_for(subject.last)
-                    if self._writes != "trading":
-                        reading.cancel()
-                    self.counters.takeovers += 1
-                    self._began_at = time.monotonic()
-                    self._framed_at[self._writes] = self._began_at
-                    await stack.enter_async_context(running(self._write(subject), "bus writer"))
+                    reading.cancel()
+                    self._is_writing = True
+                    await stack.enter_async_context(running(self._write(subject, {}), "bus writer"))
                     stack.push_async_callback(self._frames.finish)
                 self._is_open = True
                 try:
@@ -350,7 +395,8 @@ class NatsBus:
 
     def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """Give the hub what a frame has."""
-        role, writer = subject.split(".")[1], headers.get(WRITER, "")
+        _, role, place = subject.rsplit(".", 2)
+        writer, is_first = headers.get(WRITER, ""), place == "0"
         if LOST in headers:
             self._lose(sequence * POSITIONS - 1)
         try:
@@ -362,21 +408,28 @@ class NatsBus:
             return
         self.counters.frames_read += 1
         self.counters.records += len(records)
-        if self._writes is not None and not self._is_open:
-            # Afterwards this process alone publishes to its topics.
+        if self._writes == "trading" or (self._writes is not None and not self._is_open):
+            # Otherwise this process alone publishes to its topics once it does.
             self._remember(records)
         if self._writes is not None:
             self._old_frames.note(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
-        self._framed_at[role] = time.monotonic() - age
+        if is_first:
+            self._framed_at[role] = time.monotonic() - age
         if writer == self.name and role == "trading" and records and type(records[0]) is not TopicState:
             self._frames.came(len(records))
-        if writer not in ("", self._writer) and role != "market":
+        if role == "market" or not is_first:
+            return
+        if writer not in ("", self._writer):
             self._writer = writer
             if self._on_writer is not None:
                 self._on_writer()
+        if writer and (shares := headers.get(SHARES, "")) != self._told_shares:
+            self._told_shares = shares
+            self.announcement = ANNOUNCEMENT.decode(shares) if shares else None
+            self.on_announced()
 
     def _lose(self, position: int) -> None:
         """Know nothing any more of what was published up to a position."""
@@ -425,8 +478,11 @@ class NatsBus:
                 logger.warning("the bus is not ready: %s", str(error) or type(error).__name__)
             await asyncio.sleep(1)
 
-    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack, role: Role) -> FencedSubject:
-        """Wait until this process has the leases, and return the subject that it alone writes to from then on."""
+    async def lead(self) -> None:
+        """Wait until this process has the leases of its role, which it then keeps, and end those who have written the same."""
+        role, client = self._writes, self.client
+        assert role is not None, "it writes"  # noqa: S101
+        assert client is not None, "the bus is open"  # noqa: S101
         context = client.jetstream(timeout=ANSWER_S)
         bucket: KeyValue | None = None
         while bucket is None:
@@ -437,15 +493,104 @@ class NatsBus:
         for key in LEASES[role]:
             lease = Lease(bucket, key, self.name)
             await lease.acquire()
-            stack.push_async_callback(lease.release)
-            await stack.enter_async_context(running(self._keep(lease), "bus lease"))
+            self._opened.push_async_callback(lease.release)
+            await self._opened.enter_async_context(running(self._keep(lease), "bus lease"))
             self._leases.append(lease)
         for rival in RIVALS[role]:
-            # By another name: of two messages of a stream with one name the server takes the first alone.
-            await FencedSubject(context, self._plan.stream, self._plan.subject(rival), f"{self.name}.{rival}").claim(encode([]))
-        subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
-        await subject.claim(encode([]))
-        return subject
+            for subject in self._plan.subjects(rival):
+                # By another name: of two messages of a stream with one name the server takes the first alone.
+                await FencedSubject(context, self._plan.stream, subject, f"{self.name}.{subject}").claim(encode([]))
+        self._subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
+        self.counters.takeovers += 1
+        self._began_at = time.monotonic()
+        self._framed_at[role] = self._began_at
+
+    async def still_leads(self) -> None:
+        """
+        Return when it is certain that no other process has begun to lead until now.
+
+        Raises:
+            FencedError: one has.
+        """
+        assert self._subject is not None, "it leads"  # noqa: S101
+        if self._subject.last:
+            await self._subject.publish(encode([]), self._own_headers())
+
+    async def announce(self, term: int, others: Sequence[str]) -> Announcement:
+        """
+        End all who write frames of trading, and have this process and others share it from now on; called by the one that leads.
+
+        Returns when this process has read all that those have written.
+
+        Args:
+            term: the number of the term.
+            others: the names of the others, in the order of their places, from 1 on.
+
+        Raises:
+            FencedError: another process leads now.
+        """
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        assert self._reader is not None, "the bus is open"  # noqa: S101
+        assert self._subject is not None, "it leads"  # noqa: S101
+        context = self.client.jetstream(timeout=ANSWER_S)
+        sequences = [0]
+        for place, subject in enumerate(self._plan.subjects("trading")[1:], 1):
+            claimed = FencedSubject(context, self._plan.stream, subject, f"{self.name}.{term}.{place}")
+            sequences.append(await claimed.claim(encode([])))
+        processes = [self.name, *others]
+        announcement = Announcement(term, processes, sequences[: len(processes)])
+        self._shares = msgspec.json.encode(announcement).decode() if others else ""
+        # Who leads for the first time ends who did before.
+        data, headers = encode([]), self._own_headers()
+        await (self._subject.publish(data, headers) if self._subject.last else self._subject.claim(data, headers))
+        await self._reader.wait_for(self._subject.last)
+        return announcement
+
+    def _own_headers(self) -> dict[str, str]:
+        return {SHARES: self._shares} if self._shares else {}
+
+    @contextlib.asynccontextmanager
+    async def sharing(
+        self, announcement: Announcement, owns: Callable[[str], bool], on_end: Callable[[], None]
+    ) -> AsyncIterator[FrameWriter]:
+        """
+        Publish what this process has to by an announcement, within the block.
+
+        Args:
+            announcement: which processes share trading.
+            owns: says which topics this process publishes.
+            on_end: called when another process publishes them, unless this one has to end.
+
+        Yields:
+            what it is published by: when the block is left, nothing more is.
+        """
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        place = announcement.processes.index(self.name)
+        subject = self._subject
+        if place:
+            context, name = self.client.jetstream(timeout=ANSWER_S), f"{self.name}.{announcement.term}"
+            path = self._plan.subject("trading", place)
+            subject = FencedSubject(context, self._plan.stream, path, name, headers={WRITER: self.name})
+            subject.last = announcement.sequences[place]
+        assert subject is not None, "it leads"  # noqa: S101
+        # All that was published is read: the numbers go on from there.
+        frames = self._frames = FrameWriter(
+            self._hub,
+            dict(self._seqs),
+            on_taken=self._taken,
+            is_read_back=True,
+            owns=owns,
+            on_round=at_once if place else self._remove_old,
+        )
+        self._is_writing = True
+        headers = {} if place else self._own_headers()
+        try:
+            async with running(self._write(subject, headers, on_end if place else None), "bus writer"):
+                yield frames
+                await frames.finish()
+        finally:
+            self._is_writing = False
+            frames.end("the accounts are shared anew")
 
     async def _keep(self, lease: Lease) -> None:
         try:
@@ -462,17 +607,16 @@ class NatsBus:
             if self._on_fenced is not None:
                 self._on_fenced()
 
-    def _make_frames(self) -> FrameWriter:
-        owns = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
-        is_read_back = self._writes == "trading"
-        return FrameWriter(self._hub, self._seqs, on_taken=self._taken, is_read_back=is_read_back, owns=owns, on_round=self._remove_old)
-
-    async def _write(self, subject: FencedSubject) -> None:
-        """Publish frames until another process does."""
+    async def _write(self, subject: FencedSubject, headers: dict[str, str], on_end: Callable[[], None] | None = None) -> None:
+        """Publish frames until another process does: then this one has to end, unless somebody is to be told."""
         try:
-            await self._frames.write(subject, {})
+            await self._frames.write(subject, headers)
         except FencedError as error:
-            self._fenced(error)
+            if on_end is None:
+                self._fenced(error)
+            else:
+                logger.info("%s", error)
+                on_end()
 
     def _taken(self, sequence: int, records: list[Record], is_lossy: bool) -> None:
         """Give the hub what the server has taken, where the reader does not."""
@@ -492,7 +636,8 @@ class NatsBus:
         """Have the stream keep of this writer's frames only what a reader that begins needs."""
         if self.client is None or self._writes is None:
             return
-        subjects = [] if self._writes == "all" else [self._plan.subject("all"), self._plan.subject(self._writes)]
+        own = f"{self._plan.stream}.{self._writes}.*"
+        subjects = [] if self._writes == "all" else [self._plan.subject("all"), own]
         await self._old_frames.remove(self.client.jetstream(timeout=ANSWER_S), self._plan.stream, subjects)
 
 
@@ -504,3 +649,7 @@ def is_of_market(topic: str) -> bool:
 def is_of_trading(topic: str) -> bool:
     """Return whether the role `trading` publishes a topic."""
     return not is_of_market(topic)
+
+
+async def at_once() -> None:
+    """Wait for nothing."""
