@@ -19,7 +19,7 @@ from pricewire.bus.frames import POSITIONS, encode
 from pricewire.bus.lease import FencedSubject
 from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress, connected
-from pricewire.errors import BusError
+from pricewire.errors import BusError, FencedError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
 from support.proxy import Proxy
@@ -364,3 +364,44 @@ async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_
             assert hub.latest("ticks:G") == [number]
             assert hub.start(["ticks:G"], f"{hub.boot}-{last * POSITIONS}").outcome is Outcome.RESET
             assert hub.start(["ticks:G", "balance:a"], f"{hub.boot}-{hub.position}").outcome is Outcome.RESUMED
+
+
+async def test_who_shares_trading_publishes_until_it_is_shared_anew_and_the_numbers_go_on(server: NatsServer) -> None:
+    plan, address = NatsPlan("shared"), NatsAddress((server.url,))
+    first, second = (NatsBus(Hub(), address, writes="trading", plan=plan) for _ in range(2))
+    hub = Hub()
+    changes = list[list[str]]()
+    async with first.open(), second.open(), NatsBus(hub, address, writes=None, plan=plan).open():
+        second.on_announced = lambda: changes.append(second.announcement.processes if second.announcement else [])
+        await first.lead()
+        shared = await first.announce(1, [second.name])
+        ended = asyncio.Event()
+        await until(lambda: changes == [[first.name, second.name]])
+        assert second.announcement == shared
+        async with (
+            first.sharing(shared, lambda _: True, ended.set) as leading,
+            second.sharing(shared, lambda _: True, ended.set) as sharing,
+        ):
+            assert first.is_writer
+            assert second.is_writer
+            for number in range(3):
+                sharing.publish("balance:a", number, key="a")
+                leading.publish("balance:b", number, key="b")
+            await asyncio.gather(sharing.flush(), leading.flush())
+            assert not ended.is_set()
+            await first.still_leads()
+            alone = await first.announce(2, [])
+            # It has not heard of it yet, as one that was stopped for a while.
+            sharing.publish("balance:a", "too late", key="a")
+            with pytest.raises(FencedError, match="another process writes"):
+                await sharing.flush()
+            await asyncio.wait_for(ended.wait(), PATIENCE)
+            sharing.publish("balance:a", "too late", key="a")
+        assert not second.is_fenced, "it may share again"
+        async with first.sharing(alone, lambda _: True, ended.set) as leading:
+            leading.publish("balance:a", 3, key="a")
+            await leading.flush()
+            await until(lambda: hub.latest("balance:a") == [3])
+        await until(lambda: changes == [[first.name, second.name], []])
+    stream = Recorder(hub, "balance:a")
+    assert [data["seq"] for data in stream.data] == [4], "the numbers go on after those that were published"

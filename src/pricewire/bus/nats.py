@@ -40,7 +40,7 @@ from pricewire.bus.frames import (
     decode,
     encode,
 )
-from pricewire.bus.lease import FencedSubject, Lease
+from pricewire.bus.lease import SPAN_S, FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
 from pricewire.bus.nats_writer import LOST, WINDOW_S, FrameWriter, OldFrames
@@ -397,7 +397,11 @@ class NatsBus:
         """Give the hub what a frame has."""
         _, role, place = subject.rsplit(".", 2)
         writer, is_first = headers.get(WRITER, ""), place == "0"
-        if LOST in headers:
+        if LOST in headers and role == "trading" and writer != self.name:
+            # No prices are lost.
+            self.counters.lost += 1
+            self._hub.lose(sequence * POSITIONS - 1)
+        elif LOST in headers:
             self._lose(sequence * POSITIONS - 1)
         try:
             records = decode(data)
@@ -515,6 +519,8 @@ class NatsBus:
         assert self._subject is not None, "it leads"  # noqa: S101
         if self._subject.last:
             await self._subject.publish(encode([]), self._own_headers())
+        elif not all([await lease.confirm(SPAN_S) for lease in self._leases]):
+            raise FencedError("another process leads now")
 
     async def announce(self, term: int, others: Sequence[str]) -> Announcement:
         """

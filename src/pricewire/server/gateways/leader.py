@@ -196,7 +196,7 @@ class Leader:
             "pricewire_bus_records_total": ("Events and notices in frames.", counters.records),
             "pricewire_bus_lost_total": ("Times that something could not be carried.", counters.lost),
             "pricewire_bus_takeovers_total": ("Times that this process has become the server.", counters.takeovers),
-            "pricewire_bus_lease_held": ("Whether this process has the lease: 1 or 0.", float(self._bus.is_writer)),
+            "pricewire_bus_lease_held": ("Whether this process may publish and decide: 1 or 0.", float(self._bus.is_writer)),
             "pricewire_bus_silent_seconds": ("How long ago the bus has taken the newest frame.", self._bus.silent_s),
             "pricewire_bus_lag_frames": ("Frames that the bus has and this process has not read.", self._bus.lag),
             "pricewire_gateways": ("Gateways that are there.", len(self._hub.gateways)),

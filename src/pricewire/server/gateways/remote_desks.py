@@ -26,6 +26,9 @@ REPEAT_S = 1.0
 ANSWER_S = 1.0
 """How long its answer may take before it is asked again, in seconds."""
 
+HEARD_S = 0.5
+"""How long another process may take to say that it is there, in seconds."""
+
 PAUSE_S = 0.2
 """How long to wait before that, in seconds."""
 
@@ -124,7 +127,10 @@ class RemoteDesk:
             try:
                 message = await self._client.request(desk_topics(self._stream, self._name), question, timeout=ANSWER_S)
             except (nats.errors.Error, OSError):
-                if time.monotonic() - heard_at > SPAN_S:
+                # It may have much to do; and where the bus is away, nobody can be heard.
+                if not self._client.is_connected or await is_there(self._client, self._stream, self._name):
+                    heard_at = time.monotonic()
+                elif time.monotonic() - heard_at > SPAN_S:
                     self._on_silent()
                     return
                 await asyncio.sleep(PAUSE_S)
@@ -147,6 +153,15 @@ class RemoteDesk:
                 await asyncio.wait_for(self._changed.wait(), REPEAT_S)
 
 
+async def is_there(client: Client, stream: str, process: str) -> bool:
+    """Return whether a process with trading is there."""
+    try:
+        await client.request(desk_topics(stream, process), msgspec.msgpack.encode(Listen(-1, [])), timeout=HEARD_S)
+    except (nats.errors.Error, OSError):
+        return False
+    return True
+
+
 def claimed_account(authorization: bytes) -> str | None:
     """Return the account that the token of a header claims to be for, unchecked; None where it has no such token."""
     parts = authorization.partition(b" ")[2].strip().split(b".")
@@ -154,7 +169,7 @@ def claimed_account(authorization: bytes) -> str | None:
         return None
     try:
         return CLAIMS.decode(base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))).account
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -5,6 +5,7 @@ Several processes with trading share the accounts: each has some of them, and of
               ──Listen────────> another   which topics of its accounts have streams; it says by its answer that it is there
               ──Call──────────> another   a request for one of its accounts
               <──Join────────── another   it is there, and has no share
+              <──its name────── another   it ends
 
 Who begins or ends changes the shares of all: a new term begins. Before it does, the one that leads has the database refuse what is
 written in the term before, and the bus what is published. So an account has one owner at a time, which has read all that those before have
@@ -26,16 +27,16 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from pricewire.bus.nats import PLACES, Announcement, NatsBus
+from pricewire.bus.nats import PLACES, Announcement, NatsBus, is_of_trading
 from pricewire.bus.nats_writer import FrameWriter
 from pricewire.bus.tasks import running
 from pricewire.errors import AccountError, DatabaseError, FencedError, PricewireError, UnknownContractError
 from pricewire.protocol.topics import AccountTopic, BalanceTopic, ContractsTopic, parse_topic
 from pricewire.server.gateways.background import end_process
 from pricewire.server.gateways.messages import Call, Join, Listen, Listening
-from pricewire.server.gateways.remote_desks import PASSED_ON, RemoteDesk, claimed_account, content_of
+from pricewire.server.gateways.remote_desks import PASSED_ON, RemoteDesk, claimed_account, content_of, is_there
 from pricewire.server.gateways.remote_streams import HubOfGateways
-from pricewire.server.gateways.subjects import desk_topics, joins
+from pricewire.server.gateways.subjects import desk_topics, joins, leaves
 from pricewire.server.gateways.trading_publisher import TradingPublisher
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.services import Services
@@ -53,9 +54,6 @@ AGAIN_S = 0.5
 
 STOP_S = 15.0
 """How long a process that ends waits until its share is given back in an orderly way, in seconds."""
-
-HEARD_S = 0.5
-"""How long the process that begins to lead waits for the others to say that they are there, in seconds."""
 
 RESTORED_S = 60.0
 """How long topics of the process before wait for their streams to be registered, in seconds."""
@@ -123,7 +121,8 @@ class Sharing:
     async def open(self, client: Client) -> AsyncIterator[None]:
         """Trade within the block."""
         subscription = await client.subscribe(desk_topics(self._stream, self._bus.name), cb=self._on_listen)
-        async with running(self._seek(client), "trading lease"):
+        async with running(self._seek(client), "trading lease") as seeking:
+            seeking.add_done_callback(ended)
             task = asyncio.create_task(self._run(client), name="shares of trading")
             task.add_done_callback(ended)
             try:
@@ -132,6 +131,9 @@ class Sharing:
                 self._stops = True
                 self._changed.set()
                 await asyncio.wait([task], timeout=STOP_S)
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    # So that the others need not wait for it.
+                    await client.publish(leaves(self._stream), self._bus.name.encode())
                 while not task.done():
                     task.cancel()
                     await asyncio.wait([task], timeout=AGAIN_S)
@@ -242,7 +244,8 @@ class Sharing:
             feed.pause()
         async with contextlib.AsyncExitStack() as stack:
             # What is published by the desk is published by these frames, as long as they may.
-            frames = await stack.enter_async_context(self._bus.sharing(announcement, partial(owns, share), over.set))
+            own = partial(owns, share) if len(share.processes) > 1 else is_of_trading
+            frames = await stack.enter_async_context(self._bus.sharing(announcement, own, over.set))
             stack.callback(self._publisher.end_trading)
             try:
                 desk = await stack.enter_async_context(
@@ -281,6 +284,13 @@ class Sharing:
 
         def on_silent(name: str) -> None:
             logger.warning("another process with trading is no longer there")
+            drop(name)
+
+        async def on_leave(message: Msg) -> None:
+            if (name := message.data.decode()) in self._names:
+                drop(name)
+
+        def drop(name: str) -> None:
             self._names = [each for each in self._names if each != name]
             over.set()
 
@@ -295,8 +305,8 @@ class Sharing:
         await self._publisher.share(share, desks)
         for each in desks.values():
             await stack.enter_async_context(each.telling())
-        subscription = await client.subscribe(joins(self._stream), cb=on_join)
-        stack.push_async_callback(unsubscribed, subscription)
+        for subject, heard in ((joins(self._stream), on_join), (leaves(self._stream), on_leave)):
+            stack.push_async_callback(unsubscribed, await client.subscribe(subject, cb=heard))
         self._desks = desks
 
     async def _until(self, over: asyncio.Event, share: Share) -> None:
@@ -370,22 +380,13 @@ class Listener:
 
 def owns(share: Share, name: str) -> bool:
     """Return whether the process with a share publishes a topic: what is no account's, the first one does."""
-    if name.startswith(("ticks:", "candles:")):
+    if not is_of_trading(name):
         return False
     try:
         topic: Any = parse_topic(name)
     except PricewireError:
         return share.place == 0
     return share.owns(topic.account_uuid) if isinstance(topic, AccountTopic) else share.place == 0
-
-
-async def is_there(client: Client, stream: str, process: str) -> bool:
-    """Return whether a process with trading is there."""
-    try:
-        await client.request(desk_topics(stream, process), msgspec.msgpack.encode(Listen(-1, [])), timeout=HEARD_S)
-    except (nats.errors.Error, OSError):
-        return False
-    return True
 
 
 async def unsubscribed(subscription: Any) -> None:

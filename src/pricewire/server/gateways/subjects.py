@@ -42,6 +42,11 @@ def joins(stream: str) -> str:
     return f"{stream}_joins"
 
 
+def leaves(stream: str) -> str:
+    """Return the subject on which such a process says, by its name, that it ends."""
+    return f"{stream}_leaves"
+
+
 def desk_calls(stream: str, process: str) -> str:
     """Return the subject of calls that only a process with a share of the accounts can answer."""
     return f"{stream}_desk.{process}.calls"

@@ -87,14 +87,12 @@ class TradingPublisher(Publisher):
         for name in list(self._streamed):
             topic = parse_topic(name)
             if (other := self._other(topic)) is not None:
-                self._wanted.discard(name)
                 other.want(name, True)
                 continue
             try:
                 await self.prepare(topic)  # type: ignore[arg-type]
             except PricewireError as error:
                 logger.warning("%s is no longer published: %s", name, error)
-                self._wanted.discard(name)
                 continue
             if name in self._streamed:
                 super()._first_stream(name)
@@ -102,6 +100,8 @@ class TradingPublisher(Publisher):
     def end_trading(self) -> None:
         """Trade no more, until `begin_trading`."""
         self.desk, self._share, self._others = None, None, {}
+        # The next desk has not been told of them.
+        self._wanted.difference_update(self._streamed)
 
     async def prepare(self, topic: QuoteTopic | AccountTopic) -> str:
         """
