@@ -104,6 +104,7 @@ class Sharing:
         self._leads = False
         self._stops = False
         self._listener: Listener | None = None
+        self._hearing: set[asyncio.Task[None]] = set()
         # The newest term that this process had a share in.
         self._term = 0
         # The other processes, while this one leads, in the order of their places.
@@ -142,7 +143,7 @@ class Sharing:
     async def passes_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Have another process answer a request, if that has the account that it is for; return whether it was so."""
         share = self.share
-        if share is None or not self._desks or scope["path"] not in PASSED_ON or scope["method"] not in ("GET", "POST"):
+        if share is None or not self._desks or scope["path"].rstrip("/") not in PASSED_ON or scope["method"] not in ("GET", "POST"):
             return False
         headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
         account = claimed_account(dict(headers).get(b"authorization", b""))
@@ -194,16 +195,19 @@ class Sharing:
         self._changed.set()
 
     async def _on_listen(self, message: Msg) -> None:
-        """Say that this process is there, when what it was told is done."""
+        """Say that this process is there; where it was told something, when that is done."""
         listen, listener = msgspec.msgpack.decode(message.data, type=Listen), self._listener
         if listener is None or listener.term != listen.term:
-            answer = Listening(0, 0)
-        elif not await listener.hear(listen.changes):
+            await respond(message, Listening(0, 0))
             return
-        else:
-            answer = Listening(listen.term, self._bus.position)
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await message.respond(msgspec.msgpack.encode(answer))
+        # The next message is heard meanwhile.
+        task = asyncio.create_task(self._hear(message, listen, listener), name="topics of accounts")
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
+
+    async def _hear(self, message: Msg, listen: Listen, listener: Listener) -> None:
+        if await listener.hear(listen.changes):
+            await respond(message, Listening(listen.term, self._bus.position))
 
     async def _run(self, client: Client) -> None:
         while not self._stops:
@@ -387,6 +391,12 @@ def owns(share: Share, name: str) -> bool:
     except PricewireError:
         return share.place == 0
     return share.owns(topic.account_uuid) if isinstance(topic, AccountTopic) else share.place == 0
+
+
+async def respond(message: Msg, answer: Listening) -> None:
+    """Answer, where the bus is there."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        await message.respond(msgspec.msgpack.encode(answer))
 
 
 async def unsubscribed(subscription: Any) -> None:
