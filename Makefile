@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CCXT   := .venv-ccxt
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
 # Python compiles what it imports, when it does: to compile all of SciPy at once takes half of the installation's time.
@@ -15,7 +16,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-failed test-gateways test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -33,6 +34,9 @@ test-failed:  ## run again those that have failed, one after the other; the firs
 
 test-gateways: $(VENV)/dev  ## run the tests of streams, trading and the client with their servers behind two gateways each
 	$(BIN)/pytest --gateways --numprocesses 3 --dist loadfile tests/client tests/server/routes $(PYTEST)
+
+test-ccxt: $(CCXT)/dev  ## run the tests of exchanges, which need versions of their own: ccxt asks for exact ones
+	$(CCXT)/bin/pytest tests/market/feeds/test_ccxt.py $(PYTEST)
 
 test-web: web/node_modules/.dev
 	$(NPM) test
@@ -91,10 +95,11 @@ dist: $(VENV)/dev web/node_modules/.dev $(PAGE)  ## build the wheel, the source 
 pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproject.toml
 	$(PIN) --extra server --extra cli -o requirements.txt pyproject.toml
 	$(PIN) --extra all --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	$(PIN) --extra all --extra ccxt --extra dev -o requirements-ccxt.txt pyproject.toml
 	$(PIN) --extra all --extra fuzz -c requirements-dev.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
+	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -113,6 +118,13 @@ $(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python
 $(VENV)/dev: requirements-dev.txt $(VENV)/run
 	@rm -f $@
 	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(CCXT)/dev: requirements-ccxt.txt pyproject.toml | $(BIN)/python
+	rm -rf $(CCXT)
+	$(PYTHON) -m venv $(CCXT)
+	$(CCXT)/bin/python -m pip install --disable-pip-version-check --no-compile -r requirements-ccxt.txt
+	$(CCXT)/bin/python -m pip install --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(VENV)/fuzz: requirements-fuzz.txt $(VENV)/dev

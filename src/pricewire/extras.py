@@ -12,6 +12,7 @@ EXTRAS = {
     "nats": ("nats",),
     "redis": ("redis",),
     "websocket": ("websockets",),
+    "ccxt": ("ccxt", "aiohttp"),
     "otel": ("opentelemetry",),
     "server": (
         "alembic",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pricewire.market.clock import SystemClock
+from pricewire.market.feeds.ccxt import ExchangeOptions
 from pricewire.market.feeds.nats import NatsOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
 from pricewire.market.feeds.reader import Message, MessageReader
@@ -35,6 +36,16 @@ def test_the_message_of_the_page_is_read_by_the_file_of_the_page(title: str, mes
     (tick,) = reader.read(Message(MESSAGES[message].code, "prices.EURUSD", clock.now_ns() // 1_000_000))
     assert (tick.instrument_id, str(tick.bid), str(tick.ask)) == ("EURUSD", "1.10000", "1.10010")
     assert tick.epoch_ms // 1000 == 1_767_225_600
+
+
+def test_the_file_of_an_exchange_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY", "http://proxy:3128")
+    (block,) = (block for block in BLOCKS if block.page == PAGE.with_name("ccxt-feed.md") and block.language == "toml")
+    file = tmp_path / "binance.toml"
+    file.write_text(block.code)
+    options, _ = read_options(file, ExchangeOptions)
+    assert options.instruments["BITCOIN"].symbol == "BTC/USDT"
+    assert options.ccxt["httpsProxy"] == "http://proxy:3128"
 
 
 def test_every_file_of_the_page_can_be_used(tmp_path: Path) -> None:

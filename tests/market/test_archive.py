@@ -173,6 +173,15 @@ async def test_a_day_without_a_later_tick_is_archived_once_the_journal_need_not_
     journal.close()
 
 
+async def test_what_comes_to_a_file_after_its_day_was_archived_is_read_of_the_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", [GOLD], keep_s=KEEP_S, archive=Archive(tmp_path / "history"))
+    journal.extend(past_of([(0, 10), (1000, 11)]))
+    await journal.tidy(START + DAY_MS + 3_600_000)
+    journal.extend(past_of([(2000, 12), (3000, 13)]))
+    assert quotes_of(journal.read()["GOLD"]) == [(0, 10), (1000, 11), (2000, 12), (3000, 13)]
+    journal.close()
+
+
 @pytest.mark.parametrize("step", ["store", "sync", "replace", "write_minutes"])
 async def test_a_process_killed_while_it_writes_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -150,8 +150,8 @@ def serve(
 
     Args:
         feed: `simulated`, `replay:PATH` (CSV or Parquet; `replay:PATH=EURUSD` names the instrument), an address such as
-            `nats://HOST/SUBJECT#FILE.toml`, whose file has its options, `mix:FILE.toml`, which puts several together, or `module:Class`.
-            May be repeated.
+            `nats://HOST/SUBJECT#FILE.toml`, whose file has its options, `ccxt:EXCHANGE?symbols=BTC/USDT`, `mix:FILE.toml`, which puts
+            several together, or `module:Class`. May be repeated.
         host: the address to listen at; `0.0.0.0` for every address of the machine.
         port: the port to listen at.
         origin: an origin whose pages may use the server, `https://example.com` for instance; any where none is given. May be repeated.

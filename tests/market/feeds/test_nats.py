@@ -17,9 +17,8 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from pricewire.errors import FeedError
-from pricewire.market.feed import FeedWithBackfill
+from pricewire.market.feed import FeedWithBackfill, FeedWithCounters
 from pricewire.market.feeds.find import open_address
-from pricewire.market.feeds.message_feed import MessageFeed
 from pricewire.protocol.messages import Tick
 from support.fake_market import START_MS
 from support.message_feeds import OptionsFile, supervised, until
@@ -43,7 +42,7 @@ def own(bid: str, ask: str, epoch_ms: int = START_MS) -> bytes:
     return msgspec.json.encode({"instrument_id": "EURUSD", "bid": bid, "ask": ask, "price": ask, "epoch_ms": str(epoch_ms)})
 
 
-async def connected(feed: MessageFeed, count: int = 1) -> None:
+async def connected(feed: FeedWithCounters, count: int = 1) -> None:
     await until(lambda: feed.counters[0].connections >= count)
 
 

@@ -10,6 +10,7 @@ from pricewire.extras import missing_extra
 from pricewire.market.clock import Clock
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.address import parse_address
+from pricewire.market.feeds.ccxt import ExchangeFeed
 from pricewire.market.feeds.message_feed import MessageFeed
 from pricewire.market.feeds.mix import MixFeed, MixOptions
 from pricewire.market.feeds.options import FeedOptions, read_options
@@ -22,9 +23,13 @@ MIX = "mix:"
 """The beginning of the name of a feed that is put together of others; the path of its file follows."""
 
 
+CCXT = "ccxt:"
+"""The beginning of the name of a feed of an exchange; the exchange's name follows."""
+
+
 def is_address(spec: str) -> bool:
     """Return whether the name of a feed is an address."""
-    return "://" in spec
+    return "://" in spec or spec.startswith(CCXT)
 
 
 def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
@@ -48,19 +53,19 @@ def open_mix(path: Path, make: Callable[[str], Feed]) -> MixFeed:
 
 def shown_name(spec: str) -> str:
     """Return the name of a feed without the secrets of its address."""
-    if not is_address(spec):
+    if "://" not in spec:
         return spec
     scheme, _, rest = spec.partition("://")
     # In this order: a password may have any of these characters in it.
     return f"{scheme}://{rest.rpartition('@')[2].partition('#')[0].partition('?')[0]}"
 
 
-def open_address(spec: str, folder: Path | None = None, clock: Clock | None = None) -> MessageFeed:
+def open_address(spec: str, folder: Path | None = None, clock: Clock | None = None) -> MessageFeed | ExchangeFeed:
     """
     Return the feed at an address; it is not connected yet.
 
     Args:
-        spec: `URL#FILE`, whose file has the options.
+        spec: `URL#FILE`, whose file has the options; or `ccxt:EXCHANGE`, as `ExchangeFeed` reads it.
         folder: what the file's path is relative to; by default the working directory.
         clock: the time; by default the system's.
 
@@ -68,6 +73,11 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
         FeedError: the address or an option cannot be used.
         MissingExtraError: the client of the source is not installed.
     """
+    if spec.startswith(CCXT):
+        try:
+            return ExchangeFeed(spec, folder, clock)
+        except ImportError as error:
+            raise missing_extra(error, f"feed {spec.partition('?')[0]}") from error
     scheme = spec.partition("://")[0].lower()
     if scheme not in SCHEMES:
         raise FeedError(
