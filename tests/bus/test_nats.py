@@ -335,13 +335,22 @@ async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
     assert "secret" not in repr(NatsAddress(("nats://me:secret@127.0.0.1:9",)))
 
 
+@contextlib.asynccontextmanager
+async def leading(bus: NatsBus) -> AsyncIterator[None]:
+    """Have a process with trading publish for all accounts."""
+    async with bus.open():
+        await bus.lead()
+        async with bus.sharing(await bus.announce(1, []), lambda _: True, lambda: None):
+            yield
+
+
 async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_stays(short_window: None, server: NatsServer) -> None:
     """Trading may be away for longer than the market keeps its frames."""
     plan, address = NatsPlan("roles"), NatsAddress((server.url,))
     market = NatsBus(Hub(), address, writes="market", plan=plan)
     async with market.open():
         trading = NatsBus(Hub(), address, writes="trading", plan=plan)
-        async with trading.open():
+        async with leading(trading):
             trading.publish("balance:a", 1, key="b")
             trading.publish("contracts:a", 2)
             assert trading._hub.on_its_way("contracts:a")
