@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from bench.machine import ROOT, Placement
 from bench.process import cpu_seconds
@@ -117,10 +117,7 @@ def build_page(folder: Path) -> str:
 
 def measure(browser: Browser, server: MarketServer, load: Load, html: str, seconds: float) -> Measured:
     """Measure one page for so many seconds; `html` is that of hooks, which the trading page does not need."""
-    session = browser.new_browser_cdp_session()
-    # A context of its own, and so a process of its own.
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.add_init_script(WATCH)
+    page = _open(browser)
     # As a page of the server's own.
     page.route("**/hooks?*", lambda route: route.fulfill(body=html, content_type="text/html"))
     names = ",".join(instrument_name(number) for number in range(load.instruments))
@@ -128,6 +125,25 @@ def measure(browser: Browser, server: MarketServer, load: Load, html: str, secon
     newest = instrument_name(load.instruments - 1)
     # Three digits are in an instrument's name too, but only a price has a point behind them.
     page.wait_for_function("name => new RegExp(`${name}[^]*?[0-9]{3}[.]`).test(document.body.textContent)", arg=newest)
+    return _watch(browser, server, page, seconds)
+
+
+def measure_blank(browser: Browser, server: MarketServer, seconds: float) -> Measured:
+    """Measure a page with nothing in it for so many seconds: what the machine, the browser and the counting of frames leave at best."""
+    page = _open(browser)
+    page.goto("about:blank")
+    return _watch(browser, server, page, seconds)
+
+
+def _open(browser: Browser) -> Page:
+    # A context of its own, and so a process of its own.
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.add_init_script(WATCH)
+    return page
+
+
+def _watch(browser: Browser, server: MarketServer, page: Page, seconds: float) -> Measured:
+    session = browser.new_browser_cdp_session()
     page.wait_for_timeout(min(WARM_UP_S, seconds) * 1000)
     before, began = page.evaluate(LOOK), _cpu(session, server.pid)
     page.wait_for_timeout(seconds * 1000)

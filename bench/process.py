@@ -48,6 +48,11 @@ def tree_seconds(pid: int) -> float:
     return cpu_seconds(pid) + sum(map(tree_seconds, children(pid)))
 
 
+def waited_seconds(pid: int) -> float:
+    """Return how long the first thread of a process was ready to run so far, and had no core, in seconds."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def memory(pid: int) -> Memory:
     """Return the memory that a process has now."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]

@@ -5,7 +5,8 @@ The whole server runs as `pricewire serve` does, with its prices, its tokens and
 and buys again as soon as the last purchase was answered. That says how many the server can sell, and little of how long people wait: 64
 who all buy without a pause wait 64 turns. So buyers also come at a given rate, at random moments, whoever still waits; their time counts
 from the moment that they wanted to buy. A commit waits for the disk, so what a disk needs for a write is measured too.
-The CPU is that of the server alone; PostgreSQL's own processes run on the same core and are not in it.
+The CPU is that of the server alone; PostgreSQL's own processes run on the same core and are not in it. Where others are at work on the
+machine, the server and the buyers wait for their cores, and so do the purchases; how much they did is measured, too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 import psycopg
 
 from bench.machine import Placement
-from bench.process import cpu_seconds
+from bench.process import cpu_seconds, waited_seconds
 from bench.report import Progress, Report, Table
 from bench.servers import postgres
 from bench.servers.postgres import PostgresServer
@@ -53,6 +54,8 @@ class Settings:
     seconds: float = 10.0
 
 
+WAITED = "the server waited for its core", "the buyers for theirs"
+
 MOST_AT_ONCE = 200
 """How many buyers that come at a rate may wait at once; the next ones count as waiting, too, but are not heard of by the server."""
 
@@ -76,6 +79,8 @@ class Measured:
         p99_ms: the time that 99 of 100 took at most.
         cpu_ms: the server's CPU for one, in milliseconds.
         refused: how many were answered by anything but 200.
+        server_waited: the part of the time in which the server's loop could have gone on, and had no core.
+        buyers_waited: the same of the buyers.
     """
 
     database: str
@@ -85,6 +90,8 @@ class Measured:
     p99_ms: float
     cpu_ms: float
     refused: int
+    server_waited: float
+    buyers_waited: float
 
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
@@ -105,12 +112,13 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     notes.append(f"a write of 4 KiB is on this disk in {disk_ms:.2f} ms (median of fdatasync)")
     notes += [f"{each.database}, {each.buyers}: {each.refused} purchases were refused" for each in measured if each.refused]
     rows = [
-        [each.database, each.buyers, f"{each.per_second:,.0f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_ms:.2f}"]
+        [each.database, each.buyers, f"{each.per_second:,.0f}", f"{each.p50_ms:.1f}", f"{each.p99_ms:.1f}", f"{each.cpu_ms:.2f}", *waits]
         for each in measured
+        for waits in [(f"{each.server_waited:.0%}", f"{each.buyers_waited:.0%}")]
     ]
     table = Table(
         "Purchases over HTTP, durable when they are answered",
-        ["database", "buyers", "purchases per second", "p50, ms", "p99, ms", "CPU of the server for one, ms"],
+        ["database", "buyers", "purchases per second", "p50, ms", "p99, ms", "CPU of the server, ms", *WAITED],
         rows,
     )
     figures = {"settings": asdict(settings), "measured": [asdict(each) for each in measured], "fdatasync_ms": disk_ms}
@@ -136,13 +144,15 @@ def measure_on(placement: Placement, name: str, address: str | None, label: str,
     with TradingServer(placement, accounts, address) as server:
         # What the first purchases need once is no cost of a purchase.
         asyncio.run(buy_at_once(server, seconds=0.3, prefix="first"))
-        cpu, began = cpu_seconds(server.pid), time.monotonic()
+        pids = server.pid, os.getpid()
+        waits, cpu, began = [waited_seconds(pid) for pid in pids], cpu_seconds(server.pid), time.monotonic()
         answers = asyncio.run(work(server, prefix="next"))
         took, cpu = time.monotonic() - began, cpu_seconds(server.pid) - cpu
+        waited = [(waited_seconds(pid) - before) / took for pid, before in zip(pids, waits, strict=True)]
     times = sorted(duration for _, duration in answers)
     refused = sum(status != 200 for status, _ in answers)
     p99 = times[min(len(times) - 1, len(times) * 99 // 100)]
-    return Measured(name, label, len(times) / took, statistics.median(times) * 1000, p99 * 1000, cpu / len(times) * 1000, refused)
+    return Measured(name, label, len(times) / took, statistics.median(times) * 1000, p99 * 1000, cpu / len(times) * 1000, refused, *waited)
 
 
 async def buy_at_once(server: TradingServer, *, seconds: float, prefix: str) -> list[tuple[int, float]]:

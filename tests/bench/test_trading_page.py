@@ -16,6 +16,7 @@ def test_the_page_is_visited_loaded_and_watched() -> None:
     visits = report.figures["visits"]
     assert isinstance(visits, list)
     assert 0 < visits[0]["first_paint_ms"] <= visits[0]["live_ms"]
+    assert visits[0]["blank_ms"] > 0
 
 
 @pytest.mark.parametrize(("heap", "growth"), [([9.0, 5.0, 5.0, 5.0], 0.0), ([1.0, 2.0, 3.0, 4.0, 5.0], 60.0)])

@@ -100,6 +100,9 @@ def test_a_server_is_drained_after_it_was_asked_once_more(tmp_path: Path, page: 
 def test_it_runs_under_its_policy_and_in_no_frame(page_server: PageServer, page: Page) -> None:
     answer = httpx2.get(f"{page_server.serving.url}/admin")
     policy = answer.headers["content-security-policy"]
+    # Neither the frame of the trading page nor what that one loads early.
+    assert '<div id="root"></div>' in answer.text
+    assert "preload" not in answer.text
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "script-src 'self';" in policy

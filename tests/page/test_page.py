@@ -75,6 +75,15 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
 
 
+def test_the_frame_is_there_before_the_script_in_the_systems_colours(served: Serving, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.route("**/assets/*.js", lambda route: route.abort())
+    page.goto(served.url)
+    expect(page.get_by_role("heading", name="Pricewire")).to_be_visible()
+    expect(page.locator("main .card")).to_have_count(2)
+    expect(page.locator("body")).to_have_css("background-color", "rgb(11, 14, 19)")
+
+
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_nothing_moves_while_the_page_comes(served: Serving, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})

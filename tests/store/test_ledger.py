@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import psycopg
 import pytest
 
 from pricewire.errors import (
     AccountError,
     AccountSuspendedError,
     ContractNotSellableError,
+    DatabaseError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     UnknownContractError,
@@ -222,6 +225,19 @@ async def test_a_purchase_goes_on_when_its_caller_is_cancelled(ledger: Ledger, d
     while bought is None:
         bought = await ledger.bought(purchase.contract.account_uuid, purchase.idempotency_key, purchase.digest)
     assert (await ledger.buy(purchase)).is_repeated
+
+
+@pytest.mark.parametrize("database_address", ["postgresql"], indirect=True)
+async def test_connections_that_the_server_has_closed_fail_one_purchase(ledger: Ledger, database_address: str, alice: Account) -> None:
+    await asyncio.gather(*(ledger.buy(make_purchase(alice, key=f"before-{number}")) for number in range(5)))
+    with psycopg.connect(database_address, autocommit=True) as operator:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        operator.execute(f"SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE {others}")
+    # None where more than a second has passed: the connection was looked at first.
+    with contextlib.suppress(DatabaseError):
+        await ledger.buy(make_purchase(alice, key="failed"))
+    bought = await asyncio.gather(*(ledger.buy(make_purchase(alice, key=f"after-{number}")) for number in range(4)))
+    assert not any(each.is_repeated for each in bought)
 
 
 async def test_the_decimals_of_every_currency_are_kept(ledger: Ledger, database: Database) -> None:

@@ -167,11 +167,11 @@ class Scene:
     def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
         return httpx2.post(self.server.url + path, **self._with(token, options))
 
-    def ask_to_buy(self, token: str | Account | None, **options: Any) -> httpx2.Response:
+    def ask_to_buy(self, token: str | Account | None, query: str = "", **options: Any) -> httpx2.Response:
         """Return the answer of a purchase, repeated while this machine is too busy for the next price to come in time."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            answer = self.post("/v1/trading/contracts/buy", token, **options)
+            answer = self.post(f"/v1/trading/contracts/buy{query}", token, **options)
             if answer.status_code != 409 or "overdue" not in answer.text or time.monotonic() > deadline:
                 return answer
 

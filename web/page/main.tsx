@@ -1,5 +1,6 @@
 import { lazy, type ReactNode, Suspense } from 'react'
 import { App } from './app.js'
+import { loadChart } from './chart/chart_panel.js'
 import { Embed } from './embed.js'
 import { mount } from './mount.js'
 
@@ -10,11 +11,12 @@ const Admin = lazy(async () => ({ default: (await import('./admin/admin.js')).Ad
 void mount(pageAt(location.pathname))
 
 function pageAt(path: string): ReactNode {
-  if (path.startsWith('/embed/')) return <Embed />
-  if (path.replace(/\/$/, '') !== '/admin') return <App />
-  return (
-    <Suspense>
-      <Admin />
-    </Suspense>
-  )
+  if (path.replace(/\/$/, '') === '/admin')
+    return (
+      <Suspense>
+        <Admin />
+      </Suspense>
+    )
+  void loadChart()
+  return path.startsWith('/embed/') ? <Embed /> : <App />
 }

@@ -17,16 +17,37 @@ const compressed: Plugin = {
   },
 }
 
+/** Has the browser load the chart at once, while it still runs the script that asks for it. */
+const preloaded: Plugin = {
+  name: 'preloaded',
+  transformIndexHtml: {
+    order: 'post',
+    handler(_, { bundle = {} }) {
+      const chart = Object.values(bundle).find(({ type, name }) => type === 'chunk' && name === 'chart')
+      if (chart === undefined) return []
+      return [{ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${chart.fileName}` } }]
+    },
+  },
+}
+
+/** Takes out the indentation and the comments of the page itself. */
+const compact: Plugin = {
+  name: 'compact',
+  transformIndexHtml: { order: 'post', handler: (html) => html.replace(/<!--.*?-->|\n */gs, '') },
+}
+
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
 /** The trading page, built into the folder from which the Python package serves it. */
 export default defineConfig({
   root: ROOT,
-  plugins: [compressed],
+  plugins: [compressed, preloaded, compact],
   build: {
     target: 'es2022',
     outDir: '../../src/pricewire/server/page',
     emptyOutDir: true,
+    // What is loaded later needs nothing beside itself but the page, which is there.
+    modulePreload: false,
     // What everybody needs is one file: of many small ones none compresses well.
     rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'page', tags: ['$initial'] }] } } },
     // The licences of React and of the chart must be distributed with the page.

@@ -35,6 +35,7 @@ from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.publisher import Publisher
+from pricewire.server.purchase_shortcut import PurchaseShortcut
 from pricewire.server.request_rate import RequestRate
 from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
@@ -51,7 +52,6 @@ from pricewire.server.services import JournalSetup, Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
-from pricewire.server.strict_query import StrictQuery
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
@@ -263,7 +263,7 @@ def create_app(
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
-        before_request=StrictQuery(),
+        before_request=PurchaseShortcut(services),
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

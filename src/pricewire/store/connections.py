@@ -21,6 +21,9 @@ How long a transaction may wait for its own process, in milliseconds: others wou
 It is less than they wait, and more than a thread does on a busy machine.
 """
 
+BEGIN = "BEGIN IMMEDIATE"
+"""How a transaction of SQLite begins that writes."""
+
 PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -32,19 +35,23 @@ PRAGMAS = (
 
 def prepare_engine(engine: Engine, *, writes: bool) -> None:
     """
-    Have an engine's SQLite connections wait for each other, commit to the disk and begin their transactions explicitly.
+    Have an engine begin its transactions explicitly, and its SQLite connections wait for each other and commit to the disk.
+
+    The drivers would begin one with every first statement: SQLite's late and never with IMMEDIATE, PostgreSQL's also with a statement that
+    is to be a transaction by itself.
 
     Args:
-        engine: of either database; nothing is done to one of PostgreSQL, whose defaults are right.
-        writes: whether its transactions write. One that began as a reader could not become a writer when another process has
+        engine: of either database.
+        writes: whether its transactions write. In SQLite, one that began as a reader could not become a writer when another process has
             written meanwhile, so these take the lock at their beginning.
     """
-    if engine.dialect.name != "sqlite":
-        return
-    statement = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    is_file = engine.dialect.name == "sqlite"
+    statement = BEGIN if writes and is_file else "BEGIN"
 
     def connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        # The driver begins no transactions of its own: it would do so late, and never with IMMEDIATE.
+        if not is_file:
+            connection.autocommit = True
+            return
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in PRAGMAS:

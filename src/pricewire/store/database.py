@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from pricewire.store.address import parse_address, prepare_file, shown
 from pricewire.store.connections import limit_waiting, look_after_silence, prepare_engine
 from pricewire.store.group_commit import GroupWriter
 from pricewire.store.migrate import migrate
+from pricewire.store.prepared import using_driver
 
 Result = TypeVar("Result")
 Columns = TypeVarTuple("Columns")
@@ -50,10 +50,10 @@ class Database:
         if is_file:
             options["connect_args"] = {"check_same_thread": False}
         self._writing = create_engine(url, pool_size=1 if is_file else CONNECTIONS, **options)
+        self._driver_error: type[Exception] = self._writing.dialect.loaded_dbapi.Error
         prepare_engine(self._writing, writes=True)
         limit_waiting(self._writing)
         look_after_silence(self._writing)
-        self._writing_alone = self._writing.execution_options(isolation_level="AUTOCOMMIT")
         self._group = GroupWriter(self._writing) if is_file else None
         self._writers = ThreadPoolExecutor(CONNECTIONS, "database writer")
         self._reading = create_engine(url, pool_size=CONNECTIONS, **options)
@@ -141,15 +141,15 @@ class Database:
         future.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.shield(future)
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
 
     def _write(self, work: Work[Result]) -> Result:
-        with self._writing.begin() as connection:
+        with self._writing.begin() as connection, using_driver(connection):
             return work(connection)
 
     def _write_alone(self, work: Work[Result]) -> Result:
-        with self._writing_alone.connect() as connection:
+        with self._writing.connect() as connection, using_driver(connection):
             return work(connection)
 
     def _read(self, work: Work[Result]) -> Result:

@@ -16,6 +16,7 @@ from pricewire.errors import (
 )
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
 from pricewire.store.database import Database
+from pricewire.store.prepared import Prepared
 from pricewire.store.purchases import buy, first_answer
 from pricewire.store.tables import accounts, contracts, outbox, transactions
 from pricewire.store.terms import begin_term, check_term
@@ -31,7 +32,7 @@ KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
 MOST = 500
 """How many rows a statement names at most."""
 
-UPDATE_OPEN = (
+UPDATE_OPEN = Prepared(
     update(contracts)
     .where(contracts.c.contract_id == bindparam("which"), contracts.c.status == "open")
     .values({name: bindparam(f"new_{name}") for name in CHANGING})
@@ -187,7 +188,7 @@ class Ledger:
 def _change(connection: Connection, changed: Sequence[Contract]) -> None:
     """Write what has changed of contracts, where they are still open in the database."""
     rows = [to_row(contract) for contract in changed]
-    connection.execute(UPDATE_OPEN, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows])
+    UPDATE_OPEN.for_each(connection, [{"which": row["contract_id"], **{f"new_{name}": row[name] for name in CHANGING}} for row in rows])
 
 
 def _close(connection: Connection, ended: Sequence[Contract], now_ms: int) -> list[Closed]:

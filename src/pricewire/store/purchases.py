@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Table, bindparam, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from pricewire.errors import AccountError, AccountSuspendedError, IdempotencyConflictError, InsufficientBalanceError
 from pricewire.store.contract_rows import as_bought, from_row, to_row
 from pricewire.store.prepared import Prepared
 from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
-from pricewire.store.terms import NEWEST, OWN_TERM, check_term
+from pricewire.store.terms import IS_TRADING, NEWEST, OWN_TERM, check_term
 from pricewire.store.transactions import transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Purchase
@@ -39,7 +37,9 @@ PAID = (
     .returning(accounts.c.balance)
 )
 
-PAY = Prepared(PAID)
+OWN_TERM_IS_NEWEST = or_(OWN_TERM.is_(None), select(terms.c.term).where(IS_TRADING).scalar_subquery() == OWN_TERM)
+
+PAY = Prepared(PAID.where(OWN_TERM_IS_NEWEST))
 ADD_KEY = Prepared(insert(idempotency_keys))
 ADD_CONTRACT = Prepared(insert(contracts))
 ADD_TRANSACTION = Prepared(insert(transactions), TRANSACTION)
@@ -105,7 +105,7 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int, term: int | Non
     write = _write_at_once if connection.dialect.name == "postgresql" else _write_in_turn
     try:
         written = write(connection, rows)
-    except (IntegrityError, sqlite3.IntegrityError):
+    except connection.dialect.loaded_dbapi.IntegrityError:
         # The key is there. In PostgreSQL this has waited for the same request of another process.
         first = first_answer(connection, contract.account_uuid, purchase.idempotency_key, purchase.digest)
         if first is None:
@@ -148,9 +148,8 @@ def _write_at_once(connection: Connection, rows: Rows) -> Sequence[int] | None:
 
 def _write_in_turn(connection: Connection, rows: Rows) -> Sequence[int] | None:
     """Write a purchase in several statements; the same, but of one that cannot be paid the key has to be taken back."""
-    check_term(connection, rows[terms][OWN_TERM.key])
     ADD_KEY(connection, rows[idempotency_keys])
-    paid = PAY(connection, rows[accounts])
+    paid = PAY(connection, {**rows[accounts], **rows[terms]})
     if paid is None:
         return None
     ADD_CONTRACT(connection, rows[contracts])

@@ -14,6 +14,7 @@ anywhere within half a pip of what was published.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -58,6 +59,9 @@ LOOKS_MARGIN: Final = 0.47
 PIP_DEVIATION: Final = 1 / math.sqrt(12)
 """The standard deviation of a price within its pip, in pips."""
 
+
+SIDES: Final = np.array([[1.0], [-1.0]])
+"""The signs of the two sides of a contract, a row for each."""
 
 QUOTE_COLUMNS = {
     "base": float,
@@ -152,7 +156,8 @@ def win_probability(
     Args:
         spot: the price now, in pips.
         barrier: of each contract, in pips; at least 1.
-        shift: how far the edge of each contract lies above its barrier, as `edge_shift` says; without effect on touches.
+        shift: how far the edge of each contract lies above its barrier, as `edge_shift` says; without effect on touches. It and `sign` may
+            have a row for each side of the contracts, and so has the result then.
         deviation: of a tick: the standard deviation of the change of the price's logarithm.
         ticks: how many ticks each contract still looks at, or the last one of which it does; the number may be an estimate.
         sign: 1 where the contract wins above the edge or at a touch, -1 where it wins below or without one.
@@ -169,8 +174,8 @@ def win_probability(
     is_coarse = (variance < (COARSE * pip) ** 2) & ~is_touch
     if is_coarse.any():
         narrow = np.maximum(np.sqrt(variance[is_coarse]), TINY)
-        way = np.broadcast_to(sign * drifted, is_touch.shape)[is_coarse]
-        won[is_coarse] = (_above(way + pip / 2, narrow) - _above(way - pip / 2, narrow)) / pip
+        way = (sign * drifted)[..., is_coarse]
+        won[..., is_coarse] = (_above(way + pip / 2, narrow) - _above(way - pip / 2, narrow)) / pip
         np.clip(won, 0.0, 1.0, out=won)
     if is_touch.any():
         (places,) = np.nonzero(is_touch)
@@ -186,7 +191,7 @@ def win_probability(
         else:
             touched = touch_probability(spot, edge, deviation, left)
         touched = np.where(near == spot, 1.0, touched)
-        won[places] = np.where(np.broadcast_to(sign, is_touch.shape)[places] > 0, touched, 1 - touched)
+        won[..., places] = np.where(np.broadcast_to(sign, won.shape)[..., places] > 0, touched, 1 - touched)
     return won
 
 
@@ -266,7 +271,7 @@ def make_quote(
     )
 
 
-def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
+def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
     """
     Price quotes of one instrument, all at once.
 
@@ -295,9 +300,7 @@ def price_quotes(quotes: Columns[Any], spot: float, moves: Moves, elapsed_ms: fl
     # An offset below the spot may have become a price below zero since it was asked for.
     barrier = np.maximum(barrier, 1.0)
     # Both sides in one call: of a single quote, the calls are what costs.
-    sign = np.repeat((1.0, -1.0), len(barrier))
-    both, shift, all_ticks, is_touch = (np.tile(each, 2) for each in (barrier, quotes["shift"], ticks, quotes["is_touch"]))
-    first, second = win_probability(spot, both, sign * shift, deviation, all_ticks, sign, is_touch).reshape(2, -1)
+    first, second = win_probability(spot, barrier, SIDES * quotes["shift"], deviation, ticks, SIDES, quotes["is_touch"])
     return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
 
 
@@ -326,6 +329,4 @@ def tick_margin(moves: Moves, in_ticks: Bools, looks: Floats) -> Floats:
 
 def price_one(quote: Quote, spot: float, moves: Moves, elapsed_ms: float = 0.0) -> Priced:
     """Price a single quote; the same as `price_quotes` with one row."""
-    columns = Columns[Quote](QUOTE_COLUMNS)
-    columns.add(quote, quote._asdict())
-    return price_quotes(columns, spot, moves, elapsed_ms)
+    return price_quotes({name: np.array([value]) for name, value in quote._asdict().items()}, spot, moves, elapsed_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 
 import msgspec
 
@@ -118,6 +119,7 @@ class Products:
         return ProductConfig(defaults, ProductValidations(durations, stake, payout))
 
 
+@cache
 def bounds(currency: str) -> tuple[AmountBounds, AmountBounds]:
     """
     Return the least and the highest stake, and payout.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -35,6 +33,7 @@ from pricewire.trading.interfaces import Bought, Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
 from pricewire.trading.money import from_units, to_amount
+from pricewire.trading.names import Names
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
 from pricewire.trading.products import Products
 from pricewire.trading.settlement import Settlement
@@ -118,6 +117,7 @@ class Trades:
         self._max_open_contracts = max_open_contracts
         self._catch_up = catch_up
         self._monotonic = monotonic
+        self._names = Names()
         self._tasks: set[asyncio.Task[Any]] = set()
         # The newest purchase of each account's key that is not finished.
         self._buying: dict[tuple[str, str], asyncio.Task[Purchased[Amount]]] = {}
@@ -204,7 +204,7 @@ class Trades:
                 variant,
                 book.price(offer, moves, now_ms - tick.epoch_ms),
                 tick,
-                names=(str(uuid.uuid4()), f"{secrets.randbelow(10**12):012d}"),
+                names=self._names.next(),
                 account_uuid=account_uuid,
                 moves=moves,
                 quantum=book.quantum,

@@ -88,6 +88,7 @@ class Volatility:
         "_gap_ms",
         "_gap_square",
         "_known",
+        "_moves",
         "_newest_log",
         "_newest_ms",
         "_odd",
@@ -99,6 +100,8 @@ class Volatility:
     def __init__(self, known: float | None = None) -> None:
         """Begin without ticks; an annual volatility that is not known is estimated."""
         self._known = known
+        # What follows from the ticks so far; None where nobody has asked for it.
+        self._moves: Moves | None = None
         self._changes = 0
         self._newest_ms = 0
         self._newest_log = 0.0
@@ -116,6 +119,7 @@ class Volatility:
         log, elapsed_ms = math.log(tick.price), tick.epoch_ms - self._newest_ms
         if elapsed_ms <= 0:
             return
+        self._moves = None
         change = log - self._newest_log
         self._newest_ms, self._newest_log = tick.epoch_ms, log
         if elapsed_ms > LONGEST_CHANGE_MS:
@@ -160,6 +164,11 @@ class Volatility:
     @property
     def moves(self) -> Moves | None:
         """All that is known; None where too few ticks have come."""
+        if self._moves is None:
+            self._moves = self._estimate()
+        return self._moves
+
+    def _estimate(self) -> Moves | None:
         annual = self.annual
         if annual is None:
             return None

@@ -62,3 +62,11 @@ def test_only_the_page_where_nothing_is_traded_may_be_framed(server: Serving) ->
     assert embedded.status_code == 200
     assert "content-security-policy" not in embedded.headers
     assert 'name="pricewire-demo" content=""' in embedded.text
+
+
+def test_only_the_trading_page_has_its_frame(server: Serving) -> None:
+    assert '<div id="root"><header' in httpx2.get(server.url).text
+    embedded = httpx2.get(f"{server.url}/embed/R_100").text
+    assert '<div id="root"></div>' in embedded
+    # It shows a chart and needs an instrument, as the trading page does.
+    assert embedded.count("preload") == 2

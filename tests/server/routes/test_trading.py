@@ -373,3 +373,42 @@ def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp
         assert "0.001 purchases per second" in refused(answer, 429, "RATE_LIMIT_EXCEEDED")
         assert int(answer.headers["retry-after"]) > 100
         assert buy(server, "third").status_code == 200, "a repetition gets the first answer"
+
+
+def test_a_purchase_is_answered_and_refused_alike_with_its_account_in_the_query(scene: Scene) -> None:
+    """Without a query it takes a shortcut past the framework; the checks are the same, and in the same order."""
+
+    def outcomes(token: str | None, **options: Any) -> list[tuple[int, Any, str, dict[str, str]]]:
+        found = []
+        for query in ("", f"?account_uuid={scene.alice.uuid}"):
+            answer = scene.ask_to_buy(token, query=query, **options)
+            headers = {
+                name: answer.headers[name] for name in ("content-type", "cache-control", "www-authenticate") if name in answer.headers
+            }
+            found.append((answer.status_code, answer.json(), answer.headers["content-type"], headers))
+        return found
+
+    good, reading = TOKENS.issue(scene.alice.uuid), TOKENS.issue(scene.alice.uuid, scopes=frozenset({"read"}))
+    body = purchase("alike")
+    other = purchase("alike", stake="11")
+    cases: list[tuple[int, str | None, dict[str, Any]]] = [
+        (200, good, {"json": body}),
+        (409, good, {"json": other}),
+        (400, good, {"json": purchase("alike-2", duration="5")}),
+        (400, good, {"json": purchase("alike-3", stake="0.001")}),
+        (400, good, {"json": {}}),
+        (400, good, {"content": b"{"}),
+        (400, good, {"content": b""}),
+        (400, good, {"content": b"\xff"}),
+        (413, good, {"content": b" " * 70_000}),
+        (401, None, {"json": body}),
+        (401, "nobody", {"json": body}),
+        # A stranger is told that a token is missing, not what a body needs; but a body that is no JSON is not looked at further.
+        (401, None, {"json": {}}),
+        (400, None, {"content": b"{"}),
+        (403, reading, {"json": body}),
+    ]
+    for status, token, options in cases:
+        short, long = outcomes(token, **options)
+        assert short == long
+        assert short[0] == status

@@ -1,10 +1,13 @@
-import '../style/admin.css'
 import { useEffect, useState } from 'react'
+import styleSheet from '../style/admin.css?url'
 import { texts, useLanguage } from '../texts/language.js'
 import { useTheme } from '../theme.js'
 import { readAdminToken, writeAdminToken } from './admin_token.js'
 import { Dashboard } from './dashboard.js'
+import { addStyleSheet } from './style_sheet.js'
 import { TokenForm } from './token_form.js'
+
+await addStyleSheet(styleSheet)
 
 /** The page for operators: asks for a token, then shows how the server is doing. */
 export function Admin() {

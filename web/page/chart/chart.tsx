@@ -170,6 +170,7 @@ export function Chart({
     let isFirst = true
     let hovered: number | undefined
     let priceLine: IPriceLine | undefined
+    let marked = ''
     const describe = () => {
       if (legend.current === null) return
       const bar = hovered === undefined ? live.last : live.at(hovered)
@@ -181,12 +182,18 @@ export function Chart({
     const mark = () => {
       const { last } = live
       if (last === undefined) return
-      const color = isLine ? pageColor('accent') : pageColor(last.close >= last.open ? 'up' : 'down')
-      const axis = { color, axisLabelColor: color, axisLabelTextColor: pageColor('surface') }
-      if (priceLine === undefined) {
+      const name = isLine ? 'accent' : last.close >= last.open ? 'up' : 'down'
+      // The page's colours are read only when they are others: that has the browser compute the styles of the page.
+      const colored = `${name} ${document.documentElement.dataset['theme']}`
+      if (priceLine === undefined || colored !== marked) {
+        marked = colored
+        const color = pageColor(name)
+        const axis = { color, axisLabelColor: color, axisLabelTextColor: pageColor('surface') }
         const style = { lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true, title: '' } as const
-        priceLine = made.createPriceLine({ price: last.close, ...axis, ...style })
-      } else priceLine.applyOptions({ price: last.close, ...axis })
+        priceLine ??= made.createPriceLine({ price: last.close, ...style })
+        priceLine.applyOptions(axis)
+      }
+      priceLine.applyOptions({ price: last.close })
     }
     const live = new LiveSeries<Bar>({
       load: async (signal, before) => {

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
 import { formatCount, formatTime } from '../format.js'
 import { Icon } from '../icons.js'
@@ -12,8 +12,12 @@ import type { PriceLine } from './price_lines.js'
 import { RANGES, type Range, timeframeOfAll } from './ranges.js'
 import { TIMEFRAMES, type Timeframe } from './timeframes.js'
 
-/** Loaded on its own: it is larger than the rest of the page, and prices should not wait for it. */
-const Chart = lazy(async () => ({ default: (await import('./chart.js')).Chart }))
+let Chart: typeof import('./chart.js').Chart | undefined
+
+/** Loads the chart. It is on its own, because it is larger than the rest of the page, and prices should not wait for it. */
+export async function loadChart(): Promise<void> {
+  Chart = (await import('./chart.js')).Chart
+}
 
 const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
 
@@ -56,6 +60,9 @@ export function ChartPanel({
   const [asked, setAsked] = useState(0)
   /** When the history begins, in milliseconds since 1970, where it is shorter than the range. */
   const [begin, setBegin] = useState<number>()
+  // Not `lazy`: React holds back what comes within 300 ms after its placeholder. Nor at once: the connection opens before the chart is made.
+  const [isLoaded, setLoaded] = useState(false)
+  useEffect(() => void loadChart().then(() => setLoaded(true)), [])
   const looking = useRef<AbortController>(undefined)
   const panel = useRef<HTMLDivElement>(null)
   const toggle = (name: Indicator) =>
@@ -143,7 +150,9 @@ export function ChartPanel({
           </button>
         )}
       </div>
-      <Suspense fallback={<div className="chart" />}>
+      {!isLoaded || Chart === undefined ? (
+        <div className="chart" />
+      ) : (
         <Chart
           instrument={instrument}
           timeframe={timeframe}
@@ -158,7 +167,7 @@ export function ChartPanel({
           onBarrier={onBarrier}
           onBegin={setBegin}
         />
-      </Suspense>
+      )}
       <div className="tools range">
         <fieldset className="choice" aria-label={texts.chart.range}>
           {(Object.keys(RANGES) as Range[]).map((name) => (

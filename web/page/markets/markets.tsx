@@ -159,8 +159,11 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
   )
 }
 
-/** The time between two updates of a row that is not visible, in milliseconds: a screen reader or the browser's search may still read it. */
-const HIDDEN_THROTTLE = 1000
+/**
+ * Returns the time between two updates of a row that is not visible, in milliseconds: a screen reader or the browser's search may still read it.
+ * Rows have different times, so that hundreds of them do not change at once; multiples of one step, so that they do not change one by one.
+ */
+const hiddenThrottle = () => 3000 + 200 * Math.floor(10 * Math.random())
 
 interface RowProps {
   readonly instrument: Instrument
@@ -178,7 +181,8 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
   useLanguage()
   const element = useRef<HTMLButtonElement>(null)
   const isInView = useInView(element)
-  const throttle = isInView ? undefined : HIDDEN_THROTTLE
+  const [whileHidden] = useState(hiddenThrottle)
+  const throttle = isInView ? undefined : whileHidden
   const { price, ...connected } = useMarketSSE(id, { ...useServer(), throttle })
   const day = useDay(id, isInView || isRanked, price?.price)
   const direction = changeDirection(day?.open, price?.price)
@@ -204,7 +208,13 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
         <Sparkline prices={day?.closes ?? []} direction={direction} />
         {/* Made anew once the figures are known, as in the quote. */}
         <span key={`${price === null} ${day === undefined}`} className="figures">
-          <FlashingPrice value={price?.price} decimals={pip_size} label={texts.markets.price} name="price" />
+          <FlashingPrice
+            value={price?.price}
+            decimals={pip_size}
+            label={texts.markets.price}
+            name="price"
+            isQuiet={!isInView}
+          />
           <span className={`change ${direction}`}>
             <span className="visually-hidden">{texts.markets.change} </span>
             {formatChange(day?.open, price?.price)}

@@ -10,6 +10,9 @@ import { useDay } from './day.js'
 import { FlashingPrice } from './flashing_price.js'
 import { InstrumentStatus } from './instrument_status.js'
 
+/** The time between two titles, in milliseconds. */
+const TITLE_THROTTLE = 1000
+
 /** The name and prices of the chosen instrument. */
 export function Quote({ instrument }: { instrument: Instrument }) {
   const { id, display_name, pip_size } = instrument
@@ -17,12 +20,10 @@ export function Quote({ instrument }: { instrument: Instrument }) {
   const day = useDay(id, true, price?.price)
   const about = aboutInstrument(instrument)
   const spread = price === null ? undefined : price.ask - price.bid
-  useEffect(() => {
-    document.title = `${formatPrice(price?.price, pip_size)} ${display_name} · Pricewire`
-  }, [price, pip_size, display_name])
   return (
     // Made anew once the figures are known: those that stood in for them have other widths, and nothing is to move.
     <div key={`${price === null} ${day === undefined}`} className={`quote ${connected.isStale ? 'stale' : ''}`}>
+      <Title instrument={instrument} />
       <div className="name">
         <h2>{display_name}</h2>
         <InstrumentStatus instrument={instrument} price={price} connected={connected} />
@@ -37,13 +38,13 @@ export function Quote({ instrument }: { instrument: Instrument }) {
         <div>
           <dt>{texts.markets.bid}</dt>
           <dd>
-            <FlashingPrice value={price?.bid} decimals={pip_size} label={texts.markets.bid} name="bid" />
+            <FlashingPrice value={price?.bid} decimals={pip_size} label={texts.markets.bid} name="bid" isQuiet />
           </dd>
         </div>
         <div>
           <dt>{texts.markets.ask}</dt>
           <dd>
-            <FlashingPrice value={price?.ask} decimals={pip_size} label={texts.markets.ask} name="ask" />
+            <FlashingPrice value={price?.ask} decimals={pip_size} label={texts.markets.ask} name="ask" isQuiet />
           </dd>
         </div>
         <div>
@@ -57,4 +58,14 @@ export function Quote({ instrument }: { instrument: Instrument }) {
       </p>
     </div>
   )
+}
+
+/** The title of the window, with the price. Browsers take many times as long to show a title as to show a price in the page. */
+function Title({ instrument }: { instrument: Instrument }) {
+  const { id, display_name, pip_size } = instrument
+  const { price } = useMarketSSE(id, { ...useServer(), throttle: TITLE_THROTTLE })
+  useEffect(() => {
+    document.title = `${formatPrice(price?.price, pip_size)} ${display_name} · Pricewire`
+  }, [price, pip_size, display_name])
+  return null
 }

@@ -22,6 +22,12 @@ MISSING = "the trading page is not part of this installation: it was built witho
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
 
+FRAME = re.compile(rb'(?<=<div id="root">).*(?=</div><noscript>)', re.DOTALL)
+"""The frame of the trading page, which is shown until its script runs: another page has another one."""
+
+EARLY = re.compile(rb'<link rel="(?:module)?preload"[^>]*>')
+"""What the browser is to load before the script asks for it."""
+
 UNFRAMED = "frame-ancestors 'none'"
 """No other page has the trading page in a frame: what lies over it could have clicks buy and sell. Source: CSP Level 3, section 6.4.2."""
 
@@ -65,7 +71,8 @@ def page_routes(*, demo_account: str = "", has_admin: bool = False) -> list[Cont
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
 def embed(instrument_id: FromPath[str]) -> Response[bytes]:
     """Return the page for an `iframe` of any site. Under this address it shows one instrument, whose id is in it, and sells nothing."""
-    return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers={"cache-control": "no-cache"})
+    html = FRAME.sub(b"", (PAGE / "index.html").read_bytes())
+    return Response(html, media_type="text/html", headers={"cache-control": "no-cache"})
 
 
 @get("/admin", include_in_schema=False, media_type="text/html", sync_to_thread=True)
@@ -77,7 +84,8 @@ def admin() -> Response[bytes]:
         "referrer-policy": "no-referrer",
         "x-robots-tag": "noindex",
     }
-    return Response((PAGE / "index.html").read_bytes(), media_type="text/html", headers=headers)
+    html = EARLY.sub(b"", FRAME.sub(b"", (PAGE / "index.html").read_bytes()))
+    return Response(html, media_type="text/html", headers=headers)
 
 
 @get("/", include_in_schema=False)

@@ -29,6 +29,9 @@ from pricewire.server.telemetry.steps import step
 TRADES = {**PROTECTED, **UNKNOWN, **CONFLICT, **UNAVAILABLE}
 """How a trade may be refused."""
 
+BUY = "/v1/trading/contracts/buy"
+"""Where contracts are bought."""
+
 AccountUuid = Annotated[str | None, QueryParameter(max_length=64, description="The token's account, which is meant without it, too.")]
 ContractId = Annotated[str, QueryParameter(pattern=r"^[A-Za-z0-9\-]{1,64}$(?!\n)", description="Which contract.")]
 
@@ -61,7 +64,7 @@ async def show_balance(
     return Data(await services.desk.balance(principal.own(account_uuid)))
 
 
-@post("/v1/trading/contracts/buy", status_code=200, cache_control=NO_STORE, responses={**TRADES, **REFUSED}, security=SECURITY)
+@post(BUY, status_code=200, cache_control=NO_STORE, responses={**TRADES, **REFUSED}, security=SECURITY)
 async def buy(
     services: NamedDependency[Services],
     trader: NamedDependency[Principal],

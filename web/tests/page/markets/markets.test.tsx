@@ -131,17 +131,25 @@ it('puts favourites first, and sorts', async () => {
 })
 
 it('flashes the way that a price moved, anew with each movement', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const show = (value: number | undefined) => {
     act(() => root.render(<FlashingPrice value={value} decimals={2} label="bid" name="bid" />))
-    return element.querySelector('.price')?.className.replace('price', '').trim()
+    const price = element.querySelector<HTMLElement>('.price')
+    return [price?.className.replace('price', '').trim(), price?.dataset['flash']]
   }
-  expect(show(undefined)).toBe('')
-  expect(show(1)).toBe('')
-  const up = show(2)
-  expect(up).toMatch(/^flash-up-/)
-  expect(show(2)).toBe(up)
-  expect(show(3)).toMatch(/^flash-up-/)
-  expect(show(3)).not.toBe(up)
-  expect(show(2.5)).toMatch(/^flash-down-/)
-  expect(element.textContent).toBe('bid 2.50')
+  try {
+    expect(show(undefined)).toEqual(['', undefined])
+    expect(show(1)).toEqual(['', undefined])
+    expect(show(2)).toEqual(['flash-up', 'standing'])
+    vi.advanceTimersByTime(499)
+    expect(show(3)).toEqual(['flash-up', 'standing'])
+    vi.advanceTimersByTime(499)
+    expect(show(3)).toEqual(['flash-up', 'standing'])
+    vi.advanceTimersByTime(1)
+    expect(show(3)).toEqual(['flash-up', 'fading'])
+    expect(show(2.5)).toEqual(['flash-down', 'standing'])
+    expect(element.textContent).toBe('bid 2.50')
+  } finally {
+    vi.useRealTimers()
+  }
 })
