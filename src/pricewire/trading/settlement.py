@@ -19,7 +19,10 @@ from pricewire.trading.interfaces import Closed, Ledger
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
-"""How many contracts are written in one transaction at most: others wait for it."""
+"""How many ends of contracts are written in one transaction at most: others wait for it."""
+
+ENTRIES = 100
+"""How many entries are: a tick has one for each contract that was bought since the last, and who buys now waits for those being written."""
 
 RETRY_S = 1.0
 """How long after a failed write it is tried again, in seconds."""
@@ -154,7 +157,7 @@ class Settlement:
         """Write and publish one batch; return False where nothing waits."""
         # What happened before a purchase is durable is written after it.
         durable = self._states.positions
-        changed = list(islice((contract for contract in self._changed.values() if contract.contract_id in durable), BATCH))
+        changed = list(islice((contract for contract in self._changed.values() if contract.contract_id in durable), ENTRIES))
         ended = list(islice(self._ended, BATCH))
         if changed:
             await self._enter(changed)
