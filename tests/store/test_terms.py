@@ -119,15 +119,16 @@ async def test_each_process_has_the_contracts_of_its_share_and_hears_of_the_next
     fenced = list[int]()
     term = await database.write(begin_term)
     shares = [Share(term, place, ["first", "second"]) for place in range(2)]
-    for share in shares:
-        ledger = Ledger(database, nothing_to_sync, share=share, on_fenced=lambda: fenced.append(1))
+    ledgers = [Ledger(database, nothing_to_sync, share=share, on_fenced=lambda: fenced.append(1)) for share in shares]
+    for share, its_ledger in zip(shares, ledgers, strict=True):
         own = {contract_id for contract_id, account_uuid in bought.items() if share.owns(account_uuid)}
-        assert {each.contract_id for each in await ledger.open_contracts()} == own
-        assert {each.contract.contract_id for each in await ledger.pending_events()} == own
-        contract = (await ledger.open_contracts())[0]
-        await ledger.enter([contract])
+        contracts = await its_ledger.open_contracts()
+        assert {each.contract_id for each in contracts} == own
+        assert {each.contract.contract_id for each in await its_ledger.pending_events()} == own
+        await its_ledger.enter(contracts)
     assert not fenced, "both are of this term"
     await database.write(begin_term)
+    (contract, *_) = await ledgers[0].open_contracts()
     with pytest.raises(FencedError):
-        await ledger.settle([refund(contract, contract.expiry_time)])
+        await ledgers[0].settle([refund(contract, contract.expiry_time)])
     assert fenced == [1]
