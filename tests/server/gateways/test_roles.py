@@ -341,7 +341,7 @@ def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monke
 
 def test_what_the_journal_cannot_take_is_not_published() -> None:
     publisher = MarketPublisher([GoldFeed()])
-    tick = Tick("GOLD", 1_700_000_000_000, *map(Decimal, ("10.01", "10.02", "10.00")))
+    tick = Tick("GOLD", 1_700_000_000_000, Decimal("10.01"), Decimal("10.02"), Decimal("10.00"))
     publisher.market.journal_failure = "the disk is full"
     publisher._publish("ticks:GOLD", tick, "tick")
     assert publisher.hub.latest("ticks:GOLD") == []
