@@ -61,4 +61,4 @@ async def test_what_is_on_its_way_over_the_bus_is_not_published_again_for_a_firs
     market.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await market
-    assert len(bus._gathering.records) == 1
+    assert len(bus._frames._gathering.records) == 1

@@ -33,7 +33,8 @@ class Processes:
 
     Attributes:
         role: `all` has the market, trading and streams. `market` has the feeds and the journal, and `trading` accounts, contracts and the
-            database, with prices of the market over the bus. Of several of a role with the same bus one serves, and the others stand by.
+            database, with prices of the market over the bus. Several with `trading` and the same bus share the accounts; of several of
+            another role one serves, and the others stand by.
             `gateway` has streams alone, and asks the others for everything else: no database, no keys, no feeds.
         bus: `nats://host:port`, or `tls://host:port`; those of a cluster with commas between them. A user and a password, or a token, may
             stand before the host; then better set it as `PRICEWIRE_BUS`, which other users of the machine cannot see.

@@ -113,7 +113,7 @@ class Application(Litestar):
         self.leader: Leader | None = None
         self.metrics = metrics
         self._admission = admission
-        inner = SingleHeaders(super().__call__)
+        inner = SingleHeaders(self._route)
         limited = RequestRate(inner, admission)
         named = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
         self._entry: ASGIApp = self._serve if telemetry is None else telemetry.traced(self._serve)
@@ -124,9 +124,13 @@ class Application(Litestar):
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(scope["path"], cast("Any", send)):
+        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(cast("Any", scope), cast("Any", send)):
             return
         await self._checked(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.leader is None or not await self.leader.passes_on(cast("Any", scope), cast("Any", receive), cast("Any", send)):
+            await super().__call__(scope, receive, send)
 
     def change_limits(self, limits: Limits) -> None:
         """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""

@@ -20,11 +20,13 @@ from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
+    AccountTopic,
     AdminTopic,
     BalanceTopic,
     CandlesTopic,
     ContractsTopic,
     MarketTopic,
+    QuoteTopic,
     TicksTopic,
     parse_topic,
 )
@@ -126,6 +128,14 @@ class Publisher:
     def begin_trading(self, desk: Desk) -> None:
         """Have every tick given to the desk from now on, and the desk's topics served."""
         self.desk = desk
+
+    async def prepare(self, topic: QuoteTopic | AccountTopic) -> str | None:
+        """
+        Return the name of a topic of trading in canonical form, ready for a stream to be opened on it, as `Desk.prepare` says.
+
+        None where there is no trading.
+        """
+        return None if self.desk is None else str(await self.desk.prepare(topic))
 
     def check(self, topic: TicksTopic | CandlesTopic) -> str:
         """
