@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from pricewire.verify import record
-from pricewire.verify.exchange import End, Exchange
+from pricewire.verify.exchange import MAX_RECORDED, End, Exchange
 from pricewire.verify.scanner import Place
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n"
@@ -84,3 +84,16 @@ def test_the_place_where_bytes_end_is_known() -> None:
 def test_what_follows_the_head_of_an_answer_to_head_is_a_body_that_must_not_be() -> None:
     assert record("test", [(0.0, CHUNKED)], method="HEAD").pieces == []
     assert record("test", [(0.0, CHUNKED + b"x")], method="HEAD").body == b"x"
+
+
+def test_what_expands_without_an_end_is_not_kept() -> None:
+    deflate = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    bomb = deflate.compress(bytes(MAX_RECORDED + 1)) + deflate.flush()
+    exchange = record("test", [(0.0, HEAD + b"Content-Encoding: gzip\r\n\r\n"), (1.0, bomb)])
+    assert "expands to more than" in exchange.problem
+    assert exchange.pieces == []
+
+
+def test_an_event_of_bytes_that_grow_when_they_are_decoded_is_read() -> None:
+    exchange = record("test", [(0.0, HEAD + b"\r\n"), (1.0, b"data: " + b"\xff" * 6_000_000 + b"\n\n")])
+    assert len(exchange.arrivals[0].event.data) == 6_000_000

@@ -131,6 +131,7 @@ class Exchange:
     _chunk_left: int | None = None
     _length: int | None = None
     _is_chunked: bool = False
+    _expanded: int = 0
     _inflate: zlib._Decompress | None = None
 
     def take(self, data: bytes, at: float) -> None:
@@ -285,9 +286,13 @@ class Exchange:
     def _take_body(self, data: bytes, at: float) -> None:
         if self._inflate is not None:
             try:
-                data = self._inflate.decompress(data)
+                data = self._inflate.decompress(data, MAX_RECORDED - self._expanded + 1)
             except zlib.error as error:
                 self.problem = f"the compression cannot be read: {error}"
+                return
+            self._expanded += len(data)
+            if self._expanded > MAX_RECORDED:
+                self.problem = f"the compression expands to more than {MAX_RECORDED} bytes"
                 return
             if not data:
                 return

@@ -6,11 +6,17 @@ Source: WHATWG HTML, section 9.2.5 "Parsing an event stream"; what the lines mea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
 from pricewire.protocol.decoder import BOM, EventStreamDecoder, ServerSentEvent
+
+LINE_END = re.compile(rb"\r\n|\r|\n")
+
+MAX_EVENT_SIZE = 2**30
+"""The decoder's limit, in bytes: what is recorded is bounded before, also where each byte becomes a U+FFFD of three."""
 
 
 class Line(NamedTuple):
@@ -71,7 +77,7 @@ class Scanner:
         self.lines: list[Line] = []
         self.arrivals: list[Arrival] = []
         self.place = Place.BETWEEN_EVENTS
-        self._decoder = EventStreamDecoder()
+        self._decoder = EventStreamDecoder(max_event_size=MAX_EVENT_SIZE)
         self._rest = b""
         self._offset = 0
         self._after_carriage_return = False
@@ -91,11 +97,10 @@ class Scanner:
                 self._offset += 1
                 data = data[1:]
         data, start = self._rest + data, 0
-        while (cut := _line_end(data, start)) is not None:
-            end = b"\r\n" if data[cut : cut + 2] == b"\r\n" else data[cut : cut + 1]
-            self._take(Line(at, self._offset + start, data[start:cut], end))
-            start = cut + len(end)
-            self._after_carriage_return = end == b"\r" and start == len(data)
+        for found in LINE_END.finditer(data):
+            self._take(Line(at, self._offset + start, data[start : found.start()], found[0]))
+            start = found.end()
+            self._after_carriage_return = found[0] == b"\r" and start == len(data)
         self._rest = data[start:]
         self._offset += start
         has_data = any(line.content.startswith(b"data") for line in self._block)
@@ -116,9 +121,3 @@ class Scanner:
         raw = b"".join(each.content + each.end for each in self._block)
         self.arrivals += [Arrival(event, line.at, has_id, raw) for event in events]
         self._block.clear()
-
-
-def _line_end(data: bytes, start: int) -> int | None:
-    """Return where the first line end of some bytes begins, from a place on."""
-    found = [place for place in (data.find(b"\n", start), data.find(b"\r", start)) if place >= 0]
-    return min(found, default=None)
