@@ -72,7 +72,7 @@ class Load:
         return self.topics * self.rounds / self.rate
 
 
-class TimedTick(TickBody, frozen=True, gc=False):
+class TimedTick(TickBody, frozen=True, gc=False, kw_only=True):
     """
     A tick that says when it was due to be published.
 
@@ -92,7 +92,7 @@ def timed_tick(topic: str, due: int) -> TimedTick:
     """Return a tick of a topic that was due at a time, by CLOCK_MONOTONIC in nanoseconds."""
     price, spread = Decimal(123456 + due // 7_000_000 % 1000) / 100, Decimal("0.10")
     millis = 1_796_000_000_000 + due // 1_000_000
-    return TimedTick(str(millis), price, price + spread, price - spread, topic.removeprefix("ticks:"), due)
+    return TimedTick(str(millis), price, price + spread, price - spread, topic.removeprefix("ticks:"), sent_ns=due)
 
 
 def encoded_envelope(topic: str, seq: int, due: int) -> bytes:

@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "server": {"errors", "extras", "protocol", "secret_file", "hub", "bus", "market", "store", "trading"},
     "table": {"errors", "extras", "protocol"},
     "sync": {"client"},
-    "cli": {"errors", "extras", "protocol", "market", "client", "store", "trading", "server", "table"},
+    "verify": {"errors", "extras", "protocol"},
+    "cli": {"errors", "extras", "protocol", "hub.flush_pace", "market", "client", "store", "trading", "server", "table", "verify"},
     "__main__": {"cli", "extras"},
     "__init__": {"errors", "extras", "protocol", "hub", "server", "client", "sync"},
 }
@@ -42,6 +43,7 @@ FOREIGN = {
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
+    "verify": {"msgspec", "pytest"},
 }
 """What a part may import beside the standard library; the parts that are not named may import anything."""
 
@@ -83,6 +85,16 @@ PURE = {
         "topics/conflation.py",
         "topics/throttle.py",
         "topics/topic_set.py",
+    },
+    "verify": {
+        *(f"checks/{path.name}" for path in (SOURCE / "verify/checks").glob("*.py")),
+        "exchange.py",
+        "facts.py",
+        "report.py",
+        "scanner.py",
+        "servers.py",
+        "target.py",
+        "verdicts.py",
     },
     "protocol": {path.name for path in (SOURCE / "protocol").glob("*.py")},
 }

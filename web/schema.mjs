@@ -10,7 +10,7 @@ const keyOf = (reference) => decodeURIComponent(reference.split('/').at(-1))
 /** The name of a type: that of a generic one without what it is filled with. */
 const nameOf = (key) => schemas[key].title.replace(/\[.*/, '')
 
-/** The keys of what requests hold: there a member with a default may be left out, while the server always sends all. */
+/** The keys of what requests hold: there a member with a default may be left out, while the server sends it always. */
 const requested = new Set()
 const follow = (value) => {
   if (typeof value !== 'object' || value === null) return
@@ -44,8 +44,9 @@ function declare(key) {
   const { properties = {}, required = [] } = schemas[key]
   const lines = Object.entries(properties).map(([name, schema]) => {
     const comment = schema.description ? `  /** ${schema.description} */\n` : ''
-    const mark = required.includes(name) || !requested.has(key) ? '' : '?'
-    return `${comment}  readonly ${name}${mark}: ${typeOf(schema)}\n`
+    // One of a single type is what the server leaves out where it has no value.
+    const isSent = !requested.has(key) && schema.oneOf?.length !== 1
+    return `${comment}  readonly ${name}${required.includes(name) || isSent ? '' : '?'}: ${typeOf(schema)}\n`
   })
   if (lines.length === 0) return `export type ${nameOf(key)} = Readonly<Record<string, never>>\n`
   return `export interface ${nameOf(key)} {\n${lines.join('')}}\n`

@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--nodes", type=int, choices=[1, 3], default=USUAL.nodes, help="NATS servers")
     parser.add_argument("--servers", type=int, default=USUAL.servers, help="processes with the market and trading, of which one serves")
+    parser.add_argument("--trading", type=int, default=USUAL.trading, help="processes that share trading; the servers have the market then")
     parser.add_argument("--gateways", type=int, default=USUAL.gateways)
     parser.add_argument("--tick-readers", type=int, default=USUAL.tick_readers)
     parser.add_argument("--account-readers", type=int, default=USUAL.account_readers, help="readers of positions and balances")

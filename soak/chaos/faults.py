@@ -37,6 +37,7 @@ class System:
 
     Attributes:
         servers: of which one serves, and the others stand by.
+        trading: those that share trading, where the servers have the market alone; none where they have all.
         gateways: the gateways.
         nodes: the NATS servers.
         bus: for each process the links to the NATS servers.
@@ -44,6 +45,7 @@ class System:
     """
 
     servers: list[Process]
+    trading: list[Process]
     gateways: list[Process]
     nodes: list[NatsServer]
     bus: list[list[Link]]
@@ -179,19 +181,20 @@ class Faults:
         async with httpx2.AsyncClient(timeout=5) as client:
             serving = await self._system.serving(client)
             standing_by = [server for server in self._system.servers if server is not serving]
-            for process in (*self._system.gateways, *standing_by, *([] if serving is None else [serving])):
+            for process in (*self._system.gateways, *standing_by, *self._system.trading, *([] if serving is None else [serving])):
                 starts = process.starts
                 process.send(signal.SIGTERM)
                 await process.ended()
                 for _ in range(round(READY_S / 0.1)):
                     await asyncio.sleep(0.1)
-                    if process.starts > starts and (process in self._system.servers or await process.is_ready(client)):
+                    if process.starts > starts and (process not in self._system.gateways or await process.is_ready(client)):
                         break
 
     async def _server(self) -> Process:
-        """Return the server that serves, or any where none does."""
+        """Return the server that serves, or any where none does; or one of those that share trading."""
         async with httpx2.AsyncClient(timeout=2) as client:
-            return await self._system.serving(client) or self._dice.choice(self._system.servers)
+            serving = await self._system.serving(client) or self._dice.choice(self._system.servers)
+        return self._dice.choice([serving, *self._system.trading])
 
     async def _stand_still(self, process: Process) -> None:
         process.send(signal.SIGSTOP)

@@ -65,6 +65,7 @@ class Settings:
         seconds: for how long there are faults.
         nodes: how many NATS servers there are: 1 or 3.
         servers: how many processes have the market and trading; one of them serves.
+        trading: how many share trading instead, so that the servers have the market alone; 0 for none.
         gateways: how many gateways there are.
         tick_readers: how many read ticks.
         account_readers: how many read positions and balances.
@@ -79,6 +80,7 @@ class Settings:
     seconds: float = 3600.0
     nodes: int = 3
     servers: int = 2
+    trading: int = 0
     gateways: int = 2
     tick_readers: int = 500
     account_readers: int = 200
@@ -188,7 +190,8 @@ class ChaosTest:
         settings = self._settings
         async with contextlib.AsyncExitStack() as stack:
             processes, links = [], []
-            ports = free_ports(settings.servers + settings.gateways)
+            behind = settings.servers + settings.trading
+            ports = free_ports(behind + settings.gateways)
             for number, port in enumerate(ports):
                 own = [Link([node.port]) for node in nodes]
                 for link in own:
@@ -196,18 +199,22 @@ class ChaosTest:
                 links.append(own)
                 bus = ",".join(f"nats://127.0.0.1:{link.port}" for link in own)
                 options = [*LIMITS, "--bus", bus, "--drain-seconds", "2"]
-                if number < settings.servers:
-                    name = f"server-{number}"
-                    options += ["--bus-replicas", str(len(nodes)), "--data-dir", str(self._directory / name), "--database", database]
+                if number < behind:
+                    name, is_market = f"server-{number}", settings.trading and number < settings.servers
+                    options += ["--bus-replicas", str(len(nodes)), "--data-dir", str(self._directory / name)]
+                    options += ["--role", "market"] if is_market else ["--database", database]
+                    if number >= settings.servers:
+                        options += ["--role", "trading"]
                 else:
-                    name = f"gateway-{number - settings.servers}"
+                    name = f"gateway-{number - behind}"
                     options += ["--role", "gateway"]
                 processes.append(Process(name, self._directory, port, options))
-            front = Link(ports[settings.servers :])
+            front = Link(ports[behind:])
             await stack.enter_async_context(front.open())
             for process in processes:
                 await stack.enter_async_context(process.supervised())
-            yield System(processes[: settings.servers], processes[settings.servers :], list(nodes), links, front)
+            first = settings.servers
+            yield System(processes[:first], processes[first:behind], processes[behind:], list(nodes), links, front)
 
     async def _trouble(self, address: str, nodes: list[NatsServer]) -> None:
         tokens = await self._open_accounts(address)
@@ -237,7 +244,7 @@ class ChaosTest:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 self.result.stalled = control.worst
-        for process in (*system.servers, *system.gateways):
+        for process in (*system.servers, *system.trading, *system.gateways):
             self.result.wrong += process.errors()
 
     async def _open_accounts(self, address: str) -> list[tuple[Account, str]]:
@@ -246,7 +253,7 @@ class ChaosTest:
         first.mkdir(mode=0o700)
         tokens = Tokens(local_key(first))
         local_secret(first)
-        for number in range(1, self._settings.servers):
+        for number in range(1, self._settings.servers + self._settings.trading):
             await asyncio.to_thread(shutil.copytree, first, self._directory / f"server-{number}")
         database = await Database.open(address)
         try:

@@ -196,7 +196,8 @@ class ExchangeFeed:
                 name, number, epoch_ms, *pips = json.loads(line)
                 if self.is_remembered:
                     self._from[name] = number + 1
-                yield Tick(name, epoch_ms, *(Decimal(each).scaleb(-PIP_SIZE) for each in pips))
+                price, ask, bid = (Decimal(each).scaleb(-PIP_SIZE) for each in pips)
+                yield Tick(name, epoch_ms, price, ask, bid)
         finally:
             writer.close()
         raise FeedError("the exchange has cut the connection")

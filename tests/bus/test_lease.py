@@ -153,6 +153,30 @@ async def test_a_message_whose_answer_was_lost_is_published_once(connection: Cli
     assert await published(connection, 3) == ["claims", "1", "2"]
 
 
+async def test_a_writer_that_gave_up_a_message_which_was_published_goes_on(connection: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_of(connection, "writer")
+    await writer.claim(b"claims")
+    context = writer._context
+    publish = context.publish
+    is_published = asyncio.Event()
+
+    async def hold_answer(*args: object, **options: object) -> object:
+        await publish(*args, **options)  # type: ignore[arg-type]
+        is_published.set()
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr(context, "publish", hold_answer)
+    given_up = asyncio.create_task(writer.publish(b"1"))
+    await is_published.wait()
+    given_up.cancel()
+    monkeypatch.undo()
+    await writer.publish(b"2")
+    assert await published(connection, 3) == ["claims", "1", "2"]
+    await writer_of(connection, "new").claim(b"new claims")
+    with pytest.raises(FencedError):
+        await writer.publish(b"3")
+
+
 async def test_a_message_that_can_never_be_published_is_an_error(connection: Client) -> None:
     writer = writer_of(connection, "writer")
     await writer.claim(b"claims")

@@ -14,12 +14,12 @@ from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
 
 from bus.test_bus import PATIENCE, until
-from pricewire.bus import nats as nats_bus
+from pricewire.bus import nats_writer
 from pricewire.bus.frames import POSITIONS, encode
 from pricewire.bus.lease import FencedSubject
-from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
+from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress, connected
-from pricewire.errors import BusError
+from pricewire.errors import BusError, FencedError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
 from support.proxy import Proxy
@@ -172,7 +172,7 @@ async def test_a_stream_that_was_made_anew_says_reset_and_its_ids_are_others(lin
 
 
 async def test_what_waited_too_long_for_a_bus_is_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_bus, "BACKLOG", 100_000)
+    monkeypatch.setattr(nats_writer, "BACKLOG", 100_000)
     stream = Recorder(line.hub, "a")
     publish(line.writer, range(10))
     await line.passed()
@@ -206,9 +206,7 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
     publish(line.writer, range(10))
     await line.passed()
     async with line.aside() as client:
-        subject = FencedSubject(
-            client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={nats_bus.WRITER: "another"}
-        )
+        subject = FencedSubject(client.jetstream(), line.plan.stream, line.plan.subject("all"), "another", headers={WRITER: "another"})
         await subject.claim(encode([]))
     own = Recorder(line.writer._hub, "a")
     publish(line.writer, range(10, 20))
@@ -261,8 +259,8 @@ async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:
 @pytest.fixture
 def short_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the stream keep its frames for two seconds instead of ten minutes."""
-    monkeypatch.setattr(nats_bus, "WINDOW_S", 2.0)
-    monkeypatch.setattr(nats_bus, "ROUND_S", 0.5)
+    monkeypatch.setattr(nats_writer, "WINDOW_S", 2.0)
+    monkeypatch.setattr(nats_writer, "ROUND_S", 0.5)
 
 
 async def first_sequence(line: Line) -> int:
@@ -297,7 +295,7 @@ async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoeve
         if is_writer_there:
             # From here on nobody publishes, for longer than frames are kept.
             await line.stop_writing()
-            await asyncio.sleep(2 * nats_bus.WINDOW_S)
+            await asyncio.sleep(2 * nats_writer.WINDOW_S)
     other = NatsBus(Hub(), address, writes="all", plan=line.plan)
     stream = Recorder(line.hub, "quiet")
     async with other.open():
@@ -337,13 +335,22 @@ async def test_a_reader_without_a_server_is_not_open(tmp_path: Path) -> None:
     assert "secret" not in repr(NatsAddress(("nats://me:secret@127.0.0.1:9",)))
 
 
+@contextlib.asynccontextmanager
+async def leading(bus: NatsBus) -> AsyncIterator[None]:
+    """Have a process with trading publish for all accounts."""
+    async with bus.open():
+        await bus.lead()
+        async with bus.sharing(await bus.announce(1, []), lambda _: True, lambda: None):
+            yield
+
+
 async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_stays(short_window: None, server: NatsServer) -> None:
     """Trading may be away for longer than the market keeps its frames."""
     plan, address = NatsPlan("roles"), NatsAddress((server.url,))
     market = NatsBus(Hub(), address, writes="market", plan=plan)
     async with market.open():
         trading = NatsBus(Hub(), address, writes="trading", plan=plan)
-        async with trading.open():
+        async with leading(trading):
             trading.publish("balance:a", 1, key="b")
             trading.publish("contracts:a", 2)
             assert trading._hub.on_its_way("contracts:a")
@@ -366,3 +373,44 @@ async def test_each_role_removes_its_own_old_frames_and_what_the_other_one_told_
             assert hub.latest("ticks:G") == [number]
             assert hub.start(["ticks:G"], f"{hub.boot}-{last * POSITIONS}").outcome is Outcome.RESET
             assert hub.start(["ticks:G", "balance:a"], f"{hub.boot}-{hub.position}").outcome is Outcome.RESUMED
+
+
+async def test_who_shares_trading_publishes_until_it_is_shared_anew_and_the_numbers_go_on(server: NatsServer) -> None:
+    plan, address = NatsPlan("shared"), NatsAddress((server.url,))
+    first, second = (NatsBus(Hub(), address, writes="trading", plan=plan) for _ in range(2))
+    hub = Hub()
+    changes = list[list[str]]()
+    async with first.open(), second.open(), NatsBus(hub, address, writes=None, plan=plan).open():
+        second.on_announced = lambda: changes.append(second.announcement.processes if second.announcement else [])
+        await first.lead()
+        shared = await first.announce(1, [second.name])
+        ended = asyncio.Event()
+        await until(lambda: changes == [[first.name, second.name]])
+        assert second.announcement == shared
+        async with (
+            first.sharing(shared, lambda _: True, ended.set) as leading,
+            second.sharing(shared, lambda _: True, ended.set) as sharing,
+        ):
+            assert first.is_writer
+            assert second.is_writer
+            for number in range(3):
+                sharing.publish("balance:a", number, key="a")
+                leading.publish("balance:b", number, key="b")
+            await asyncio.gather(sharing.flush(), leading.flush())
+            assert not ended.is_set()
+            await first.still_leads()
+            alone = await first.announce(2, [])
+            # It has not heard of it yet, as one that was stopped for a while.
+            sharing.publish("balance:a", "too late", key="a")
+            with pytest.raises(FencedError, match="another process writes"):
+                await sharing.flush()
+            await asyncio.wait_for(ended.wait(), PATIENCE)
+            sharing.publish("balance:a", "too late", key="a")
+        assert not second.is_fenced, "it may share again"
+        async with first.sharing(alone, lambda _: True, ended.set) as leading:
+            leading.publish("balance:a", 3, key="a")
+            await leading.flush()
+            await until(lambda: hub.latest("balance:a") == [3])
+        await until(lambda: changes == [[first.name, second.name], []])
+    stream = Recorder(hub, "balance:a")
+    assert [data["seq"] for data in stream.data] == [4], "the numbers go on after those that were published"

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from pricewire.cli.archive_export import export
+from pricewire.cli.archive_export import Prices, candle_batches, export
 from pricewire.cli.archive_import import import_files
 from pricewire.cli.recording_csv_file import CSVRecording
 from pricewire.cli.recording_file import RecordingFile
 from pricewire.errors import FeedError, JournalError, PricewireError, RecordingError
 from pricewire.market.archive import Archive
-from pricewire.market.candles import DAY_MS
+from pricewire.market.candles import DAY_MS, rows_of_ticks
 from pricewire.market.feed import PastTicks
 from pricewire.market.journal import Journal
 from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Instrument, Tick
+from pricewire.table import CANDLES
 
 GOLD = Instrument("GOLD", "Gold", [], 2)
 START = 20_000 * DAY_MS
@@ -102,7 +107,7 @@ def test_what_contradicts_the_archive_is_refused_whole(tmp_path: Path, others: l
     assert held(data) == QUOTES
     # Nor is anything of it imported where only one of its instruments does.
     both = CSVRecording(tmp_path / "both.csv")
-    both.append([Tick("ALUM", START, *[quantum_of(2)] * 3), *ticks_of(others)], "1")
+    both.append([Tick("ALUM", START, quantum_of(2), quantum_of(2), quantum_of(2)), *ticks_of(others)], "1")
     with pytest.raises(RecordingError):
         put(data, both.path)
     assert Archive(data / "history").instruments == ["GOLD"]
@@ -157,6 +162,52 @@ def test_an_export_has_archive_and_journal_within_the_times(tmp_path: Path) -> N
     with pytest.raises(RecordingError, match="cannot be written"):
         export(data, ["GOLD"], tmp_path / "nowhere" / "out.csv", is_parquet=False, start=None, end=None)
     journal.close()
+
+
+def test_candles_are_exported_whole(tmp_path: Path) -> None:
+    data, path = tmp_path / "data", tmp_path / "out.csv"
+    put(data, recorded(tmp_path / "ticks.csv", QUOTES[:4]))
+    journal = Journal(data / "journal", [GOLD])
+    journal.extend(past_of(QUOTES[4:]))
+    journal.close()
+    # The time falls into the candles of the first day.
+    start, end = (datetime.fromtimestamp((START + ms) / 1000, UTC) for ms in (500, DAY_MS - 500))
+    export(data, ["GOLD"], path, is_parquet=False, start=start, end=end, granularity_s=60)
+    day = f"{start:%Y-%m-%d}"
+    assert path.read_text().splitlines() == [
+        "time,instrument_id,granularity,open,high,low,close,close_time",
+        f"{day}T00:00:00.000Z,GOLD,60,1.01,1.03,1.01,1.03,{day}T00:01:00.000Z",
+        f"{day}T23:59:00.000Z,GOLD,60,1.04,1.04,1.04,1.04,{start + timedelta(1):%Y-%m-%d}T00:00:00.000Z",
+    ]
+    table = tmp_path / "out.parquet"
+    export(data, ["GOLD"], table, is_parquet=True, start=None, end=None, granularity_s=86_400)
+    read = pq.read_table(table)
+    assert read.schema.equals(CANDLES)
+    assert read.column("close").to_pylist() == [1.04, 1.05, 1.06]
+
+
+@given(st.lists(st.integers(0, 600_000), min_size=1, max_size=40), st.lists(st.integers(0, 40), max_size=5), st.booleans())
+def test_candles_do_not_depend_on_the_files_that_ticks_are_in(times: list[int], cuts: list[int], is_finer: bool) -> None:
+    times.sort()
+    prices = np.array([1000 + (number * 7919) % 101 for number in range(len(times))], np.int64)
+    epoch_ms = np.array(times, np.int64) + START
+    bounds = sorted({0, len(times), *(cut for cut in cuts if cut < len(times))})
+    parts = []
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        decimals = 3 if is_finer and number % 2 else 2
+        own = prices[first:last] * 10 ** (decimals - 2)
+        parts.append((PastTicks("GOLD", epoch_ms[first:last], own, own, own), decimals))
+    rows = []
+    for batch in candle_batches(iter(parts), 60):
+        opens, instrument_id, granularity, *columns, closes = batch
+        assert isinstance(opens, np.ndarray)
+        assert isinstance(closes, np.ndarray)
+        assert (instrument_id, granularity) == ("GOLD", 60)
+        assert (closes - opens == 60_000).all()
+        for place, start in enumerate(opens.tolist()):
+            pips = [int(each.pips[place]) * 10 ** (3 - each.pip_size) for each in columns if isinstance(each, Prices)]
+            rows.append([start, *pips])
+    assert rows == rows_of_ticks(epoch_ms, prices * 10, 60_000).tolist()
 
 
 def test_a_damaged_day_ends_an_export_and_leaves_what_was_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pricewire.client.parsing import EnvelopeDecoder, TypedDecoder, all_finite, decode_error, read_error, read_stale_topic
 from pricewire.errors import DecodeError
-from pricewire.protocol.messages import Candle, Envelope, Tick
+from pricewire.protocol.messages import Candle, Envelope, Tick, TickBody
 
 TICK = '{"epoch_ms":"1796000000000","price":"1.5","ask":"1.6","bid":"1.4","instrument_id":"R_100","new":[1]}'
 CANDLE = (
@@ -84,3 +84,13 @@ def test_prices_are_finite(bad: str) -> None:
         assert not all_finite(msgspec.structs.replace(tick, **{field: Decimal(bad)}))
     for field in ("open", "high", "low", "close"):
         assert not all_finite(msgspec.structs.replace(candle, **{field: Decimal(bad)}))
+
+
+def test_a_tick_has_a_source_where_it_was_sent_with_one() -> None:
+    tick = Tick("GOLD", 1_767_225_600_000, Decimal("2"), Decimal("3"), Decimal("1"), "primary")
+    sent = msgspec.json.encode(TickBody.of(tick)).decode()
+    assert TypedDecoder(Tick).decode(sent) == tick
+    plain = msgspec.structs.replace(tick, source=None)
+    sent = msgspec.json.encode(TickBody.of(plain)).decode()
+    assert "source" not in sent
+    assert TypedDecoder(Tick).decode(sent) == plain

@@ -21,8 +21,8 @@ quotes = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 10**9)), max_
 
 def tick_of(quote: Quote) -> Tick:
     offset, price = quote
-    values = (Decimal(value).scaleb(-2) for value in (price, price + 2, price - 1))
-    return Tick("X", BASE_MS + offset, *values)
+    middle, ask, bid = (Decimal(value).scaleb(-2) for value in (price, price + 2, price - 1))
+    return Tick("X", BASE_MS + offset, middle, ask, bid)
 
 
 def history_of(ticks: list[Quote], max_age_ms: int = 10**9, max_ticks: int = 10**6) -> TickHistory:

@@ -21,7 +21,8 @@ def quotes() -> InstrumentState:
 
 
 def tick(price: Any = "1.50", ask: Any = "1.51", bid: Any = "1.49", epoch_ms: Any = BASE_MS) -> Tick:
-    return Tick("X", epoch_ms, *(Decimal(each) if isinstance(each, str) else each for each in (price, ask, bid)))
+    price, ask, bid = (Decimal(each) if isinstance(each, str) else each for each in (price, ask, bid))
+    return Tick("X", epoch_ms, price, ask, bid)
 
 
 def take(it: InstrumentState, given: Tick, now_ns: int = 0) -> tuple[Tick, list[tuple[str, Candle]]]:

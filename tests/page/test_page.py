@@ -75,6 +75,15 @@ def test_prices_move_and_the_chart_draws(served: Serving, page: Page) -> None:
     expect(page.get_by_role("button", name="Log in")).to_have_count(0)
 
 
+def test_prices_come_without_the_chart_which_is_loaded_once_that_is_possible(served: Serving, page: Page) -> None:
+    page.route("**/assets/chart-*.js", lambda route: route.abort())
+    page.goto(served.url)
+    expect(page.get_by_text("The history could not be loaded: the server cannot be reached")).to_be_visible()
+    wait_for_movement(page)
+    page.unroute("**/assets/chart-*.js")
+    wait_for_candles(page)
+
+
 def test_the_frame_is_there_before_the_script_in_the_systems_colours(served: Serving, page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     page.route("**/assets/*.js", lambda route: route.abort())

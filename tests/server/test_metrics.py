@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,9 +179,13 @@ def dashboard(name: str = "pricewire") -> Any:
     return json.loads((DEPLOY / "grafana" / f"{name}.json").read_text())
 
 
-def test_the_dashboard_shows_metrics_that_there_are(still: Serving) -> None:
-    exposed = {re.sub(r"\{.*", "", name) for name in read(still)}
-    text = httpx2.get(still.url + "/metrics").text
+def test_the_dashboard_shows_metrics_that_there_are() -> None:
+    class Counting(HandFeed):
+        counters = (FeedCounters("nats://host/x#x.toml", rejected=Counter(price=1), newest_ns=0),)
+
+    with Serving(create_app([Counting()])) as serving:
+        exposed = {re.sub(r"\{.*", "", name) for name in read(serving)}
+        text = httpx2.get(serving.url + "/metrics").text
     labels = {name: set[str]() for name in exposed}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -33,15 +33,14 @@ SECRET = bytes(range(32))
 FAST_100 = next(each for each in SIMULATED if each.instrument.id == "1HZ100V")
 PATH = SimulatedPath(FAST_100, SECRET, 1_000_000_000)
 
+CENT = Decimal("0.01")
+
 
 def path_of(first_ms: int, last_ms: int) -> list[Tick]:
     """Return what the function says of a span of time."""
     past = PATH.ticks(-(-first_ms // 1000), last_ms // 1000)
     columns = (column.tolist() for column in (past.epoch_ms, past.price, past.ask, past.bid))
-    return [
-        Tick("1HZ100V", epoch_ms, *(Decimal(pips).scaleb(-2) for pips in (price, ask, bid)))
-        for epoch_ms, price, ask, bid in zip(*columns, strict=True)
-    ]
+    return [Tick("1HZ100V", epoch_ms, price * CENT, ask * CENT, bid * CENT) for epoch_ms, price, ask, bid in zip(*columns, strict=True)]
 
 
 def prices(ticks: list[Tick]) -> dict[int, Decimal]:

@@ -15,8 +15,9 @@ from pricewire.store.accounts import Accounts
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.tables import accounts
-from pricewire.store.terms import check_term
+from pricewire.store.terms import begin_term, check_term
 from pricewire.trading.contracts import refund
+from pricewire.trading.partitions import Share
 from support.contract_maker import make_purchase, nothing_to_sync
 from support.ledger_rules import check_books
 from support.serving import PATIENCE
@@ -105,3 +106,29 @@ async def test_who_begins_waits_for_a_purchase_whose_statement_waits(database: D
         await first.buy(make_purchase(alice, key="two"))
     await check_books(database)
     await other.close()
+
+
+async def test_each_process_has_the_contracts_of_its_share_and_hears_of_the_next_term(database: Database) -> None:
+    bought = dict[str, str]()
+    term = await database.write(begin_term)
+    everything = Ledger(database, nothing_to_sync, share=Share(term, 0, ["only"]))
+    # So many that each has some.
+    for number in range(24):
+        account = await Accounts(database).add(f"account-{number}", balance=Decimal("100.00"))
+        bought[(await everything.buy(make_purchase(account))).contract.contract_id] = account.uuid
+    fenced = list[int]()
+    term = await database.write(begin_term)
+    shares = [Share(term, place, ["first", "second"]) for place in range(2)]
+    ledgers = [Ledger(database, nothing_to_sync, share=share, on_fenced=lambda: fenced.append(1)) for share in shares]
+    for share, its_ledger in zip(shares, ledgers, strict=True):
+        own = {contract_id for contract_id, account_uuid in bought.items() if share.owns(account_uuid)}
+        contracts = await its_ledger.open_contracts()
+        assert {each.contract_id for each in contracts} == own
+        assert {each.contract.contract_id for each in await its_ledger.pending_events()} == own
+        await its_ledger.enter(contracts)
+    assert not fenced, "both are of this term"
+    await database.write(begin_term)
+    (contract, *_) = await ledgers[0].open_contracts()
+    with pytest.raises(FencedError):
+        await ledgers[0].settle([refund(contract, contract.expiry_time)])
+    assert fenced == [1]

@@ -11,6 +11,8 @@ from pricewire.protocol.messages import Tick
 from pricewire.trading.volatility import BOUNDS, LEAST_CHANGES, YEAR_MS, Moves, Volatility
 from support.contract_maker import BUY_TIME
 
+PRICE = Decimal(1000)
+
 
 def ticks(volatility: float, count: int, steps_ms: list[int]) -> list[Tick]:
     random = np.random.default_rng(3)
@@ -123,12 +125,12 @@ def ticks_at(steps_ms: list[int]) -> list[Tick]:
 
 def test_times_that_are_rounded_are_regular_and_a_few_gaps_leave_them_so() -> None:
     rounded = Volatility(1.0)
-    load(rounded, [Tick("X", BUY_TIME + number * 1000 // 3, *[Decimal(1000)] * 3) for number in range(100)])
+    load(rounded, [Tick("X", BUY_TIME + number * 1000 // 3, PRICE, PRICE, PRICE) for number in range(100)])
     assert rounded.is_regular
     assert rounded.interval_ms in (333, 334)
     faster = Volatility(1.0)
-    load(faster, [Tick("X", BUY_TIME + number * 1000, *[Decimal(1000)] * 3) for number in range(100)])
-    load(faster, [Tick("X", BUY_TIME + 99_000 + number * 200, *[Decimal(1000)] * 3) for number in range(1, 40)])
+    load(faster, [Tick("X", BUY_TIME + number * 1000, PRICE, PRICE, PRICE) for number in range(100)])
+    load(faster, [Tick("X", BUY_TIME + 99_000 + number * 200, PRICE, PRICE, PRICE) for number in range(1, 40)])
     assert (faster.is_regular, faster.interval_ms) == (True, 200)
 
 

@@ -17,6 +17,7 @@ function pageAt(path: string): ReactNode {
         <Admin />
       </Suspense>
     )
-  void loadChart()
+  // Early; where that fails, the page says so.
+  loadChart().catch(() => {})
   return path.startsWith('/embed/') ? <Embed /> : <App />
 }

@@ -406,6 +406,7 @@ export interface TickBody {
   /** a price in decimal notation, as a string */
   readonly bid: string
   readonly instrument_id: string
+  readonly source?: string
 }
 
 export interface TickPoint {

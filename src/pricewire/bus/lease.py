@@ -211,12 +211,13 @@ class FencedSubject:
         self._answer_s = answer_s
         self._number = 0
 
-    async def claim(self, data: bytes) -> int:
+    async def claim(self, data: bytes, headers: Mapping[str, str] | None = None) -> int:
         """
         Publish a first message, which ends every earlier writer; return its sequence.
 
         Args:
             data: the message.
+            headers: what it has besides.
 
         Raises:
             BusError: the server refuses for a reason that waiting does not change.
@@ -225,7 +226,7 @@ class FencedSubject:
             self.last, _ = await self._newest()
             # The other one may have published meanwhile.
             with contextlib.suppress(FencedError):
-                return await self.publish(data)
+                return await self.publish(data, headers)
 
     async def publish(self, data: bytes, headers: Mapping[str, str] | None = None) -> int:
         """
@@ -248,9 +249,16 @@ class FencedSubject:
                 answer = await self._context.publish(self._subject, data, timeout=self._answer_s, headers=own)
             except nats.js.errors.APIError as error:
                 if error.err_code in WRONG_LAST_SEQUENCE:
-                    # Unless it is this message itself, whose first answer was lost.
-                    self.last = await self._sequence_of(name)
-                    return self.last
+                    sequence, found = await self._newest()
+                    if found.rpartition("-")[0] != self._writer:
+                        raise FencedError(f"another process writes to {self._subject} now") from None
+                    self.last = sequence
+                    if found == name:
+                        # This message itself, whose first answer was lost.
+                        return sequence
+                    # One before, which was given up while it was under way.
+                    own[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = str(sequence)
+                    continue
                 if (error.code or 0) < 500:
                     raise BusError(f"the bus refuses what is published to {self._subject}: {error.description}") from None
                 await asyncio.sleep(PAUSE_S)
@@ -261,18 +269,6 @@ class FencedSubject:
             else:
                 self.last = answer.seq
                 return answer.seq
-
-    async def _sequence_of(self, name: str) -> int:
-        """
-        Return the sequence of the subject's newest message, if it has this name.
-
-        Raises:
-            FencedError: it has another one.
-        """
-        sequence, found = await self._newest()
-        if found != name:
-            raise FencedError(f"another process writes to {self._subject} now")
-        return sequence
 
     async def _newest(self) -> tuple[int, str]:
         """Return the sequence and the name of the subject's newest message, as its leader has it; 0 where there is none."""

@@ -17,8 +17,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -32,67 +31,36 @@ from nats.js.kv import KeyValue
 
 from pricewire.bus.bus import deliver
 from pricewire.bus.frames import (
-    MAX_BYTES,
-    MAX_DELAY,
     POSITIONS,
     Forgotten,
     Frame,
-    Gathering,
-    Notified,
     Published,
     Record,
     TopicState,
     decode,
     encode,
 )
-from pricewire.bus.lease import FencedSubject, Lease
+from pricewire.bus.lease import SPAN_S, FencedSubject, Lease
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.nats_reader import ANSWER_S, StreamReader
-from pricewire.bus.states import states
+from pricewire.bus.nats_writer import LOST, WINDOW_S, FrameWriter, OldFrames
 from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
 
 logger = logging.getLogger(__name__)
 
-WINDOW_S = 600.0
-"""For how long frames are kept at least, in seconds: who wrote them removes them, so nothing is lost while there is nobody."""
-
-ROUND_S = 150.0
-"""
-How often a writer publishes again what is current and was quiet since the round before, in seconds: so often that there are two rounds in
-the frames that are kept.
-"""
-
-STATES_BYTES = 128 * 1024
-"""About how many bytes of that are in one frame."""
-
-STATES_AT_ONCE = 500
-"""How many topics are looked at for that between two frames."""
-
-BEAT_S = 1.0
-"""After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
-
 SILENCE_S = 3.0
 """After so many seconds without a frame the writer, or the way to it, counts as gone."""
 
-BACKLOG = 64 * 1024 * 1024
-"""How many bytes wait for a bus that is away; what is more is lost, and readers are told so."""
-
-CLOSE_S = 5.0
-"""How long a process that ends waits for the bus to take what it has published, in seconds."""
-
-FREE_RATE = 1000.0
-"""Up to so many events per second a frame is sent as soon as the one before it has been acknowledged."""
-
-DELAY_PER_EVENT = 1e-6
-"""By how much a frame waits for more events, in seconds, for each event per second above the free rate."""
-
-LOST = "Pricewire-Lost"
-"""The header of a frame before which others could not be carried."""
-
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
+
+SHARES = "Pricewire-Shares"
+"""The header of what the first of several processes with trading writes, which says who they are: an `Announcement` as JSON."""
+
+PLACES = 16
+"""How many processes can share trading at most."""
 
 Role = Literal["all", "market", "trading"]
 """What a process writes: the topics of the market, those of trading, or all of them."""
@@ -102,6 +70,24 @@ LEASES: dict[Role, tuple[str, ...]] = {"all": ("market.0", "trading.0"), "market
 
 RIVALS: dict[Role, tuple[Role, ...]] = {"all": ("market", "trading"), "market": ("all",), "trading": ("all",)}
 """The roles that have written the same topics, perhaps, and whose writers are ended by a new one."""
+
+
+class Announcement(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Which processes share trading, as the first of them says.
+
+    Attributes:
+        term: the number of the term that this holds for.
+        processes: their names, in the order of their places.
+        sequences: those that their subjects end with, to write on after them.
+    """
+
+    term: int
+    processes: list[str]
+    sequences: list[int]
+
+
+ANNOUNCEMENT = msgspec.json.Decoder(Announcement)
 
 
 class StreamState(msgspec.Struct):
@@ -132,9 +118,13 @@ class NatsPlan:
     stream: str = "pw"
     replicas: int = 1
 
-    def subject(self, role: Role) -> str:
-        """Return the subject that a role publishes frames to."""
-        return f"{self.stream}.{role}.0"
+    def subject(self, role: Role, place: int = 0) -> str:
+        """Return the subject that a role publishes frames to; where several processes share that, the one at a place."""
+        return f"{self.stream}.{role}.{place}"
+
+    def subjects(self, role: Role) -> list[str]:
+        """Return all of them."""
+        return [self.subject(role, place) for place in range(PLACES if role == "trading" else 1)]
 
     @property
     def bucket(self) -> str:
@@ -171,6 +161,8 @@ class NatsBus:
         counters: what it has done.
         client: the connection, while it is open.
         on_read: called with the records of each frame that is read; None where nobody asks.
+        announcement: which processes share trading; None where it is one alone.
+        on_announced: called when that has changed.
 
     Args:
         hub: gets all events.
@@ -195,6 +187,8 @@ class NatsBus:
         self.counters = BusCounters()
         self.client: Client | None = None
         self.on_read: Callable[[Sequence[Record]], None] | None = None
+        self.announcement: Announcement | None = None
+        self.on_announced: Callable[[], None] = lambda: None
         self._hub = hub
         self._address = address
         self._writes = writes
@@ -204,6 +198,11 @@ class NatsBus:
         self._writer = ""
         self._reader: StreamReader | None = None
         self._leases: list[Lease] = []
+        self._opened = contextlib.AsyncExitStack()
+        self._subject: FencedSubject | None = None
+        # What the frames of the first of several processes with trading say of them, as text.
+        self._shares = self._told_shares = ""
+        self._is_writing = False
         self._fault = ""
         self._is_open = False
         self._began_at = time.monotonic()
@@ -212,32 +211,14 @@ class NatsBus:
         self._has_begun = False
         self._wants = is_of_market if writes == "market" else None
         self._barrier: asyncio.Task[None] | None = None
-        # What is to be written.
         self._seqs: dict[str, int] = {}
-        self._gathering = Gathering()
-        # Frames that wait for others to be sent, with about how many bytes each has, and in all.
-        self._full: deque[tuple[list[Record], int]] = deque()
-        self._backlog = 0
-        self._is_lossy = False
-        self._wake = asyncio.Event()
-        self._is_written = asyncio.Event()
-        self._is_written.set()
-        # How many records were published, and how many of these are done with.
-        self._added = 0
-        self._delivered = 0
-        self._progress = asyncio.Event()
-        self._rate = 0.0
-        # Frames that are on their way: not in the hub yet.
-        self._underway: deque[list[Record]] = deque()
-        # What the round that is under way has still to look at, None where none is; from which position on the last one did not look; and
-        # when the next one begins, in seconds of `time.monotonic`.
-        self._states: Iterator[TopicState | None] | None = None
-        self._quiet_before = 0
-        self._round_at = 0.0
-        # When some of the frames were published, in seconds of `time.monotonic`, with their sequences, oldest first.
-        self._marks: deque[tuple[float, int]] = deque()
+        self._old_frames = OldFrames()
+        owns = {"all": None, "market": is_of_market, "trading": is_of_trading}[writes or "all"]
+        self._frames = FrameWriter(
+            hub, self._seqs, on_taken=self._taken, is_read_back=writes == "trading", owns=owns, on_round=self._remove_old
+        )
         if writes is not None:
-            hub.on_its_way = self._on_its_way
+            hub.on_its_way = lambda topic: self._frames.is_on_its_way(topic)
 
     @property
     def failure(self) -> str:
@@ -275,8 +256,12 @@ class NatsBus:
     @property
     def is_writer(self) -> bool:
         """Whether this process may publish and decide now: it has the lease, as far as it knows."""
-        is_claimed = self._writes is not None and len(self._leases) == len(LEASES[self._writes])
-        return is_claimed and all(lease.is_held for lease in self._leases) and not self._fault
+        return self._is_writing and all(lease.is_held for lease in self._leases) and not self._fault
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether this process has to end, as another one writes."""
+        return bool(self._fault)
 
     async def confirm(self, timeout: float) -> bool:
         """
@@ -301,9 +286,7 @@ class NatsBus:
         Raises:
             TypeError: the message cannot be encoded as JSON.
         """
-        json = msgspec.json.encode(message)
-        seq = self._seqs[topic] = self._seqs.get(topic, 0) + 1
-        self._add(Published(topic, seq, key, event, ends, json), len(json))
+        self._frames.publish(topic, message, key=key, event=event, ends=ends)
 
     def notify(self, topic: str, name: str, data: Any) -> None:
         """
@@ -312,13 +295,20 @@ class NatsBus:
         Raises:
             TypeError: the data cannot be encoded as JSON.
         """
-        json = msgspec.json.encode(data)
-        self._add(Notified(topic, name, json), len(json))
+        self._frames.notify(topic, name, data)
 
     def forget(self, topic: str) -> None:
         """Drop the log of a topic that nothing is published to any more."""
-        self._seqs.pop(topic, None)
-        self._add(Forgotten(topic), len(topic))
+        self._frames.forget(topic)
+
+    async def flush(self) -> None:
+        """
+        Wait until the hub has everything that was published so far; as long as the bus is away.
+
+        Raises:
+            FencedError: another process writes now.
+        """
+        await self._frames.flush()
 
     @property
     def writer(self) -> str:
@@ -358,17 +348,10 @@ class NatsBus:
         except (nats.errors.Error, OSError, TimeoutError, msgspec.DecodeError):
             raise BusError("the bus does not say which prices are the newest; try again in a moment") from None
 
-    async def flush(self) -> None:
-        """Wait until the hub has everything that was published so far; as long as the bus is away."""
-        wanted = self._added
-        while self._delivered < wanted:
-            self._progress.clear()
-            await self._progress.wait()
-
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """
-        Feed the hub within the block; a process that writes stands by before until no other does.
+        Feed the hub within the block; a process that writes stands by before until no other does, but with trading: that may be shared.
 
         Raises:
             BusError: the bus cannot be used.
@@ -379,16 +362,17 @@ class NatsBus:
             self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
-                if self._writes is not None:
-                    subject = await self._become_writer(client, stack, self._writes)
+                self._opened = stack
+                if self._writes not in (None, "trading"):
+                    await self.lead()
+                    subject = self._subject
+                    assert subject is not None, "it leads"  # noqa: S101
+                    await subject.claim(encode([]))
                     await reader.wait_for(subject.last)
-                    if self._writes != "trading":
-                        reading.cancel()
-                    self.counters.takeovers += 1
-                    self._began_at = time.monotonic()
-                    self._framed_at[self._writes] = self._began_at
-                    await stack.enter_async_context(running(self._write(subject), "bus writer"))
-                    stack.push_async_callback(self._finish)
+                    reading.cancel()
+                    self._is_writing = True
+                    await stack.enter_async_context(running(self._write(subject, {}), "bus writer"))
+                    stack.push_async_callback(self._frames.finish)
                 self._is_open = True
                 try:
                     yield
@@ -411,8 +395,13 @@ class NatsBus:
 
     def take(self, sequence: int, subject: str, data: bytes, headers: dict[str, str], age: float) -> None:
         """Give the hub what a frame has."""
-        role, writer = subject.split(".")[1], headers.get(WRITER, "")
-        if LOST in headers:
+        _, role, place = subject.rsplit(".", 2)
+        writer, is_first = headers.get(WRITER, ""), place == "0"
+        if LOST in headers and role == "trading" and writer != self.name:
+            # No prices are lost.
+            self.counters.lost += 1
+            self._hub.lose(sequence * POSITIONS - 1)
+        elif LOST in headers:
             self._lose(sequence * POSITIONS - 1)
         try:
             records = decode(data)
@@ -423,22 +412,28 @@ class NatsBus:
             return
         self.counters.frames_read += 1
         self.counters.records += len(records)
-        if self._writes is not None and not self._is_open:
-            # Afterwards this process alone publishes to its topics.
+        if self._writes == "trading" or (self._writes is not None and not self._is_open):
+            # Otherwise this process alone publishes to its topics once it does.
             self._remember(records)
         if self._writes is not None:
-            self._mark(time.monotonic() - age, sequence)
+            self._old_frames.note(time.monotonic() - age, sequence)
         if self.on_read is not None:
             self.on_read(records)
         deliver(Frame.numbered(sequence, records), self._hub, time.monotonic() - age if age else None, self._wants)
-        self._framed_at[role] = time.monotonic() - age
+        if is_first:
+            self._framed_at[role] = time.monotonic() - age
         if writer == self.name and role == "trading" and records and type(records[0]) is not TopicState:
-            self._underway.popleft()
-            self._done(len(records))
-        if writer not in ("", self._writer) and role != "market":
+            self._frames.came(len(records))
+        if role == "market" or not is_first:
+            return
+        if writer not in ("", self._writer):
             self._writer = writer
             if self._on_writer is not None:
                 self._on_writer()
+        if writer and (shares := headers.get(SHARES, "")) != self._told_shares:
+            self._told_shares = shares
+            self.announcement = ANNOUNCEMENT.decode(shares) if shares else None
+            self.on_announced()
 
     def _lose(self, position: int) -> None:
         """Know nothing any more of what was published up to a position."""
@@ -457,11 +452,6 @@ class NatsBus:
                 self._seqs[record.topic] = max(record.seq, self._seqs.get(record.topic, 0))
             elif type(record) is Forgotten:
                 self._seqs.pop(record.topic, None)
-
-    def _mark(self, at: float, sequence: int) -> None:
-        """Note when a frame was published, now and then."""
-        if not self._marks or at - self._marks[-1][0] >= ROUND_S:
-            self._marks.append((at, sequence))
 
     def _reconnected(self) -> None:
         if self._reader is not None:
@@ -492,8 +482,11 @@ class NatsBus:
                 logger.warning("the bus is not ready: %s", str(error) or type(error).__name__)
             await asyncio.sleep(1)
 
-    async def _become_writer(self, client: Client, stack: contextlib.AsyncExitStack, role: Role) -> FencedSubject:
-        """Wait until this process has the leases, and return the subject that it alone writes to from then on."""
+    async def lead(self) -> None:
+        """Wait until this process has the leases of its role, which it then keeps, and end those who have written the same."""
+        role, client = self._writes, self.client
+        assert role is not None, "it writes"  # noqa: S101
+        assert client is not None, "the bus is open"  # noqa: S101
         context = client.jetstream(timeout=ANSWER_S)
         bucket: KeyValue | None = None
         while bucket is None:
@@ -504,15 +497,106 @@ class NatsBus:
         for key in LEASES[role]:
             lease = Lease(bucket, key, self.name)
             await lease.acquire()
-            stack.push_async_callback(lease.release)
-            await stack.enter_async_context(running(self._keep(lease), "bus lease"))
+            self._opened.push_async_callback(lease.release)
+            await self._opened.enter_async_context(running(self._keep(lease), "bus lease"))
             self._leases.append(lease)
         for rival in RIVALS[role]:
-            # By another name: of two messages of a stream with one name the server takes the first alone.
-            await FencedSubject(context, self._plan.stream, self._plan.subject(rival), f"{self.name}.{rival}").claim(encode([]))
-        subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
-        await subject.claim(encode([]))
-        return subject
+            for subject in self._plan.subjects(rival):
+                # By another name: of two messages of a stream with one name the server takes the first alone.
+                await FencedSubject(context, self._plan.stream, subject, f"{self.name}.{subject}").claim(encode([]))
+        self._subject = FencedSubject(context, self._plan.stream, self._plan.subject(role), self.name, headers={WRITER: self.name})
+        self.counters.takeovers += 1
+        self._began_at = time.monotonic()
+        self._framed_at[role] = self._began_at
+
+    async def still_leads(self) -> None:
+        """
+        Return when it is certain that no other process has begun to lead until now.
+
+        Raises:
+            FencedError: one has.
+        """
+        assert self._subject is not None, "it leads"  # noqa: S101
+        if self._subject.last:
+            await self._subject.publish(encode([]), self._own_headers())
+        elif not all([await lease.confirm(SPAN_S) for lease in self._leases]):
+            raise FencedError("another process leads now")
+
+    async def announce(self, term: int, others: Sequence[str]) -> Announcement:
+        """
+        End all who write frames of trading, and have this process and others share it from now on; called by the one that leads.
+
+        Returns when this process has read all that those have written.
+
+        Args:
+            term: the number of the term.
+            others: the names of the others, in the order of their places, from 1 on.
+
+        Raises:
+            FencedError: another process leads now.
+        """
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        assert self._reader is not None, "the bus is open"  # noqa: S101
+        assert self._subject is not None, "it leads"  # noqa: S101
+        context = self.client.jetstream(timeout=ANSWER_S)
+        sequences = [0]
+        for place, subject in enumerate(self._plan.subjects("trading")[1:], 1):
+            claimed = FencedSubject(context, self._plan.stream, subject, f"{self.name}.{term}.{place}")
+            sequences.append(await claimed.claim(encode([])))
+        processes = [self.name, *others]
+        announcement = Announcement(term, processes, sequences[: len(processes)])
+        self._shares = msgspec.json.encode(announcement).decode() if others else ""
+        # Who leads for the first time ends who did before.
+        data, headers = encode([]), self._own_headers()
+        await (self._subject.publish(data, headers) if self._subject.last else self._subject.claim(data, headers))
+        await self._reader.wait_for(self._subject.last)
+        return announcement
+
+    def _own_headers(self) -> dict[str, str]:
+        return {SHARES: self._shares} if self._shares else {}
+
+    @contextlib.asynccontextmanager
+    async def sharing(
+        self, announcement: Announcement, owns: Callable[[str], bool], on_end: Callable[[], None]
+    ) -> AsyncIterator[FrameWriter]:
+        """
+        Publish what this process has to by an announcement, within the block.
+
+        Args:
+            announcement: which processes share trading.
+            owns: says which topics this process publishes.
+            on_end: called when another process publishes them, unless this one has to end.
+
+        Yields:
+            what it is published by: when the block is left, nothing more is.
+        """
+        assert self.client is not None, "the bus is open"  # noqa: S101
+        place = announcement.processes.index(self.name)
+        subject = self._subject
+        if place:
+            context, name = self.client.jetstream(timeout=ANSWER_S), f"{self.name}.{announcement.term}"
+            path = self._plan.subject("trading", place)
+            subject = FencedSubject(context, self._plan.stream, path, name, headers={WRITER: self.name})
+            subject.last = announcement.sequences[place]
+        assert subject is not None, "it leads"  # noqa: S101
+        # All that was published is read: the numbers go on from there.
+        frames = self._frames = FrameWriter(
+            self._hub,
+            dict(self._seqs),
+            on_taken=self._taken,
+            is_read_back=True,
+            owns=owns,
+            on_round=at_once if place else self._remove_old,
+        )
+        self._is_writing = True
+        headers = {} if place else self._own_headers()
+        try:
+            async with running(self._write(subject, headers, on_end if place else None), "bus writer"):
+                yield frames
+                await frames.finish()
+        finally:
+            self._is_writing = False
+            frames.end("the accounts are shared anew")
 
     async def _keep(self, lease: Lease) -> None:
         try:
@@ -525,154 +609,42 @@ class NatsBus:
         if not self._fault:
             self._fault = str(error)
             logger.critical("%s; this one ends", error)
-            self._is_written.set()
+            self._frames.end(self._fault)
             if self._on_fenced is not None:
                 self._on_fenced()
 
-    def _add(self, record: Record, size: int) -> None:
-        if self._backlog + self._gathering.size > BACKLOG:
-            # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
-            logger.error("the bus has taken nothing for %.0f s: what was published meanwhile is lost", self.silent_s)
-            dropped = sum(len(records) for records, _ in self._full) + len(self._gathering.take())
-            self._full.clear()
-            self._backlog = 0
-            self._is_lossy = True
-            self._done(dropped)
-        if size > MAX_BYTES and self._gathering.records:
-            # So that a message as large as the bus carries fits.
-            self._cut()
-        if self._gathering.add(record, size):
-            self._cut()
-        self._added += 1
-        self._is_written.clear()
-        self._wake.set()
-
-    def _on_its_way(self, topic: str) -> bool:
-        waiting = (*self._underway, *(records for records, _ in self._full), self._gathering.records)
-        return any(record.topic == topic for records in waiting for record in records)
-
-    def _done(self, count: int) -> None:
-        """Count records that are in the hub, or lost."""
-        self._delivered += count
-        self._progress.set()
-
-    def _cut(self) -> None:
-        """Have the records so far be a frame, and begin the next one."""
-        size = self._gathering.size
-        self._backlog += size
-        self._full.append((self._gathering.take(), size))
-
-    def _next(self) -> list[Record]:
-        """Return the records of the next frame; none where there are none."""
-        if not self._full:
-            return self._gathering.take()
-        records, size = self._full.popleft()
-        self._backlog -= size
-        return records
-
-    async def _write(self, subject: FencedSubject) -> None:
-        """Publish frames, one after the other, until another process does."""
-        sent_at = time.monotonic()
-        while True:
-            if not self._full and not self._gathering.records and self._states is None:
-                self._is_written.set()
-                self._wake.clear()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), BEAT_S)
-            delay = min(MAX_DELAY, (self._rate - FREE_RATE) * DELAY_PER_EVENT) - (time.monotonic() - sent_at)
-            if delay > 0 and not self._full:
-                await asyncio.sleep(delay)
-            records = self._next()
-            now = time.monotonic()
-            elapsed = max(now - sent_at, 1e-6)
-            self._rate += (len(records) / elapsed - self._rate) * elapsed / (elapsed + 0.1)
-            sent_at = now
-            try:
-                await self._send(subject, records, is_published=True)
-                await self._tell_states(subject)
-            except FencedError as error:
-                self._fenced(error)
-                return
-
-    async def _tell_states(self, subject: FencedSubject) -> None:
-        """Publish some more of what is current and was quiet; when all of it is there, remove the frames that are old."""
-        if self._states is None:
-            if time.monotonic() < self._round_at:
-                return
-            # The first round of a writer has everything, since it does not know whether the one before it came to its end.
-            own = {"all": None, "market": is_of_market, "trading": is_of_trading}[self._writes or "all"]
-            self._states = states(self._hub, self._quiet_before or self._hub.position + 1, own)
-            self._quiet_before = self._hub.position + 1
-            self._round_at = time.monotonic() + ROUND_S
-        records: list[Record] = []
-        size = 0
-        is_over = True
-        for looked_at, state in enumerate(self._states, 1):
-            if state is not None:
-                records.append(state)
-                size += 64 + sum(64 + len(kept.json) for kept in state.kept)
-            if size >= STATES_BYTES or looked_at == STATES_AT_ONCE:
-                is_over = False
-                break
-        if records:
-            await self._send(subject, records, is_published=False)
-        if is_over:
-            self._states = None
-            await self._remove_old()
-
-    async def _remove_old(self) -> None:
-        """Have the stream keep of this writer's frames only what a reader that begins needs."""
-        oldest = None
-        while len(self._marks) > 1 and self._marks[1][0] < time.monotonic() - WINDOW_S:
-            self._marks.popleft()
-            oldest = self._marks[0][1]
-        if oldest is None or self.client is None or self._writes is None:
-            return
-        # What could not be removed now is removed with the next round.
-        with contextlib.suppress(nats.errors.Error, OSError):
-            context = self.client.jetstream(timeout=ANSWER_S)
-            if self._writes == "all":
-                await context.purge_stream(self._plan.stream, seq=oldest)
-                return
-            for subject in (self._plan.subject("all"), self._plan.subject(self._writes)):
-                await context.purge_stream(self._plan.stream, seq=oldest, subject=subject)
-
-    async def _send(self, subject: FencedSubject, records: list[Record], *, is_published: bool) -> None:
-        """Have the server take a frame of what was published, or of what is told besides, and give it to the hub."""
-        count = len(records) if is_published else 0
-        if count:
-            self._underway.append(records)
-        lost, self._is_lossy = self._is_lossy, False
+    async def _write(self, subject: FencedSubject, headers: dict[str, str], on_end: Callable[[], None] | None = None) -> None:
+        """Publish frames until another process does: then this one has to end, unless somebody is to be told."""
         try:
-            sequence = await subject.publish(encode(records), {LOST: "1"} if lost else {})
-        except FencedError:
-            raise
-        except BusError as error:
-            logger.error("%s; it is lost", error)
-            self._is_lossy = True
-            if count:
-                self._underway.pop()
-            self._done(count)
-            return
+            await self._frames.write(subject, headers)
+        except FencedError as error:
+            if on_end is None:
+                self._fenced(error)
+            else:
+                logger.info("%s", error)
+                on_end()
+
+    def _taken(self, sequence: int, records: list[Record], is_lossy: bool) -> None:
+        """Give the hub what the server has taken, where the reader does not."""
         self.counters.frames_written += 1
-        if self._writes is None or self._writes == "trading":
-            # The reader brings it.
+        if self._writes == "trading":
             return
-        if lost:
+        if is_lossy:
             self.counters.lost += 1
             self._hub.lose(sequence * POSITIONS - 1)
         self.counters.records += len(records)
-        self._framed_at[self._writes] = time.monotonic()
-        self._mark(time.monotonic(), sequence)
+        now = time.monotonic()
+        self._framed_at[self._writes or "all"] = now
+        self._old_frames.note(now, sequence)
         deliver(Frame.numbered(sequence, records), self._hub)
-        if count:
-            self._underway.popleft()
-        self._done(count)
 
-    async def _finish(self) -> None:
-        """Wait until what was published has been written, for a bus that is there."""
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
+    async def _remove_old(self) -> None:
+        """Have the stream keep of this writer's frames only what a reader that begins needs."""
+        if self.client is None or self._writes is None:
+            return
+        own = f"{self._plan.stream}.{self._writes}.*"
+        subjects = [] if self._writes == "all" else [self._plan.subject("all"), own]
+        await self._old_frames.remove(self.client.jetstream(timeout=ANSWER_S), self._plan.stream, subjects)
 
 
 def is_of_market(topic: str) -> bool:
@@ -683,3 +655,7 @@ def is_of_market(topic: str) -> bool:
 def is_of_trading(topic: str) -> bool:
     """Return whether the role `trading` publishes a topic."""
     return not is_of_market(topic)
+
+
+async def at_once() -> None:
+    """Wait for nothing."""

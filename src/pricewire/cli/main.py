@@ -99,6 +99,15 @@ COMMANDS = {
         """,
     ),
     "token": ("token:token", "Print a token for an account."),
+    "verify": (
+        "verify:command",
+        """
+        Test an event stream of any server, and say what is wrong with it and how to mend it.
+
+        `pricewire verify https://example.com/stream` takes half a minute and opens at most 20 connections. The exit status is 1
+        where a rule is broken.
+        """,
+    ),
     "watch": (
         "watch:command",
         """

@@ -176,6 +176,7 @@ class InstrumentState:
             rounded(tick.price, one),
             rounded(tick.ask, one),
             rounded(tick.bid, one),
+            tick.source,
         )
         if not (exact.price.is_finite() and exact.ask.is_finite() and exact.bid.is_finite()):
             raise FeedError(self._fault(tick))

@@ -34,6 +34,8 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
         price: the middle of bid and ask, rounded to the instrument's decimals.
         ask: what one pays to buy.
         bid: what one gets for selling.
+        source: where a live tick of several feeds as one comes from, by the name that the operator gave; None of other feeds, and of past
+            ticks, which are kept without it.
     """
 
     instrument_id: str
@@ -41,6 +43,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     price: Decimal
     ask: Decimal
     bid: Decimal
+    source: str | None = None
 
 
 class Candle(msgspec.Struct, frozen=True, gc=False):
@@ -69,18 +72,19 @@ class Candle(msgspec.Struct, frozen=True, gc=False):
 
 
 class TickBody(msgspec.Struct, frozen=True, gc=False):
-    """A tick as it is sent."""
+    """A tick as it is sent; without a source it has no such member."""
 
     epoch_ms: EpochMs
     price: Price
     ask: Price
     bid: Price
     instrument_id: InstrumentId
+    source: str | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(cls, tick: Tick) -> TickBody:
         """Return the tick as it is sent."""
-        return cls(str(tick.epoch_ms), tick.price, tick.ask, tick.bid, tick.instrument_id)
+        return cls(str(tick.epoch_ms), tick.price, tick.ask, tick.bid, tick.instrument_id, tick.source or msgspec.UNSET)
 
 
 class CandleBody(msgspec.Struct, frozen=True, gc=False):

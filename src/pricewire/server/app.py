@@ -20,6 +20,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
@@ -113,7 +114,7 @@ class Application(Litestar):
         self.leader: Leader | None = None
         self.metrics = metrics
         self._admission = admission
-        inner = SingleHeaders(super().__call__)
+        inner = SingleHeaders(self._route)
         limited = RequestRate(inner, admission)
         named = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
         self._entry: ASGIApp = self._serve if telemetry is None else telemetry.traced(self._serve)
@@ -124,9 +125,13 @@ class Application(Litestar):
         await self._entry(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(scope["path"], cast("Any", send)):
+        if self.leader is not None and scope["type"] == ScopeType.HTTP and await self.leader.refuses(cast("Any", scope), cast("Any", send)):
             return
         await self._checked(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.leader is None or not await self.leader.passes_on(cast("Any", scope), cast("Any", receive), cast("Any", send)):
+            await super().__call__(scope, receive, send)
 
     def change_limits(self, limits: Limits) -> None:
         """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
@@ -139,6 +144,7 @@ def create_app(
     origins: Sequence[str] = ("*",),
     heartbeat: float = 15.0,
     limits: Limits | None = None,
+    flush: FlushPolicy = FLUSH_POLICY,
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
@@ -157,6 +163,7 @@ def create_app(
         origins: the origins whose pages may use it; `*` for any.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how much is let in; the defaults of `Limits` where none are given.
+        flush: how long events may wait for others to be written with, when the thread has much to do.
         trusted_proxies: the networks of the proxies that are trusted to say who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
@@ -175,7 +182,7 @@ def create_app(
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
     make_publisher = Publisher if bus is None else bus.make_publisher
-    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring)
+    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)

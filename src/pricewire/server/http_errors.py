@@ -20,6 +20,7 @@ from pricewire.errors import (
     ContractNotSellableError,
     DatabaseError,
     ExposureLimitError,
+    FencedError,
     IdempotencyConflictError,
     InsufficientBalanceError,
     InvalidProposalError,
@@ -237,6 +238,12 @@ def on_bus_error(request: Request[Any, Any, Any], error: BusError) -> Response[E
     return problem(503, "the bus does not answer; try again", "UNAVAILABLE", {"retry-after": "1"})
 
 
+def on_fenced_error(request: Request[Any, Any, Any], error: FencedError) -> Response[ErrorBody]:
+    """Answer 503: another process has what was asked for, or will have it in a moment, which is no failure."""
+    logger.info("%s %s: %s", request.method, request.url.path, error)
+    return problem(503, "another process has this account now, or is about to; try again", "UNAVAILABLE", {"retry-after": "1"})
+
+
 def is_refusal(error: Exception) -> bool:
     """Return whether a request was refused for what it asks for."""
     return isinstance(error, InvalidTopicError | UnknownInstrumentError) or (isinstance(error, HTTPException) and error.status_code == 400)
@@ -262,6 +269,7 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     UnavailableError: on_unavailable,
     JournalError: on_journal_error,
     BusError: on_bus_error,
+    FencedError: on_fenced_error,
     StreamRefusedError: on_refused,
     TooManyAttemptsError: on_refused,
     UnicodeDecodeError: on_no_text,

@@ -14,7 +14,7 @@ from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
-from pricewire.server.transport.asgi_types import Send
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,22 @@ class Leader(Protocol):
     def running(self) -> AbstractAsyncContextManager[None]:
         """Stand by until no other process serves, then serve, within the block."""
 
-    async def refuses(self, path: str, send: Send) -> bool:
+    async def refuses(self, scope: Scope, send: Send) -> bool:
         """
-        Refuse a request while this process stands by; return whether it was refused.
+        Refuse a request while this process does not answer such; return whether it was refused.
 
         Args:
-            path: of the request.
+            scope: of the request.
+            send: of ASGI.
+        """
+
+    async def passes_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """
+        Have another process answer a request, if it has the account that this is for; return whether it was so.
+
+        Args:
+            scope: of the request.
+            receive: of ASGI.
             send: of ASGI.
         """
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed, PastTicks
@@ -20,11 +21,13 @@ from pricewire.market.pips import quantum_of
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
+    AccountTopic,
     AdminTopic,
     BalanceTopic,
     CandlesTopic,
     ContractsTopic,
     MarketTopic,
+    QuoteTopic,
     TicksTopic,
     parse_topic,
 )
@@ -55,6 +58,7 @@ class Publisher:
         hours: when the markets of some instruments are open, instead of what their feeds say.
         heartbeat: after so many seconds of silence a stream gets a comment.
         ring: the folder in which the bus keeps what was published last, for the next process; None for none.
+        flush: how long events may wait for others to be written with.
         make_hub: makes the hub.
     """
 
@@ -66,6 +70,7 @@ class Publisher:
         hours: Mapping[str, TradingHours] | None = None,
         heartbeat: float = 15.0,
         ring: Path | None = None,
+        flush: FlushPolicy = FLUSH_POLICY,
         make_hub: Callable[..., Hub] = Hub,
     ) -> None:
         self.desk: Desk | None = None
@@ -82,6 +87,7 @@ class Publisher:
             on_last_stream=self._last_stream,
             # Each process of a server has all of it, by a bus.
             replicated=True,
+            flush=flush,
         )
         self.bus: Bus = MemoryBus(self.hub, ring)
 
@@ -126,6 +132,14 @@ class Publisher:
     def begin_trading(self, desk: Desk) -> None:
         """Have every tick given to the desk from now on, and the desk's topics served."""
         self.desk = desk
+
+    async def prepare(self, topic: QuoteTopic | AccountTopic) -> str | None:
+        """
+        Return the name of a topic of trading in canonical form, ready for a stream to be opened on it, as `Desk.prepare` says.
+
+        None where there is no trading.
+        """
+        return None if self.desk is None else str(await self.desk.prepare(topic))
 
     def check(self, topic: TicksTopic | CandlesTopic) -> str:
         """

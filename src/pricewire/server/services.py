@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -29,9 +29,12 @@ from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.old_ticks import take_over
 from pricewire.store.statements import Statements
+from pricewire.store.terms import begin_term
 from pricewire.trading.accounting import Accounting
 from pricewire.trading.desk import Desk
+from pricewire.trading.interfaces import Publish
 from pricewire.trading.limits import TradingLimits
+from pricewire.trading.partitions import OwnAccounts, Share
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
 
@@ -100,11 +103,18 @@ class Services:
         setup: what trading needs; None for a server without.
         limits: how much trading lets in; by default anything.
         journal: the journal of a server without trading; None for none.
+
+    Attributes:
+        is_shared: whether several processes may share trading: then `trading` is to be called while the services are open.
     """
 
     def __init__(
         self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None, journal: JournalSetup | None = None
     ) -> None:
+        self.is_shared = False
+        self._database: Database | None = None
+        # That of now, from before it reads anything.
+        self._desk: Desk | None = None
         self.publisher = publisher
         self.auth: AuthService | None = None
         self._accounting: Accounting | None = None
@@ -216,36 +226,99 @@ class Services:
                 # The journal's lock is the ring's as well. Another bus is open before the services.
                 await stack.enter_async_context(self.publisher.bus.open())
             await take_over(database, journal, market.instruments())
-            ledger = Ledger(database, journal.sync)
-            if not isinstance(self.publisher.bus, MemoryBus):
-                # Of several processes with the bus, one that was stopped for a while may still be about to write.
-                await ledger.begin_term()
-            desk = Desk(
-                market,
-                ledger,
-                self.auth.accounts,
-                self.publisher.bus.publish,
-                products=setup.products,
-                limits=self._limits,
-                trades_replays=setup.trades_replays,
-                published=self.publisher.hub,
-                flush=self.publisher.bus.flush,
-                catch_up=self.publisher.catch_up,
-            )
-            self._accounting = Accounting(Statements(database), desk.instrument_name)
-            money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
+            self._database = database
+            self._accounting = Accounting(Statements(database), self._instrument_name)
+            money_watch = MoneyWatch(AuditTrail(database), self._money_moved)
             # Before the desk reads the first balance: what moves after that is heard of.
             await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
-            await self._begin_journal(journal, kept_ms, [contract.buy_time for contract in await ledger.open_contracts()])
-            await desk.restore(await recover(ledger, journal), journal)
+            open_contracts = await Ledger(database, journal.sync).open_contracts()
+            await self._begin_journal(journal, kept_ms, [contract.buy_time for contract in open_contracts])
+            if not self.is_shared:
+                await stack.enter_async_context(self.trading())
             await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))
+            yield
+
+    @contextlib.asynccontextmanager
+    async def trading(
+        self,
+        share: Share | None = None,
+        *,
+        publish: Publish | None = None,
+        flush: Callable[[], Awaitable[None]] | None = None,
+        on_fenced: Callable[[], None] | None = None,
+    ) -> AsyncIterator[Desk]:
+        """
+        Trade within the block; no tick may come before it has begun.
+
+        Args:
+            share: of several processes, the share of this one; None for all accounts.
+            publish: sends messages to the streams of a topic; None for the bus.
+            flush: returns when everything that was published so far is safe; None for the bus.
+            on_fenced: called when the database refuses something as another term has begun.
+
+        Raises:
+            DatabaseError: the database does not answer.
+            FencedError: another term has begun.
+        """
+        setup, journal, auth, database = self._setup, self.journal, self.auth, self._database
+        if setup is None or journal is None or auth is None or database is None:
+            raise PricewireError("there is nothing to trade with: set up trading, and open the services")
+        bus = self.publisher.bus
+        ledger = Ledger(database, journal.sync, share=share, on_fenced=on_fenced)
+        if share is None and not isinstance(bus, MemoryBus):
+            # Of several processes with the bus, one that was stopped for a while may still be about to write.
+            await ledger.begin_term()
+        limits = self._limits or TradingLimits()
+        desk = self._desk = Desk(
+            self.publisher.market,
+            ledger,
+            auth.accounts if share is None else OwnAccounts(auth.accounts, share),
+            publish or bus.publish,
+            products=setup.products,
+            limits=limits if share is None else limits.of(share.part),
+            trades_replays=setup.trades_replays,
+            published=self.publisher.hub,
+            flush=flush or bus.flush,
+            catch_up=self.publisher.catch_up,
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            await desk.restore(await recover(ledger, journal), journal)
             stack.push_async_callback(desk.close)
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk)
-            yield
+            yield desk
+
+    async def begin_term(self) -> int:
+        """
+        Have all that others would still write of trading be refused, and return the number of the new term.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        assert self._database is not None, "the services are open"  # noqa: S101
+        return await self._database.write(begin_term)
+
+    async def find_contract(self, contract_id: str, account_uuid: str) -> None:
+        """
+        Check that an account has a contract.
+
+        Raises:
+            UnknownContractError: it has not.
+            DatabaseError: the database does not answer.
+        """
+        assert self._database is not None, "the services are open"  # noqa: S101
+        assert self.journal is not None, "the services are open"  # noqa: S101
+        await Ledger(self._database, self.journal.sync).find(contract_id, account_uuid)
+
+    async def _money_moved(self, account_uuid: str) -> None:
+        if self._desk is not None:
+            await self._desk.money_moved(account_uuid)
+
+    def _instrument_name(self, instrument_id: str) -> str:
+        return instrument_id if self._desk is None else self._desk.instrument_name(instrument_id)
 
 
 async def fill_up(market: Market, journal: Journal, from_ms: int) -> None:

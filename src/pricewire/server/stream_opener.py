@@ -177,10 +177,10 @@ class StreamOpener:
             if self._auth is None or not self._is_for_operators:
                 raise InvalidParametersError(f"topic {str(topic)!r} is for operators, at an address of their own, with a token")
             return str(topic)
-        desk = self._publisher.desk
-        if desk is None:
+        prepared = await self._publisher.prepare(topic)
+        if prepared is None:
             raise InvalidParametersError(f"topic {str(topic)!r}: this server has no trading")
-        return str(await desk.prepare(topic))
+        return prepared
 
 
 def other_names(names: Iterable[str], carried: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete,
 
 from pricewire.errors import (
     ContractNotSellableError,
+    FencedError,
     UnknownContractError,
 )
 from pricewire.store.contract_rows import CHANGING, IS_CLOSED, IS_OPEN, as_bought, from_row, to_row
@@ -22,6 +24,7 @@ from pricewire.store.transactions import now_ms, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
 from pricewire.trading.money import from_units, to_units
+from pricewire.trading.partitions import Share
 
 KINDS = {"sold": "sale", "settled": "payout", "refunded": "refund"}
 """The transaction that the end of a contract makes, by the contract's new status."""
@@ -43,17 +46,28 @@ class Ledger:
     Every method that writes returns when the disk has it. An account's balance is the sum of its entries, and all entries sum to zero.
     """
 
-    def __init__(self, database: Database, sync: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sync: Callable[[], Awaitable[None]],
+        *,
+        share: Share | None = None,
+        on_fenced: Callable[[], None] | None = None,
+    ) -> None:
         """
         Use an open database.
 
         Args:
             database: an open one.
             sync: writes the ticks of the journal to the disk; called before an entry or a settlement that may be based on them.
+            share: which accounts' open contracts and events this process has, and in which term; None for all, in no term.
+            on_fenced: called when something is refused as another term has begun.
         """
         self._database = database
         self._sync = sync
-        self._term: int | None = None
+        self._share = share
+        self._term = None if share is None else share.term
+        self._on_fenced = on_fenced
 
     async def begin_term(self) -> None:
         """
@@ -69,7 +83,8 @@ class Ledger:
         def work(connection: Connection) -> Bought:
             return buy(connection, purchase, now_ms(), self._term)
 
-        return await self._database.write(work, is_one_statement=True)
+        with self._fenced():
+            return await self._database.write(work, is_one_statement=True)
 
     async def bought(self, account_uuid: str, idempotency_key: str, digest: str) -> Bought | None:
         """Return the answer that a purchase got, or None where there was none."""
@@ -85,7 +100,8 @@ class Ledger:
             check_term(connection, self._term)
             _change(connection, entered)
 
-        await self._database.write(work)
+        with self._fenced():
+            await self._database.write(work)
 
     async def sell(self, sold: Contract) -> Closed:
         """Close a contract and give its proceeds to its account."""
@@ -102,13 +118,15 @@ class Ledger:
         return await self._close(settled)
 
     async def pending_events(self) -> list[PendingEvent]:
-        """Return the events that were not removed from the outbox, oldest first."""
+        """Return the events that were not removed from the outbox, oldest first, of this process's accounts."""
         is_of_it = contracts.c.contract_id == outbox.c.contract_id
         statement = select(outbox.c.number, outbox.c.expiry_time.label("bought_expiry"), contracts).join(contracts, is_of_it)
         pending = []
         for row in await self._database.rows(statement.order_by(outbox.c.number)):
             number, bought_expiry, *_ = row
             contract = from_row(row)
+            if not self._owns(contract):
+                continue
             pending.append(PendingEvent(number, contract if bought_expiry is None else as_bought(contract, bought_expiry)))
         return pending
 
@@ -122,9 +140,9 @@ class Ledger:
         await self._database.write(work)
 
     async def open_contracts(self) -> list[Contract]:
-        """Return all open contracts, oldest first."""
+        """Return all open contracts, oldest first, of this process's accounts."""
         statement = select(contracts).where(IS_OPEN).order_by(contracts.c.buy_time, contracts.c.contract_id)
-        return [from_row(row) for row in await self._database.rows(statement)]
+        return [contract for row in await self._database.rows(statement) if self._owns(contract := from_row(row))]
 
     async def closed_contracts(self, account_uuid: str, limit: int) -> ClosedPage:
         """Return an account's newest closed contracts."""
@@ -150,7 +168,21 @@ class Ledger:
             check_term(connection, self._term)
             return _close(connection, ended, now_ms())
 
-        return await self._database.write(work)
+        with self._fenced():
+            return await self._database.write(work)
+
+    @contextlib.contextmanager
+    def _fenced(self) -> Iterator[None]:
+        """Have it known when something is refused within the block as another term has begun."""
+        try:
+            yield
+        except FencedError:
+            if self._on_fenced is not None:
+                self._on_fenced()
+            raise
+
+    def _owns(self, contract: Contract) -> bool:
+        return self._share is None or self._share.owns(contract.account_uuid)
 
 
 def _change(connection: Connection, changed: Sequence[Contract]) -> None:

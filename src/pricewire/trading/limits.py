@@ -51,6 +51,11 @@ class TradingLimits(msgspec.Struct, frozen=True, kw_only=True):
                 if not (amount.is_finite() and amount > 0):
                     raise PricewireError(f"limit {name} is {amount} {currency}; it has to be above 0")
 
+    def of(self, part: Decimal) -> TradingLimits:
+        """Return the limits of a process that has a part of the accounts: what holds for all of these together is shared out."""
+        shared = {currency: amount * part for currency, amount in self.instrument_exposure.items()}
+        return msgspec.structs.replace(self, instrument_exposure=shared)
+
 
 class PurchaseRates:
     """Lets each account buy so often; as often as it likes where no rate is given."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pricewire.errors import DatabaseError
+from pricewire.errors import BusError, DatabaseError
 from pricewire.market.clock import Clock
 from pricewire.trading.interfaces import Ledger
 
@@ -56,14 +56,14 @@ class Outbox:
             await self._clock.sleep(REMOVE_S)
             try:
                 await self._remove()
-            except DatabaseError as error:
+            except (DatabaseError, BusError) as error:
                 logger.warning("events that were published stay in the database for now: %s", error)
 
     async def close(self) -> None:
         """Remove what is left, if the bus and the database are there."""
         try:
             await asyncio.wait_for(self._remove(), CLOSE_S)
-        except (TimeoutError, DatabaseError):
+        except (TimeoutError, DatabaseError, BusError):
             logger.info(
                 "%d events that were published stay in the database; the next process looks for them on the bus", len(self._numbers)
             )

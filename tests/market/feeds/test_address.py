@@ -8,7 +8,7 @@ import pytest
 
 from pricewire.errors import FeedError
 from pricewire.market.feeds.address import parse_address
-from pricewire.market.feeds.find import shown_name
+from pricewire.market.feeds.find import open_address, shown_name
 
 
 def test_an_address_is_a_url_and_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +27,8 @@ def test_an_address_is_a_url_and_a_file(monkeypatch: pytest.MonkeyPatch) -> None
         ("nats://user:secret@host/prices", "feed nats://host/prices needs a file .*: nats://host/prices#FILE.toml"),
         ("nats://user:secret@:9/prices#x", "the address of a feed is SCHEME"),
         ("nats://user:secret@host:99999/prices#x", "with a port from 1 to 65535"),
+        ("nats://user:secret@host:4222,/prices#x", "with a port from 1 to 65535"),
+        ("nats://user:secret@host,other:0/prices#x", "with a port from 1 to 65535"),
         ("nats://user:secret@[host/prices#x", "the address of a feed is SCHEME"),
         ("nats://user:secret${NOT_SET_ANYWHERE}@h/prices#x", "set NOT_SET_ANYWHERE"),
     ],
@@ -35,6 +37,15 @@ def test_an_address_that_cannot_be_used_is_said_without_its_password(spec: str, 
     with pytest.raises(FeedError, match=text) as caught:
         parse_address(spec)
     assert "secret" not in str(caught.value)
+
+
+def test_an_address_may_have_several_servers(tmp_path: Path) -> None:
+    address = parse_address("nats://user:secret@a:4222,[::1]:4223,b/prices.>#feed.toml")
+    assert address.servers == ("a:4222", "[::1]:4223", "b")
+    assert address.shown == "nats://a:4222,[::1]:4223,b/prices.>"
+    assert address.hide("user secret") == "… …"
+    with pytest.raises(FeedError, match="only NATS has several servers"):
+        open_address("redis://a,b/prices#feed.toml")
 
 
 @pytest.mark.parametrize("secret", ["nats://me:s/e?c#ret@host/prices?key=x#file", "nats://host/prices?key=ret#file"])

@@ -230,6 +230,15 @@ async def test_an_exchange_that_tells_no_markets_is_said(options_file: OptionsFi
 
 
 @needs_ccxt
+@pytest.mark.parametrize("setting", ["urls = 5", "headers = 'x'", "options = []", "timeout = 'soon'"])
+async def test_settings_that_ccxt_cannot_use_are_said(setting: str, options_file: OptionsFile) -> None:
+    async with fake_exchange() as exchange:
+        exchange.settings = setting
+        with pytest.raises(FeedError, match="feed ccxt:binance"):
+            await opened(options_file, exchange)
+
+
+@needs_ccxt
 def test_an_exchange_that_there_is_not_is_said() -> None:
     for name in ("binanze", "", "../binance", "test"):
         with pytest.raises(FeedError, match="ccxt has no exchange"):

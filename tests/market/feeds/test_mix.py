@@ -31,7 +31,8 @@ async def test_a_fall_back_takes_over_after_a_silence_and_gives_back(caplog: pyt
     with caplog.at_level(logging.INFO):
         async with supervised(feed) as ticks:
             a.give(1, 2, START_MS)
-            assert await ticks.next() == [("GOLD", "1.00", "2.00")]
+            (tick,) = await ticks.take_all(1)
+            assert (str(tick.bid), str(tick.ask), tick.source) == ("1.00", "2.00", "a")
             assert feed.sources() == {"GOLD": "a"}
             clock.jump(4.9)
             b.give(3, 4, START_MS + 1)
@@ -60,7 +61,8 @@ async def test_the_median_and_the_best_of_those_that_are_not_silent() -> None:
             b.give(2, 5, START_MS)
             await ticks.next()
             c.give(3, 4, START_MS - 5)
-            assert await ticks.next() == [("GOLD", *expected)]
+            (tick,) = await ticks.take_all(1)
+            assert (str(tick.bid), str(tick.ask), tick.source) == (*expected, f"{choose} of a, b, c")
             assert feed.sources() == {"GOLD": f"{choose} of a, b, c"}
             clock.jump(6)
             c.give(3, 4, START_MS + 1)

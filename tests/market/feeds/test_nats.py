@@ -130,6 +130,37 @@ async def test_a_server_that_was_away_costs_no_tick_of_jetstream(options_file: O
             assert feed.counters[0].gaps == 1
 
 
+async def test_of_several_servers_the_next_one_takes_over(options_file: OptionsFile, caplog: pytest.LogCaptureFixture) -> None:
+    with nats_server() as first, nats_server() as second:
+        hosts = f"127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        feed = open_address(f"nats://{hosts}/PRICES#{options_file(EUR)}")
+        async with supervised(feed) as ticks:
+            await connected(feed)
+            async with client_of(first) as client:
+                await client.publish("PRICES", own("1.1", "2"))
+            assert await ticks.next() == [("EURUSD", "1.10000", "2.00000")]
+            first.kill()
+            await ticks.down()
+            await connected(feed, 2)
+            async with client_of(second) as client:
+                await client.publish("PRICES", own("1.2", "2"))
+            assert await ticks.next() == [("EURUSD", "1.20000", "2.00000")]
+            # The first one again, where the second has gone.
+            first.start()
+            first.wait()
+            second.kill()
+            await ticks.down()
+            await connected(feed, 3)
+            async with client_of(first) as client:
+                await client.publish("PRICES", own("1.3", "2"))
+            assert await ticks.next() == [("EURUSD", "1.30000", "2.00000")]
+            first.kill()
+            await ticks.down()
+            await until(lambda: caplog.text.count("cannot be used") >= 2)
+    assert feed.counters[0].gaps == 2
+    assert f"{first.url} cannot be used, trying the next" in caplog.text
+
+
 async def test_a_password_is_never_logged(options_file: OptionsFile, caplog: pytest.LogCaptureFixture) -> None:
     with nats_server("--user", "me", "--pass", "s3cret") as server:
         address = server.url.removeprefix("nats://")

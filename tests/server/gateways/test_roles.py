@@ -259,7 +259,7 @@ def test_trading_that_is_followed_by_another_ends_contracts_by_the_same_ticks(pa
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(parts.watch(f"contracts:{account}"))
         standby = stack.enter_context(parts.open_trading("second"))
-        until_standing_by(standby, parts.folder / "second" / "trading")
+        until_serving(standby)
         contract_id = parts.buy("one", duration=3, duration_unit="ticks", variant="rise")
         stream.until(lambda data: data.get("event") == "contract_opened")
         parts.times = itertools.count(max(next(parts.times), time.time_ns() // 1_000_000 + 1000), 1000)
@@ -341,7 +341,7 @@ def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monke
 
 def test_what_the_journal_cannot_take_is_not_published() -> None:
     publisher = MarketPublisher([GoldFeed()])
-    tick = Tick("GOLD", 1_700_000_000_000, *map(Decimal, ("10.01", "10.02", "10.00")))
+    tick = Tick("GOLD", 1_700_000_000_000, Decimal("10.01"), Decimal("10.02"), Decimal("10.00"))
     publisher.market.journal_failure = "the disk is full"
     publisher._publish("ticks:GOLD", tick, "tick")
     assert publisher.hub.latest("ticks:GOLD") == []

@@ -98,7 +98,7 @@ def test_whoever_is_killed_another_goes_on(tmp_path: Path) -> None:
         (tmp_path / "trading-2").mkdir()
         shutil.copy(tmp_path / "trading-1" / "signing-key.pem", tmp_path / "trading-2")
         start("market", "market-2", "--seed", "1").until("stands by")
-        start("trading", "trading-2", *trades).until("stands by")
+        start("trading", "trading-2", *trades).until("ok")
         with serve_gateway(nats, plan) as gateway:
             token = log_in(gateway, "alice")
             topics = f"topic=contracts:{account}&topic=balance:{account}&topic=ticks:1HZ100V"

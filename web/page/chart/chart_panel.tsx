@@ -23,6 +23,9 @@ const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
 
 const INDICATORS: readonly Indicator[] = ['average', 'bollinger', 'rsi']
 
+/** The wait before a chart that could not be loaded is loaded again, in milliseconds. */
+const RETRY_AFTER = 2000
+
 /** How many days of history are counted at most. */
 const MOST_DAYS = 5000
 
@@ -61,8 +64,17 @@ export function ChartPanel({
   /** When the history begins, in milliseconds since 1970, where it is shorter than the range. */
   const [begin, setBegin] = useState<number>()
   // Not `lazy`: React holds back what comes within 300 ms after its placeholder. Nor at once: the connection opens before the chart is made.
-  const [isLoaded, setLoaded] = useState(false)
-  useEffect(() => void loadChart().then(() => setLoaded(true)), [])
+  const [loading, setLoading] = useState<'done' | 'failed'>()
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const fail = () => {
+      setLoading('failed')
+      timer = setTimeout(load, RETRY_AFTER)
+    }
+    const load = () => void loadChart().then(() => setLoading('done'), fail)
+    load()
+    return () => clearTimeout(timer)
+  }, [])
   const looking = useRef<AbortController>(undefined)
   const panel = useRef<HTMLDivElement>(null)
   const toggle = (name: Indicator) =>
@@ -150,8 +162,10 @@ export function ChartPanel({
           </button>
         )}
       </div>
-      {!isLoaded || Chart === undefined ? (
-        <div className="chart" />
+      {loading !== 'done' || Chart === undefined ? (
+        <div className="chart">
+          {loading === 'failed' && <p className="note">{texts.chart.failed(texts.errors.unreachable)}</p>}
+        </div>
       ) : (
         <Chart
           instrument={instrument}

@@ -26,12 +26,14 @@ class FeedAddress:
 
     Attributes:
         url: the URL, with its secrets.
+        servers: its hosts, each with the port where one is given: `a:4222` and `b` of `nats://a:4222,b/prices`.
         file: the TOML file with the options.
         shown: the URL for people, without user, password and query.
         secrets: what is taken out of the texts of others, the longest first.
     """
 
     url: str = field(repr=False)
+    servers: tuple[str, ...]
     file: Path
     shown: str
     secrets: tuple[str, ...] = field(repr=False)
@@ -52,20 +54,20 @@ def parse_address(spec: str, folder: Path | None = None) -> FeedAddress:
         folder: what the file's path is relative to; by default the working directory.
 
     Raises:
-        FeedError: it has no host or no file, a variable is not set, or its port is no number.
+        FeedError: it has no host or no file, a variable is not set, or a port is no number.
     """
     expanded, used = expand(spec, "the address of a feed")
     url, _, file = expanded.partition("#")
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        servers = tuple(parts.netloc.rpartition("@")[2].split(","))
+        is_usable = all(each.hostname and each.port != 0 for each in (urlsplit(f"//{server}") for server in servers))
     except ValueError:
-        parts, host, port = urlsplit(""), "", None
+        parts, servers, is_usable = urlsplit(""), (), False
     # The text itself is not shown: it may have a password in it.
-    if not host:
+    if not is_usable:
         raise FeedError("the address of a feed is SCHEME://HOST:PORT/PATH#FILE.toml, with a port from 1 to 65535")
-    shown_host = f"[{host}]" if ":" in host else host
-    shown = f"{parts.scheme}://{shown_host}{'' if port is None else f':{port}'}{parts.path}"
+    shown = f"{parts.scheme}://{','.join(servers)}{parts.path}"
     if not file:
         raise FeedError(f"feed {shown} needs a file that says which instruments it brings: {shown}#FILE.toml")
     # A value as short as that of `version=2` is no secret, and is in too many other texts.
@@ -73,7 +75,7 @@ def parse_address(spec: str, folder: Path | None = None) -> FeedAddress:
     for secret in (parts.username, parts.password):
         secrets |= {secret, unquote(secret)} if secret else set()
     known = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
-    return FeedAddress(url, (folder or Path()) / file, shown, known)
+    return FeedAddress(url, servers, (folder or Path()) / file, shown, known)
 
 
 def expand(text: str, where: str) -> tuple[str, list[str]]:

@@ -165,8 +165,10 @@ class ExchangeFeed:
             used += more
         self._settings = options.ccxt
         # Keys, and proxies with a password: these are texts of their own, and not in tables such as `options` and `urls`.
-        known = [*used, *(each for each in options.ccxt.values() if isinstance(each, str)), *options.ccxt.get("headers", {}).values()]
-        self._secrets = sorted({str(each) for each in known if len(str(each)) >= SHORTEST}, key=len, reverse=True)
+        headers = options.ccxt.get("headers")
+        own = [*options.ccxt.values(), *(headers.values() if isinstance(headers, dict) else ())]
+        known = [*used, *(each for each in own if isinstance(each, str))]
+        self._secrets = sorted({each for each in known if len(each) >= SHORTEST}, key=len, reverse=True)
         wanted = dict(options.instruments)
         for symbol in filter(None, given.get("symbols", "").split(",")):
             each = ExchangeInstrument(symbol=symbol)
@@ -284,7 +286,10 @@ class ExchangeFeed:
             on_message()
 
     def _opened(self) -> Any:
-        return self._class({**self._settings, "newUpdates": False})
+        try:
+            return self._class({**self._settings, "newUpdates": False})
+        except Exception as error:
+            raise FeedError(f"feed {self.name}: ccxt cannot use the table [ccxt]: {self._hide(described(error))}") from None
 
     async def _asked(self) -> Any:
         """Return the exchange with its markets, closed again."""

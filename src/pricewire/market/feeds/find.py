@@ -92,6 +92,8 @@ def open_address(spec: str, folder: Path | None = None, clock: Clock | None = No
             f"there is no feed with addresses that begin with {scheme}://; there are {', '.join(f'{each}://' for each in SCHEMES)}"
         )
     address = parse_address(spec, folder)
+    if len(address.servers) > 1 and scheme not in ("nats", "tls"):
+        raise FeedError(f"feed {address.shown}: only NATS has several servers for one address; give one")
     try:
         kind, options_of_kind = parts_of(scheme)
     except ImportError as error:

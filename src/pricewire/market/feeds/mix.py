@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import msgspec
+
 from pricewire.errors import FeedError, TickRejectedError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.counters import FeedCounters
@@ -200,7 +202,7 @@ class MixFeed:
             logger.log(logging.INFO if not mixed.source else logging.WARNING, "%s comes from %s now", tick.instrument_id, named)
             mixed.source = named
         counters.ticks += 1
-        return made
+        return msgspec.structs.replace(made, source=named)
 
 
 class Bounded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,15 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, Stream
 from pricewire.errors import FeedError
 from pricewire.market.clock import Clock
 from pricewire.market.feeds.address import FeedAddress
-from pricewire.market.feeds.message_feed import KeptMessageFeed, tls_context
+from pricewire.market.feeds.message_feed import KeptMessageFeed, described, tls_context
 from pricewire.market.feeds.options import FeedOptions
 from pricewire.market.feeds.past import After
 from pricewire.market.feeds.reader import Message, received
 from pricewire.market.supervisor import is_cancelled
 from pricewire.nats_client import TidyClient
 from pricewire.protocol.messages import Tick
+
+logger = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 """How long the server may take to connect or to answer, in seconds."""
@@ -75,7 +78,7 @@ class NatsFeed(KeptMessageFeed):
         self._subject = unquote(parts.path.removeprefix("/"))
         if not self._subject or any(each.isspace() for each in self._subject):
             raise FeedError(f"feed {address.shown}: the subject is missing; give nats://HOST/SUBJECT#FILE, prices.> for instance")
-        self._server = f"nats://{parts.netloc.rpartition('@')[2]}"
+        self._servers = [f"nats://{server}" for server in address.servers]
         login, _, _ = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
         self._login: dict[str, Any] = {}
@@ -142,8 +145,24 @@ class NatsFeed(KeptMessageFeed):
 
     @contextlib.asynccontextmanager
     async def _connected(self, queue: asyncio.Queue[Msg | Exception]) -> AsyncIterator[Client]:
-        """Connect for the block; what ends the connection is put into the queue."""
+        """Connect for the block to the first of the servers that answers; what ends the connection is put into the queue."""
+        async with contextlib.AsyncExitStack() as stack:
+            for server in self._servers[:-1]:
+                try:
+                    client = await stack.enter_async_context(self._connected_to(server, queue))
+                    break
+                except Exception as error:
+                    logger.warning(
+                        "feed %s: %s cannot be used, trying the next: %s", self.name, server, self._address.hide(described(error))
+                    )
+            else:
+                client = await stack.enter_async_context(self._connected_to(self._servers[-1], queue))
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def _connected_to(self, server: str, queue: asyncio.Queue[Msg | Exception]) -> AsyncIterator[Client]:
         failures: list[Exception] = []
+        is_connected = False
 
         async def failed(error: Exception) -> None:
             if isinstance(error, nats.errors.SlowConsumerError):
@@ -152,7 +171,9 @@ class NatsFeed(KeptMessageFeed):
                 failures.append(error)
 
         async def ended() -> None:
-            await queue.put(failures[-1] if failures else ConnectionError("the connection has ended"))
+            # The end of an attempt is none of the connection that came about.
+            if is_connected:
+                await queue.put(failures[-1] if failures else ConnectionError("the connection has ended"))
 
         # A connection that is lost is made anew by the supervisor, as that of every feed.
         client = TidyClient(needs_tls=self._tls is not None)
@@ -160,23 +181,27 @@ class NatsFeed(KeptMessageFeed):
             try:
                 async with asyncio.timeout(ANSWER_S):
                     await client.connect(
-                        [self._server],
+                        [server],
                         name="pricewire feed",
                         connect_timeout=int(ANSWER_S),
                         allow_reconnect=False,
+                        max_reconnect_attempts=1,
+                        reconnect_time_wait=0,
                         ping_interval=PING_S,
                         error_cb=failed,
                         disconnected_cb=ended,
                         tls=self._tls,
                         **self._login,
                     )
-            except TimeoutError as error:
-                # The library tries a server several times.
+            except (TimeoutError, nats.errors.NoServersError) as error:
+                # The library tries a server twice, and does not say why it cannot be reached.
                 raise failures[-1] if failures else error from None
             if is_cancelled():
                 raise asyncio.CancelledError
+            is_connected = True
             yield client
         finally:
+            is_connected = False
             # What waits for room in the queue would keep the client from closing.
             while not queue.empty():
                 queue.get_nowait()

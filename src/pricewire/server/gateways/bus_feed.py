@@ -44,6 +44,16 @@ class BusFeed:
         self.is_recording = is_recording
         self._topics = {str(TicksTopic(each)) for each in ids}
         self._ticks = asyncio.Queue[Tick]()
+        self._goes_on = asyncio.Event()
+        self._goes_on.set()
+
+    def pause(self) -> None:
+        """Bring no tick until `go_on`: those that come wait."""
+        self._goes_on.clear()
+
+    def go_on(self) -> None:
+        """Bring the ticks that have waited, and go on."""
+        self._goes_on.set()
 
     def take(self, records: Sequence[Record]) -> None:
         """Bring the ticks among what was published."""
@@ -55,7 +65,9 @@ class BusFeed:
     async def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield the ticks that come."""
         while True:
-            yield await self._ticks.get()
+            tick = await self._ticks.get()
+            await self._goes_on.wait()
+            yield tick
             # Only now has the market taken it.
             self._ticks.task_done()
 

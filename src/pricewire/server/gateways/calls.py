@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
+from pricewire.errors import FencedError
 from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import parse_topic
@@ -131,7 +132,12 @@ class Calls:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, FencedError):
+            # Another process will answer.
+            logger.info("a gateway was not answered: %s", error)
+        else:
             logger.error("a gateway was not answered", exc_info=error)
 
     async def _answer_call(self, message: Msg) -> None:

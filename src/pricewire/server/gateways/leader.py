@@ -6,11 +6,8 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, cast
-
-from nats.aio.client import Client
 
 from pricewire.bus.nats import NatsBus, NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress, connected
@@ -23,24 +20,20 @@ from pricewire.server.gateways.market_publisher import MarketPublisher
 from pricewire.server.gateways.market_service import MarketService
 from pricewire.server.gateways.market_source import Interest, fill_up, is_there
 from pricewire.server.gateways.remote_streams import HubOfGateways
+from pricewire.server.gateways.sharing import RESTORED_S, Answering, Sharing
 from pricewire.server.gateways.standby_journal import StandbyJournal
-from pricewire.server.gateways.subjects import calls, market_calls
+from pricewire.server.gateways.subjects import calls, desk_calls, market_calls
 from pricewire.server.gateways.trading_publisher import TradingPublisher
 from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Admission
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
-from pricewire.server.transport.asgi_types import Send
-
-RESTORED_S = 60.0
-"""How long topics of the process before wait for their streams to be registered, in seconds."""
+from pricewire.server.transport.asgi_types import Receive, Scope, Send
+from pricewire.server.transport.remote import REMOTE
 
 PARTS: dict[Role, str] = {"all": "the market and trading", "market": "the market", "trading": "trading"}
 """What a process of a role has, for people."""
-
-Answering = Callable[[Client], AbstractAsyncContextManager[None]]
-"""Answers others within a block, by a connection."""
 
 ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 """What a process answers that stands by."""
@@ -86,20 +79,30 @@ class NatsSetup:
             answering.append(publisher.interest.telling)
         if self._role != "trading":
             answering.append(MarketService(publisher.market, lambda: services.journal, bus, stream, hub).answering)
+        make_calls = partial(Calls, application, bus, stream, hub=hub, admission=admission, auth=lambda: services.auth)
         answering.append(
-            Calls(
-                application,
-                bus,
-                stream,
+            make_calls(
                 subjects[self._role],
-                hub=hub,
-                admission=admission,
                 opener=None if self._role == "market" else opener,
-                auth=lambda: services.auth,
-                first_values=publisher.interest.first_values if isinstance(publisher, TradingPublisher) else None,
+                first_values=publisher.first_values if isinstance(publisher, TradingPublisher) else None,
             ).answering
         )
-        return Leader(self._role, services, bus, hub, answering, partial(self._fill_up, services))
+        sharing = None
+        if isinstance(publisher, TradingPublisher):
+            services.is_shared = True
+            publisher.check_contract = services.find_contract
+            following = make_calls([desk_calls(stream, bus.name)], opener=None)
+            sharing = Sharing(
+                bus,
+                stream,
+                services,
+                publisher,
+                hub,
+                leading=answering,
+                following=[following.answering],
+                largest=admission.limits.request_body,
+            )
+        return Leader(self._role, services, bus, hub, answering, partial(self._fill_up, services), sharing)
 
     async def _fill_up(self, services: Services, journal: Journal) -> None:
         """Have what the journal of the market has in that of another process; there need not be one yet for who could be the market."""
@@ -119,6 +122,7 @@ class Leader:
         hub: the hub.
         answering: what is to be opened with the connection while this process serves: it answers others.
         fill_up: writes to the journal what this process has missed, before it stands by.
+        sharing: trades, where several processes may share that; None where one does all.
     """
 
     def __init__(
@@ -129,7 +133,9 @@ class Leader:
         hub: HubOfGateways,
         answering: Sequence[Answering],
         fill_up: Callable[[Journal], Awaitable[None]],
+        sharing: Sharing | None = None,
     ) -> None:
+        self._sharing = sharing
         self._role = role
         self._services = services
         self._bus = bus
@@ -141,9 +147,14 @@ class Leader:
     @property
     def failure(self) -> str:
         """Why this process does not serve now; empty while it does."""
-        if self._background is None or not self._background.is_open:
+        if not self._serves:
             return f"this server stands by: another one has {PARTS[self._role]}, or the bus is away"
         return self._bus.failure
+
+    @property
+    def _serves(self) -> bool:
+        is_open = self._background is not None and self._background.is_open
+        return is_open and (self._sharing is None or self._sharing.share is not None)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -155,13 +166,22 @@ class Leader:
         finally:
             await self._background.stop()
 
-    async def refuses(self, path: str, send: Send) -> bool:
-        """Refuse a request while this process stands by; return whether it was refused."""
-        is_open = self._background is not None and self._background.is_open
-        if is_open or path in ALWAYS:
+    async def refuses(self, scope: Scope, send: Send) -> bool:
+        """Refuse a request while this process stands by, or has a share alone and it is for all; return whether it was refused."""
+        if scope["path"] in ALWAYS:
             return False
-        await send_problem(cast("Any", send), 503, "UNAVAILABLE", "this server stands by; ask another one", {"retry-after": "1"})
+        if not self._serves:
+            message = "this server stands by; ask another one"
+        elif self._sharing is not None and not self._sharing.leads and REMOTE not in (scope.get("extensions") or {}):
+            message = "this server has a share of the accounts alone; ask a gateway"
+        else:
+            return False
+        await send_problem(cast("Any", send), 503, "UNAVAILABLE", message, {"retry-after": "1"})
         return True
+
+    async def passes_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Have another process answer a request, if it has the account that this is for; return whether it was so."""
+        return self._sharing is not None and await self._sharing.passes_on(scope, receive, send)
 
     @property
     def remote_streams(self) -> Counter[str]:
@@ -176,7 +196,7 @@ class Leader:
             "pricewire_bus_records_total": ("Events and notices in frames.", counters.records),
             "pricewire_bus_lost_total": ("Times that something could not be carried.", counters.lost),
             "pricewire_bus_takeovers_total": ("Times that this process has become the server.", counters.takeovers),
-            "pricewire_bus_lease_held": ("Whether this process has the lease: 1 or 0.", float(self._bus.is_writer)),
+            "pricewire_bus_lease_held": ("Whether this process may publish and decide: 1 or 0.", float(self._bus.is_writer)),
             "pricewire_bus_silent_seconds": ("How long ago the bus has taken the newest frame.", self._bus.silent_s),
             "pricewire_bus_lag_frames": ("Frames that the bus has and this process has not read.", self._bus.lag),
             "pricewire_gateways": ("Gateways that are there.", len(self._hub.gateways)),
@@ -203,8 +223,13 @@ class Leader:
                 await standing_by.aclose()
                 client = self._bus.client
                 assert client is not None, "the bus is open"  # noqa: S101
-                self._hub.restored(RESTORED_S)
                 async with contextlib.AsyncExitStack() as stack:
+                    if self._sharing is not None:
+                        await stack.enter_async_context(self._services.open())
+                        await stack.enter_async_context(self._sharing.open(client))
+                        yield
+                        return
+                    self._hub.restored(RESTORED_S)
                     await stack.enter_async_context(self._services.open())
                     for answering in self._answering:
                         await stack.enter_async_context(answering(client))

@@ -222,3 +222,42 @@ class Ended(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
 
 Command: TypeAlias = Renewed | Changed | Ended
+
+
+class Join(msgspec.Struct, array_like=True, frozen=True):
+    """
+    A process with trading is there to share it.
+
+    Attributes:
+        process: its name.
+        term: the newest term in which it has had a share that it cannot use any more; 0 for none.
+    """
+
+    process: str
+    term: int
+
+
+class Listen(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Topics of accounts have streams, or have none any more.
+
+    Attributes:
+        term: the term of trading in which the receiver has the accounts.
+        changes: the names of topics, each with whether it has streams now.
+    """
+
+    term: int
+    changes: list[tuple[str, bool]]
+
+
+class Listening(msgspec.Struct, array_like=True, frozen=True):
+    """
+    The answer to that.
+
+    Attributes:
+        term: in which the receiver has a share; 0 in none.
+        position: up to where a hub has to have everything to have the first values of these topics.
+    """
+
+    term: int
+    position: int

@@ -35,3 +35,23 @@ def market_calls(stream: str) -> str:
 def questions(stream: str) -> str:
     """Return the subject on which trading asks the market what it needs of it."""
     return f"{stream}_market"
+
+
+def joins(stream: str) -> str:
+    """Return the subject on which processes with trading say that they are there to share it."""
+    return f"{stream}_joins"
+
+
+def leaves(stream: str) -> str:
+    """Return the subject on which such a process says, by its name, that it ends."""
+    return f"{stream}_leaves"
+
+
+def desk_calls(stream: str, process: str) -> str:
+    """Return the subject of calls that only a process with a share of the accounts can answer."""
+    return f"{stream}_desk.{process}.calls"
+
+
+def desk_topics(stream: str, process: str) -> str:
+    """Return the subject on which such a process is told which topics of its accounts have streams."""
+    return f"{stream}_desk.{process}.topics"
