@@ -81,7 +81,8 @@ class FixFeed(MessageFeed):
         """
         shown = f"fix://{settings.session['SocketConnectHost']}:{settings.session['SocketConnectPort']}"
         options = FeedOptions(instruments=settings.instruments)
-        super().__init__(FeedAddress(shown, settings.path, shown, ()), options, settings.secrets, clock)
+        address = FeedAddress(url=shown, servers=(shown,), file=settings.path, shown=shown, secrets=())
+        super().__init__(address, options, settings.secrets, clock)
         self._reader = FixReader(options, settings.path, self._name, self._clock)
         self._order = msgspec.json.encode(
             {
