@@ -18,6 +18,7 @@ from bench import (
     fanout,
     history,
     idle,
+    latency,
     memory,
     positions,
     pricing,
@@ -42,6 +43,9 @@ BENCHMARKS: dict[str, Run] = {
     "memory": lambda placement, progress, options: memory.run(placement, memory.QUICK if options.quick else memory.Settings(), progress),
     "trading_floor": lambda placement, progress, options: trading_floor.run(
         placement, trading_floor.QUICK if options.quick else trading_floor.Settings(), progress
+    ),
+    "latency": lambda placement, progress, options: latency.run(
+        placement, latency.QUICK if options.quick else latency.Settings(), progress
     ),
     "slow_link": lambda placement, progress, options: slow_link.run(
         placement, slow_link.QUICK if options.quick else slow_link.Settings(round(options.minutes * 60)), progress

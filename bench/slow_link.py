@@ -25,7 +25,7 @@ from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
 from bench.servers.sse_starlette import SseStarlette
 from bench.workload import Load, topic_name
-from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
+from pricewire.hub.flush_pace import FLUSH_POLICY
 
 RATE = 64
 """What the link carries, in kbit/s."""
@@ -161,6 +161,6 @@ def _row(contestant: Contestant, published: int, ages: Ages) -> list[str]:
 def _judge(contestant: Contestant, ages: Ages) -> str:
     """Two flush intervals, and what the link takes for the packet of one event."""
     packet = (ages.wire / max(len(ages.ages), 1) + HEADERS) * 8 / RATE
-    expected = 2 * MAX_FLUSH_INTERVAL * 1000 + packet
+    expected = 2 * FLUSH_POLICY.max_interval * 1000 + packet
     reached = quantile(ages.ages, 0.99)
     return f"{contestant.label}: p99 of at most {expected:.0f} ms expected ({packet:.0f} ms are the link's); {verdict(reached, expected)}"

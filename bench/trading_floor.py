@@ -111,6 +111,11 @@ class Turn:
         """How many cores the server would need, if it had as many as it can use."""
         return self.cpu_seconds / self.due_seconds
 
+    @property
+    def missing(self) -> int:
+        """How many events neither came nor were merged into another; below 0 if there were too many."""
+        return self.expected - self.audit.events - self.audit.merged
+
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
@@ -148,17 +153,33 @@ def measure(server: Peer, auditor: Auditor, floor: Floor) -> Turn:
     # One tick of each, so that every stream has the number to count on from.
     server.steady(replace(load, rounds=1))
     auditor.wait("floor", 1, PATIENCE)
-    auditor.mark("floor")
+    return take_turn(server, auditor, "floor", load, floor.streams * floor.each, load.rounds + 1, floor.interval + PATIENCE)
+
+
+def take_turn(server: Peer, auditor: Auditor, group: str, load: Load, wanted: int, last: int, patience: float) -> Turn:
+    """
+    Publish to streams that are open, and wait for what was published.
+
+    Args:
+        server: the server.
+        auditor: what reads its streams.
+        group: what that calls them.
+        load: what is published.
+        wanted: how many streams want each round of it, those of several topics counted as often.
+        last: the number that the last event of each topic will have.
+        patience: how long after the last one is waited for what has not come, in seconds.
+    """
+    auditor.mark(group)
     readers, cpu, began = cpu_seconds(auditor.pid), tree_seconds(server.pid), time.monotonic()
     server.steady(load)
     seconds = time.monotonic() - began
-    audit = auditor.wait("floor", load.rounds + 1, floor.interval + PATIENCE)
+    audit = auditor.wait(group, last, patience)
     return Turn(
         due_seconds=load.seconds,
         seconds=seconds,
         cpu_seconds=tree_seconds(server.pid) - cpu,
         reader_cpu_seconds=cpu_seconds(auditor.pid) - readers,
-        expected=floor.streams * floor.each * load.rounds,
+        expected=wanted * load.rounds,
         audit=audit,
     )
 
@@ -174,11 +195,6 @@ def _peers(placement: Placement, floor: Floor, notes: list[str]) -> list[Callabl
     return peers
 
 
-def _missing(turn: Turn) -> int:
-    """Return how many events neither came nor were merged into another; below 0 if there were too many."""
-    return turn.expected - turn.audit.events - turn.audit.merged
-
-
 def _row(label: str, floor: Floor, turn: Turn) -> list[str]:
     audit = turn.audit
     return [
@@ -188,16 +204,16 @@ def _row(label: str, floor: Floor, turn: Turn) -> list[str]:
         f"{turn.core:.2f}",
         thousands(audit.events / turn.seconds),
         f"{audit.merged:,}",
-        f"{_missing(turn):,}",
+        f"{turn.missing:,}",
         *(f"{age:.1f}" for age in (audit.p50_ms, audit.p99_ms, audit.max_ms)),
     ]
 
 
 def _faults(floor: Floor, turn: Turn) -> list[str]:
     audit = turn.audit
-    if _missing(turn) == 0 and audit.faults == 0:
+    if turn.missing == 0 and audit.faults == 0:
         return []
-    return [f"{floor.name}: {_missing(turn)} of {turn.expected} events missing, {audit.doubled} twice, {audit.closed} streams closed"]
+    return [f"{floor.name}: {turn.missing} of {turn.expected} events missing, {audit.doubled} twice, {audit.closed} streams closed"]
 
 
 def _judge(floor: Floor, turn: Turn) -> list[str]:

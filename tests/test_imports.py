@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "table": {"errors", "extras", "protocol"},
     "sync": {"client"},
     "verify": {"errors", "extras", "protocol"},
-    "cli": {"errors", "extras", "protocol", "market", "client", "store", "trading", "server", "table", "verify"},
+    "cli": {"errors", "extras", "protocol", "hub.flush_pace", "market", "client", "store", "trading", "server", "table", "verify"},
     "__main__": {"cli", "extras"},
     "__init__": {"errors", "extras", "protocol", "hub", "server", "client", "sync"},
 }

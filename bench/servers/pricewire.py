@@ -15,8 +15,8 @@ from bench.servers.asgi import Application, AsgiPeer, interval_of, plain_server,
 from bench.workload import TOPIC, ticks, timed_tick
 from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
-from pricewire.hub import flusher
 from pricewire.hub.event import plain
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
@@ -103,11 +103,10 @@ def within(bus: Bus, application: Application) -> Callable[[Any, Receive, Send],
 
 def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
     """Serve; the arguments are those of `Handover`, and the folder of a ring."""
-    if pace == "busy":
-        # With its pauses between flushes under load, the hub would merge what is to be one event, or be the only one that is idle now and
-        # then: and a core that wakes up for each flush needs a third more time for the same sends.
-        flusher.MAX_FLUSH_INTERVAL = 0.0
-    hub = Hub(heartbeat=float(heartbeat))
+    # With its waits between flushes under load, a hub that is kept busy would merge what is to be one event, or be the only one that is
+    # idle now and then: and a core that wakes up for each flush needs a third more time for the same sends.
+    flush = FlushPolicy(max_interval=0.0) if pace == "busy" else FLUSH_POLICY
+    hub = Hub(heartbeat=float(heartbeat), flush=flush)
     bus = MemoryBus(hub, Path(folder) if folder else None)
     messages = ticks()
 

@@ -43,6 +43,7 @@ HOMES = {
     "EventStream": "pricewire.server.transport.event_stream",
     "EventTooLargeError": "pricewire.errors",
     "FeedError": "pricewire.errors",
+    "FlushPolicy": "pricewire.hub.flush_pace",
     "Form": "pricewire.hub.event:Format",
     "HTTPStatusError": "pricewire.errors",
     "Hub": "pricewire.hub.hub",

@@ -30,6 +30,7 @@ from pricewire.errors import (
 )
 from pricewire.hub.event import Event, Named, envelope, plain
 from pricewire.hub.event import Format as Form
+from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.protocol.accounting_messages import ClosedContractsPage, DayResult, ProfitAndLossBody, StatementBody, StatementEntry
@@ -63,6 +64,7 @@ __all__ = [
     "EventStream",
     "EventTooLargeError",
     "FeedError",
+    "FlushPolicy",
     "Form",
     "HTTPStatusError",
     "Hub",

@@ -24,7 +24,7 @@ from bench.servers.pricewire import Handover, HandoverGzip
 from bench.servers.sse_starlette import SseStarlette
 from bench.workload import Load, choices
 
-from bench import compression, idle, restart, slow_link, slow_readers, storm, trading_floor
+from bench import compression, idle, latency, restart, slow_link, slow_readers, storm, trading_floor
 from pricewire.hub.compression import GzipGroup, GzipStream
 from pricewire.server.transport.handover import ChunkedStream
 
@@ -68,6 +68,31 @@ def test_the_auditor_sees_what_is_merged() -> None:
         audit = auditor.wait("streams", LOAD.rounds + 1, 10)
     assert audit.merged > 0
     assert (audit.events + audit.merged, audit.faults) == (10 * 5 * LOAD.rounds, 0)
+
+
+@needs_compiler
+def test_latency_under_an_open_load_makes_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A busy machine keeps up with nothing.
+    monkeypatch.setattr(latency, "BEHIND_MS", 60_000.0)
+    settings = latency.Settings((latency.Ladder(20, (20, 50)),), seconds=0.2, rounds=2, judge=False)
+    report = latency.run(ANYWHERE, settings, lambda step: None)
+    (ladder,) = figures(report, tmp_path)["ladders"]
+    assert set(ladder["servers"]) == {kind.name for kind in (Handover, Nchan, SseStarlette) if kind.missing() is None}
+    for server in ladder["servers"].values():
+        assert [len(turns) for turns in server["rates"].values()] == [2, 2]
+        for turn in server["rates"]["50"]:
+            assert turn["audit"]["events"] + turn["audit"]["merged"] == turn["expected"] == 20 * 10
+
+
+@needs_compiler
+def test_who_is_behind_has_no_turn_at_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latency, "BEHIND_MS", 0.0)
+    settings = latency.Settings((latency.Ladder(3, (20, 50)),), seconds=0.1, rounds=2)
+    report = latency.run(ANYWHERE, settings, lambda step: None)
+    assert {row[2] for row in report.tables[0].rows} == {"20"}
+    assert any(note.startswith("Pricewire, hand-over, 3 streams, 20 events/s: behind, by") for note in report.notes)
+    assert "Pricewire, hand-over, 3 streams, 50 events/s: left out, as it was behind at a lower rate" in report.notes
+    assert not any("expected" in note for note in report.notes), "nchan does not keep up"
 
 
 @needs_compiler

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from pricewire.bus import memory, ring
 from pricewire.bus.frames import Frame, Published
 from pricewire.bus.memory import MemoryBus
-from pricewire.hub import flusher
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -238,8 +237,6 @@ def tear(path: Path, count: int) -> None:
 def play(actions: list[tuple[str, Any, Any]], *, is_short: bool = False) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        # Without a pause between the flushes of streams that have no pace: these are measured by the real clock.
-        mock.patch.object(flusher, "MAX_FLUSH_INTERVAL", 0.0),
         # When frames are written depends on the clock; it is to be the test's.
         mock.patch.object(memory, "time", SimpleNamespace(monotonic=lambda: running_loop().time())),
         mock.patch.object(ring, "SEGMENT_BYTES", 600 if is_short else 1 << 20),

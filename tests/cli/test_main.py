@@ -232,6 +232,8 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--origin", "example.com"], "origin 'example.com' is none: give scheme, host"),
         (["serve", "--host-name", "https://a"], "host name 'https://a' is none"),
         *((["serve", f"--drain-seconds={value}"], "not below 0") for value in ("-1", "nan", "inf")),
+        *((["serve", f"--max-flush-interval={value}"], "give 0 to 100 milliseconds") for value in ("-1", "100.1", "nan")),
+        *((["serve", f"--target-utilisation={value}"], "above 0 and at most 1") for value in ("0", "1.01", "nan")),
         *((["serve", f"--keep-ticks-hours={value}"], "not below 0") for value in ("-1", "nan", "inf")),
         *((["serve", f"--rate={value}"], "is not a positive number") for value in ("0", "nan", "inf")),
         (["serve", "--feed", "a:b:c"], "feed 'a:b:c'"),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from unittest import mock
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pricewire.hub import flusher
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
@@ -43,9 +41,7 @@ ENDS_EARLY = [
 @example(ENDS_EARLY, 1000)
 def test_every_stream_accounts_for_every_event(actions: list[tuple[str, Any, Any]], count: int) -> None:
     """Random publishes, joins, pauses, changes, cuts and resumes, also with logs that hold two events."""
-    # Without a pause between the flushes of streams that have no pace: these are measured by the real clock.
-    with mock.patch.object(flusher, "MAX_FLUSH_INTERVAL", 0.0):
-        run(Play(count).play(actions))
+    run(Play(count).play(actions))
 
 
 class Play:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.test_accounts import CHOSEN, PACES, TOPICS, WANTED, Play
-from pricewire.hub import flusher
 from pricewire.hub.compression import GzipGroup, PlainGroup
 from pricewire.hub.drain import drain
 from pricewire.hub.event import Event, envelope
@@ -29,10 +28,9 @@ CALLS = ("write", "end", "abort", "unsent", "under_way", "piles_up", "queues", "
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Keep the tracebacks of the failures out of the output; and no pause between flushes, which are measured by the real clock."""
+    """Keep the tracebacks of the failures out of the output."""
     logging.disable(logging.ERROR)
-    with mock.patch.object(flusher, "MAX_FLUSH_INTERVAL", 0.0):
-        yield
+    yield
     logging.disable(logging.NOTSET)
 
 

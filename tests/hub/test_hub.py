@@ -10,7 +10,7 @@ import pytest
 
 from pricewire.hub.delivery import Outcome, Start
 from pricewire.hub.event import Event, Named, envelope, plain
-from pricewire.hub.flusher import MAX_FLUSH_INTERVAL
+from pricewire.hub.flush_pace import FLUSH_POLICY
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import StreamSpec
@@ -19,7 +19,7 @@ from support.recorder import Recorder
 
 async def bucket() -> None:
     """Let the hub flush what is pending now."""
-    await asyncio.sleep(MAX_FLUSH_INTERVAL + 0.01)
+    await asyncio.sleep(FLUSH_POLICY.max_interval + 0.01)
 
 
 async def test_a_stream_gets_the_current_value_then_every_update(hub: Hub) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.market.journal import Journal
+from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.publisher import Publisher
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
@@ -46,6 +48,12 @@ def test_a_stream_that_begins_with_a_tick_of_before_is_no_tick_to_a_contract(tmp
         settled = account.until(lambda data: data["event"] == "contract_settled")["data"]["contract_details"]
         # The entry is the tick at -1000, and that at 0 is the first after it.
         assert (settled["entry_tick_time"], settled["exit_tick_time"]) == (now_ms - 1000, now_ms + DURATION - 1)
+
+
+def test_the_hubs_of_a_server_and_of_its_gateways_flush_as_they_are_told() -> None:
+    policy = FlushPolicy(max_interval=0.05, target_utilisation=0.5)
+    for hub in (Publisher([], flush=policy).hub, Gateway(NatsAddress(("nats://127.0.0.1:9",)), flush=policy).hub):
+        assert hub._flusher._pace._policy == policy
 
 
 async def test_what_is_on_its_way_over_the_bus_is_not_published_again_for_a_first_stream() -> None:

@@ -15,14 +15,26 @@ P = ParamSpec("P")
 
 
 class ManualLoop(asyncio.SelectorEventLoop):
-    """A loop whose time stands still until it is moved."""
+    """
+    A loop whose time stands still until it is moved.
+
+    Attributes:
+        seconds: its time.
+        worked: the CPU time of its thread, in seconds.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds = 1000.0
+        self.worked = 0.0
 
     def time(self) -> float:
         return self.seconds
+
+    def work(self, seconds: float) -> None:
+        """Be busy for so long."""
+        self.seconds += seconds
+        self.worked += seconds
 
 
 def running_loop() -> ManualLoop:
@@ -42,7 +54,7 @@ async def advance(seconds: float) -> None:
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     """Run a test on a `ManualLoop`."""
     # The hub measures how long its flushes take, too; by a clock that goes on it would wait for what the test does not let pass.
-    clock = SimpleNamespace(perf_counter=lambda: running_loop().seconds)
+    clock = SimpleNamespace(perf_counter=lambda: running_loop().seconds, thread_time=lambda: running_loop().worked)
     with asyncio.Runner(loop_factory=ManualLoop) as runner, patch.object(flusher, "time", clock):
         runner.run(coroutine)
 

@@ -16,6 +16,7 @@ from cyclopts import App
 from cyclopts.argument import Argument
 
 from pricewire.errors import PricewireError, quoted
+from pricewire.hub.flush_pace import LONGEST_MAX_INTERVAL
 
 CONFIG = Path("pricewire.toml")
 """The file with options, in the working directory."""
@@ -163,6 +164,28 @@ def check_span(_: object, value: float) -> None:
     """
     if not (isfinite(value) and value >= 0):
         raise ValueError("give a number, not below 0")
+
+
+def check_flush_interval(_: object, value: float) -> None:
+    """
+    Refuse what is no longest time between flushes, in milliseconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 <= value <= LONGEST_MAX_INTERVAL * 1000:
+        raise ValueError(f"give 0 to {LONGEST_MAX_INTERVAL * 1000:g} milliseconds")
+
+
+def check_utilisation(_: object, value: float) -> None:
+    """
+    Refuse what is no part of a processor's time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 < value <= 1:
+        raise ValueError("give a part of a core, above 0 and at most 1")
 
 
 def to_decimal(text: str) -> Decimal:

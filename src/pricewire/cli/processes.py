@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from pricewire.errors import PricewireError
+from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.market.feed import Feed
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
@@ -81,19 +82,20 @@ class Processes:
                 "over another bus, start each gateway by --role gateway --reuse-port"
             )
 
-    def gateway(self, limits: Limits, admin_port: int | None, telemetry: Telemetry | None) -> Any:
+    def gateway(self, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None) -> Any:
         """
         Return the application of a gateway.
 
         Args:
             limits: of one process.
+            flush: how long events may wait for others to be written with.
             admin_port: the port for operators alone; None where there is none.
             telemetry: exports traces and metrics; None where nothing is exported.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, admin_port, telemetry)
+        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, flush, admin_port, telemetry)
 
     def setup(self) -> BusSetup | None:
         """

@@ -34,13 +34,14 @@ from pricewire.cli.listening import (
     open_unix_socket,
     shared_socket,
 )
-from pricewire.cli.options import CONFIG, REREAD, check_port, check_span
+from pricewire.cli.options import CONFIG, REREAD, check_flush_interval, check_port, check_span, check_utilisation
 from pricewire.cli.processes import PROCESSES, Processes, over_nats
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
 from pricewire.cli.store import STORE, Store
 from pricewire.cli.worker_place import Worker
 from pricewire.errors import FeedError, PricewireError, quoted
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.market.archived_days import TickArchive
 from pricewire.market.feed import Feed, load_feed
 from pricewire.market.feeds.find import MIX, is_address, open_address, open_mix, shown_name
@@ -106,6 +107,8 @@ def serve(
     admin_host: str = "127.0.0.1",
     admin_port: Annotated[int | None, Parameter(validator=check_port)] = None,
     drain_seconds: Annotated[float, Parameter(validator=check_span)] = DRAIN_SECONDS,
+    max_flush_interval: Annotated[float, Parameter(validator=check_flush_interval)] = FLUSH_POLICY.max_interval * 1000,
+    target_utilisation: Annotated[float, Parameter(validator=check_utilisation)] = FLUSH_POLICY.target_utilisation,
     speed: Annotated[float, Parameter(group=REPLAY)] = 1.0,
     loop: Annotated[bool, Parameter(group=REPLAY)] = True,
     keep_times: Annotated[bool, Parameter(group=REPLAY, negative=())] = False,
@@ -163,6 +166,10 @@ def serve(
         admin_host: the address of `admin_port`.
         admin_port: a port where `/metrics`, `/readyz` and `/admin` are, without TLS; they are nowhere else then. `/healthz` is at both.
         drain_seconds: how long open streams may take to end when the server stops.
+        max_flush_interval: how long events may wait to be written together when the process is busier than `target_utilisation`, in
+            milliseconds, 0 to 100: more saves CPU time, less makes prices younger.
+        target_utilisation: how busy the thread with the streams may be, as a part of a core, before events wait for others: 1 for as
+            little wait as possible.
         speed: how many times its own pace a recording is played at.
         loop: whether a recording begins again at its end.
         keep_times: publish ticks with the times of the recording, not of the replay.
@@ -228,6 +235,7 @@ def serve(
         connections_per_address=max_connections_per_address,
         request_body=max_body_bytes,
     )
+    flush = FlushPolicy(max_flush_interval / 1000, target_utilisation)
     proxies = [parse_network(text) for text in trusted_proxy or []]
     if uds is not None and fd is not None:
         raise PricewireError("--uds and --fd exclude each other: give one")
@@ -355,6 +363,7 @@ def serve(
             feeds,
             origins=origin or ["*"],
             limits=limits,
+            flush=flush,
             trusted_proxies=proxies,
             trading=trading,
             host_names=reached_by,
@@ -380,7 +389,9 @@ def serve(
         # Prices are served all the same. All workers have the same variables and packages, so one says it.
         if worker is None or not worker.is_gateway:
             logger.warning("%s; nothing is exported", error)
-    limited = processes.gateway(limits, None if admin is None else admin.getsockname()[1], telemetry) if is_gateway else make_application()
+    limited = (
+        processes.gateway(limits, flush, None if admin is None else admin.getsockname()[1], telemetry) if is_gateway else make_application()
+    )
     application = beside_ports(limited) if is_gateway else limited
     if not is_gateway and not has_page():
         logger.warning(MISSING)

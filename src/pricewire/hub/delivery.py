@@ -13,6 +13,7 @@ from enum import StrEnum
 from pricewire.hub.counters import Counters
 from pricewire.hub.delta import FlushPass
 from pricewire.hub.event import Event
+from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
@@ -55,9 +56,10 @@ class Delivery:
     Args:
         topics: what can be streamed.
         heartbeat: after so many seconds of silence a stream gets a comment.
+        flush: how long events may wait for others to be written with.
     """
 
-    def __init__(self, topics: Topics, heartbeat: float) -> None:
+    def __init__(self, topics: Topics, heartbeat: float, flush: FlushPolicy) -> None:
         self.boot = secrets.token_hex(4)
         self.position = 0
         self.counters = Counters()
@@ -68,7 +70,7 @@ class Delivery:
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
         self._streams: dict[str, Stream] = {}
         self._owner = Owner(self._on_loop)
-        self._flusher = Flusher(self.counters, self.fail_group, self._before_write)
+        self._flusher = Flusher(flush, self.counters, self.fail_group, self._before_write)
         self._pacer = Pacer(self._flush_paced)
 
     @property

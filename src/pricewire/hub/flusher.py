@@ -1,4 +1,4 @@
-"""When groups without a pace are flushed: at once when the loop is idle, and in larger batches the more it has to do."""
+"""When groups without a pace are flushed: at once while the thread has time to spare, and in larger batches when it has none."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import time
 from collections.abc import Callable
 
 from pricewire.hub.counters import Counters
+from pricewire.hub.flush_pace import FlushPace, FlushPolicy
 from pricewire.hub.streams import Group
-
-MAX_FLUSH_INTERVAL = 0.02
-"""The longest time from a group's flush to its next under load, in seconds: what a person does not see, and saves half of the writes."""
-
-FLUSH_SHARE = 0.25
-"""The share of the loop's time that flushes take before the time between them grows."""
 
 BUCKETS = 10
 """Under load the groups are flushed in this many parts, one after the other, so that a flush of all of them delays nothing else."""
@@ -24,12 +19,13 @@ class Flusher:
     One timer for all groups without a pace.
 
     Args:
+        policy: how long they may wait for each other.
         counters: where it is counted what was written.
         fail: called where the format or the coder of a group raises: other groups are not affected.
         before_write: called before groups are written to.
     """
 
-    def __init__(self, counters: Counters, fail: Callable[[Group], None], before_write: Callable[[], None]) -> None:
+    def __init__(self, policy: FlushPolicy, counters: Counters, fail: Callable[[Group], None], before_write: Callable[[], None]) -> None:
         self._counters = counters
         self._fail = fail
         self._before_write = before_write
@@ -38,15 +34,16 @@ class Flusher:
         self._buckets: list[list[Group]] = [[] for _ in range(BUCKETS)]
         self._next = 0
         self._newest = 0
-        # In how many seconds all buckets are flushed; and when the last was: by `perf_counter`, as uvloop's clock stands still while the
-        # loop runs its callbacks, and knows milliseconds only.
-        self._cycle = 0.0
-        self._turned_at = 0.0
+        # In how many seconds all buckets are flushed: by `perf_counter`, as uvloop's clock stands still while the loop runs its callbacks,
+        # and knows milliseconds only.
+        self._pace = FlushPace(policy)
         self._handle: asyncio.Handle | None = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Note the loop that streams join on."""
-        self._loop = loop
+        """Note the loop that streams join on; called in its thread."""
+        if self._loop is not loop:
+            self._loop = loop
+            self._pace.begin(time.perf_counter(), time.thread_time())
 
     def now(self) -> float:
         """Return the time of the loop's clock, in seconds."""
@@ -75,28 +72,31 @@ class Flusher:
     def _wait(self) -> None:
         """Wait for the next bucket in which something is pending."""
         assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
-        elapsed = time.perf_counter() - self._turned_at
-        if elapsed >= self._cycle:
+        elapsed, cycle = time.perf_counter() - self._pace.flushed_at, self._pace.cycle
+        if elapsed >= cycle:
             self._handle = self._loop.call_soon(self._flush_due)
             return
         ahead = next((ahead for ahead in range(BUCKETS) if self._buckets[(self._next + ahead) % BUCKETS]), BUCKETS)
         # A millisecond is the least that timers know.
-        self._handle = self._loop.call_later(max((ahead + 1) * self._cycle / BUCKETS - elapsed, 0.001), self._flush_due)
+        self._handle = self._loop.call_later(max((ahead + 1) * cycle / BUCKETS - elapsed, 0.001), self._flush_due)
 
     def _flush_due(self) -> None:
         """Write what is pending in the groups of the buckets that are due."""
         self._handle = None
         now = time.perf_counter()
-        elapsed = now - self._turned_at
-        if elapsed >= self._cycle:
+        elapsed, cycle = now - self._pace.flushed_at, self._pace.cycle
+        if elapsed >= cycle:
             self._flush_buckets(BUCKETS, now)
-        elif count := round(elapsed / self._cycle * BUCKETS):
-            self._flush_buckets(count, self._turned_at + count * self._cycle / BUCKETS)
+        elif count := round(elapsed / cycle * BUCKETS):
+            self._flush_buckets(count, self._pace.flushed_at + count * cycle / BUCKETS)
         if any(self._buckets):
             self.wake()
 
     def _flush_buckets(self, count: int, due_at: float) -> None:
         """Write what is pending in the groups of so many buckets, of which the last was due at a time in seconds."""
+        pace = self._pace
+        # Read before the wall's clock and after it: so a flush never seems to have been kept from the processor by the reading.
+        cpu = time.thread_time() if pace.sample_from <= due_at < pace.sample_until else None
         began = time.perf_counter()
         now, counters = self.now(), self._counters
         self._before_write()
@@ -112,8 +112,8 @@ class Flusher:
                         self._fail(group)
         finally:
             self._next = (self._next + count) % BUCKETS
-            # What was spent beyond the share is made up for by waiting: the cycle grows until the share is kept, or the bound is reached.
-            spent = time.perf_counter() - began
-            waited = due_at - self._turned_at
-            self._cycle = min(max(self._cycle - waited, 0.0) + spent / FLUSH_SHARE, MAX_FLUSH_INTERVAL)
-            self._turned_at = due_at
+            ended = time.perf_counter()
+            pace.flushed(due_at, ended - began)
+            if cpu is not None:
+                cpu_now = time.thread_time()
+                pace.sample(ended, cpu_now, ended - began, cpu_now - cpu)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pricewire.hub.delivery import Delivery, Start
 from pricewire.hub.event import Event, Notice
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.siblings import Siblings
 from pricewire.hub.streams import Stream, StreamSpec, Topic
@@ -47,6 +48,7 @@ class Hub(Delivery):
             can stop, and should then `forget` the topic.
         replicated: whether each process of a server publishes all messages to a hub of its own. Otherwise several processes are a mistake,
             which is logged as an error.
+        flush: how long events may wait for others to be written with, when the thread has much to do.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Hub(Delivery):
         on_first_stream: Callable[[str], None] | None = None,
         on_last_stream: Callable[[str], None] | None = None,
         replicated: bool = False,
+        flush: FlushPolicy = FLUSH_POLICY,
     ) -> None:
         fixed = limits if isinstance(limits, LogLimits) else LogLimits()
-        super().__init__(Topics(limits if callable(limits) else lambda _: fixed, on_first_stream, on_last_stream), heartbeat)
+        super().__init__(Topics(limits if callable(limits) else lambda _: fixed, on_first_stream, on_last_stream), heartbeat, flush)
         self.on_its_way: Callable[[str], bool] = lambda topic: False
         self._upkeep = Upkeep(self, self._topics)
         maker = sys._getframe(1)

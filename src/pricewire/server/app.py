@@ -20,6 +20,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.market.feed import Feed
 from pricewire.market.hours import TradingHours
 from pricewire.server.admin_address import AdminAddress, is_at
@@ -143,6 +144,7 @@ def create_app(
     origins: Sequence[str] = ("*",),
     heartbeat: float = 15.0,
     limits: Limits | None = None,
+    flush: FlushPolicy = FLUSH_POLICY,
     trusted_proxies: Sequence[Network] = (),
     trading: TradingSetup | None = None,
     host_names: Sequence[str] | None = None,
@@ -161,6 +163,7 @@ def create_app(
         origins: the origins whose pages may use it; `*` for any.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how much is let in; the defaults of `Limits` where none are given.
+        flush: how long events may wait for others to be written with, when the thread has much to do.
         trusted_proxies: the networks of the proxies that are trusted to say who their client is; uvicorn's `proxy_headers` has to be off.
         trading: what accounts, tokens and trading need; None for a server of prices alone.
         host_names: the names that the server is reached by, beside addresses, `localhost` and the origins' hosts; requests for another host
@@ -179,7 +182,7 @@ def create_app(
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
     make_publisher = Publisher if bus is None else bus.make_publisher
-    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring)
+    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)

@@ -11,6 +11,7 @@ import msgspec
 
 from pricewire.bus.bus import Bus
 from pricewire.bus.memory import MemoryBus
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
 from pricewire.hub.log import LogLimits
 from pricewire.market.feed import Feed, PastTicks
@@ -57,6 +58,7 @@ class Publisher:
         hours: when the markets of some instruments are open, instead of what their feeds say.
         heartbeat: after so many seconds of silence a stream gets a comment.
         ring: the folder in which the bus keeps what was published last, for the next process; None for none.
+        flush: how long events may wait for others to be written with.
         make_hub: makes the hub.
     """
 
@@ -68,6 +70,7 @@ class Publisher:
         hours: Mapping[str, TradingHours] | None = None,
         heartbeat: float = 15.0,
         ring: Path | None = None,
+        flush: FlushPolicy = FLUSH_POLICY,
         make_hub: Callable[..., Hub] = Hub,
     ) -> None:
         self.desk: Desk | None = None
@@ -84,6 +87,7 @@ class Publisher:
             on_last_stream=self._last_stream,
             # Each process of a server has all of it, by a bus.
             replicated=True,
+            flush=flush,
         )
         self.bus: Bus = MemoryBus(self.hub, ring)
 

@@ -26,6 +26,7 @@ from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.bus.tasks import running
 from pricewire.errors import InvalidTopicError
+from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
@@ -89,6 +90,7 @@ class Gateway:
         plan: the stream of JetStream with the frames.
         heartbeat: after so many seconds of silence a stream gets a comment.
         limits: how many streams this process holds, and how large a request may be.
+        flush: how long events may wait for others to be written with.
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
     """
@@ -100,10 +102,11 @@ class Gateway:
         plan: NatsPlan | None = None,
         heartbeat: float = 15.0,
         limits: Limits | None = None,
+        flush: FlushPolicy = FLUSH_POLICY,
         admin_port: int | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True)
+        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()

@@ -7,6 +7,7 @@ import asyncio
 from pricewire.bus.nats import NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.bus.probe import probe
+from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.server.gateways.bus_feed import BusFeed, feeds_of
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
@@ -16,13 +17,14 @@ from pricewire.server.limits import Limits
 from pricewire.server.telemetry.signals import Telemetry
 
 
-def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None, telemetry: Telemetry | None) -> Gateway:
+def make_gateway(options: BusOptions, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None) -> Gateway:
     """
     Return the application of a gateway.
 
     Args:
         options: the bus.
         limits: of one process.
+        flush: how long events may wait for others to be written with.
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
 
@@ -30,7 +32,7 @@ def make_gateway(options: BusOptions, limits: Limits, admin_port: int | None, te
         BusError: the address of the bus cannot be one.
     """
     plan = NatsPlan(options.stream, options.replicas)
-    return Gateway(address_of(options), plan=plan, limits=limits, admin_port=admin_port, telemetry=telemetry)
+    return Gateway(address_of(options), plan=plan, limits=limits, flush=flush, admin_port=admin_port, telemetry=telemetry)
 
 
 def make_setup(options: BusOptions, role: Role) -> NatsSetup:
