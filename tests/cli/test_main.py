@@ -283,7 +283,7 @@ OPTION_FILES = {
     "[zebra]": "there is no command for the table [zebra]; there are [account], [config]",
     "port = 9000": "the option port stands outside of a command's table; put it under [serve]",
     "seed = 1\n[serve]\nport = 0": "the option seed stands outside of a command's table; put it under [serve]",
-    "url = 'x'": "put it under [instruments] or [record] or [watch]",
+    "url = 'x'": "put it under [instruments] or [record] or [verify] or [watch]",
     "serve = 1": "serve is a command; write its options under [serve]",
     "[account]\nbalance = 1": "the option account.balance stands outside of a command's table; put it under [account.add]",
     "[account.remove]": "there is no command for the table [account.remove]",
