@@ -222,11 +222,12 @@ def test_import_and_export(tmp_path: Path) -> None:
     quotes = {"time": pa.array([datetime(2026, 1, 31, 18, 59)], pa.timestamp("ms")), "bid": [1.09], "ask": [1.1]}
     pq.write_table(pa.table(quotes), tmp_path / "quotes.parquet")
     lines = [line for _, line in lines_with("pricewire import", "pricewire export")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in ["pricewire import R_100.csv", *lines]:
         with Program(["bash", "-c", f"exec {line}"], tmp_path) as program:
             assert program.wait() == 0, "\n".join(program.errors)
     assert (tmp_path / "january.csv").read_text().splitlines()[1:] == ["2026-01-31T23:59:00.000Z,EURUSD,1.09,1.10,1.10"]
+    assert len((tmp_path / "hours.csv").read_text().splitlines()) > 1
     assert pq.read_table(tmp_path / "all.parquet")["instrument_id"].to_pylist() == ["EURUSD"] * 3 + ["R_100"]
 
 
