@@ -108,7 +108,7 @@ def test_operators_watch_and_stop_the_server_at_their_address(tmp_path: Path) ->
         ]
         page = get(f"{admin}/admin")
         assert page.status_code == 200
-        (script,) = re.findall(r'src="(/assets/index-[^"]+\.js)"', page.text)
+        (script,) = re.findall(r'src="(/assets/[^"]+\.js)"', page.text)
         assert get(f"{admin}{script}").status_code == 200
         assert get(f"{admin}/protected/sse?topic=admin").status_code == 401
         with httpx2.stream("GET", f"{admin}/protected/sse?topic=admin", headers=bearer, timeout=PATIENCE) as stream:

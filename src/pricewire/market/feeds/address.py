@@ -12,6 +12,9 @@ from pricewire.errors import FeedError
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+END_OF_SERVERS = re.compile("[/?]")
+"""What ends the part of a URL with the user and the servers."""
+
 SHORTEST = 4
 """The length from which on a value of a query may be a secret."""
 
@@ -25,7 +28,7 @@ class FeedAddress:
     Where a feed is, and what its options are in.
 
     Attributes:
-        url: the URL, with its secrets.
+        url: the URL, with its secrets, and with the first of its servers alone.
         servers: its hosts, each with the port where one is given: `a:4222` and `b` of `nats://a:4222,b/prices`.
         file: the TOML file with the options.
         shown: the URL for people, without user, password and query.
@@ -58,12 +61,17 @@ def parse_address(spec: str, folder: Path | None = None) -> FeedAddress:
     """
     expanded, used = expand(spec, "the address of a feed")
     url, _, file = expanded.partition("#")
+    scheme, _, rest = url.partition("://")
+    place = END_OF_SERVERS.split(rest, maxsplit=1)[0]
+    user, at, named = place.rpartition("@")
+    servers = tuple(named.split(","))
     try:
+        # The parser knows addresses of one server: some versions refuse several.
+        url = f"{scheme}://{user}{at}{servers[0]}{rest[len(place) :]}"
         parts = urlsplit(url)
-        servers = tuple(parts.netloc.rpartition("@")[2].split(","))
         is_usable = all(each.hostname and each.port != 0 for each in (urlsplit(f"//{server}") for server in servers))
     except ValueError:
-        parts, servers, is_usable = urlsplit(""), (), False
+        parts, is_usable = urlsplit(""), False
     # The text itself is not shown: it may have a password in it.
     if not is_usable:
         raise FeedError("the address of a feed is SCHEME://HOST:PORT/PATH#FILE.toml, with a port from 1 to 65535")
