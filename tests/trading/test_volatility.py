@@ -145,3 +145,15 @@ def test_what_is_estimated_has_a_margin_that_falls_with_what_is_known() -> None:
     assert many.moves.margin == pytest.approx(0.5 / 1998**0.5, abs=0.002)
     assert many.moves.tick_deviation == pytest.approx(many.moves.volatility * (1000 / YEAR_MS) ** 0.5)
     assert Volatility().moves is None
+
+
+@pytest.mark.parametrize("known", [None, 1.0])
+@pytest.mark.parametrize("steps_ms", [[1000], [10, 10, 4000, 80], [1000] * 60 + [50_000]])
+def test_how_a_price_moves_is_said_anew_after_each_tick(known: float | None, steps_ms: list[int]) -> None:
+    asked = Volatility(known)
+    made = ticks(0.6, 200, steps_ms)
+    for count, tick in enumerate(made, 1):
+        asked.add(tick)
+        fresh = Volatility(known)
+        load(fresh, made[:count])
+        assert asked.moves == fresh.moves
