@@ -42,6 +42,7 @@ def test_an_address_that_cannot_be_used_is_said_without_its_password(spec: str, 
 def test_an_address_may_have_several_servers(tmp_path: Path) -> None:
     address = parse_address("nats://user:secret@a:4222,[::1]:4223,b/prices.>#feed.toml")
     assert address.servers == ("a:4222", "[::1]:4223", "b")
+    assert address.url == "nats://user:secret@a:4222/prices.>"
     assert address.shown == "nats://a:4222,[::1]:4223,b/prices.>"
     assert address.hide("user secret") == "… …"
     with pytest.raises(FeedError, match="only NATS has several servers"):

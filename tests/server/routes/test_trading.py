@@ -412,3 +412,16 @@ def test_a_purchase_is_answered_and_refused_alike_with_its_account_in_the_query(
         short, long = outcomes(token, **options)
         assert short == long
         assert short[0] == status
+
+
+def test_the_query_of_a_purchase_is_checked(scene: Scene) -> None:
+    token = TOKENS.issue(scene.alice.uuid)
+    before = scene.get("/v1/accounting/balance", scene.alice).json()["data"]["balance"]
+    own = f"account_uuid={scene.alice.uuid}"
+    for query, status, code in (
+        ("account_uuid=another", 403, "FORBIDDEN"),
+        (f"{own}&{own}", 400, "INVALID_PARAMETERS"),
+        (f"token={token}", 400, "INVALID_PARAMETERS"),
+    ):
+        refused(scene.ask_to_buy(token, query=f"?{query}", json=purchase(query[:20])), status, code)
+    assert scene.get("/v1/accounting/balance", scene.alice).json()["data"]["balance"] == before

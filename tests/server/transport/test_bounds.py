@@ -341,6 +341,18 @@ def test_a_request_that_comes_with_the_rest_of_a_body_has_its_time(server: Servi
             pass
 
 
+def test_a_connection_is_not_kept_for_ever_after_a_body_that_came_late(server: Serving) -> None:
+    with connect(server) as reader:
+        reader.socket.sendall(request("/early", body=b"xx")[:-2])
+        read_answer(reader, b"early")
+        (connection,) = server.call(lambda: list(server._server.server_state.connections))
+        assert isinstance(connection, BoundedProtocol)
+        reader.socket.sendall(b"xx")
+        while server.call(lambda: connection._in_body):
+            pass
+        assert server.call(lambda: connection.timeout_keep_alive_task) is not None
+
+
 def test_a_body_that_stops_after_its_answer_ends_the_connection(hasty: Serving) -> None:
     with connect(hasty) as reader:
         reader.socket.sendall(request("/early", body=b"xx")[:-1])
