@@ -16,7 +16,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -48,6 +48,12 @@ matrix:  ## run `make run` and `make test` on every kind of machine that this on
 
 bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
 	$(BIN)/python -m bench $(ARGS)
+
+# websockets and sse-starlette came with the environment. Centrifugo is built, which takes minutes; who has a `mercure` puts it on the PATH.
+peers: $(VENV)/dev  ## install the servers that the benchmarks compare with, as far as they can be had here
+	-tests/install-system-packages nginx ngx_nchan_module.so
+	@command -v go > /dev/null || echo "Centrifugo is left out: Go 1.26 or newer is needed to build it."
+	! command -v go > /dev/null || GOBIN=$(CURDIR)/.peers go install github.com/centrifugal/centrifugo/v6@v6.9.1
 
 fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that reads any, a minute each; options by ARGS="http --runs 1000000"
 	$(BIN)/python -m fuzz $(ARGS)
@@ -99,7 +105,7 @@ pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproj
 	$(PIN) --extra all --extra fuzz -c requirements-dev.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
+	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz .peers
 	rm -rf web/node_modules web/dist src/pricewire/server/page
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -129,7 +129,7 @@ def measure(placement: Placement, name: str, label: str, accounts: int, work: Bu
     """Have buyers with so many accounts buy for a while, with an empty database."""
     if name == "SQLite":
         return measure_on(placement, name, None, label, accounts, work)
-    with placement.on_server_core():
+    with placement.on_server_cores():
         server = PostgresServer()
     try:
         with psycopg.connect(server.address("postgres"), autocommit=True) as connection:
