@@ -7,6 +7,7 @@ tenth or so; `fanout`, `latency` and `memory` have them in full.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +18,7 @@ from bench.process import no_compiler
 from bench.readers.pool import Readers
 from bench.report import Progress, Report, Table, ratio_of, thousands
 from bench.servers.floor import Floor
+from bench.servers.peer import Peer
 from bench.servers.pricewire import Fallback, Handover
 from bench.servers.workers import Workers
 
@@ -123,7 +125,9 @@ def _ages(placement: Placement, settings: Settings, progress: Progress, notes: l
         notes.append(f"no ages are measured: {reason}")
         return {}
     kinds = [kind for kind in latency.KINDS if kind is not Workers and kind.missing() is None]
-    makers = [partial(Handover, placement, steady=True) if kind is Handover else partial(kind, placement) for kind in kinds]
+    makers: list[Callable[[], Peer]] = [
+        partial(Handover, placement, steady=True) if kind is Handover else partial(kind, placement) for kind in kinds
+    ]
     streams = raise_file_limit(settings.ladder.streams * len(makers)) // len(makers)
     ladder = latency.Ladder(min(streams, settings.ladder.streams), settings.ladder.rates)
     climbed = latency.climb(makers, ladder, latency.Settings((ladder,), settings.seconds, rounds=1, judge=False), progress)
