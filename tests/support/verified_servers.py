@@ -149,11 +149,12 @@ defaults
     timeout connect 10s
     timeout client 1h
     timeout server 1h
-    {more}
 frontend front
     bind 127.0.0.1:{port}
     default_backend back
+    {more}
 backend back
+    {more}
     server one 127.0.0.1:{server}
 """
 

@@ -126,6 +126,7 @@ class Facts:
         shutdown_at: when it was asked to, in seconds on the recording's clock; None where it was not.
         lag: how long this machine held the recording up at most, in seconds.
         recovered: how many requests were answered after their connection had broken without an answer.
+        broken: how many connections broke so, those of the storm not counted.
         skipped: why something was not tried, by the name of its rule.
     """
 
@@ -148,6 +149,7 @@ class Facts:
     shutdown_at: float | None = None
     lag: float = 0.0
     recovered: int = 0
+    broken: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -168,7 +170,12 @@ class Facts:
         return [exchange for exchange in every if exchange.is_stream]
 
     @property
-    def exchanges(self) -> Iterable[Exchange]:
-        """All that was asked for."""
+    def one_by_one(self) -> list[Exchange]:
+        """All that was asked for, but the storm."""
         slow = [each.exchange for each in self.slow[:1]]
-        return [self.watch, *self.requests.values(), *(each.exchange for each in self.resumed), *slow, *self.storm]
+        return [self.watch, *self.requests.values(), *(each.exchange for each in self.resumed), *slow]
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All that was asked for."""
+        return [*self.one_by_one, *self.storm]

@@ -17,7 +17,7 @@ from pricewire.errors import PricewireError
 from pricewire.verify.checks import RULES
 from pricewire.verify.checks.requests import EXPIRED_S, ORIGIN, SENT_HEADERS
 from pricewire.verify.checks.resuming import is_caught_up, missed, with_ids
-from pricewire.verify.checks.timing import SAME_AGE_S
+from pricewire.verify.checks.timing import COMPRESSED_S, SAME_AGE_S
 from pricewire.verify.exchange import End, Exchange
 from pricewire.verify.facts import Expiring, Facts, Published, Resume, Resumed, Slow
 from pricewire.verify.probe import READ, Connect, Lag, Stream, connector, now, shake_hands
@@ -218,21 +218,26 @@ class Run:
 
     async def _watch_for_a_while(self) -> None:
         """Watch the stream, and do meanwhile what does not disturb it."""
-        asked = {"Accept-Encoding": "gzip, deflate", "Origin": ORIGIN}
-        compressed = await self._ask_for("compressed", asked, seconds=min(ANSWER_S, self._left()))
-        self.facts.requests["compressed"] = compressed.exchange
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask())
-                group.create_task(self._resume())
-                group.create_task(self._be_slow())
+        async with asyncio.TaskGroup() as group:
+            compressing = group.create_task(self._be_compressed())
+            async with asyncio.TaskGroup() as others:
+                others.create_task(self._ask())
+                others.create_task(self._resume())
+                others.create_task(self._be_slow())
                 if self.options.publish is not None:
-                    group.create_task(self._publish(self.options.publish))
+                    others.create_task(self._publish(self.options.publish))
                 await self._watch.until(lambda: False, self._left())
             self.surroundings.progress("resuming after the oldest event")
             await self._resume_later()
-        finally:
+            compressed = await compressing
             await compressed.leave()
+
+    async def _be_compressed(self) -> Stream:
+        """Open a stream as browsers do, which allow compression."""
+        asked = {"Accept-Encoding": "gzip, deflate", "Origin": ORIGIN}
+        stream = await self._ask_for("compressed", asked, seconds=COMPRESSED_S)
+        self.facts.requests["compressed"] = stream.exchange
+        return stream
 
     async def _watch_again(self) -> None:
         """Watch another stream until it is older than the one that broke off."""
@@ -320,6 +325,7 @@ class Run:
                 return stream
             if number == TRIES:
                 return stream
+            self.facts.broken += 1
             await stream.leave()
             self.surroundings.progress(f"the connection broke without an answer ({name}); trying again")
             await asyncio.sleep(PAUSE_S)
@@ -358,7 +364,8 @@ class Run:
         try:
             if exchange.head is not None:
                 await stream.ended(SETTLE_S)
-            if method == "HEAD" and exchange.head is not None and not exchange.pieces and "close" not in exchange.head.words("connection"):
+            is_kept = exchange.head is not None and exchange.end is End.OPEN and "close" not in exchange.head.words("connection")
+            if method == "HEAD" and is_kept and not exchange.pieces:
                 again = self.facts.requests["HEAD again"] = Exchange("HEAD again", now(), "HEAD")
                 stream.ask_again(self._request("HEAD", {}), again)
                 await stream.answered(ANSWER_S)

@@ -211,7 +211,8 @@ def token_expiry(facts: Facts) -> Outcome:
         if expiring.watched_until < end + EXPIRED_S:
             return unknown("the test ended before it could be seen")
         return failed(f"{expiring.watched_until - end:.0f} s after the end of its token the stream is still open")
-    if exchange.is_broken_off and (exchange.ended < end - 1 or facts.recovered):
+    again = facts.requests.get("again")
+    if exchange.is_broken_off and (exchange.ended < end - 1 or (again is not None and not again.is_broken_off)):
         return unknown("it broke off, which may have other reasons")
     return passed(f"it ended {max(0.0, exchange.ended - end):.1f} s after its token", show(exchange.body[-80:]))
 

@@ -22,6 +22,9 @@ SILENT_S = 25.0
 """A stream may be silent for so long, in seconds. The standard advises a comment every 15 s or so;
 many proxies close after 30 s to 60 s."""
 
+COMPRESSED_S = 10.0
+"""So long the head of a stream that may be compressed is waited for, in seconds."""
+
 SAME_AGE_S = 1.0
 """Streams that break off at ages no further apart than this, in seconds, or a tenth, do so for the same reason."""
 
@@ -103,6 +106,8 @@ def buffering(facts: Facts) -> Outcome:
 def compressed(facts: Facts) -> Outcome:
     """Compare a stream that may be compressed, as browsers allow it, with the one that may not."""
     stream, watch = facts.requests.get("compressed"), facts.watch
+    if stream is not None and stream.is_unanswered:
+        return failed(f"a request that allows compression, as those of browsers do, got no answer within {COMPRESSED_S:g} s", is_timed=True)
     if stream is None or not stream.is_stream or stream.head is None:
         return unknown("no stream opened for a request that allows compression")
     line = stream.head.line("content-encoding")
