@@ -362,7 +362,7 @@ class Delivery:
         lag = stream.lag
         if lag is None:
             return 0
-        # Where the log is full of what the group has still to write, nobody knows any more what of the last before that was superseded by it.
+        # Where the log is full of what the group has still to write, nothing says any more which events before that it supersedes.
         given = group.given(self.position)
         if group.needs_flush(lag.position) or any(topic.log.has_dropped(lag.position, given) for topic in group.topics):
             self._flush_group(group)
