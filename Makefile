@@ -16,7 +16,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics verify-repeat kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -72,6 +72,9 @@ kill: $(VENV)/dev  ## kill and stop a trading server until 10,000 contracts are 
 
 many-topics: $(VENV)/dev  ## ten minutes of one client with 250 topics at twenty times their rate; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.many_topics $(ARGS)
+
+verify-repeat: prepare  ## have `pricewire verify` judge real servers, proxies and bad lines twenty times; more by ARGS="--verify-times 100"
+	$(BIN)/pytest tests/verify/test_real_servers.py tests/verify/test_bad_lines.py --verify-times 20 $(ARGS)
 
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from pricewire.verify.probe import Connection
@@ -17,6 +19,18 @@ FIRST_RETRY_S = 0.2
 
 WINDOW = 32
 """How many segments are under way at once in one direction."""
+
+
+LINES = {
+    "far": {"delay": 3.0},
+    "slow": {"delay": 0.3, "rate": 4000.0},
+    "narrow": {"delay": 0.1, "rate": 100.0},
+    "lossy": {"delay": 0.1, "loses": 0.2},
+    "cut": {"delay": 0.02, "cuts": 1 / 20},
+    "refuses": {"delay": 0.02, "refuses": 0.2},
+    "all of it": {"delay": 0.2, "rate": 4000.0, "loses": 0.1, "cuts": 1 / 60, "refuses": 0.1},
+}
+"""What becomes of connections, by what a person would say of the line."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,28 @@ class BadLine:
         finally:
             for writer in writers:
                 writer.transport.abort()
+
+    @asynccontextmanager
+    async def serving(self, port: int) -> AsyncIterator[int]:
+        """Carry real connections to a port of this machine; yield the port to connect to."""
+        carried = set[asyncio.Task[None]]()
+
+        async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            carried.add(task)
+            task.add_done_callback(carried.discard)
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.carry((reader, writer), lambda: asyncio.open_connection("127.0.0.1", port))
+
+        server = await asyncio.start_server(carry, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            for task in carried:
+                task.cancel()
+            await asyncio.gather(*carried, return_exceptions=True)
 
     async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()

@@ -11,22 +11,14 @@ import pytest
 from pricewire.verify import Options, Report, Surroundings, Verdict, verify
 from pricewire.verify.probe import Connect, Connection
 from pricewire.verify.target import Target
-from support.bad_line import BadLine
+from support.bad_line import LINES, BadLine
 from support.faulty_stream import FAULTS, LARGE, ROOM, SMALL, FaultyStream
 from support.virtual_loop import connect, run
 
 BAD = {Verdict.FAILED, Verdict.WARNED}
 
-LINES = {
-    "far": {"delay": 3.0},
-    "slow": {"delay": 0.3, "rate": 4000.0},
-    "narrow": {"delay": 0.1, "rate": 100.0},
-    "lossy": {"delay": 0.1, "loses": 0.2},
-    "cut": {"delay": 0.02, "cuts": 1 / 20},
-    "refuses": {"delay": 0.02, "refuses": 0.2},
-    "all of it": {"delay": 0.2, "rate": 4000.0, "loses": 0.1, "cuts": 1 / 60, "refuses": 0.1},
-}
-"""What becomes of connections, by what a person would say of the line."""
+LEAST = 3
+"""How often a sound stream is tested over each line at least."""
 
 OF_THE_LINE = {"breaks-off", "ends-soon", "forgets-soon", "loses-the-cut-one"}
 """Faults that a bad line hides, or turns into others: an answer that never comes, a buffer that is over before it is asked for."""
@@ -70,7 +62,7 @@ def bad(report: Report) -> set[str]:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_bad_line_makes_no_bad_stream(line: str, request: pytest.FixtureRequest) -> None:
-    for seed in range(request.config.getoption("--verify-times")):
+    for seed in range(max(LEAST, request.config.getoption("--verify-times"))):
         report = report_on(line, seed)
         assert not bad(report), report.text()
 
