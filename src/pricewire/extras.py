@@ -10,6 +10,7 @@ EXTRAS = {
     "history": ("duckdb",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
+    "http2": ("h2",),
     "redis": ("redis",),
     "fix": ("quickfix",),
     "websocket": ("websockets",),

@@ -14,13 +14,14 @@ from itertools import pairwise
 import msgspec
 
 from pricewire.errors import PricewireError
+from pricewire.verify import over_http2
 from pricewire.verify.checks import RULES
 from pricewire.verify.checks.requests import EXPIRED_S, ORIGIN, SENT_HEADERS
 from pricewire.verify.checks.resuming import is_caught_up, missed, with_ids
 from pricewire.verify.checks.timing import COMPRESSED_S, SAME_AGE_S
 from pricewire.verify.exchange import End, Exchange
 from pricewire.verify.facts import Expiring, Facts, Published, Resume, Resumed, Slow
-from pricewire.verify.probe import READ, Connect, Lag, Stream, connector, now, shake_hands
+from pricewire.verify.probe import READ, Connect, Connection, Lag, Stream, close, connector, now, shake_hands
 from pricewire.verify.report import Report
 from pricewire.verify.scanner import Place
 from pricewire.verify.servers import advise, recognise
@@ -181,6 +182,7 @@ class Run:
     connections: int = 0
     _token: str = ""
     _watch: Stream = field(init=False)
+    _http2: over_http2.Http2Stream | None = None
 
     def __post_init__(self) -> None:
         self.facts = Facts(Exchange("watch"), until=self.options.until)
@@ -204,6 +206,9 @@ class Run:
                 await self._watch_for_a_while()
         finally:
             await self._watch.leave()
+            if self._http2 is not None:
+                facts.most_streams = self._http2.most_streams
+                await self._http2.leave()
         if facts.watch.is_stream and facts.watch.is_broken_off:
             say("the stream broke off; watching another one for as long")
             await self._watch_again()
@@ -264,11 +269,14 @@ class Run:
         ends = expiry(self._token)
         return None if ends is None else ends - self.surroundings.epoch()
 
-    def _request(self, method: str, more: Mapping[str, str], without: frozenset[str] = frozenset(), query: str = "") -> bytes:
+    def _headers(self, more: Mapping[str, str], without: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+        """Return the header fields of a request."""
         given = [(name, value) for name, value in self.options.headers if name.lower() not in {each.lower() for each in more}]
         token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        usual = {**USUAL, **token, **more}
-        return self.target.request(method, merged(usual, given, without), query=query)
+        return merged({**USUAL, **token, **more}, given, without)
+
+    def _request(self, method: str, more: Mapping[str, str], without: frozenset[str] = frozenset(), query: str = "") -> bytes:
+        return self.target.request(method, self._headers(more, without), query=query)
 
     async def _open(
         self,
@@ -334,10 +342,11 @@ class Run:
         """Open the stream that is watched, where redirections lead to."""
         facts = self.facts
         while True:
+            connection: Connection | None = None
             if self._context is not None:
-                facts.tls = await shake_hands(self.target, self._context)
+                facts.tls, connection = await shake_hands(self.target, self._context)
                 self.connections += 1
-            self._watch = await self._ask_for("watch", seconds=self.options.until)
+            self._watch = await self._ask_for("watch", seconds=max(ANSWER_S, self.options.until))
             facts.watch = self._watch.exchange
             head = facts.watch.head
             location = head.get("location") if head is not None and head.status in (301, 302, 303, 307, 308) else None
@@ -347,9 +356,16 @@ class Run:
             if (target.scheme, target.authority) != (self.target.scheme, self.target.authority):
                 # What was given for one server is not for another.
                 break
+            if connection is not None:
+                await close(connection[1])
             await self._watch.leave()
             facts.redirects.append(target.shown)
             self.target = target
+        if connection is not None and facts.watch.is_stream and over_http2.is_possible:
+            self._http2 = over_http2.Http2Stream(connection, self.target, self._headers({}))
+            facts.http2 = self._http2.exchange
+        elif connection is not None:
+            await close(connection[1])
         left = self._token_left()
         if left is not None and left < self.options.until - EXPIRED_S:
             facts.expiring = Expiring(facts.watch, now() + left, 0.0)
