@@ -41,7 +41,7 @@ class Http2Stream:
         self.exchange = Exchange("http2", now())
         self.most_streams: int | None = None
         self._reader, self._writer = connection
-        self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._protocol.initiate_connection()
         # Nothing of it is wanted. Source: RFC 9113, section 8.4.
         self._protocol.update_settings({2: 0})
@@ -80,12 +80,13 @@ class Http2Stream:
 
         exchange = self.exchange
         if isinstance(event, ResponseReceived):
-            fields = tuple((str(name), str(value)) for name, value in event.headers)
-            status = next((int(value) for name, value in fields if name == ":status"), 0)
+            fields = tuple((bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in event.headers)
+            status = next((int(value) for name, value in fields if name == ":status" and value.isdecimal()), 0)
             raw = "\r\n".join(f"{name}: {value}" for name, value in fields).encode()
             exchange.begin(Head("2", status, fields, raw), now())
         elif isinstance(event, DataReceived):
-            exchange.take_body(event.data, now())
+            if exchange.is_whole and not exchange.problem:
+                exchange.take_body(event.data, now())
             # The window of what may be sent opens again.
             self._protocol.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, StreamEnded):

@@ -137,7 +137,10 @@ async def verify(url: str, options: Options | None = None, surroundings: Surroun
     run = Run(parse_target(url), options, surroundings)
     started = now()
     async with Lag() as lag:
-        await run.run()
+        try:
+            await run.run()
+        finally:
+            await run.leave()
     facts = run.facts
     facts.lag = lag.worst
     servers = recognise(exchange.head for exchange in facts.exchanges if exchange.head is not None)
@@ -183,6 +186,7 @@ class Run:
     _token: str = ""
     _watch: Stream = field(init=False)
     _http2: over_http2.Http2Stream | None = None
+    _spare: Connection | None = None
 
     def __post_init__(self) -> None:
         self.facts = Facts(Exchange("watch"), until=self.options.until)
@@ -206,9 +210,7 @@ class Run:
                 await self._watch_for_a_while()
         finally:
             await self._watch.leave()
-            if self._http2 is not None:
-                facts.most_streams = self._http2.most_streams
-                await self._http2.leave()
+            await self.leave()
         if facts.watch.is_stream and facts.watch.is_broken_off:
             say("the stream broke off; watching another one for as long")
             await self._watch_again()
@@ -220,6 +222,15 @@ class Run:
         if facts.watch.is_stream and options.shutdown is not None:
             say("having the server stop")
             await self._shut_down(options.shutdown)
+
+    async def leave(self) -> None:
+        """Close the connection of HTTP/2, if there is one."""
+        if self._http2 is not None:
+            self.facts.most_streams = self._http2.most_streams
+            await self._http2.leave()
+        if self._spare is not None:
+            await close(self._spare[1])
+        self._http2 = self._spare = None
 
     async def _watch_for_a_while(self) -> None:
         """Watch the stream, and do meanwhile what does not disturb it."""
@@ -342,9 +353,8 @@ class Run:
         """Open the stream that is watched, where redirections lead to."""
         facts = self.facts
         while True:
-            connection: Connection | None = None
             if self._context is not None:
-                facts.tls, connection = await shake_hands(self.target, self._context)
+                facts.tls, self._spare = await shake_hands(self.target, self._context)
                 self.connections += 1
             self._watch = await self._ask_for("watch", seconds=max(ANSWER_S, self.options.until))
             facts.watch = self._watch.exchange
@@ -356,16 +366,13 @@ class Run:
             if (target.scheme, target.authority) != (self.target.scheme, self.target.authority):
                 # What was given for one server is not for another.
                 break
-            if connection is not None:
-                await close(connection[1])
+            await self.leave()
             await self._watch.leave()
             facts.redirects.append(target.shown)
             self.target = target
-        if connection is not None and facts.watch.is_stream and over_http2.is_possible:
-            self._http2 = over_http2.Http2Stream(connection, self.target, self._headers({}))
-            facts.http2 = self._http2.exchange
-        elif connection is not None:
-            await close(connection[1])
+        if self._spare is not None and facts.watch.is_stream and over_http2.is_possible:
+            self._http2 = over_http2.Http2Stream(self._spare, self.target, self._headers({}))
+            facts.http2, self._spare = self._http2.exchange, None
         left = self._token_left()
         if left is not None and left < self.options.until - EXPIRED_S:
             facts.expiring = Expiring(facts.watch, now() + left, 0.0)
