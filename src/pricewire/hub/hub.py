@@ -297,8 +297,9 @@ class Hub(Delivery):
         state.log.append(item, now)
         if ends is not None:
             state.log.end(ends)
-        if state.groups:
-            for group in state.groups:
+        groups = state.groups if state.router is None else state.router.route(item, state.log.floor)
+        if groups:
+            for group in groups:
                 if not group.pending:
                     group.bucket.append(group)
                 group.pending.append(item)

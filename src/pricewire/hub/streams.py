@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
@@ -20,6 +21,56 @@ Fail = Callable[["Stream"], None]
 """Ends one stream at once, whose exception is being handled; never raises."""
 
 
+class Selector(Protocol):
+    """Says which events of its topics a stream gets, where it does not get them all. Equal ones have their streams share bytes."""
+
+    def selects(self, event: Event) -> bool:
+        """Return whether the stream gets an event."""
+
+    def resume(self, last_event_id: str, topics: Sequence[Topic], place: Callable[[str], int | None]) -> Resumption:
+        """
+        Decide where a stream goes on.
+
+        Args:
+            last_event_id: what its reader sent.
+            topics: those of its topics that there are.
+            place: returns where the event of one of the hub's own ids is; None for what is no such id.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """
+    Where a stream with a `Selector` goes on.
+
+    Attributes:
+        position: after which event; None where that is not known, and the stream begins as a new one.
+        headers: what its response says about that.
+    """
+
+    position: int | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Router(Protocol):
+    """Decides which groups of a topic get an event, where not all of them do: it knows what their selectors select."""
+
+    def add(self, group: Group) -> None:
+        """Know of a group."""
+
+    def remove(self, group: Group) -> None:
+        """Forget a group."""
+
+    def route(self, event: Event, floor: int) -> Collection[Group]:
+        """
+        Return the groups that get an event.
+
+        Args:
+            event: the newest one.
+            floor: the position up to which the topic's log holds nothing any more.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
     """
@@ -32,6 +83,7 @@ class StreamSpec:
         compress: whether what it carries is compressed, as one gzip stream.
         control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
             take every event for data.
+        selector: which events of the topics it gets; None for all.
     """
 
     topics: tuple[str, ...]
@@ -39,6 +91,7 @@ class StreamSpec:
     interval: float = 0.0
     compress: bool = False
     control: bool = True
+    selector: Selector | None = None
 
 
 class Topic:
@@ -53,9 +106,10 @@ class Topic:
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
         streams: how many streams all these are.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
+        router: decides which of the groups get an event; None where all do.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "router", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
@@ -66,6 +120,7 @@ class Topic:
         self.resting: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
+        self.router: Router | None = None
 
     def wake(self, position: int) -> None:
         """Have the groups that rest learn of an event after a position."""
@@ -224,11 +279,15 @@ class Group:
         """Have what is published to the topics become pending."""
         for topic in self.topics:
             topic.groups[self] = None
+            if topic.router is not None:
+                topic.router.add(self)
 
     def leave(self) -> None:
         """Undo `listen`."""
         for topic in self.topics:
             del topic.groups[self]
+            if topic.router is not None:
+                topic.router.remove(self)
 
     def wake(self, position: int) -> None:
         """Learn of an event after a position, where the group has rested."""
