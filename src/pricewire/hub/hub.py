@@ -15,7 +15,7 @@ from pricewire.hub.event import Event, Notice
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.siblings import Siblings
-from pricewire.hub.streams import Stream, StreamSpec, Topic
+from pricewire.hub.streams import Router, Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
 from pricewire.protocol.encoder import encode_message
@@ -140,6 +140,15 @@ class Hub(Delivery):
         """Return the newest event of each key of a topic, oldest first."""
         state = self._topics.get(topic)
         return state.log.snapshot(self.position) if state else []
+
+    def newest_event(self, topic: str) -> Event | None:
+        """Return the newest event of a topic that its log holds; None for none."""
+        state = self._topics.get(topic)
+        return state.log.newest_event if state else None
+
+    def route_by(self, router_of: Callable[[str], Router | None]) -> None:
+        """Have topics that begin from now on decide which of their streams get an event: returns for a topic's name what decides."""
+        self._topics.router_of = router_of
 
     def recent_events(self, topic: str) -> list[Event]:
         """Return the events of a topic that its log holds, oldest first."""

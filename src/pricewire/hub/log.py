@@ -83,6 +83,11 @@ class TopicLog:
         """That of the topic's newest event."""
         return self._events[-1].position if self._events else self.floor
 
+    @property
+    def newest_event(self) -> Event | None:
+        """The topic's newest event; None where none is held."""
+        return self._events[-1] if self._events else None
+
     def unkeyed(self) -> list[Event]:
         """Return the events that nothing supersedes and that are held, oldest first."""
         return [event for event, _ in self._unkeyed]

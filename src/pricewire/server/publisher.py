@@ -34,6 +34,7 @@ from pricewire.protocol.topics import (
 )
 from pricewire.server.topic_logs import log_limits
 from pricewire.server.topic_rules import TopicRules
+from pricewire.server.updates_topic import UPDATES, UPDATES_LOG, router_of
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Publisher:
             replicated=True,
             flush=flush,
         )
+        self.hub.route_by(router_of)
         self.bus: Bus = MemoryBus(self.hub, ring)
 
     def go_on(self, past: Mapping[str, PastTicks]) -> None:
@@ -158,6 +160,8 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
+        if name == UPDATES:
+            return UPDATES_LOG
         return log_limits(name, self._limits) if is_own(name) else self.topic_rules.of(name).log
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:

@@ -138,18 +138,18 @@ class AccessTokens:
         """Return the claims, signed by an issuer that is trusted, and this issuer."""
         if "crit" in header:
             raise InvalidTokenError("the token has an extension that is not known")
-        is_access_token = str(header.get("typ", "")).lower().removeprefix("application/") == "at+jwt"
-        if not is_access_token and not self._setup.speaks_0_x:
+        is_access = has_type(header)
+        if not is_access and not self._setup.speaks_0_x:
             raise InvalidTokenError("the token is no access token")
         # It only says which keys to try: the signature has to be of the issuer that it names.
         named = jwt.decode(text, options={"verify_signature": False}).get("iss")
         for issuer, key in self._keys:
             algorithm = header.get("alg")
-            if algorithm not in issuer.algorithms or (named != issuer.name and (is_access_token or named is not None)):
+            if algorithm not in issuer.algorithms or (named != issuer.name and (is_access or named is not None)):
                 continue
             try:
                 found = await key.find(header.get("kid"), str(algorithm))
-                return self._decoded(text, found, str(algorithm), issuer.name if is_access_token else None), issuer
+                return self._decoded(text, found, str(algorithm), issuer.name if is_access else None), issuer
             except (jwt.PyJWTError, InvalidTokenError):
                 # The issuer may have another key.
                 continue
@@ -179,6 +179,19 @@ class AccessTokens:
         # What is signed, as a signature can be written in more than one way.
         name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
         return AccessToken(Token(None, frozenset(), name, expires_at, kept), tuple(payloads) if Action.READ in allowed else ())
+
+
+def has_type(header: dict[str, Any]) -> bool:
+    """Return whether a token is an access token by its header. Source: RFC 9068, section 4; RFC 7515, section 4.1.9."""
+    return str(header.get("typ", "")).lower().removeprefix("application/") == "at+jwt"
+
+
+def is_access_token(text: str) -> bool:
+    """Return whether a token says that it is an access token, and not one of the server's own."""
+    try:
+        return has_type(jwt.get_unverified_header(text))
+    except jwt.PyJWTError:
+        return False
 
 
 def _key_of(issuer: IssuerSetup) -> Key:
