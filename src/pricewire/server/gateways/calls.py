@@ -24,7 +24,7 @@ from pricewire.protocol.free_topics import read_topic
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import parse_address
-from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.messages import (
     Answer,
     Call,
@@ -44,6 +44,7 @@ from pricewire.server.limits import Admission
 from pricewire.server.stream_opener import StreamOpener, bind
 from pricewire.server.transport.asgi_types import Message, Scope
 from pricewire.server.transport.remote import REMOTE
+from pricewire.server.updates_topic import UPDATES
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +217,7 @@ class Calls:
         client = None if plan.client is None else parse_address(plan.client)
         try:
             assert self._opener is not None, "gateways have streams"  # noqa: S101
-            await self._opener().check([read_topic(topic) for topic in plan.topics], token)
+            await self._opener().check([read_topic(topic) for topic in plan.topics if topic != UPDATES], token)
         except HTTPException:
             # The token is not for these topics any more.
             return StreamEnd.TOKEN_REVOKED.name
@@ -230,7 +231,9 @@ class Calls:
                 permit.carry(plan.topics)
                 permit.name(plan.stream_id)
                 on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
-                spec = StreamSpec(plan.topics, from_message(plan.form), plan.interval, control=plan.control)
+                spec = StreamSpec(
+                    plan.topics, from_message(plan.form), plan.interval, control=plan.control, selector=selector_from_message(plan.selector)
+                )
                 self._hub.open_remote(RemoteStream(plan.stream_id, gateway, plan.endpoint, spec, on_close))
         except HTTPException:
             return StreamEnd.TOKEN_REVOKED.name

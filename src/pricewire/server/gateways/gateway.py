@@ -14,6 +14,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -28,13 +29,12 @@ from pricewire.bus.tasks import running
 from pricewire.errors import InvalidTopicError
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.gateways.background import Background
-from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.messages import (
     Answer,
@@ -57,6 +57,7 @@ from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_logs import log_limits
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.updates_topic import router_of
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Gateway:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
+        self.hub.route_by(router_of)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
@@ -294,6 +296,8 @@ class Gateway:
             prelude=answer.prelude,
             stream_id=plan.stream_id,
             on_close=lambda: self._ended(plan.stream_id),
+            selector=selector_from_message(plan.selector),
+            last_event_id=plan.last_event_id,
         )
         response.raw_headers = [(name, value) for name, value in answer.headers if name not in OWN]
         await response(scope, receive, send)
@@ -348,7 +352,7 @@ class Gateway:
             self._early[plan.stream_id] = command
             return
         stream, spec = found
-        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control)
+        changed = replace(spec, topics=command.topics, interval=command.interval)
         self.hub.change(stream, changed, command.confirmation)
 
     def _end(self, stream_id: str, reason: str) -> None:

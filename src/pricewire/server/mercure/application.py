@@ -118,9 +118,7 @@ class MercureHub:
         self._access_tokens = AccessTokens(setup)
         self._token_watch = TokenWatch(publisher.hub, on_renewed=getattr(publisher.hub, "renewed", None))
         self._challenges = Challenges(metadata_url(setup))
-        self._subscriptions = (
-            Subscriptions(setup.path, self._publish_now, speaks_0_x=setup.speaks_0_x) if setup.subscriptions else None
-        )
+        self._subscriptions = Subscriptions(setup.path, self._publish_now, speaks_0_x=setup.speaks_0_x) if setup.subscriptions else None
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

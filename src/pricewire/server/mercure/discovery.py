@@ -27,7 +27,7 @@ def hub_link(url: str, *, last_event_id: str | None = None, content_type: str | 
     """
     attributes = {"last-event-id": last_event_id, "content-type": content_type}
     given = {name: value for name, value in attributes.items() if value is not None}
-    if any(character in url for character in "<>\"\\ ") or not all(each.isascii() and each.isprintable() for each in (url, *given.values())):
+    if any(character in url for character in '<>"\\ ') or not all(each.isascii() and each.isprintable() for each in (url, *given.values())):
         raise ValueError("the URL, the id and the media type are of ASCII, and the URL is without spaces, quotes and angle brackets")
     texts = [f"{name}={_quoted(value)}" for name, value in given.items()]
     return "; ".join([f"<{url}>", 'rel="mercure"', *texts])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol, cast
 
 from pricewire.hub.event import Event
 from pricewire.hub.log import TopicLog
 from pricewire.hub.streams import Group
-from pricewire.server.auth.grants import Grant
 from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher, pattern_of, subject_of
 from pricewire.server.mercure.update import update_of
 
@@ -20,13 +19,14 @@ MOST_TOPICS = 100_000
 class Selecting(Protocol):
     """What the router has to know of a `Selection`."""
 
-    matchers: tuple[Matcher, ...]
-    grants: tuple[Grant, ...]
+    @property
+    def matchers(self) -> tuple[Matcher, ...]:
+        """What is subscribed to."""
 
     def selects(self, event: Event) -> bool:
         """Return whether a subscriber gets an event."""
 
-    def may_read(self, topics: Collection[str]) -> bool:
+    def may_read(self, topics: Sequence[str]) -> bool:
         """Return whether it may read one of an update's topics."""
 
 
@@ -54,14 +54,13 @@ class PatternIndex:
 
     def find(self, topic: str) -> list[Matcher]:
         """Return the patterns that a topic matches."""
-        found = []
+        found: list[Matcher] = []
         for base, lengths in self._by_base.items():
             subject = subject_of(topic, base)
             if subject is not None:
                 for length, prefixes in lengths.items():
-                    for matcher in prefixes.get(subject[:length], ()):
-                        if pattern_of(matcher.key).matches(subject):
-                            found.append(matcher)
+                    candidates = prefixes.get(subject[:length], ())
+                    found += [matcher for matcher in candidates if pattern_of(matcher.key).matches(subject)]
         return found
 
 

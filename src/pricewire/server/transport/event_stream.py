@@ -124,7 +124,7 @@ class EventStream(ResponseBase):
             return None
         offer: RemoteOffer | None = scope.get("extensions", {}).get(REMOTE)
         if offer is not None and scope["method"] != "HEAD":
-            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close)
+            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close, self._last_event_id)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return remote
