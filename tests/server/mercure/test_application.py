@@ -88,7 +88,7 @@ class TestSubscribing:
         topic = unique()
         body = urlencode([("match", "x" * 3000), ("match", topic), ("last_event_id", "earliest")])
         first = publish(server, topic, "before")
-        with httpx2.Client(timeout=PATIENCE) as client:
+        with httpx2.Client(timeout=PATIENCE, verify=False) as client:
             headers = {"content-type": "application/x-www-form-urlencoded"}
             with client.stream("QUERY", server.url + PATH, content=body, headers=headers) as answer:
                 assert answer.status_code == 200
@@ -140,7 +140,7 @@ class TestSubscribing:
             assert subscriber.read_until(b":\n")
 
     def test_other_methods_are_refused(self, server: Serving) -> None:
-        assert httpx2.put(server.url + PATH, timeout=PATIENCE).status_code == 405
+        assert httpx2.put(server.url + PATH, timeout=PATIENCE, verify=False).status_code == 405
 
     def test_the_same_bytes_go_to_all_who_select_the_same(self, server: Serving) -> None:
         topic = unique()
@@ -200,6 +200,7 @@ class TestPublishing:
                 data={"topic": topic, "unknown": "ignored"},
                 headers={"authorization": f"Bearer {PUBLISHER}"},
                 timeout=PATIENCE,
+                verify=False,
             )
             assert answer.status_code == 200
             assert subscriber.update().data == ""
@@ -247,7 +248,11 @@ class TestPublishing:
     )
     def test_what_is_not_allowed_is_refused(self, server: Serving, fields: dict[str, str]) -> None:
         answer = httpx2.post(
-            server.url + PATH, data={"data": "x", **fields}, headers={"authorization": f"Bearer {PUBLISHER}"}, timeout=PATIENCE
+            server.url + PATH,
+            data={"data": "x", **fields},
+            headers={"authorization": f"Bearer {PUBLISHER}"},
+            timeout=PATIENCE,
+            verify=False,
         )
         assert answer.status_code == 400, answer.text
         assert "www-authenticate" not in answer.headers
@@ -261,7 +266,11 @@ class TestPublishing:
     )
     def test_too_much_is_refused(self, server: Serving, fields: dict[str, str]) -> None:
         answer = httpx2.post(
-            server.url + PATH, data={"topic": "a", **fields}, headers={"authorization": f"Bearer {PUBLISHER}"}, timeout=PATIENCE
+            server.url + PATH,
+            data={"topic": "a", **fields},
+            headers={"authorization": f"Bearer {PUBLISHER}"},
+            timeout=PATIENCE,
+            verify=False,
         )
         assert answer.status_code == 413
         assert (
@@ -270,6 +279,7 @@ class TestPublishing:
                 data={"topic": [f"t{number}" for number in range(101)]},
                 headers={"authorization": f"Bearer {PUBLISHER}"},
                 timeout=PATIENCE,
+                verify=False,
             ).status_code
             == 413
         )
@@ -282,7 +292,7 @@ class TestPublishing:
             (b'{"topic":"a"}', "application/json", 415),
             (b"topic=a", "Application/X-WWW-Form-Urlencoded; charset=utf-8", 200),
         ):
-            answer = httpx2.post(server.url + PATH, content=body, headers={**headers, "content-type": kind}, timeout=PATIENCE)
+            answer = httpx2.post(server.url + PATH, content=body, headers={**headers, "content-type": kind}, timeout=PATIENCE, verify=False)
             assert answer.status_code == status
 
 
@@ -360,13 +370,14 @@ class TestReconciliation:
         topic = unique()
         ids = [publish(server, topic, str(number)).text for number in range(4)]
         publish(server, unique(), "another topic's")
-        for way in ({"headers": {"Last-Event-ID": ids[1]}}, {"parameters": [("last_event_id", ids[1])]}):
-            parameters = way.get("parameters", [])
-            with Subscriber(server, ("match", topic), *parameters, headers=way.get("headers")) as subscriber:  # type: ignore[arg-type, misc]
+        with (
+            Subscriber(server, ("match", topic), headers={"Last-Event-ID": ids[1]}) as by_header,
+            Subscriber(server, ("match", topic), ("last_event_id", ids[1])) as by_parameter,
+        ):
+            ids.append(publish(server, topic, "live").text)
+            for subscriber in (by_header, by_parameter):
                 assert subscriber.head["mercure-last-event-id"] == ids[1]
-                assert [subscriber.update().id for _ in range(2)] == ids[2:]
-                live = publish(server, topic, "live")
-                assert subscriber.update().id == live.text
+                assert [subscriber.update().id for _ in range(3)] == ids[2:]
 
     def test_the_header_comes_before_the_parameter(self, server: Serving) -> None:
         topic = unique()
@@ -556,7 +567,9 @@ class TestCookies:
         ],
     )
     def test_publishing_with_it_is_for_pages_of_trusted_origins(self, server: Serving, headers: dict[str, str], status: int) -> None:
-        answer = httpx2.post(server.url + PATH, data={"topic": "a"}, headers={**self.cookie(PUBLISHER), **headers}, timeout=PATIENCE)
+        answer = httpx2.post(
+            server.url + PATH, data={"topic": "a"}, headers={**self.cookie(PUBLISHER), **headers}, timeout=PATIENCE, verify=False
+        )
         assert answer.status_code == status
 
     def test_pages_may_read_what_they_may(self, server: Serving) -> None:
@@ -568,7 +581,7 @@ class TestCookies:
         assert anybody.headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in anybody.headers
         assert "Origin" in anybody.headers["vary"]
-        preflight = httpx2.request("OPTIONS", server.url + PATH, headers={"origin": ORIGIN}, timeout=PATIENCE)
+        preflight = httpx2.request("OPTIONS", server.url + PATH, headers={"origin": ORIGIN}, timeout=PATIENCE, verify=False)
         assert preflight.status_code == 204
         assert "QUERY" in preflight.headers["access-control-allow-methods"]
         assert "Authorization" in preflight.headers["access-control-allow-headers"]
@@ -624,10 +637,10 @@ class TestSubscriptions:
     def test_they_are_private(self, server: Serving) -> None:
         topic, marker = unique(), unique()
         watched = ("match_urlpattern", f"{PATH}/subscriptions/:kind/:match/:subscriber")
-        with Subscriber(server, watched, ("match", marker), bearer=token(detail("subscribe", topics=[topic]))) as watcher:
-            with Subscriber(server, ("match", topic)):
-                publish(server, marker, "marker")
-                assert watcher.update().data == "marker"
+        bearer = token(detail("subscribe", topics=[topic]))
+        with Subscriber(server, watched, ("match", marker), bearer=bearer) as watcher, Subscriber(server, ("match", topic)):
+            publish(server, marker, "marker")
+            assert watcher.update().data == "marker"
 
     def test_the_api_lists_them(self, server: Serving) -> None:
         topic = unique("https://example.com/rooms/") + "/:id"
@@ -683,13 +696,17 @@ class TestLimits:
     def test_a_stream_cannot_be_changed_by_another_protocol(self, server: Serving) -> None:
         with Subscriber(server, ("match", unique())) as subscriber:
             address = f"{server.url}/v1/streams/{subscriber.head['pricewire-stream']}"
-            assert httpx2.patch(address, json={"add": ["ticks:R_100"]}, timeout=PATIENCE).status_code == 404
+            assert httpx2.patch(address, json={"add": ["ticks:R_100"]}, timeout=PATIENCE, verify=False).status_code == 404
 
     def test_the_updates_topic_has_no_other_way_out(self, server: Serving) -> None:
-        with Reader(server.url, "/sse?topic=mercure%20updates") as reader:
-            assert reader.read_head()[0] == 400
-        with Reader(server.url, "/sse?topic=mercure+updates") as reader:
-            assert reader.read_head()[0] in (400, 401)
+        # A space in a query is a plus that was sent as it is.
+        for space in ("%20", "+", "%2B", "%09"):
+            with Reader(server.url, f"/sse?topic=mercure{space}updates") as reader:
+                assert reader.read_head()[0] in (400, 401)
+        own = TOKENS.issue("33333333-3333-3333-3333-333333333333", frozenset({"publish", "read"}), topics=["*"])
+        message = {"topic": "mercure updates", "data": 1}
+        headers = {"authorization": f"Bearer {own}"}
+        assert httpx2.post(f"{server.url}/v1/publish", json=message, headers=headers, timeout=PATIENCE, verify=False).status_code == 400
 
 
 def test_where_it_is_off_nothing_of_it_is_there(tmp_path: Path) -> None:
