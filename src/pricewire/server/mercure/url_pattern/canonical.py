@@ -61,7 +61,10 @@ def pathname(text: str) -> str:
     if text.startswith("/"):
         return _with("pathname", text)
     # So that it is not taken for the path's beginning.
-    return _with("pathname", f"/-{text}").removeprefix("/-")
+    path = _with("pathname", f"/-{text}")
+    if not path.startswith("/-"):
+        raise InvalidPatternError(f"{text!r} goes up from the middle of a path")
+    return path[2:]
 
 
 def opaque_pathname(text: str) -> str:

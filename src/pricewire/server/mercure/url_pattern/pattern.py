@@ -99,6 +99,8 @@ def components_of(text: str, base: str) -> dict[str, str]:
     Raises:
         InvalidPatternError: the protocol's pattern is none.
 
+    An absolute pattern takes nothing of the base: browsers would take its folder for the path of `urn:a`.
+
     Source: URL Pattern standard, "process a URLPatternInit", for patterns.
     """
     given = ConstructorStringParser(text, is_special).parse()
