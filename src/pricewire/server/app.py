@@ -317,9 +317,15 @@ def create_app(
         ),
     )
     if mercure is not None:
-        application.mercure = import_module("pricewire.server.mercure.application").read_hub(
-            mercure, publisher, admission, lambda: services.auth, lambda: StreamOpener(publisher, admission, services.auth), origins
-        )
+        try:
+            read_hub = import_module("pricewire.server.mercure.application").read_hub
+        except ImportError as error:
+            raise missing_extra(error, "the hub of the Mercure protocol") from error
+
+        def make_mercure_opener() -> StreamOpener:
+            return StreamOpener(publisher, admission, services.auth, is_for_operators=admin_port is None)
+
+        application.mercure = read_hub(mercure, publisher, admission, lambda: services.auth, make_mercure_opener, origins)
     if bus is not None:
 
         def make_opener() -> StreamOpener:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import jwt
@@ -15,7 +16,7 @@ from pricewire.errors import InvalidTokenError, PricewireError
 from pricewire.server.auth.grants import Action, Grant
 from pricewire.server.auth.jwks import IssuerKeys
 from pricewire.server.auth.tokens import LAST, MAX_SIZE, Token, seconds_of
-from pricewire.server.mercure.configuration import IssuerSetup, MercureSetup, read_key
+from pricewire.server.mercure.configuration import IssuerSetup, MercureSetup, read_key, read_setup
 from pricewire.server.mercure.matchers import EXACT, URI_TEMPLATE, URL_PATTERN, Matcher, read_matcher
 from pricewire.server.mercure.texts import InvalidRequestError
 
@@ -179,6 +180,20 @@ class AccessTokens:
         # What is signed, as a signature can be written in more than one way.
         name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
         return AccessToken(Token(None, frozenset(), name, expires_at, kept), tuple(payloads) if Action.READ in allowed else ())
+
+
+def checked_setup(path: Path) -> MercureSetup:
+    """
+    Return what a file says, once its keys have been read, too.
+
+    Raises:
+        PricewireError: the file or a key cannot be read, or is none.
+    """
+    setup = read_setup(path)
+    for issuer in setup.issuers:
+        if issuer.jwks_url is None:
+            _key_of(issuer)
+    return setup
 
 
 def has_type(header: dict[str, Any]) -> bool:

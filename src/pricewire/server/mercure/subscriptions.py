@@ -100,10 +100,8 @@ class Subscriptions:
         parts = path.split("/")[1:]
         newest = {"last_event_id": last_event_id or EARLIEST}
         asked = f"{self._path}/subscriptions{path}"
-        if not all(parts):
-            return None
         values = [unquote(part) for part in parts]
-        if not values or (len(values) == 2 and values[0] in ("exact", "urlpattern")):
+        if not values or (len(values) == 2 and values[0] in ("exact", "urlpattern") and values[1]):
             found = [each for each in self._all() if not values or [each.matcher.match_type, each.matcher.text] == values]
             documents = [each.document(self._path, is_active=True) for each in found]
             return {"id": asked, "type": "subscriptions", **newest, "subscriptions": documents}, "application/json"
@@ -111,18 +109,20 @@ class Subscriptions:
             for each in self._all():
                 if [each.matcher.match_type, each.matcher.text, each.subscriber] == values:
                     return {**each.document(self._path, is_active=True), **newest}, "application/json"
-        return self._document_of_0_x(values, asked, last_event_id) if self._speaks_0_x else None
+        return self._document_of_0_x(path, asked, last_event_id) if self._speaks_0_x else None
 
-    def _document_of_0_x(self, values: list[str], asked: str, last_event_id: str | None) -> tuple[dict[str, Any], str] | None:
+    def _document_of_0_x(self, path: str, asked: str, last_event_id: str | None) -> tuple[dict[str, Any], str] | None:
         newest = {"lastEventID": last_event_id or EARLIEST}
-        if len(values) == 1:
-            documents = [each.document_of_0_x(self._path, is_active=True) for each in self._all() if each.matcher.text == values[0]]
-            collection = {"@context": "https://mercure.rocks/", "id": asked, "type": "Subscriptions", **newest, "subscriptions": documents}
-            return collection, "application/ld+json"
+        # Some clients leave the slashes of a topic as they are.
+        text = unquote(path[1:])
         for each in self._all():
-            if [each.matcher.text, each.subscriber] == values:
+            if f"{each.matcher.text}/{each.subscriber}" == text:
                 return {**each.document_of_0_x(self._path, is_active=True), **newest}, "application/ld+json"
-        return None
+        documents = [each.document_of_0_x(self._path, is_active=True) for each in self._all() if each.matcher.text == text]
+        if not documents:
+            return None
+        collection = {"@context": "https://mercure.rocks/", "id": asked, "type": "Subscriptions", **newest, "subscriptions": documents}
+        return collection, "application/ld+json"
 
     def _all(self) -> Iterator[Subscription]:
         for subscriptions in self._active.values():

@@ -82,7 +82,9 @@ def test_what_does_not_match(pattern: str, topic: str) -> None:
     assert not matches(pattern, topic)
 
 
-@pytest.mark.parametrize("pattern", ["https://example.com/(", "https://exa mple.com/:a", "/:a/:a", "/(a", "/(?=a)", "/((?=a)b)", "/(a{1001})", "/{a", "/(é)"])
+@pytest.mark.parametrize(
+    "pattern", ["https://example.com/(", "https://exa mple.com/:a", "/:a/:a", "/(a", "/(?=a)", "/((?=a)b)", "/(a{1001})", "/{a", "/(é)"]
+)
 def test_what_is_no_pattern(pattern: str) -> None:
     with pytest.raises(InvalidPatternError):
         UrlPattern(pattern, BASE)
