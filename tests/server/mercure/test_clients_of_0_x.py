@@ -63,7 +63,12 @@ def test_the_claim_says_what_may_be_published(server: Serving) -> None:
     topic = unique()
     for claim, status in (({"publish": [topic]}, 200), ({"publish": []}, 403), ({"subscribe": ["*"]}, 403), ({"publish": "*"}, 401)):
         assert publish(server, topic, bearer=old_token(**claim)).status_code == status
-    assert publish(server, topic, bearer=jwt.encode({"mercure": {"publish": ["*"]}}, b"another secret than the issuer's one", "HS256")).status_code == 401
+    assert (
+        publish(
+            server, topic, bearer=jwt.encode({"mercure": {"publish": ["*"]}}, b"another secret than the issuer's one", "HS256")
+        ).status_code
+        == 401
+    )
 
 
 def test_clients_of_version_1_come_as_before(server: Serving) -> None:
@@ -129,9 +134,8 @@ def test_flask_mercure_sse_of_pypi_publishes_unchanged(server: Serving) -> None:
     app = Flask(__name__)
     app.config["SECRET_KEY"] = SECRET.decode()
     hub = MercureSSE(app, hub_url=server.url + PATH)
-    with app.app_context():
-        with Subscriber(server, ("topic", topic), bearer=hub.create_subscription_jwt(topic, {"name": "Ada"})) as subscriber:
-            assert mercure_publish(topic, {"hello": 1}, private=True, type="greeting").startswith("urn:uuid:")
-            received = subscriber.update()
-            assert (received.type, received.data.replace(" ", "")) == ("greeting", '{"hello":1}')
-            assert hub.is_connected(topic, name="Ada")
+    with app.app_context(), Subscriber(server, ("topic", topic), bearer=hub.create_subscription_jwt(topic, {"name": "Ada"})) as subscriber:
+        assert mercure_publish(topic, {"hello": 1}, private=True, type="greeting").startswith("urn:uuid:")
+        received = subscriber.update()
+        assert (received.type, received.data.replace(" ", "")) == ("greeting", '{"hello":1}')
+        assert hub.is_connected(topic, name="Ada")

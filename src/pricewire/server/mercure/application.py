@@ -25,7 +25,7 @@ from pricewire.server.mercure.access_tokens import AccessToken, AccessTokens, is
 from pricewire.server.mercure.answers import Challenges, Headers, RefusedError, send_body, send_json, send_refusal
 from pricewire.server.mercure.configuration import MercureSetup, read_setup
 from pricewire.server.mercure.discovery import METADATA, hub_link, metadata, metadata_url
-from pricewire.server.mercure.matchers import EVERYTHING, EXACT, Matcher
+from pricewire.server.mercure.matchers import EXACT, URL_PATTERN, Matcher
 from pricewire.server.mercure.publication import MAX_BODY, read_publication
 from pricewire.server.mercure.request import FORM, HubRequest
 from pricewire.server.mercure.selection import Selection
@@ -243,7 +243,7 @@ class MercureHub:
         for matcher in matchers:
             if matcher.kind == EXACT and is_own(matcher.text):
                 topics[matcher.text] = cast("Topic", parse_requested(matcher.text))
-            elif matcher.kind not in (EXACT, EVERYTHING):
+            elif matcher.kind == URL_PATTERN:
                 ticks = [TicksTopic(instrument.id) for instrument in self._publisher.market.instruments()]
                 topics |= {str(topic): topic for topic in ticks if matcher.matches(str(topic))}
         return await self._opener().check(list(topics.values()), caller.token) if topics else []
