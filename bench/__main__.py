@@ -31,6 +31,7 @@ from bench import (
     storm,
     trading_floor,
     trading_page,
+    wire,
 )
 from bench.machine import Placement
 from bench.report import Progress, Report, save, show
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Run] = {
     "compression": lambda placement, progress, options: compression.run(
         placement, compression.QUICK if options.quick else compression.Settings(), progress
     ),
+    "wire": lambda placement, progress, options: wire.run(placement, wire.QUICK if options.quick else wire.Settings(), progress),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "restart": lambda placement, progress, options: restart.run(
         placement, restart.QUICK if options.quick else restart.Settings(), progress
