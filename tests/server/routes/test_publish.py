@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from pricewire.server.topic_rules import TopicRules, TopicSettings
-from support.app_server import TOKENS, Events, Scene, bearer, refused
+from support.app_server import TOKENS, Events, Scene
 
 RULES = TopicRules({"news:*": TopicSettings(public=True), "news:internal:*": TopicSettings(), "latest:*": TopicSettings(key="it")})
 
