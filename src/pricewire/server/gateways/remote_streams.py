@@ -110,8 +110,8 @@ class HubOfGateways(Hub):
         self.gateways: dict[str, float] = {}
         self._remote: dict[str, RemoteStream] = {}
         self._of: defaultdict[str, set[str]] = defaultdict(set)
-        # How many streams of gateways follow the same topics.
-        self._follows: Counter[Follow] = Counter()
+        # How many streams of gateways follow topics, by the names of those that they have besides.
+        self._follows: Counter[tuple[tuple[str, ...], Follow]] = Counter()
 
     @property
     def remote_streams(self) -> Counter[str]:
@@ -122,7 +122,9 @@ class HubOfGateways(Hub):
         """Return how many streams a topic has, here and on gateways."""
         if topic not in self._topics:
             return 0
-        return super().readers(topic) + sum(count for follow, count in self._follows.items() if follow(topic))
+        return super().readers(topic) + sum(
+            count for (named, follow), count in self._follows.items() if topic not in named and follow(topic)
+        )
 
     def find(self, stream_id: str) -> tuple[Stream, StreamSpec] | None:
         """Return a stream, here or on a gateway, and what it carries by its id; None where there is none."""
@@ -226,15 +228,16 @@ class HubOfGateways(Hub):
     def _enter(self, spec: StreamSpec) -> None:
         self._topics.enter(spec.topics)
         if spec.follow is not None:
-            self._follows[spec.follow] += 1
+            self._follows[spec.topics, spec.follow] += 1
 
     def _leave(self, spec: StreamSpec) -> None:
         # It tells the publishers when nobody has come back to a topic.
         self._upkeep.begin()
         if spec.follow is not None:
-            self._follows[spec.follow] -= 1
-            if not self._follows[spec.follow]:
-                del self._follows[spec.follow]
+            key = spec.topics, spec.follow
+            self._follows[key] -= 1
+            if not self._follows[key]:
+                del self._follows[key]
         self._topics.end(self._topics.leave([self._topics[name] for name in spec.topics]))
 
 
