@@ -397,7 +397,9 @@ class Delivery:
         lag = stream.lag
         if lag is None:
             return 0
-        if group.needs_flush(lag.position):
+        # Where the log is full of what the group has still to write, nothing says any more which events before that it supersedes.
+        given = group.given(self.position)
+        if group.needs_flush(lag.position) or any(topic.log.has_dropped(lag.position, given) for topic in group.topics):
             self._flush_group(group)
             if stream.group is None:
                 # The group's format has failed, and its streams were ended.

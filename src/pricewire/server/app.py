@@ -58,6 +58,7 @@ from pricewire.server.services import JournalSetup, Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
+from pricewire.server.stream_shortcut import StreamShortcut
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_keeper import TopicKeeper
@@ -237,6 +238,9 @@ def create_app(
         is_for_operators = is_here if offer is None else offer.for_operators
         return StreamOpener(publisher, admission, services.auth, is_for_operators=is_for_operators)
 
+    def before_streams(app: ASGIApp) -> ASGIApp:
+        return StreamShortcut(app, services, provide_stream_opener)
+
     async def provide_publishing() -> Publishing:
         return publishing
 
@@ -287,6 +291,7 @@ def create_app(
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
+        middleware=[before_streams],
         before_request=PurchaseShortcut(services),
         lifespan=[run_services],
         request_class=StrictRequest,

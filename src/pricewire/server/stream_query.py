@@ -90,9 +90,7 @@ async def provide_stream_query(
     if action is None:
         if not topic:
             raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
-        names = list(map(with_sign, topic))
-        topics = list(map(parse_requested, names))
-        return StreamQuery(topics, narrowed(envelope, fields, topics), interval_ms=interval_ms, names=names)
+        return query_of(topic, interval_ms, fields)
     if topic:
         raise InvalidParametersError("action and topic exclude each other")
     if fields is not None:
@@ -111,6 +109,24 @@ async def provide_stream_query(
     text = f"contract_price:{trade_type}:{instrument}:{number}:{unit}:{currency}:{payout}"
     price = parse_topic(text if strike is None else f"{text}:{with_sign(strike)}")
     return StreamQuery([price], plain, interval_ms=interval_ms)
+
+
+def query_of(topics: Sequence[str], interval_ms: int, fields: str | None) -> StreamQuery:
+    """
+    Return the query for topics.
+
+    Args:
+        topics: as the request has them.
+        interval_ms: at most one update per topic in so many milliseconds.
+        fields: the names of the members to show, separated by commas; None for all.
+
+    Raises:
+        InvalidTopicError: one is no topic.
+        InvalidParametersError: a name is none of the members'.
+    """
+    names = list(map(with_sign, topics))
+    parsed = list(map(parse_requested, names))
+    return StreamQuery(parsed, narrowed(envelope, fields, parsed), interval_ms=interval_ms, names=names)
 
 
 def parse_requested(text: str) -> AnyTopic:
