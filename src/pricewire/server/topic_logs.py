@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pricewire.hub.log import LogLimits
-from pricewire.server.updates_topic import UPDATES, UPDATES_LOG
+from pricewire.protocol.free_topics import UPDATES
+from pricewire.server.updates_topic import UPDATES_LOG
 
 USUAL = LogLimits()
 

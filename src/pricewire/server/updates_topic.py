@@ -6,9 +6,7 @@ from importlib import import_module
 
 from pricewire.hub.log import LogLimits
 from pricewire.hub.streams import Router
-
-UPDATES = "mercure updates"
-"""The topic's name. It has a space, so no request for a topic can name it."""
+from pricewire.protocol.free_topics import UPDATES
 
 UPDATES_LOG = LogLimits(count=10_000, age=3600.0)
 """How far an update may be behind for a subscriber to resume from it: all updates are of one topic, in one order."""

@@ -14,7 +14,7 @@ from pricewire.protocol.messages import error_body
 from support import mercure
 from support.app_server import TOKENS, open_app_server
 from support.mercure import HUB, ORIGIN, PATH, PUBLISHER, Subscriber, detail, get, pattern, publish, token, unique
-from support.serving import PATIENCE, Reader, Serving
+from support.serving import PATIENCE, EventReader, Reader, Serving
 
 METADATA = "https://hub.example.com/.well-known/oauth-protected-resource/.well-known/mercure"
 
@@ -706,6 +706,21 @@ class TestLimits:
         message = {"topic": "mercure updates", "data": 1}
         headers = {"authorization": f"Bearer {own}"}
         assert httpx2.post(f"{server.url}/v1/publish", json=message, headers=headers, timeout=PATIENCE, verify=False).status_code == 400
+
+    def test_streams_of_patterns_get_none_of_them(self, server: Serving) -> None:
+        own = TOKENS.issue("33333333-3333-3333-3333-333333333333", frozenset({"publish", "read", "admin"}), topics=["*"])
+        free = unique("news:")
+        headers = {"Authorization": f"Bearer {own}"}
+        with EventReader(server.url, "/protected/sse?topic=mercure*&topic=*", headers=headers) as reader:
+            publish(server, unique(), "secret", private="on")
+            httpx2.post(f"{server.url}/v1/publish", json={"topic": free, "data": 1}, headers=headers, timeout=PATIENCE, verify=False)
+            names = set()
+            while free not in names:
+                name, body = reader.next()
+                names.add(body.get("subscription_id"))
+                assert "secret" not in str((name, body))
+        assert "mercure updates" not in get(server, "/v1/topics", own).text
+        assert get(server, "/v1/topics/mercure%20updates/log", own).status_code in (400, 404)
 
 
 def test_where_it_is_off_nothing_of_it_is_there(tmp_path: Path) -> None:

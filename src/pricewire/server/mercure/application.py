@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 
 from pricewire.bus.tasks import running
 from pricewire.errors import BusError, InvalidTokenError, InvalidTopicError, StreamRefusedError, UnavailableError, quoted
-from pricewire.protocol.free_topics import is_own
+from pricewire.protocol.free_topics import UPDATES, is_own
 from pricewire.protocol.topics import TicksTopic, Topic
 from pricewire.server.auth.grants import Action, may
 from pricewire.server.auth.service import AuthService
@@ -39,7 +39,6 @@ from pricewire.server.stream_query import parse_requested
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS, EventStream, new_stream_id
 from pricewire.server.transport.remote import REMOTE
-from pricewire.server.updates_topic import UPDATES
 
 ENDPOINT = "mercure"
 """What its streams are counted as."""

@@ -8,11 +8,11 @@ import msgspec
 
 from pricewire.hub.event import Event
 from pricewire.hub.streams import Resumption, Topic
+from pricewire.protocol.free_topics import UPDATES
 from pricewire.server.auth.grants import Action, Grant, may
 from pricewire.server.mercure.matchers import Matcher
 from pricewire.server.mercure.router import UpdateRouter
 from pricewire.server.mercure.update import EARLIEST, update_of
-from pricewire.server.updates_topic import UPDATES
 
 RESUMED_FROM = b"mercure-last-event-id"
 """The response's header with the id of the update before the first one that is sent."""

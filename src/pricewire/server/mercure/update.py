@@ -8,7 +8,7 @@ import msgspec
 
 from pricewire.hub.event import Event, Whole, envelope
 from pricewire.protocol.encoder import encode_event
-from pricewire.server.updates_topic import UPDATES
+from pricewire.protocol.free_topics import UPDATES
 
 RESERVED_TYPE = "mercure"
 """The type of the hub's own updates: of subscriptions."""
