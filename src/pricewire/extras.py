@@ -12,6 +12,7 @@ EXTRAS = {
     "nats": ("nats",),
     "http2": ("h2",),
     "redis": ("redis",),
+    "mercure": ("ada_url", "re2"),
     "fix": ("quickfix",),
     "websocket": ("websockets",),
     "ccxt": ("ccxt", "aiohttp"),

@@ -17,7 +17,7 @@ from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
-from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
+from pricewire.hub.streams import Follow, Frame, Group, Lag, Selector, Stream, StreamSpec, Topic, encode, in_order
 from pricewire.hub.topics import Topics
 from pricewire.protocol.encoder import HEARTBEAT, encode_event
 from pricewire.protocol.stream_end import StreamEnd
@@ -43,10 +43,12 @@ class Start:
     Attributes:
         outcome: how.
         position: the last event that the reader has, where it resumes.
+        headers: what the response says of it besides.
     """
 
     outcome: Outcome
     position: int = 0
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Delivery:
@@ -68,6 +70,8 @@ class Delivery:
         self.on_write: Callable[[], None] | None = None
         self._topics = topics
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
+        # Those that follow topics, in the order in which they began.
+        self._following: dict[Group, None] = {}
         self._streams: dict[str, Stream] = {}
         self._owner = Owner(self._on_loop)
         self._flusher = Flusher(flush, self.counters, self.fail_group, self._before_write)
@@ -88,15 +92,37 @@ class Delivery:
         """The groups of streams."""
         return self._groups.values()
 
-    def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
-        """Decide how a stream of topics starts, for its response's head; its reader sent a `Last-Event-ID`, or none where it is new."""
+    def start(
+        self, topics: Iterable[str], last_event_id: str | None, follow: Follow | None = None, selector: Selector | None = None
+    ) -> Start:
+        """
+        Decide how a stream starts, for its response's head.
+
+        Args:
+            topics: the names of its topics.
+            last_event_id: what its reader sent as `Last-Event-ID`; None where it is new.
+            follow: which topics it follows besides.
+            selector: which events of the topics it gets; None for all.
+        """
+        if selector is not None and last_event_id is not None:
+            known = [topic for name in topics if (topic := self._topics.get(name)) is not None]
+            found = selector.resume(last_event_id, known, self.place)
+            if found.position is None:
+                return Start(Outcome.SNAPSHOT, headers=found.headers)
+            return Start(Outcome.RESUMED, found.position, found.headers)
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
-        match = EVENT_ID.fullmatch(last_event_id)
-        if match is None or match[1] != self.boot or int(match[2]) > self.position:
+        position = self.place(last_event_id)
+        if position is None:
             return Start(Outcome.RESET)
-        position = int(match[2])
-        return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position) else Start(Outcome.RESET)
+        return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position, follow) else Start(Outcome.RESET)
+
+    def place(self, event_id: str) -> int | None:
+        """Return where the event of an id of this hub is; None for what is none."""
+        match = EVENT_ID.fullmatch(event_id)
+        if match is None or match[1] != self.boot or int(match[2]) > self.position:
+            return None
+        return int(match[2])
 
     def _join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes) -> None:
         """Do what `Hub.join` promises; raises where the stream is to be aborted."""
@@ -120,11 +146,11 @@ class Delivery:
             self.counters.resumed += 1
             lag = Lag(start.position, {topic.name: topic.log.seq_at(start.position) for topic in group.topics})
             events = self._missed(group, lag, until, exact=not spec.interval)
-            if events is None or not self._topics.reach_back(spec.topics, start.position):
+            if events is None or not self._topics.reach_back(spec.topics, start.position, spec.follow):
                 # Between the response's head, which promised to resume, and now.
                 self._drop(stream, head=stream.coding.begin())
                 return
-            data, count = encode(events, spec.form, lag.seqs), len(events)
+            data, count = _encode(events, spec, lag.seqs), len(events)
         else:
             data, count = group.snapshot(until)
             data = prelude + data
@@ -299,24 +325,28 @@ class Delivery:
         if group is None:
             group = self._new_group(spec, frame)
             self._groups[group.spec, frame] = group
+            if spec.follow is not None:
+                self._following[group] = None
             group.listen()
         return group
 
     def _new_group(self, spec: StreamSpec, frame: Frame) -> Group:
-        topics = tuple([self._topics[name] for name in spec.topics])
+        named = [self._topics[name] for name in spec.topics]
+        topics = (*named, *self._topics.followed(spec, named))
         # With the topics' own names: those of a request are as many more texts.
-        spec = replace(spec, topics=tuple([topic.name for topic in topics]))
+        spec = replace(spec, topics=tuple([topic.name for topic in named]))
         if spec.interval:
             return PacedGroup(spec, topics, frame, self._pacer, self.position, self._flusher.now(), self.fail)
         return Group(spec, topics, frame, self._flusher.bucket(), self._flusher.now(), self.fail)
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
-        ended = self._topics.leave(group.topics)
+        ended = self._topics.leave(group.named)
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.spec, group.frame]
+        self._following.pop(group, None)
         group.leave()
         self._topics.end(ended)
 
@@ -334,8 +364,30 @@ class Delivery:
             # It has ended: added again, it is another, whose log knows nothing of this one's events.
             del lag.seqs[name]
         # One that was removed and added again, with nothing written in between, has stayed.
-        lag.added = set(spec.topics) - lag.seqs.keys()
+        lag.added = {topic.name for topic in new.topics} - lag.seqs.keys()
         return new
+
+    def _came(self, topic: Topic) -> None:
+        """Have a topic that gets its first event carried by those that follow it."""
+        for group in self._following:
+            try:
+                if group.follows(topic):
+                    group.gain(topic)
+            except Exception:
+                logger.exception("it cannot be told whether streams follow %r; they do not", topic.name)
+
+    def _went(self, name: str) -> None:
+        """Have a topic that ends carried no more by those that followed it; they get everything of it before."""
+        topic = self._topics.get(name)
+        if topic is None or topic.streams > 0:
+            return
+        for group in [*topic.groups, *topic.paced]:
+            self._flush_group(group)
+            for stream in list(group.lagging):
+                if stream.lag is not None and stream.lag.position < topic.log.position:
+                    # It could not know any more what it has missed.
+                    self.end(stream, StreamEnd.SLOW_CONSUMER)
+            group.lose(topic)
 
     def _stop(self, stream: Stream, group: Group) -> None:
         stream.lag = group.lag(group.given(self.position))
@@ -348,13 +400,14 @@ class Delivery:
     def _missed(self, group: Group, lag: Lag, until: int, exact: bool) -> list[Event] | None:
         """Return what a lagging stream has still to get; None where something of it is no longer known."""
         events: list[Event] = []
+        selector = group.spec.selector
         for topic in group.topics:
             if topic.name in lag.added:
                 continue
             missed = topic.log.after(lag.position, until) if exact else topic.log.missed(lag.position, until)
             if missed is None:
                 return None
-            events += missed
+            events += missed if selector is None else filter(selector.selects, missed)
         return in_order(events)
 
     def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> int:
@@ -375,8 +428,9 @@ class Delivery:
             self._drop(stream)
             return 0
         before = sum(lag.seqs.values())
-        data = encode(events, group.spec.form, lag.seqs)
-        spared = sum(lag.seqs.values()) - before - len(events)
+        data = _encode(events, group.spec, lag.seqs)
+        # Of a stream that does not get all events, it is not known which were spared.
+        spared = sum(lag.seqs.values()) - before - len(events) if group.spec.selector is None else 0
         self.counters.events_merged += spared
         current = in_order([event for topic in group.topics if topic.name in lag.added for event in topic.log.snapshot(until)])
         # Without ids: they are older than what the reader has, and it must not resume from there.
@@ -419,3 +473,11 @@ class Delivery:
         data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
         # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
         stream.end(stream.frame(data) if data else b"")
+
+
+def _encode(events: list[Event], spec: StreamSpec, seqs: dict[str, int]) -> bytes:
+    """Encode events from which superseded ones were left out, as `encode` does."""
+    if spec.selector is None:
+        return encode(events, spec.form, seqs)
+    # What is between two of them may not be the stream's at all.
+    return b"".join([event.encoded(spec.form) for event in events])

@@ -15,7 +15,7 @@ from pricewire.hub.event import Event, Notice
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.siblings import Siblings
-from pricewire.hub.streams import Stream, StreamSpec, Topic
+from pricewire.hub.streams import Router, Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
 from pricewire.protocol.encoder import encode_message
@@ -78,9 +78,17 @@ class Hub(Delivery):
         return list(self._topics)
 
     def readers(self, topic: str) -> int:
-        """Return how many streams a topic has."""
+        """Return how many streams a topic has, by its name or as they follow it."""
         state = self._topics.get(topic)
-        return state.streams if state else 0
+        if state is None:
+            return 0
+        following = (group for group in (*state.groups, *state.paced) if state not in group.named)
+        return state.streams + sum(len(group.members) + len(group.lagging) for group in following)
+
+    def has_readers(self, topic: str) -> bool:
+        """Return whether a topic has streams that have it by its name, and so keep it going."""
+        state = self._topics.get(topic)
+        return state is not None and state.streams > 0
 
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event | None:
         """
@@ -141,6 +149,16 @@ class Hub(Delivery):
         state = self._topics.get(topic)
         return state.log.snapshot(self.position) if state else []
 
+    def newest_event(self, topic: str) -> Event | None:
+        """Return the newest event of a topic that its log holds; None for none."""
+        state = self._topics.get(topic)
+        newest = None if state is None else state.log.newest_event
+        return None if newest is None else newest[0]
+
+    def route_by(self, router_of: Callable[[str], Router | None]) -> None:
+        """Have topics that begin from now on decide which of their streams get an event: returns for a topic's name what decides."""
+        self._topics.router_of = router_of
+
     def recent_events(self, topic: str) -> list[Event]:
         """Return the events of a topic that its log holds, oldest first."""
         state = self._topics.get(topic)
@@ -151,12 +169,18 @@ class Hub(Delivery):
         state = self._topics.get(topic)
         return state.log.unkeyed() if state else []
 
+    def log(self, topic: str) -> TopicLog | None:
+        """Return the log of a topic that has events; None for any other."""
+        state = self._topics.get(topic)
+        return state.log if state is not None and state.log.seq else None
+
     def forget(self, topic: str) -> bool:
         """
         Drop the log of a topic that nothing is published to any more, unless it has streams; return whether it was dropped.
 
         A reader that comes back to it gets a `reset`.
         """
+        self._went(topic)
         if not self._topics.forget(topic, self.position + 1):
             return False
         self.position += 1
@@ -223,6 +247,7 @@ class Hub(Delivery):
 
     def take_forgotten(self, position: int, topic: str) -> None:
         """Do as `forget` does at a position that a bus has given to it."""
+        self._went(topic)
         self.position = position
         self._topics.take_forgotten(topic, position)
 
@@ -240,6 +265,7 @@ class Hub(Delivery):
             notice: the name and the data of the notice that held then, or None.
         """
         state = self._topics[topic]
+        is_new = state.log.seq == 0
         state.log.keep(
             seq,
             position,
@@ -248,6 +274,8 @@ class Hub(Delivery):
                 for at, number, key, name, json in kept
             ],
         )
+        if is_new and state.log.seq:
+            self._came(state)
         if notice is not None and state.log.seq == seq:
             state.notice = Notice(position=self.position, topic=topic, name=notice[0], data=notice[1])
 
@@ -294,11 +322,14 @@ class Hub(Delivery):
         self.position = item.position
         self.counters.events_published += 1
         state.notice = None
+        if state.log.seq == 0 and self._following:
+            self._came(state)
         state.log.append(item, now)
         if ends is not None:
             state.log.end(ends)
-        if state.groups:
-            for group in state.groups:
+        groups = state.groups if state.router is None else state.router.route(item, state.log.floor)
+        if groups:
+            for group in groups:
                 if not group.pending:
                     group.bucket.append(group)
                 group.pending.append(item)

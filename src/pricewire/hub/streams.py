@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
@@ -16,8 +17,63 @@ logger = logging.getLogger(__name__)
 Frame = Callable[[bytes], bytes]
 """Wraps what is written at once, as the transport below wants it: as a chunk of HTTP/1.1, for instance."""
 
+Follow = Callable[[str], bool]
+"""
+Says by its name whether a stream carries a topic that it was not opened with. Hashable: streams whose rules are equal share their work.
+"""
+
 Fail = Callable[["Stream"], None]
 """Ends one stream at once, whose exception is being handled; never raises."""
+
+
+class Selector(Protocol):
+    """Says which events of its topics a stream gets, where it does not get them all. Equal ones have their streams share bytes."""
+
+    def selects(self, event: Event) -> bool:
+        """Return whether the stream gets an event."""
+
+    def resume(self, last_event_id: str, topics: Sequence[Topic], place: Callable[[str], int | None]) -> Resumption:
+        """
+        Decide where a stream goes on.
+
+        Args:
+            last_event_id: what its reader sent.
+            topics: those of its topics that there are.
+            place: returns where the event of one of the hub's own ids is; None for what is no such id.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """
+    Where a stream with a `Selector` goes on.
+
+    Attributes:
+        position: after which event; None where that is not known, and the stream begins as a new one.
+        headers: what its response says about that.
+    """
+
+    position: int | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Router(Protocol):
+    """Decides which groups of a topic get an event, where not all of them do: it knows what their selectors select."""
+
+    def add(self, group: Group) -> None:
+        """Know of a group."""
+
+    def remove(self, group: Group) -> None:
+        """Forget a group."""
+
+    def route(self, event: Event, floor: int) -> Collection[Group]:
+        """
+        Return the groups that get an event.
+
+        Args:
+            event: the newest one.
+            floor: the position up to which the topic's log holds nothing any more.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +88,10 @@ class StreamSpec:
         compress: whether what it carries is compressed, as one gzip stream.
         control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
             take every event for data.
+        follow: which topics it carries besides: of those that have events, and of those that come. It loses them when they end, and does
+            not keep them going: their publishers are not told of it. None for none.
+        most: how many topics it has at most, where it follows some.
+        selector: which events of the topics it gets; None for all.
     """
 
     topics: tuple[str, ...]
@@ -39,6 +99,9 @@ class StreamSpec:
     interval: float = 0.0
     compress: bool = False
     control: bool = True
+    follow: Follow | None = None
+    most: int = 250
+    selector: Selector | None = None
 
 
 class Topic:
@@ -51,11 +114,12 @@ class Topic:
         groups: the groups of streams that have it and get each of its events.
         paced: the groups that have it and get the newest at their pace.
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
-        streams: how many streams all these are.
+        streams: how many streams have it by its name; those that follow it are not among them.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
+        router: decides which of the groups get an event; None where all do.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "router", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
@@ -66,6 +130,7 @@ class Topic:
         self.resting: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
+        self.router: Router | None = None
 
     def wake(self, position: int) -> None:
         """Have the groups that rest learn of an event after a position."""
@@ -168,7 +233,7 @@ class Group:
 
     Attributes:
         spec: what its streams carry.
-        topics: the topics.
+        topics: the topics: first those that its streams have by their names, then those that they follow.
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
         members: the streams that keep up, with what writes to them.
@@ -224,11 +289,44 @@ class Group:
         """Have what is published to the topics become pending."""
         for topic in self.topics:
             topic.groups[self] = None
+            if topic.router is not None:
+                topic.router.add(self)
 
     def leave(self) -> None:
         """Undo `listen`."""
         for topic in self.topics:
             del topic.groups[self]
+            if topic.router is not None:
+                topic.router.remove(self)
+
+    @property
+    def named(self) -> tuple[Topic, ...]:
+        """The topics that its streams have by their names."""
+        return self.topics[: len(self.spec.topics)]
+
+    def follows(self, topic: Topic) -> bool:
+        """Return whether the group carries a topic from now on that it has not carried."""
+        follow = self.spec.follow
+        return follow is not None and follow(topic.name) and topic not in self.topics and len(self.topics) < self.spec.most
+
+    def gain(self, topic: Topic) -> None:
+        """Carry a topic besides, before its first event is published."""
+        self.topics += (topic,)
+        self._snapshot = None
+        topic.groups[self] = None
+        for stream in self.lagging:
+            if stream.lag is not None:
+                stream.lag.seqs[topic.name] = topic.log.seq
+
+    def lose(self, topic: Topic) -> None:
+        """Carry a topic no more, which has ended: nothing of it is pending."""
+        self.topics = tuple(each for each in self.topics if each is not topic)
+        self._snapshot = None
+        topic.groups.pop(self, None)
+        for stream in self.lagging:
+            if stream.lag is not None:
+                stream.lag.seqs.pop(topic.name, None)
+                stream.lag.added.discard(topic.name)
 
     def wake(self, position: int) -> None:
         """Learn of an event after a position, where the group has rested."""

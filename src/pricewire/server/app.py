@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
 from pricewire.extras import missing_extra
@@ -28,6 +31,7 @@ from pricewire.server.admin_report import AdminReport
 from pricewire.server.auth.dependencies import CALLERS, AnyRequest
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
+from pricewire.server.beside import ApplicationBeside
 from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
@@ -35,6 +39,7 @@ from pricewire.server.leading import BusSetup, Leader
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
+from pricewire.server.publish_shortcut import PublishShortcut
 from pricewire.server.publisher import Publisher
 from pricewire.server.publishing import Publishing
 from pricewire.server.purchase_shortcut import PurchaseShortcut
@@ -49,6 +54,7 @@ from pricewire.server.routes.publish import publish
 from pricewire.server.routes.schema import RENDERER, schema_router
 from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.routes.topics import list_topics, show_log
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.server.services import JournalSetup, Services, TradingSetup
@@ -58,6 +64,7 @@ from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.stream_shortcut import StreamShortcut
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.telemetry.signals import Telemetry
+from pricewire.server.topic_keeper import TopicKeeper
 from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
@@ -80,6 +87,8 @@ TRADING_ROUTES = (
     buy,
     sell,
     publish,
+    list_topics,
+    show_log,
     stream_protected_topics,
     stream_proposal,
     stream_open_contracts,
@@ -95,6 +104,7 @@ class Application(Litestar):
 
     Attributes:
         leader: says whether this process serves, where several may; None where it is alone.
+        mercure: answers the paths of the Mercure protocol; None where it is off.
         metrics: what it has counted.
 
     Args:
@@ -103,6 +113,7 @@ class Application(Litestar):
         admin_port: the port that is for operators alone; None where there is none.
         metrics: what is counted.
         telemetry: exports traces; None where nothing is exported.
+        shortcut: wraps the application, and answers what need not go through the framework.
         options: what `Litestar` takes.
     """
 
@@ -113,14 +124,16 @@ class Application(Litestar):
         admin_port: int | None,
         metrics: Metrics,
         telemetry: Telemetry | None,
+        shortcut: Callable[[ASGIApp], ASGIApp],
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
+        self.mercure: ApplicationBeside | None = None
         self.metrics = metrics
         self._admission = admission
         inner = SingleHeaders(self._route)
-        limited = RequestRate(inner, admission)
+        limited = shortcut(RequestRate(inner, admission))
         named = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
         self._entry: ASGIApp = self._serve if telemetry is None else telemetry.traced(self._serve)
         self._checked = named
@@ -136,7 +149,10 @@ class Application(Litestar):
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.leader is None or not await self.leader.passes_on(cast("Any", scope), cast("Any", receive), cast("Any", send)):
-            await super().__call__(scope, receive, send)
+            if self.mercure is not None and scope["type"] == ScopeType.HTTP and self.mercure.answers(scope["path"]):
+                await self.mercure(cast("Any", scope), cast("Any", receive), cast("Any", send))
+            else:
+                await super().__call__(scope, receive, send)
 
     def change_limits(self, limits: Limits) -> None:
         """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
@@ -160,6 +176,7 @@ def create_app(
     stop: Callable[[], None] | None = None,
     telemetry: Telemetry | None = None,
     topic_rules: TopicRules | None = None,
+    mercure: Path | None = None,
 ) -> Application:
     """
     Build the application that serves the prices of feeds.
@@ -180,6 +197,7 @@ def create_app(
         journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
         telemetry: exports traces and metrics; None where nothing is exported.
+        mercure: the file of TOML that describes the hub of the Mercure protocol; None where there is none.
         topic_rules: what holds for free topics; where there are none, only who has a token for one may read it.
 
     Raises:
@@ -190,9 +208,10 @@ def create_app(
     ring = None if trading is None or bus is not None else trading.ring
     make_publisher = Publisher if bus is None else bus.make_publisher
     publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush, topic_rules=topic_rules)
-    publishing = Publishing(publisher)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
+    keeper = TopicKeeper(publisher, admission.limits)
+    publishing = Publishing(publisher, keeper)
+    services = Services(publisher, trading, keeper=keeper, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
     admin_report = AdminReport(publisher, admission, metrics, lambda: services.auth, can_drain=stop is not None)
     publisher.on_admin = admin_report.want
@@ -207,7 +226,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def run_services(app: Litestar) -> AsyncIterator[None]:
         exporting = contextlib.nullcontext() if telemetry is None else telemetry.exporting(metrics.registry)
-        async with services.open() if leader is None else leader.running(), exporting:
+        protocols = contextlib.nullcontext() if application.mercure is None else application.mercure.open()
+        async with services.open() if leader is None else leader.running(), exporting, protocols:
             metrics.loop_delay.start()
             report.start()
             try:
@@ -254,6 +274,7 @@ def create_app(
         admin_port,
         metrics,
         telemetry,
+        partial(PublishShortcut, services=services, publishing=publishing),
         route_handlers=[
             stream_ticks,
             stream_candles,
@@ -305,6 +326,16 @@ def create_app(
             render_plugins=[RENDERER],
         ),
     )
+    if mercure is not None:
+        try:
+            read_hub = import_module("pricewire.server.mercure.application").read_hub
+        except ImportError as error:
+            raise missing_extra(error, "the hub of the Mercure protocol") from error
+
+        def make_mercure_opener() -> StreamOpener:
+            return StreamOpener(publisher, admission, services.auth, is_for_operators=admin_port is None)
+
+        application.mercure = read_hub(mercure, publisher, admission, lambda: services.auth, make_mercure_opener, origins)
     if bus is not None:
 
         def make_opener() -> StreamOpener:

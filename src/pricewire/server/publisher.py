@@ -18,7 +18,7 @@ from pricewire.market.feed import Feed, PastTicks
 from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
-from pricewire.protocol.free_topics import is_own
+from pricewire.protocol.free_topics import UPDATES, is_own
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
@@ -32,8 +32,8 @@ from pricewire.protocol.topics import (
     TicksTopic,
     parse_topic,
 )
-from pricewire.server.topic_logs import log_limits
 from pricewire.server.topic_rules import TopicRules
+from pricewire.server.updates_topic import router_of
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class Publisher:
             replicated=True,
             flush=flush,
         )
+        self.hub.route_by(router_of)
         self.bus: Bus = MemoryBus(self.hub, ring)
 
     def go_on(self, past: Mapping[str, PastTicks]) -> None:
@@ -158,7 +159,7 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
-        return log_limits(name, self._limits) if is_own(name) else self.topic_rules.of(name).log
+        return self.topic_rules.log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         """Show what the market has just brought, and let a tick happen to the contracts."""
@@ -190,7 +191,7 @@ class Publisher:
             self.bus.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
 
     def _first_stream(self, name: str) -> None:
-        if not is_own(name):
+        if not is_own(name) or name == UPDATES:
             # Its publisher is no part of this server.
             return
         topic = parse_topic(name)
@@ -231,7 +232,7 @@ class Publisher:
                 self._show(name, candle, "candle")
 
     def _last_stream(self, name: str) -> None:
-        if not is_own(name):
+        if not is_own(name) or name == UPDATES:
             return
         topic = parse_topic(name)
         # Nobody may have come back to what an earlier process has published.

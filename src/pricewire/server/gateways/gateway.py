@@ -14,6 +14,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -28,15 +29,15 @@ from pricewire.bus.tasks import running
 from pricewire.errors import InvalidTopicError
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.gateways.background import Background
-from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.messages import (
+    PACKED,
     Answer,
     Call,
     Changed,
@@ -53,10 +54,12 @@ from pricewire.server.gateways.messages import (
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Limits
+from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
 from pricewire.server.telemetry.signals import Telemetry
-from pricewire.server.topic_logs import log_limits
+from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.updates_topic import router_of
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +96,7 @@ class Gateway:
         flush: how long events may wait for others to be written with.
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
+        topic_rules: what holds for free topics.
     """
 
     def __init__(
@@ -105,8 +109,10 @@ class Gateway:
         flush: FlushPolicy = FLUSH_POLICY,
         admin_port: int | None = None,
         telemetry: Telemetry | None = None,
+        topic_rules: TopicRules | None = None,
     ) -> None:
-        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
+        self.hub = Hub(limits=(topic_rules or TopicRules()).log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
+        self.hub.route_by(router_of)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
@@ -202,14 +208,13 @@ class Gateway:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the server answer a request."""
-        body = b""
+        body, limit = b"", MAX_BODY if publishes(scope) else self._limits.request_body
         while True:
             event = await receive()
             if event["type"] != "http.request":
                 return
             body += event.get("body", b"")
-            if len(body) > self._limits.request_body:
-                limit = self._limits.request_body
+            if len(body) > limit:
                 await send_problem(cast("Any", send), 413, "REQUEST_TOO_LARGE", TOO_LARGE.format(limit=limit), {"connection": "close"})
                 return
             if not event.get("more_body"):
@@ -222,10 +227,11 @@ class Gateway:
             scope.get("raw_path") or scope["path"].encode(),
             scope["query_string"],
             [(bytes(name), bytes(value)) for name, value in scope["headers"]],
-            body,
+            zlib.compress(body, 1) if len(body) > PACKED else body,
             None if client is None else (client[0], client[1]),
             scope.get("scheme", "http"),
             self._admin_port is None or is_at(cast("Any", scope), self._admin_port),
+            is_packed=len(body) > PACKED,
         )
         answer = await self._ask(call)
         if answer is None:
@@ -292,8 +298,12 @@ class Gateway:
             interval=plan.interval,
             control=plan.control,
             prelude=answer.prelude,
+            follow=plan.follow,
+            most=plan.most,
             stream_id=plan.stream_id,
             on_close=lambda: self._ended(plan.stream_id),
+            selector=selector_from_message(plan.selector),
+            last_event_id=plan.last_event_id,
         )
         response.raw_headers = [(name, value) for name, value in answer.headers if name not in OWN]
         await response(scope, receive, send)
@@ -342,13 +352,15 @@ class Gateway:
         plan = self._plans.get(command.stream_id)
         if plan is None:
             return
-        self._plans[plan.stream_id] = msgspec.structs.replace(plan, topics=command.topics, interval=command.interval)
+        self._plans[plan.stream_id] = msgspec.structs.replace(
+            plan, topics=command.topics, interval=command.interval, follow=command.follow, most=command.most
+        )
         found = self.hub.find(plan.stream_id)
         if found is None:
             self._early[plan.stream_id] = command
             return
         stream, spec = found
-        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control)
+        changed = replace(spec, topics=command.topics, interval=command.interval, follow=command.follow, most=command.most)
         self.hub.change(stream, changed, command.confirmation)
 
     def _end(self, stream_id: str, reason: str) -> None:
@@ -423,6 +435,12 @@ class Gateway:
             return self.bus.prices_silent_s
         # Quotes need both, the market and trading.
         return self.bus.silent_s if isinstance(topic, QuoteTopic) else 0.0
+
+
+def publishes(scope: Scope) -> bool:
+    """Return whether a request is for publishing, in JSON or, by the Mercure protocol, as a form: then its body may be longer."""
+    kinds = [bytes(value).partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    return scope["path"] == PUBLISH_PATH or kinds == [b"application/x-www-form-urlencoded"]
 
 
 async def send_text(send: Send, status: int, text: str, media_type: str = "text/plain; charset=utf-8") -> None:
