@@ -139,7 +139,10 @@ class Delivery:
         group = stream.group
         if group is None:
             return
-        del self._streams[stream.id]
+        # First of all: the number of its socket may soon be that of another.
+        group.forget(stream)
+        # Absent where another had the same id.
+        self._streams.pop(stream.id, None)
         stream.group = stream.lag = None
         self._leave_topics(stream, group)
         stream.closed()
@@ -199,11 +202,16 @@ class Delivery:
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
         group = stream.group
-        if group is not None and stream.lag is not None:
-            try:
+        if group is None:
+            return
+        try:
+            if stream.lag is not None:
                 self._catch_up(stream, group)
-            except Exception:
-                self.fail(stream)
+            else:
+                # What waited was written before it joined.
+                group.settle(stream)
+        except Exception:
+            self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events were left out."""
@@ -399,6 +407,8 @@ class Delivery:
             self.counters.events_delivered += count
             self.counters.bytes_written += len(data)
             stream.write(data)
+        if enter is not None:
+            enter.settle(stream)
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1
