@@ -209,7 +209,7 @@ class Delivery:
                 self._catch_up(stream, group)
             else:
                 # What waited was written before it joined.
-                group.settle(stream)
+                self._settle(stream, group)
         except Exception:
             self.fail(stream)
 
@@ -274,6 +274,9 @@ class Delivery:
     def _begin(self) -> None:
         """Note the loop that streams join on."""
         loop = asyncio.get_running_loop()
+        if loop is not self._flusher.loop:
+            for group in self._groups.values():
+                group.use_writes()
         self._owner.begin(loop)
         self._flusher.begin(loop)
         self._pacer.begin(loop)
@@ -408,7 +411,16 @@ class Delivery:
             self.counters.bytes_written += len(data)
             stream.write(data)
         if enter is not None:
-            enter.settle(stream)
+            self._settle(stream, enter)
+
+    def _settle(self, stream: Stream, group: Group) -> None:
+        """Have a group write straight to a stream's socket where that is possible, which is so on the hub's own loop only."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if loop is self._flusher.loop:
+            group.settle(stream, loop)
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1

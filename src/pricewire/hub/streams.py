@@ -238,7 +238,7 @@ class Group:
         # None rather than empty: most groups never have any, and an empty set takes 200 bytes.
         self._lagging: set[Stream] | None = None
         self._snapshot: tuple[int, bytes, int] | None = None
-        # That of the members that are sockets: a number is good only while this loop runs, which closes them. None while no member is one.
+        # That of the members that are sockets: when it is closed, they may be, and tell nobody. None while no member is one.
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -336,8 +336,8 @@ class Group:
         Raises:
             Exception: of the coder or the frame, before anything is written. One of a member's ends that member alone.
         """
-        if self._loop is not None and not is_running(self._loop):
-            self._use_writes()
+        if self._loop is not None and self._loop.is_closed():
+            self.use_writes()
         # A copy, as a write may move the stream to the lagging ones.
         targets = list(self.members.values())
         framed = self.frame(self.coder.encode(data, len(targets)))
@@ -354,19 +354,23 @@ class Group:
             self._send(targets, framed)
         return len(targets), len(framed)
 
-    def settle(self, stream: Stream) -> None:
-        """Write to the socket of a member from now on, if it has one that nothing waits for."""
-        if send_all is None or stream not in self.members or (number := stream.idle_socket()) < 0:
-            return
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._use_writes()
+    def settle(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to the socket of a member from now on, if it has one on this loop that nothing waits for."""
+        if send_all is not None and stream in self.members and (number := stream.idle_socket()) >= 0:
             self._loop = loop
-        self.members[stream] = number
+            self.members[stream] = number
+
+    def use_writes(self) -> None:
+        """Write to no socket any more: they may be closed, and their numbers others'."""
+        for stream in self.members:
+            self.members[stream] = stream.write
+        self._loop = None
 
     def _send(self, targets: list[Write | int], framed: bytes) -> None:
         """Write to members of which some are sockets."""
+        loop = self._loop
         assert send_all is not None, "no member is a socket without it"  # noqa: S101
+        assert loop is not None, "no member is a socket without one"  # noqa: S101
         rest = send_all(targets, framed)
         if rest is None:
             return
@@ -378,7 +382,7 @@ class Group:
         self._write_each([(stream.write, data) for stream, data in partly])
         for stream, _ in partly:
             # It may have taken the rest in the meantime.
-            self.settle(stream)
+            self.settle(stream, loop)
         self._write_each([(write, framed) for place, _ in rest if not isinstance(write := targets[place], int)])
 
     def _write_each(self, writes: Iterable[tuple[Write, bytes]]) -> None:
@@ -394,12 +398,6 @@ class Group:
                 raise failure
             except Exception:
                 self._failed(write)
-
-    def _use_writes(self) -> None:
-        """Write to no socket any more: they may be closed, and their numbers others'."""
-        for stream in self.members:
-            self.members[stream] = stream.write
-        self._loop = None
 
     def _failed(self, write: Write | int) -> None:
         """End the stream whose write has raised, unless it has left; it may be among the lagging ones meanwhile."""
@@ -432,14 +430,6 @@ class Group:
         self.members.pop(stream, None)
         if self._lagging is not None:
             self._lagging.discard(stream)
-
-
-def is_running(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether it is this loop that runs in this thread."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
 
 
 def in_order(events: list[Event]) -> list[Event]:
