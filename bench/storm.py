@@ -15,6 +15,7 @@ from bench.machine import Placement, raise_file_limit
 from bench.process import cpu_seconds, no_compiler
 from bench.readers.auditor import Audit, Auditor
 from bench.report import Progress, Report, Table
+from bench.servers.application import WholeApplication
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
@@ -82,7 +83,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     if reason := no_compiler():
         report.notes.append(f"nothing is measured: {reason}")
         return report
-    for kind in (Handover, Nchan):
+    for kind in (WholeApplication, Handover, Nchan):
         if reason := kind.missing():
             report.notes.append(f"{kind.label} is left out: {reason}")
             continue

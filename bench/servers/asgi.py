@@ -26,6 +26,9 @@ HOST = "BENCH_HOST"
 PORT = "BENCH_PORT"
 """The one that says which port; without it, a free one is taken."""
 
+COMMANDS = ("/publish", "/steady", "/settle", "/counters")
+"""The paths at which a server is told what to do; all else is for the application that is measured."""
+
 ANSWER_TIMEOUT = 1200.0
 """How long a server may take to do what it was asked, in seconds: it answers when the last event was published."""
 
@@ -91,7 +94,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond."""
-        if scope["path"] == Peer.path:
+        if scope.get("path") not in COMMANDS:
             await self.stream(scope, receive, send)
             return
         query = {name: int(values[0]) for name, values in parse_qs(scope["query_string"].decode()).items()}

@@ -101,19 +101,9 @@ def within(bus: Bus, application: Application) -> Callable[[Any, Receive, Send],
     return with_bus
 
 
-def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
-    """Serve; the arguments are those of `Handover`, and the folder of a ring."""
-    # With its waits between flushes under load, a hub that is kept busy would merge what is to be one event, or be the only one that is
-    # idle now and then: and a core that wakes up for each flush needs a third more time for the same sends.
-    flush = FlushPolicy(max_interval=0.0) if pace == "busy" else FLUSH_POLICY
-    hub = Hub(heartbeat=float(heartbeat), flush=flush)
-    bus = MemoryBus(hub, Path(folder) if folder else None)
+def commanded(stream: Callable[[Any, Receive, Send], Awaitable[None]], hub: Hub, bus: Bus) -> Application:
+    """Return an application that answers requests, and publishes what the benchmark wants to a bus."""
     messages = ticks()
-
-    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        topics = topics_of(scope)
-        response = EventStream(hub, topics, interval=interval_of(scope)) if topics else EventStream(hub, [TOPIC], form=plain)
-        await response(scope, receive, send)
 
     async def publish(flushes: int, per_flush: int) -> None:
         before = hub.counters.flushes
@@ -130,8 +120,24 @@ def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
     def counters() -> dict[str, int]:
         return {**asdict(hub.counters), "least_seq": min((log.seq for _, log, _ in hub.logs()), default=0)}
 
+    return Application(stream, publish, tick, counters)
+
+
+def main(kind: str, pace: str, heartbeat: str, folder: str = "") -> None:
+    """Serve; the arguments are those of `Handover`, and the folder of a ring."""
+    # With its waits between flushes under load, a hub that is kept busy would merge what is to be one event, or be the only one that is
+    # idle now and then: and a core that wakes up for each flush needs a third more time for the same sends.
+    flush = FlushPolicy(max_interval=0.0) if pace == "busy" else FLUSH_POLICY
+    hub = Hub(heartbeat=float(heartbeat), flush=flush)
+    bus = MemoryBus(hub, Path(folder) if folder else None)
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        topics = topics_of(scope)
+        response = EventStream(hub, topics, interval=interval_of(scope)) if topics else EventStream(hub, [TOPIC], form=plain)
+        await response(scope, receive, send)
+
     make = make_server if kind == "handover" else plain_server
-    application = Application(stream, publish, tick, counters)
+    application = commanded(stream, hub, bus)
     if not folder:
         serve(make, application)
         return

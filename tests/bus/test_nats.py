@@ -58,10 +58,11 @@ class Line:
             yield client
 
     async def passed(self) -> None:
-        """Wait until the reader has what was published so far."""
+        """Wait until the reader has what was published so far, and its streams have been given it."""
         number = next(numbers)
         self.writer.publish("passed", number, key="passed")
         await until(lambda: self.hub.latest("passed") == [number])
+        await until(lambda: all(group.given(self.hub.position) == self.hub.position for group in self.hub.groups))
 
 
 @pytest.fixture

@@ -36,9 +36,16 @@ ENDS_EARLY = [
     ("publish", "a", "ends k"),
 ]
 
+# A log so short that what the stream has missed is pushed out by what its group has still to write.
+PUSHED_OUT = [
+    *(("join", 0, ({"a"}, 0.0)), ("publish", "a", None), ("publish", "a", "k"), ("pause", 0, None), ("advance", 0.001, None)),
+    *(("publish", "a", None), ("publish", "a", "k")),
+]
+
 
 @given(st.lists(ACTION, max_size=50), st.sampled_from([1000, 2]))
 @example(ENDS_EARLY, 1000)
+@example(PUSHED_OUT, 2)
 def test_every_stream_accounts_for_every_event(actions: list[tuple[str, Any, Any]], count: int) -> None:
     """Random publishes, joins, pauses, changes, cuts and resumes, also with logs that hold two events."""
     run(Play(count).play(actions))

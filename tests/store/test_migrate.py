@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from pricewire.store.accounts import Accounts
 from pricewire.store.address import parse_address
@@ -17,7 +20,7 @@ from pricewire.store.cashier import Cashier
 from pricewire.store.connections import prepare_engine
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.migrate import MIGRATIONS
+from pricewire.store.migrate import FORM, MIGRATIONS
 from pricewire.store.tables import entries
 from pricewire.trading.contracts import refund
 from support.contract_maker import nothing_to_sync
@@ -35,6 +38,18 @@ def make(address: str, revision: str, *statements: str) -> None:
         command.upgrade(config, revision)
         for statement in statements:
             connection.execute(sa.text(statement))
+
+
+def test_the_form_is_that_of_the_newest_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == FORM
+
+
+def test_a_database_of_this_form_is_opened_without_the_tool_for_migrations(tmp_path: Path) -> None:
+    make(str(tmp_path / "new.sqlite"), "head")
+    code = "import sys; from pricewire.store.address import parse_address; from pricewire.store.migrate import migrate; "
+    code += "migrate(parse_address(sys.argv[1])); print('alembic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "new.sqlite")], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n", "it takes a tenth of what a server needs to start"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -120,8 +120,15 @@ def log_in(server: Serving, account_id: str, password: str = PASSWORD) -> str:
 class Events(EventReader):
     """A stream of a server, which may need a token."""
 
-    def __init__(self, server: Serving, path: str, account: str | Account | None = None, buffer: int | None = None) -> None:
-        super().__init__(server.url, path, headers={} if account is None else bearer(account), buffer=buffer)
+    def __init__(
+        self,
+        server: Serving,
+        path: str,
+        account: str | Account | None = None,
+        buffer: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(server.url, path, headers={**(headers or {}), **({} if account is None else bearer(account))}, buffer=buffer)
 
     def until(self, is_it: Callable[[Any], bool]) -> Any:
         """Return the data of the first event, from the next on, of which something holds."""

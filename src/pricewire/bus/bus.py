@@ -16,9 +16,11 @@ A bus promises:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
+
+import msgspec
 
 from pricewire.bus.frames import Forgotten, Frame, Notified, Published, TopicState
 
@@ -41,12 +43,48 @@ class Publishing(Protocol):
         """Drop the log of a topic that nothing is published to any more, as `Hub.forget` does."""
 
 
+class Message(Protocol):
+    """
+    A message for a bus to carry, which somebody waits to hear the place of.
+
+    Attributes:
+        topic: as of `Hub.publish`, like the next ones.
+        data: the message as JSON.
+        key: what it supersedes the topic's earlier messages by.
+        event: what it is.
+        ends: a key that ends with it.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def data(self) -> msgspec.Raw: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def ends(self) -> str | None: ...
+
+
 class Bus(Publishing, Protocol):
     """A bus as the process sees it that has opened it."""
 
     @property
     def failure(self) -> str:
         """Why it does not do all that it promises now; empty while it does. For metrics and `/readyz`."""
+
+    async def post(self, messages: Sequence[Message], *, durable: bool = False) -> list[str]:
+        """
+        Publish messages, and return the ids of their events.
+
+        Args:
+            messages: the messages.
+            durable: whether to return only when they are safe; over NATS they always are.
+
+        Raises:
+            BusError: they are not safe, or not known to be.
+        """
 
     async def flush(self) -> None:
         """Return when everything that was published so far is safe; as long as the bus is away, wait."""

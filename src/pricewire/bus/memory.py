@@ -7,12 +7,12 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pricewire.bus.bus import deliver
+from pricewire.bus.bus import Message, deliver
 from pricewire.bus.frames import MAX_DELAY, Forgotten, Frame, Gathering, Notified, Published, Record, TopicState
 from pricewire.bus.ring import Past, Ring, read, remove
 from pricewire.bus.states import states
@@ -66,6 +66,22 @@ class MemoryBus:
     def size(self) -> int:
         """How many bytes the ring has on the disk."""
         return 0 if self._ring is None else self._ring.size
+
+    async def post(self, messages: Sequence[Message], *, durable: bool = False) -> list[str]:
+        """
+        Publish messages, and return the ids of their events, as `Bus.post` says; a ring has them where the operating system has.
+
+        Raises:
+            BusError: there is no ring to have them safe, or it cannot be written.
+        """
+        if durable and self._ring is None:
+            raise BusError(self.failure or "there is no ring that would keep what is published")
+        events = [self.publish(each.topic, each.data, key=each.key, event=each.event, ends=each.ends) for each in messages]
+        if durable:
+            self._commit()
+            if self.failure:
+                raise BusError(self.failure)
+        return [event.id for event in events if event is not None]
 
     async def flush(self) -> None:
         """Write to the ring what was published so far."""

@@ -29,7 +29,7 @@ from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.kv import KeyValue
 
-from pricewire.bus.bus import deliver
+from pricewire.bus.bus import Message, deliver
 from pricewire.bus.frames import (
     POSITIONS,
     Forgotten,
@@ -52,6 +52,9 @@ logger = logging.getLogger(__name__)
 
 SILENCE_S = 3.0
 """After so many seconds without a frame the writer, or the way to it, counts as gone."""
+
+POST_S = 5.0
+"""How long who publishes waits at most to hear that NATS has what was published, in seconds."""
 
 WRITER = "Pricewire-Writer"
 """The header that names the process that writes."""
@@ -300,6 +303,20 @@ class NatsBus:
     def forget(self, topic: str) -> None:
         """Drop the log of a topic that nothing is published to any more."""
         self._frames.forget(topic)
+
+    async def post(self, messages: Sequence[Message], *, durable: bool = False) -> list[str]:
+        """
+        Publish messages, and return the ids of their events when NATS has acknowledged them, as `Bus.post` says.
+
+        Raises:
+            BusError: NATS has not within `POST_S`; it may still. Or they were lost.
+            FencedError: another process writes now.
+        """
+        posted = self._frames.post(messages)
+        try:
+            return [self._hub.id_of(position) for position in await asyncio.wait_for(posted, POST_S)]
+        except TimeoutError:
+            raise BusError(f"the bus has not taken what was published within {POST_S:g} s; it may still") from None
 
     async def flush(self) -> None:
         """

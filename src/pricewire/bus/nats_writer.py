@@ -11,16 +11,18 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import nats.errors
 from nats.js import JetStreamContext
 
+from pricewire.bus.bus import Message
 from pricewire.bus.frames import (
     MAX_BYTES,
     MAX_DELAY,
+    POSITIONS,
     Forgotten,
     Gathering,
     Notified,
@@ -105,6 +107,35 @@ class OldFrames:
                 await context.purge_stream(stream, seq=oldest, subject=subject)
 
 
+class Posted:
+    """
+    Messages that somebody waits to hear the places of.
+
+    Attributes:
+        positions: where each is, once that is known.
+        done: gets these when all are.
+    """
+
+    __slots__ = ("done", "positions", "waiting")
+
+    def __init__(self, count: int) -> None:
+        self.positions = [0] * count
+        self.waiting = count
+        self.done: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+
+    def place(self, index: int, position: int) -> None:
+        """Know where one is."""
+        self.positions[index] = position
+        self.waiting -= 1
+        if not self.waiting and not self.done.done():
+            self.done.set_result(self.positions)
+
+    def fail(self, error: BusError) -> None:
+        """Know that one is lost."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
 class FrameWriter:
     """
     Publishes as the only writer of a subject, until another one is.
@@ -149,6 +180,8 @@ class FrameWriter:
         self._delivered = 0
         self._progress = asyncio.Event()
         self._rate = 0.0
+        # The records that somebody waits for, by their `id`, each with its index among those of one call.
+        self._posted: dict[int, tuple[Posted, int]] = {}
         # Frames that are on their way: not in the hub yet.
         self._underway: deque[list[Record]] = deque()
         # What the round that is under way has still to look at, None where none is; from which position on the last one did not look; and
@@ -167,6 +200,23 @@ class FrameWriter:
         json = msgspec.json.encode(message)
         seq = self._seqs[topic] = self._seqs.get(topic, 0) + 1
         self._add(Published(topic, seq, key, event, ends, json), len(json))
+
+    def post(self, messages: Sequence[Message]) -> asyncio.Future[list[int]]:
+        """
+        Publish messages as `publish` does; return what gets their positions when NATS has them.
+
+        It gets a `FencedError` where another one writes, and a `BusError` where one of them is lost.
+        """
+        posted = Posted(len(messages))
+        if self._fault:
+            posted.fail(FencedError(self._fault))
+        for index, each in enumerate(messages):
+            seq = self._seqs[each.topic] = self._seqs.get(each.topic, 0) + 1
+            record = Published(each.topic, seq, each.key, each.event, each.ends, bytes(each.data))
+            if not self._fault:
+                self._posted[id(record)] = posted, index
+            self._add(record, len(record.json))
+        return posted.done
 
     def notify(self, topic: str, name: str, data: Any) -> None:
         """
@@ -208,6 +258,9 @@ class FrameWriter:
             self._fault = fault
             self._full.clear()
             self._gathering.take()
+            posted, self._posted = self._posted, {}
+            for each, _ in posted.values():
+                each.fail(FencedError(fault))
             self._is_written.set()
             self._progress.set()
 
@@ -263,11 +316,12 @@ class FrameWriter:
         if self._backlog + self._gathering.size > BACKLOG:
             # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
             logger.error("the bus has taken nothing for %.0f s: what was published meanwhile is lost", time.monotonic() - self._taken_at)
-            dropped = sum(len(records) for records, _ in self._full) + len(self._gathering.take())
+            lost = [record for records, _ in self._full for record in records] + self._gathering.take()
             self._full.clear()
             self._backlog = 0
             self._is_lossy = True
-            self._done(dropped)
+            self._done(len(lost))
+            self._fail_posted(lost, BusError("the bus was away for too long: what was published is lost"))
         if size > MAX_BYTES and self._gathering.records:
             # So that a message as large as the bus carries fits.
             self._cut()
@@ -281,6 +335,12 @@ class FrameWriter:
         """Count records that are in the hub, or lost."""
         self._delivered += count
         self._progress.set()
+
+    def _fail_posted(self, records: Sequence[Record], error: BusError) -> None:
+        """Have those hear of it who wait for some records."""
+        for record in records:
+            if (found := self._posted.pop(id(record), None)) is not None:
+                found[0].fail(error)
 
     def _cut(self) -> None:
         """Have the records so far be a frame, and begin the next one."""
@@ -337,8 +397,14 @@ class FrameWriter:
             if count:
                 self._underway.pop()
             self._done(count)
+            self._fail_posted(records, error)
             return
         self._taken_at = time.monotonic()
+        if self._posted:
+            for position, record in enumerate(records, sequence * POSITIONS):
+                if (found := self._posted.pop(id(record), None)) is not None:
+                    posted, index = found
+                    posted.place(index, position)
         self._on_taken(sequence, records, is_lossy)
         if count and not self._is_read_back:
             self.came(count)

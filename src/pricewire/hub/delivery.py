@@ -352,7 +352,8 @@ class Delivery:
         stream.lag = group.lag(group.given(self.position))
         group.fall_behind(stream)
 
-    def _id(self, position: int) -> str:
+    def id_of(self, position: int) -> str:
+        """Return the id of the event at a position."""
         return f"{self.boot}-{position}"
 
     def _missed(self, group: Group, lag: Lag, until: int, exact: bool) -> list[Event] | None:
@@ -372,7 +373,9 @@ class Delivery:
         lag = stream.lag
         if lag is None:
             return 0
-        if group.needs_flush(lag.position):
+        # Where the log is full of what the group has still to write, nothing says any more which events before that it supersedes.
+        given = group.given(self.position)
+        if group.needs_flush(lag.position) or any(topic.log.has_dropped(lag.position, given) for topic in group.topics):
             self._flush_group(group)
             if stream.group is None:
                 # The group's format has failed, and its streams were ended.
@@ -390,7 +393,7 @@ class Delivery:
         # Without ids: they are older than what the reader has, and it must not resume from there.
         data += b"".join([event.encoded_without_id(group.spec.form) for event in current])
         for confirmation in lag.confirmations:
-            data += encode_event(confirmation, event_id=self._id(until), event_type="changed")
+            data += encode_event(confirmation, event_id=self.id_of(until), event_type="changed")
         count = len(events) + len(current)
         stream.lag = None
         if stay:

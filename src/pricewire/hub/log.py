@@ -184,6 +184,10 @@ class TopicLog:
                 kept[event.position] = event
         return sorted(kept.values(), key=_position)
 
+    def has_dropped(self, position: int, until: int) -> bool:
+        """Return whether the newest event up to `until` came after a position, and is no longer held, while later ones are."""
+        return self.floor > position and bool(self._events) and self._events[0].position > until
+
     def seq_at(self, position: int) -> int:
         """Return the number of the topic's newest event at a recent position."""
         seq = self.seq

@@ -36,6 +36,7 @@ from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.publisher import Publisher
+from pricewire.server.publishing import Publishing
 from pricewire.server.purchase_shortcut import PurchaseShortcut
 from pricewire.server.request_rate import RequestRate
 from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
@@ -44,6 +45,7 @@ from pricewire.server.routes.admin import admin_routes
 from pricewire.server.routes.health import liveness, readiness
 from pricewire.server.routes.market import candles_history, list_instruments, ticks_history
 from pricewire.server.routes.page import page_routes
+from pricewire.server.routes.publish import publish
 from pricewire.server.routes.schema import RENDERER, schema_router
 from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
@@ -53,8 +55,10 @@ from pricewire.server.services import JournalSetup, Services, TradingSetup
 from pricewire.server.single_headers import SingleHeaders
 from pricewire.server.stream_opener import StreamOpener
 from pricewire.server.stream_query import provide_stream_query
+from pricewire.server.stream_shortcut import StreamShortcut
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.telemetry.signals import Telemetry
+from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
@@ -75,6 +79,7 @@ TRADING_ROUTES = (
     list_closed_contracts,
     buy,
     sell,
+    publish,
     stream_protected_topics,
     stream_proposal,
     stream_open_contracts,
@@ -154,6 +159,7 @@ def create_app(
     journal: JournalSetup | None = None,
     stop: Callable[[], None] | None = None,
     telemetry: Telemetry | None = None,
+    topic_rules: TopicRules | None = None,
 ) -> Application:
     """
     Build the application that serves the prices of feeds.
@@ -174,6 +180,7 @@ def create_app(
         journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
         telemetry: exports traces and metrics; None where nothing is exported.
+        topic_rules: what holds for free topics; where there are none, only who has a token for one may read it.
 
     Raises:
         PricewireError: an origin or a host name cannot be one.
@@ -182,7 +189,8 @@ def create_app(
     names = accepted_names(host_names, origins)
     ring = None if trading is None or bus is not None else trading.ring
     make_publisher = Publisher if bus is None else bus.make_publisher
-    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush)
+    publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush, topic_rules=topic_rules)
+    publishing = Publishing(publisher)
     admission = Admission(limits, trusted_proxies)
     services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
@@ -221,6 +229,12 @@ def create_app(
         is_for_operators = is_here if offer is None else offer.for_operators
         return StreamOpener(publisher, admission, services.auth, is_for_operators=is_for_operators)
 
+    def before_streams(app: ASGIApp) -> ASGIApp:
+        return StreamShortcut(app, services, provide_stream_opener)
+
+    async def provide_publishing() -> Publishing:
+        return publishing
+
     async def provide_admission() -> Admission:
         return admission
 
@@ -258,6 +272,7 @@ def create_app(
         ],
         dependencies={
             "services": Provide(provide_services),
+            "publishing": Provide(provide_publishing),
             "admission": Provide(provide_admission),
             "metrics": Provide(provide_metrics),
             "leader": Provide(provide_leader),
@@ -266,6 +281,7 @@ def create_app(
             "stream_query": Provide(provide_stream_query),
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
+        middleware=[before_streams],
         before_request=PurchaseShortcut(services),
         lifespan=[run_services],
         request_class=StrictRequest,

@@ -18,6 +18,7 @@ from pricewire.market.feed import Feed, PastTicks
 from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
+from pricewire.protocol.free_topics import is_own
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
@@ -32,6 +33,7 @@ from pricewire.protocol.topics import (
     parse_topic,
 )
 from pricewire.server.topic_logs import log_limits
+from pricewire.server.topic_rules import TopicRules
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Publisher:
         hub: the streams.
         desk: gets every tick that is in the journal, and publishes the topics of trading; None without trading.
         on_admin: called with whether anybody listens to the topic `admin`.
+        topic_rules: what holds for free topics.
 
     Args:
         feeds: where prices come from.
@@ -59,6 +62,7 @@ class Publisher:
         heartbeat: after so many seconds of silence a stream gets a comment.
         ring: the folder in which the bus keeps what was published last, for the next process; None for none.
         flush: how long events may wait for others to be written with.
+        topic_rules: what holds for free topics.
         make_hub: makes the hub.
     """
 
@@ -71,8 +75,10 @@ class Publisher:
         heartbeat: float = 15.0,
         ring: Path | None = None,
         flush: FlushPolicy = FLUSH_POLICY,
+        topic_rules: TopicRules | None = None,
         make_hub: Callable[..., Hub] = Hub,
     ) -> None:
+        self.topic_rules = topic_rules or TopicRules()
         self.desk: Desk | None = None
         self.on_admin: Callable[[bool], None] = lambda is_wanted: None
         self._building: dict[str, CandleBody] = {}
@@ -152,7 +158,7 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
-        return log_limits(name, self._limits)
+        return log_limits(name, self._limits) if is_own(name) else self.topic_rules.of(name).log
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         """Show what the market has just brought, and let a tick happen to the contracts."""
@@ -184,6 +190,9 @@ class Publisher:
             self.bus.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
 
     def _first_stream(self, name: str) -> None:
+        if not is_own(name):
+            # Its publisher is no part of this server.
+            return
         topic = parse_topic(name)
         if isinstance(topic, AdminTopic):
             self.on_admin(True)
@@ -222,6 +231,8 @@ class Publisher:
                 self._show(name, candle, "candle")
 
     def _last_stream(self, name: str) -> None:
+        if not is_own(name):
+            return
         topic = parse_topic(name)
         # Nobody may have come back to what an earlier process has published.
         was_wanted = name in self._wanted

@@ -10,8 +10,9 @@ import msgspec
 
 from pricewire.hub.event import Format
 from pricewire.protocol.encoder import encode_event
+from pricewire.protocol.free_topics import FreeTopic
 from pricewire.protocol.messages import StreamState
-from pricewire.protocol.topics import AdminTopic, CandlesTopic, QuoteTopic, TicksTopic, Topic
+from pricewire.protocol.topics import AdminTopic, CandlesTopic, QuoteTopic, TicksTopic, Topic, parse_topic
 from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
@@ -55,7 +56,7 @@ class StreamOpener:
         self._auth = auth
         self._is_for_operators = is_for_operators
 
-    async def check(self, topics: Sequence[Topic], token: Token | None) -> list[str]:
+    async def check(self, topics: Sequence[Topic | FreeTopic], token: Token | None) -> list[str]:
         """
         Return the topics' names in canonical form, or refuse the request before its stream starts.
 
@@ -68,9 +69,19 @@ class StreamOpener:
             ForbiddenError: one is another account's, or the caller's token is not for reading.
         """
         self.count(topics)
-        if self._auth is not None:
-            require_topics(topics, token)
+        self.require(topics, token)
         return [await self._check(topic) for topic in topics]
+
+    def require(self, topics: Iterable[Topic | FreeTopic], token: Token | None) -> None:
+        """
+        Check that a token may read topics.
+
+        Raises:
+            UnauthorizedError: one is not for everybody, and there is no token.
+            ForbiddenError: one is another account's, or the token is not for reading it.
+        """
+        if self._auth is not None:
+            require_topics(topics, token, self._publisher.topic_rules.public)
 
     def count(self, topics: Collection[object]) -> None:
         """
@@ -83,7 +94,7 @@ class StreamOpener:
         if len(topics) > limit:
             raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
 
-    def charge(self, request: AnyRequest, topics: Collection[Topic], *, carried: int | None = None) -> None:
+    def charge(self, request: AnyRequest, topics: Collection[Topic | FreeTopic], *, carried: int | None = None) -> None:
         """
         Refuse a request for more topics than its address may ask for, before anything is done; `carried` is how many the stream has that it
         changes.
@@ -111,7 +122,7 @@ class StreamOpener:
         endpoint: str,
         request: AnyRequest,
         caller: Caller,
-        topics: Sequence[Topic],
+        topics: Sequence[Topic | FreeTopic],
         form: Format,
         *,
         interval_ms: int = 0,
@@ -170,7 +181,12 @@ class StreamOpener:
             )
             return stream
 
-    async def _check(self, topic: Topic) -> str:
+    async def _check(self, topic: Topic | FreeTopic) -> str:
+        if isinstance(topic, FreeTopic):
+            if self._auth is None:
+                # Which says what there is: without tokens, nobody can publish to others.
+                parse_topic(topic.name)
+            return topic.name
         if isinstance(topic, TicksTopic | CandlesTopic):
             return self._publisher.check(topic)
         if isinstance(topic, AdminTopic):

@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 from pricewire.errors import InvalidTopicError, quoted
 from pricewire.hub.event import Format, envelope, plain
 from pricewire.protocol.admin_messages import AdminBody
+from pricewire.protocol.free_topics import FreeTopic, read_topic
 from pricewire.protocol.messages import MAX_INTERVAL_MS, CandleBody, TickBody
 from pricewire.protocol.topics import (
     AdminTopic,
@@ -65,7 +66,7 @@ class StreamQuery:
 
     __slots__ = ("form", "interval_ms", "names", "topics")
 
-    def __init__(self, topics: Sequence[Topic], form: Format, *, interval_ms: int, names: Sequence[str] | None = None) -> None:
+    def __init__(self, topics: Sequence[Topic | FreeTopic], form: Format, *, interval_ms: int, names: Sequence[str] | None = None) -> None:
         self.topics = topics
         self.form = form
         self.names = names
@@ -89,9 +90,7 @@ async def provide_stream_query(
     if action is None:
         if not topic:
             raise InvalidParametersError("give topic=… (may be repeated), or action=instrument_price and instrument_id=…")
-        names = list(map(with_sign, topic))
-        topics = list(map(parse_requested, names))
-        return StreamQuery(topics, narrowed(envelope, fields, topics), interval_ms=interval_ms, names=names)
+        return query_of(topic, interval_ms, fields)
     if topic:
         raise InvalidParametersError("action and topic exclude each other")
     if fields is not None:
@@ -112,7 +111,25 @@ async def provide_stream_query(
     return StreamQuery([price], plain, interval_ms=interval_ms)
 
 
-def parse_requested(text: str) -> Topic:
+def query_of(topics: Sequence[str], interval_ms: int, fields: str | None) -> StreamQuery:
+    """
+    Return the query for topics.
+
+    Args:
+        topics: as the request has them.
+        interval_ms: at most one update per topic in so many milliseconds.
+        fields: the names of the members to show, separated by commas; None for all.
+
+    Raises:
+        InvalidTopicError: one is no topic.
+        InvalidParametersError: a name is none of the members'.
+    """
+    names = list(map(with_sign, topics))
+    parsed = list(map(parse_requested, names))
+    return StreamQuery(parsed, narrowed(envelope, fields, parsed), interval_ms=interval_ms, names=names)
+
+
+def parse_requested(text: str) -> Topic | FreeTopic:
     """
     Read a topic that a client asks for by its name.
 
@@ -122,7 +139,7 @@ def parse_requested(text: str) -> Topic:
     Raises:
         InvalidTopicError: the text is no topic, or that of a list of one contract.
     """
-    topic = parse_topic(text)
+    topic = read_topic(text)
     if isinstance(topic, ContractListTopic) and topic.contract_id:
         raise InvalidTopicError(f"topic {quoted(text)}: one contract has a stream of its own, at /v1/trading/contracts, with contract_id")
     return topic
@@ -133,7 +150,7 @@ def with_sign(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Format:
+def narrowed(form: Format, fields: str | None, topics: Sequence[Topic | FreeTopic]) -> Format:
     """
     Return the format that shows only some members of the topics' data: `fields` has their names, separated by commas; None for all.
 
@@ -142,7 +159,9 @@ def narrowed(form: Format, fields: str | None, topics: Sequence[Topic]) -> Forma
     """
     if fields is None:
         return form
-    known = {name for topic in topics for name in BODIES[type(topic)].__struct_fields__}
+    if any(isinstance(topic, FreeTopic) for topic in topics):
+        raise InvalidParametersError("fields goes with topics whose members the server knows; it knows none of what others publish")
+    known = {name for topic in topics for name in BODIES[type(topic)].__struct_fields__}  # type: ignore[index]
     chosen = frozenset(fields.split(","))
     strangers = sorted(chosen - known)
     if strangers:

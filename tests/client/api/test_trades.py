@@ -238,7 +238,8 @@ async def test_a_status_without_a_code_leaves_a_trade_uncertain(line: str, is_sa
     for scripts in ([status(line)], [hold_and_abort, status(line)]):
         async with RawServer(*scripts) as server, connect(server.url, token="t") as wire:
             trade = wire.sell("c", within=within) if is_sale else wire.buy(FIVE_MINUTES, "rise", idempotency_key="k", within=within)
-            with pytest.raises(TradeUncertainError, match=f"status {line[:3]}") as raised:
+            # The last that is heard may be that time was up, before another such answer came.
+            with pytest.raises(TradeUncertainError, match=f"status {line[:3]}|no answer within") as raised:
                 await trade
         assert raised.value.idempotency_key == (None if is_sale else "k")
 

@@ -56,6 +56,20 @@ def test_the_page_itself_is_looked_for_anew_each_time(server: Serving) -> None:
     assert 'name="pricewire-demo" content=""' in answer.text
 
 
+def test_the_page_has_its_style_sheet_in_it_so_that_it_is_painted_without_another_answer(server: Serving) -> None:
+    whole, packed = (httpx2.get(server.url, headers={"accept-encoding": coding}) for coding in ("identity", "gzip"))
+    assert (whole.headers.get("content-encoding"), packed.headers.get("content-encoding")) == (None, "gzip")
+    assert whole.content == packed.content
+    assert int(packed.headers["content-length"]) < len(whole.content) / 2
+    assert {answer.headers["vary"] for answer in (whole, packed)} == {"Accept-Encoding"}
+    style = re.search("<style>(.*)</style>", whole.text, re.DOTALL)
+    assert style is not None
+    assert ".bar" in style[1]
+    assert 'rel="stylesheet"' not in whole.text
+    # Its policy lets it have no other style than files.
+    assert 'rel="stylesheet"' in httpx2.get(f"{server.url}/embed/R_100").text
+
+
 def test_only_the_page_where_nothing_is_traded_may_be_framed(server: Serving) -> None:
     assert httpx2.get(server.url).headers["content-security-policy"] == "frame-ancestors 'none'"
     embedded = httpx2.get(f"{server.url}/embed/R_100")

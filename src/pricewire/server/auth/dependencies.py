@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -11,11 +11,13 @@ from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
-from pricewire.errors import InvalidTokenError
+from pricewire.errors import InvalidTokenError, quoted
+from pricewire.protocol.free_topics import FreeTopic
 from pricewire.protocol.messages import ErrorBody
-from pricewire.protocol.topics import AccountTopic, AdminTopic, Topic
+from pricewire.protocol.topics import FORMS, AccountTopic, AdminTopic, Topic
+from pricewire.server.auth.grants import Action, Grant, may
 from pricewire.server.auth.service import AuthService
-from pricewire.server.auth.tokens import ADMIN, READ, TRADE, Token
+from pricewire.server.auth.tokens import ADMIN, PUBLISH, READ, TRADE, Token
 from pricewire.server.http_errors import ForbiddenError, InvalidParametersError, UnauthorizedError
 from pricewire.server.services import Services
 
@@ -67,8 +69,10 @@ class Principal(Caller):
         Return the principal's account, which a request may name.
 
         Raises:
-            ForbiddenError: it names another.
+            ForbiddenError: it names another, or the token is for none.
         """
+        if self.token.account is None:
+            raise ForbiddenError("the token is for no account")
         if account_uuid not in (None, self.token.account):
             raise ForbiddenError("the token is for another account")
         return self.token.account
@@ -95,29 +99,48 @@ def require_scope(token: Token, *scopes: str) -> None:
         ForbiddenError: it has none of them. Source: RFC 6750, section 3.1.
     """
     if token.scopes.isdisjoint(scopes):
-        header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scopes[0]}"'
-        raise ForbiddenError(f"the token is not for this: it lacks the scope {scopes[0]!r}", headers={"www-authenticate": header})
+        raise lacking(scopes[0])
 
 
-def require_topics(topics: Iterable[Topic], token: Token | None) -> None:
+def lacking(scope: str, message: str = "") -> ForbiddenError:
+    """Return the error for a token that is not for what is asked; without a message it lacks the scope. Source: RFC 6750, section 3.1."""
+    header = f'Bearer realm="pricewire", error="insufficient_scope", scope="{scope}"'
+    return ForbiddenError(message or f"the token is not for this: it lacks the scope {scope!r}", headers={"www-authenticate": header})
+
+
+def require_topics(topics: Iterable[Topic | FreeTopic], token: Token | None, public: Sequence[Grant] = ()) -> None:
     """
     Check that a token may read topics; the only such check, used when a stream is opened, changed or renewed.
 
+    Args:
+        topics: the topics.
+        token: the token; None for none.
+        public: what everybody may read of free topics.
+
     Raises:
-        UnauthorizedError: a topic is an account's or an operator's, and there is no token.
-        ForbiddenError: a topic is another account's, or the token is not for reading, or not an operator's.
+        UnauthorizedError: a topic is not for everybody, and there is no token.
+        ForbiddenError: a topic is another account's, or the token is not for reading it, or not an operator's.
     """
     for topic in topics:
+        name = str(topic)
         if isinstance(topic, AdminTopic):
             if token is None:
-                raise unauthorized(f"topic {str(topic)!r} is for operators: send a token with the scope {ADMIN!r}")
-            require_scope(token, ADMIN)
-        if isinstance(topic, AccountTopic):
+                raise unauthorized(f"topic {name!r} is for operators: send a token with the scope {ADMIN!r}")
+            if not may(Action.READ, name, token.grants):
+                raise lacking(ADMIN)
+        elif isinstance(topic, AccountTopic):
             if token is None:
-                raise unauthorized(f"topic {str(topic)!r} is an account's: log in, and send its token")
+                raise unauthorized(f"topic {name!r} is an account's: log in, and send its token")
             if token.account != topic.account_uuid:
-                raise ForbiddenError(f"topic {str(topic)!r} is another account's")
-            require_scope(token, READ)
+                raise ForbiddenError(f"topic {name!r} is another account's")
+            if not may(Action.READ, name, token.grants):
+                raise lacking(READ)
+        elif isinstance(topic, FreeTopic) and not may(Action.READ, name, public):
+            if token is None:
+                own = ", ".join(map(repr, FORMS))
+                raise unauthorized(f"topic {quoted(name)} is not public, and none of the server's own, {own}: send a token that is for it")
+            if not may(Action.READ, name, token.grants):
+                raise lacking(READ, f"the token is not for reading topic {quoted(name)}")
 
 
 def unauthorized(message: str, *, is_invalid: bool = False) -> UnauthorizedError:
@@ -187,9 +210,14 @@ async def provide_operator(request: AnyRequest, services: NamedDependency[Servic
     return required(await shown(request, services.auth), ADMIN)
 
 
+async def provide_messenger(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
+    """Return the caller; requires the scope `publish`."""
+    return required(await shown(request, services.auth), PUBLISH)
+
+
 async def provide_token_holder(request: AnyRequest, services: NamedDependency[Services]) -> Principal:
     """Return the caller, whatever its token is for."""
-    return required(await shown(request, services.auth), READ, TRADE, ADMIN)
+    return required(await shown(request, services.auth), READ, TRADE, PUBLISH, ADMIN)
 
 
 async def provide_account_listener(request: AnyRequest, services: NamedDependency[Services], ticket: Ticket = None) -> Principal:
@@ -221,6 +249,7 @@ CALLERS: dict[str, Callable[..., Awaitable[Caller]]] = {
     "principal": provide_principal,
     "trader": provide_trader,
     "operator": provide_operator,
+    "messenger": provide_messenger,
     "token_holder": provide_token_holder,
     "account_listener": provide_account_listener,
     "protected_listener": provide_protected_listener,

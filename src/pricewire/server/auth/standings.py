@@ -20,7 +20,7 @@ class Standings:
 
     def fault(self, token: Token) -> str | None:
         """Return why a token is not valid; None if it is."""
-        standing = self._known.get(token.account)
+        standing = None if token.account is None else self._known.get(token.account)
         if standing is None:
             return None
         if token.generation is not None:

@@ -25,7 +25,7 @@ class Tickets:
         self._steady = steady
         # In the order in which they expire, as all have the same lifetime.
         self._open: dict[str, tuple[Token, float]] = {}
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[str | None] = Counter()
 
     def give(self, token: Token) -> tuple[str, float]:
         """

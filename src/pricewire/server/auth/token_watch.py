@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pricewire.hub.hub import Hub
 from pricewire.protocol.stream_end import StreamEnd
-from pricewire.server.auth.tokens import READ, Token
+from pricewire.server.auth.tokens import Token
 
 STEP_S = 1.0
 """The longest time between two looks for expired tokens, in seconds."""
@@ -86,14 +86,14 @@ class TokenWatch:
         """
         Have a stream depend on another token of the same account; return the one that it depends on then.
 
-        It keeps its token if the other one expires earlier; unless only the other one has the scope `read`, as the stream may carry the
-        account's topics now. Nothing changes for a stream that has ended.
+        It keeps its token if the other one expires earlier; unless that has grants which its own has not, as the stream may carry the
+        topics of these now. Nothing changes for a stream that has ended.
         """
         watched = self._watched.get(stream_id)
         if watched is None:
             return token
         before = watched.token
-        if token.expires_at <= before.expires_at and (READ in before.scopes or READ not in token.scopes):
+        if token.expires_at <= before.expires_at and set(token.grants) <= set(before.grants):
             return before
         self.forget(stream_id)
         self.begin(stream_id, token)

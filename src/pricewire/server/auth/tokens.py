@@ -6,12 +6,15 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jwt
 
-from pricewire.errors import InvalidTokenError
+from pricewire.errors import InvalidTokenError, InvalidTopicError
+from pricewire.protocol.free_topics import check_pattern
+from pricewire.server.auth.grants import Grant, grants_of
 from pricewire.server.auth.keys import KeySource, SigningKey
 
 READ = "read"
@@ -22,6 +25,12 @@ TRADE = "trade"
 
 ADMIN = "admin"
 """The scope of the topic `admin` and of what operators do. No login gives it."""
+
+PUBLISH = "publish"
+"""The scope of publishing to free topics, those of the claim `topics`. No login gives it."""
+
+TOPICS = "topics"
+"""The claim with the free topics that a token is for: a list of names, and of beginnings of names with a `*` at their end."""
 
 MAX_SIZE = 8192
 """The longest token, in bytes: an issuer's with many claims has 2,000, and a request's headers have 16 KiB in all."""
@@ -57,18 +66,20 @@ class Token:
     What a valid token claims.
 
     Attributes:
-        account: the account's `uuid`.
+        account: the account's `uuid`; None for a token of a protocol that has no accounts.
         scopes: what it is for, `read` and `trade` among them.
         id: what it is revoked by.
         expires_at: when it expires, in seconds since 1970.
+        grants: what it allows to be done with topics that not everybody may read.
         generation: the account's when this server issued it; None for a token of another issuer.
         issued_at: when it was issued, in seconds since 1970; None where it does not say.
     """
 
-    account: str
+    account: str | None
     scopes: frozenset[str]
     id: str
     expires_at: float
+    grants: tuple[Grant, ...] = ()
     generation: int | None = None
     issued_at: float | None = None
 
@@ -120,6 +131,7 @@ class Tokens:
         account: str,
         scopes: frozenset[str] = frozenset({READ, TRADE}),
         *,
+        topics: Sequence[str] = (),
         lifetime: float = LIFETIME_S,
         generation: int | None = None,
     ) -> str:
@@ -129,6 +141,7 @@ class Tokens:
         Args:
             account: the account's `uuid`.
             scopes: what it is for.
+            topics: the free topics that it may read with the scope `read`, and publish to with `publish`: names and patterns.
             lifetime: how long it is valid, in seconds.
             generation: the account's, read no later than its password: the token ends with the next one. Without it, a change of the
                 account ends the token by the time of its issue, like one of another issuer.
@@ -141,6 +154,8 @@ class Tokens:
         now = time.time()
         claims: dict[str, Any] = {"account": account, "scope": " ".join(sorted(scopes)), "jti": secrets.token_hex(16)}
         claims |= {"iat": int(now), "nbf": int(now), "exp": now + lifetime}
+        if topics:
+            claims[TOPICS] = list(topics)
         if generation is not None:
             claims[GENERATION] = generation
         if self._rules.issuer is not None:
@@ -207,11 +222,29 @@ class Tokens:
         if not isinstance(scope, str | list):
             raise ValueError(scope)
         scopes = scope.split() if isinstance(scope, str) else [each for each in scope if isinstance(each, str)]
+        grants = grants_of(account, scopes, patterns_of(claims.get(TOPICS, [])))
         name = claims.get("jti")
         if not isinstance(name, str) or not 0 < len(name) <= 128:
             # The hash of what is signed, not of the signature, which can be written in more than one way.
             name = hashlib.sha256(text.rpartition(".")[0].encode()).hexdigest()
-        return Token(account, frozenset(scopes), name, times["exp"], issued_at=times.get("iat"))
+        return Token(account, frozenset(scopes), name, times["exp"], grants, issued_at=times.get("iat"))
+
+
+def patterns_of(claim: object) -> list[str]:
+    """
+    Return the topics in a claim.
+
+    Raises:
+        InvalidTokenError: it is no list of names and patterns.
+    """
+    if not isinstance(claim, list) or not all(isinstance(each, str) for each in claim):
+        raise InvalidTokenError(f"the token's claim {TOPICS!r} is no list of texts")
+    try:
+        for each in claim:
+            check_pattern(each)
+    except InvalidTopicError:
+        raise InvalidTokenError(f"the token's claim {TOPICS!r} has something that is no topic and no pattern") from None
+    return claim
 
 
 def generation_of(claims: dict[str, Any]) -> int | None:

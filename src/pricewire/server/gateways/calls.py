@@ -20,8 +20,8 @@ from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
 from pricewire.errors import FencedError
 from pricewire.hub.streams import StreamSpec
+from pricewire.protocol.free_topics import read_topic
 from pricewire.protocol.stream_end import StreamEnd
-from pricewire.protocol.topics import parse_topic
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import parse_address
 from pricewire.server.gateways.forms import from_message
@@ -216,7 +216,7 @@ class Calls:
         client = None if plan.client is None else parse_address(plan.client)
         try:
             assert self._opener is not None, "gateways have streams"  # noqa: S101
-            await self._opener().check([parse_topic(topic) for topic in plan.topics], token)
+            await self._opener().check([read_topic(topic) for topic in plan.topics], token)
         except HTTPException:
             # The token is not for these topics any more.
             return StreamEnd.TOKEN_REVOKED.name

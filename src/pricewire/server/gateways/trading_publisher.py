@@ -10,6 +10,7 @@ from pricewire.bus.frames import Record
 from pricewire.bus.nats import NatsBus
 from pricewire.errors import BusError, PricewireError
 from pricewire.market.feed import PastTicks
+from pricewire.protocol.free_topics import is_own
 from pricewire.protocol.messages import Candle, Tick
 from pricewire.protocol.topics import AccountTopic, AdminTopic, CandlesTopic, ContractListTopic, MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.gateways.bus_feed import BusFeed
@@ -128,6 +129,8 @@ class TradingPublisher(Publisher):
         """Say nothing: the market does."""
 
     def _first_stream(self, name: str) -> None:
+        if not is_own(name):
+            return
         topic = parse_topic(name)
         if isinstance(topic, CandlesTopic):
             self.interest.add(name)
@@ -140,6 +143,8 @@ class TradingPublisher(Publisher):
             super()._first_stream(name)
 
     def _last_stream(self, name: str) -> None:
+        if not is_own(name):
+            return
         topic = parse_topic(name)
         if isinstance(topic, CandlesTopic):
             self.interest.discard(name)

@@ -54,7 +54,7 @@ async def log_out(auth: NamedDependency[AuthService], token_holder: NamedDepende
 @get("/v1/accounts", cache_control=NO_STORE, responses={**PROTECTED, **UNKNOWN, **UNAVAILABLE}, security=SECURITY)
 async def list_accounts(auth: NamedDependency[AuthService], principal: NamedDependency[Principal]) -> Data[AccountsBody]:
     """List the accounts that the token is for: one."""
-    account = await auth.accounts.find_uuid(principal.token.account)
+    account = await auth.accounts.find_uuid(principal.own(None))
     if account is None:
         raise UnknownError("the token's account does not exist any more")
     body = AccountBody(account.id, account.uuid, account.type, account.group, account.status, account.currency, float(account.balance))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ MISSING = "the trading page is not part of this installation: it was built witho
 
 DEMO_PLACE = b'<meta name="pricewire-demo" content="'
 """Where the page looks for the account that anybody may log in with."""
+
+SHEET = re.compile(rb'<link rel="stylesheet"[^>]* href="/assets/([^"/]+\.css)">')
+"""Where the style sheet of the page is."""
 
 FRAME = re.compile(rb'(?<=<div id="root">).*(?=</div><noscript>)', re.DOTALL)
 """The frame of the trading page, which is shown until its script runs: another page has another one."""
@@ -59,13 +64,35 @@ def page_routes(*, demo_account: str = "", has_admin: bool = False) -> list[Cont
     if not has_page():
         return [no_page]
 
-    @get("/", include_in_schema=False, media_type="text/html")
-    async def index() -> Response[bytes]:
+    @get("/", include_in_schema=False, media_type="text/html", sync_to_thread=True)
+    def index(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Return the page; its assets' names change with their content, its own does not."""
-        html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
-        return Response(html, media_type="text/html", headers={"cache-control": "no-cache", "content-security-policy": UNFRAMED})
+        html, packed = trading_page((PAGE / "index.html").stat().st_mtime_ns, demo_account)
+        headers = {"cache-control": "no-cache", "content-security-policy": UNFRAMED, "vary": "Accept-Encoding"}
+        if takes_gzip(request):
+            html, headers["content-encoding"] = packed, "gzip"
+        return Response(html, media_type="text/html", headers=headers)
 
     return [index, embed, asset, *([admin] if has_admin else [])]
+
+
+@lru_cache(maxsize=4)
+def trading_page(changed_ns: int, demo_account: str) -> tuple[bytes, bytes]:
+    """
+    Return the trading page, as it is and compressed. Its style sheet is in it, so that the browser paints it without another answer.
+
+    Args:
+        changed_ns: when its file was changed, by the system's clock; a new build is another page.
+        demo_account: the account to try, as `page_routes` has it.
+    """
+    html = (PAGE / "index.html").read_bytes().replace(DEMO_PLACE, DEMO_PLACE + demo_account.encode())
+    html = SHEET.sub(lambda match: b"<style>" + (PAGE / "assets" / match[1].decode()).read_bytes() + b"</style>", html)
+    return html, gzip.compress(html, 9, mtime=0)
+
+
+def takes_gzip(request: Request[Any, Any, Any]) -> bool:
+    """Return whether a reader takes gzip."""
+    return GZIP.search(request.headers.get("accept-encoding", "").lower()) is not None
 
 
 @get("/embed/{instrument_id:path}", include_in_schema=False, media_type="text/html", sync_to_thread=True)
@@ -102,7 +129,7 @@ def asset(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[byte
     headers = {"cache-control": FOREVER, "vary": "Accept-Encoding"}
     path = files.get(name)
     packed = files.get(f"{name}.gz")
-    if packed is not None and GZIP.search(request.headers.get("accept-encoding", "").lower()):
+    if packed is not None and takes_gzip(request):
         path = packed
         headers["content-encoding"] = "gzip"
     if path is None:

@@ -12,9 +12,9 @@ from litestar.params import FromPath, JSONBody
 
 from pricewire.errors import quoted
 from pricewire.hub.streams import Stream, StreamSpec
+from pricewire.protocol.free_topics import read_topic
 from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamState
-from pricewire.protocol.topics import parse_topic
-from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Caller, confirm, require_topics, unauthorized
+from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Caller, confirm, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
 from pricewire.server.formats import timestamp
@@ -51,7 +51,7 @@ async def change_stream(
         raise InvalidParametersError("a stream of /v1 cannot be changed; open one of /sse?topic=…")
     # A stream that depends on no token would outlive this one.
     owned = caller if token is not None else Caller(None)
-    require_topics(map(parse_topic, spec.topics), owned.token)
+    stream_opener.require(map(read_topic, spec.topics), owned.token)
     asked = [parse_requested(text) for text in data.add]
     stream_opener.charge(request, asked, carried=len(spec.topics))
     added = await stream_opener.check(asked, owned.token)

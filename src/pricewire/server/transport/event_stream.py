@@ -186,7 +186,9 @@ def _last_event_id(scope: Scope) -> str | None:
     ids = [bytes(value).decode("utf-8", "replace") for name, value in scope["headers"] if name == b"last-event-id"]
     if not ids:
         query: bytes = scope.get("query_string", b"")
-        ids = parse_qs(query.decode("latin-1")).get("last_event_id", [])
+        # Most have none, but topics with colons. Whatever else is encoded may be its name.
+        may_have = b"last_event_id" in query or b"%" in query.replace(b"%3A", b":")
+        ids = parse_qs(query.decode("latin-1")).get("last_event_id", []) if may_have else []
     return ", ".join(ids) or None
 
 
