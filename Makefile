@@ -17,7 +17,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench fuzz soak chaos churn churn-tabs many-topics kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics verify-repeat kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -50,6 +50,12 @@ matrix:  ## run `make run` and `make test` on every kind of machine that this on
 bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; options by ARGS="fanout --quick"
 	$(BIN)/python -m bench $(ARGS)
 
+# websockets and sse-starlette came with the environment. Centrifugo is built, which takes minutes; who has a `mercure` puts it on the PATH.
+peers: $(VENV)/dev  ## install the servers that the benchmarks compare with, as far as they can be had here
+	-tests/install-system-packages nginx ngx_nchan_module.so
+	@command -v go > /dev/null || echo "Centrifugo is left out: Go 1.26 or newer is needed to build it."
+	! command -v go > /dev/null || GOBIN=$(CURDIR)/.peers go install github.com/centrifugal/centrifugo/v6@v6.9.1
+
 fuzz: $(VENV)/fuzz web/dist/pricewire.js  ## feed hostile inputs to all that reads any, a minute each; options by ARGS="http --runs 1000000"
 	$(BIN)/python -m fuzz $(ARGS)
 
@@ -67,6 +73,9 @@ kill: $(VENV)/dev  ## kill and stop a trading server until 10,000 contracts are 
 
 many-topics: $(VENV)/dev  ## ten minutes of one client with 250 topics at twenty times their rate; shorter by ARGS="--minutes 2"
 	$(BIN)/python -m soak.many_topics $(ARGS)
+
+verify-repeat: prepare  ## have `pricewire verify` judge real servers, proxies and bad lines twenty times; more by ARGS="--verify-times 100"
+	$(BIN)/pytest tests/verify/test_real_servers.py tests/verify/test_bad_lines.py --verify-times 20 $(ARGS)
 
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
 	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)
@@ -100,7 +109,7 @@ pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproj
 	$(PIN) --extra all --extra fuzz -c requirements-dev.txt -o requirements-fuzz.txt pyproject.toml
 
 clean:  ## remove everything that the other commands made
-	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz
+	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz .peers
 	rm -rf web/node_modules web/dist src/pricewire/server/page src/pricewire/_native/core.*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -12,6 +12,7 @@ from bench import (
     browser,
     bus,
     client,
+    compare,
     compression,
     decoder,
     edge,
@@ -31,8 +32,9 @@ from bench import (
     storm,
     trading_floor,
     trading_page,
+    wire,
 )
-from bench.machine import Placement
+from bench.machine import Placement, PlacementError
 from bench.report import Progress, Report, save, show
 
 Run = Callable[[Placement, Progress, argparse.Namespace], Report]
@@ -53,6 +55,7 @@ BENCHMARKS: dict[str, Run] = {
     "compression": lambda placement, progress, options: compression.run(
         placement, compression.QUICK if options.quick else compression.Settings(), progress
     ),
+    "wire": lambda placement, progress, options: wire.run(placement, wire.QUICK if options.quick else wire.Settings(), progress),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "restart": lambda placement, progress, options: restart.run(
         placement, restart.QUICK if options.quick else restart.Settings(), progress
@@ -90,6 +93,7 @@ BENCHMARKS: dict[str, Run] = {
     "history": lambda placement, progress, options: history.run(
         placement, history.QUICK if options.quick else history.Settings(), progress
     ),
+    "compare": lambda placement, progress, options: compare.run(placement, compare.QUICK if options.quick else compare.FULL, progress),
     "idle": lambda placement, progress, options: idle.run(placement, idle.QUICK if options.quick else idle.Settings(), progress),
 }
 
@@ -98,6 +102,7 @@ def main() -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Pricewire beside its peers.")
     parser.add_argument("benchmark", nargs="?", choices=BENCHMARKS, help="which; without one, all of them")
+    parser.add_argument("--cores", type=int, default=1, help="how many cores each server has; the readers have the others")
     parser.add_argument("--quick", action="store_true", help="few streams, one round: whether it works, not how fast it is")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long slow_link takes, and how long page watches the memory")
     parser.add_argument("--purchases", type=int, default=40, help="how many contracts of each strategy edge buys on each feed")
@@ -105,9 +110,13 @@ def main() -> None:
     if sys.platform != "linux":
         sys.exit("the benchmarks read Linux's /proc and use its epoll")
     console = Console()
-    placement = Placement.choose()
+    try:
+        placement = Placement.choose(arguments.cores)
+    except PlacementError as error:
+        sys.exit(str(error))
     placement.pin_readers()
-    for name in [arguments.benchmark] if arguments.benchmark else BENCHMARKS:
+    # What `compare` measures, others have in full.
+    for name in [arguments.benchmark] if arguments.benchmark else [name for name in BENCHMARKS if name != "compare"]:
         with console.status(name) as status:
             report = BENCHMARKS[name](placement, status.update, arguments)
         show(report, console)

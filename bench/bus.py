@@ -119,7 +119,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     delays = Table("From publishing to the stream, in milliseconds", ["over", "p50", "p99", "worst"])
     figures: dict[str, object] = {"settings": asdict(settings)}
     report = Report("bus", [costs, delays], figures, [])
-    with placement.on_server_core():
+    with placement.on_server_cores():
         progress(f"{settings.rate:,} events a second")
         got = _over_nats(placement, settings.rate, settings.seconds)
         each = [got.seconds / got.events * 1e6, got.hub_seconds / got.events * 1e6]

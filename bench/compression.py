@@ -12,10 +12,7 @@ import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import islice
-from typing import cast
 
 from bench import memory
 from bench.fanout import Contestant, faults, take_turn, warm_up
@@ -116,17 +113,12 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
 
 def codings() -> dict[str, Callable[[], Encode]]:
     """Return how to begin each way to compress; each then takes what is written at once."""
-    ways: dict[str, Callable[[], Encode]] = {
+    return {
         "plain": lambda: lambda data: data,
         "shared gzip": lambda: _shared(0),
         f"shared gzip, a join every {KEY_EVERY}": lambda: _shared(KEY_EVERY),
         "own gzip": _own,
     }
-    if find_spec("zstandard"):
-        # No dependency: it is measured where somebody has installed it.
-        zstandard = import_module("zstandard")
-        ways["zstd, frames"] = lambda: cast("Encode", zstandard.ZstdCompressor(level=LEVEL, write_content_size=False).compress)
-    return ways
 
 
 def _shared(key_every: int) -> Encode:

@@ -150,7 +150,7 @@ def _best(decode: Decode, chunks: list[bytes], rounds: int, *, expected: int = 1
 @contextmanager
 def served_ticks(placement: Placement, events: int) -> Iterator[str]:
     """Yield the address of a server of so many events, in a process of its own."""
-    with placement.on_server_core():
+    with placement.on_server_cores():
         command = [sys.executable, "-m", "bench.decoders.source", str(events)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:

@@ -11,31 +11,53 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from bench.machine import Placement, raise_file_limit
-from bench.process import CLOCK_TICK, cpu_seconds
+from bench.process import CLOCK_TICK, tree_seconds
 from bench.readers.pool import Counts, Readers
 from bench.report import Progress, Report, Table, ratio_of, thousands
+from bench.servers.centrifugo import Centrifugo, CentrifugoWebsocket
 from bench.servers.floor import Floor
+from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
-from bench.servers.pricewire import Fallback, Handover
+from bench.servers.pricewire import Fallback, Handover, HandoverInPython
 from bench.servers.sse_starlette import SseStarlette
+from bench.servers.websockets_broadcast import WebsocketsBroadcast
+from bench.servers.workers import Workers
 
 Result = TypeVar("Result")
 
 PER_FLUSH = (1, 20)
 """How many events are published at once: a single price, and what gathers under load."""
 
-BESIDE = ("floor", "nchan", "sse_starlette")
+KINDS: tuple[type[Peer], ...] = (
+    Handover,
+    HandoverInPython,
+    Workers,
+    Fallback,
+    SseStarlette,
+    WebsocketsBroadcast,
+    Nchan,
+    Centrifugo,
+    CentrifugoWebsocket,
+    Mercure,
+    Floor,
+)
+"""The servers that can be measured, in the order of the table."""
+
+BESIDE = ("floor", "nchan", "centrifugo", "sse_starlette")
 """The peers that the others are compared with."""
 
 PATIENCE = 60.0
 """How long the readers may take to get what one publication brings, in seconds. A server that takes longer has its turns no more."""
+
+GATHERS = 1.1
+"""A server with more events per chunk than this, at one per flush, gathers them."""
 
 LOOK = 1.0
 """After so many seconds without all of it the server is asked how much of it was merged."""
@@ -98,7 +120,7 @@ class Turn:
         delivered: how many there were, as its readers counted.
         merged: how many were left out for newer ones, as the server counted: a stream had lagged.
         bytes: how many bytes those were.
-        chunks: in how many chunks of HTTP/1.1 they came; 0 where the server sends none.
+        chunks: in how many chunks of HTTP/1.1, or frames of a WebSocket, they came; 0 where the server sends none.
         uneven: whether a stream got more or less than its share.
     """
 
@@ -128,6 +150,8 @@ class Contestant:
         turns: what was measured, by how many events a flush had.
         flushes: how many flushes make up a turn.
         failed: why it is out of the measurement; empty as long as it is not.
+        counters: what the server had counted at the end.
+        faults: where it did not do what it was measured for, said at the end.
     """
 
     peer: Peer
@@ -135,6 +159,8 @@ class Contestant:
     turns: dict[int, list[Turn]] = field(default_factory=lambda: {size: [] for size in PER_FLUSH})
     flushes: dict[int, int] = field(default_factory=dict)
     failed: str = ""
+    counters: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
 
     def rate(self, per_flush: int) -> float:
         """Return the median of the deliveries per second of CPU; 0 where nothing was measured."""
@@ -147,18 +173,26 @@ class Contestant:
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
-    kinds: list[type[Peer]] = [Handover, Fallback, SseStarlette, Nchan, Floor]
-    streams = raise_file_limit(settings.streams * len(kinds)) // len(kinds)
+    # Several gateways are for several cores.
+    kinds = [kind for kind in KINDS if kind is not Workers or placement.cores > 1]
+    contestants, streams = contend(placement, kinds, settings, progress)
     notes = [f"{kind.label} is left out: {reason}" for kind in kinds if (reason := kind.missing())]
+    notes += [note for contestant in contestants for note in (*gathering(contestant), *contestant.faults)]
+    return _report(contestants, streams, notes, judge=settings.judge)
+
+
+def contend(placement: Placement, kinds: Sequence[type[Peer]], settings: Settings, progress: Progress) -> tuple[list[Contestant], int]:
+    """Have those of some servers that are installed take their turns; return what was measured, and how many streams each had."""
+    present = [kind for kind in kinds if kind.missing() is None]
+    streams = raise_file_limit(settings.streams * len(present)) // len(present)
     with ExitStack() as stack:
-        present = [kind for kind in kinds if kind.missing() is None]
         peers = [stack.enter_context(Floor(placement, PER_FLUSH) if kind is Floor else kind(placement)) for kind in present]
         # Entered last, so that the streams are closed before the servers are: these have nothing to complain of then.
         readers = stack.enter_context(Readers())
         contestants = [Contestant(peer) for peer in peers]
         for peer in peers:
             progress(f"{peer.label}: opening {streams} streams")
-            readers.open(peer.name, peer.port, peer.path, streams)
+            readers.open(peer.name, peer.port, peer.path, streams, is_websocket=peer.is_websocket)
         for contestant in contestants:
             for per_flush in PER_FLUSH:
                 progress(f"{contestant.peer.label}: warming up, {per_flush} per flush")
@@ -168,8 +202,10 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
                 for contestant in contestants:
                     progress(f"round {number + 1} of {settings.rounds}: {contestant.peer.label}, {per_flush} per flush")
                     take_turn(contestant, readers, streams, per_flush)
-        notes += [fault for contestant in contestants for fault in faults(contestant)]
-        return _report(contestants, streams, notes, judge=settings.judge)
+        for contestant in contestants:
+            contestant.counters = contestant.peer.counters()
+            contestant.faults = faults(contestant)
+    return contestants, streams
 
 
 class DeliveryError(Exception):
@@ -217,7 +253,7 @@ def measure(contestant: Contestant, readers: Readers, streams: int, per_flush: i
     merged_before = contestant.merged()
     before = wait(contestant, readers, streams)
     after = before
-    cpu_before = cpu_seconds(peer.pid)
+    cpu_before = tree_seconds(peer.pid)
     left = flushes
     while left > 0:
         now = min(left, max(1, SLICE // per_flush))
@@ -228,7 +264,7 @@ def measure(contestant: Contestant, readers: Readers, streams: int, per_flush: i
     merged = contestant.merged() - merged_before
     return Turn(
         flushes=flushes,
-        cpu_seconds=cpu_seconds(peer.pid) - cpu_before,
+        cpu_seconds=tree_seconds(peer.pid) - cpu_before,
         expected=flushes * per_flush * streams,
         delivered=after.events - before.events,
         merged=merged,
@@ -243,21 +279,31 @@ def wait(contestant: Contestant, readers: Readers, streams: int) -> Counts:
     Return what the readers have once all has come that was published, or has been merged into what came.
 
     Raises:
-        DeliveryError: it has not come in time.
+        DeliveryError: it has not come in time, or cannot come any more.
     """
     peer, expected = contestant.peer, contestant.sent * streams
     deadline = time.monotonic() + PATIENCE
     while True:
         counts = readers.wait(peer.name, contestant.sent, LOOK)
-        arrived = counts.events
-        if arrived < expected:
-            arrived += contestant.merged()
-        if arrived >= expected:
+        merged = contestant.merged() if counts.events < expected else 0
+        left = expected - counts.events - merged
+        if left <= 0:
             return counts
+        what = f"{left} of {expected} deliveries did not come"
+        # What was lost, and what a stream that is closed has not got, is not waited for.
+        if counts.closed or (counts.lost and not merged):
+            raise DeliveryError(f"{what}: {counts.lost} streams lost some, {counts.closed} were closed")
         if time.monotonic() > deadline:
-            raise DeliveryError(
-                f"{expected - arrived} of {expected} deliveries did not come within {PATIENCE:g} s, {counts.closed} streams closed"
-            )
+            raise DeliveryError(f"{what} within {PATIENCE:g} s")
+
+
+def gathering(contestant: Contestant) -> list[str]:
+    """Say where a server wrote several events at once though each was published by itself: it makes fewer writes, for later events."""
+    turns = contestant.turns[1]
+    delivered, chunks = sum(turn.delivered for turn in turns), sum(turn.chunks for turn in turns)
+    if not chunks or delivered / chunks < GATHERS:
+        return []
+    return [f"{contestant.peer.label} gathers: {delivered / chunks:.1f} events per chunk at 1 per flush"]
 
 
 def faults(contestant: Contestant) -> list[str]:
@@ -319,7 +365,7 @@ def _report(contestants: list[Contestant], streams: int, notes: list[str], *, ju
             "command": contestant.peer.command,
             "deliveries_per_cpu_second": {str(size): contestant.rate(size) for size in PER_FLUSH},
             "turns": {str(size): [asdict(turn) for turn in contestant.turns[size]] for size in PER_FLUSH},
-            "counters": contestant.peer.counters(),
+            "counters": contestant.counters,
         }
         for contestant in contestants
     }

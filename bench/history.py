@@ -78,7 +78,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
         size = sum(path.stat().st_size for path in Path(folder, "history").rglob("*") if path.is_file())
         progress("starting the server")
         began = time.monotonic()
-        with socket.create_server(("127.0.0.1", 0)) as listener, placement.on_server_core():
+        with socket.create_server(("127.0.0.1", 0)) as listener, placement.on_server_cores():
             serve = ["serve", "--fd", str(listener.fileno()), "--history", "--data-dir", folder, "--log-level", "warning"]
             server = subprocess.Popen([sys.executable, "-m", "pricewire", *serve], cwd=ROOT, pass_fds=[listener.fileno()])
             port = listener.getsockname()[1]

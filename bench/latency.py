@@ -18,12 +18,18 @@ from bench.machine import Placement, raise_file_limit
 from bench.process import no_compiler
 from bench.readers.auditor import Auditor
 from bench.report import Progress, Report, Table, verdict
+from bench.servers.centrifugo import Centrifugo
+from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
 from bench.servers.sse_starlette import SseStarlette
+from bench.servers.workers import Workers
 from bench.trading_floor import PATIENCE, Turn, take_turn
 from bench.workload import Load, topic_name
+
+KINDS: tuple[type[Peer], ...] = (Handover, Workers, Nchan, Centrifugo, Mercure, SseStarlette)
+"""The servers that can be measured, in the order of the table."""
 
 BEHIND_MS = 1000.0
 """A server whose oldest event was older than this at its receipt does not keep up, in milliseconds."""
@@ -114,7 +120,7 @@ class Contestant:
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
-    kinds: list[type[Peer]] = [Handover, Nchan, SseStarlette]
+    kinds = [kind for kind in KINDS if kind is not Workers or placement.cores > 1]
     notes = [f"{kind.label} is left out: {reason}" for kind in kinds if (reason := kind.missing())]
     makers: list[Callable[[], Peer]] = [
         partial(Handover, placement, steady=True) if kind is Handover else partial(kind, placement)
@@ -137,7 +143,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
             rows = [_row(each, streams, rate) for each in contestants if rate in each.turns]
             table.rows += rows
             table.sections.append(len(table.rows))
-            notes += _faults(contestants, streams, rate)
+            notes += faults(contestants, streams, rate)
             if settings.judge:
                 notes += _judge(contestants, streams, rate)
         ladders.append(
@@ -197,7 +203,7 @@ def _row(each: Contestant, streams: int, rate: int) -> list[str]:
     ]
 
 
-def _faults(contestants: list[Contestant], streams: int, rate: int) -> list[str]:
+def faults(contestants: list[Contestant], streams: int, rate: int) -> list[str]:
     """Name the servers that do not keep up, and what went wrong with those that do."""
     notes = []
     for each in contestants:

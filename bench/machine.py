@@ -1,4 +1,4 @@
-"""The machine that a benchmark runs on: what it is, what is installed, and which core does what."""
+"""The machine that a benchmark runs on: what it is, what is installed, and which cores do what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,45 +17,77 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 """The repository: where the processes of a benchmark are started, and find its modules."""
 
-PACKAGES = ("pricewire", "uvicorn", "uvloop", "httptools", "sse-starlette", "starlette", "anyio", "msgspec")
+PEERS = ROOT / ".peers"
+"""Where `make peers` puts programs of peers that it has to build."""
+
+PACKAGES = ("pricewire", "uvicorn", "uvloop", "httptools", "sse-starlette", "starlette", "anyio", "msgspec", "websockets")
+
+
+class PlacementError(Exception):
+    """There are too few cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """
-    Which core runs what, so that neither side takes time from the other.
+    Which cores run what, so that neither side takes time from the other.
 
     Attributes:
-        server: the core of the servers; None where there is only one core, and nothing is pinned.
-        readers: the core of the readers, and of the benchmark itself.
+        servers: the cores of the servers; None where there is only one core, and nothing is pinned.
+        readers: the cores of the readers, and of the benchmark itself.
     """
 
-    server: int | None
-    readers: int | None
+    servers: frozenset[int] | None
+    readers: frozenset[int] | None
 
     @classmethod
-    def choose(cls) -> Placement:
-        """Take the first core for the readers and the last for the servers."""
-        cores = sorted(os.sched_getaffinity(0))
-        return cls(cores[-1], cores[0]) if len(cores) > 1 else cls(None, None)
+    def choose(cls, cores: int = 1, of: Collection[int] | None = None) -> Placement:
+        """
+        Take the last cores for the servers, and the others for the readers.
+
+        Args:
+            cores: how many the servers get.
+            of: those of the machine; by default all that this process may use.
+
+        Raises:
+            PlacementError: no core would be left for the readers.
+        """
+        present = sorted(os.sched_getaffinity(0) if of is None else of)
+        if len(present) == cores == 1:
+            return cls(None, None)
+        if not 1 <= cores < len(present):
+            raise PlacementError(
+                f"--cores {cores}: of {len(present)} cores the servers can have 1 to {len(present) - 1}, as the readers need one"
+            )
+        return cls(frozenset(present[-cores:]), frozenset(present[:-cores]))
+
+    @property
+    def cores(self) -> int:
+        """How many cores a server has, and so how many processes where one uses one core."""
+        return 1 if self.servers is None else len(self.servers)
 
     @contextmanager
-    def on_server_core(self) -> Iterator[None]:
-        """Have the processes that are started meanwhile, and theirs, run on the servers' core."""
-        if self.server is None:
+    def on_server_cores(self) -> Iterator[None]:
+        """Have the processes that are started meanwhile, and theirs, run on the servers' cores."""
+        if self.servers is None:
             yield
             return
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {self.server})
+        os.sched_setaffinity(0, self.servers)
         try:
             yield
         finally:
             os.sched_setaffinity(0, before)
 
     def pin_readers(self) -> None:
-        """Have this process, and those that it starts, run on the readers' core."""
+        """Have this process, and those that it starts, run on the readers' cores."""
         if self.readers is not None:
-            os.sched_setaffinity(0, {self.readers})
+            os.sched_setaffinity(0, self.readers)
+
+
+def program(name: str) -> str | None:
+    """Return where a peer's program is: what `make peers` has built, or the one on the PATH; None where there is none."""
+    return shutil.which(name, path=f"{PEERS}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
 
 
 def raise_file_limit(needed: int) -> int:
@@ -101,10 +133,12 @@ def versions() -> dict[str, str]:
     for name, command in (
         ("nginx", ["nginx", "-v"]),
         ("nchan", ["dpkg-query", "--show", "--showformat=${Version}", "libnginx-mod-nchan"]),
+        ("centrifugo", ["centrifugo", "version"]),
+        ("mercure", ["mercure", "version"]),
         ("cc", ["cc", "--version"]),
     ):
-        if shutil.which(command[0]):
-            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if found_program := program(command[0]):
+            answer = subprocess.run([found_program, *command[1:]], capture_output=True, text=True, check=False)
             if answer.returncode == 0:
                 found[name] = (answer.stdout or answer.stderr).strip().splitlines()[0]
     return found

@@ -14,10 +14,16 @@ from bench.machine import Placement, raise_file_limit
 from bench.process import Memory, memory
 from bench.readers.pool import Readers
 from bench.report import Progress, Report, Table
+from bench.servers.centrifugo import Centrifugo, CentrifugoWebsocket
+from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Fallback, Handover
 from bench.servers.sse_starlette import SseStarlette
+from bench.servers.websockets_broadcast import WebsocketsBroadcast
+
+KINDS: tuple[type[Peer], ...] = (Handover, Fallback, SseStarlette, WebsocketsBroadcast, Nchan, Centrifugo, CentrifugoWebsocket, Mercure)
+"""The servers that can be measured, in the order of the table."""
 
 EXPECTED = 3 * 1024
 """What an idle stream with the hand-over may take at most, in bytes."""
@@ -47,15 +53,14 @@ QUICK = Settings(streams=200, warm=20, settling=0.1, judge=False)
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
-    kinds: list[type[Peer]] = [Handover, Fallback, SseStarlette, Nchan]
-    notes = [f"{kind.label} is left out: {reason}" for kind in kinds if (reason := kind.missing())]
+    notes = [f"{kind.label} is left out: {reason}" for kind in KINDS if (reason := kind.missing())]
     streams = raise_file_limit(settings.streams + settings.warm) - settings.warm
     table = Table(
         f"Idle memory: bytes per stream, {streams:,} streams",
         ["server", "resident", "proportional", "private and written", "events missing"],
     )
     figures: dict[str, object] = {}
-    for kind in kinds:
+    for kind in KINDS:
         if kind.missing() is not None:
             continue
         with kind(placement) as peer, Readers() as readers:
@@ -71,12 +76,12 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
 
 def measure(peer: Peer, readers: Readers, streams: int, settings: Settings, coding: str = "identity") -> tuple[Memory, int]:
     """Return the growth per stream, and how many events the streams did not get."""
-    readers.open(peer.name, peer.port, peer.path, settings.warm, coding)
+    readers.open(peer.name, peer.port, peer.path, settings.warm, coding, is_websocket=peer.is_websocket)
     peer.publish(3, 1)
     readers.wait(peer.name, 3)
     before = _settled(peer, settings.settling)
     new = f"{peer.name}, measured"
-    readers.open(new, peer.port, peer.path, streams, coding)
+    readers.open(new, peer.port, peer.path, streams, coding, is_websocket=peer.is_websocket)
     time.sleep(settings.settling)
     # The snapshot has come meanwhile, where the server sends one.
     opened = readers.wait(new, 0)

@@ -54,7 +54,12 @@ def waited_seconds(pid: int) -> float:
 
 
 def memory(pid: int) -> Memory:
-    """Return the memory that a process has now."""
+    """Return the memory that a process and those that it has started have now; what they share is resident in each of them."""
+    each = [_memory(pid), *map(memory, children(pid))]
+    return Memory(sum(one.rss for one in each), sum(one.pss for one in each), sum(one.private_dirty for one in each))
+
+
+def _memory(pid: int) -> Memory:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     sizes = {name: int(value.split()[0]) * 1024 for name, value in (line.split(":", 1) for line in lines)}
     return Memory(sizes["Rss"], sizes["Pss"], sizes["Private_Dirty"])

@@ -5,8 +5,9 @@ The whole server runs as `pricewire serve` does, with its prices, its tokens and
 and buys again as soon as the last purchase was answered. That says how many the server can sell, and little of how long people wait: 64
 who all buy without a pause wait 64 turns. So buyers also come at a given rate, at random moments, whoever still waits; their time counts
 from the moment that they wanted to buy. A commit waits for the disk, so what a disk needs for a write is measured too.
-The CPU is that of the server alone; PostgreSQL's own processes run on the same core and are not in it. Where others are at work on the
-machine, the server and the buyers wait for their cores, and so do the purchases; how much they did is measured, too.
+The CPU is that of the server alone. PostgreSQL has, in production, a machine of its own; here it is on the buyers' core, which has little
+to do. Where others are at work on the machine, the server and the buyers wait for their cores, and so do the purchases; how much they did
+is measured, too.
 """
 
 from __future__ import annotations
@@ -129,8 +130,7 @@ def measure(placement: Placement, name: str, label: str, accounts: int, work: Bu
     """Have buyers with so many accounts buy for a while, with an empty database."""
     if name == "SQLite":
         return measure_on(placement, name, None, label, accounts, work)
-    with placement.on_server_core():
-        server = PostgresServer()
+    server = PostgresServer()
     try:
         with psycopg.connect(server.address("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE pricewire")

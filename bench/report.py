@@ -102,7 +102,7 @@ def save(report: Report, placement: Placement, *, quick: bool, directory: Path =
         "command": ["python", "-m", "bench", *sys.argv[1:]],
         "machine": describe(),
         "versions": versions(),
-        "cores": {"servers": placement.server, "readers": placement.readers},
+        "cores": {"servers": sorted(placement.servers or ()), "readers": sorted(placement.readers or ())},
         "notes": report.notes,
         **report.figures,
     }

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 from bench.machine import Placement, raise_file_limit
-from bench.process import cpu_seconds, no_compiler
+from bench.process import no_compiler, tree_seconds
 from bench.readers.auditor import Audit, Auditor
 from bench.report import Progress, Report, Table
 from bench.servers.application import WholeApplication
@@ -115,9 +115,9 @@ def _measure(server: Peer, auditor: Auditor, settings: Settings, progress: Progr
         time.sleep(settings.calm)
         for number in range(settings.cuts):
             progress(f"{server.label}: cut {number + 1} of {settings.cuts}")
-            cpu = cpu_seconds(server.pid)
+            cpu = tree_seconds(server.pid)
             back = auditor.cut("storm", PATIENCE)
-            cuts.append(Cut(back.heads_seconds, back.live_seconds, cpu_seconds(server.pid) - cpu, back.not_live, back.retries))
+            cuts.append(Cut(back.heads_seconds, back.live_seconds, tree_seconds(server.pid) - cpu, back.not_live, back.retries))
             time.sleep(settings.apart)
         publishing.result()
     return cuts, auditor.wait("storm", load.rounds + 1, PATIENCE)

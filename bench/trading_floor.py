@@ -17,6 +17,8 @@ from bench.machine import Placement, raise_file_limit
 from bench.process import cpu_seconds, no_compiler, tree_seconds
 from bench.readers.auditor import Audit, Auditor
 from bench.report import Progress, Report, Table, thousands, verdict
+from bench.servers.centrifugo import Centrifugo
+from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
@@ -187,7 +189,7 @@ def take_turn(server: Peer, auditor: Auditor, group: str, load: Load, wanted: in
 def _peers(placement: Placement, floor: Floor, notes: list[str]) -> list[Callable[[], Peer]]:
     """Return how to start those that can do it."""
     peers: list[Callable[[], Peer]] = [partial(Handover, placement, steady=True), partial(Workers, placement)]
-    for kind in (SseStarlette, Nchan):
+    for kind in (SseStarlette, Nchan, Centrifugo, Mercure):
         if reason := "it knows no pace" if floor.interval else kind.missing():
             notes.append(f"{kind.label} is left out of {floor.name}: {reason}")
         else:

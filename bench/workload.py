@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,19 +25,30 @@ A reader counts events by it: one byte cannot be cut in two by the borders of wh
 """
 
 
+FIRST_MS = 1_796_000_000_000
+"""The time of the first tick, in milliseconds since 1970."""
+
+
 def ticks() -> Iterator[dict[str, object]]:
     """Yield the messages of `/v1/market/instruments/ticks/stream`, one tick each, of the same size."""
     for number in count():
         price = Decimal(123456 + number % 1000) / 100
         spread = Decimal("0.10")
-        tick = Tick("R_100", 1_796_000_000_000 + number * 1000, price, price + spread, price - spread)
+        tick = Tick("R_100", FIRST_MS + number * 1000, price, price + spread, price - spread)
         yield {"data": {"ticks": [TickBody.of(tick)]}}
+
+
+def number_of(text: bytes) -> int:
+    """Return which of the events of `ticks` the last one in some bytes is, counted from 1; 0 where it does not say."""
+    _, _, epoch_ms = text.rpartition(b'"epoch_ms":"')
+    digits, end, _ = epoch_ms.partition(b'"')
+    return (int(digits) - FIRST_MS) // 1000 + 1 if end and digits.isdigit() else 0
 
 
 def walks(instruments: int) -> Iterator[Tick]:
     """Yield the ticks of some instruments in turn, each of a price that goes up and down at random: they compress as real ones do."""
     dice = random.Random(3)
-    prices, epoch_ms = [dice.uniform(100, 10_000) for _ in range(instruments)], 1_796_000_000_000
+    prices, epoch_ms = [dice.uniform(100, 10_000) for _ in range(instruments)], FIRST_MS
     spread = Decimal("0.10")
     for number in count():
         which = number % instruments
@@ -71,6 +83,15 @@ class Load:
         """How long it takes."""
         return self.topics * self.rounds / self.rate
 
+    def paced(self) -> Iterator[tuple[str, int]]:
+        """Yield the topic of each tick and when it was due, by CLOCK_MONOTONIC in nanoseconds, as soon as it is due."""
+        began = time.monotonic_ns()
+        for number in range(self.topics * self.rounds):
+            due = began + number * 1_000_000_000 // self.rate
+            if (wait := due - time.monotonic_ns()) > 0:
+                time.sleep(wait / 1e9)
+            yield topic_name(number % self.topics), due
+
 
 class TimedTick(TickBody, frozen=True, gc=False, kw_only=True):
     """
@@ -91,7 +112,7 @@ def topic_name(number: int) -> str:
 def timed_tick(topic: str, due: int) -> TimedTick:
     """Return a tick of a topic that was due at a time, by CLOCK_MONOTONIC in nanoseconds."""
     price, spread = Decimal(123456 + due // 7_000_000 % 1000) / 100, Decimal("0.10")
-    millis = 1_796_000_000_000 + due // 1_000_000
+    millis = FIRST_MS + due // 1_000_000
     return TimedTick(str(millis), price, price + spread, price - spread, topic.removeprefix("ticks:"), sent_ns=due)
 
 

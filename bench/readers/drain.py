@@ -3,7 +3,8 @@ The process that reads all streams of a benchmark, and counts what each of them 
 
 It takes commands as lines of JSON on its standard input and answers each by a line on its standard output:
 
-- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …}` opens streams that accept a coding;
+- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …, "websocket": …}` opens streams that accept a coding, or
+  WebSockets, each of which is open with its first message;
 - `{"do": "wait", "group": …, "events": …, "timeout": …}` answers once that many events came to each stream of the group since it was
   opened, or the time is over;
 - `{"do": "close", "group": …}` closes them.
@@ -21,7 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.readers.body import Body
-from bench.workload import EVENT_MARK
+from bench.readers.frames import Frames
+from bench.workload import EVENT_MARK, number_of
 
 BATCH = 200
 """How many connections are opened at once: fewer than any server's queue of connections to accept."""
@@ -34,7 +36,15 @@ It sleeps rather than waits for the next byte: else every write of a fast server
 which would be measured as the cost of a delivery.
 """
 
+TAIL = 400
+"""How much of what came last a reader remembers, in bytes: the number of an event is in it, whatever frames it."""
+
 REQUEST = "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAccept-Encoding: {coding}\r\n\r\n"
+
+UPGRADE = (
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 @dataclass(slots=True)
@@ -45,14 +55,21 @@ class Reader:
     Attributes:
         socket: the connection.
         group: the streams that it was opened with.
-        body: unpacks what comes, where it is compressed.
+        body: unpacks what comes, where it is compressed or in frames.
         events: how many events came.
+        tail: the end of what came.
     """
 
     socket: socket.socket
     group: Group
-    body: Body | None
+    body: Body | Frames | None
     events: int = 0
+    tail: bytes = b""
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether its newest event is not the one of its count: some before it never came."""
+        return self.events < number_of(self.tail)
 
 
 @dataclass(slots=True)
@@ -84,6 +101,7 @@ class Group:
             "bytes": self.bytes,
             "chunks": self.carriage_returns // 2,
             "closed": self.closed,
+            "lost": sum(reader.has_lost for reader in self.readers),
         }
 
 
@@ -134,10 +152,13 @@ class Drain:
         if reader.body is None:
             events = data.count(EVENT_MARK, 0, size)
             group.carriage_returns += data.count(b"\r", 0, size)
+            newest = bytes(data[max(0, size - TAIL) : size])
         else:
             before = reader.body.chunks
-            events = reader.body.feed(bytes(data[:size])).count(EVENT_MARK)
+            text = reader.body.feed(bytes(data[:size]))
+            events, newest = text.count(EVENT_MARK), text[-TAIL:]
             group.carriage_returns += 2 * (reader.body.chunks - before)
+        reader.tail = newest if len(newest) == TAIL else (reader.tail + newest)[-TAIL:]
         reader.events += events
         group.events += events
         group.bytes += size
@@ -153,7 +174,8 @@ class Drain:
         name = command["group"]
         if command["do"] == "open":
             group = self._groups.setdefault(name, Group())
-            self._open(group, command["port"], command["path"], command["streams"], command["coding"])
+            request = (UPGRADE if command["websocket"] else REQUEST).format(path=command["path"], coding=command["coding"])
+            self._open(group, command["port"], request.encode(), command["streams"])
             _answer(group.counts())
         elif command["do"] == "wait":
             self._waiting = self._groups[name], command["events"], time.monotonic() + command["timeout"]
@@ -164,8 +186,7 @@ class Drain:
                     self._forget(reader)
             _answer({})
 
-    def _open(self, group: Group, port: int, path: str, streams: int, coding: str) -> None:
-        request = REQUEST.format(path=path, coding=coding).encode()
+    def _open(self, group: Group, port: int, request: bytes, streams: int) -> None:
         for start in range(0, streams, BATCH):
             batch = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(min(BATCH, streams - start))]
             for connection in batch:
@@ -181,10 +202,17 @@ class Drain:
                 sys.exit(f"the server closed a stream before its response began: {head!r}")
             head += data
         head, rest = head.split(b"\r\n\r\n", 1)
-        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+        status = head.split(b"\r\n", 1)[0]
+        body: Body | Frames | None = None
+        if b" 101 " in status:
+            body = Frames()
+            body.feed(rest)
+            while not body.chunks:
+                body.feed(connection.recv(65536))
+            rest = b""
+        elif b" 200 " not in status:
             sys.exit(f"the server refused a stream: {head!r}")
-        body = None
-        if b"content-encoding:" in head.lower():
+        elif b"content-encoding:" in head.lower():
             body = Body()
             body.feed(head + b"\r\n\r\n")
         reader = Reader(connection, group, body)

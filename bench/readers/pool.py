@@ -29,8 +29,9 @@ class Counts:
         most: the events of the stream that got the most.
         events: the events over all streams.
         bytes: the bytes over all streams, without the responses' heads.
-        chunks: the chunks of HTTP/1.1 over all streams; 0 where the server sends none.
+        chunks: the chunks of HTTP/1.1, or frames of a WebSocket, over all streams; 0 where the server sends none.
         closed: the streams that the server closed.
+        lost: the streams that have an event after one that never came, of those that were open before the first event.
     """
 
     least: int
@@ -39,6 +40,7 @@ class Counts:
     bytes: int
     chunks: int
     closed: int
+    lost: int
 
 
 class Readers:
@@ -56,7 +58,7 @@ class Readers:
         # The process ends when its input does, and its sockets with it.
         self._process.communicate(timeout=30)
 
-    def open(self, group: str, port: int, path: str, streams: int, coding: str = "identity") -> Counts:
+    def open(self, group: str, port: int, path: str, streams: int, coding: str = "identity", *, is_websocket: bool = False) -> Counts:
         """
         Open streams and wait for the head of each response.
 
@@ -66,8 +68,10 @@ class Readers:
             path: what to request.
             streams: how many.
             coding: what they accept.
+            is_websocket: whether they are WebSockets.
         """
-        return Counts(**self._ask({"do": "open", "group": group, "port": port, "path": path, "streams": streams, "coding": coding}))
+        what = {"port": port, "path": path, "streams": streams, "coding": coding, "websocket": is_websocket}
+        return Counts(**self._ask({"do": "open", "group": group, **what}))
 
     def wait(self, group: str, events: int, timeout: float | None = None) -> Counts:
         """Return the counts of a group once each stream has got `events` since it was opened; or too few, where the time is over."""

@@ -58,7 +58,7 @@ class AsgiPeer(Peer):
         return self._ask("/counters")
 
     def _start_module(self, *arguments: str) -> None:
-        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host, PORT: str(self.port)})
+        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host, PORT: str(self.port), **self.environment})
         self.port = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:

@@ -42,7 +42,7 @@ class MarketServer:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> MarketServer:
-        with self._placement.on_server_core():
+        with self._placement.on_server_cores():
             self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         self.pid = self._process.pid
         assert self._process.stdout is not None, "it was asked for"

@@ -8,22 +8,19 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections import Counter
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 from bench.machine import Placement
-from bench.process import children
-from bench.servers.peer import Peer, PeerError
-from bench.workload import Load, encoded_envelope, encoded_ticks, topic_name
+from bench.servers.kept_connection import KeptConnection
+from bench.servers.peer import Peer
+from bench.workload import Load, encoded_envelope, encoded_ticks
 
 CONFIGURATION = """
 load_module {module};
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile {files};
 pid {directory}/nginx.pid;
 error_log {directory}/error.log warn;
@@ -67,14 +64,11 @@ http {{
 """
 
 UNANSWERED = 64
-"""How many messages are posted at a steady pace before the answer to the first is waited for."""
-
-STARTUP_TIMEOUT = 10.0
-"""How long nginx may take to listen, in seconds."""
+"""How many messages that were posted at a steady pace may be without an answer."""
 
 
 class Nchan(Peer):
-    """One worker, its log of the size of Pricewire's, published to by requests. It writes each message to each stream by itself."""
+    """A worker for each core, its log of the size of Pricewire's, published to by requests. It writes each message to each stream alone."""
 
     name = "nchan"
     label = "nchan"
@@ -96,14 +90,13 @@ class Nchan(Peer):
         super().__init__(placement)
         self._messages = encoded_ticks()
         self._seqs: Counter[str] = Counter()
-        self._publisher: socket.socket | None = None
-        self._responses: BinaryIO = BytesIO()
+        self._publisher: KeptConnection | None = None
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Post the messages back to back, on one connection: nchan knows no batches."""
+        assert self._publisher is not None, "it was made at the start"
         for _ in range(flushes * per_flush):
-            self._send("/publish", next(self._messages))
-            self._read_answer()
+            self._publisher.post("/publish", next(self._messages))
 
     def target(self, topics: list[str], interval: float = 0.0) -> str:
         """Name the topics, one channel each, in one parameter."""
@@ -111,20 +104,12 @@ class Nchan(Peer):
 
     def steady(self, load: Load) -> None:
         """Post each message when it is due, or as soon after as nchan answers: a few may be without an answer."""
-        seqs, unanswered = self._seqs, 0
-        began = time.monotonic_ns()
-        for number in range(load.topics * load.rounds):
-            topic, due = topic_name(number % load.topics), began + number * 1_000_000_000 // load.rate
-            if (wait := due - time.monotonic_ns()) > 0:
-                time.sleep(wait / 1e9)
+        publisher, seqs = self._publisher, self._seqs
+        assert publisher is not None, "it was made at the start"
+        for topic, due in load.paced():
             seqs[topic] += 1
-            self._send(f"/tick?topic={topic}", encoded_envelope(topic, seqs[topic], due))
-            unanswered += 1
-            if unanswered == UNANSWERED:
-                self._read_answer()
-                unanswered -= 1
-        for _ in range(unanswered):
-            self._read_answer()
+            publisher.post(f"/tick?topic={topic}", encoded_envelope(topic, seqs[topic], due), ahead=UNANSWERED)
+        publisher.finish()
 
     def settle(self) -> None:
         """Do nothing: nginx has no garbage."""
@@ -138,6 +123,7 @@ class Nchan(Peer):
                 # As root, nginx would run its worker as a user who may not enter the temporary directory.
                 user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
                 files=16384,
+                workers=self._placement.cores,
                 directory=self.directory,
                 host=self.host,
                 port=self.port,
@@ -147,19 +133,8 @@ class Nchan(Peer):
         command = ["nginx", "-p", str(self.directory), "-e", errors, "-c", str(configuration)]
         with listener:
             # The way in which nginx hands its sockets to a new version of itself.
-            process = self._spawn(command, {"NGINX": f"{listener.fileno()};"}, (listener.fileno(),))
-        self._publisher = socket.create_connection((self.host, self.port), 60)
-        self._responses = self._publisher.makefile("rb")
-        self.pid = self._worker(process.pid)
-
-    def _worker(self, master: int) -> int:
-        """Return the process that serves: the only child of nginx's master, which listens before it has it."""
-        deadline = time.monotonic() + STARTUP_TIMEOUT
-        while not (workers := children(master)):
-            if time.monotonic() > deadline:
-                raise PeerError("nginx has no worker")
-            time.sleep(0.01)
-        return workers[0]
+            self._spawn(command, {"NGINX": f"{listener.fileno()};"}, (listener.fileno(),))
+        self._publisher = KeptConnection(self.host, self.port, self.label)
 
     def _listen(self) -> socket.socket:
         """
@@ -175,23 +150,8 @@ class Nchan(Peer):
         self.port = listener.getsockname()[1]
         return listener
 
-    def _send(self, target: str, message: bytes) -> None:
-        assert self._publisher is not None, "it was connected at the start"
-        head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(message)}\r\n\r\n"
-        self._publisher.sendall(head.encode() + message)
-
-    def _read_answer(self) -> None:
-        status, length = self._responses.readline(), 0
-        if b" 20" not in status:
-            raise PeerError(f"nchan refused a message: {status!r}")
-        while line := self._responses.readline().strip().lower():
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        self._responses.read(length)
-
     def _stop(self) -> None:
         if self._publisher is not None:
-            self._responses.close()
             self._publisher.close()
         super()._stop()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +15,9 @@ from typing import ClassVar, Self
 
 from bench.machine import ROOT, Placement
 from bench.workload import Load
+
+STARTUP_TIMEOUT = 60.0
+"""How long a server may take to listen, in seconds, on a machine that has other things to do."""
 
 
 class PeerError(Exception):
@@ -27,18 +32,20 @@ class Peer(ABC):
         name: what the JSON file calls it.
         label: what the table calls it.
         path: where its stream is.
+        is_websocket: whether that is a WebSocket. Its first message says that it is open, and is no event.
         host: the address that it listens on; may be set before it is started.
         port: the port.
-        pid: the process whose CPU and memory are measured.
+        pid: the process whose CPU and memory are measured, with those that it has started.
         command: how it was started.
 
     Args:
-        placement: which core it runs on.
+        placement: which cores it runs on.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     path: ClassVar[str] = "/stream"
+    is_websocket: ClassVar[bool] = False
 
     def __init__(self, placement: Placement) -> None:
         self.host = "127.0.0.1"
@@ -104,7 +111,7 @@ class Peer(ABC):
         """Start the process on its core; with some variables in its environment, and with open files of this process."""
         self.command = command
         pipe, variables = subprocess.PIPE, {**os.environ, **(environment or {})}
-        with self._placement.on_server_core():
+        with self._placement.on_server_cores():
             self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT, env=variables, pass_fds=files)
         self.pid = self._process.pid
         return self._process
@@ -116,6 +123,20 @@ class Peer(ABC):
         if not line.strip().isdigit():
             raise PeerError(f"{self.label} did not start")
         return int(line)
+
+    def _await_port(self) -> None:
+        """Wait until a server that was told its port listens there."""
+        deadline = time.monotonic() + STARTUP_TIMEOUT
+        while True:
+            try:
+                socket.create_connection((self.host, self.port), STARTUP_TIMEOUT).close()
+            except OSError as error:
+                assert self._process is not None, "it was started"
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise PeerError(f"{self.label} did not start") from error
+                time.sleep(0.05)
+            else:
+                return
 
     def _stop(self) -> None:
         process = self._process

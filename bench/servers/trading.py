@@ -55,7 +55,7 @@ class TradingServer:
         # All buyers have one address, and buy more than a person does.
         command += ["--requests-per-second", "1000000", "--purchases-per-second", "1000000", "--max-open-contracts", "1000000"]
         command += [] if self._database is None else ["--database", self._database]
-        with self._placement.on_server_core():
+        with self._placement.on_server_cores():
             self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.pid = self._process.pid
         self.port = self._read_port(self._process)

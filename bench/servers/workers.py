@@ -13,23 +13,25 @@ from bench.machine import Placement
 from bench.servers.asgi import HOST, PORT, Application, AsgiPeer, interval_of, serve, topics_of
 from bench.servers.nats import free_ports, nats_server
 from bench.servers.pricewire import within
-from bench.workload import timed_tick
+from bench.workload import TOPIC, ticks, timed_tick
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.hub.event import plain
 from pricewire.hub.hub import Hub
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
 from pricewire.server.transport.serve import make_server
 
-GATEWAYS = 2
-"""How many there are."""
-
 
 class Workers(AsgiPeer):
-    """The publisher is its process, and NATS and the gateways are children of that; streams go to the port of the gateways."""
+    """
+    The publisher is its process, and NATS and the gateways are children of that; streams go to the port of the gateways.
+
+    There are as many gateways as it has cores, two at least.
+    """
 
     name = "pricewire_workers"
-    label = f"Pricewire, {GATEWAYS} gateways"
+    label = "Pricewire, gateways"
 
     def __init__(self, placement: Placement) -> None:
         super().__init__(placement)
@@ -37,7 +39,8 @@ class Workers(AsgiPeer):
 
     def _start(self) -> None:
         self.port = free_ports(1)[0]
-        process = self._spawn([sys.executable, "-m", "bench.servers.workers", "publisher", str(self.port)], {HOST: self.host, PORT: "0"})
+        arguments = ["publisher", str(self.port), str(max(2, self._placement.cores))]
+        process = self._spawn([sys.executable, "-m", "bench.servers.workers", *arguments], {HOST: self.host, PORT: "0"})
         self._control = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:
@@ -55,28 +58,36 @@ async def no_stream(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def nothing(flushes: int, per_flush: int) -> None:
-    """Publish nothing: the fan-out is not measured over gateways."""
+    """Publish nothing: a gateway does not."""
 
 
-def publish(port: int) -> None:
-    """Be the process that publishes, and start the others."""
+def publish(port: int, gateways: int) -> None:
+    """Be the process that publishes, and start so many others."""
     # The server ends by the signal that has stopped it, after its own handler; what follows would be left out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with ExitStack() as stack:
         node = stack.enter_context(nats_server())
         bus = NatsBus(Hub(), NatsAddress((node.url,)), writes="market")
+        messages = ticks()
 
         def tick(topic: str, due: int) -> None:
             bus.publish(topic, timed_tick(topic, due), key=topic, event="tick")
 
-        for _ in range(GATEWAYS):
+        async def publish_flushes(flushes: int, per_flush: int) -> None:
+            # NATS has taken a flush before the next one is published. What the gateways have written by then nobody knows.
+            for _ in range(flushes):
+                for _ in range(per_flush):
+                    bus.publish(TOPIC, next(messages), key=TOPIC)
+                await bus.flush()
+
+        for _ in range(gateways):
             command = [sys.executable, "-m", "bench.servers.workers", node.url]
             gateway = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, PORT: str(port)})
             stack.callback(gateway.wait)
             stack.callback(gateway.terminate)
             assert gateway.stdout is not None, "it was asked for"
             gateway.stdout.readline()
-        application = Application(no_stream, nothing, tick, dict)
+        application = Application(no_stream, publish_flushes, tick, dict)
         serve(make_server, within(bus, application), lifespan="on")
 
 
@@ -85,7 +96,9 @@ def gateway(url: str) -> None:
     hub = Hub(heartbeat=3600.0)
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
-        await EventStream(hub, topics_of(scope), interval=interval_of(scope))(scope, receive, send)
+        topics = topics_of(scope)
+        response = EventStream(hub, topics, interval=interval_of(scope)) if topics else EventStream(hub, [TOPIC], form=plain)
+        await response(scope, receive, send)
 
     application = Application(stream, nothing, lambda topic, due: None, lambda: asdict(hub.counters))
     serve(make_server, within(NatsBus(hub, NatsAddress((url,)), writes=None), application), lifespan="on", reuse_port=True)
@@ -93,6 +106,6 @@ def gateway(url: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "publisher":
-        publish(int(sys.argv[2]))
+        publish(int(sys.argv[2]), int(sys.argv[3]))
     else:
         gateway(sys.argv[1])

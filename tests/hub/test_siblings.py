@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import sys
 import threading
@@ -45,6 +46,9 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Another process that has the hubs of `make`, while this one is a worker too."""
     monkeypatch.setattr(siblings, "is_worker", lambda: True)
     monkeypatch.setattr(siblings, "GRACE", 0.01)
+    # Another process of the tests may try the same at the same time, and has the same parent.
+    name_of = siblings.name_of
+    monkeypatch.setattr(siblings, "name_of", lambda site: f"{name_of(site)}-{os.getpid()}")
     names: dict[str, socket.socket] = {}
     monkeypatch.setattr(siblings, "_names", names)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:

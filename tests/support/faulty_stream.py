@@ -27,6 +27,9 @@ QUIET = (20.0, 50.0)
 TOKEN_S = 25.0
 """How long a token that ends soon is good, in seconds."""
 
+ENDS_SOON_S = 11.0
+"""How long a stream is open that ends soon, in seconds."""
+
 ROOM = 20
 """How many streams there may be at once."""
 
@@ -77,6 +80,7 @@ FAULTS = {
     "late-head": of("first-byte"),
     "compresses-unasked": of("compression"),
     "compresses-without-flush": of("compressed"),
+    "holds-what-it-compresses": of("compressed"),
     "buffers-blocks": of("buffering"),
     "events-late": of("buffering", also={"shutdown"}),
     "blank-line-late": of("dispatch"),
@@ -135,9 +139,10 @@ FAULTS = {
 
 @dataclass(eq=False)
 class Reader:
-    """One open stream: what it is still to be sent, and when its token ends."""
+    """One open stream: when it was, what it is still to be sent, and the number of the last event that it was sent."""
 
     writer: asyncio.StreamWriter
+    opened: float
     events: list[int] = field(default_factory=list)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
@@ -271,7 +276,7 @@ class FaultyStream:
                 return False
             hint = {} if self.has("refuses-without-retry-after") else {"Retry-After": "5"}
             return await self._plain(writer, "503 Service Unavailable", hint)
-        stream = Reader(writer)
+        stream = Reader(writer, asyncio.get_running_loop().time())
         self._readers.add(stream)
         self.most_readers = max(self.most_readers, len(self._readers))
         streaming = asyncio.create_task(self._stream(headers, after, stream))
@@ -382,6 +387,8 @@ class FaultyStream:
             reader.deflate = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
         if self.has("late-head"):
             await asyncio.sleep(8)
+        if self.has("holds-what-it-compresses") and "gzip" in headers.get("accept-encoding", ""):
+            await asyncio.sleep(1000)
         writer.write(self._head_bytes(headers))
         reader.events = self._begin(after)
         reader.begun = True
@@ -413,8 +420,8 @@ class FaultyStream:
         await writer.drain()
 
     def _has_enough(self, reader: Reader) -> bool:
-        """Return whether a stream that ends soon has had its events."""
-        return self.has("ends-soon", "breaks-off") and reader.sent >= 12
+        """Return whether a stream that ends soon has had its time."""
+        return self.has("ends-soon", "breaks-off") and asyncio.get_running_loop().time() - reader.opened > ENDS_SOON_S
 
     async def _send_event(self, reader: Reader, number: int) -> None:
         shown = reader.sent + 1 if self.has("numbers-by-connection") else number

@@ -32,6 +32,8 @@ class Recorder(Stream):
         form: Format = envelope,
         last_event_id: str = "",
         on_close: Callable[[], None] | None = None,
+        follow: Callable[[str], bool] | None = None,
+        most: int = 250,
     ) -> None:
         super().__init__(str(next(numbers)), on_close)
         self.inflater = zlib.decompressobj(31) if compress else None
@@ -48,8 +50,8 @@ class Recorder(Stream):
         self.first_topics = self.confirmed = frozenset(topics)
         self.changes: list[frozenset[str]] = []
         self.wrote = asyncio.Event()
-        self.start = hub.start(topics, last_event_id)
-        hub.join(self, StreamSpec(tuple(sorted(topics)), form, interval, compress, control), self.start)
+        self.start = hub.start(topics, last_event_id, follow)
+        hub.join(self, StreamSpec(tuple(sorted(topics)), form, interval, compress, control, follow, most), self.start)
         # The newest of each key, which need not be the topic's last events: counting begins after them.
         self.snapshot = 0 if self.start.outcome is Outcome.RESUMED else len(self.events)
 

@@ -16,6 +16,7 @@ from pricewire.market.feed import Feed
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
 from pricewire.server.telemetry.signals import Telemetry
+from pricewire.server.topic_rules import TopicRules
 
 OPTIONS = "pricewire.server.gateways.options"
 """What makes gateways, and the bus of a server with gateways."""
@@ -82,7 +83,9 @@ class Processes:
                 "over another bus, start each gateway by --role gateway --reuse-port"
             )
 
-    def gateway(self, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None) -> Any:
+    def gateway(
+        self, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None, topic_rules: TopicRules
+    ) -> Any:
         """
         Return the application of a gateway.
 
@@ -91,11 +94,12 @@ class Processes:
             flush: how long events may wait for others to be written with.
             admin_port: the port for operators alone; None where there is none.
             telemetry: exports traces and metrics; None where nothing is exported.
+            topic_rules: what holds for free topics.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, flush, admin_port, telemetry)
+        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, flush, admin_port, telemetry, topic_rules)
 
     def setup(self) -> BusSetup | None:
         """

@@ -63,6 +63,7 @@ from pricewire.server.private_address import PrivateAddress
 from pricewire.server.routes.page import MISSING, has_page
 from pricewire.server.services import JournalSetup, TradingSetup
 from pricewire.server.telemetry.signals import Telemetry, begin_telemetry, check_telemetry
+from pricewire.server.topic_rules import TopicRules, read_rules
 from pricewire.server.transport.serve import DRAIN_SECONDS, keep_from_collector, make_server
 from pricewire.store.database import Database
 from pricewire.trading.products import Products
@@ -132,6 +133,7 @@ def serve(
     max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
     trusted_proxy: Annotated[list[str] | None, Parameter(group=LIMITS, negative=())] = None,
+    topics: Path | None = None,
     log_level: Literal["debug", "info", "warning"] = "info",
     log_format: LogForm = "auto",
     demo_account: Annotated[bool | None, Parameter(group=TRADING)] = None,
@@ -197,6 +199,8 @@ def serve(
         max_body_bytes: the size of a request's body.
         trusted_proxy: the address or network of a proxy in front, `10.0.0.0/8` for instance: from there, and from nowhere else, `Forwarded`
             and `X-Forwarded-For` are trusted about the client's address. May be repeated.
+        topics: a file of TOML that says of topics which others publish who may read them, and what of them is kept; see "Publishing" in the
+            documentation.
         log_level: `debug` logs each stream's beginning and end too.
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
@@ -281,6 +285,7 @@ def serve(
                 [
                     ("configuration", lambda: f"{CONFIG}" if CONFIG.exists() else f"no {CONFIG} in {Path.cwd()}"),
                     ("limits", lambda: check_limits(limits)),
+                    ("topics", lambda: "as usual" if topics is None else f"{topics}, {len(read_rules(topics))} patterns"),
                     ("certificate", lambda: "none" if tls_cert is None else check_certificate(tls_cert)),
                     ("bus", lambda: check_bus(processes)),
                     ("address", lambda: check_place(host, port, uds)),
@@ -308,6 +313,7 @@ def serve(
             )
         return
     is_gateway = processes.role == "gateway"
+    topic_rules = TopicRules() if topics is None else read_rules(topics)
     admin = None
     if admin_port is not None and (worker is None or worker.is_gateway):
         admin = (
@@ -374,6 +380,7 @@ def serve(
             # The supervisor would start this process again.
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
             telemetry=telemetry,
+            topic_rules=topic_rules,
         )
 
     def beside_ports(gateway: Any) -> Any:
@@ -390,7 +397,9 @@ def serve(
         if worker is None or not worker.is_gateway:
             logger.warning("%s; nothing is exported", error)
     limited = (
-        processes.gateway(limits, flush, None if admin is None else admin.getsockname()[1], telemetry) if is_gateway else make_application()
+        processes.gateway(limits, flush, None if admin is None else admin.getsockname()[1], telemetry, topic_rules)
+        if is_gateway
+        else make_application()
     )
     application = beside_ports(limited) if is_gateway else limited
     if not is_gateway and not has_page():

@@ -17,7 +17,7 @@ from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
-from pricewire.hub.streams import Frame, Group, Lag, Stream, StreamSpec, encode, in_order
+from pricewire.hub.streams import Follow, Frame, Group, Lag, Stream, StreamSpec, Topic, encode, in_order
 from pricewire.hub.topics import Topics
 from pricewire.protocol.encoder import HEARTBEAT, encode_event
 from pricewire.protocol.stream_end import StreamEnd
@@ -68,6 +68,8 @@ class Delivery:
         self.on_write: Callable[[], None] | None = None
         self._topics = topics
         self._groups: dict[tuple[StreamSpec, Frame], Group] = {}
+        # Those that follow topics, in the order in which they began.
+        self._following: dict[Group, None] = {}
         self._streams: dict[str, Stream] = {}
         self._owner = Owner(self._on_loop)
         self._flusher = Flusher(flush, self.counters, self.fail_group, self._before_write)
@@ -88,15 +90,22 @@ class Delivery:
         """The groups of streams."""
         return self._groups.values()
 
-    def start(self, topics: Iterable[str], last_event_id: str | None) -> Start:
-        """Decide how a stream of topics starts, for its response's head; its reader sent a `Last-Event-ID`, or none where it is new."""
+    def start(self, topics: Iterable[str], last_event_id: str | None, follow: Follow | None = None) -> Start:
+        """
+        Decide how a stream starts, for its response's head.
+
+        Args:
+            topics: the names of its topics.
+            last_event_id: what its reader sent as `Last-Event-ID`; None where it is new.
+            follow: which topics it follows besides.
+        """
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
         match = EVENT_ID.fullmatch(last_event_id)
         if match is None or match[1] != self.boot or int(match[2]) > self.position:
             return Start(Outcome.RESET)
         position = int(match[2])
-        return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position) else Start(Outcome.RESET)
+        return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position, follow) else Start(Outcome.RESET)
 
     def _join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes) -> None:
         """Do what `Hub.join` promises; raises where the stream is to be aborted."""
@@ -120,7 +129,7 @@ class Delivery:
             self.counters.resumed += 1
             lag = Lag(start.position, {topic.name: topic.log.seq_at(start.position) for topic in group.topics})
             events = self._missed(group, lag, until, exact=not spec.interval)
-            if events is None or not self._topics.reach_back(spec.topics, start.position):
+            if events is None or not self._topics.reach_back(spec.topics, start.position, spec.follow):
                 # Between the response's head, which promised to resume, and now.
                 self._drop(stream, head=stream.coding.begin())
                 return
@@ -310,24 +319,28 @@ class Delivery:
         if group is None:
             group = self._new_group(spec, frame)
             self._groups[group.spec, frame] = group
+            if spec.follow is not None:
+                self._following[group] = None
             group.listen()
         return group
 
     def _new_group(self, spec: StreamSpec, frame: Frame) -> Group:
-        topics = tuple([self._topics[name] for name in spec.topics])
+        named = [self._topics[name] for name in spec.topics]
+        topics = (*named, *self._topics.followed(spec, named))
         # With the topics' own names: those of a request are as many more texts.
-        spec = replace(spec, topics=tuple([topic.name for topic in topics]))
+        spec = replace(spec, topics=tuple([topic.name for topic in named]))
         if spec.interval:
             return PacedGroup(spec, topics, frame, self._pacer, self.position, self._flusher.now(), self.fail)
         return Group(spec, topics, frame, self._flusher.bucket(), self._flusher.now(), self.fail)
 
     def _leave_topics(self, stream: Stream, group: Group) -> None:
         group.forget(stream)
-        ended = self._topics.leave(group.topics)
+        ended = self._topics.leave(group.named)
         if group.members or group.lagging:
             return
         # A stream that is joining the same group right now would find it again; there is none, as all this happens in one go.
         del self._groups[group.spec, group.frame]
+        self._following.pop(group, None)
         group.leave()
         self._topics.end(ended)
 
@@ -345,8 +358,30 @@ class Delivery:
             # It has ended: added again, it is another, whose log knows nothing of this one's events.
             del lag.seqs[name]
         # One that was removed and added again, with nothing written in between, has stayed.
-        lag.added = set(spec.topics) - lag.seqs.keys()
+        lag.added = {topic.name for topic in new.topics} - lag.seqs.keys()
         return new
+
+    def _came(self, topic: Topic) -> None:
+        """Have a topic that gets its first event carried by those that follow it."""
+        for group in self._following:
+            try:
+                if group.follows(topic):
+                    group.gain(topic)
+            except Exception:
+                logger.exception("it cannot be told whether streams follow %r; they do not", topic.name)
+
+    def _went(self, name: str) -> None:
+        """Have a topic that ends carried no more by those that followed it; they get everything of it before."""
+        topic = self._topics.get(name)
+        if topic is None or topic.streams > 0:
+            return
+        for group in [*topic.groups, *topic.paced]:
+            self._flush_group(group)
+            for stream in list(group.lagging):
+                if stream.lag is not None and stream.lag.position < topic.log.position:
+                    # It could not know any more what it has missed.
+                    self.end(stream, StreamEnd.SLOW_CONSUMER)
+            group.lose(topic)
 
     def _stop(self, stream: Stream, group: Group) -> None:
         stream.lag = group.lag(group.given(self.position))

@@ -78,9 +78,17 @@ class Hub(Delivery):
         return list(self._topics)
 
     def readers(self, topic: str) -> int:
-        """Return how many streams a topic has."""
+        """Return how many streams a topic has, by its name or as they follow it."""
         state = self._topics.get(topic)
-        return state.streams if state else 0
+        if state is None:
+            return 0
+        following = (group for group in (*state.groups, *state.paced) if state not in group.named)
+        return state.streams + sum(len(group.members) + len(group.lagging) for group in following)
+
+    def has_readers(self, topic: str) -> bool:
+        """Return whether a topic has streams that have it by its name, and so keep it going."""
+        state = self._topics.get(topic)
+        return state is not None and state.streams > 0
 
     def publish(self, topic: str, message: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> Event | None:
         """
@@ -151,12 +159,18 @@ class Hub(Delivery):
         state = self._topics.get(topic)
         return state.log.unkeyed() if state else []
 
+    def log(self, topic: str) -> TopicLog | None:
+        """Return the log of a topic that has events; None for any other."""
+        state = self._topics.get(topic)
+        return state.log if state is not None and state.log.seq else None
+
     def forget(self, topic: str) -> bool:
         """
         Drop the log of a topic that nothing is published to any more, unless it has streams; return whether it was dropped.
 
         A reader that comes back to it gets a `reset`.
         """
+        self._went(topic)
         if not self._topics.forget(topic, self.position + 1):
             return False
         self.position += 1
@@ -223,6 +237,7 @@ class Hub(Delivery):
 
     def take_forgotten(self, position: int, topic: str) -> None:
         """Do as `forget` does at a position that a bus has given to it."""
+        self._went(topic)
         self.position = position
         self._topics.take_forgotten(topic, position)
 
@@ -240,6 +255,7 @@ class Hub(Delivery):
             notice: the name and the data of the notice that held then, or None.
         """
         state = self._topics[topic]
+        is_new = state.log.seq == 0
         state.log.keep(
             seq,
             position,
@@ -248,6 +264,8 @@ class Hub(Delivery):
                 for at, number, key, name, json in kept
             ],
         )
+        if is_new and state.log.seq:
+            self._came(state)
         if notice is not None and state.log.seq == seq:
             state.notice = Notice(position=self.position, topic=topic, name=notice[0], data=notice[1])
 
@@ -294,6 +312,8 @@ class Hub(Delivery):
         self.position = item.position
         self.counters.events_published += 1
         state.notice = None
+        if state.log.seq == 0 and self._following:
+            self._came(state)
         state.log.append(item, now)
         if ends is not None:
             state.log.end(ends)

@@ -7,6 +7,23 @@ from dataclasses import dataclass
 
 from pricewire.hub.event import Event
 
+OVERHEAD = 500
+"""About how many bytes an event takes besides its JSON, with its encoded form left aside."""
+
+
+@dataclass(slots=True)
+class LogBudget:
+    """
+    How many bytes the logs of some topics hold together.
+
+    Attributes:
+        limit: how many they may; a log whose topic gets an event beyond that drops its own oldest ones.
+        held: how many they do; also more, where the newest events of keys take it all, as these stay.
+    """
+
+    limit: int
+    held: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class LogLimits:
@@ -19,11 +36,15 @@ class LogLimits:
         age: how old they are at most, in seconds: longer than a phone's tunnel or a restart of a proxy.
         linger: how long a topic is kept going after its last stream has left, in seconds, so that a reader that lost its connection can
             resume; 0 for a topic whose events are expensive to make: its publisher is told at once.
+        budget: how many bytes it may hold together with others; None for any number.
+        retained: with how many of the newest events without a key a new stream begins. These are held however old they are.
     """
 
     count: int = 1000
     age: float = 300.0
     linger: float = 60.0
+    retained: int = 0
+    budget: LogBudget | None = None
 
 
 class TopicLog:
@@ -49,19 +70,21 @@ class TopicLog:
         # The last event of each key that has ended, and where: streams that have not been given that much yet still have to account for it.
         self._ended: deque[tuple[int, Event]] = deque()
         self.floor = floor
+        self._budget = limits.budget
         # The newest event that nothing supersedes and that is no longer held.
         self._unkeyed_floor = floor
 
     def append(self, event: Event, now: float) -> None:
         """Add the newest event, and drop what is beyond the limits."""
         self.seq = event.seq
+        before: Event | None = None
         self._events.append(event)
         self._times.append(now)
         if event.key is None:
             self._unkeyed.append((event, now))
         else:
             # Inserted again, so that the order is that of the newest of each key.
-            self._latest.pop(event.key, None)
+            before = self._latest.pop(event.key, None)
             self._latest[event.key] = event
         if len(self._events) > self.limits.count:
             self._drop_oldest()
@@ -71,12 +94,29 @@ class TopicLog:
         oldest = now - self.limits.age
         if self._times[0] < oldest or (self._unkeyed and self._unkeyed[0][1] < oldest):
             self.expire(now)
+        if self._budget is not None:
+            self._budget.held += size_of(event) * (1 if event.key is None else 2) - size_of(before)
+            while self._budget.held > self._budget.limit and len(self._events) > 1:
+                self._drop_oldest()
+                while self._unkeyed and self._unkeyed[0][0].position <= self.floor:
+                    self._drop_oldest_unkeyed()
 
     def end(self, key: str) -> None:
         """Leave a key out of snapshots as of the newest event, until there is an event of it again."""
         last = self._latest.pop(key, None)
+        if self._budget is not None:
+            self._budget.held -= size_of(last)
         if last is not None and self._events:
             self._ended.append((self._events[-1].position, last))
+
+    def rate(self, now: float) -> float:
+        """Return how many events per second there have been, over the time that the log reaches back; 0 where it holds none."""
+        return len(self._times) / max(now - self._times[0], 1.0) if self._times else 0.0
+
+    @property
+    def newest_event(self) -> tuple[Event, float] | None:
+        """The topic's newest event, and when it was published, in seconds; None where it is no longer held."""
+        return (self._events[-1], self._times[-1]) if self._events else None
 
     @property
     def position(self) -> int:
@@ -118,22 +158,26 @@ class TopicLog:
             self.seq = seq
             self.know_nothing_before(position)
         known = dict(self._latest)
+        if self._budget is not None:
+            self._budget.held -= sum(map(size_of, known.values()))
         for event in events:
             if event.key is not None and (event.key not in known or known[event.key].position < event.position):
                 known[event.key] = event
         # In the order of their publishing, which `newest` goes by.
         self._latest = {event.key: event for event in sorted(known.values(), key=_position) if event.key is not None}
+        if self._budget is not None:
+            self._budget.held += sum(map(size_of, known.values()))
 
     def expire(self, now: float) -> None:
         """Drop what is too old."""
         oldest = now - self.limits.age
         while self._times and self._times[0] < oldest:
             self._drop_oldest()
-        while self._unkeyed and self._unkeyed[0][1] < oldest:
+        while len(self._unkeyed) > self.limits.retained and self._unkeyed[0][1] < oldest:
             self._drop_oldest_unkeyed()
 
     def snapshot(self, until: int) -> list[Event]:
-        """Return the newest event of each key as of a position, oldest first."""
+        """Return the newest event of each key as of a position, and those without one that are retained, oldest first."""
         values = {key: event for key, latest in self._latest.items() if (event := self._as_of(until, latest)) is not None}
         for ended_at, last in self._ended:
             if ended_at > until and last.key is not None and (event := self._as_of(until, last)) is not None:
@@ -141,7 +185,10 @@ class TopicLog:
         for ended_at, last in self._ended:
             if ended_at <= until and last.key in values and values[last.key].position < ended_at:
                 del values[last.key]
-        return sorted(values.values(), key=_position)
+        if not self.limits.retained:
+            return sorted(values.values(), key=_position)
+        unkeyed = [event for event, _ in self._unkeyed if event.position <= until][-self.limits.retained :]
+        return sorted([*values.values(), *unkeyed], key=_position)
 
     def newest(self, seq: int) -> list[Event]:
         """Return the newest event of each key whose number is greater, however long ago it was; the newest first."""
@@ -203,8 +250,16 @@ class TopicLog:
             return latest
         return next((event for event in reversed(self._events) if event.key == latest.key and event.position <= until), None)
 
+    def release(self) -> None:
+        """Hold nothing of the budget any more: the topic has ended."""
+        if self._budget is not None:
+            self._budget.held -= sum(map(size_of, self._events)) + sum(map(size_of, self._latest.values()))
+            self._budget = None
+
     def _drop_oldest(self) -> None:
         event = self._events.popleft()
+        if self._budget is not None:
+            self._budget.held -= size_of(event)
         self._times.popleft()
         self.floor = event.position
         while self._ended and self._ended[0][0] <= self.floor:
@@ -212,6 +267,11 @@ class TopicLog:
 
     def _drop_oldest_unkeyed(self) -> None:
         self._unkeyed_floor = self._unkeyed.popleft()[0].position
+
+
+def size_of(event: Event | None) -> int:
+    """Return about how many bytes an event takes that is held; 0 for none."""
+    return 0 if event is None else len(event.json) + OVERHEAD
 
 
 def _position(event: Event) -> int:

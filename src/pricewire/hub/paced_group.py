@@ -86,6 +86,22 @@ class PacedGroup(Group):
             del topic.paced[self]
             topic.resting.discard(self)
 
+    def gain(self, topic: Topic) -> None:
+        """Carry a topic besides, before its first event is published."""
+        super().gain(topic)
+        del topic.groups[self]
+        topic.paced[self] = None
+        # The dict is shared with groups that may not have the topic, and may know another one of the name that has ended.
+        self.seqs = {**self.seqs, topic.name: topic.log.seq}
+        if self.time == RESTING:
+            topic.resting.add(self)
+
+    def lose(self, topic: Topic) -> None:
+        """Carry a topic no more, which has ended: nothing of it is pending."""
+        super().lose(topic)
+        topic.paced.pop(self, None)
+        topic.resting.discard(self)
+
     def wake(self, position: int) -> None:
         """Be flushed soon, for an event after a position, where the group has rested."""
         if self.time == RESTING:

@@ -21,6 +21,11 @@ Frame = Callable[[bytes], bytes]
 Write = Callable[[bytes], object]
 """Takes framed bytes and never blocks."""
 
+Follow = Callable[[str], bool]
+"""
+Says by its name whether a stream carries a topic that it was not opened with. Hashable: streams whose rules are equal share their work.
+"""
+
 Fail = Callable[["Stream"], None]
 """Ends one stream at once, whose exception is being handled; never raises."""
 
@@ -47,6 +52,9 @@ class StreamSpec:
         compress: whether what it carries is compressed, as one gzip stream.
         control: whether it carries named events beside the data (`reset`, `stale`, `changed`, `error`); readers that know nothing of them
             take every event for data.
+        follow: which topics it carries besides: of those that have events, and of those that come. It loses them when they end, and does
+            not keep them going: their publishers are not told of it. None for none.
+        most: how many topics it has at most, where it follows some.
     """
 
     topics: tuple[str, ...]
@@ -54,6 +62,8 @@ class StreamSpec:
     interval: float = 0.0
     compress: bool = False
     control: bool = True
+    follow: Follow | None = None
+    most: int = 250
 
 
 class Topic:
@@ -66,7 +76,7 @@ class Topic:
         groups: the groups of streams that have it and get each of its events.
         paced: the groups that have it and get the newest at their pace.
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
-        streams: how many streams all these are.
+        streams: how many streams have it by its name; those that follow it are not among them.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
     """
 
@@ -191,7 +201,7 @@ class Group:
 
     Attributes:
         spec: what its streams carry.
-        topics: the topics.
+        topics: the topics: first those that its streams have by their names, then those that they follow.
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
         members: the streams that keep up, with what writes to them: the stream's `write`, or the number of its socket.
@@ -255,6 +265,35 @@ class Group:
         """Undo `listen`."""
         for topic in self.topics:
             del topic.groups[self]
+
+    @property
+    def named(self) -> tuple[Topic, ...]:
+        """The topics that its streams have by their names."""
+        return self.topics[: len(self.spec.topics)]
+
+    def follows(self, topic: Topic) -> bool:
+        """Return whether the group carries a topic from now on that it has not carried."""
+        follow = self.spec.follow
+        return follow is not None and follow(topic.name) and topic not in self.topics and len(self.topics) < self.spec.most
+
+    def gain(self, topic: Topic) -> None:
+        """Carry a topic besides, before its first event is published."""
+        self.topics += (topic,)
+        self._snapshot = None
+        topic.groups[self] = None
+        for stream in self.lagging:
+            if stream.lag is not None:
+                stream.lag.seqs[topic.name] = topic.log.seq
+
+    def lose(self, topic: Topic) -> None:
+        """Carry a topic no more, which has ended: nothing of it is pending."""
+        self.topics = tuple(each for each in self.topics if each is not topic)
+        self._snapshot = None
+        topic.groups.pop(self, None)
+        for stream in self.lagging:
+            if stream.lag is not None:
+                stream.lag.seqs.pop(topic.name, None)
+                stream.lag.added.discard(topic.name)
 
     def wake(self, position: int) -> None:
         """Learn of an event after a position, where the group has rested."""

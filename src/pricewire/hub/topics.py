@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pricewire.hub.log import LogLimits, TopicLog
-from pricewire.hub.streams import Topic
+from pricewire.hub.streams import Follow, StreamSpec, Topic
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +56,31 @@ class Topics(dict[str, Topic]):
         """Where a topic was forgotten last."""
         return next(reversed(self._forgotten.values()), self._forgotten_floor)
 
-    def reach_back(self, names: Iterable[str], position: int) -> bool:
-        """Return whether every event of some topics after a position is known."""
+    def reach_back(self, names: Iterable[str], position: int, follow: Follow | None = None) -> bool:
+        """Return whether every event of some topics after a position is known, and of those that are followed besides."""
         for name in names:
             topic = self.get(name)
             if position < self._floor_of(name) if topic is None else topic.log.after(position, position) is None:
                 return False
-        return True
+        return follow is None or self._reach_back_of_followed(follow, position)
+
+    def _reach_back_of_followed(self, follow: Follow, position: int) -> bool:
+        if position < self._forgotten_floor:
+            return False
+        for name, forgotten_at in reversed(self._forgotten.items()):
+            if forgotten_at <= position:
+                break
+            if follow(name):
+                return False
+        return all(position >= topic.log.floor for name, topic in self.items() if topic.log.seq and follow(name))
+
+    def followed(self, spec: StreamSpec, named: Sequence[Topic]) -> list[Topic]:
+        """Return the topics that a stream follows besides those that it has by their names: of those that have events, the oldest."""
+        if spec.follow is None:
+            return []
+        known = set(named)
+        found = (topic for name, topic in self.items() if topic.log.seq and topic not in known and spec.follow(name))
+        return [topic for topic, _ in zip(found, range(spec.most - len(named)), strict=False)]
 
     def enter(self, names: Iterable[str]) -> None:
         """
@@ -137,6 +155,8 @@ class Topics(dict[str, Topic]):
             self.end([name])
         self._idle.clear()
         self._restored.clear()
+        for topic in self.values():
+            topic.log.release()
         self.clear()
         self.begin(position, position)
 
@@ -158,6 +178,7 @@ class Topics(dict[str, Topic]):
         topic = self.get(name)
         if topic is None or topic.streams > 0:
             return False
+        topic.log.release()
         del self[name]
         self._idle.pop(name, None)
         self._restored.discard(name)

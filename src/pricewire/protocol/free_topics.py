@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pricewire.errors import InvalidTopicError, quoted
-from pricewire.protocol.topics import Topic, parse_topic
+from pricewire.protocol.topics import Topic, is_quote, parse_topic
 
 FAMILIES = frozenset(
     {
@@ -41,6 +41,24 @@ class FreeTopic(msgspec.Struct, frozen=True):
         return self.name
 
 
+class TopicPattern(msgspec.Struct, frozen=True):
+    """
+    All topics of a beginning that there are and that come, as `ticks:*`.
+
+    Attributes:
+        text: the beginning, with a `*` at its end.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+AnyTopic = Topic | FreeTopic | TopicPattern
+"""What a stream can be opened on."""
+
+
 def is_own(name: str) -> bool:
     """Return whether a name is of one of the server's own families, in whatever case: nobody else publishes to it."""
     return name.partition(":")[0].casefold() in FAMILIES
@@ -51,12 +69,12 @@ def check_name(name: str) -> None:
     Check that a free topic may have a name.
 
     Raises:
-        InvalidTopicError: it is empty or too long, has a character that cannot be seen or a space, ends with `*`, or is of one of the
-            server's own families.
+        InvalidTopicError: it is empty or too long, has a character that cannot be seen, a space or a `*`, or is of one of the server's own
+            families.
     """
     _check_characters(name)
-    if name.endswith("*"):
-        raise InvalidTopicError(f"topic {quoted(name)} is a pattern, since it ends with '*'; a topic's name does not")
+    if "*" in name:
+        raise InvalidTopicError(f"topic {quoted(name)} has a '*', which stands at the end of patterns alone")
     if is_own(name):
         family = name.partition(":")[0]
         raise InvalidTopicError(f"topic {quoted(name)}: names that begin with {quoted(family)} are the server's own; take another")
@@ -74,13 +92,18 @@ def check_pattern(text: str) -> None:
         raise InvalidTopicError(f"pattern {quoted(text)}: '*' stands at the end alone")
 
 
-def read_topic(text: str) -> Topic | FreeTopic:
+def read_topic(text: str) -> AnyTopic:
     """
-    Read a topic, the server's own or a free one.
+    Read a topic, the server's own or a free one, or a pattern of these.
 
     Raises:
-        InvalidTopicError: it is neither.
+        InvalidTopicError: it is none.
     """
+    if text.endswith("*"):
+        check_pattern(text)
+        if is_quote(text):
+            raise InvalidTopicError(f"pattern {quoted(text)}: what a contract costs is computed for who asks for it, and has no patterns")
+        return TopicPattern(text)
     if is_own(text):
         return parse_topic(text)
     check_name(text)

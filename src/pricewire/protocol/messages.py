@@ -322,3 +322,81 @@ class Published(msgspec.Struct, frozen=True):
     """
 
     ids: list[str]
+
+
+class NewestEvent(msgspec.Struct, frozen=True):
+    """
+    The newest event of a topic.
+
+    Attributes:
+        id: what a stream resumes from.
+        event: what it is.
+        epoch_ms: when it was published, in milliseconds since 1970.
+    """
+
+    id: str
+    event: str
+    epoch_ms: int
+
+
+class TopicInfo(msgspec.Struct, frozen=True):
+    """
+    A topic.
+
+    Attributes:
+        topic: its name.
+        readers: how many streams have it.
+        rate: how many events per second it has had, over the time that its log reaches back.
+        seq: the number of its newest event.
+        newest: that event; None where the log no longer has it.
+    """
+
+    topic: str
+    readers: int
+    rate: float
+    seq: int
+    newest: NewestEvent | None
+
+
+class TopicsBody(msgspec.Struct, frozen=True):
+    """
+    Topics, by name.
+
+    Attributes:
+        topics: the topics.
+    """
+
+    topics: list[TopicInfo]
+
+
+class LoggedEvent(msgspec.Struct, frozen=True):
+    """
+    An event in the log of a topic.
+
+    Attributes:
+        id: what a stream resumes from.
+        event: what it is.
+        seq: its number among the topic's.
+        key: what it supersedes earlier ones by; None where nothing does.
+        data: the message.
+    """
+
+    id: str
+    event: str
+    seq: int
+    key: str | None
+    data: msgspec.Raw
+
+
+class TopicLogBody(msgspec.Struct, frozen=True):
+    """
+    Events of a topic.
+
+    Attributes:
+        start: `resumed` where they are all since the event that was named, `reset` where the log does not reach back to that, `snapshot`
+            where none was named.
+        events: the events, oldest first.
+    """
+
+    start: str
+    events: list[LoggedEvent]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from pricewire.server.leading import BusSetup, Leader
 from pricewire.server.limits import Admission, Limits
 from pricewire.server.logs import Report
 from pricewire.server.metrics import Metrics, show_metrics
+from pricewire.server.publish_shortcut import PublishShortcut
 from pricewire.server.publisher import Publisher
 from pricewire.server.publishing import Publishing
 from pricewire.server.purchase_shortcut import PurchaseShortcut
@@ -49,6 +51,7 @@ from pricewire.server.routes.publish import publish
 from pricewire.server.routes.schema import RENDERER, schema_router
 from pricewire.server.routes.stream_changes import change_stream
 from pricewire.server.routes.streams import stream_candles, stream_protected_topics, stream_ticks, stream_topics
+from pricewire.server.routes.topics import list_topics, show_log
 from pricewire.server.routes.trading import buy, list_products, sell, show_balance, show_product
 from pricewire.server.routes.trading_streams import stream_balance, stream_closed_contracts, stream_open_contracts, stream_proposal
 from pricewire.server.services import JournalSetup, Services, TradingSetup
@@ -58,6 +61,7 @@ from pricewire.server.stream_query import provide_stream_query
 from pricewire.server.stream_shortcut import StreamShortcut
 from pricewire.server.strict_request import StrictRequest
 from pricewire.server.telemetry.signals import Telemetry
+from pricewire.server.topic_keeper import TopicKeeper
 from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.event_stream import EXPOSED_HEADERS
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
@@ -80,6 +84,8 @@ TRADING_ROUTES = (
     buy,
     sell,
     publish,
+    list_topics,
+    show_log,
     stream_protected_topics,
     stream_proposal,
     stream_open_contracts,
@@ -103,6 +109,7 @@ class Application(Litestar):
         admin_port: the port that is for operators alone; None where there is none.
         metrics: what is counted.
         telemetry: exports traces; None where nothing is exported.
+        shortcut: wraps the application, and answers what need not go through the framework.
         options: what `Litestar` takes.
     """
 
@@ -113,6 +120,7 @@ class Application(Litestar):
         admin_port: int | None,
         metrics: Metrics,
         telemetry: Telemetry | None,
+        shortcut: Callable[[ASGIApp], ASGIApp],
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -120,7 +128,7 @@ class Application(Litestar):
         self.metrics = metrics
         self._admission = admission
         inner = SingleHeaders(self._route)
-        limited = RequestRate(inner, admission)
+        limited = shortcut(RequestRate(inner, admission))
         named = HostNames(limited if admin_port is None else AdminAddress(limited, inner, admin_port), names)
         self._entry: ASGIApp = self._serve if telemetry is None else telemetry.traced(self._serve)
         self._checked = named
@@ -190,9 +198,10 @@ def create_app(
     ring = None if trading is None or bus is not None else trading.ring
     make_publisher = Publisher if bus is None else bus.make_publisher
     publisher = make_publisher(feeds, hours=hours, heartbeat=heartbeat, ring=ring, flush=flush, topic_rules=topic_rules)
-    publishing = Publishing(publisher)
     admission = Admission(limits, trusted_proxies)
-    services = Services(publisher, trading, limits=admission.limits.trading(), journal=journal)
+    keeper = TopicKeeper(publisher, admission.limits)
+    publishing = Publishing(publisher, keeper)
+    services = Services(publisher, trading, keeper=keeper, limits=admission.limits.trading(), journal=journal)
     metrics = Metrics(publisher.market, publisher.hub, publisher.bus, admission, lambda: publisher.desk)
     admin_report = AdminReport(publisher, admission, metrics, lambda: services.auth, can_drain=stop is not None)
     publisher.on_admin = admin_report.want
@@ -254,6 +263,7 @@ def create_app(
         admin_port,
         metrics,
         telemetry,
+        partial(PublishShortcut, services=services, publishing=publishing),
         route_handlers=[
             stream_ticks,
             stream_candles,

@@ -235,7 +235,13 @@ def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Re
 def on_bus_error(request: Request[Any, Any, Any], error: BusError) -> Response[ErrorBody]:
     """Answer 503: nothing is traded at prices that may be older than what others have. What is wrong goes to the log."""
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    return problem(503, "the bus does not answer; try again", "UNAVAILABLE", {"retry-after": "1"})
+    status, code, message, headers = bus_problem()
+    return problem(status, message, code, headers)
+
+
+def bus_problem() -> tuple[int, str, str, dict[str, str]]:
+    """Return the status, the code, the message and the headers of what is answered while the bus is away."""
+    return 503, "UNAVAILABLE", "the bus does not answer; try again", {"retry-after": "1"}
 
 
 def on_fenced_error(request: Request[Any, Any, Any], error: FencedError) -> Response[ErrorBody]:

@@ -72,6 +72,7 @@ class Limits:
             room for the others.
         exposure_per_account: how much the open contracts of an account may win, for each currency; for others, any amount.
         exposure_per_instrument: how much the open contracts on an instrument may win, of all accounts of a currency together, likewise.
+        free_topics: topics that publishers make. Each takes some 2 KB besides its events, so 20,000 are 40 MB.
         new_streams_per_second: how many streams may start. Starting one takes some 0.2 ms of a core, so 1,000 are a fifth of it, and prices
             go on flowing to those that are in.
         burst_seconds: how many seconds' worth of new streams a quiet server lets in at once: of 5,000 that were cut, 2,000 are back at
@@ -107,6 +108,7 @@ class Limits:
     purchases_per_second: float = 100.0
     exposure_per_account: Mapping[str, Decimal] = field(default_factory=dict)
     exposure_per_instrument: Mapping[str, Decimal] = field(default_factory=dict)
+    free_topics: int = 20_000
     new_streams_per_second: float = 1000.0
     burst_seconds: float = 2.0
     request_target: int = 8192

@@ -32,7 +32,6 @@ from pricewire.protocol.topics import (
     TicksTopic,
     parse_topic,
 )
-from pricewire.server.topic_logs import log_limits
 from pricewire.server.topic_rules import TopicRules
 from pricewire.trading.desk import Desk
 
@@ -158,7 +157,7 @@ class Publisher:
         return str(topic)
 
     def _limits_of(self, name: str) -> LogLimits:
-        return log_limits(name, self._limits) if is_own(name) else self.topic_rules.of(name).log
+        return self.topic_rules.log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
         """Show what the market has just brought, and let a tick happen to the contracts."""

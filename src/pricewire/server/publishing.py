@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from litestar.exceptions import HTTPException
 
 from pricewire.errors import quoted
 from pricewire.protocol.free_topics import check_name
@@ -15,13 +14,9 @@ from pricewire.server.auth.dependencies import lacking
 from pricewire.server.auth.grants import Action, may
 from pricewire.server.auth.tokens import PUBLISH, Token
 from pricewire.server.http_errors import InvalidParametersError
+from pricewire.server.publish_limits import MAX_DATA
 from pricewire.server.publisher import Publisher
-
-MAX_BODY = 1024 * 1024
-"""How long the body of a request may be, in bytes."""
-
-MAX_DATA = 256 * 1024
-"""How long the data of one event may be, in bytes: some of them fit into a frame of the bus."""
+from pricewire.server.topic_keeper import TopicKeeper
 
 MAX_NAME = 256
 """How long a key and the name of an event may be, in characters."""
@@ -35,22 +30,18 @@ publication = msgspec.json.Decoder(Publication)
 publications = msgspec.json.Decoder(list[Publication])
 
 
-class TooLargeError(HTTPException):
-    """A part of a request is too large."""
-
-    status_code = 413
-
-
 class Publishing:
     """
     Publishes what others send.
 
     Args:
         publisher: has the bus, and the settings of topics.
+        keeper: knows which topics there are.
     """
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, keeper: TopicKeeper) -> None:
         self._publisher = publisher
+        self._keeper = keeper
 
     def read(self, body: bytes) -> Sequence[Publication]:
         """
@@ -58,7 +49,6 @@ class Publishing:
 
         Raises:
             InvalidParametersError: it is no message and no list of messages, or the data of one is no JSON that every reader can read.
-            TooLargeError: the data of one are too large.
         """
         try:
             found = publications.decode(body) if body.lstrip()[:1] == b"[" else [publication.decode(body)]
@@ -80,8 +70,9 @@ class Publishing:
 
         Raises:
             InvalidTopicError: a topic has no name that a free topic may have.
-            InvalidParametersError: a key or a name of an event is wrong.
+            InvalidParametersError: a key or a name of an event is wrong, or the data of one are too large.
             ForbiddenError: the token is not for publishing to a topic.
+            StreamRefusedError: there would be too many topics.
         """
         for each in messages:
             check_name(each.topic)
@@ -92,9 +83,10 @@ class Publishing:
             if each.key is not None and each.ends is not None:
                 raise InvalidParametersError("key and ends exclude each other: an event that ends a key has none itself")
             if len(each.data) > MAX_DATA:
-                raise TooLargeError(f"data of {len(each.data)} bytes exceed the limit of {MAX_DATA} bytes for one event")
+                raise InvalidParametersError(f"data of {len(each.data)} bytes exceed the limit of {MAX_DATA} bytes for one event")
             if not may(Action.PUBLISH, each.topic, token.grants):
                 raise lacking(PUBLISH, f"the token is not for publishing to topic {quoted(each.topic)}")
+        self._keeper.admit({each.topic for each in messages})
 
     async def publish(self, messages: Sequence[Publication], *, durable: bool = False) -> Published:
         """

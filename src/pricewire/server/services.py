@@ -23,6 +23,7 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import TokenRules
 from pricewire.server.money_watch import MoneyWatch
 from pricewire.server.publisher import Publisher
+from pricewire.server.topic_keeper import TopicKeeper
 from pricewire.store.accounts import Accounts
 from pricewire.store.audit import AuditTrail
 from pricewire.store.database import Database
@@ -101,6 +102,7 @@ class Services:
 
     Args:
         setup: what trading needs; None for a server without.
+        keeper: knows the topics that others publish to; None where nobody does.
         limits: how much trading lets in; by default anything.
         journal: the journal of a server without trading; None for none.
 
@@ -109,7 +111,13 @@ class Services:
     """
 
     def __init__(
-        self, publisher: Publisher, setup: TradingSetup | None, *, limits: TradingLimits | None = None, journal: JournalSetup | None = None
+        self,
+        publisher: Publisher,
+        setup: TradingSetup | None,
+        *,
+        keeper: TopicKeeper | None = None,
+        limits: TradingLimits | None = None,
+        journal: JournalSetup | None = None,
     ) -> None:
         self.is_shared = False
         self._database: Database | None = None
@@ -120,6 +128,7 @@ class Services:
         self._accounting: Accounting | None = None
         self.journal: Journal | None = None
         self._setup = setup
+        self._keeper = keeper
         self._limits = limits
         self._journal_setup = JournalSetup(setup.journal, setup.keep_ticks_s, setup.archive) if setup is not None else journal
 
@@ -289,6 +298,9 @@ class Services:
             stack.push_async_callback(desk.close)
             await stack.enter_async_context(running(desk.run()))
             self.publisher.begin_trading(desk)
+            if self._keeper is not None and (share is None or share.place == 0):
+                # That process publishes what is no account's.
+                await stack.enter_async_context(running(self._keeper.run()))
             yield desk
 
     async def begin_term(self) -> int:

@@ -10,12 +10,13 @@ import msgspec
 
 from pricewire.hub.event import Format
 from pricewire.protocol.encoder import encode_event
-from pricewire.protocol.free_topics import FreeTopic
+from pricewire.protocol.free_topics import AnyTopic, FreeTopic, TopicPattern
 from pricewire.protocol.messages import StreamState
-from pricewire.protocol.topics import AdminTopic, CandlesTopic, QuoteTopic, TicksTopic, Topic, parse_topic
+from pricewire.protocol.topics import AdminTopic, CandlesTopic, QuoteTopic, TicksTopic, parse_topic
 from pricewire.server.auth.dependencies import AnyRequest, Caller, confirm, require_topics, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
+from pricewire.server.following import Following, following
 from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import InvalidParametersError
 from pricewire.server.limits import Admission, Permit
@@ -23,6 +24,9 @@ from pricewire.server.logs import logged
 from pricewire.server.publisher import Publisher
 from pricewire.server.transport.event_stream import EventStream, new_stream_id
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
+
+PATTERN_COST = 50
+"""What it costs to begin a pattern, as a multiple of a topic: the names of all topics are looked at."""
 
 
 class DescribedOffer(RemoteOffer, Protocol):
@@ -56,9 +60,9 @@ class StreamOpener:
         self._auth = auth
         self._is_for_operators = is_for_operators
 
-    async def check(self, topics: Sequence[Topic | FreeTopic], token: Token | None) -> list[str]:
+    async def check(self, topics: Sequence[AnyTopic], token: Token | None) -> list[str]:
         """
-        Return the topics' names in canonical form, or refuse the request before its stream starts.
+        Return the topics' names in canonical form, patterns as they are, or refuse the request before its stream starts.
 
         Raises:
             InvalidParametersError: there are too many.
@@ -72,7 +76,7 @@ class StreamOpener:
         self.require(topics, token)
         return [await self._check(topic) for topic in topics]
 
-    def require(self, topics: Iterable[Topic | FreeTopic], token: Token | None) -> None:
+    def require(self, topics: Iterable[AnyTopic], token: Token | None) -> None:
         """
         Check that a token may read topics.
 
@@ -82,6 +86,16 @@ class StreamOpener:
         """
         if self._auth is not None:
             require_topics(topics, token, self._publisher.topic_rules.public)
+
+    def follow(self, topics: Iterable[str], token: Token | None) -> Following | None:
+        """Return what says which topics the patterns among some topics stand for; None where there are none."""
+        patterns = [topic for topic in topics if topic.endswith("*")]
+        return following(patterns, [*self._publisher.topic_rules.public, *(() if token is None else token.grants)])
+
+    @property
+    def topics_per_stream(self) -> int:
+        """How many topics a stream may have."""
+        return self._admission.limits.topics_per_stream
 
     def count(self, topics: Collection[object]) -> None:
         """
@@ -94,7 +108,7 @@ class StreamOpener:
         if len(topics) > limit:
             raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
 
-    def charge(self, request: AnyRequest, topics: Collection[Topic | FreeTopic], *, carried: int | None = None) -> None:
+    def charge(self, request: AnyRequest, topics: Collection[AnyTopic], *, carried: int | None = None) -> None:
         """
         Refuse a request for more topics than its address may ask for, before anything is done; `carried` is how many the stream has that it
         changes.
@@ -104,7 +118,9 @@ class StreamOpener:
         """
         self.count(topics)
         quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
-        self._admission.ask_for_topics(self._admission.client(request.scope), len(topics), quotes, carried=carried)
+        patterns = sum(isinstance(topic, TopicPattern) for topic in topics)
+        cost = len(topics) + PATTERN_COST * patterns
+        self._admission.ask_for_topics(self._admission.client(request.scope), cost, quotes, carried=carried)
 
     def carry(self, stream_id: str, topics: Collection[str]) -> None:
         """
@@ -122,7 +138,7 @@ class StreamOpener:
         endpoint: str,
         request: AnyRequest,
         caller: Caller,
-        topics: Sequence[Topic | FreeTopic],
+        topics: Sequence[AnyTopic],
         form: Format,
         *,
         interval_ms: int = 0,
@@ -171,17 +187,21 @@ class StreamOpener:
                 on_close = bind(stream_id, caller.token, self._auth, permit)
             stream = EventStream(
                 self._publisher.hub,
-                carried,
+                [topic for topic in carried if not topic.endswith("*")],
                 form=form,
                 interval=interval_ms / 1000,
                 control=names is not None,
                 prelude=prelude,
+                follow=self.follow(carried, caller.token),
+                most=self.topics_per_stream,
                 stream_id=stream_id,
                 on_close=logged(on_close, lambda: stream.outcome, stream=stream_id, endpoint=endpoint, topics=len(carried)),
             )
             return stream
 
-    async def _check(self, topic: Topic | FreeTopic) -> str:
+    async def _check(self, topic: AnyTopic) -> str:
+        if isinstance(topic, TopicPattern):
+            return topic.text
         if isinstance(topic, FreeTopic):
             if self._auth is None:
                 # Which says what there is: without tokens, nobody can publish to others.

@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 from pricewire.errors import InvalidTopicError, quoted
 from pricewire.hub.event import Format, envelope, plain
 from pricewire.protocol.admin_messages import AdminBody
-from pricewire.protocol.free_topics import FreeTopic, read_topic
+from pricewire.protocol.free_topics import AnyTopic, FreeTopic, TopicPattern, read_topic
 from pricewire.protocol.messages import MAX_INTERVAL_MS, CandleBody, TickBody
 from pricewire.protocol.topics import (
     AdminTopic,
@@ -66,7 +66,7 @@ class StreamQuery:
 
     __slots__ = ("form", "interval_ms", "names", "topics")
 
-    def __init__(self, topics: Sequence[Topic | FreeTopic], form: Format, *, interval_ms: int, names: Sequence[str] | None = None) -> None:
+    def __init__(self, topics: Sequence[AnyTopic], form: Format, *, interval_ms: int, names: Sequence[str] | None = None) -> None:
         self.topics = topics
         self.form = form
         self.names = names
@@ -129,7 +129,7 @@ def query_of(topics: Sequence[str], interval_ms: int, fields: str | None) -> Str
     return StreamQuery(parsed, narrowed(envelope, fields, parsed), interval_ms=interval_ms, names=names)
 
 
-def parse_requested(text: str) -> Topic | FreeTopic:
+def parse_requested(text: str) -> AnyTopic:
     """
     Read a topic that a client asks for by its name.
 
@@ -150,7 +150,7 @@ def with_sign(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def narrowed(form: Format, fields: str | None, topics: Sequence[Topic | FreeTopic]) -> Format:
+def narrowed(form: Format, fields: str | None, topics: Sequence[AnyTopic]) -> Format:
     """
     Return the format that shows only some members of the topics' data: `fields` has their names, separated by commas; None for all.
 
@@ -159,7 +159,7 @@ def narrowed(form: Format, fields: str | None, topics: Sequence[Topic | FreeTopi
     """
     if fields is None:
         return form
-    if any(isinstance(topic, FreeTopic) for topic in topics):
+    if any(isinstance(topic, FreeTopic | TopicPattern) for topic in topics):
         raise InvalidParametersError("fields goes with topics whose members the server knows; it knows none of what others publish")
     known = {name for topic in topics for name in BODIES[type(topic)].__struct_fields__}  # type: ignore[index]
     chosen = frozenset(fields.split(","))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from pricewire.errors import InvalidTopicError, PricewireError
-from pricewire.hub.log import LogLimits
+from pricewire.hub.log import LogBudget, LogLimits
 from pricewire.protocol.free_topics import check_pattern, is_own
 from pricewire.server.auth.grants import Action, Grant, matcher
+from pricewire.server.topic_logs import USUAL, log_limits
 
-USUAL = LogLimits()
+MOST_BYTES = 256 * 1024 * 1024
+"""How many bytes the logs of all free topics hold at most: of a flood each topic keeps less, and others lose nothing."""
 
 MOST_KNOWN = 100_000
 """Of how many topics it is remembered which settings they have."""
@@ -45,7 +48,7 @@ class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def log(self) -> LogLimits:
         """How far the logs of the topics reach back."""
-        return LogLimits(self.log_events, self.log_seconds, USUAL.linger)
+        return LogLimits(self.log_events, self.log_seconds, USUAL.linger, self.retain)
 
 
 class TopicRules:
@@ -54,6 +57,7 @@ class TopicRules:
 
     Attributes:
         public: what everybody may read.
+        budget: how many bytes the logs of all free topics hold.
 
     Args:
         settings: by names and patterns; of several that a topic has, the longest one counts.
@@ -70,8 +74,12 @@ class TopicRules:
                 raise InvalidTopicError(f"pattern {pattern!r} is of the server's own topics, which have no settings")
         self._settings = [(matcher("pattern", pattern), settings[pattern]) for pattern in sorted(settings, key=len, reverse=True)]
         self._known: dict[str, TopicSettings] = {}
+        self.budget = LogBudget(MOST_BYTES)
         lines = [f"{'+' if settings[pattern].public else '-'}{pattern}" for pattern in sorted(settings, key=len, reverse=True)]
         self.public = (Grant(Action.READ, "public", "\n".join(lines)),) if any(each.public for each in settings.values()) else ()
+
+    def __len__(self) -> int:
+        return len(self._settings)
 
     def of(self, topic: str) -> TopicSettings:
         """Return the settings of a free topic."""
@@ -82,6 +90,10 @@ class TopicRules:
                 self._known.clear()
             self._known[topic] = found
         return found
+
+    def log_limits(self, topic: str, usual: LogLimits = USUAL) -> LogLimits:
+        """Return how far the log of any topic reaches back; `usual` is for the server's own that have no special limits."""
+        return log_limits(topic, usual) if is_own(topic) else replace(self.of(topic).log, budget=self.budget)
 
 
 DEFAULTS = TopicSettings()

@@ -182,6 +182,16 @@ class Exchange:
         return self.end in (End.OPEN, End.LEFT)
 
     @property
+    def is_broken(self) -> bool:
+        """Whether the connection ended before a head came."""
+        return self.head is None and not self.problem and not self.is_left
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether a response had begun, and the connection ended before it said that it was whole."""
+        return self.head is not None and not self.is_left and not self.is_complete
+
+    @property
     def is_unanswered(self) -> bool:
         """Whether no head had come when it was no longer waited for."""
         return self.head is None and not self.problem and self.is_left

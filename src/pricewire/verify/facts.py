@@ -125,6 +125,8 @@ class Facts:
         shutdown: the streams that were open when the server was shut down.
         shutdown_at: when it was asked to, in seconds on the recording's clock; None where it was not.
         lag: how long this machine held the recording up at most, in seconds.
+        recovered: how many requests were answered after their connection had broken without an answer.
+        broken: how many connections broke so, those of the storm not counted.
         skipped: why something was not tried, by the name of its rule.
     """
 
@@ -146,6 +148,8 @@ class Facts:
     shutdown: list[Exchange] = field(default_factory=list)
     shutdown_at: float | None = None
     lag: float = 0.0
+    recovered: int = 0
+    broken: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -154,13 +158,24 @@ class Facts:
         return self.watch.started + self.until if self.watch.end is End.OPEN else self.watch.ended
 
     @property
+    def quickest_s(self) -> float:
+        """How long the quickest answer took that was no stream, in seconds; 0 where there was none."""
+        answers = [each.head_at - each.started for each in self.requests.values() if each.head is not None and not each.is_stream]
+        return min(answers, default=0.0)
+
+    @property
     def streams(self) -> Iterable[Exchange]:
         """All event streams that opened, the watched one first."""
         every = [self.watch, *self.requests.values(), *(each.exchange for each in self.resumed)]
         return [exchange for exchange in every if exchange.is_stream]
 
     @property
-    def exchanges(self) -> Iterable[Exchange]:
-        """All that was asked for."""
+    def one_by_one(self) -> list[Exchange]:
+        """All that was asked for, but the storm."""
         slow = [each.exchange for each in self.slow[:1]]
-        return [self.watch, *self.requests.values(), *(each.exchange for each in self.resumed), *slow, *self.storm]
+        return [self.watch, *self.requests.values(), *(each.exchange for each in self.resumed), *slow]
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All that was asked for."""
+        return [*self.one_by_one, *self.storm]

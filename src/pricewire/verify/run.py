@@ -17,6 +17,7 @@ from pricewire.errors import PricewireError
 from pricewire.verify.checks import RULES
 from pricewire.verify.checks.requests import EXPIRED_S, ORIGIN, SENT_HEADERS
 from pricewire.verify.checks.resuming import is_caught_up, missed, with_ids
+from pricewire.verify.checks.timing import COMPRESSED_S, SAME_AGE_S
 from pricewire.verify.exchange import End, Exchange
 from pricewire.verify.facts import Expiring, Facts, Published, Resume, Resumed, Slow
 from pricewire.verify.probe import READ, Connect, Lag, Stream, connector, now, shake_hands
@@ -41,7 +42,13 @@ SETTLE_S = 0.5
 """How long it is seen, in seconds, whether something comes that should not."""
 
 MOST_STREAMS = 20
-"""How many connections a gentle test makes at most, those of --load not counted."""
+"""How many connections a gentle test makes at most; those of --load, and those in place of broken ones, not counted."""
+
+TRIES = 3
+"""How often a request is made whose connection breaks without an answer: the line may have broken it."""
+
+PAUSE_S = 0.5
+"""How long is waited before it is made again, in seconds."""
 
 MOST_REDIRECTS = 5
 
@@ -197,6 +204,9 @@ class Run:
                 await self._watch_for_a_while()
         finally:
             await self._watch.leave()
+        if facts.watch.is_stream and facts.watch.is_broken_off:
+            say("the stream broke off; watching another one for as long")
+            await self._watch_again()
         if facts.expiring is not None:
             facts.expiring = Expiring(facts.watch, facts.expiring.expires_at, facts.watch.ended)
         if facts.watch.is_stream and options.load:
@@ -208,20 +218,34 @@ class Run:
 
     async def _watch_for_a_while(self) -> None:
         """Watch the stream, and do meanwhile what does not disturb it."""
-        compressed = await self._open("compressed", {"Accept-Encoding": "gzip, deflate", "Origin": ORIGIN})
-        self.facts.requests["compressed"] = compressed.exchange
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask())
-                group.create_task(self._resume())
-                group.create_task(self._be_slow())
+        async with asyncio.TaskGroup() as group:
+            compressing = group.create_task(self._be_compressed())
+            async with asyncio.TaskGroup() as others:
+                others.create_task(self._ask())
+                others.create_task(self._resume())
+                others.create_task(self._be_slow())
                 if self.options.publish is not None:
-                    group.create_task(self._publish(self.options.publish))
+                    others.create_task(self._publish(self.options.publish))
                 await self._watch.until(lambda: False, self._left())
             self.surroundings.progress("resuming after the oldest event")
             await self._resume_later()
-        finally:
+            compressed = await compressing
             await compressed.leave()
+
+    async def _be_compressed(self) -> Stream:
+        """Open a stream as browsers do, which allow compression."""
+        asked = {"Accept-Encoding": "gzip, deflate", "Origin": ORIGIN}
+        stream = await self._ask_for("compressed", asked, seconds=COMPRESSED_S)
+        self.facts.requests["compressed"] = stream.exchange
+        return stream
+
+    async def _watch_again(self) -> None:
+        """Watch another stream until it is older than the one that broke off."""
+        stream = await self._ask_for("again", seconds=ANSWER_S)
+        exchange = self.facts.requests["again"] = stream.exchange
+        lasted = self.facts.watch.ended - self.facts.watch.started
+        await stream.until(lambda: False, exchange.started + 1.1 * lasted + 2 * SAME_AGE_S - now())
+        await stream.leave()
 
     def _left(self, share: float = 1.0) -> float:
         """Return how long it is until a share of the time to watch is over, in seconds."""
@@ -280,6 +304,32 @@ class Run:
             stream.read(step, None if stop is None else lambda: stop(stream.exchange))
         return stream
 
+    async def _ask_for(
+        self,
+        name: str,
+        more: Mapping[str, str] | None = None,
+        *,
+        seconds: float,
+        method: str = "GET",
+        without: frozenset[str] = frozenset(),
+        query: str = "",
+    ) -> Stream:
+        """Send a request, as `_open` does, and wait so many seconds for an answer; again where the connection breaks before it comes."""
+        number = 0
+        while True:
+            stream = await self._open(name, more, method=method, without=without, query=query)
+            await stream.answered(seconds)
+            number += 1
+            if not stream.exchange.is_broken:
+                self.facts.recovered += number > 1
+                return stream
+            if number == TRIES:
+                return stream
+            self.facts.broken += 1
+            await stream.leave()
+            self.surroundings.progress(f"the connection broke without an answer ({name}); trying again")
+            await asyncio.sleep(PAUSE_S)
+
     async def _open_watch(self) -> None:
         """Open the stream that is watched, where redirections lead to."""
         facts = self.facts
@@ -287,9 +337,8 @@ class Run:
             if self._context is not None:
                 facts.tls = await shake_hands(self.target, self._context)
                 self.connections += 1
-            self._watch = await self._open("watch")
+            self._watch = await self._ask_for("watch", seconds=self.options.until)
             facts.watch = self._watch.exchange
-            await self._watch.answered(self.options.until)
             head = facts.watch.head
             location = head.get("location") if head is not None and head.status in (301, 302, 303, 307, 308) else None
             if location is None or len(facts.redirects) == MOST_REDIRECTS:
@@ -310,12 +359,13 @@ class Run:
     ) -> None:
         """Send a request and record the beginning of its answer."""
         without = frozenset[str]() if token else frozenset({"authorization", "cookie"})
-        stream = await self._open(name, more, method=method, query=query, without=without)
+        stream = await self._ask_for(name, more, seconds=ANSWER_S, method=method, query=query, without=without)
         exchange = self.facts.requests[name] = stream.exchange
         try:
-            if await stream.answered(ANSWER_S):
+            if exchange.head is not None:
                 await stream.ended(SETTLE_S)
-            if method == "HEAD" and exchange.head is not None and not exchange.pieces and "close" not in exchange.head.words("connection"):
+            is_kept = exchange.head is not None and exchange.end is End.OPEN and "close" not in exchange.head.words("connection")
+            if method == "HEAD" and is_kept and not exchange.pieces:
                 again = self.facts.requests["HEAD again"] = Exchange("HEAD again", now(), "HEAD")
                 stream.ask_again(self._request("HEAD", {}), again)
                 await stream.answered(ANSWER_S)
@@ -380,7 +430,7 @@ class Run:
     async def _go_on(self, kind: Resume, after: str) -> None:
         """Ask for the stream after an event, and record what comes until it has caught up."""
         asked_at = now()
-        stream = await self._open(kind.value, {"Last-Event-ID": after})
+        stream = await self._ask_for(kind.value, {"Last-Event-ID": after}, seconds=max(ANSWER_S, self._left()))
         self.facts.resumed.append(Resumed(kind, after, stream.exchange, asked_at))
         try:
             # What has not come by then may be late as well as lost; while the stream is watched anyway there is time to tell.

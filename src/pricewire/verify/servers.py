@@ -15,6 +15,9 @@ MARKS: Mapping[str, tuple[str, str]] = {
     "Cloudflare": ("server", "cloudflare"),
     "Envoy": ("server", "envoy"),
     "Apache": ("server", "apache"),
+    "nchan": ("access-control-allow-headers", "x-eventsource-event"),
+    # No other server is known to send a header of this name.
+    "Centrifugo": ("expire", "0"),
     "CloudFront": ("via", "cloudfront"),
     "uvicorn": ("server", "uvicorn"),
     "Hypercorn": ("server", "hypercorn"),
@@ -33,7 +36,8 @@ ASGI = ("uvicorn", "Hypercorn", "Daphne", "Granian")
 GENERAL: Mapping[str, str] = {
     "tls": "Renew the certificate, send its whole chain, or serve over https://.",
     "http2": "Have the proxy that ends TLS speak HTTP/2 to browsers; to the server it may go on with HTTP/1.1.",
-    "status": "Answer 200 at the address that clients are given; what is wrong for now is 503 with Retry-After.",
+    "status": "Answer 200 at the address that clients are given; what is wrong for now is 503 with Retry-After. "
+    "Where no answer comes, look for what holds the response until more of it is there.",
     "media-type": "Set Content-Type: text/event-stream.",
     "charset": "Encode the stream as UTF-8, and leave the charset out or name utf-8.",
     "caching": "Set Cache-Control: no-store on the response of the stream.",
@@ -96,6 +100,16 @@ BY_SERVER: Mapping[str, Mapping[str, str]] = {
         "compressed": "HAProxy: leave text/event-stream out of `compression type`.",
         "keeps-open": "HAProxy: `timeout server` closes silent streams; have heartbeats come sooner, or raise it.",
         "heartbeat": "HAProxy: `timeout server` closes silent streams.",
+    },
+    "nchan": {
+        "caching": "nchan: `add_header Cache-Control no-store;` in the location of the subscriber.",
+        "accept": "nchan: it streams for `Accept: text/event-stream` alone; have clients send that.",
+        "cors-preflight": "nchan: answer OPTIONS by nginx: `if ($request_method = OPTIONS)` with `add_header` lines and `return 204;`.",
+        "cors": "nchan: `nchan_access_control_allow_credentials off;`.",
+    },
+    "Centrifugo": {
+        "ids": "Centrifugo: its unidirectional streams have no ids and cannot be resumed; its own clients recover what they missed.",
+        "line-ends": "Centrifugo: it begins each stream with CRLF, which a client of the standard reads as any other blank line.",
     },
     "Cloudflare": {
         "compressed": "Cloudflare: `Cache-Control: no-transform` on the response keeps it from compressing.",

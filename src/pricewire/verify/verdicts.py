@@ -13,6 +13,9 @@ from pricewire.verify.facts import Facts
 SHOWN = 160
 """How many bytes of a stream a finding shows."""
 
+MOST_ANSWER_S = 2.0
+"""Where every answer takes longer than this, in seconds, times cannot be judged."""
+
 MOST_LAG_S = 0.5
 """A machine whose event loop was held up for longer than this, in seconds, cannot judge times."""
 
@@ -100,8 +103,12 @@ class Rule:
         if self.needs is Needs.BODY and facts.watch.problem:
             return unknown(f"the stream could not be read on: {facts.watch.problem}")
         outcome = self.judge(facts)
-        if outcome.is_timed and outcome.verdict in (Verdict.FAILED, Verdict.WARNED) and facts.lag > MOST_LAG_S:
+        if not outcome.is_timed or outcome.verdict not in (Verdict.FAILED, Verdict.WARNED):
+            return outcome
+        if facts.lag > MOST_LAG_S:
             return unknown(f"this machine was too busy to judge times, it held us up for {facts.lag:.1f} s; otherwise: {outcome.detail}")
+        if facts.quickest_s > MOST_ANSWER_S:
+            return unknown(f"every answer takes {facts.quickest_s:.1f} s at least, too long to judge times; otherwise: {outcome.detail}")
         return outcome
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import pytest
 
 from pricewire.hub.hub import Hub
+from pricewire.server.auth.grants import grants_of
 from pricewire.server.auth.token_watch import SLACK, TokenWatch
 from pricewire.server.auth.tokens import Token
 from support.clocks import HandClock
 from support.recorder import Recorder, numbers
 
 
-def token(name: str, expires_at: float, account: str = "a") -> Token:
-    return Token(account, frozenset({"read"}), name, expires_at)
+def token(name: str, expires_at: float, account: str = "a", scope: str = "read", topics: Sequence[str] = ()) -> Token:
+    return Token(account, frozenset({scope}), name, expires_at, grants_of(account, {scope}, topics))
 
 
 class Services:
@@ -163,9 +165,17 @@ async def test_streams_end_where_their_tokens_have_ended(services: Services) -> 
 
 
 async def test_a_stream_goes_over_to_a_token_for_reading_though_that_ends_earlier(services: Services) -> None:
-    stream = services.stream(Token("a", frozenset({"trade"}), "one", 2000))
-    assert services.token_watch.renew(stream.id, Token("a", frozenset({"trade"}), "two", 1900)).id == "one"
+    stream = services.stream(token("one", 2000, scope="trade"))
+    assert services.token_watch.renew(stream.id, token("two", 1900, scope="trade")).id == "one"
     assert services.token_watch.renew(stream.id, token("three", 1010)).id == "three"
+    services.at(1010)
+    assert stream.ended
+
+
+async def test_a_stream_goes_over_to_a_token_for_more_topics_though_that_ends_earlier(services: Services) -> None:
+    stream = services.stream(token("one", 2000, topics=["news:*", "chat"]))
+    assert services.token_watch.renew(stream.id, token("two", 1900, topics=["chat"])).id == "one"
+    assert services.token_watch.renew(stream.id, token("three", 1010, topics=["more"])).id == "three"
     services.at(1010)
     assert stream.ended
 

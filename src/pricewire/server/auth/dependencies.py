@@ -12,9 +12,9 @@ from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
 from pricewire.errors import InvalidTokenError, quoted
-from pricewire.protocol.free_topics import FreeTopic
+from pricewire.protocol.free_topics import AnyTopic, FreeTopic
 from pricewire.protocol.messages import ErrorBody
-from pricewire.protocol.topics import FORMS, AccountTopic, AdminTopic, Topic
+from pricewire.protocol.topics import FORMS, AccountTopic, AdminTopic
 from pricewire.server.auth.grants import Action, Grant, may
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import ADMIN, PUBLISH, READ, TRADE, Token
@@ -108,12 +108,12 @@ def lacking(scope: str, message: str = "") -> ForbiddenError:
     return ForbiddenError(message or f"the token is not for this: it lacks the scope {scope!r}", headers={"www-authenticate": header})
 
 
-def require_topics(topics: Iterable[Topic | FreeTopic], token: Token | None, public: Sequence[Grant] = ()) -> None:
+def require_topics(topics: Iterable[AnyTopic], token: Token | None, public: Sequence[Grant] = ()) -> None:
     """
     Check that a token may read topics; the only such check, used when a stream is opened, changed or renewed.
 
     Args:
-        topics: the topics.
+        topics: the topics; of a pattern, who may not read a topic does not get it.
         token: the token; None for none.
         public: what everybody may read of free topics.
 

@@ -76,6 +76,11 @@ class AuthService:
         """
         return self._good(await self.tokens.check(text))
 
+    def known(self, text: str) -> Token | None:
+        """Return what a token says that was checked before, and is still valid; None for one that has to be checked."""
+        token = self.tokens.known(text)
+        return token if token is not None and self._fault(token) is None else None
+
     def give_ticket(self, token: Token) -> tuple[str, float]:
         """Return a ticket for one stream, and when it expires, in seconds since 1970."""
         return self._tickets.give(token)
@@ -119,10 +124,13 @@ class AuthService:
         await self._keys.aclose()
 
     def _good(self, token: Token) -> Token:
-        fault = StreamEnd.TOKEN_REVOKED.value if token.id in self._revoked else self._standings.fault(token)
+        fault = self._fault(token)
         if fault is not None:
             raise InvalidTokenError(fault)
         return token
+
+    def _fault(self, token: Token) -> str | None:
+        return StreamEnd.TOKEN_REVOKED.value if token.id in self._revoked else self._standings.fault(token)
 
     def _end_streams(self) -> None:
         self.token_watch.revoke_where(lambda token: self._standings.fault(token) is not None)

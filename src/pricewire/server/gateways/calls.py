@@ -26,6 +26,7 @@ from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import parse_address
 from pricewire.server.gateways.forms import from_message
 from pricewire.server.gateways.messages import (
+    PACKED,
     Answer,
     Call,
     Changed,
@@ -52,9 +53,6 @@ MOST_CALLS = 1000
 
 CONFIRM_S = CALL_S / 2
 """How long a call waits for it to be certain that this server is to answer, in seconds: not so long that the gateway has given it up."""
-
-PACKED = 16 * 1024
-"""From so many bytes on a body is compressed: a message of NATS has 1 MiB at most."""
 
 
 class Calls:
@@ -169,7 +167,7 @@ class Calls:
             "state": {},
             "extensions": {REMOTE: offer},
         }
-        requests = [{"type": "http.request", "body": call.body, "more_body": False}]
+        requests = [{"type": "http.request", "body": zlib.decompress(call.body) if call.is_packed else call.body, "more_body": False}]
         gone: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         status, headers, body = 500, list[tuple[bytes, bytes]](), list[bytes]()
 
@@ -230,7 +228,9 @@ class Calls:
                 permit.carry(plan.topics)
                 permit.name(plan.stream_id)
                 on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
-                spec = StreamSpec(plan.topics, from_message(plan.form), plan.interval, control=plan.control)
+                spec = StreamSpec(
+                    plan.topics, from_message(plan.form), plan.interval, control=plan.control, follow=plan.follow, most=plan.most
+                )
                 self._hub.open_remote(RemoteStream(plan.stream_id, gateway, plan.endpoint, spec, on_close))
         except HTTPException:
             return StreamEnd.TOKEN_REVOKED.name

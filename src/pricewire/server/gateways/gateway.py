@@ -37,6 +37,7 @@ from pricewire.server.gateways.background import Background
 from pricewire.server.gateways.forms import from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.messages import (
+    PACKED,
     Answer,
     Call,
     Changed,
@@ -53,8 +54,9 @@ from pricewire.server.gateways.messages import (
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Limits
+from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
 from pricewire.server.telemetry.signals import Telemetry
-from pricewire.server.topic_logs import log_limits
+from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
 
@@ -93,6 +95,7 @@ class Gateway:
         flush: how long events may wait for others to be written with.
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
+        topic_rules: what holds for free topics.
     """
 
     def __init__(
@@ -105,8 +108,9 @@ class Gateway:
         flush: FlushPolicy = FLUSH_POLICY,
         admin_port: int | None = None,
         telemetry: Telemetry | None = None,
+        topic_rules: TopicRules | None = None,
     ) -> None:
-        self.hub = Hub(limits=log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
+        self.hub = Hub(limits=(topic_rules or TopicRules()).log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
@@ -202,14 +206,13 @@ class Gateway:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the server answer a request."""
-        body = b""
+        body, limit = b"", MAX_BODY if scope["path"] == PUBLISH_PATH else self._limits.request_body
         while True:
             event = await receive()
             if event["type"] != "http.request":
                 return
             body += event.get("body", b"")
-            if len(body) > self._limits.request_body:
-                limit = self._limits.request_body
+            if len(body) > limit:
                 await send_problem(cast("Any", send), 413, "REQUEST_TOO_LARGE", TOO_LARGE.format(limit=limit), {"connection": "close"})
                 return
             if not event.get("more_body"):
@@ -222,10 +225,11 @@ class Gateway:
             scope.get("raw_path") or scope["path"].encode(),
             scope["query_string"],
             [(bytes(name), bytes(value)) for name, value in scope["headers"]],
-            body,
+            zlib.compress(body, 1) if len(body) > PACKED else body,
             None if client is None else (client[0], client[1]),
             scope.get("scheme", "http"),
             self._admin_port is None or is_at(cast("Any", scope), self._admin_port),
+            is_packed=len(body) > PACKED,
         )
         answer = await self._ask(call)
         if answer is None:
@@ -292,6 +296,8 @@ class Gateway:
             interval=plan.interval,
             control=plan.control,
             prelude=answer.prelude,
+            follow=plan.follow,
+            most=plan.most,
             stream_id=plan.stream_id,
             on_close=lambda: self._ended(plan.stream_id),
         )
@@ -342,13 +348,15 @@ class Gateway:
         plan = self._plans.get(command.stream_id)
         if plan is None:
             return
-        self._plans[plan.stream_id] = msgspec.structs.replace(plan, topics=command.topics, interval=command.interval)
+        self._plans[plan.stream_id] = msgspec.structs.replace(
+            plan, topics=command.topics, interval=command.interval, follow=command.follow, most=command.most
+        )
         found = self.hub.find(plan.stream_id)
         if found is None:
             self._early[plan.stream_id] = command
             return
         stream, spec = found
-        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control)
+        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control, command.follow, command.most)
         self.hub.change(stream, changed, command.confirmation)
 
     def _end(self, stream_id: str, reason: str) -> None:

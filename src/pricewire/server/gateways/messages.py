@@ -18,6 +18,10 @@ from typing import TypeAlias
 import msgspec
 
 from pricewire.server.auth.tokens import Token
+from pricewire.server.following import Following
+
+PACKED = 16 * 1024
+"""From so many bytes on a body is compressed: a message of NATS has 1 MiB at most."""
 
 
 class Form(msgspec.Struct, array_like=True, frozen=True):
@@ -43,6 +47,8 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
         client: the address that it is counted for, as text; None where it has none.
         token: the token that it ends with; None where it needs none.
         topics: what it carries, sorted.
+        follow: which topics it carries besides; None for none.
+        most: how many topics it has at most then.
         form: how events are shown.
         interval: at most one update per topic in so many seconds.
         control: whether it has named events besides the data.
@@ -56,6 +62,8 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
     form: Form
     interval: float
     control: bool
+    follow: Following | None = None
+    most: int = 250
 
 
 class Call(msgspec.Struct, array_like=True, frozen=True):
@@ -69,10 +77,11 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
         raw_path: as it came.
         query: as it came.
         headers: with names in lower case.
-        body: all of it.
+        body: all of it, compressed by zlib where `is_packed`.
         client: the host and port of the connection's peer; None where that is not known.
         scheme: `http` or `https`.
         for_operators: whether it came to where operators are answered.
+        is_packed: whether the body is compressed.
     """
 
     gateway: str
@@ -85,6 +94,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     client: tuple[str, int] | None
     scheme: str
     for_operators: bool = True
+    is_packed: bool = False
 
 
 class Answer(msgspec.Struct, array_like=True, frozen=True):
@@ -199,6 +209,8 @@ class Changed(msgspec.Struct, array_like=True, frozen=True, tag=1):
         interval: at most one update per topic in so many seconds.
         confirmation: the data of the event that says so.
         position: up to where the gateway's hub has to have everything before.
+        follow: which topics it carries besides from now on; None for none.
+        most: how many topics it has at most then.
     """
 
     stream_id: str
@@ -206,6 +218,8 @@ class Changed(msgspec.Struct, array_like=True, frozen=True, tag=1):
     interval: float
     confirmation: bytes
     position: int
+    follow: Following | None = None
+    most: int = 250
 
 
 class Ended(msgspec.Struct, array_like=True, frozen=True, tag=2):

@@ -15,9 +15,17 @@ from pricewire.server.gateways.market_source import describe
 from pricewire.server.leading import BusOptions
 from pricewire.server.limits import Limits
 from pricewire.server.telemetry.signals import Telemetry
+from pricewire.server.topic_rules import TopicRules
 
 
-def make_gateway(options: BusOptions, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None) -> Gateway:
+def make_gateway(
+    options: BusOptions,
+    limits: Limits,
+    flush: FlushPolicy,
+    admin_port: int | None,
+    telemetry: Telemetry | None,
+    topic_rules: TopicRules,
+) -> Gateway:
     """
     Return the application of a gateway.
 
@@ -27,12 +35,15 @@ def make_gateway(options: BusOptions, limits: Limits, flush: FlushPolicy, admin_
         flush: how long events may wait for others to be written with.
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
+        topic_rules: what holds for free topics.
 
     Raises:
         BusError: the address of the bus cannot be one.
     """
     plan = NatsPlan(options.stream, options.replicas)
-    return Gateway(address_of(options), plan=plan, limits=limits, flush=flush, admin_port=admin_port, telemetry=telemetry)
+    return Gateway(
+        address_of(options), plan=plan, limits=limits, flush=flush, admin_port=admin_port, telemetry=telemetry, topic_rules=topic_rules
+    )
 
 
 def make_setup(options: BusOptions, role: Role) -> NatsSetup:

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Stream, StreamSpec
+from pricewire.hub.streams import Follow, Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.tokens import Token
+from pricewire.server.following import Following
 from pricewire.server.gateways.forms import to_message
 from pricewire.server.gateways.messages import Changed, Command, Ended, Renewed, StreamPlan
 from pricewire.server.gateways.subjects import SILENCE_S, SYNC_S
@@ -85,6 +86,8 @@ class Offer:
             client=self._client,
             token=self._token,
             topics=spec.topics,
+            follow=as_plan(spec),
+            most=spec.most,
             form=to_message(spec.form),
             interval=spec.interval,
             control=spec.control,
@@ -107,11 +110,21 @@ class HubOfGateways(Hub):
         self.gateways: dict[str, float] = {}
         self._remote: dict[str, RemoteStream] = {}
         self._of: defaultdict[str, set[str]] = defaultdict(set)
+        # How many streams of gateways follow topics, by the names of those that they have besides.
+        self._follows: Counter[tuple[tuple[str, ...], Follow]] = Counter()
 
     @property
     def remote_streams(self) -> Counter[str]:
         """How many streams of each endpoint gateways hold."""
         return Counter(each.endpoint for each in self._remote.values())
+
+    def readers(self, topic: str) -> int:
+        """Return how many streams a topic has, here and on gateways."""
+        if topic not in self._topics:
+            return 0
+        return super().readers(topic) + sum(
+            count for (named, follow), count in self._follows.items() if topic not in named and follow(topic)
+        )
 
     def find(self, stream_id: str) -> tuple[Stream, StreamSpec] | None:
         """Return a stream, here or on a gateway, and what it carries by its id; None where there is none."""
@@ -126,10 +139,10 @@ class HubOfGateways(Hub):
         if stream.id not in self._remote:
             return
         before, stream.spec = stream.spec, spec
-        self._topics.enter(spec.topics)
+        self._enter(spec)
         self._leave(before)
         # The position is set when it is sent.
-        self.on_command(stream.gateway, Changed(stream.id, spec.topics, spec.interval, confirmation, 0))
+        self.on_command(stream.gateway, Changed(stream.id, spec.topics, spec.interval, confirmation, 0, as_plan(spec), spec.most))
 
     def end(self, stream: Stream, stream_end: StreamEnd, *, retry: int | None = None) -> None:
         """End a stream in an orderly way, where it is."""
@@ -152,7 +165,7 @@ class HubOfGateways(Hub):
         Raises:
             Exception: of a publisher that cannot begin.
         """
-        self._topics.enter(stream.spec.topics)
+        self._enter(stream.spec)
         self._begin()
         self._upkeep.begin()
         self._remote[stream.id] = stream
@@ -209,13 +222,29 @@ class HubOfGateways(Hub):
             self.open_remote(RemoteStream(process, process, "", StreamSpec(tuple(topics)), None))
         elif stream.spec.topics != tuple(topics):
             before, stream.spec = stream.spec, StreamSpec(tuple(topics))
-            self._topics.enter(stream.spec.topics)
+            self._enter(stream.spec)
             self._leave(before)
+
+    def _enter(self, spec: StreamSpec) -> None:
+        self._topics.enter(spec.topics)
+        if spec.follow is not None:
+            self._follows[spec.topics, spec.follow] += 1
 
     def _leave(self, spec: StreamSpec) -> None:
         # It tells the publishers when nobody has come back to a topic.
         self._upkeep.begin()
+        if spec.follow is not None:
+            key = spec.topics, spec.follow
+            self._follows[key] -= 1
+            if not self._follows[key]:
+                del self._follows[key]
         self._topics.end(self._topics.leave([self._topics[name] for name in spec.topics]))
+
+
+def as_plan(spec: StreamSpec) -> Following | None:
+    """Return what a stream follows, as a gateway is told."""
+    assert spec.follow is None or isinstance(spec.follow, Following), "the server has made it"  # noqa: S101
+    return spec.follow
 
 
 def with_position(command: Command, position: int) -> Command:

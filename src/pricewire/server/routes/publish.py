@@ -11,11 +11,9 @@ from litestar.params import QueryParameter
 from pricewire.protocol.messages import Data, Published
 from pricewire.server.auth.dependencies import SECURITY, AnyRequest, Principal
 from pricewire.server.http_errors import INVALID, REFUSED, UNAVAILABLE
-from pricewire.server.publishing import MAX_BODY, Publishing
+from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
+from pricewire.server.publishing import Publishing
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
-
-PUBLISH_PATH = "/v1/publish"
-"""Where messages are published."""
 
 
 @post(

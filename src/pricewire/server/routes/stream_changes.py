@@ -17,6 +17,7 @@ from pricewire.protocol.messages import Data, ErrorBody, StreamChange, StreamSta
 from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyRequest, Caller, confirm, unauthorized
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
+from pricewire.server.following import patterns_of
 from pricewire.server.formats import timestamp
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 from pricewire.server.publisher import Publisher
@@ -53,14 +54,14 @@ async def change_stream(
     owned = caller if token is not None else Caller(None)
     stream_opener.require(map(read_topic, spec.topics), owned.token)
     asked = [parse_requested(text) for text in data.add]
-    stream_opener.charge(request, asked, carried=len(spec.topics))
+    stream_opener.charge(request, asked, carried=len(carried(spec)))
     added = await stream_opener.check(asked, owned.token)
     # It may have ended meanwhile, or another change come before this one; and so may the token.
     stream, spec = opened(publisher, stream_id)
     token = owner(stream_id, auth, caller)
     if owned.token is not None and auth is not None:
         confirm(auth, owned.token)
-    topics = set(spec.topics).difference(data.remove).union(added)
+    topics = carried(spec).difference(data.remove).union(added)
     if not topics:
         raise InvalidParametersError("remove: a stream carries at least one topic; close it instead")
     stream_opener.count(topics)
@@ -72,8 +73,17 @@ async def change_stream(
         sorted(topics), round(interval * 1000), None if token is None else timestamp(token.expires_at), other_names(data.add, added)
     )
     if spec.control:
-        publisher.hub.change(stream, replace(spec, topics=tuple(sorted(topics)), interval=interval), msgspec.json.encode(state))
+        named = tuple(sorted(topic for topic in topics if not topic.endswith("*")))
+        # By the rights of now, as the topics are checked.
+        follow = stream_opener.follow(topics, owned.token)
+        changed = replace(spec, topics=named, interval=interval, follow=follow, most=stream_opener.topics_per_stream)
+        publisher.hub.change(stream, changed, msgspec.json.encode(state))
     return Data(state)
+
+
+def carried(spec: StreamSpec) -> set[str]:
+    """Return what a stream was opened with: topics, and patterns."""
+    return {*spec.topics, *patterns_of(spec.follow)}
 
 
 def opened(publisher: Publisher, stream_id: str) -> tuple[Stream, StreamSpec]:

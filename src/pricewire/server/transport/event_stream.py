@@ -14,7 +14,7 @@ import msgspec
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Stream, StreamSpec
+from pricewire.hub.streams import Follow, Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
@@ -63,6 +63,8 @@ class EventStream(ResponseBase):
         interval: at most one update per topic in so many seconds, the newest; 0 for every update.
         control: whether named events come beside the data: `reset` where it could not resume, `stale`, `error` before its end.
         prelude: encoded events to send first, before the current values, where the stream does not resume.
+        follow: which topics to stream besides, of those that have events and those that come; hashable. None for none.
+        most: how many topics it has at most then.
         stream_id: its id, which others can change it by: not to be guessed. A random one by default.
         on_close: called once when the stream has ended, however it ended.
         status_code: of the response; readers take no other for a stream.
@@ -83,6 +85,8 @@ class EventStream(ResponseBase):
         interval: float = 0.0,
         control: bool = True,
         prelude: bytes = b"",
+        follow: Follow | None = None,
+        most: int = 250,
         stream_id: str | None = None,
         on_close: Callable[[], None] | None = None,
         status_code: int = 200,
@@ -93,7 +97,7 @@ class EventStream(ResponseBase):
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._hub = hub
-        self._subscription = StreamSpec(tuple(sorted(set(topics))), form, interval, control=control)
+        self._subscription = StreamSpec(tuple(sorted(set(topics))), form, interval, control=control, follow=follow, most=most)
         self._prelude = prelude
         self.stream_id = stream_id or new_stream_id()
         self.outcome: Outcome | None = None
@@ -124,7 +128,7 @@ class EventStream(ResponseBase):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return remote
         spec = replace(self._subscription, compress=accepts_gzip(scope))
-        start = hub.start(spec.topics, _last_event_id(scope))
+        start = hub.start(spec.topics, _last_event_id(scope), spec.follow)
         self.outcome = start.outcome
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),

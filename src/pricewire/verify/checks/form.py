@@ -38,9 +38,16 @@ def dispatch(facts: Facts) -> Outcome:
     if not data:
         return unknown("no event came")
     if not watch.arrivals:
-        waited = facts.watched_until - data[0].at
-        if len(data) == 1 and waited < HELD_S:
-            return unknown("the first event was only beginning to come")
+        pauses = [
+            place
+            for piece, place, after in zip(
+                watch.pieces, watch.places, [*(each.at for each in watch.pieces[1:]), facts.watched_until], strict=True
+            )
+            if after - piece.at > HELD_S
+        ]
+        # What comes without a pause may be one long event, on a line that carries little.
+        if pauses.count(Place.BEFORE_THE_BLANK_LINE) < min(2, len(data)):
+            return unknown("the first event was still coming")
         return failed(
             f"{len(data)} data lines came, and no blank line: clients show nothing, for ever", show(data[0].content + data[0].end)
         )

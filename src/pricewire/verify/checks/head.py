@@ -6,7 +6,7 @@ import re
 
 from pricewire.verify.exchange import End
 from pricewire.verify.facts import Facts
-from pricewire.verify.verdicts import Needs, Outcome, failed, passed, rule, show, warned
+from pricewire.verify.verdicts import Needs, Outcome, failed, passed, rule, show, unknown, warned
 
 HTML = "WHATWG HTML, section"
 
@@ -40,7 +40,7 @@ def media_type(facts: Facts) -> Outcome:
     """Look at the Content-Type."""
     head = facts.watch.head
     if head is None:
-        return failed("there is no head")
+        return unknown("no answer came")
     line = head.line("content-type")
     if head.get("content-type") is None:
         return failed("the response has no Content-Type", line)

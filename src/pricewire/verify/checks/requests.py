@@ -39,11 +39,15 @@ def first_line(exchange: Exchange) -> str:
     return show(exchange.head.raw.split(b"\r\n")[0]) if exchange.head is not None else ""
 
 
-def no_answer(exchange: Exchange, to: str) -> Outcome:
+def no_answer(facts: Facts, exchange: Exchange, to: str) -> Outcome:
     """Return what there is to say where no head came."""
     if exchange.is_unanswered:
         return failed(f"no answer came to {to}", is_timed=True)
-    return failed(f"{to}: {exchange.problem or f'the connection was {exchange.end.value}'}")
+    if exchange.problem:
+        return failed(f"{to}: {exchange.problem}")
+    what = f"the connection was {exchange.end.value}, each time it was tried"
+    # Where connections break that others are answered on, this one may have had bad luck.
+    return unknown(f"{to}: {what}; others broke too, and were answered later") if facts.recovered else failed(f"{to}: {what}")
 
 
 @rule("head-request", "HEAD gets the head, and nothing more", "RFC 9110, section 9.3.2", needs=Needs.HEAD)
@@ -53,7 +57,7 @@ def head_request(facts: Facts) -> Outcome:
     if exchange is None:
         return unknown("it was not tried")
     if exchange.head is None:
-        return no_answer(exchange, "HEAD")
+        return no_answer(facts, exchange, "HEAD")
     if exchange.head.status in BUSY:
         return unknown("the server was too busy to answer", first_line(exchange))
     if exchange.pieces:
@@ -66,6 +70,8 @@ def head_request(facts: Facts) -> Outcome:
             first_line(exchange),
             is_timed=True,
         )
+    if second is not None and second.is_broken:
+        return unknown("the connection ended before it could answer again", first_line(exchange))
     return passed(f"the status is {exchange.head.status}, and no body came", first_line(exchange))
 
 
@@ -77,7 +83,7 @@ def accept(facts: Facts) -> Outcome:
         return unknown("it was not tried")
     for exchange, to in ((anything, "Accept: */*"), (wrong, "Accept: application/json")):
         if exchange.head is None:
-            return no_answer(exchange, to)
+            return no_answer(facts, exchange, to)
         if exchange.head.status in BUSY:
             return unknown("the server was too busy to answer", first_line(exchange))
     if not anything.is_stream:
@@ -99,7 +105,7 @@ def preflight(facts: Facts) -> Outcome:
     if exchange is None or stream is None or stream.head is None:
         return unknown("it was not tried")
     if exchange.head is None:
-        return no_answer(exchange, "OPTIONS")
+        return no_answer(facts, exchange, "OPTIONS")
     head, allowed = exchange.head, exchange.head.get("access-control-allow-origin")
     if head.status in BUSY:
         return unknown("the server was too busy to answer", first_line(exchange))
@@ -158,7 +164,7 @@ def authorization(facts: Facts) -> Outcome:
         return unknown("no token was given; --token-command or --header 'Authorization: Bearer …' gives one")
     for exchange, what in ((without, "a request without a token"), (wrong, "a wrong token")):
         if exchange.head is None:
-            return no_answer(exchange, what)
+            return no_answer(facts, exchange, what)
         head, line = exchange.head, first_line(exchange)
         if head.status in BUSY:
             return unknown("the server was too busy to answer", line)
@@ -205,6 +211,9 @@ def token_expiry(facts: Facts) -> Outcome:
         if expiring.watched_until < end + EXPIRED_S:
             return unknown("the test ended before it could be seen")
         return failed(f"{expiring.watched_until - end:.0f} s after the end of its token the stream is still open")
+    again = facts.requests.get("again")
+    if exchange.is_broken_off and (exchange.ended < end - 1 or (again is not None and not again.is_broken_off)):
+        return unknown("it broke off, which may have other reasons")
     return passed(f"it ended {max(0.0, exchange.ended - end):.1f} s after its token", show(exchange.body[-80:]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pricewire.verify.checks.requests import BUSY, no_answer
 from pricewire.verify.exchange import Exchange
 from pricewire.verify.facts import Facts, Resume, Resumed
 from pricewire.verify.scanner import Arrival
@@ -39,13 +40,14 @@ def are_unique(watch: Exchange) -> bool:
     return len(ids) == len(set(ids))
 
 
-def compare(watch: Exchange, resumed: Resumed) -> Outcome:
+def compare(facts: Facts, resumed: Resumed) -> Outcome:
     """Compare what a stream brought with what the watched one got after the same event."""
-    stream = resumed.exchange
+    watch, stream = facts.watch, resumed.exchange
     named = f"after {resumed.after!r}, {resumed.kind.value}"
     if stream.head is None:
-        reason = "no answer came" if stream.is_unanswered else f"it was {stream.end.value}"
-        return failed(f"{named}: {reason}", is_timed=stream.is_unanswered)
+        return no_answer(facts, stream, named)
+    if stream.head.status in BUSY:
+        return unknown(f"{named}: the server was too busy to answer", show(stream.head.raw.split(b"\r\n")[0]))
     if not stream.is_stream:
         return failed(f"{named}: the status is {stream.head.status}, the media type {stream.head.media_type!r}", show(stream.head.raw))
     if not (watch.is_whole and stream.is_whole):
@@ -93,7 +95,7 @@ def judge(facts: Facts, kind: Resume) -> Outcome:
         return unknown("several events have the same id, so none can be gone on after")
     if not found:
         return unknown("too few events with ids came to resume after one; --publish-command makes some")
-    return compare(facts.watch, found[0])
+    return compare(facts, found[0])
 
 
 @rule("resume", "A client that reconnects gets exactly what it has missed", SOURCE)
@@ -154,9 +156,9 @@ def unknown_id(facts: Facts) -> Outcome:
     if stream is None:
         return unknown("it was not tried")
     if stream.head is None:
-        return failed("no answer came", is_timed=True) if stream.is_unanswered else failed(f"the connection was {stream.end.value}")
+        return no_answer(facts, stream, "an unknown id")
     first = show(stream.head.raw.split(b"\r\n")[0])
-    if stream.head.status in (429, 503):
+    if stream.head.status in BUSY:
         return unknown("the server was too busy to answer", first)
     if not stream.is_stream:
         return failed(f"the status is {stream.head.status}: after a restart of the server its clients never come back", first)

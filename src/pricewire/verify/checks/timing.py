@@ -22,6 +22,12 @@ SILENT_S = 25.0
 """A stream may be silent for so long, in seconds. The standard advises a comment every 15 s or so;
 many proxies close after 30 s to 60 s."""
 
+COMPRESSED_S = 10.0
+"""So long the head of a stream that may be compressed is waited for, in seconds."""
+
+SAME_AGE_S = 1.0
+"""Streams that break off at ages no further apart than this, in seconds, or a tenth, do so for the same reason."""
+
 QUIET_S = 3.0
 """A silence longer than this, in seconds, that a comment ends shows a heartbeat."""
 
@@ -53,6 +59,12 @@ def held_back(stream: Exchange) -> list[tuple[Piece, float]]:
     ]
 
 
+def longest_silence(stream: Exchange, begins: float, ends: float) -> float:
+    """Return for how long nothing came between two times, in seconds."""
+    times = [begins, *(piece.at for piece in stream.pieces if begins < piece.at < ends), ends]
+    return max(later - earlier for earlier, later in pairwise(times))
+
+
 @rule("buffering", "Events come when they are made", "What holds events back on the way makes a live stream a late one")
 def buffering(facts: Facts) -> Outcome:
     """Look for events that were cut in two, and for published ones that came late."""
@@ -62,11 +74,15 @@ def buffering(facts: Facts) -> Outcome:
     published = [each for each in facts.published if not each.problem]
     for each in published:
         later = [arrival.at for arrival in watch.arrivals if arrival.at >= each.started]
-        ended = facts.watched_until
-        if not later and ended - each.finished > PUBLISHED_S:
-            return failed(f"an event was published, and did not come within {ended - each.finished:.0f} s", is_timed=True)
-        if later and later[0] - each.finished > PUBLISHED_S:
-            return failed(f"what was published came after {later[0] - each.finished:.1f} s", is_timed=True)
+        came = later[0] if later else facts.watched_until
+        waited = came - each.finished
+        if waited <= PUBLISHED_S:
+            continue
+        if longest_silence(watch, each.finished, came) < HELD_S:
+            return unknown(f"an event was published, and for {waited:.0f} s there were others before it: the line carries no more")
+        if not later:
+            return failed(f"an event was published, and did not come within {waited:.0f} s", is_timed=True)
+        return failed(f"what was published came after {waited:.1f} s", is_timed=True)
     held = held_back(watch)
     # A lossy line delays a piece now and then; a buffer cuts wherever it is full.
     if len(held) >= 2 and 2 * len(held) >= len(watch.pieces) - 1:
@@ -90,6 +106,8 @@ def buffering(facts: Facts) -> Outcome:
 def compressed(facts: Facts) -> Outcome:
     """Compare a stream that may be compressed, as browsers allow it, with the one that may not."""
     stream, watch = facts.requests.get("compressed"), facts.watch
+    if stream is not None and stream.is_unanswered:
+        return failed(f"a request that allows compression, as those of browsers do, got no answer within {COMPRESSED_S:g} s", is_timed=True)
     if stream is None or not stream.is_stream or stream.head is None:
         return unknown("no stream opened for a request that allows compression")
     line = stream.head.line("content-encoding")
@@ -117,7 +135,15 @@ def keeps_open(facts: Facts) -> Outcome:
         return passed("it was open until its token ended")
     if watch.is_complete:
         return warned(f"the server ended it after {lasted:.1f} s: clients poll, and lose what comes in between unless they can resume")
-    return failed(f"it broke off after {lasted:.1f} s, {watch.end.value}", show(watch.body[-80:]))
+    what = f"it broke off after {lasted:.1f} s, {watch.end.value}"
+    others = [each for name in ("compressed", "again") if (each := facts.requests.get(name)) is not None and each.is_stream]
+    ages = [(each, each.ended - each.started, max(SAME_AGE_S, lasted / 10)) for each in others]
+    if any(age > lasted + most for _, age, most in ages):
+        return unknown(f"{what}, and another stream did not: it may be the line", show(watch.body[-80:]))
+    again = [each for each, age, most in ages if each.is_broken_off and abs(age - lasted) <= most]
+    if len(again) < len(ages) or not again:
+        return unknown(f"{what}, and no other stream at the same age: it may be the line", show(watch.body[-80:]))
+    return failed(f"{what}, and so did {len(again)} more at the same age", show(watch.body[-80:]))
 
 
 @rule("heartbeat", "A quiet stream shows that it lives", "WHATWG HTML, section 9.2.7: a comment every 15 seconds or so")

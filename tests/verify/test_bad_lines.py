@@ -1,0 +1,83 @@
+"""Over lines that are slow, lose, cut and refuse, in a time that jumps: nothing is invented, and nothing is called good that is not."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+
+import pytest
+
+from pricewire.verify import Options, Report, Surroundings, Verdict, verify
+from pricewire.verify.probe import Connect, Connection
+from pricewire.verify.target import Target
+from support.bad_line import LINES, BadLine
+from support.faulty_stream import FAULTS, LARGE, ROOM, SMALL, FaultyStream
+from support.virtual_loop import connect, run
+
+BAD = {Verdict.FAILED, Verdict.WARNED}
+
+LEAST = 3
+"""How often a sound stream is tested over each line at least."""
+
+OF_THE_LINE = {"breaks-off", "ends-soon", "forgets-soon", "loses-the-cut-one"}
+"""Faults that a bad line hides, or turns into others: an answer that never comes, a buffer that is over before it is asked for."""
+
+
+def report_on(line: str, seed: int, *faults: str) -> Report:
+    """Test a server with some faults over a line."""
+    bad_line = BadLine(**LINES[line], dice=random.Random(seed))
+    tasks = set[asyncio.Task[None]]()
+
+    async def work() -> Report:
+        async with FaultyStream(*faults) as server:
+            to_server = server.connector()
+
+            def connector(target: Target, context: ssl.SSLContext | None) -> Connect:
+                through = to_server(target, context)
+
+                async def open_connection(is_slow: bool) -> Connection:
+                    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                        await bad_line.carry((reader, writer), lambda: through(is_slow))
+
+                    return connect(serve, tasks, limit=SMALL if is_slow else LARGE)
+
+                return open_connection
+
+            options = Options(token=server.token, publish=server.publish, shutdown=server.stop, until=60.0, load=ROOM + 10)
+            surroundings = Surroundings(connect=connector, epoch=asyncio.get_running_loop().time)
+            try:
+                return await verify("http://localhost/stream", options, surroundings)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    return run(work())
+
+
+def bad(report: Report) -> set[str]:
+    return {each.name for each in report.findings if each.verdict in BAD}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_bad_line_makes_no_bad_stream(line: str, request: pytest.FixtureRequest) -> None:
+    for seed in range(max(LEAST, request.config.getoption("--verify-times"))):
+        report = report_on(line, seed)
+        assert not bad(report), report.text()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_fault_behind_a_bad_line_is_not_called_good(line: str) -> None:
+    """A few of the faults over each line, others over each."""
+    names = sorted(set(FAULTS) - OF_THE_LINE)
+    for number, name in enumerate(names[list(LINES).index(line) :: len(LINES)]):
+        fault, report = FAULTS[name], report_on(line, number, name)
+        assert bad(report) <= fault.found | fault.also, report.text()
+        for each in fault.found:
+            assert report[each].verdict is not Verdict.PASSED, f"{name}\n{report.text()}"
+
+
+def test_a_fault_of_each_kind_is_found_over_a_line_that_loses() -> None:
+    for name in ("buffers-blocks", "no-blank-lines", "ignores-last-event-id", "head-makes-a-stream", "cacheable"):
+        assert FAULTS[name].found <= bad(report_on("lossy", 1, name)), name
