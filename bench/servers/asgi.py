@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 from urllib.parse import parse_qs, urlencode
 
 import uvicorn
@@ -34,7 +35,14 @@ ANSWER_TIMEOUT = 1200.0
 
 
 class AsgiPeer(Peer):
-    """An ASGI application of `serve`, told what to do by requests."""
+    """
+    An ASGI application of `serve`, told what to do by requests.
+
+    Attributes:
+        environment: variables that its process gets.
+    """
+
+    environment: ClassVar[dict[str, str]] = {}
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Publish from within the server's process."""

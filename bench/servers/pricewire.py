@@ -52,7 +52,7 @@ class HandoverInPython(Handover):
 
     name = "pricewire_python"
     label = "Pricewire, in Python"
-    environment: ClassVar = {"PRICEWIRE_NATIVE": "0"}
+    environment: ClassVar[dict[str, str]] = {"PRICEWIRE_NATIVE": "0"}
 
 
 class HandoverGzip(Handover):

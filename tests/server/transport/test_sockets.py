@@ -183,7 +183,7 @@ STEPS = st.one_of(
     st.tuples(st.just("publish"), st.integers(1, 12_000)),
     st.tuples(st.just("turn"), st.integers(1, 3)),
     st.tuples(st.just("read"), st.integers(1, 20_000)),
-    st.tuples(st.sampled_from(["join", "close", "reset", "no more requests", "surplus", "end", "beat"]), st.integers(0, 7)),
+    st.tuples(st.sampled_from(["join", "close", "reset", "no more requests", "surplus", "end", "beat", "change"]), st.integers(0, 7)),
 )
 """What happens: a kind, and a size, a number of turns of the loop, or a reader."""
 
@@ -208,6 +208,10 @@ async def play(steps: Sequence[tuple[str, int]], compress: bool) -> None:
                 case "beat":
                     for group in scene.hub.groups:
                         group.write(b"" if compress else b":\n", 0.0)
+                case "change":
+                    # To another pace or to the same: it stops, and goes on in the other group, or again in its own.
+                    spec = StreamSpec(("news",), plain, interval=0.001 * (value % 2), compress=compress)
+                    scene.hub.change(reader.stream, spec, b"{}")
                 case "end":
                     reader.is_whole = False
                     scene.hub.end(reader.stream, StreamEnd.SERVER_DRAINING)
