@@ -39,10 +39,12 @@ class AsgiPeer(Peer):
     An ASGI application of `serve`, told what to do by requests.
 
     Attributes:
+        command_port: the port for these; 0 where it is the stream's.
         environment: variables that its process gets.
     """
 
     environment: ClassVar[dict[str, str]] = {}
+    command_port = 0
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Publish from within the server's process."""
@@ -70,7 +72,7 @@ class AsgiPeer(Peer):
         self.port = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_TIMEOUT)
+        connection = http.client.HTTPConnection(self.host, self.command_port or self.port, timeout=ANSWER_TIMEOUT)
         try:
             connection.request("GET", target)
             response = connection.getresponse()

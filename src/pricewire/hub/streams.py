@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pricewire._native import core
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
@@ -28,6 +29,56 @@ Says by its name whether a stream carries a topic that it was not opened with. H
 
 Fail = Callable[["Stream"], None]
 """Ends one stream at once, whose exception is being handled; never raises."""
+
+
+class Selector(Protocol):
+    """Says which events of its topics a stream gets, where it does not get them all. Equal ones have their streams share bytes."""
+
+    def selects(self, event: Event) -> bool:
+        """Return whether the stream gets an event."""
+
+    def resume(self, last_event_id: str, topics: Sequence[Topic], place: Callable[[str], int | None]) -> Resumption:
+        """
+        Decide where a stream goes on.
+
+        Args:
+            last_event_id: what its reader sent.
+            topics: those of its topics that there are.
+            place: returns where the event of one of the hub's own ids is; None for what is no such id.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """
+    Where a stream with a `Selector` goes on.
+
+    Attributes:
+        position: after which event; None where that is not known, and the stream begins as a new one.
+        headers: what its response says about that.
+    """
+
+    position: int | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Router(Protocol):
+    """Decides which groups of a topic get an event, where not all of them do: it knows what their selectors select."""
+
+    def add(self, group: Group) -> None:
+        """Know of a group."""
+
+    def remove(self, group: Group) -> None:
+        """Forget a group."""
+
+    def route(self, event: Event, floor: int) -> Collection[Group]:
+        """
+        Return the groups that get an event.
+
+        Args:
+            event: the newest one.
+            floor: the position up to which the topic's log holds nothing any more.
+        """
 
 
 SendAll = Callable[[list["Write | int"], bytes], list[tuple[int, int]] | None]
@@ -55,6 +106,7 @@ class StreamSpec:
         follow: which topics it carries besides: of those that have events, and of those that come. It loses them when they end, and does
             not keep them going: their publishers are not told of it. None for none.
         most: how many topics it has at most, where it follows some.
+        selector: which events of the topics it gets; None for all.
     """
 
     topics: tuple[str, ...]
@@ -64,6 +116,7 @@ class StreamSpec:
     control: bool = True
     follow: Follow | None = None
     most: int = 250
+    selector: Selector | None = None
 
 
 class Topic:
@@ -78,9 +131,10 @@ class Topic:
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
         streams: how many streams have it by its name; those that follow it are not among them.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
+        router: decides which of the groups get an event; None where all do.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "router", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
@@ -91,6 +145,7 @@ class Topic:
         self.resting: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
+        self.router: Router | None = None
 
     def wake(self, position: int) -> None:
         """Have the groups that rest learn of an event after a position."""
@@ -260,11 +315,15 @@ class Group:
         """Have what is published to the topics become pending."""
         for topic in self.topics:
             topic.groups[self] = None
+            if topic.router is not None:
+                topic.router.add(self)
 
     def leave(self) -> None:
         """Undo `listen`."""
         for topic in self.topics:
             del topic.groups[self]
+            if topic.router is not None:
+                topic.router.remove(self)
 
     @property
     def named(self) -> tuple[Topic, ...]:
