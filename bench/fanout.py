@@ -25,7 +25,7 @@ from bench.servers.floor import Floor
 from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer, PeerError
-from bench.servers.pricewire import Fallback, Handover
+from bench.servers.pricewire import Fallback, Handover, HandoverInPython
 from bench.servers.sse_starlette import SseStarlette
 from bench.servers.websockets_broadcast import WebsocketsBroadcast
 from bench.servers.workers import Workers
@@ -37,6 +37,7 @@ PER_FLUSH = (1, 20)
 
 KINDS: tuple[type[Peer], ...] = (
     Handover,
+    HandoverInPython,
     Workers,
     Fallback,
     SseStarlette,
