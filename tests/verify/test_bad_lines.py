@@ -10,6 +10,8 @@ import pytest
 
 from pricewire.verify import Facts, Options, Report, Surroundings, Verdict, record, verify
 from pricewire.verify.checks.form import dispatch
+from pricewire.verify.checks.head import status
+from pricewire.verify.checks.requests import head_request
 from pricewire.verify.checks.timing import buffering, first_byte
 from pricewire.verify.exchange import End
 from pricewire.verify.facts import Published
@@ -115,3 +117,12 @@ def test_where_every_answer_takes_long_no_time_is_judged() -> None:
     soon = record("HEAD", [(0.1, b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")], method="HEAD")
     assert first_byte(Facts(watch, requests={"HEAD": soon})).verdict is Verdict.FAILED
     assert first_byte(Facts(watch, requests={"HEAD": late})).verdict is Verdict.UNKNOWN
+
+
+def test_an_answer_that_is_still_coming_is_not_missing() -> None:
+    watch, beginning = record("watch", [(9.0, b"HTTP/1.1 200 OK\r\nContent-")]), record("HEAD", [(9.0, b"HTTP/1.1 ")], method="HEAD")
+    for exchange in (watch, beginning):
+        exchange.finish(End.LEFT, 10.0)
+    assert status(Facts(watch)).verdict is Verdict.UNKNOWN
+    opened = record("watch", [HEAD])
+    assert head_request(Facts(opened, requests={"HEAD": beginning})).verdict is Verdict.UNKNOWN
