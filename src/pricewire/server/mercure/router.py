@@ -11,6 +11,7 @@ from pricewire.hub.log import TopicLog
 from pricewire.hub.streams import Group
 from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher, pattern_of, subject_of
 from pricewire.server.mercure.update import update_of
+from pricewire.server.mercure.url_pattern.pattern import UrlPattern
 
 MOST_TOPICS = 100_000
 """Of how many topics it is remembered who gets their updates."""
@@ -31,36 +32,45 @@ class Selecting(Protocol):
 
 
 class PatternIndex:
-    """URL patterns, found by the fixed text that they begin with: most of them need no look at all."""
+    """URL patterns of one base, found by the fixed text that they begin with: most of them need no look at all."""
 
     def __init__(self) -> None:
-        # By the base that relative topics are resolved against, then by the length of the fixed text, then by the text.
-        self._by_base: dict[str, dict[int, dict[bytes, list[Matcher]]]] = {}
+        # By the length of the fixed text, then by the text.
+        self._patterns: dict[int, dict[bytes, dict[Matcher, UrlPattern]]] = {}
+        # The topics that are known, as patterns are matched against them.
+        self.subjects: dict[str, bytes] = {}
 
-    def add(self, matcher: Matcher) -> None:
-        """Know of a pattern."""
-        prefix = pattern_of(matcher.key).prefix
-        self._by_base.setdefault(matcher.base, {}).setdefault(len(prefix), {}).setdefault(prefix, []).append(matcher)
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def add(self, matcher: Matcher) -> dict[str, None]:
+        """Know of a pattern; return the known topics that match it."""
+        pattern = pattern_of(matcher.key)
+        self._patterns.setdefault(len(pattern.prefix), {}).setdefault(pattern.prefix, {})[matcher] = pattern
+        return {topic: None for topic, subject in self.subjects.items() if subject.startswith(pattern.prefix) and pattern.matches(subject)}
 
     def remove(self, matcher: Matcher) -> None:
         """Forget a pattern."""
         prefix = pattern_of(matcher.key).prefix
-        lengths = self._by_base[matcher.base]
-        lengths[len(prefix)][prefix].remove(matcher)
-        if not lengths[len(prefix)][prefix]:
-            del lengths[len(prefix)][prefix]
-        if not lengths[len(prefix)]:
-            del lengths[len(prefix)]
+        prefixes = self._patterns[len(prefix)]
+        del prefixes[prefix][matcher]
+        if not prefixes[prefix]:
+            del prefixes[prefix]
+        if not prefixes:
+            del self._patterns[len(prefix)]
 
-    def find(self, topic: str) -> list[Matcher]:
-        """Return the patterns that a topic matches."""
+    def find(self, topic: str, subject: bytes) -> list[Matcher]:
+        """Know of a topic; return the patterns that it matches."""
+        self.subjects[topic] = subject
         found: list[Matcher] = []
-        for base, lengths in self._by_base.items():
-            subject = subject_of(topic, base)
-            if subject is not None:
-                for length, prefixes in lengths.items():
-                    candidates = prefixes.get(subject[:length], ())
-                    found += [matcher for matcher in candidates if pattern_of(matcher.key).matches(subject)]
+        for length, prefixes in self._patterns.items():
+            candidates = prefixes.get(subject[:length])
+            if candidates is not None:
+                found += [
+                    matcher
+                    for matcher, pattern in candidates.items()
+                    if subject.find(pattern.needle, length) >= 0 and pattern.matches(subject)
+                ]
         return found
 
 
@@ -72,7 +82,8 @@ class UpdateRouter:
         # The groups of each matcher but `*`, and the topics that are known to match it.
         self._groups: dict[Matcher, dict[Group, None]] = {}
         self._topics: dict[Matcher, dict[str, None]] = {}
-        self._patterns = PatternIndex()
+        # By the base that relative topics are resolved against.
+        self._patterns: dict[str, PatternIndex] = {}
         # Other matchers are looked at one by one: those of clients that speak 0.x.
         self._others: dict[Matcher, None] = {}
         # The groups of each topic that is known, without those of `*`.
@@ -149,7 +160,11 @@ class UpdateRouter:
         """Find the groups of a topic that is new."""
         if len(self._known) >= MOST_TOPICS:
             self._forget(next(iter(self._known)))
-        found = self._patterns.find(topic)
+        found: list[Matcher] = []
+        for base, index in self._patterns.items():
+            subject = subject_of(topic, base)
+            if subject is not None:
+                found += index.find(topic, subject)
         exact = Matcher(EXACT, topic)
         if exact in self._groups:
             found.append(exact)
@@ -165,6 +180,8 @@ class UpdateRouter:
         del self._known[topic]
         for topics in self._topics.values():
             topics.pop(topic, None)
+        for index in self._patterns.values():
+            index.subjects.pop(topic, None)
 
     def _begin(self, matcher: Matcher) -> dict[Group, None]:
         """Know of a matcher, and which of the known topics match it."""
@@ -172,10 +189,12 @@ class UpdateRouter:
         if matcher.kind == EXACT:
             self._topics[matcher] = {matcher.text: None} if matcher.text in self._known else {}
         elif matcher.kind == URL_PATTERN:
-            self._patterns.add(matcher)
-            pattern = pattern_of(matcher.key)
-            subjects = [(topic, subject_of(topic, matcher.base)) for topic in self._known]
-            self._topics[matcher] = {topic: None for topic, subject in subjects if subject is not None and pattern.matches(subject)}
+            index = self._patterns.get(matcher.base)
+            if index is None:
+                index = self._patterns[matcher.base] = PatternIndex()
+                subjects = {topic: subject_of(topic, matcher.base) for topic in self._known}
+                index.subjects = {topic: subject for topic, subject in subjects.items() if subject is not None}
+            self._topics[matcher] = index.add(matcher)
         else:
             self._others[matcher] = None
             self._topics[matcher] = {topic: None for topic in self._known if matcher.matches(topic)}
@@ -185,7 +204,10 @@ class UpdateRouter:
         del self._groups[matcher]
         del self._topics[matcher]
         if matcher.kind == URL_PATTERN:
-            self._patterns.remove(matcher)
+            index = self._patterns[matcher.base]
+            index.remove(matcher)
+            if not index:
+                del self._patterns[matcher.base]
         self._others.pop(matcher, None)
 
 
