@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,10 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.mercure.configuration import read_setup
+from support.app_server import open_app_server
 from support.command import pricewire
 from support.mercure import HUB, PATH, PUBLISHER, SETUP, Subscriber, detail, get, publish, token, unique, write_setup
+from support.metrics import wait_until
 from support.serving import Serving
 
 
@@ -78,6 +81,40 @@ def test_streams_of_one_address_are_limited(tmp_path: Path) -> None:
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) > 0
         assert publish(server, "a", bearer=PUBLISHER).status_code == 200
+
+
+def test_patterns_of_one_address_are_limited(tmp_path: Path) -> None:
+    with (
+        Serving(create_app([SimulatedFeed(seed=1)], mercure=write_setup(tmp_path), heartbeat=0.5)) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        patterns = [("match_urlpattern", f"https://example.com/{number}/:id") for number in range(100)]
+        streams = [stack.enter_context(Subscriber(server, *patterns)) for _ in range(10)]
+        assert get(server, f"{PATH}?match_urlpattern=/:id").status_code == 429
+        with Subscriber(server, ("match", "a")) as subscriber:
+            assert subscriber.status == 200
+        streams[0].socket.close()
+        wait_until(lambda: is_let_in(server))
+
+
+def is_let_in(server: Serving) -> bool:
+    with Subscriber(server, ("match_urlpattern", "/:id")) as subscriber:
+        return subscriber.status == 200
+
+
+def test_streams_go_on_after_a_restart(tmp_path: Path) -> None:
+    path = write_setup(tmp_path)
+    topic = unique()
+    with open_app_server(tmp_path / "accounts.sqlite", mercure=path, bus=None) as server:
+        first = publish(server, topic, "first", id="urn:own:first")
+        publish(server, topic, "secret", private="on")
+        publish(server, topic, "second")
+        assert first.status_code == 200
+    with open_app_server(tmp_path / "accounts.sqlite", mercure=path, bus=None) as server:
+        publish(server, topic, "third")
+        with Subscriber(server, ("match", topic), ("last_event_id", "urn:own:first")) as subscriber:
+            assert subscriber.head["mercure-last-event-id"] == "urn:own:first"
+            assert [subscriber.update().data for _ in range(2)] == ["second", "third"]
 
 
 def test_where_it_is_off_nothing_of_it_is_loaded() -> None:
