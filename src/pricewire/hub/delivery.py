@@ -165,7 +165,10 @@ class Delivery:
         group = stream.group
         if group is None:
             return
-        del self._streams[stream.id]
+        # First of all: the number of its socket may soon be that of another.
+        group.forget(stream)
+        # Absent where another had the same id.
+        self._streams.pop(stream.id, None)
         stream.group = stream.lag = None
         self._leave_topics(stream, group)
         stream.closed()
@@ -225,11 +228,16 @@ class Delivery:
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
         group = stream.group
-        if group is not None and stream.lag is not None:
-            try:
+        if group is None:
+            return
+        try:
+            if stream.lag is not None:
                 self._catch_up(stream, group)
-            except Exception:
-                self.fail(stream)
+            else:
+                # What waited was written before it joined.
+                self._settle(stream, group)
+        except Exception:
+            self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events were left out."""
@@ -292,6 +300,9 @@ class Delivery:
     def _begin(self) -> None:
         """Note the loop that streams join on."""
         loop = asyncio.get_running_loop()
+        if loop is not self._flusher.loop:
+            for group in self._groups.values():
+                group.use_writes()
         self._owner.begin(loop)
         self._flusher.begin(loop)
         self._pacer.begin(loop)
@@ -456,6 +467,17 @@ class Delivery:
             self.counters.events_delivered += count
             self.counters.bytes_written += len(data)
             stream.write(data)
+        if enter is not None:
+            self._settle(stream, enter)
+
+    def _settle(self, stream: Stream, group: Group) -> None:
+        """Have a group write straight to a stream's socket where that is possible, which is so on the hub's own loop only."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if loop is self._flusher.loop:
+            group.settle(stream, loop)
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1

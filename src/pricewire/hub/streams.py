@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pricewire._native import core
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Format, Notice, envelope
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 Frame = Callable[[bytes], bytes]
 """Wraps what is written at once, as the transport below wants it: as a chunk of HTTP/1.1, for instance."""
+
+Write = Callable[[bytes], object]
+"""Takes framed bytes and never blocks."""
 
 Follow = Callable[[str], bool]
 """
@@ -74,6 +79,16 @@ class Router(Protocol):
             event: the newest one.
             floor: the position up to which the topic's log holds nothing any more.
         """
+
+
+SendAll = Callable[[list["Write | int"], bytes], list[tuple[int, int]] | None]
+"""
+Sends bytes to the members of a group that are sockets, by their numbers. It returns the places of the other members, and of those sockets
+that took less, each with how much that was; None where there are none.
+"""
+
+send_all: SendAll | None = getattr(core, "send_all", None)
+"""Sends the same bytes to many sockets, where that is compiled, which it is on Linux only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +174,7 @@ class Stream:
 
     __slots__ = ("_on_close", "coding", "group", "id", "lag")
 
-    write: Callable[[bytes], object]
+    write: Write
 
     def __init__(self, id: str, on_close: Callable[[], None] | None = None) -> None:
         self.id = id
@@ -172,6 +187,14 @@ class Stream:
     def frame(data: bytes) -> bytes:
         """Wrap what is written at once."""
         return data
+
+    def idle_socket(self) -> int:
+        """
+        Return the number of the socket that can be written to in place of `write`, as nothing that was written waits for it; -1 for none.
+
+        An adapter that returns one has the stream leave the hub before the socket is closed or anybody else writes to it.
+        """
+        return -1
 
     def end(self, data: bytes) -> None:
         """Take the last framed bytes, if any, then end the response in an orderly way."""
@@ -236,7 +259,7 @@ class Group:
         topics: the topics: first those that its streams have by their names, then those that they follow.
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
-        members: the streams that keep up, with what writes to them.
+        members: the streams that keep up, with what writes to them: the stream's `write`, or the number of its socket.
         pending: the events that are not written yet, in the order of their publishing.
         bucket: where the group is put when something becomes pending, to be flushed with the others of the bucket.
         written_at: when the last bytes were written, in seconds of the loop's clock.
@@ -251,6 +274,7 @@ class Group:
     __slots__ = (
         "_fail",
         "_lagging",
+        "_loop",
         "_snapshot",
         "bucket",
         "coder",
@@ -271,7 +295,7 @@ class Group:
         self.frame = frame
         self.bucket = bucket
         self.coder: PlainGroup = GzipGroup() if spec.compress else PLAIN_GROUP
-        self.members: dict[Stream, Callable[[bytes], object]] = {}
+        self.members: dict[Stream, Write | int] = {}
         self.pending: list[Event] = []
         self.written_at = now
         self.written = 0
@@ -279,6 +303,8 @@ class Group:
         # None rather than empty: most groups never have any, and an empty set takes 200 bytes.
         self._lagging: set[Stream] | None = None
         self._snapshot: tuple[int, bytes, int] | None = None
+        # That of the members that are sockets: when it is closed, they may be, and tell nobody. None while no member is one.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def lagging(self) -> Collection[Stream]:
@@ -408,20 +434,70 @@ class Group:
         Raises:
             Exception: of the coder or the frame, before anything is written. One of a member's ends that member alone.
         """
+        if self._loop is not None and self._loop.is_closed():
+            self.use_writes()
         # A copy, as a write may move the stream to the lagging ones.
-        writes = list(self.members.values())
-        framed = self.frame(self.coder.encode(data, len(writes)))
+        targets = list(self.members.values())
+        framed = self.frame(self.coder.encode(data, len(targets)))
         self.written_at = now
         self.written = len(framed)
         self.is_fresh = True
-        for write in writes:
+        if self._loop is None:
+            for write in targets:
+                try:
+                    write(framed)  # type: ignore[operator] # a socket has a loop
+                except Exception:
+                    self._failed(write)
+        else:
+            self._send(targets, framed)
+        return len(targets), len(framed)
+
+    def settle(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to the socket of a member from now on, if it has one on this loop that nothing waits for."""
+        if send_all is not None and stream in self.members and (number := stream.idle_socket()) >= 0:
+            self._loop = loop
+            self.members[stream] = number
+
+    def use_writes(self) -> None:
+        """Write to no socket any more: they may be closed, and their numbers others'."""
+        for stream in self.members:
+            self.members[stream] = stream.write
+        self._loop = None
+
+    def _send(self, targets: list[Write | int], framed: bytes) -> None:
+        """Write to members of which some are sockets."""
+        loop = self._loop
+        assert send_all is not None, "no member is a socket without it"  # noqa: S101
+        assert loop is not None, "no member is a socket without one"  # noqa: S101
+        rest = send_all(targets, framed)
+        if rest is None:
+            return
+        streams = list(self.members)
+        partly = [(streams[place], framed[sent:]) for place, sent in rest if isinstance(targets[place], int)]
+        # Before anything else is written to any of them: what a socket did not take waits in its transport from now on.
+        for stream, _ in partly:
+            self.members[stream] = stream.write
+        self._write_each([(stream.write, data) for stream, data in partly])
+        for stream, _ in partly:
+            # It may have taken the rest in the meantime.
+            self.settle(stream, loop)
+        self._write_each([(write, framed) for place, _ in rest if not isinstance(write := targets[place], int)])
+
+    def _write_each(self, writes: Iterable[tuple[Write, bytes]]) -> None:
+        """Write to one after the other; those that raise are ended when all have been written to."""
+        failed: list[tuple[Write, Exception]] = []
+        for write, data in writes:
             try:
-                write(framed)
+                write(data)
+            except Exception as error:
+                failed.append((write, error))
+        for write, failure in failed:
+            try:
+                raise failure
             except Exception:
                 self._failed(write)
-        return len(writes), len(framed)
 
-    def _failed(self, write: Callable[[bytes], object]) -> None:
+    def _failed(self, write: Write | int) -> None:
         """End the stream whose write has raised, unless it has left; it may be among the lagging ones meanwhile."""
         for stream in [*self.members, *self.lagging]:
             if stream.write == write:
