@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from pricewire.cli.check import check_mercure
 from pricewire.errors import PricewireError
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
 from pricewire.server.mercure.configuration import read_setup
 from support.app_server import open_app_server
-from support.command import pricewire
 from support.mercure import HUB, PATH, PUBLISHER, SETUP, Subscriber, detail, get, publish, token, unique, write_setup
 from support.metrics import wait_until
 from support.serving import Serving
@@ -50,9 +50,10 @@ def test_what_is_wrong_with_the_file_is_said(tmp_path: Path, text: str, fault: s
 
 def test_check_says_whether_it_can_be_read(tmp_path: Path) -> None:
     path = write_setup(tmp_path)
-    assert f"mercure\tok\t{HUB}\n" in pricewire("check", "--mercure", str(path), cwd=tmp_path).stdout
+    assert check_mercure(path) == HUB
     (tmp_path / "secret").unlink()
-    assert "mercure\tfailed\t" in pricewire("check", "--mercure", str(path), cwd=tmp_path).stdout
+    with pytest.raises(PricewireError, match="No such file"):
+        check_mercure(path)
 
 
 def test_files_are_looked_for_beside_it(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_streams_go_on_after_a_restart(tmp_path: Path) -> None:
 def test_where_it_is_off_nothing_of_it_is_loaded() -> None:
     program = (
         "import sys; from pricewire.server.app import create_app; from pricewire.market.feeds.simulated.feed import SimulatedFeed;"
-        "create_app([SimulatedFeed(seed=1)]);"
+        "assert create_app([SimulatedFeed(seed=1)]).mercure is None;"
         "print([name for name in sys.modules if name in ('re2', 'ada_url') or name.startswith('pricewire.server.mercure')])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -26,7 +26,8 @@ from pricewire.server.logs import logged
 from pricewire.server.mercure.access_tokens import AccessToken, AccessTokens, is_access_token
 from pricewire.server.mercure.answers import Challenges, Headers, RefusedError, send_body, send_json, send_refusal
 from pricewire.server.mercure.configuration import MercureSetup, read_setup
-from pricewire.server.mercure.discovery import METADATA, hub_link, metadata, metadata_url
+from pricewire.server.mercure.discovery import METADATA, metadata, metadata_url
+from pricewire.server.mercure.link import hub_link
 from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher
 from pricewire.server.mercure.publication import MAX_BODY, read_publication
 from pricewire.server.mercure.request import FORM, HubRequest
@@ -46,7 +47,7 @@ ENDPOINT = "mercure"
 """What its streams are counted as."""
 
 MOST_PATTERNS = 1000
-"""How many patterns the streams of one address may have: a new topic takes up to 3 microseconds for each that it may match."""
+"""How many patterns the streams of one address may have: a new topic takes some microseconds for each that it may match."""
 
 METHODS = "GET, HEAD, POST, QUERY"
 ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
