@@ -297,7 +297,7 @@ KINDS: dict[str, Kind] = {
         wrong={"compressed": ("got no answer", "`gzip off;` in the location")},
     ),
     "nginx that ends silent streams": replace(
-        nginx(QUIET, "proxy_read_timeout 2s;"), wrong={"keeps-open": ("broke off after 2", "`proxy_read_timeout` is 60 s")}
+        nginx(QUIET, "proxy_read_timeout 2s;"), wrong={"keeps-open": ("at the same age", "`proxy_read_timeout` is 60 s")}
     ),
     "haproxy": haproxy("haproxy", ""),
     "haproxy that compresses": haproxy(
