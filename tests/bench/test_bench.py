@@ -32,7 +32,7 @@ from bench.servers.application import WholeApplication
 from bench.servers.floor import Floor
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
-from bench.servers.pricewire import Handover, HandoverInPython
+from bench.servers.pricewire import Handover
 from bench.servers.tls import HandoverTls, NchanTls
 from bench.servers.workers import Workers
 from bench.workload import EVENT_MARK, encoded_ticks, number_of
