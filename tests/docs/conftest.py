@@ -41,8 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Ser
     trading = TradingSetup(data / "pricewire.db", data / "journal", local_key(data), demo_account=True, ring=data / "bus")
     (settings,) = [block for block in blocks("toml") if block.title == "topics.toml"]
     (data / "topics.toml").write_text(settings.code)
-    feeds = [SimulatedFeed(seed=1, rate=20), recording]
-    app = create_app(feeds, heartbeat=0.5, trading=trading, topic_rules=read_rules(data / "topics.toml"))
+    rules = read_rules(data / "topics.toml")
+    app = create_app([SimulatedFeed(seed=1, rate=20), recording], heartbeat=0.5, trading=trading, topic_rules=rules)
     with Serving(app) as serving:
         yield serving
 

@@ -31,6 +31,7 @@ def test_a_program_publishes(block: Block, served: Serving, place: Place, pytest
         printed = list(program.lines())
         assert program.wait() == 0, "\n".join(program.errors)
         published = printed[0].split('"')[-2] if block.language == "go" else printed[0]
+        messages = []
         while stream.last_id != published:
-            _, data = stream.next()
-        assert data["data"] == {"headline": "Rates stay"}
+            messages.append(stream.next()[1]["data"])
+        assert messages[-1] == {"headline": "Rates stay"}

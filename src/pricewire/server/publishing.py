@@ -89,7 +89,7 @@ class Publishing:
                 raise InvalidParametersError("key and ends exclude each other: an event that ends a key has none itself")
             if len(each.data) > MAX_DATA:
                 raise InvalidParametersError(f"data of {len(each.data)} bytes exceed the limit of {MAX_DATA} bytes for one event")
-        self._keeper.admit(allowed)
+        self._keeper.admit(allowed, frees=all(each.ends is not None for each in messages))
 
     async def publish(self, messages: Sequence[Publication], *, durable: bool = False) -> Published:
         """
