@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CCXT   := .venv-ccxt
+NATIVE := $(wildcard src/pricewire/_native/*.[ch])
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
 # Python compiles what it imports, when it does: to compile all of SciPy at once takes half of the installation's time.
@@ -112,7 +113,7 @@ pins: $(VENV)/dev  ## renew the pinned versions of requirements*.txt from pyproj
 
 clean:  ## remove everything that the other commands made
 	rm -rf $(VENV) $(CCXT) .npm-cache .system-packages .mypy_cache .pytest_cache .ruff_cache .hypothesis site dist bench/results .fuzz .peers
-	rm -rf web/node_modules web/dist src/pricewire/server/page
+	rm -rf web/node_modules web/dist src/pricewire/server/page src/pricewire/_native/core.*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -121,7 +122,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv --clear $(VENV)
 
 # The first line of each recipe removes a stamp that an interrupted installation might leave behind.
-$(VENV)/run: requirements.txt pyproject.toml | $(BIN)/python
+$(VENV)/run: requirements.txt pyproject.toml hatch_build.py $(NATIVE) | $(BIN)/python
 	@rm -f $@
 	$(PIP) -r requirements.txt
 	$(PIP) --no-deps --editable .

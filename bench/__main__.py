@@ -31,6 +31,7 @@ from bench import (
     slow_link,
     slow_readers,
     storm,
+    tls,
     trading_floor,
     trading_page,
     wire,
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, Run] = {
     "compression": lambda placement, progress, options: compression.run(
         placement, compression.QUICK if options.quick else compression.Settings(), progress
     ),
+    "tls": lambda placement, progress, options: tls.run(placement, fanout.QUICK if options.quick else fanout.Settings(), progress),
     "wire": lambda placement, progress, options: wire.run(placement, wire.QUICK if options.quick else wire.Settings(), progress),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "restart": lambda placement, progress, options: restart.run(

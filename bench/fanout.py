@@ -25,7 +25,7 @@ from bench.servers.floor import Floor
 from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
-from bench.servers.pricewire import Fallback, Handover
+from bench.servers.pricewire import Fallback, Handover, HandoverInPython
 from bench.servers.sse_starlette import SseStarlette
 from bench.servers.websockets_broadcast import WebsocketsBroadcast
 from bench.servers.workers import Workers
@@ -37,6 +37,7 @@ PER_FLUSH = (1, 20)
 
 KINDS: tuple[type[Peer], ...] = (
     Handover,
+    HandoverInPython,
     Workers,
     Fallback,
     SseStarlette,
@@ -191,7 +192,7 @@ def contend(placement: Placement, kinds: Sequence[type[Peer]], settings: Setting
         contestants = [Contestant(peer) for peer in peers]
         for peer in peers:
             progress(f"{peer.label}: opening {streams} streams")
-            readers.open(peer.name, peer.port, peer.path, streams, is_websocket=peer.is_websocket)
+            readers.open(peer.name, peer.port, peer.path, streams, is_websocket=peer.is_websocket, is_tls=peer.is_tls)
         for contestant in contestants:
             for per_flush in PER_FLUSH:
                 progress(f"{contestant.peer.label}: warming up, {per_flush} per flush")

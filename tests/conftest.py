@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pricewire._native import VARIABLE
 from pricewire.market.feed import Feed
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.journal import Journal
@@ -35,8 +36,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # The tests' servers are on this machine, which no proxy reaches; and what the user has set for a server of their own is not for these.
+# Whether what was compiled is used is for all of them.
 for name in list(os.environ):
-    if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") or name.startswith("PRICEWIRE_"):
+    if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") or (name.startswith("PRICEWIRE_") and name != VARIABLE):
         del os.environ[name]
 
 # Browsers do not start without a home directory that they can write to.

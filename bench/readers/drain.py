@@ -3,8 +3,8 @@ The process that reads all streams of a benchmark, and counts what each of them 
 
 It takes commands as lines of JSON on its standard input and answers each by a line on its standard output:
 
-- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …, "websocket": …}` opens streams that accept a coding, or
-  WebSockets, each of which is open with its first message;
+- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …, "websocket": …, "tls": …}` opens streams that accept a
+  coding, or WebSockets, each of which is open with its first message;
 - `{"do": "wait", "group": …, "events": …, "timeout": …}` answers once that many events came to each stream of the group since it was
   opened, or the time is over;
 - `{"do": "close", "group": …}` closes them.
@@ -16,6 +16,7 @@ import json
 import os
 import select
 import socket
+import ssl
 import sys
 import time
 from dataclasses import dataclass, field
@@ -115,6 +116,10 @@ class Drain:
         self._buffer = bytearray(256 * 1024)
         self._commands = b""
         self._waiting: tuple[Group, int, float] | None = None
+        # Any certificate will do: the server has made its own.
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
 
     def run(self) -> None:
         """Go on until the standard input ends."""
@@ -136,7 +141,7 @@ class Drain:
     def _read(self, reader: Reader) -> None:
         try:
             size = reader.socket.recv_into(self._buffer)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except ConnectionError:
             size = 0
@@ -175,7 +180,7 @@ class Drain:
         if command["do"] == "open":
             group = self._groups.setdefault(name, Group())
             request = (UPGRADE if command["websocket"] else REQUEST).format(path=command["path"], coding=command["coding"])
-            self._open(group, command["port"], request.encode(), command["streams"])
+            self._open(group, command["port"], request.encode(), command["streams"], self._tls if command["tls"] else None)
             _answer(group.counts())
         elif command["do"] == "wait":
             self._waiting = self._groups[name], command["events"], time.monotonic() + command["timeout"]
@@ -186,9 +191,11 @@ class Drain:
                     self._forget(reader)
             _answer({})
 
-    def _open(self, group: Group, port: int, request: bytes, streams: int) -> None:
+    def _open(self, group: Group, port: int, request: bytes, streams: int, tls: ssl.SSLContext | None) -> None:
         for start in range(0, streams, BATCH):
             batch = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(min(BATCH, streams - start))]
+            if tls is not None:
+                batch = [tls.wrap_socket(connection) for connection in batch]
             for connection in batch:
                 connection.sendall(request)
             for connection in batch:

@@ -58,7 +58,17 @@ class Readers:
         # The process ends when its input does, and its sockets with it.
         self._process.communicate(timeout=30)
 
-    def open(self, group: str, port: int, path: str, streams: int, coding: str = "identity", *, is_websocket: bool = False) -> Counts:
+    def open(
+        self,
+        group: str,
+        port: int,
+        path: str,
+        streams: int,
+        coding: str = "identity",
+        *,
+        is_websocket: bool = False,
+        is_tls: bool = False,
+    ) -> Counts:
         """
         Open streams and wait for the head of each response.
 
@@ -69,8 +79,9 @@ class Readers:
             streams: how many.
             coding: what they accept.
             is_websocket: whether they are WebSockets.
+            is_tls: whether they are under TLS, by any certificate.
         """
-        what = {"port": port, "path": path, "streams": streams, "coding": coding, "websocket": is_websocket}
+        what = {"port": port, "path": path, "streams": streams, "coding": coding, "websocket": is_websocket, "tls": is_tls}
         return Counts(**self._ask({"do": "open", "group": group, **what}))
 
     def wait(self, group: str, events: int, timeout: float | None = None) -> Counts:

@@ -12,7 +12,7 @@ from litestar.di import Provide
 from bench.machine import Placement
 from bench.servers.asgi import Application, serve
 from bench.servers.pricewire import Handover, commanded
-from bench.workload import topic_name
+from bench.workload import TOPIC, topic_name
 from pricewire.protocol.messages import Instrument, Tick
 from pricewire.server.app import create_app
 from pricewire.server.limits import Limits
@@ -39,10 +39,14 @@ class WholeApplication(Handover):
 
     name = "pricewire_application"
     label = "Pricewire, the whole application"
-    path = "/sse"
+    path = f"/sse?topic={TOPIC}"
 
     def __init__(self, placement: Placement) -> None:
         super().__init__(placement, steady=True)
+
+    def target(self, topics: list[str], interval: float = 0.0) -> str:
+        """Name the topics one by one."""
+        return super().target(topics, interval).replace(self.path, "/sse")
 
     def _start(self) -> None:
         self._start_module("bench.servers.application")

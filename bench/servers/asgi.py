@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 from urllib.parse import parse_qs, urlencode
 
 import uvicorn
@@ -34,7 +35,16 @@ ANSWER_TIMEOUT = 1200.0
 
 
 class AsgiPeer(Peer):
-    """An ASGI application of `serve`, told what to do by requests."""
+    """
+    An ASGI application of `serve`, told what to do by requests.
+
+    Attributes:
+        command_port: the port for these; 0 where it is the stream's.
+        environment: variables that its process gets.
+    """
+
+    environment: ClassVar[dict[str, str]] = {}
+    command_port = 0
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Publish from within the server's process."""
@@ -58,11 +68,11 @@ class AsgiPeer(Peer):
         return self._ask("/counters")
 
     def _start_module(self, *arguments: str) -> None:
-        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host, PORT: str(self.port)})
+        process = self._spawn([sys.executable, "-m", *arguments], {HOST: self.host, PORT: str(self.port), **self.environment})
         self.port = self._read_port(process)
 
     def _ask(self, target: str) -> dict[str, int]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_TIMEOUT)
+        connection = http.client.HTTPConnection(self.host, self.command_port or self.port, timeout=ANSWER_TIMEOUT)
         try:
             connection.request("GET", target)
             response = connection.getresponse()

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench.machine import Placement
@@ -35,7 +36,7 @@ http {{
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     server {{
-        listen {host}:{port} backlog=2048;
+        {listen}
         location = /publish {{
             nchan_publisher;
             nchan_channel_id ticks;
@@ -91,6 +92,7 @@ class Nchan(Peer):
         self._messages = encoded_ticks()
         self._seqs: Counter[str] = Counter()
         self._publisher: KeptConnection | None = None
+        self._command_port = 0
 
     def publish(self, flushes: int, per_flush: int) -> None:
         """Post the messages back to back, on one connection: nchan knows no batches."""
@@ -115,30 +117,40 @@ class Nchan(Peer):
         """Do nothing: nginx has no garbage."""
 
     def _start(self) -> None:
-        listener = self._listen()
-        configuration = self.directory / "nginx.conf"
-        configuration.write_text(
-            CONFIGURATION.format(
-                module=_module(),
-                # As root, nginx would run its worker as a user who may not enter the temporary directory.
-                user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
-                files=16384,
-                workers=self._placement.cores,
-                directory=self.directory,
-                host=self.host,
-                port=self.port,
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(listener) for listener in self._listen()]
+            configuration = self.directory / "nginx.conf"
+            configuration.write_text(
+                CONFIGURATION.format(
+                    module=_module(),
+                    # As root, nginx would run its worker as a user who may not enter the temporary directory.
+                    user=f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
+                    files=16384,
+                    workers=self._placement.cores,
+                    directory=self.directory,
+                    listen=self._listen_directives(),
+                )
             )
-        )
-        errors = str(self.directory / "error.log")
-        command = ["nginx", "-p", str(self.directory), "-e", errors, "-c", str(configuration)]
-        with listener:
+            errors = str(self.directory / "error.log")
+            command = ["nginx", "-p", str(self.directory), "-e", errors, "-c", str(configuration)]
+            files = tuple(listener.fileno() for listener in listeners)
             # The way in which nginx hands its sockets to a new version of itself.
-            self._spawn(command, {"NGINX": f"{listener.fileno()};"}, (listener.fileno(),))
-        self._publisher = KeptConnection(self.host, self.port, self.label)
+            self._spawn(command, {"NGINX": "".join(f"{number};" for number in files)}, files)
+        self._publisher = KeptConnection(self.host, self._command_port, self.label)
 
-    def _listen(self) -> socket.socket:
+    def _listen(self) -> list[socket.socket]:
+        """Open the sockets for nginx to accept from, and note their ports."""
+        listener = self._listener()
+        self.port = self._command_port = listener.getsockname()[1]
+        return [listener]
+
+    def _listen_directives(self) -> str:
+        """Return the configuration of these sockets."""
+        return f"listen {self.host}:{self.port} backlog=2048;"
+
+    def _listener(self) -> socket.socket:
         """
-        Open the socket for nginx to accept from, with TCP_NODELAY, which connections inherit.
+        Open a socket for nginx to accept from, with TCP_NODELAY, which connections inherit.
 
         nginx itself sets it only on connections that have had a request before, so nchan's streams would be left with Nagle's algorithm: an
         event that is close behind another is held back until the reader has acknowledged that one, and is then sent from the reader's core.
@@ -147,7 +159,6 @@ class Nchan(Peer):
         """
         listener = socket.create_server((self.host, 0), backlog=2048)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = listener.getsockname()[1]
         return listener
 
     def _stop(self) -> None:

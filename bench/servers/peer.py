@@ -33,8 +33,9 @@ class Peer(ABC):
         label: what the table calls it.
         path: where its stream is.
         is_websocket: whether that is a WebSocket. Its first message says that it is open, and is no event.
+        is_tls: whether that is under TLS.
         host: the address that it listens on; may be set before it is started.
-        port: the port.
+        port: the port of its stream.
         pid: the process whose CPU and memory are measured, with those that it has started.
         command: how it was started.
 
@@ -46,6 +47,7 @@ class Peer(ABC):
     label: ClassVar[str]
     path: ClassVar[str] = "/stream"
     is_websocket: ClassVar[bool] = False
+    is_tls: ClassVar[bool] = False
 
     def __init__(self, placement: Placement) -> None:
         self.host = "127.0.0.1"

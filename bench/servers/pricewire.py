@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.machine import Placement
 from bench.servers.asgi import Application, AsgiPeer, interval_of, plain_server, serve, topics_of
@@ -45,6 +45,14 @@ class Handover(AsgiPeer):
 
     def _start(self) -> None:
         self._start_module("bench.servers.pricewire", self.kind, *self._options)
+
+
+class HandoverInPython(Handover):
+    """The same server without what was compiled."""
+
+    name = "pricewire_python"
+    label = "Pricewire, in Python"
+    environment: ClassVar[dict[str, str]] = {"PRICEWIRE_NATIVE": "0"}
 
 
 class HandoverGzip(Handover):

@@ -1,4 +1,4 @@
-"""Event streams: the Python decoder and, for one input in sixteen, the browser's, against the standard's own steps."""
+"""Event streams: the decoders in Python, compiled and, for one input in sixteen, the browser's, against the standard's own steps."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from fuzz.finding import expect
 from fuzz.source import Source
 from fuzz.targets.browser import BUILT, Browser
 from fuzz.targets.standard import Decoded, decode
-from pricewire.protocol.decoder import MAX_RETRY, EventStreamDecoder
+from pricewire.errors import EventTooLargeError
+from pricewire.protocol.decoder import MAX_RETRY, EventStreamDecoder, PythonDecoder, ServerSentEvent
 
 CUTS = 4
 """How many cuts between chunks the input says."""
+
+LIMITS = 200
+"""The limits of an event, in bytes, with which the two decoders of Python must agree; the input says which."""
 
 SHARE = 16
 """The browser's decoder takes one input in so many: asking it takes ten times as long."""
@@ -27,7 +31,12 @@ def check(data: bytes) -> None:
     stream = source.rest()
     chunks = cut(stream, places)
     expected = decode(stream)
-    agree("Python", expected, by_python(chunks))
+    agree("Python", expected, decoded(PythonDecoder(), chunks))
+    if EventStreamDecoder is not PythonDecoder:
+        agree("compiled", expected, decoded(EventStreamDecoder(), chunks))
+        limit = zlib.crc32(data) % LIMITS
+        in_python, compiled = (limited(make(max_event_size=limit), chunks) for make in (PythonDecoder, EventStreamDecoder))
+        expect(in_python == compiled, f"with a limit of {limit} bytes: {compiled!r}, compiled, for {in_python!r}")
     # By the input itself, so that it does the same whenever it is tried.
     if zlib.crc32(data) % SHARE == 0 and (browser := the_browser()) is not None:
         agree("the browser", expected, browser.decode(chunks))
@@ -43,11 +52,21 @@ def cut(stream: bytes, distances: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(places)] + [stream[places[-1] :]]
 
 
-def by_python(chunks: list[bytes]) -> Decoded:
-    """Return what the Python decoder makes of a stream."""
-    decoder = EventStreamDecoder()
+def decoded(decoder: EventStreamDecoder, chunks: list[bytes]) -> Decoded:
+    """Return what a decoder makes of a stream."""
     events = [(event.type, event.data, event.last_event_id) for chunk in chunks for event in decoder.feed(chunk)]
     return Decoded(events, decoder.last_event_id, None if decoder.retry is None else str(decoder.retry))
+
+
+def limited(decoder: EventStreamDecoder, chunks: list[bytes]) -> tuple[list[ServerSentEvent], str, int | None, str]:
+    """Return what a decoder makes of a stream until an event is too large: its events, its id and retry, and what it raised."""
+    events: list[ServerSentEvent] = []
+    try:
+        for chunk in [*chunks, b""]:
+            events += decoder.feed(chunk)
+    except EventTooLargeError as error:
+        return events, decoder.last_event_id, decoder.retry, str(error)
+    return events, decoder.last_event_id, decoder.retry, ""
 
 
 def agree(who: str, expected: Decoded, found: Decoded) -> None:

@@ -3,6 +3,7 @@ The errors of Pricewire, all below one base class.
 
     PricewireError
     ├── MissingExtraError         a package is needed that an extra of Pricewire brings
+    ├── NativeCodeError           the compiled code is needed and not there
     ├── ProtocolError             what was read or is to be written does not fit the event stream format
     │   └── EventTooLargeError    an event exceeds the decoder's limit; also a ClientError
     ├── InvalidTopicError         a topic's text cannot be read
@@ -79,6 +80,10 @@ class MissingExtraError(PricewireError, ModuleNotFoundError):
         super().__init__(f"{what} needs {module}, which is not installed: pip install 'pricewire[{extra}]'", name=module)
         self.module = module
         self.extra = extra
+
+
+class NativeCodeError(PricewireError, ImportError):
+    """The compiled code is asked for and cannot be used; the text says what to do."""
 
 
 class ProtocolError(PricewireError):

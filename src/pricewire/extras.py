@@ -11,6 +11,7 @@ EXTRAS = {
     "postgres": ("psycopg",),
     "nats": ("nats",),
     "redis": ("redis",),
+    "mercure": ("ada_url", "re2"),
     "fix": ("quickfix",),
     "websocket": ("websockets",),
     "ccxt": ("ccxt", "aiohttp"),

@@ -28,17 +28,19 @@ from bench.machine import Placement, PlacementError
 from bench.readers.frames import Frames
 from bench.readers.pool import Readers
 from bench.report import Report, save
+from bench.servers.application import WholeApplication
 from bench.servers.floor import Floor
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
+from bench.servers.tls import HandoverTls, NchanTls
 from bench.servers.workers import Workers
 from bench.workload import EVENT_MARK, encoded_ticks, number_of
 
 STREAMS = 50
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+@pytest.fixture(params=[*KINDS, WholeApplication, HandoverTls, NchanTls], ids=lambda kind: kind.name)
 def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     kind: type[Peer] = request.param
     if reason := kind.missing():
@@ -50,7 +52,7 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 def test_every_stream_gets_every_event_once(peer: Peer) -> None:
     with Readers() as readers:
-        readers.open("streams", peer.port, peer.path, STREAMS, is_websocket=peer.is_websocket)
+        readers.open("streams", peer.port, peer.path, STREAMS, is_websocket=peer.is_websocket, is_tls=peer.is_tls)
         peer.publish(3, 1)
         peer.publish(2, 20)
         counts = readers.wait("streams", 43)

@@ -1,9 +1,9 @@
-"""The decoder against the shared vectors, against any cut, and at its limit."""
+"""The decoder, in Python and compiled, against the shared vectors, against any cut, and at its limit."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricewire._native import core
 from pricewire.errors import EventTooLargeError
-from pricewire.protocol.decoder import BOM, MAX_RETRY, EventStreamDecoder, ServerSentEvent
+from pricewire.protocol.decoder import BOM, MAX_RETRY, EventStreamDecoder, PythonDecoder, ServerSentEvent
 
 LIMITS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_limits.json").read_text())
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "event_stream.json").read_text())
 
 Outcome = tuple[list[ServerSentEvent], str, int | None]
 
+Make = Callable[..., EventStreamDecoder]
+"""Makes a decoder: in Python, or compiled."""
 
-def decode(chunks: Iterable[bytes]) -> Outcome:
-    decoder = EventStreamDecoder()
+pytestmark = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(PythonDecoder, id="python"),
+        pytest.param(EventStreamDecoder, id="compiled", marks=pytest.mark.skipif(core is None, reason="nothing was compiled")),
+    ],
+)
+
+
+def decode(make: Make, chunks: Iterable[bytes]) -> Outcome:
+    decoder = make()
     events = [event for chunk in chunks for event in decoder.feed(chunk)]
     return events, decoder.last_event_id, decoder.retry
 
@@ -33,17 +45,17 @@ def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['section']} {vector['name']}")
-def test_vectors_whole_and_at_every_cut(vector: dict[str, Any]) -> None:
+def test_vectors_whole_and_at_every_cut(make: Make, vector: dict[str, Any]) -> None:
     stream = vector["input"].encode("latin-1")
     expected: Outcome = (
         [ServerSentEvent(**event) for event in vector["events"]],
         vector["last_event_id"],
         vector["retry"],
     )
-    assert decode([stream]) == expected
-    assert decode(bytes([byte]) for byte in stream) == expected
+    assert decode(make, [stream]) == expected
+    assert decode(make, (bytes([byte]) for byte in stream)) == expected
     for place in range(len(stream) + 1):
-        assert decode([stream[:place], b"", stream[place:]]) == expected, place
+        assert decode(make, [stream[:place], b"", stream[place:]]) == expected, place
 
 
 FRAGMENTS = [
@@ -96,20 +108,20 @@ def by_the_book(stream: bytes) -> Outcome:
 
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=60).map(b"".join) | st.binary(), st.lists(st.integers(min_value=0)))
-def test_the_answer_is_that_of_the_standard_whatever_the_cuts(stream: bytes, places: list[int]) -> None:
+def test_the_answer_is_that_of_the_standard_whatever_the_cuts(make: Make, stream: bytes, places: list[int]) -> None:
     expected = by_the_book(stream)
-    assert decode([stream]) == expected
-    assert decode(cut(stream, places)) == expected
+    assert decode(make, [stream]) == expected
+    assert decode(make, cut(stream, places)) == expected
 
 
 @given(st.lists(st.sampled_from([b"id: 7\ndata: x\n\n"] * 6 + FRAGMENTS), max_size=30).map(b"".join), st.integers(1, 40))
-def test_a_stream_that_is_mostly_plain(stream: bytes, size: int) -> None:
-    assert decode(stream[start : start + size] for start in range(0, len(stream), size)) == by_the_book(stream)
+def test_a_stream_that_is_mostly_plain(make: Make, stream: bytes, size: int) -> None:
+    assert decode(make, (stream[start : start + size] for start in range(0, len(stream), size))) == by_the_book(stream)
 
 
-def decode_within(limit: int, chunks: Iterable[bytes]) -> tuple[list[ServerSentEvent], bool]:
+def decode_within(make: Make, limit: int, chunks: Iterable[bytes]) -> tuple[list[ServerSentEvent], bool]:
     """Return the events before the first that is too large, and whether there is one."""
-    decoder = EventStreamDecoder(max_event_size=limit)
+    decoder = make(max_event_size=limit)
     events: list[ServerSentEvent] = []
     for chunk in chunks:
         if decoder.has_failed:
@@ -155,18 +167,18 @@ def limited_by_the_book(limit: int, stream: bytes) -> tuple[list[ServerSentEvent
 
 
 @pytest.mark.parametrize("vector", LIMITS, ids=lambda vector: vector["name"])
-def test_the_limit_of_an_event_whole_byte_by_byte_and_cut_in_two(vector: dict[str, Any]) -> None:
+def test_the_limit_of_an_event_whole_byte_by_byte_and_cut_in_two(make: Make, vector: dict[str, Any]) -> None:
     """As in event_stream.json each character of a chunk stands for one byte."""
     limit = vector["limit"]
     texts = [chunk if isinstance(chunk, str) else chunk["repeat"] * chunk["times"] for chunk in vector["chunks"]]
     chunks = [text.encode("latin-1") for text in texts]
     expected = ([ServerSentEvent(event["type"], event["data"], event["id"]) for event in vector["events"]], vector["too_large"])
-    assert decode_within(limit, chunks) == expected
+    assert decode_within(make, limit, chunks) == expected
     stream = b"".join(chunks)
-    assert decode_within(limit, [stream]) == expected
-    assert decode_within(limit, (bytes([byte]) for byte in stream)) == expected
+    assert decode_within(make, limit, [stream]) == expected
+    assert decode_within(make, limit, (bytes([byte]) for byte in stream)) == expected
     for place in range(min(len(stream), 200)):
-        assert decode_within(limit, [stream[:place], stream[place:]]) == expected, place
+        assert decode_within(make, limit, [stream[:place], stream[place:]]) == expected, place
 
 
 @given(
@@ -174,33 +186,33 @@ def test_the_limit_of_an_event_whole_byte_by_byte_and_cut_in_two(vector: dict[st
     st.integers(0, 30),
     st.lists(st.integers(min_value=0)),
 )
-def test_the_limit_is_that_of_the_rule_whatever_the_cuts(stream: bytes, limit: int, places: list[int]) -> None:
+def test_the_limit_is_that_of_the_rule_whatever_the_cuts(make: Make, stream: bytes, limit: int, places: list[int]) -> None:
     expected = limited_by_the_book(limit, stream)
-    assert decode_within(limit, [stream]) == expected
-    assert decode_within(limit, cut(stream, places)) == expected
+    assert decode_within(make, limit, [stream]) == expected
+    assert decode_within(make, limit, cut(stream, places)) == expected
 
 
-def test_the_last_event_id_of_earlier_connections_is_kept() -> None:
-    decoder = EventStreamDecoder(last_event_id="41", origin="https://example.com")
+def test_the_last_event_id_of_earlier_connections_is_kept(make: Make) -> None:
+    decoder = make(last_event_id="41", origin="https://example.com")
     assert decoder.feed(b"data: a\n\n") == [ServerSentEvent("message", "a", "41", "https://example.com")]
     assert decoder.last_event_id == "41"
 
 
-def test_a_retry_of_thousands_of_digits_is_the_longest_wait() -> None:
-    assert decode([b"retry: " + b"9" * 10_000 + b"\n"])[2] == MAX_RETRY
+def test_a_retry_of_thousands_of_digits_is_the_longest_wait(make: Make) -> None:
+    assert decode(make, [b"retry: " + b"9" * 10_000 + b"\n"])[2] == MAX_RETRY
 
 
 @pytest.mark.parametrize("chunk", [b"a" * 100, b"data: " + b"a" * 94, b"data: " + b"a" * 93 + b"\n", b"\ndata: " + b"a" * 93])
-def test_an_unfinished_event_beyond_the_limit_is_refused(chunk: bytes) -> None:
-    decoder = EventStreamDecoder(max_event_size=10 * len(chunk))
+def test_an_unfinished_event_beyond_the_limit_is_refused(make: Make, chunk: bytes) -> None:
+    decoder = make(max_event_size=10 * len(chunk))
     for _ in range(9):
         decoder.feed(chunk)
     with pytest.raises(EventTooLargeError, match="exceeds the limit of 1000 bytes"):
         [decoder.feed(chunk) for _ in range(2)]
 
 
-def test_events_and_comments_within_the_limit_never_add_up_to_it() -> None:
-    decoder = EventStreamDecoder(max_event_size=100)
+def test_events_and_comments_within_the_limit_never_add_up_to_it(make: Make) -> None:
+    decoder = make(max_event_size=100)
     for _ in range(1000):
         assert len(decoder.feed(b"\ndata: " + b"a" * 80 + b"\n")) <= 1
         decoder.feed(b":\n")

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 from cryptography import x509
@@ -104,6 +105,20 @@ def check_keys(store: Store) -> str:
         return f"{store.data_dir / KEY_FILE} is made at the start"
     keys_of(store)
     return str(store.jwks_url or store.jwt_secret_file or store.data_dir / KEY_FILE)
+
+
+def check_mercure(path: Path) -> str:
+    """
+    Return where the hub of the Mercure protocol is.
+
+    Raises:
+        PricewireError: its file cannot be used, or a package is missing.
+    """
+    try:
+        setup = import_module("pricewire.server.mercure.access_tokens").checked_setup(path)
+    except ImportError as error:
+        raise missing_extra(error, "the hub of the Mercure protocol") from error
+    return str(setup.url)
 
 
 def check_certificate(path: Path) -> str:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from pricewire.cli.check import Check, check_bus, check_certificate, check_database, check_journal, check_keys, run_checks
+from pricewire.cli.check import Check, check_bus, check_certificate, check_database, check_journal, check_keys, check_mercure, run_checks
 from pricewire.cli.history import HISTORY, History
 from pricewire.cli.listening import (
     check_address,
@@ -103,6 +103,7 @@ def serve(
     port: Annotated[int, Parameter(validator=check_port)] = 8080,
     origin: Annotated[list[str] | None, Parameter(negative=())] = None,
     host_name: Annotated[list[str] | None, Parameter(negative=())] = None,
+    mercure: Path | None = None,
     uds: Path | None = None,
     fd: int | None = None,
     admin_host: str = "127.0.0.1",
@@ -163,6 +164,7 @@ def serve(
         host_name: a name that the server is reached by, `prices.example.com` for instance; `*` for any. Requests for another host are
             refused, but for addresses, `localhost` and the hosts of `origin`. Where neither is given, they are at a `host` that only this
             machine reaches. May be repeated.
+        mercure: the file that describes the hub of the Mercure protocol; without it there is none.
         uds: a Unix socket to listen at instead, for a proxy on this machine: its path.
         fd: a listening socket to use instead, opened by the parent process: its file descriptor, 3 for systemd's socket activation.
         admin_host: the address of `admin_port`.
@@ -290,6 +292,7 @@ def serve(
                     ("bus", lambda: check_bus(processes)),
                     ("address", lambda: check_place(host, port, uds)),
                     ("telemetry", check_telemetry),
+                    ("mercure", lambda: "off" if mercure is None else check_mercure(mercure)),
                     *(of_market if processes.role in ("all", "market") else []),
                     *(of_trading if processes.role in ("all", "trading") else []),
                     *(of_histories if processes.role in ("all", "trading") else []),
@@ -377,6 +380,8 @@ def serve(
             admin_port=None if admin is None else admin.getsockname()[1],
             bus=processes.setup(),
             journal=JournalSetup(folder, keep_ticks_hours * 3600, archive),
+            # Its streams are those of the process that gateways ask.
+            mercure=None if processes.role == "market" else mercure,
             # The supervisor would start this process again.
             stop=lambda: server.stop() if worker is None else os.kill(os.getppid(), signal.SIGTERM),
             telemetry=telemetry,

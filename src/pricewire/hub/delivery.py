@@ -17,7 +17,7 @@ from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.hub.flusher import Flusher
 from pricewire.hub.owner import Owner
 from pricewire.hub.paced_group import PacedGroup, Pacer
-from pricewire.hub.streams import Follow, Frame, Group, Lag, Stream, StreamSpec, Topic, encode, in_order
+from pricewire.hub.streams import Follow, Frame, Group, Lag, Selector, Stream, StreamSpec, Topic, encode, in_order
 from pricewire.hub.topics import Topics
 from pricewire.protocol.encoder import HEARTBEAT, encode_event
 from pricewire.protocol.stream_end import StreamEnd
@@ -43,10 +43,12 @@ class Start:
     Attributes:
         outcome: how.
         position: the last event that the reader has, where it resumes.
+        headers: what the response says of it besides.
     """
 
     outcome: Outcome
     position: int = 0
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Delivery:
@@ -90,7 +92,9 @@ class Delivery:
         """The groups of streams."""
         return self._groups.values()
 
-    def start(self, topics: Iterable[str], last_event_id: str | None, follow: Follow | None = None) -> Start:
+    def start(
+        self, topics: Iterable[str], last_event_id: str | None, follow: Follow | None = None, selector: Selector | None = None
+    ) -> Start:
         """
         Decide how a stream starts, for its response's head.
 
@@ -98,14 +102,27 @@ class Delivery:
             topics: the names of its topics.
             last_event_id: what its reader sent as `Last-Event-ID`; None where it is new.
             follow: which topics it follows besides.
+            selector: which events of the topics it gets; None for all.
         """
+        if selector is not None and last_event_id is not None:
+            known = [topic for name in topics if (topic := self._topics.get(name)) is not None]
+            found = selector.resume(last_event_id, known, self.place)
+            if found.position is None:
+                return Start(Outcome.SNAPSHOT, headers=found.headers)
+            return Start(Outcome.RESUMED, found.position, found.headers)
         if not last_event_id:
             return Start(Outcome.SNAPSHOT)
-        match = EVENT_ID.fullmatch(last_event_id)
-        if match is None or match[1] != self.boot or int(match[2]) > self.position:
+        position = self.place(last_event_id)
+        if position is None:
             return Start(Outcome.RESET)
-        position = int(match[2])
         return Start(Outcome.RESUMED, position) if self._topics.reach_back(topics, position, follow) else Start(Outcome.RESET)
+
+    def place(self, event_id: str) -> int | None:
+        """Return where the event of an id of this hub is; None for what is none."""
+        match = EVENT_ID.fullmatch(event_id)
+        if match is None or match[1] != self.boot or int(match[2]) > self.position:
+            return None
+        return int(match[2])
 
     def _join(self, stream: Stream, spec: StreamSpec, start: Start, prelude: bytes) -> None:
         """Do what `Hub.join` promises; raises where the stream is to be aborted."""
@@ -133,7 +150,7 @@ class Delivery:
                 # Between the response's head, which promised to resume, and now.
                 self._drop(stream, head=stream.coding.begin())
                 return
-            data, count = encode(events, spec.form, lag.seqs), len(events)
+            data, count = _encode(events, spec, lag.seqs), len(events)
         else:
             data, count = group.snapshot(until)
             data = prelude + data
@@ -148,7 +165,10 @@ class Delivery:
         group = stream.group
         if group is None:
             return
-        del self._streams[stream.id]
+        # First of all: the number of its socket may soon be that of another.
+        group.forget(stream)
+        # Absent where another had the same id.
+        self._streams.pop(stream.id, None)
         stream.group = stream.lag = None
         self._leave_topics(stream, group)
         stream.closed()
@@ -208,11 +228,16 @@ class Delivery:
     def resume(self, stream: Stream) -> None:
         """Give a stream what it missed and has not been superseded, in order; or end it, where that is no longer known."""
         group = stream.group
-        if group is not None and stream.lag is not None:
-            try:
+        if group is None:
+            return
+        try:
+            if stream.lag is not None:
                 self._catch_up(stream, group)
-            except Exception:
-                self.fail(stream)
+            else:
+                # What waited was written before it joined.
+                self._settle(stream, group)
+        except Exception:
+            self.fail(stream)
 
     def refresh(self, stream: Stream) -> int:
         """Give a stream what it missed, as `resume` does, and have it go on lagging; return how many events were left out."""
@@ -275,6 +300,9 @@ class Delivery:
     def _begin(self) -> None:
         """Note the loop that streams join on."""
         loop = asyncio.get_running_loop()
+        if loop is not self._flusher.loop:
+            for group in self._groups.values():
+                group.use_writes()
         self._owner.begin(loop)
         self._flusher.begin(loop)
         self._pacer.begin(loop)
@@ -383,13 +411,14 @@ class Delivery:
     def _missed(self, group: Group, lag: Lag, until: int, exact: bool) -> list[Event] | None:
         """Return what a lagging stream has still to get; None where something of it is no longer known."""
         events: list[Event] = []
+        selector = group.spec.selector
         for topic in group.topics:
             if topic.name in lag.added:
                 continue
             missed = topic.log.after(lag.position, until) if exact else topic.log.missed(lag.position, until)
             if missed is None:
                 return None
-            events += missed
+            events += missed if selector is None else filter(selector.selects, missed)
         return in_order(events)
 
     def _catch_up(self, stream: Stream, group: Group, *, exact: bool = False, stay: bool = False) -> int:
@@ -410,8 +439,9 @@ class Delivery:
             self._drop(stream)
             return 0
         before = sum(lag.seqs.values())
-        data = encode(events, group.spec.form, lag.seqs)
-        spared = sum(lag.seqs.values()) - before - len(events)
+        data = _encode(events, group.spec, lag.seqs)
+        # Of a stream that does not get all events, it is not known which were spared.
+        spared = sum(lag.seqs.values()) - before - len(events) if group.spec.selector is None else 0
         self.counters.events_merged += spared
         current = in_order([event for topic in group.topics if topic.name in lag.added for event in topic.log.snapshot(until)])
         # Without ids: they are older than what the reader has, and it must not resume from there.
@@ -437,6 +467,17 @@ class Delivery:
             self.counters.events_delivered += count
             self.counters.bytes_written += len(data)
             stream.write(data)
+        if enter is not None:
+            self._settle(stream, enter)
+
+    def _settle(self, stream: Stream, group: Group) -> None:
+        """Have a group write straight to a stream's socket where that is possible, which is so on the hub's own loop only."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if loop is self._flusher.loop:
+            group.settle(stream, loop)
 
     def _drop(self, stream: Stream, *, head: bytes = b"") -> None:
         self.counters.streams_dropped += 1
@@ -454,3 +495,11 @@ class Delivery:
         data = head + (stream.coding.encode(last) if last else b"") + stream.coding.finish()
         # Framed, nothing would be a chunk of no bytes: the end of the body, before the transport writes it.
         stream.end(stream.frame(data) if data else b"")
+
+
+def _encode(events: list[Event], spec: StreamSpec, seqs: dict[str, int]) -> bytes:
+    """Encode events from which superseded ones were left out, as `encode` does."""
+    if spec.selector is None:
+        return encode(events, spec.form, seqs)
+    # What is between two of them may not be the stream's at all.
+    return b"".join([event.encoded(spec.form) for event in events])

@@ -40,6 +40,21 @@ class Named:
         return self.form(event, merged)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """
+    A format that makes all of an event: its id, its name and its data.
+
+    Attributes:
+        form: called with the event and how many older ones of its topic it stands for; returns it encoded, with the blank line.
+    """
+
+    form: Format
+
+    def __call__(self, event: Event, merged: int) -> bytes:
+        return self.form(event, merged)
+
+
 class Event:
     """
     One published message.
@@ -86,6 +101,12 @@ class Event:
         """The message itself; where it came from another process, or was published as `msgspec.Raw`, what its JSON says."""
         return msgspec.json.decode(self.json) if self._message is msgspec.UNSET else self._message
 
+    def decoded(self, decode: Callable[[bytes], Any]) -> Any:
+        """Return the message as a decoder reads its JSON, always the same one; it is decoded at the first call, and kept."""
+        if self._message is msgspec.UNSET:
+            self._message = decode(self.json)
+        return self._message
+
     def narrowed(self, members: frozenset[str]) -> Event:
         """Return the event with only some members of its message, in their order; the message is an object."""
         narrow = copy(self)
@@ -116,6 +137,8 @@ class Event:
 
     def encode(self, form: Format, merged: int = 0) -> bytes:
         """Return the event's bytes in a format, and do not keep them: the log holds the event for minutes."""
+        if isinstance(form, Whole):
+            return form(self, merged)
         # One with a line break would end its line; its streams must not pay for that.
         name = self.name if isinstance(form, Named) and self.name.isprintable() and self.name != "message" else None
         return encode_event(form(self, merged), event_id=self.id, event_type=name)

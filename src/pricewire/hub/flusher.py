@@ -18,6 +18,9 @@ class Flusher:
     """
     One timer for all groups without a pace.
 
+    Attributes:
+        loop: the one that streams join on; None before the first.
+
     Args:
         policy: how long they may wait for each other.
         counters: where it is counted what was written.
@@ -29,7 +32,7 @@ class Flusher:
         self._counters = counters
         self._fail = fail
         self._before_write = before_write
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         # The groups that have something pending, by buckets; the bucket that is flushed next; and the one that the newest group got.
         self._buckets: list[list[Group]] = [[] for _ in range(BUCKETS)]
         self._next = 0
@@ -41,13 +44,13 @@ class Flusher:
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note the loop that streams join on; called in its thread."""
-        if self._loop is not loop:
-            self._loop = loop
+        if self.loop is not loop:
+            self.loop = loop
             self._pace.begin(time.perf_counter(), time.thread_time())
 
     def now(self) -> float:
         """Return the time of the loop's clock, in seconds."""
-        return self._loop.time() if self._loop is not None else 0.0
+        return self.loop.time() if self.loop is not None else 0.0
 
     def bucket(self) -> list[Group]:
         """Return where a new group is put when something becomes pending."""
@@ -71,14 +74,14 @@ class Flusher:
 
     def _wait(self) -> None:
         """Wait for the next bucket in which something is pending."""
-        assert self._loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
+        assert self.loop is not None, "a group has streams, and they joined on a loop"  # noqa: S101
         elapsed, cycle = time.perf_counter() - self._pace.flushed_at, self._pace.cycle
         if elapsed >= cycle:
-            self._handle = self._loop.call_soon(self._flush_due)
+            self._handle = self.loop.call_soon(self._flush_due)
             return
         ahead = next((ahead for ahead in range(BUCKETS) if self._buckets[(self._next + ahead) % BUCKETS]), BUCKETS)
         # A millisecond is the least that timers know.
-        self._handle = self._loop.call_later(max((ahead + 1) * cycle / BUCKETS - elapsed, 0.001), self._flush_due)
+        self._handle = self.loop.call_later(max((ahead + 1) * cycle / BUCKETS - elapsed, 0.001), self._flush_due)
 
     def _flush_due(self) -> None:
         """Write what is pending in the groups of the buckets that are due."""

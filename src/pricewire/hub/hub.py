@@ -15,7 +15,7 @@ from pricewire.hub.event import Event, Notice
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.log import LogLimits, TopicLog
 from pricewire.hub.siblings import Siblings
-from pricewire.hub.streams import Stream, StreamSpec, Topic
+from pricewire.hub.streams import Router, Stream, StreamSpec, Topic
 from pricewire.hub.topics import Topics
 from pricewire.hub.upkeep import Upkeep
 from pricewire.protocol.encoder import encode_message
@@ -148,6 +148,16 @@ class Hub(Delivery):
         """Return the newest event of each key of a topic, oldest first."""
         state = self._topics.get(topic)
         return state.log.snapshot(self.position) if state else []
+
+    def newest_event(self, topic: str) -> Event | None:
+        """Return the newest event of a topic that its log holds; None for none."""
+        state = self._topics.get(topic)
+        newest = None if state is None else state.log.newest_event
+        return None if newest is None else newest[0]
+
+    def route_by(self, router_of: Callable[[str], Router | None]) -> None:
+        """Have topics that begin from now on decide which of their streams get an event: returns for a topic's name what decides."""
+        self._topics.router_of = router_of
 
     def recent_events(self, topic: str) -> list[Event]:
         """Return the events of a topic that its log holds, oldest first."""
@@ -317,8 +327,9 @@ class Hub(Delivery):
         state.log.append(item, now)
         if ends is not None:
             state.log.end(ends)
-        if state.groups:
-            for group in state.groups:
+        groups = state.groups if state.router is None else state.router.route(item, state.log.floor)
+        if groups:
+            for group in groups:
                 if not group.pending:
                     group.bucket.append(group)
                 group.pending.append(item)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+from pricewire._native import core
 from pricewire.hub.compression import PLAIN_GROUP, PLAIN_STREAM, GzipGroup, GzipStream, PlainGroup, PlainStream
 from pricewire.hub.counters import Counters
 from pricewire.hub.event import Event, Format, Notice, envelope
@@ -16,6 +19,9 @@ logger = logging.getLogger(__name__)
 Frame = Callable[[bytes], bytes]
 """Wraps what is written at once, as the transport below wants it: as a chunk of HTTP/1.1, for instance."""
 
+Write = Callable[[bytes], object]
+"""Takes framed bytes and never blocks."""
+
 Follow = Callable[[str], bool]
 """
 Says by its name whether a stream carries a topic that it was not opened with. Hashable: streams whose rules are equal share their work.
@@ -23,6 +29,66 @@ Says by its name whether a stream carries a topic that it was not opened with. H
 
 Fail = Callable[["Stream"], None]
 """Ends one stream at once, whose exception is being handled; never raises."""
+
+
+class Selector(Protocol):
+    """Says which events of its topics a stream gets, where it does not get them all. Equal ones have their streams share bytes."""
+
+    def selects(self, event: Event) -> bool:
+        """Return whether the stream gets an event."""
+
+    def resume(self, last_event_id: str, topics: Sequence[Topic], place: Callable[[str], int | None]) -> Resumption:
+        """
+        Decide where a stream goes on.
+
+        Args:
+            last_event_id: what its reader sent.
+            topics: those of its topics that there are.
+            place: returns where the event of one of the hub's own ids is; None for what is no such id.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """
+    Where a stream with a `Selector` goes on.
+
+    Attributes:
+        position: after which event; None where that is not known, and the stream begins as a new one.
+        headers: what its response says about that.
+    """
+
+    position: int | None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Router(Protocol):
+    """Decides which groups of a topic get an event, where not all of them do: it knows what their selectors select."""
+
+    def add(self, group: Group) -> None:
+        """Know of a group."""
+
+    def remove(self, group: Group) -> None:
+        """Forget a group."""
+
+    def route(self, event: Event, floor: int) -> Collection[Group]:
+        """
+        Return the groups that get an event.
+
+        Args:
+            event: the newest one.
+            floor: the position up to which the topic's log holds nothing any more.
+        """
+
+
+SendAll = Callable[[list["Write | int"], bytes], list[tuple[int, int]] | None]
+"""
+Sends bytes to the members of a group that are sockets, by their numbers. It returns the places of the other members, and of those sockets
+that took less, each with how much that was; None where there are none.
+"""
+
+send_all: SendAll | None = getattr(core, "send_all", None)
+"""Sends the same bytes to many sockets, where that is compiled, which it is on Linux only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +106,7 @@ class StreamSpec:
         follow: which topics it carries besides: of those that have events, and of those that come. It loses them when they end, and does
             not keep them going: their publishers are not told of it. None for none.
         most: how many topics it has at most, where it follows some.
+        selector: which events of the topics it gets; None for all.
     """
 
     topics: tuple[str, ...]
@@ -49,6 +116,7 @@ class StreamSpec:
     control: bool = True
     follow: Follow | None = None
     most: int = 250
+    selector: Selector | None = None
 
 
 class Topic:
@@ -63,9 +131,10 @@ class Topic:
         resting: those of the paced ones that wait for nothing but its next event; also some that did and have gone on.
         streams: how many streams have it by its name; those that follow it are not among them.
         notice: what is to be known about its state beside its newest message; None where there is nothing.
+        router: decides which of the groups get an event; None where all do.
     """
 
-    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "streams")
+    __slots__ = ("groups", "log", "name", "notice", "paced", "resting", "router", "streams")
 
     def __init__(self, name: str, log: TopicLog) -> None:
         self.name = name
@@ -76,6 +145,7 @@ class Topic:
         self.resting: set[Group] = set()
         self.streams = 0
         self.notice: Notice | None = None
+        self.router: Router | None = None
 
     def wake(self, position: int) -> None:
         """Have the groups that rest learn of an event after a position."""
@@ -104,7 +174,7 @@ class Stream:
 
     __slots__ = ("_on_close", "coding", "group", "id", "lag")
 
-    write: Callable[[bytes], object]
+    write: Write
 
     def __init__(self, id: str, on_close: Callable[[], None] | None = None) -> None:
         self.id = id
@@ -117,6 +187,14 @@ class Stream:
     def frame(data: bytes) -> bytes:
         """Wrap what is written at once."""
         return data
+
+    def idle_socket(self) -> int:
+        """
+        Return the number of the socket that can be written to in place of `write`, as nothing that was written waits for it; -1 for none.
+
+        An adapter that returns one has the stream leave the hub before the socket is closed or anybody else writes to it.
+        """
+        return -1
 
     def end(self, data: bytes) -> None:
         """Take the last framed bytes, if any, then end the response in an orderly way."""
@@ -181,7 +259,7 @@ class Group:
         topics: the topics: first those that its streams have by their names, then those that they follow.
         frame: how its streams wrap what is written.
         coder: compresses what is written to all members.
-        members: the streams that keep up, with what writes to them.
+        members: the streams that keep up, with what writes to them: the stream's `write`, or the number of its socket.
         pending: the events that are not written yet, in the order of their publishing.
         bucket: where the group is put when something becomes pending, to be flushed with the others of the bucket.
         written_at: when the last bytes were written, in seconds of the loop's clock.
@@ -196,6 +274,7 @@ class Group:
     __slots__ = (
         "_fail",
         "_lagging",
+        "_loop",
         "_snapshot",
         "bucket",
         "coder",
@@ -216,7 +295,7 @@ class Group:
         self.frame = frame
         self.bucket = bucket
         self.coder: PlainGroup = GzipGroup() if spec.compress else PLAIN_GROUP
-        self.members: dict[Stream, Callable[[bytes], object]] = {}
+        self.members: dict[Stream, Write | int] = {}
         self.pending: list[Event] = []
         self.written_at = now
         self.written = 0
@@ -224,6 +303,8 @@ class Group:
         # None rather than empty: most groups never have any, and an empty set takes 200 bytes.
         self._lagging: set[Stream] | None = None
         self._snapshot: tuple[int, bytes, int] | None = None
+        # That of the members that are sockets: when it is closed, they may be, and tell nobody. None while no member is one.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def lagging(self) -> Collection[Stream]:
@@ -234,11 +315,15 @@ class Group:
         """Have what is published to the topics become pending."""
         for topic in self.topics:
             topic.groups[self] = None
+            if topic.router is not None:
+                topic.router.add(self)
 
     def leave(self) -> None:
         """Undo `listen`."""
         for topic in self.topics:
             del topic.groups[self]
+            if topic.router is not None:
+                topic.router.remove(self)
 
     @property
     def named(self) -> tuple[Topic, ...]:
@@ -349,20 +434,70 @@ class Group:
         Raises:
             Exception: of the coder or the frame, before anything is written. One of a member's ends that member alone.
         """
+        if self._loop is not None and self._loop.is_closed():
+            self.use_writes()
         # A copy, as a write may move the stream to the lagging ones.
-        writes = list(self.members.values())
-        framed = self.frame(self.coder.encode(data, len(writes)))
+        targets = list(self.members.values())
+        framed = self.frame(self.coder.encode(data, len(targets)))
         self.written_at = now
         self.written = len(framed)
         self.is_fresh = True
-        for write in writes:
+        if self._loop is None:
+            for write in targets:
+                try:
+                    write(framed)  # type: ignore[operator] # a socket has a loop
+                except Exception:
+                    self._failed(write)
+        else:
+            self._send(targets, framed)
+        return len(targets), len(framed)
+
+    def settle(self, stream: Stream, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to the socket of a member from now on, if it has one on this loop that nothing waits for."""
+        if send_all is not None and stream in self.members and (number := stream.idle_socket()) >= 0:
+            self._loop = loop
+            self.members[stream] = number
+
+    def use_writes(self) -> None:
+        """Write to no socket any more: they may be closed, and their numbers others'."""
+        for stream in self.members:
+            self.members[stream] = stream.write
+        self._loop = None
+
+    def _send(self, targets: list[Write | int], framed: bytes) -> None:
+        """Write to members of which some are sockets."""
+        loop = self._loop
+        assert send_all is not None, "no member is a socket without it"  # noqa: S101
+        assert loop is not None, "no member is a socket without one"  # noqa: S101
+        rest = send_all(targets, framed)
+        if rest is None:
+            return
+        streams = list(self.members)
+        partly = [(streams[place], framed[sent:]) for place, sent in rest if isinstance(targets[place], int)]
+        # Before anything else is written to any of them: what a socket did not take waits in its transport from now on.
+        for stream, _ in partly:
+            self.members[stream] = stream.write
+        self._write_each([(stream.write, data) for stream, data in partly])
+        for stream, _ in partly:
+            # It may have taken the rest in the meantime.
+            self.settle(stream, loop)
+        self._write_each([(write, framed) for place, _ in rest if not isinstance(write := targets[place], int)])
+
+    def _write_each(self, writes: Iterable[tuple[Write, bytes]]) -> None:
+        """Write to one after the other; those that raise are ended when all have been written to."""
+        failed: list[tuple[Write, Exception]] = []
+        for write, data in writes:
             try:
-                write(framed)
+                write(data)
+            except Exception as error:
+                failed.append((write, error))
+        for write, failure in failed:
+            try:
+                raise failure
             except Exception:
                 self._failed(write)
-        return len(writes), len(framed)
 
-    def _failed(self, write: Callable[[bytes], object]) -> None:
+    def _failed(self, write: Write | int) -> None:
         """End the stream whose write has raised, unless it has left; it may be among the lagging ones meanwhile."""
         for stream in [*self.members, *self.lagging]:
             if stream.write == write:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from pricewire.hub.log import LogLimits, TopicLog
-from pricewire.hub.streams import Follow, StreamSpec, Topic
+from pricewire.hub.streams import Follow, Router, StreamSpec, Topic
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ class Topics(dict[str, Topic]):
         on_last_stream: called with a topic's name when its last stream has left, and its `LogLimits.linger` has passed.
 
     Attributes:
+        router_of: returns for a topic's name what decides which of its groups get an event; None where all do.
         floor: the position up to which nothing is known but what a bus has kept.
     """
 
@@ -35,6 +36,7 @@ class Topics(dict[str, Topic]):
         on_last_stream: Callable[[str], None] | None,
     ) -> None:
         super().__init__()
+        self.router_of: Callable[[str], Router | None] = lambda name: None
         self._limits_of = limits_of
         self._on_first_stream = on_first_stream
         self._on_last_stream = on_last_stream
@@ -49,6 +51,7 @@ class Topics(dict[str, Topic]):
 
     def __missing__(self, name: str) -> Topic:
         topic = self[name] = Topic(name, TopicLog(self._limits_of(name), self._floor_of(name)))
+        topic.router = self.router_of(name)
         return topic
 
     @property

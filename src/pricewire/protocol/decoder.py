@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from pricewire._native import core
 from pricewire.errors import EventTooLargeError
 
 MAX_EVENT_SIZE = 16 * 1024 * 1024
@@ -306,8 +307,15 @@ class EventStreamDecoder:
         elif name == "retry" and DIGITS.fullmatch(value):
             # Any longer wait means for ever, and int() refuses thousands of digits.
             digits = value.lstrip("0") or "0"
-            self.retry = int(digits) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY
+            self.retry = min(int(digits), MAX_RETRY) if len(digits) <= len(str(MAX_RETRY)) else MAX_RETRY
 
 
 def _utf8_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+PythonDecoder = EventStreamDecoder
+"""The decoder in Python, whatever was compiled."""
+
+if core is not None:
+    EventStreamDecoder = core.EventStreamDecoder  # type: ignore[misc]

@@ -7,6 +7,9 @@ import msgspec
 from pricewire.errors import InvalidTopicError, quoted
 from pricewire.protocol.topics import Topic, is_quote, parse_topic
 
+UPDATES = "mercure updates"
+"""The topic that carries the updates of the Mercure protocol. It has a space, so no request for a topic can name it."""
+
 FAMILIES = frozenset(
     {
         "account",
@@ -19,6 +22,7 @@ FAMILIES = frozenset(
         "open_contracts",
         "proposal",
         "ticks",
+        UPDATES,
     }
 )
 """What the names of the server's own topics begin with, up to a colon; `account` is kept for those that may come."""

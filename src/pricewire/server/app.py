@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, cast
 
 from pricewire.extras import missing_extra
@@ -29,6 +31,7 @@ from pricewire.server.admin_report import AdminReport
 from pricewire.server.auth.dependencies import CALLERS, AnyRequest
 from pricewire.server.auth.passwords import DEMO
 from pricewire.server.auth.service import AuthService
+from pricewire.server.beside import ApplicationBeside
 from pricewire.server.client_address import Network
 from pricewire.server.host_names import HostNames, accepted_names
 from pricewire.server.http_errors import EXCEPTION_HANDLERS, is_refusal
@@ -101,6 +104,7 @@ class Application(Litestar):
 
     Attributes:
         leader: says whether this process serves, where several may; None where it is alone.
+        mercure: answers the paths of the Mercure protocol; None where it is off.
         metrics: what it has counted.
 
     Args:
@@ -125,6 +129,7 @@ class Application(Litestar):
     ) -> None:
         super().__init__(**options)
         self.leader: Leader | None = None
+        self.mercure: ApplicationBeside | None = None
         self.metrics = metrics
         self._admission = admission
         inner = SingleHeaders(self._route)
@@ -144,7 +149,10 @@ class Application(Litestar):
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.leader is None or not await self.leader.passes_on(cast("Any", scope), cast("Any", receive), cast("Any", send)):
-            await super().__call__(scope, receive, send)
+            if self.mercure is not None and scope["type"] == ScopeType.HTTP and self.mercure.answers(scope["path"]):
+                await self.mercure(cast("Any", scope), cast("Any", receive), cast("Any", send))
+            else:
+                await super().__call__(scope, receive, send)
 
     def change_limits(self, limits: Limits) -> None:
         """Let in more or less from now on; what is open stays. Those of trading and of a request's body stay as they were."""
@@ -168,6 +176,7 @@ def create_app(
     stop: Callable[[], None] | None = None,
     telemetry: Telemetry | None = None,
     topic_rules: TopicRules | None = None,
+    mercure: Path | None = None,
 ) -> Application:
     """
     Build the application that serves the prices of feeds.
@@ -188,6 +197,7 @@ def create_app(
         journal: the journal of a server without trading, where trading is in another process; None for none.
         stop: has the server begin to stop in an orderly way, for operators who ask for that; None where they cannot.
         telemetry: exports traces and metrics; None where nothing is exported.
+        mercure: the file of TOML that describes the hub of the Mercure protocol; None where there is none.
         topic_rules: what holds for free topics; where there are none, only who has a token for one may read it.
 
     Raises:
@@ -216,7 +226,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def run_services(app: Litestar) -> AsyncIterator[None]:
         exporting = contextlib.nullcontext() if telemetry is None else telemetry.exporting(metrics.registry)
-        async with services.open() if leader is None else leader.running(), exporting:
+        protocols = contextlib.nullcontext() if application.mercure is None else application.mercure.open()
+        async with services.open() if leader is None else leader.running(), exporting, protocols:
             metrics.loop_delay.start()
             report.start()
             try:
@@ -315,6 +326,16 @@ def create_app(
             render_plugins=[RENDERER],
         ),
     )
+    if mercure is not None:
+        try:
+            read_hub = import_module("pricewire.server.mercure.application").read_hub
+        except ImportError as error:
+            raise missing_extra(error, "the hub of the Mercure protocol") from error
+
+        def make_mercure_opener() -> StreamOpener:
+            return StreamOpener(publisher, admission, services.auth, is_for_operators=admin_port is None)
+
+        application.mercure = read_hub(mercure, publisher, admission, lambda: services.auth, make_mercure_opener, origins)
     if bus is not None:
 
         def make_opener() -> StreamOpener:

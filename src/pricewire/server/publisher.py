@@ -18,7 +18,7 @@ from pricewire.market.feed import Feed, PastTicks
 from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
-from pricewire.protocol.free_topics import is_own
+from pricewire.protocol.free_topics import UPDATES, is_own
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
@@ -33,6 +33,7 @@ from pricewire.protocol.topics import (
     parse_topic,
 )
 from pricewire.server.topic_rules import TopicRules
+from pricewire.server.updates_topic import router_of
 from pricewire.trading.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Publisher:
             replicated=True,
             flush=flush,
         )
+        self.hub.route_by(router_of)
         self.bus: Bus = MemoryBus(self.hub, ring)
 
     def go_on(self, past: Mapping[str, PastTicks]) -> None:
@@ -189,7 +191,7 @@ class Publisher:
             self.bus.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
 
     def _first_stream(self, name: str) -> None:
-        if not is_own(name):
+        if not is_own(name) or name == UPDATES:
             # Its publisher is no part of this server.
             return
         topic = parse_topic(name)
@@ -230,7 +232,7 @@ class Publisher:
                 self._show(name, candle, "candle")
 
     def _last_stream(self, name: str) -> None:
-        if not is_own(name):
+        if not is_own(name) or name == UPDATES:
             return
         topic = parse_topic(name)
         # Nobody may have come back to what an earlier process has published.

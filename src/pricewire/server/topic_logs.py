@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pricewire.hub.log import LogLimits
+from pricewire.protocol.free_topics import UPDATES
+from pricewire.server.updates_topic import UPDATES_LOG
 
 USUAL = LogLimits()
 
@@ -18,7 +20,14 @@ LIST_LOG = LogLimits(count=4)
 ADMIN_LOG = LogLimits(count=4, linger=0.0)
 """Of what operators see: it is looked at every second only while somebody listens."""
 
-LOGS = {"proposal": QUOTE_LOG, "contract_price": QUOTE_LOG, "open_contracts": LIST_LOG, "closed_contracts": LIST_LOG, "admin": ADMIN_LOG}
+LOGS = {
+    "proposal": QUOTE_LOG,
+    "contract_price": QUOTE_LOG,
+    "open_contracts": LIST_LOG,
+    "closed_contracts": LIST_LOG,
+    "admin": ADMIN_LOG,
+    UPDATES: UPDATES_LOG,
+}
 """How far the logs of topics reach back, by their kinds; the others have the usual limits."""
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from pricewire.errors import InvalidTopicError, PricewireError
 from pricewire.hub.log import LogBudget, LogLimits
-from pricewire.protocol.free_topics import check_pattern, is_own
+from pricewire.protocol.free_topics import UPDATES, check_pattern, is_own
 from pricewire.server.auth.grants import Action, Grant, matcher
 from pricewire.server.topic_logs import USUAL, log_limits
 
@@ -93,6 +93,8 @@ class TopicRules:
 
     def log_limits(self, topic: str, usual: LogLimits = USUAL) -> LogLimits:
         """Return how far the log of any topic reaches back; `usual` is for the server's own that have no special limits."""
+        if topic == UPDATES:
+            return replace(log_limits(topic, usual), budget=self.budget)
         return log_limits(topic, usual) if is_own(topic) else replace(self.of(topic).log, budget=self.budget)
 
 

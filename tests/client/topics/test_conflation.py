@@ -6,11 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pricewire._native import core
 from pricewire.client.parsing import FAILURES
 from pricewire.client.topics import conflation
 from pricewire.client.topics.conflation import Arrival, Lanes, conflate, key_of, read_head, slot_of
 from pricewire.protocol.decoder import ServerSentEvent
 from support.client_messages import arrival, tick_event
+
+compiled_only = pytest.mark.skipif(core is None, reason="nothing was compiled")
+
+
+@pytest.fixture(params=["python", pytest.param("compiled", marks=compiled_only)])
+def found(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lanes:
+    """The lanes of one connection, found in Python or by what was compiled."""
+    if request.param == "python":
+        monkeypatch.setattr(conflation, "core", None)
+    return Lanes()
 
 
 def test_the_head_of_an_envelope() -> None:
@@ -92,8 +103,7 @@ def tick(number: int, instrument_id: str, *, merged: int = 0) -> ServerSentEvent
     return event(tick_event(number, instrument_id, merged=merged).decode().partition("data: ")[2].strip())
 
 
-def test_a_run_ends_before_what_has_to_be_looked_at() -> None:
-    found = Lanes()
+def test_a_run_ends_before_what_has_to_be_looked_at(found: Lanes) -> None:
     events = [tick(9, "A"), tick(10, "B"), tick(99999, "A"), tick(100000, "A", merged=3), tick(1, "A"), event("{}", "changed")]
     run = found.run(events, 0)
     assert [(lane.event, lane.topic, text) for lane, text in run] == [
@@ -117,17 +127,43 @@ def test_a_run_ends_before_what_has_to_be_looked_at() -> None:
         '{"event":"tick","subscription_id":"ticks:A","seq":-1,"data":{}}',
     ],
 )
-def test_what_has_no_lane(text: str) -> None:
-    assert Lanes().run([event(text)], 0) == []
+def test_what_has_no_lane(found: Lanes, text: str) -> None:
+    assert found.run([event(text)], 0) == []
 
 
-def test_a_message_of_another_kind_of_event_has_none() -> None:
-    assert Lanes().run([event(tick(1, "A").data, "stale")], 0) == []
+def test_a_message_of_another_kind_of_event_has_none(found: Lanes) -> None:
+    assert found.run([event(tick(1, "A").data, "stale")], 0) == []
 
 
-def test_topics_without_end_cost_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+PIECES = [
+    '{"event":"tick","subscription_id":"A","seq":',
+    '{"event":"tick","subscription_id":"\u20ac","seq":',
+    ',"data":',
+    ",",
+    "7",
+    "\u0663",
+    "}",
+]
+
+
+@compiled_only
+@given(st.lists(st.tuples(st.sampled_from(["message", "stale"]), st.lists(st.sampled_from(PIECES), max_size=4).map("".join))), st.data())
+def test_what_was_compiled_finds_the_same(told: list[tuple[str, str]], data: st.DataObject) -> None:
+    events = [ServerSentEvent(kind, text) for kind, text in told]
+    start = data.draw(st.integers(0, len(events)))
+    runs, known = [], []
+    for module in (core, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(conflation, "core", module)
+            lanes = Lanes()
+            runs.append([(lane.event, lane.topic, text) for lane, text in lanes.run(events, start)])
+            known.append(list(lanes._known))
+    assert runs[0] == runs[1]
+    assert known[0] == known[1]
+
+
+def test_topics_without_end_cost_bounded_memory(found: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conflation, "MAX_LANES", 5)
-    found = Lanes()
     for number in range(20):
         assert len(found.run([tick(1, f"N{number}")], 0)) == 1
         assert len(found._known) <= 5

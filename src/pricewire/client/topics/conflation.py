@@ -10,6 +10,7 @@ from operator import itemgetter
 
 import msgspec
 
+from pricewire._native import core
 from pricewire.client.parsing import FAILURES
 from pricewire.protocol.decoder import ServerSentEvent
 
@@ -99,7 +100,7 @@ class Lanes:
         # By the beginning of their messages, up to `seq`.
         self._known: dict[str, Lane] = {}
 
-    def run(self, events: Sequence[ServerSentEvent], start: int) -> list[tuple[Lane, str]]:
+    def run(self, events: list[ServerSentEvent], start: int) -> list[tuple[Lane, str]]:
         """
         Return the events from a place on that have a lane, up to the first without one, which has to be looked at.
 
@@ -108,6 +109,9 @@ class Lanes:
             start: the place of the first.
         """
         known = self._known
+        if core is not None:
+            compiled: list[tuple[Lane, str]] = core.lanes_run(events, start, known, self._look)
+            return compiled
         run = []
         for event in islice(events, start, None):
             text = event.data

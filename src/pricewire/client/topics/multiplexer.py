@@ -476,7 +476,7 @@ class Multiplexer:
             else:
                 self._events.extend(events)
 
-    def _take_all(self, events: Sequence[ServerSentEvent]) -> None:
+    def _take_all(self, events: list[ServerSentEvent]) -> None:
         """Take events for queues that never have to be waited for: runs of them together, unparsed."""
         place = 0
         while place < len(events):

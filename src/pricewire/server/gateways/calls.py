@@ -20,11 +20,11 @@ from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
 from pricewire.errors import FencedError
 from pricewire.hub.streams import StreamSpec
-from pricewire.protocol.free_topics import read_topic
+from pricewire.protocol.free_topics import UPDATES, read_topic
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import parse_address
-from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.messages import (
     PACKED,
     Answer,
@@ -214,7 +214,7 @@ class Calls:
         client = None if plan.client is None else parse_address(plan.client)
         try:
             assert self._opener is not None, "gateways have streams"  # noqa: S101
-            await self._opener().check([read_topic(topic) for topic in plan.topics], token)
+            await self._opener().check([read_topic(topic) for topic in plan.topics if topic != UPDATES], token)
         except HTTPException:
             # The token is not for these topics any more.
             return StreamEnd.TOKEN_REVOKED.name
@@ -229,7 +229,13 @@ class Calls:
                 permit.name(plan.stream_id)
                 on_close = permit.give_back if token is None or auth is None else bind(plan.stream_id, token, auth, permit)
                 spec = StreamSpec(
-                    plan.topics, from_message(plan.form), plan.interval, control=plan.control, follow=plan.follow, most=plan.most
+                    plan.topics,
+                    from_message(plan.form),
+                    plan.interval,
+                    control=plan.control,
+                    follow=plan.follow,
+                    most=plan.most,
+                    selector=selector_from_message(plan.selector),
                 )
                 self._hub.open_remote(RemoteStream(plan.stream_id, gateway, plan.endpoint, spec, on_close))
         except HTTPException:

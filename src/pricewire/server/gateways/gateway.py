@@ -14,6 +14,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -28,13 +29,12 @@ from pricewire.bus.tasks import running
 from pricewire.errors import InvalidTopicError
 from pricewire.hub.flush_pace import FLUSH_POLICY, FlushPolicy
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.gateways.background import Background
-from pricewire.server.gateways.forms import from_message
+from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.messages import (
     PACKED,
@@ -59,6 +59,7 @@ from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.updates_topic import router_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ class Gateway:
         topic_rules: TopicRules | None = None,
     ) -> None:
         self.hub = Hub(limits=(topic_rules or TopicRules()).log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
+        self.hub.route_by(router_of)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
         self._limits = limits or Limits()
@@ -206,7 +208,7 @@ class Gateway:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the server answer a request."""
-        body, limit = b"", MAX_BODY if scope["path"] == PUBLISH_PATH else self._limits.request_body
+        body, limit = b"", MAX_BODY if publishes(scope) else self._limits.request_body
         while True:
             event = await receive()
             if event["type"] != "http.request":
@@ -300,6 +302,8 @@ class Gateway:
             most=plan.most,
             stream_id=plan.stream_id,
             on_close=lambda: self._ended(plan.stream_id),
+            selector=selector_from_message(plan.selector),
+            last_event_id=plan.last_event_id,
         )
         response.raw_headers = [(name, value) for name, value in answer.headers if name not in OWN]
         await response(scope, receive, send)
@@ -356,7 +360,7 @@ class Gateway:
             self._early[plan.stream_id] = command
             return
         stream, spec = found
-        changed = StreamSpec(command.topics, spec.form, command.interval, spec.compress, spec.control, command.follow, command.most)
+        changed = replace(spec, topics=command.topics, interval=command.interval, follow=command.follow, most=command.most)
         self.hub.change(stream, changed, command.confirmation)
 
     def _end(self, stream_id: str, reason: str) -> None:
@@ -431,6 +435,12 @@ class Gateway:
             return self.bus.prices_silent_s
         # Quotes need both, the market and trading.
         return self.bus.silent_s if isinstance(topic, QuoteTopic) else 0.0
+
+
+def publishes(scope: Scope) -> bool:
+    """Return whether a request is for publishing, in JSON or, by the Mercure protocol, as a form: then its body may be longer."""
+    kinds = [bytes(value).partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
+    return scope["path"] == PUBLISH_PATH or kinds == [b"application/x-www-form-urlencoded"]
 
 
 async def send_text(send: Send, status: int, text: str, media_type: str = "text/plain; charset=utf-8") -> None:

@@ -52,6 +52,8 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
         form: how events are shown.
         interval: at most one update per topic in so many seconds.
         control: whether it has named events besides the data.
+        selector: what says which events it gets; None where it gets all.
+        last_event_id: the last event that its reader has, where the request said so otherwise than usual.
     """
 
     stream_id: str
@@ -64,6 +66,8 @@ class StreamPlan(msgspec.Struct, frozen=True, kw_only=True):
     control: bool
     follow: Following | None = None
     most: int = 250
+    selector: bytes | None = None
+    last_event_id: str | None = None
 
 
 class Call(msgspec.Struct, array_like=True, frozen=True):

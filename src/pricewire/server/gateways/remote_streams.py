@@ -14,7 +14,7 @@ from pricewire.hub.streams import Follow, Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.tokens import Token
 from pricewire.server.following import Following
-from pricewire.server.gateways.forms import to_message
+from pricewire.server.gateways.forms import selector_to_message, to_message
 from pricewire.server.gateways.messages import Changed, Command, Ended, Renewed, StreamPlan
 from pricewire.server.gateways.subjects import SILENCE_S, SYNC_S
 
@@ -72,7 +72,9 @@ class Offer:
         """Note what the stream will be counted as, whose it is, and what it ends with."""
         self._endpoint, self._client, self._token = endpoint, client, token
 
-    def take(self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None) -> Stream:
+    def take(
+        self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None, last_event_id: str | None = None
+    ) -> Stream:
         """
         Have the gateway hold a stream.
 
@@ -91,6 +93,8 @@ class Offer:
             form=to_message(spec.form),
             interval=spec.interval,
             control=spec.control,
+            selector=selector_to_message(spec.selector),
+            last_event_id=last_event_id,
         )
         return self._hub.open_remote(RemoteStream(stream_id, self._gateway, self._endpoint, spec, on_close))
 

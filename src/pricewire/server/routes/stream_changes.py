@@ -94,7 +94,8 @@ def opened(publisher: Publisher, stream_id: str) -> tuple[Stream, StreamSpec]:
         UnknownError: there is none.
     """
     found = publisher.hub.find(stream_id)
-    if found is None:
+    # Those of another protocol are not changed by this one.
+    if found is None or found[1].selector is not None:
         raise UnknownError(f"there is no open stream {quoted(stream_id)}; its id is the header Pricewire-Stream of its response")
     return found
 

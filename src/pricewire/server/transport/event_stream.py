@@ -14,7 +14,7 @@ import msgspec
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.event import Format, envelope
 from pricewire.hub.hub import Hub
-from pricewire.hub.streams import Follow, Stream, StreamSpec
+from pricewire.hub.streams import Follow, Selector, Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.fallback import FallbackStream
@@ -68,6 +68,8 @@ class EventStream(ResponseBase):
         stream_id: its id, which others can change it by: not to be guessed. A random one by default.
         on_close: called once when the stream has ended, however it ended.
         status_code: of the response; readers take no other for a stream.
+        selector: which events of the topics it gets; None for all.
+        last_event_id: the last event that the reader has, where the request says so otherwise than usual.
 
     Attributes:
         stream_id: what its header `Pricewire-Stream` says.
@@ -90,6 +92,8 @@ class EventStream(ResponseBase):
         stream_id: str | None = None,
         on_close: Callable[[], None] | None = None,
         status_code: int = 200,
+        selector: Selector | None = None,
+        last_event_id: str | None = None,
     ) -> None:
         # What Starlette and FastAPI read and write of a response; its own constructor would render a body.
         self.status_code = status_code
@@ -97,7 +101,10 @@ class EventStream(ResponseBase):
         self.body = b""
         self.raw_headers: list[tuple[bytes, bytes]] = []
         self._hub = hub
-        self._subscription = StreamSpec(tuple(sorted(set(topics))), form, interval, control=control, follow=follow, most=most)
+        self._subscription = StreamSpec(
+            tuple(sorted(set(topics))), form, interval, control=control, follow=follow, most=most, selector=selector
+        )
+        self._last_event_id = last_event_id
         self._prelude = prelude
         self.stream_id = stream_id or new_stream_id()
         self.outcome: Outcome | None = None
@@ -123,12 +130,13 @@ class EventStream(ResponseBase):
             return None
         offer: RemoteOffer | None = scope.get("extensions", {}).get(REMOTE)
         if offer is not None and scope["method"] != "HEAD":
-            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close)
+            remote = offer.take(self.stream_id, self._subscription, self._prelude, self._on_close, self._last_event_id)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return remote
         spec = replace(self._subscription, compress=accepts_gzip(scope))
-        start = hub.start(spec.topics, _last_event_id(scope), spec.follow)
+        last_event_id = self._last_event_id if spec.selector is not None else _last_event_id(scope)
+        start = hub.start(spec.topics, last_event_id, spec.follow, spec.selector)
         self.outcome = start.outcome
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -138,6 +146,7 @@ class EventStream(ResponseBase):
             (b"pricewire-stream", self.stream_id.encode()),
             (b"pricewire-heartbeat", b"%g" % hub.heartbeat),
             (b"vary", b"Accept-Encoding"),
+            *start.headers,
             *self.raw_headers,
         ]
         if not any(name == EXPOSE for name, _ in self.raw_headers):

@@ -47,6 +47,12 @@ UNSENT_LIMIT = 16 * 1024
 PEER_TIMEOUT = 30
 """After so many seconds a peer that acknowledges nothing is dead."""
 
+PLAIN_TRANSPORTS = frozenset({"asyncio.selector_events._SelectorSocketTransport", "uvloop.loop.TCPTransport"})
+"""
+The transports that write what they are given as it is, and tell their protocol that a connection is lost before they close its socket. The
+tests hold them to both.
+"""
+
 LAST_CHUNK = b"0\r\n\r\n"
 """The end of a chunked body. Source: RFC 9112, section 7.1."""
 
@@ -152,6 +158,13 @@ class HandoverStream(asyncio.Protocol, Stream):
         # The transport's own method, so that a write of the hub costs no call of ours.
         self.write = transport.write
 
+    def idle_socket(self) -> int:
+        """Return the socket's number where the transport has nothing to write and would write just what it is given."""
+        transport = self._transport
+        if is_plain(transport) and not transport.is_closing() and transport.get_write_buffer_size() == 0:
+            return self._socket
+        return -1
+
     def unsent(self) -> int:
         """Return how many bytes wait in the transport and in the kernel; those on the way to the reader are not among them."""
         return self._ask(SIOCOUTQNSD)
@@ -222,10 +235,12 @@ class HandoverStream(asyncio.Protocol, Stream):
         """
         self._surplus += len(data)
         if self._surplus > SURPLUS:
+            self._hub.leave(self)
             self._transport.abort()
 
     def eof_received(self) -> bool:
-        """Close, as the reader has gone."""
+        """Leave the hub, and close, as the reader has gone."""
+        self._hub.leave(self)
         return False
 
     def pause_writing(self) -> None:
@@ -237,7 +252,7 @@ class HandoverStream(asyncio.Protocol, Stream):
         self._hub.resume(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the hub."""
+        """Leave the hub, before the transport closes the socket."""
         self._hub.leave(self)
 
 
@@ -256,14 +271,20 @@ class ChunkedStream(HandoverStream):
         super().end(data + LAST_CHUNK)
 
 
+def is_plain(transport: asyncio.Transport) -> bool:
+    """Return whether a transport is one of `PLAIN_TRANSPORTS`."""
+    kind = type(transport)
+    return f"{kind.__module__}.{kind.__qualname__}" in PLAIN_TRANSPORTS
+
+
 def look_after(transport: asyncio.Transport) -> int:
     """
     Have the kernel notice a dead peer, and take no more than it can send; return the socket's number, -1 where nobody can ask it.
 
     The transport counts as full as soon as the kernel takes no more.
     """
-    # Not 0: asyncio's TLS would count as full with nothing to write.
-    transport.set_write_buffer_limits(high=1)
+    # asyncio's TLS would count as full with nothing to write.
+    transport.set_write_buffer_limits(high=0 if is_plain(transport) else 1)
     connection = transport.get_extra_info("socket")
     if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
         return -1

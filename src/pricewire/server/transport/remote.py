@@ -21,7 +21,9 @@ class RemoteOffer(Protocol):
 
     for_operators: bool
 
-    def take(self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None) -> Stream:
+    def take(
+        self, stream_id: str, spec: StreamSpec, prelude: bytes, on_close: Callable[[], None] | None, last_event_id: str | None = None
+    ) -> Stream:
         """
         Have the gateway hold the stream; return it as it is known here.
 
@@ -30,6 +32,7 @@ class RemoteOffer(Protocol):
             spec: what it carries.
             prelude: encoded events that come first.
             on_close: called once when it has ended.
+            last_event_id: the last event that its reader has, where the request says so otherwise than usual.
 
         Raises:
             Exception: of a publisher that cannot begin.

@@ -1,0 +1,1 @@
+"""The hub of the Mercure protocol, beside the other routes: loaded where the configuration switches it on."""

@@ -1,0 +1,1 @@
+"""URL patterns by the WHATWG standard, matched in linear time."""
