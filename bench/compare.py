@@ -19,10 +19,10 @@ from bench.readers.pool import Readers
 from bench.report import Progress, Report, Table, ratio_of, thousands
 from bench.servers.floor import Floor
 from bench.servers.peer import Peer
-from bench.servers.pricewire import Fallback, Handover
+from bench.servers.pricewire import Fallback, Handover, HandoverInPython
 from bench.servers.workers import Workers
 
-KINDS = tuple(kind for kind in fanout.KINDS if kind not in (Fallback, Workers))
+KINDS = tuple(kind for kind in fanout.KINDS if kind not in (HandoverInPython, Fallback, Workers))
 """The servers that are compared, in the order of the table: of Pricewire's own the one that everybody has."""
 
 

@@ -24,7 +24,7 @@ from bench.servers.centrifugo import Centrifugo, CentrifugoWebsocket
 from bench.servers.floor import Floor
 from bench.servers.mercure import Mercure
 from bench.servers.nchan import Nchan
-from bench.servers.peer import Peer
+from bench.servers.peer import Peer, PeerError
 from bench.servers.pricewire import Fallback, Handover, HandoverInPython
 from bench.servers.sse_starlette import SseStarlette
 from bench.servers.websockets_broadcast import WebsocketsBroadcast
@@ -213,12 +213,12 @@ class DeliveryError(Exception):
 
 
 def attempt(contestant: Contestant, action: Callable[[], Result]) -> Result | None:
-    """Return what something with a server results in; should its deliveries not arrive, it is out, so that every run ends."""
+    """Return what something with a server results in; should it refuse, or its deliveries not arrive, it is out: every run ends."""
     if contestant.failed:
         return None
     try:
         return action()
-    except (DeliveryError, OSError) as error:
+    except (DeliveryError, PeerError, OSError) as error:
         contestant.failed = str(error)
         return None
 

@@ -10,6 +10,7 @@ EXTRAS = {
     "history": ("duckdb",),
     "postgres": ("psycopg",),
     "nats": ("nats",),
+    "http2": ("h2",),
     "redis": ("redis",),
     "mercure": ("ada_url", "re2"),
     "fix": ("quickfix",),

@@ -153,7 +153,7 @@ http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
         location / {{
             proxy_pass http://127.0.0.1:{server};
             proxy_http_version 1.1;
@@ -213,12 +213,19 @@ def behind(name: str, topic: str, write: Callable[[Path, int, int], list[str]]) 
     return Kind(start, missing="" if program(name) else f"{name} is not installed")
 
 
-def nginx(topic: str, more: str) -> Kind:
-    """Return one of our own streams behind nginx, with some directives in its location."""
+def nginx(topic: str, more: str, *, tls: str = "") -> Kind:
+    """
+    Return one of our own streams behind nginx.
+
+    Args:
+        topic: of the stream.
+        more: directives in its location.
+        tls: what makes it speak TLS.
+    """
     user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
 
     def write(folder: Path, port: int, server: int) -> list[str]:
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, server=server, more=more, user=user))
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, server=server, more=more, user=user, tls=tls))
         return ["-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
 
     return behind("nginx", topic, write)

@@ -8,7 +8,11 @@ import ssl
 
 import pytest
 
-from pricewire.verify import Options, Report, Surroundings, Verdict, verify
+from pricewire.verify import Facts, Options, Report, Surroundings, Verdict, record, verify
+from pricewire.verify.checks.form import dispatch
+from pricewire.verify.checks.timing import buffering, first_byte
+from pricewire.verify.exchange import End
+from pricewire.verify.facts import Published
 from pricewire.verify.probe import Connect, Connection
 from pricewire.verify.target import Target
 from support.bad_line import LINES, BadLine
@@ -81,3 +85,33 @@ def test_a_fault_behind_a_bad_line_is_not_called_good(line: str) -> None:
 def test_a_fault_of_each_kind_is_found_over_a_line_that_loses() -> None:
     for name in ("buffers-blocks", "no-blank-lines", "ignores-last-event-id", "head-makes-a-stream", "cacheable"):
         assert FAULTS[name].found <= bad(report_on("lossy", 1, name)), name
+
+
+HEAD = (0.0, b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+
+
+def test_a_long_event_that_is_still_coming_is_no_missing_blank_line() -> None:
+    watch = record("watch", [HEAD, *((0.4 * number, b"data: a part\n") for number in range(1, 40))])
+    watch.finish(End.LEFT, 16.0)
+    assert dispatch(Facts(watch)).verdict is Verdict.UNKNOWN
+    watch = record("watch", [HEAD, *((float(number), b"data: an event\n") for number in range(1, 16))])
+    watch.finish(End.LEFT, 16.0)
+    assert dispatch(Facts(watch)).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(("pause", "verdict"), [(0.5, Verdict.UNKNOWN), (4.0, Verdict.FAILED)])
+def test_what_a_full_line_brings_late_is_not_held_back(pause: float, verdict: Verdict) -> None:
+    """What comes before an event that was published has to come first; only where the line is silent meanwhile does something hold it."""
+    parts = [(pause * number, b"data: a part\n") for number in range(1, round(20 / pause))]
+    watch = record("watch", [HEAD, *parts, (20.0, b"\n")])
+    watch.finish(End.LEFT, 21.0)
+    assert buffering(Facts(watch, published=[Published(1.0, 1.1)])).verdict is verdict
+
+
+def test_where_every_answer_takes_long_no_time_is_judged() -> None:
+    watch = record("watch", [(7.0, HEAD[1]), (8.0, b"data: 1\n\n")])
+    watch.finish(End.LEFT, 30.0)
+    late = record("HEAD", [(6.5, b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")], method="HEAD")
+    soon = record("HEAD", [(0.1, b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")], method="HEAD")
+    assert first_byte(Facts(watch, requests={"HEAD": soon})).verdict is Verdict.FAILED
+    assert first_byte(Facts(watch, requests={"HEAD": late})).verdict is Verdict.UNKNOWN

@@ -68,6 +68,11 @@ def is_own(name: str) -> bool:
     return name.partition(":")[0].casefold() in FAMILIES
 
 
+def is_from_outside(name: str) -> bool:
+    """Return whether what a topic has comes from publishers outside of the server: nobody is to be told that it has streams."""
+    return name == UPDATES or not is_own(name)
+
+
 def check_name(name: str) -> None:
     """
     Check that a free topic may have a name.

@@ -18,7 +18,7 @@ from pricewire.market.feed import Feed, PastTicks
 from pricewire.market.hours import TradingHours
 from pricewire.market.market import Market
 from pricewire.market.pips import quantum_of
-from pricewire.protocol.free_topics import UPDATES, is_own
+from pricewire.protocol.free_topics import is_from_outside
 from pricewire.protocol.messages import Candle, CandleBody, CandlesHistoryRequest, Tick, TickBody
 from pricewire.protocol.topics import (
     GRANULARITIES,
@@ -191,7 +191,7 @@ class Publisher:
             self.bus.notify(str(topic), "stale", {"topic": str(topic), "since_epoch_ms": str(since_epoch_ms)})
 
     def _first_stream(self, name: str) -> None:
-        if not is_own(name) or name == UPDATES:
+        if is_from_outside(name):
             # Its publisher is no part of this server.
             return
         topic = parse_topic(name)
@@ -232,7 +232,7 @@ class Publisher:
                 self._show(name, candle, "candle")
 
     def _last_stream(self, name: str) -> None:
-        if not is_own(name) or name == UPDATES:
+        if is_from_outside(name):
             return
         topic = parse_topic(name)
         # Nobody may have come back to what an earlier process has published.

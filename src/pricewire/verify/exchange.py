@@ -144,7 +144,7 @@ class Exchange:
         if data and self.head is not None:
             body = self._unchunk(data) if self._is_chunked else self._counted(data)
             if body:
-                self._take_body(body, at)
+                self.take_body(body, at)
 
     def finish(self, end: End, at: float, detail: str = "") -> None:
         """Record how the connection ended, and when, in seconds; only the first end counts."""
@@ -223,9 +223,13 @@ class Exchange:
             return b""
         if 100 <= head.status < 200:
             return self._take_head(rest, at)
+        self.begin(head, at)
+        return rest
+
+    def begin(self, head: Head, at: float) -> None:
+        """Take the head, which was complete at a time in seconds."""
         self.head, self.head_at = head, at
         self._begin_body(head)
-        return rest
 
     def _begin_body(self, head: Head) -> None:
         """Find out how the body is framed. Source: RFC 9112, section 6.3."""
@@ -293,7 +297,8 @@ class Exchange:
     def _refuse_chunk(self, data: bytes) -> None:
         self.problem = f"where a chunk begins or ends stands {data[:40]!r}"
 
-    def _take_body(self, data: bytes, at: float) -> None:
+    def take_body(self, data: bytes, at: float) -> None:
+        """Take bytes of the body, without the framing of HTTP, which came at a time in seconds."""
         if self._inflate is not None:
             try:
                 data = self._inflate.decompress(data, MAX_RECORDED - self._expanded + 1)

@@ -116,6 +116,8 @@ class Facts:
         until: for how long it was to be watched, in seconds.
         redirects: the addresses that the server sent us on to.
         tls: what TLS agreed on; None where there was none.
+        http2: the stream over HTTP/2; None where it was not tried.
+        most_streams: how many streams the server allows on one connection of HTTP/2; None where it has not said.
         requests: what came for other requests, by their names.
         resumed: the streams that were resumed.
         published: the runs of what makes an event.
@@ -139,6 +141,8 @@ class Facts:
     until: float = 30.0
     redirects: list[str] = field(default_factory=list)
     tls: Handshake | None = None
+    http2: Exchange | None = None
+    most_streams: int | None = None
     requests: dict[str, Exchange] = field(default_factory=dict)
     resumed: list[Resumed] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)

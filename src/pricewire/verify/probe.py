@@ -163,9 +163,17 @@ def connector(target: Target, context: ssl.SSLContext | None) -> Connect:
     return connect
 
 
-async def shake_hands(target: Target, context: ssl.SSLContext) -> Handshake:
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+
+
+async def shake_hands(target: Target, context: ssl.SSLContext) -> tuple[Handshake, Connection | None]:
     """
-    Return what TLS agrees on when HTTP/2 is offered too.
+    Return what TLS agrees on when HTTP/2 is offered too, and the connection where HTTP/2 was chosen.
 
     Args:
         target: with whom.
@@ -174,20 +182,19 @@ async def shake_hands(target: Target, context: ssl.SSLContext) -> Handshake:
     context.set_alpn_protocols(["h2", "http/1.1"])
     try:
         async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
+            reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
     except (OSError, TimeoutError) as error:
-        return Handshake(problem=str(error) or f"no answer within {CONNECT_S:g} s")
+        return Handshake(problem=str(error) or f"no answer within {CONNECT_S:g} s"), None
     finally:
         context.set_alpn_protocols(["http/1.1"])
     shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
     certificate = shaken.getpeercert() or {}
     ends = ssl.cert_time_to_seconds(str(certificate["notAfter"])) if "notAfter" in certificate else time.time()
     found = Handshake("", shaken.version() or "", shaken.selected_alpn_protocol(), (ends - time.time()) / 86_400)
-    writer.transport.abort()
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1):
-            await writer.wait_closed()
-    return found
+    if found.protocol == "h2":
+        return found, (reader, writer)
+    await close(writer)
+    return found, None
 
 
 class Lag:

@@ -14,13 +14,14 @@ from itertools import pairwise
 import msgspec
 
 from pricewire.errors import PricewireError
+from pricewire.verify import over_http2
 from pricewire.verify.checks import RULES
 from pricewire.verify.checks.requests import EXPIRED_S, ORIGIN, SENT_HEADERS
 from pricewire.verify.checks.resuming import is_caught_up, missed, with_ids
 from pricewire.verify.checks.timing import COMPRESSED_S, SAME_AGE_S
 from pricewire.verify.exchange import End, Exchange
 from pricewire.verify.facts import Expiring, Facts, Published, Resume, Resumed, Slow
-from pricewire.verify.probe import READ, Connect, Lag, Stream, connector, now, shake_hands
+from pricewire.verify.probe import READ, Connect, Connection, Lag, Stream, close, connector, now, shake_hands
 from pricewire.verify.report import Report
 from pricewire.verify.scanner import Place
 from pricewire.verify.servers import advise, recognise
@@ -136,7 +137,10 @@ async def verify(url: str, options: Options | None = None, surroundings: Surroun
     run = Run(parse_target(url), options, surroundings)
     started = now()
     async with Lag() as lag:
-        await run.run()
+        try:
+            await run.run()
+        finally:
+            await run.leave()
     facts = run.facts
     facts.lag = lag.worst
     servers = recognise(exchange.head for exchange in facts.exchanges if exchange.head is not None)
@@ -181,6 +185,8 @@ class Run:
     connections: int = 0
     _token: str = ""
     _watch: Stream = field(init=False)
+    _http2: over_http2.Http2Stream | None = None
+    _spare: Connection | None = None
 
     def __post_init__(self) -> None:
         self.facts = Facts(Exchange("watch"), until=self.options.until)
@@ -204,6 +210,7 @@ class Run:
                 await self._watch_for_a_while()
         finally:
             await self._watch.leave()
+            await self.leave()
         if facts.watch.is_stream and facts.watch.is_broken_off:
             say("the stream broke off; watching another one for as long")
             await self._watch_again()
@@ -215,6 +222,15 @@ class Run:
         if facts.watch.is_stream and options.shutdown is not None:
             say("having the server stop")
             await self._shut_down(options.shutdown)
+
+    async def leave(self) -> None:
+        """Close the connection of HTTP/2, if there is one."""
+        if self._http2 is not None:
+            self.facts.most_streams = self._http2.most_streams
+            await self._http2.leave()
+        if self._spare is not None:
+            await close(self._spare[1])
+        self._http2 = self._spare = None
 
     async def _watch_for_a_while(self) -> None:
         """Watch the stream, and do meanwhile what does not disturb it."""
@@ -264,11 +280,14 @@ class Run:
         ends = expiry(self._token)
         return None if ends is None else ends - self.surroundings.epoch()
 
-    def _request(self, method: str, more: Mapping[str, str], without: frozenset[str] = frozenset(), query: str = "") -> bytes:
+    def _headers(self, more: Mapping[str, str], without: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
+        """Return the header fields of a request."""
         given = [(name, value) for name, value in self.options.headers if name.lower() not in {each.lower() for each in more}]
         token = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        usual = {**USUAL, **token, **more}
-        return self.target.request(method, merged(usual, given, without), query=query)
+        return merged({**USUAL, **token, **more}, given, without)
+
+    def _request(self, method: str, more: Mapping[str, str], without: frozenset[str] = frozenset(), query: str = "") -> bytes:
+        return self.target.request(method, self._headers(more, without), query=query)
 
     async def _open(
         self,
@@ -335,9 +354,9 @@ class Run:
         facts = self.facts
         while True:
             if self._context is not None:
-                facts.tls = await shake_hands(self.target, self._context)
+                facts.tls, self._spare = await shake_hands(self.target, self._context)
                 self.connections += 1
-            self._watch = await self._ask_for("watch", seconds=self.options.until)
+            self._watch = await self._ask_for("watch", seconds=max(ANSWER_S, self.options.until))
             facts.watch = self._watch.exchange
             head = facts.watch.head
             location = head.get("location") if head is not None and head.status in (301, 302, 303, 307, 308) else None
@@ -347,9 +366,13 @@ class Run:
             if (target.scheme, target.authority) != (self.target.scheme, self.target.authority):
                 # What was given for one server is not for another.
                 break
+            await self.leave()
             await self._watch.leave()
             facts.redirects.append(target.shown)
             self.target = target
+        if self._spare is not None and facts.watch.is_stream and over_http2.is_possible:
+            self._http2 = over_http2.Http2Stream(self._spare, self.target, self._headers({}))
+            facts.http2, self._spare = self._http2.exchange, None
         left = self._token_left()
         if left is not None and left < self.options.until - EXPIRED_S:
             facts.expiring = Expiring(facts.watch, now() + left, 0.0)

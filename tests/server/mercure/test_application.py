@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import httpx2
@@ -721,10 +720,3 @@ class TestLimits:
                 assert "secret" not in str((name, body))
         assert "mercure updates" not in get(server, "/v1/topics", own).text
         assert get(server, "/v1/topics/mercure%20updates/log", own).status_code in (400, 404)
-
-
-def test_where_it_is_off_nothing_of_it_is_there(tmp_path: Path) -> None:
-    """Kept beside the server with it, to see that the paths are its own."""
-    with open_app_server(tmp_path / "accounts.sqlite") as serving:
-        assert get(serving, f"{PATH}?match=a").status_code == 404
-        assert get(serving, f"/.well-known/oauth-protected-resource{PATH}").status_code == 404

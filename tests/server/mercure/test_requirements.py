@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from pricewire.server.mercure.configuration import read_setup
@@ -13,6 +14,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "mercure.md"
 ROW = re.compile(r"^\| .* \| .* \| (?:`([\w/]+)::([\w:]+)`|-) \|$")
 
 
+@cache
 def names_in(file: Path) -> set[str]:
     """Return the names of a file's tests, those of classes after the class and `::`."""
     names = set()

@@ -10,7 +10,7 @@ from pricewire.bus.frames import Record
 from pricewire.bus.nats import NatsBus
 from pricewire.errors import BusError, PricewireError
 from pricewire.market.feed import PastTicks
-from pricewire.protocol.free_topics import is_own
+from pricewire.protocol.free_topics import is_from_outside
 from pricewire.protocol.messages import Candle, Tick
 from pricewire.protocol.topics import AccountTopic, AdminTopic, CandlesTopic, ContractListTopic, MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.gateways.bus_feed import BusFeed
@@ -129,7 +129,7 @@ class TradingPublisher(Publisher):
         """Say nothing: the market does."""
 
     def _first_stream(self, name: str) -> None:
-        if not is_own(name):
+        if is_from_outside(name):
             return
         topic = parse_topic(name)
         if isinstance(topic, CandlesTopic):
@@ -143,7 +143,7 @@ class TradingPublisher(Publisher):
             super()._first_stream(name)
 
     def _last_stream(self, name: str) -> None:
-        if not is_own(name):
+        if is_from_outside(name):
             return
         topic = parse_topic(name)
         if isinstance(topic, CandlesTopic):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -19,13 +20,15 @@ from pricewire.server.auth.grants import Action, may
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.auth.tokens import Token
+from pricewire.server.client_address import Address, limit_key
 from pricewire.server.limits import Admission, Permit
 from pricewire.server.logs import logged
 from pricewire.server.mercure.access_tokens import AccessToken, AccessTokens, is_access_token
 from pricewire.server.mercure.answers import Challenges, Headers, RefusedError, send_body, send_json, send_refusal
 from pricewire.server.mercure.configuration import MercureSetup, read_setup
-from pricewire.server.mercure.discovery import METADATA, hub_link, metadata, metadata_url
-from pricewire.server.mercure.matchers import EXACT, URL_PATTERN, Matcher
+from pricewire.server.mercure.discovery import METADATA, metadata, metadata_url
+from pricewire.server.mercure.link import hub_link
+from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher
 from pricewire.server.mercure.publication import MAX_BODY, read_publication
 from pricewire.server.mercure.request import FORM, HubRequest
 from pricewire.server.mercure.selection import Selection
@@ -42,6 +45,9 @@ from pricewire.server.transport.remote import REMOTE
 
 ENDPOINT = "mercure"
 """What its streams are counted as."""
+
+MOST_PATTERNS = 1000
+"""How many patterns the streams of one address may have: a new topic takes some microseconds for each that it may match."""
 
 METHODS = "GET, HEAD, POST, QUERY"
 ALLOWED_HEADERS = "Authorization, Cache-Control, Content-Type, Last-Event-ID"
@@ -117,6 +123,7 @@ class MercureHub:
         self._access_tokens = AccessTokens(setup)
         self._token_watch = TokenWatch(publisher.hub, on_renewed=getattr(publisher.hub, "renewed", None))
         self._challenges = Challenges(metadata_url(setup))
+        self._patterns: Counter[Hashable] = Counter()
         self._subscriptions = Subscriptions(setup.path, self._publish_now, speaks_0_x=setup.speaks_0_x) if setup.subscriptions else None
 
     @contextlib.asynccontextmanager
@@ -195,7 +202,7 @@ class MercureHub:
             offer = cast("DescribedOffer | None", (request.scope.get("extensions") or {}).get(REMOTE))
             if offer is not None:
                 offer.describe(ENDPOINT, None if client is None else str(client), caller.token)
-            on_close = self._bound(stream_id, caller, permit)
+            on_close = self._counted(client, matchers, self._bound(stream_id, caller, permit))
             stream = EventStream(
                 self._publisher.hub,
                 [UPDATES, *own],
@@ -231,6 +238,31 @@ class MercureHub:
                 self._subscriptions.end(stream_id)
 
         return on_close
+
+    def _counted(self, client: Address | None, matchers: Sequence[Matcher], on_close: Callable[[], None]) -> Callable[[], None]:
+        """
+        Count a stream's patterns for its address, as each new topic is compared with all; return what is to be called when it has ended.
+
+        Raises:
+            RefusedError: the address has too many.
+        """
+        key = None if client is None else limit_key(client)
+        count = sum(matcher.kind not in (EXACT, EVERYTHING) for matcher in matchers)
+        if key is None or count == 0:
+            return on_close
+        if self._patterns[key] + count > MOST_PATTERNS:
+            on_close()
+            message = f"the streams of this address have {self._patterns[key]} patterns; {MOST_PATTERNS} is the limit"
+            raise RefusedError(429, message, [(b"retry-after", b"5")])
+        self._patterns[key] += count
+
+        def ended() -> None:
+            self._patterns[key] -= count
+            if not self._patterns[key]:
+                del self._patterns[key]
+            on_close()
+
+        return ended
 
     async def _own_topics(self, matchers: Iterable[Matcher], caller: Caller) -> list[str]:
         """

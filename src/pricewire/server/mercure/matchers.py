@@ -22,7 +22,7 @@ MAX_PATTERN = 4096
 """How long a matcher may be, in bytes."""
 
 MOST_KNOWN = 10_000
-"""How many compiled patterns are remembered; topics are in their millions, and five times as many are."""
+"""How many compiled patterns, and how many topics as URLs, are remembered."""
 
 
 class Matcher(NamedTuple):
@@ -100,7 +100,7 @@ def pattern_of(key: str) -> UrlPattern:
     return UrlPattern(text, base)
 
 
-@lru_cache(maxsize=5 * MOST_KNOWN)
+@lru_cache(maxsize=MOST_KNOWN)
 def subject_of(topic: str, base: str) -> bytes | None:
     """Return a topic as what patterns are matched against; None where it is no URL."""
     return subject(topic, base)

@@ -11,8 +11,9 @@ from pricewire.hub.log import TopicLog
 from pricewire.hub.streams import Group
 from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher, pattern_of, subject_of
 from pricewire.server.mercure.update import update_of
+from pricewire.server.mercure.url_pattern.pattern import UrlPattern
 
-MOST_TOPICS = 100_000
+MOST_TOPICS = 20_000
 """Of how many topics it is remembered who gets their updates."""
 
 
@@ -31,37 +32,57 @@ class Selecting(Protocol):
 
 
 class PatternIndex:
-    """URL patterns, found by the fixed text that they begin with: most of them need no look at all."""
+    """URL patterns of one base, found by the fixed text that they begin with: most of them need no look at all."""
 
     def __init__(self) -> None:
-        # By the base that relative topics are resolved against, then by the length of the fixed text, then by the text.
-        self._by_base: dict[str, dict[int, dict[bytes, list[Matcher]]]] = {}
+        # By the length of the fixed text, then by the text.
+        self._patterns: dict[int, dict[bytes, dict[Matcher, UrlPattern]]] = {}
+        # The topics that were looked at, as patterns are matched against them.
+        self.subjects: dict[str, bytes] = {}
 
-    def add(self, matcher: Matcher) -> None:
-        """Know of a pattern."""
-        prefix = pattern_of(matcher.key).prefix
-        self._by_base.setdefault(matcher.base, {}).setdefault(len(prefix), {}).setdefault(prefix, []).append(matcher)
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def add(self, matcher: Matcher) -> list[str]:
+        """Know of a pattern; return the topics that were looked at and may match it, by the fixed texts that it has."""
+        pattern = pattern_of(matcher.key)
+        prefix, needle = pattern.prefix, pattern.needle
+        self._patterns.setdefault(len(prefix), {}).setdefault(prefix, {})[matcher] = pattern
+        return [topic for topic, subject in self.subjects.items() if subject.startswith(prefix) and needle in subject]
 
     def remove(self, matcher: Matcher) -> None:
         """Forget a pattern."""
         prefix = pattern_of(matcher.key).prefix
-        lengths = self._by_base[matcher.base]
-        lengths[len(prefix)][prefix].remove(matcher)
-        if not lengths[len(prefix)][prefix]:
-            del lengths[len(prefix)][prefix]
-        if not lengths[len(prefix)]:
-            del lengths[len(prefix)]
+        prefixes = self._patterns[len(prefix)]
+        del prefixes[prefix][matcher]
+        if not prefixes[prefix]:
+            del prefixes[prefix]
+        if not prefixes:
+            del self._patterns[len(prefix)]
 
-    def find(self, topic: str) -> list[Matcher]:
-        """Return the patterns that a topic matches."""
+    def find(self, topic: str, subject: bytes) -> list[Matcher]:
+        """Look at a topic; return the patterns that it matches."""
+        self.subjects[topic] = subject
         found: list[Matcher] = []
-        for base, lengths in self._by_base.items():
-            subject = subject_of(topic, base)
-            if subject is not None:
-                for length, prefixes in lengths.items():
-                    candidates = prefixes.get(subject[:length], ())
-                    found += [matcher for matcher in candidates if pattern_of(matcher.key).matches(subject)]
+        for length, prefixes in self._patterns.items():
+            candidates = prefixes.get(subject[:length])
+            if candidates is not None:
+                found += [
+                    matcher
+                    for matcher, pattern in candidates.items()
+                    if subject.find(pattern.needle, length) >= 0 and pattern.matches(subject)
+                ]
         return found
+
+
+class KnownTopic:
+    """A topic of which it is known who gets its updates: the matchers that it matches, and their groups."""
+
+    __slots__ = ("groups", "matchers")
+
+    def __init__(self, matchers: dict[Matcher, None], groups: dict[Group, None]) -> None:
+        self.matchers = matchers
+        self.groups = groups
 
 
 class UpdateRouter:
@@ -69,14 +90,15 @@ class UpdateRouter:
 
     def __init__(self) -> None:
         self._everything: dict[Group, None] = {}
-        # The groups of each matcher but `*`, and the topics that are known to match it.
+        # The groups of each matcher but `*`, and the known topics that match it.
         self._groups: dict[Matcher, dict[Group, None]] = {}
         self._topics: dict[Matcher, dict[str, None]] = {}
-        self._patterns = PatternIndex()
+        # By the base that relative topics are resolved against.
+        self._patterns: dict[str, PatternIndex] = {}
         # Other matchers are looked at one by one: those of clients that speak 0.x.
         self._others: dict[Matcher, None] = {}
-        # The groups of each topic that is known, without those of `*`.
-        self._known: dict[str, dict[Group, None]] = {}
+        # The oldest first.
+        self._known: dict[str, KnownTopic] = {}
         # Where the updates of each id are, and all ids in their order.
         self._places: dict[str, list[int]] = {}
         self._ids: deque[tuple[int, str]] = deque()
@@ -88,12 +110,11 @@ class UpdateRouter:
             self._everything[group] = None
             return
         for matcher in matchers:
-            groups = self._groups.get(matcher)
-            if groups is None:
-                groups = self._begin(matcher)
-            groups[group] = None
+            if matcher not in self._groups:
+                self._begin(matcher)
+            self._groups[matcher][group] = None
             for topic in self._topics[matcher]:
-                self._known[topic][group] = None
+                self._known[topic].groups[group] = None
 
     def remove(self, group: Group) -> None:
         """Forget a group."""
@@ -102,7 +123,7 @@ class UpdateRouter:
             return
         for matcher in selection_of(group).matchers:
             for topic in self._topics[matcher]:
-                self._known[topic].pop(group, None)
+                self._known[topic].groups.pop(group, None)
             del self._groups[matcher][group]
             if not self._groups[matcher]:
                 self._end(matcher)
@@ -142,14 +163,18 @@ class UpdateRouter:
                 del self._places[old]
 
     def _groups_of(self, topic: str) -> dict[Group, None]:
-        groups = self._known.get(topic)
-        return self._look_at(topic) if groups is None else groups
+        known = self._known.get(topic)
+        return (self._look_at(topic) if known is None else known).groups
 
-    def _look_at(self, topic: str) -> dict[Group, None]:
+    def _look_at(self, topic: str) -> KnownTopic:
         """Find the groups of a topic that is new."""
         if len(self._known) >= MOST_TOPICS:
             self._forget(next(iter(self._known)))
-        found = self._patterns.find(topic)
+        found: list[Matcher] = []
+        for base, index in self._patterns.items():
+            subject = subject_of(topic, base)
+            if subject is not None:
+                found += index.find(topic, subject)
         exact = Matcher(EXACT, topic)
         if exact in self._groups:
             found.append(exact)
@@ -158,34 +183,46 @@ class UpdateRouter:
         for matcher in found:
             self._topics[matcher][topic] = None
             groups |= self._groups[matcher]
-        self._known[topic] = groups
-        return groups
+        known = self._known[topic] = KnownTopic(dict.fromkeys(found), groups)
+        return known
 
     def _forget(self, topic: str) -> None:
-        del self._known[topic]
-        for topics in self._topics.values():
-            topics.pop(topic, None)
+        for matcher in self._known.pop(topic).matchers:
+            del self._topics[matcher][topic]
+        for index in self._patterns.values():
+            index.subjects.pop(topic, None)
 
-    def _begin(self, matcher: Matcher) -> dict[Group, None]:
+    def _begin(self, matcher: Matcher) -> None:
         """Know of a matcher, and which of the known topics match it."""
-        groups = self._groups[matcher] = {}
+        self._groups[matcher] = {}
+        topics = self._topics[matcher] = {}
         if matcher.kind == EXACT:
-            self._topics[matcher] = {matcher.text: None} if matcher.text in self._known else {}
-        elif matcher.kind == URL_PATTERN:
-            self._patterns.add(matcher)
-            pattern = pattern_of(matcher.key)
-            subjects = [(topic, subject_of(topic, matcher.base)) for topic in self._known]
-            self._topics[matcher] = {topic: None for topic, subject in subjects if subject is not None and pattern.matches(subject)}
+            if matcher.text in self._known:
+                topics[matcher.text] = None
+                self._known[matcher.text].matchers[matcher] = None
+            return
+        if matcher.kind == URL_PATTERN and matcher.base in self._patterns:
+            changed = self._patterns[matcher.base].add(matcher)
         else:
-            self._others[matcher] = None
-            self._topics[matcher] = {topic: None for topic in self._known if matcher.matches(topic)}
-        return groups
+            changed = list(self._known)
+            if matcher.kind == URL_PATTERN:
+                self._patterns[matcher.base] = PatternIndex()
+                self._patterns[matcher.base].add(matcher)
+            else:
+                self._others[matcher] = None
+        # They are looked at again with their next updates: to match all of them now would take longer than others can wait.
+        for topic in changed:
+            self._forget(topic)
 
     def _end(self, matcher: Matcher) -> None:
+        for topic in self._topics.pop(matcher):
+            del self._known[topic].matchers[matcher]
         del self._groups[matcher]
-        del self._topics[matcher]
         if matcher.kind == URL_PATTERN:
-            self._patterns.remove(matcher)
+            index = self._patterns[matcher.base]
+            index.remove(matcher)
+            if not index:
+                del self._patterns[matcher.base]
         self._others.pop(matcher, None)
 
 

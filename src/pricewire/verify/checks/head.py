@@ -21,7 +21,7 @@ def status(facts: Facts) -> Outcome:
         if watch.problem:
             return failed(watch.problem)
         if watch.is_unanswered:
-            return failed(f"no answer within {facts.until:g} s", is_timed=True)
+            return failed(f"no answer within {watch.ended - watch.started:.0f} s", is_timed=True)
         return failed(f"the connection was {watch.end.value} before an answer came")
     first = show(watch.head.raw.split(b"\r\n")[0])
     if watch.head.status != 200:

@@ -33,6 +33,9 @@ EXPIRED_S = 5.0
 
 BUSY = (429, 503)
 
+AWAY = (*BUSY, 502, 504)
+"""What is answered by a server, or what is before it, that cannot answer now."""
+
 
 def first_line(exchange: Exchange) -> str:
     """Return the first line of a response, as it is shown."""
@@ -58,7 +61,7 @@ def head_request(facts: Facts) -> Outcome:
         return unknown("it was not tried")
     if exchange.head is None:
         return no_answer(facts, exchange, "HEAD")
-    if exchange.head.status in BUSY:
+    if exchange.head.status in AWAY:
         return unknown("the server was too busy to answer", first_line(exchange))
     if exchange.pieces:
         return failed("a body came after the head", show(exchange.body))
@@ -84,7 +87,7 @@ def accept(facts: Facts) -> Outcome:
     for exchange, to in ((anything, "Accept: */*"), (wrong, "Accept: application/json")):
         if exchange.head is None:
             return no_answer(facts, exchange, to)
-        if exchange.head.status in BUSY:
+        if exchange.head.status in AWAY:
             return unknown("the server was too busy to answer", first_line(exchange))
     if not anything.is_stream:
         return failed(f"`Accept: */*`, which curl and many libraries send, gets {anything.response.status}", first_line(anything))
@@ -107,7 +110,7 @@ def preflight(facts: Facts) -> Outcome:
     if exchange.head is None:
         return no_answer(facts, exchange, "OPTIONS")
     head, allowed = exchange.head, exchange.head.get("access-control-allow-origin")
-    if head.status in BUSY:
+    if head.status in AWAY:
         return unknown("the server was too busy to answer", first_line(exchange))
     if allowed is None or not 200 <= head.status < 300:
         if stream.head.get("access-control-allow-origin") is None and allowed is None:
@@ -166,7 +169,7 @@ def authorization(facts: Facts) -> Outcome:
         if exchange.head is None:
             return no_answer(facts, exchange, what)
         head, line = exchange.head, first_line(exchange)
-        if head.status in BUSY:
+        if head.status in AWAY:
             return unknown("the server was too busy to answer", line)
         if exchange.is_stream and exchange is without:
             return unknown("the stream opens without a token too", line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pricewire.verify.checks.requests import BUSY, no_answer
+from pricewire.verify.checks.requests import AWAY, no_answer
 from pricewire.verify.exchange import Exchange
 from pricewire.verify.facts import Facts, Resume, Resumed
 from pricewire.verify.scanner import Arrival
@@ -46,7 +46,7 @@ def compare(facts: Facts, resumed: Resumed) -> Outcome:
     named = f"after {resumed.after!r}, {resumed.kind.value}"
     if stream.head is None:
         return no_answer(facts, stream, named)
-    if stream.head.status in BUSY:
+    if stream.head.status in AWAY:
         return unknown(f"{named}: the server was too busy to answer", show(stream.head.raw.split(b"\r\n")[0]))
     if not stream.is_stream:
         return failed(f"{named}: the status is {stream.head.status}, the media type {stream.head.media_type!r}", show(stream.head.raw))
@@ -158,7 +158,7 @@ def unknown_id(facts: Facts) -> Outcome:
     if stream.head is None:
         return no_answer(facts, stream, "an unknown id")
     first = show(stream.head.raw.split(b"\r\n")[0])
-    if stream.head.status in BUSY:
+    if stream.head.status in AWAY:
         return unknown("the server was too busy to answer", first)
     if not stream.is_stream:
         return failed(f"the status is {stream.head.status}: after a restart of the server its clients never come back", first)

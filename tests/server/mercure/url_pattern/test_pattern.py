@@ -106,7 +106,7 @@ def test_patterns_that_would_take_too_much_memory_are_refused() -> None:
 
 
 def test_thousands_of_patterns_match_what_they_match_in_a_browser() -> None:
-    cases = [*generate(11, 1500), *generate(12, 1500)]
+    cases = generate(11, 2000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find("chromium"), args=["--no-sandbox", "--disable-gpu"])
         try:
@@ -131,5 +131,5 @@ def test_thousands_of_patterns_match_what_they_match_in_a_browser() -> None:
             if theirs is None or (theirs[index][0] == href(topic) and theirs[index][1] != ours):
                 differences.append((pattern, topic, ours))
     assert differences == []
-    assert matched > 500
-    assert invalid > 500
+    assert matched > 400
+    assert invalid > 400

@@ -23,8 +23,8 @@ PLAIN = ComponentSyntax()
 HOST = ComponentSyntax(delimiter=".")
 PATH = ComponentSyntax(delimiter="/", prefix="/")
 
-MOST_MEMORY = 1 << 20
-"""How much memory one pattern's automaton may take, in bytes; that of a usual one takes a hundredth."""
+MOST_MEMORY = 64 * 1024
+"""How much memory one pattern's automaton may take, in bytes: a usual one has 50 steps, and this is enough for 2,000."""
 
 ANYTHING = f"{encoded(EVERY)}*"
 
@@ -35,6 +35,7 @@ class UrlPattern:
 
     Attributes:
         prefix: what every topic that matches begins with, as `subject` returns it.
+        needle: what every such topic has besides, somewhere after that; empty where there is nothing.
 
     Args:
         text: the pattern, absolute or relative.
@@ -46,12 +47,12 @@ class UrlPattern:
     Source: URL Pattern standard, without the option `ignoreCase`.
     """
 
-    __slots__ = ("_expression", "prefix")
+    __slots__ = ("_expression", "needle", "prefix")
 
     def __init__(self, text: str, base: str) -> None:
         components = components_of(text, base)
         parts = compiled(components)
-        self.prefix = literal_prefix(parts)
+        self.prefix, self.needle = fixed_texts(parts)
         options = re2.Options()
         options.encoding = re2.Options.Encoding.LATIN1
         options.max_mem = MOST_MEMORY
@@ -64,7 +65,10 @@ class UrlPattern:
 
     def matches(self, subject: bytes) -> bool:
         """Return whether a topic matches; it comes as `subject` returns it."""
-        return subject.startswith(self.prefix) and self._expression.fullmatch(subject) is not None
+        # An expression costs fifty times what this does.
+        if not subject.startswith(self.prefix) or subject.find(self.needle, len(self.prefix)) < 0:
+            return False
+        return self._expression.fullmatch(subject) is not None
 
 
 def subject(topic: str, base: str) -> bytes | None:
@@ -218,14 +222,18 @@ def part_expression(part: Part, syntax: ComponentSyntax) -> str:
     return f"{repeated}?" if part.modifier == "*" else repeated
 
 
-def literal_prefix(components: list[tuple[list[Part], ComponentSyntax]]) -> bytes:
-    """Return the fixed text that everything begins with that matches."""
-    text = ""
+def fixed_texts(components: list[tuple[list[Part], ComponentSyntax]]) -> tuple[bytes, bytes]:
+    """Return the fixed text that everything begins with that matches, and the longest one that stands somewhere after it."""
+    texts = [""]
     for number, (parts, _) in enumerate(components):
-        text += "\n" if number else ""
+        texts[-1] += "\n" if number else ""
         for part in parts:
-            if part.kind is not PartKind.FIXED or part.modifier:
-                fixed = part.prefix if part.kind is not PartKind.FIXED and part.modifier in ("", "+") else ""
-                return (text + fixed).encode()
-            text += part.value
-    return text.encode()
+            if part.kind is PartKind.FIXED and not part.modifier:
+                texts[-1] += part.value
+            elif part.kind is PartKind.FIXED or part.modifier in ("?", "*"):
+                texts.append("")
+            else:
+                texts[-1] += part.prefix
+                texts.append(part.suffix)
+    prefix, *others = texts
+    return prefix.encode(), max(others, key=len, default="").encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pricewire.server.mercure.discovery import hub_link
+from pricewire.server.mercure.link import hub_link
 
 HUB = "https://hub.example.com/.well-known/mercure"
 
