@@ -49,8 +49,8 @@ def serving(
         one, other = (Gateway(address, plan=plan, heartbeat=heartbeat, limits=limits) for _ in range(2))
         first = stack.enter_context(Serving(one, reuse_port=True, **options))
         # The system spreads connections over both.
-        stack.enter_context(Serving(other, port=first.port, reuse_port=True, **options))
+        second = stack.enter_context(Serving(other, port=first.port, reuse_port=True, **options))
         wait_until(lambda: not (one.failure or other.failure))
         wait_until(lambda: httpx2.get(f"{first.url}/v1/market/instruments", timeout=PATIENCE).status_code == 200)
-        server.url, server.port = first.url, first.port
+        server.url, server.port, server.gateways = first.url, first.port, [first, second]
         yield server

@@ -33,6 +33,7 @@ class Serving:
     Attributes:
         url: where clients reach it.
         own_url: where this process is: another address where gateways are in front of it.
+        gateways: those in front of it.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Serving:
         self.url = self.own_url = f"{'https' if self._config.is_ssl else 'http'}://{host}:{self.port}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
+        self.gateways: list[Serving] = []
         self._thread = threading.Thread(target=self._run, name=f"server {self.port}", daemon=True)
 
     def __enter__(self) -> Serving:
@@ -84,12 +86,13 @@ class Serving:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(PATIENCE)
 
     def begin_to_stop(self) -> None:
-        """Have the server stop in an orderly way."""
-        self._server.should_exit = True
+        """Have the server stop in an orderly way, or the gateways that its address leads to."""
+        for each in self.gateways or [self]:
+            each._server.should_exit = True
 
     def stop(self) -> None:
         """Stop the server in an orderly way and wait for its end."""
-        self.begin_to_stop()
+        self._server.should_exit = True
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             raise TimeoutError("the server did not stop")
@@ -161,8 +164,12 @@ class Raw:
 
     def read_to_end(self) -> bytes:
         """Read until the connection ends."""
+        deadline = time.monotonic() + PATIENCE
         while data := self.socket.recv(65536):
             self.received += data
+            # Comments keep coming, so the socket's own limit would never be reached.
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the connection did not end within {PATIENCE:g} s")
         result, self.received = self.received, b""
         return result
 

@@ -257,11 +257,25 @@ class TestPublishing:
         assert "www-authenticate" not in answer.headers
 
     def test_names_that_only_look_like_the_hubs_are_free(self, server: Serving) -> None:
-        for topic in (f"{PATH}x", "https://hub.example.com/a/.well-known/mercure", f"https://a b{PATH}/x"):
+        for topic in (
+            "https://hub.example.com//[/x",
+            "//a//..//b",
+            f"{PATH}x",
+            "https://hub.example.com/a/.well-known/mercure",
+            f"https://a b{PATH}/x",
+        ):
             assert publish(server, topic, "x").status_code == 200
 
     @pytest.mark.parametrize(
-        "fields", [{"data": "x" * 300_000}, {"topic": "t" * 4097}, {"id": "i" * 1025}, {"type": "t" * 257}, {"data": "x" * 1_100_000}]
+        "fields",
+        [
+            {"data": "x" * 300_000},
+            {"data": "\x01" * 100_000},
+            {"topic": "t" * 4097},
+            {"id": "i" * 1025},
+            {"type": "t" * 257},
+            {"data": "x" * 1_100_000},
+        ],
     )
     def test_too_much_is_refused(self, server: Serving, fields: dict[str, str]) -> None:
         answer = httpx2.post(

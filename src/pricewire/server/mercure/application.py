@@ -29,7 +29,7 @@ from pricewire.server.mercure.configuration import MercureSetup, read_setup
 from pricewire.server.mercure.discovery import METADATA, metadata, metadata_url
 from pricewire.server.mercure.link import hub_link
 from pricewire.server.mercure.matchers import EVERYTHING, EXACT, URL_PATTERN, Matcher
-from pricewire.server.mercure.publication import MAX_BODY, read_publication
+from pricewire.server.mercure.publication import MAX_BODY, encoded, read_publication
 from pricewire.server.mercure.request import FORM, HubRequest
 from pricewire.server.mercure.selection import Selection
 from pricewire.server.mercure.subscription_query import read_matchers
@@ -299,7 +299,7 @@ class MercureHub:
         refused = next((topic for topic in update.topics if not caller.may(Action.PUBLISH, topic)), None)
         if refused is not None:
             raise self._challenges.insufficient(f"the token is not for publishing to topic {quoted(refused)}")
-        await self._publisher.bus.post([Posted(UPDATES, msgspec.Raw(msgspec.json.encode(update)))])
+        await self._publisher.bus.post([Posted(UPDATES, msgspec.Raw(encoded(update)))])
         await send_body(send, 200, update.id.encode(), "text/plain; charset=utf-8", headers)
 
     def _publish_now(self, update: Update) -> None:

@@ -24,7 +24,7 @@ def metadata(setup: MercureSetup) -> dict[str, Any]:
         **({"authorization_servers": servers} if servers else {}),
         "authorization_details_types_supported": [DETAIL_TYPES[0]],
         "bearer_methods_supported": ["header"],
-        **({"mercure_cookie": setup.cookie} if setup.origins else {}),
+        "mercure_cookie": setup.cookie,
         "mercure_matcher_types_supported": ["exact", "urlpattern"],
         **({"mercure_subscriptions": True} if setup.subscriptions else {}),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 from ada_url import URL
 
 from pricewire.errors import quoted
@@ -24,6 +25,9 @@ MAX_TYPE = 256
 
 MOST_TOPICS = 100
 """How many topics an update may have."""
+
+MAX_ENCODED = 512 * 1024
+"""How long an update may be as JSON, in bytes: NATS carries messages of 1 MiB, and a control character takes six bytes."""
 
 MOST_DIGITS = 9
 """How many digits a time to reconnect may have, in milliseconds: a week."""
@@ -66,6 +70,19 @@ def read_publication(body: bytes, hub_url: str, *, is_0_x: bool = False) -> Upda
     if retry is not None and (not retry.isascii() or not retry.isdigit() or len(retry) > MOST_DIGITS):
         raise InvalidRequestError(f"retry {quoted(retry)} is no number of milliseconds, in {MOST_DIGITS} digits at most")
     return Update(topics, data, _id(fields), is_private, _type(fields), None if retry is None else int(retry))
+
+
+def encoded(update: Update) -> bytes:
+    """
+    Return an update as the bus carries it.
+
+    Raises:
+        TooLargeError: it is too long.
+    """
+    data = msgspec.json.encode(update)
+    if len(data) > MAX_ENCODED:
+        raise TooLargeError(f"the update is {len(data)} bytes long where it is carried, beyond the limit of {MAX_ENCODED}")
+    return data
 
 
 def _single(fields: dict[str, list[str]], name: str) -> str | None:
@@ -142,5 +159,7 @@ def is_reserved(topic: str, hub_url: str) -> bool:
 
 def normal_path(path: str) -> str:
     """Return a path without needless encodings, and without the segments `.` and `..`, which these may have hidden."""
-    decoded = UNRESERVED.sub(lambda match: chr(int(match[1], 16)), path)
-    return str(URL(decoded if decoded.startswith("/") else f"/{decoded}", "https://dummy.test").pathname)
+    url = URL("https://dummy.test")
+    # By the setter, which never takes the beginning for a host.
+    url.pathname = UNRESERVED.sub(lambda match: chr(int(match[1], 16)), path)
+    return str(url.pathname)
