@@ -249,10 +249,29 @@ is_named(const char *name, Py_ssize_t size, const char *expected)
     return (size_t)size == strlen(expected) && memcmp(name, expected, (size_t)size) == 0;
 }
 
+static int
+take_id(Decoder *self, const char *value, Py_ssize_t size)
+{
+    return memchr(value, '\0', (size_t)size) == NULL ? take_text(&self->id, value, size) : 0;
+}
+
+static int
+begins_with(const char *line, Py_ssize_t size, const char *beginning, Py_ssize_t length)
+{
+    return size >= length && memcmp(line, beginning, (size_t)length) == 0;
+}
+
 /* Process a line that is not blank. Source: section 9.2.6, "process the field". */
 static int
 take_field(Decoder *self, const char *line, Py_ssize_t size)
 {
+    /* What servers write; all else goes by the general rule. */
+    if (begins_with(line, size, "data: ", 6)) {
+        return take_data(self, line + 6, size - 6);
+    }
+    if (begins_with(line, size, "id: ", 4)) {
+        return take_id(self, line + 4, size - 4);
+    }
     const char *colon = memchr(line, ':', (size_t)size);
     Py_ssize_t name = colon == NULL ? size : colon - line;
     const char *value = line + name, *end = line + size;
@@ -266,7 +285,7 @@ take_field(Decoder *self, const char *line, Py_ssize_t size)
         return take_data(self, value, end - value);
     }
     if (is_named(line, name, "id")) {
-        return memchr(value, '\0', (size_t)(end - value)) == NULL ? take_text(&self->id, value, end - value) : 0;
+        return take_id(self, value, end - value);
     }
     if (is_named(line, name, "event")) {
         return take_text(&self->type, value, end - value);
@@ -297,12 +316,14 @@ dispatch(Decoder *self, PyObject *fields, PyObject *events)
                 Py_XDECREF(type);
                 type = Py_NewRef(self->state->message);
             }
-            /* The tuple is nobody else's, and takes over what is put into it. */
-            if (PyTuple_SetItem(fields, 0, type) == 0 && PyTuple_SetItem(fields, 1, data) == 0 &&
-                PyTuple_SetItem(fields, 2, Py_NewRef(self->id)) == 0 && PyTuple_SetItem(fields, 3, Py_NewRef(self->origin)) == 0) {
+            /* The tuple is nobody else's, and takes over what is put into it; its origin is in it already. */
+            int is_set = PyTuple_SetItem(fields, 1, data) == 0 && PyTuple_SetItem(fields, 2, Py_NewRef(self->id)) == 0;
+            if (is_set && type != PyTuple_GetItem(fields, 0)) {
+                is_set = PyTuple_SetItem(fields, 0, Py_NewRef(type)) == 0;
+            }
+            if (is_set) {
                 event = PyObject_Call(self->state->event, fields, NULL);
             }
-            type = NULL;
         }
         result = event == NULL ? -1 : PyList_Append(events, event);
         Py_XDECREF(event);
@@ -445,7 +466,7 @@ feed(PyObject *object, PyObject *chunk)
     }
     PyObject *events = PyList_New(0), *fields = PyTuple_New(4);
     int result = -1;
-    if (events != NULL && fields != NULL) {
+    if (events != NULL && fields != NULL && PyTuple_SetItem(fields, 3, Py_NewRef(self->origin)) == 0) {
         self->is_busy = 1;
         result = take(self, bytes, bytes + size, fields, events);
         self->is_busy = 0;
