@@ -17,7 +17,7 @@ ifeq ($(shell test -w "$$HOME" || echo no),no)
 export npm_config_cache := $(CURDIR)/.npm-cache
 endif
 
-.PHONY: run test test-python test-failed test-gateways test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics verify-repeat kill lint format docs dist pins clean
+.PHONY: run test test-python test-failed test-gateways test-languages test-ccxt test-web prepare matrix bench peers fuzz soak chaos churn churn-tabs many-topics verify-repeat kill lint format docs dist pins clean
 .DEFAULT_GOAL := run
 
 # Both halves of the installation wait for a registry most of the time, so they wait together.
@@ -35,6 +35,9 @@ test-failed:  ## run again those that have failed, one after the other; the firs
 
 test-gateways: $(VENV)/dev  ## run the tests of streams, trading and the client with their servers behind two gateways each
 	$(BIN)/pytest --gateways --numprocesses 3 --dist loadfile tests/client tests/server/routes $(PYTEST)
+
+test-languages: $(VENV)/dev  ## run the programs of the documentation in all languages, also those that take long to compile
+	$(BIN)/pytest --languages tests/docs/test_publishing.py $(PYTEST)
 
 test-ccxt: $(CCXT)/dev  ## run the tests of exchanges, which need versions of their own: ccxt asks for exact ones
 	$(CCXT)/bin/pytest tests/market/feeds/test_ccxt.py $(PYTEST)

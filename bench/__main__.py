@@ -23,6 +23,7 @@ from bench import (
     memory,
     positions,
     pricing,
+    publish,
     purchases,
     quotes,
     restart,
@@ -87,6 +88,9 @@ BENCHMARKS: dict[str, Run] = {
     ),
     "purchases": lambda placement, progress, options: purchases.run(
         placement, purchases.QUICK if options.quick else purchases.Settings(), progress
+    ),
+    "publish": lambda placement, progress, options: publish.run(
+        placement, publish.QUICK if options.quick else publish.Settings(), progress
     ),
     "quotes": lambda placement, progress, options: quotes.run(placement, quotes.QUICK if options.quick else quotes.Settings(), progress),
     "edge": lambda placement, progress, options: edge.run(

@@ -59,6 +59,7 @@ LONGEST = ("test_chaos.py", "test_churn.py", "test_kill.py", "test_workers.py", 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--churn-minutes", type=float, default=1.0, help="how long the tabs of a browser are troubled")
     parser.addoption("--verify-times", type=int, default=1, help="how often `pricewire verify` tests each server and each line")
+    parser.addoption("--languages", action="store_true", help="run the programs of the documentation that take long to compile, too")
     parser.addoption("--gateways", action="store_true", help="have the servers of many tests behind two gateways")
     parser.addoption("--packages", type=Path, default=None, help="the folder of the packages to try; by default they are built")
 

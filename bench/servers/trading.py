@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -35,15 +36,17 @@ class TradingServer:
         placement: which core it runs on.
         accounts: how many accounts there are to be.
         database: the address of an empty database; None for an SQLite file.
+        topics: what the tokens may publish to; none where they are for trading.
     """
 
-    def __init__(self, placement: Placement, accounts: int, database: str | None) -> None:
+    def __init__(self, placement: Placement, accounts: int, database: str | None, *, topics: Sequence[str] = ()) -> None:
         self.port = 0
         self.pid = 0
         self.tokens: list[str] = []
         self._placement = placement
         self._accounts = accounts
         self._database = database
+        self._topics = topics
         # Not where files are kept in memory, as often in /tmp: a commit has to wait for a disk.
         self._directory = tempfile.TemporaryDirectory(prefix="bench-trading-", dir=Path("/var/tmp"))
         self._process: subprocess.Popen[str] | None = None
@@ -74,7 +77,8 @@ class TradingServer:
             accounts = Accounts(database)
             for number in range(self._accounts):
                 account = await accounts.add(f"buyer-{number}", balance=Decimal(100_000_000))
-                self.tokens.append(tokens.issue(account.uuid))
+                scopes = frozenset({"publish"} if self._topics else {"read", "trade"})
+                self.tokens.append(tokens.issue(account.uuid, scopes, topics=self._topics))
         finally:
             await database.close()
 

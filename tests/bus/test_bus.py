@@ -8,11 +8,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from bus.conftest import Kind, Opened
+from pricewire.errors import BusError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
+from pricewire.protocol.messages import Publication
 from support.recorder import Recorder
 
 PATIENCE = 60.0
@@ -56,6 +59,34 @@ async def test_every_hub_gets_every_event_once_in_order_under_the_same_id(kind: 
             positions = [position(event.last_event_id) for event in stream.events]
             assert positions == sorted(set(positions))
             assert [event.last_event_id for event in stream.events] == [event.last_event_id for event in streams[0].events]
+
+
+def message(topic: str, data: str) -> Publication:
+    return Publication(topic=topic, data=msgspec.Raw(msgspec.json.encode(data)))
+
+
+async def test_who_posts_hears_the_ids_of_the_events(kind: Kind) -> None:
+    async with kind.open() as opened:
+        streams = [Recorder(hub, "a", "b") for hub in opened.hubs]
+        opened.bus.publish("a", "before")
+        ids = await opened.bus.post([message("a", "one"), message("b", "two")])
+        ids += (await asyncio.gather(*(opened.bus.post([message("a", str(number))] * 5000) for number in range(2))))[1]
+        await settled(opened)
+        for stream in streams:
+            known = {event.last_event_id: json.loads(event.data)["data"] for event in stream.events}
+            assert [known[each] for each in ids] == ["one", "two", *["1"] * 5000]
+
+
+async def test_what_is_durable_is_there_again_or_its_publisher_is_told(kind: Kind) -> None:
+    async with kind.open() as opened:
+        try:
+            (last,) = await opened.bus.post([message("a", "safe")], durable=True)
+        except BusError:
+            assert not kind.keeps
+            return
+    async with kind.open() as opened:
+        await settled(opened)
+        assert all([event.id for event in hub.recent_events("a")] == [last] for hub in opened.hubs)
 
 
 async def test_more_than_a_frame_holds_comes_complete(kind: Kind) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
@@ -22,6 +23,7 @@ from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
+from pricewire.protocol.messages import Publication
 from support.proxy import Proxy
 from support.recorder import Recorder
 
@@ -196,6 +198,8 @@ async def test_a_message_larger_than_the_bus_carries_is_lost_and_readers_say_so(
     line.writer.publish("a", "x" * 2_000_000)
     await line.passed()
     await until(lambda: stream.ended)
+    with pytest.raises(BusError, match="max_payload"):
+        await line.writer.post([Publication(topic="a", data=msgspec.Raw(b'"%b"' % (b"x" * 2_000_000)))])
     publish(line.writer, range(10, 20))
     await line.passed()
     assert line.hub.latest("a") == [19]
@@ -211,6 +215,10 @@ async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(
         await subject.claim(encode([]))
     own = Recorder(line.writer._hub, "a")
     publish(line.writer, range(10, 20))
+    for _ in range(2):
+        # Who waits for it hears of it, and so does who comes later.
+        with pytest.raises(FencedError):
+            await line.writer.post([Publication(topic="a", data=msgspec.Raw(b"1"))])
     await asyncio.wait_for(fenced.wait(), 60)
     assert not line.writer.is_writer
     assert "another process writes" in line.writer.failure

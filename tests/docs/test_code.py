@@ -51,7 +51,7 @@ RUN = (
 NOT_RUN = ("make test", "npm ", "pip install", "cd ")
 """What a shell block may hold that is not run here: other tests do - of the install page `tests/packages` -, or it would fetch packages."""
 
-LANGUAGES = {"python", "sh", "toml", "json", "csv", "nginx", "ts", "tsx", "vue", "svelte", "html", "text"}
+LANGUAGES = {"python", "sh", "toml", "json", "csv", "nginx", "ts", "tsx", "vue", "svelte", "html", "js", "go", "php", "text"}
 """What is known here; `text` is for output and drawings."""
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pricewire.hub.event import Event
-from pricewire.hub.log import LogLimits, TopicLog
+from pricewire.hub.log import OVERHEAD, LogBudget, LogLimits, TopicLog, size_of
 
 KEYS = st.lists(st.sampled_from([None, "a", "b"]), max_size=30)
 
@@ -101,3 +101,32 @@ def test_a_key_that_has_ended_is_left_out_until_it_begins_again() -> None:
     again = event(4, 4, "a")
     log.append(again, 0.0)
     assert log.snapshot(4) == [events[1], again]
+
+
+def test_the_newest_events_without_a_key_are_retained_however_old_they_are() -> None:
+    log = TopicLog(LogLimits(count=5, age=10, retained=2), 10)
+    for number, key in enumerate([None, None, None, "a", "a"]):
+        log.append(event(11 + number, number + 1, key), float(number))
+    assert [each.position for each in log.snapshot(100)] == [12, 13, 15]
+    assert [each.position for each in log.snapshot(12)] == [11, 12]
+    log.expire(1000.0)
+    assert [each.position for each in log.snapshot(100)] == [12, 13, 15]
+    log.append(event(16, 6, None), 1001.0)
+    assert [each.position for each in log.snapshot(100)] == [13, 15, 16]
+
+
+@given(st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.booleans(), st.integers(0, 3)), max_size=60), st.integers(1, 6))
+def test_a_budget_holds_what_the_log_holds(steps: list[tuple[str | None, bool, int]], count: int) -> None:
+    budget = LogBudget(6 * OVERHEAD)
+    log, other = (TopicLog(LogLimits(count=count, age=5, budget=budget), 10) for _ in range(2))
+    for number, (key, ends, pause) in enumerate(steps):
+        log.append(event(11 + number, number + 1, None if ends else key), float(number * pause))
+        if ends and key is not None:
+            log.end(key)
+        held = sum(map(size_of, log._events)) + sum(map(size_of, log._latest.values()))
+        assert budget.held == held
+        assert len(log._events) == 1 or budget.held <= budget.limit
+    other.append(event(1000, 1, "a"), 1e6)
+    log.release()
+    other.release()
+    assert budget.held == 0

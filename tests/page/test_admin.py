@@ -49,7 +49,7 @@ def test_an_operator_sees_the_server_live(page_server: PageServer, page: Page) -
     # A request that is refused shows within a second or two.
     refusals = card(page, "Refusals")
     expect(refusals).to_contain_text("0 since this page was opened")
-    assert httpx2.get(f"{page_server.serving.url}/sse?topic=nonsense").status_code == 400
+    assert httpx2.get(f"{page_server.serving.url}/sse?topic=ticks:").status_code == 400
     expect(refusals).to_contain_text("1 since this page was opened")
     # The tab keeps the token; who leaves takes it along.
     page.reload()

@@ -74,7 +74,7 @@ def test_an_operator_sees_the_server(scene: Scene) -> None:
 
 
 def test_refusals_are_told(scene: Scene) -> None:
-    scene.get("/sse?topic=nonsense")
+    scene.get("/sse?topic=ticks:")
     with Events(scene.server, STREAM, token(scene.alice, ADMIN)) as stream:
         assert report(stream)["refusals"]["parameters"] >= 1
 

@@ -219,6 +219,14 @@ export interface InstrumentsBody {
   readonly instruments: readonly Instrument[]
 }
 
+export interface LoggedEvent {
+  readonly id: string
+  readonly event: string
+  readonly seq: number
+  readonly key: string | null
+  readonly data: unknown
+}
+
 export type LoggedOut = Readonly<Record<string, never>>
 
 export interface LoginBody {
@@ -236,6 +244,12 @@ export interface LoginRequest {
 export interface LoopDelays {
   readonly mean_ms: number
   readonly longest_ms: number
+}
+
+export interface NewestEvent {
+  readonly id: string
+  readonly event: string
+  readonly epoch_ms: number
 }
 
 export interface Pagination {
@@ -307,6 +321,10 @@ export interface ProposalDetails {
 export interface ProposalVariant {
   readonly variant: 'rise' | 'fall' | 'higher' | 'lower' | 'touch' | 'no_touch'
   readonly contract_details: ProposalDetails
+}
+
+export interface Published {
+  readonly ids: readonly string[]
 }
 
 export interface PurchaseDetails {
@@ -438,9 +456,26 @@ export interface TicksHistoryRequest {
   readonly count?: number
 }
 
+export interface TopicInfo {
+  readonly topic: string
+  readonly readers: number
+  readonly rate: number
+  readonly seq: number
+  readonly newest: NewestEvent | null
+}
+
+export interface TopicLogBody {
+  readonly start: string
+  readonly events: readonly LoggedEvent[]
+}
+
 export interface TopicReaders {
   readonly topic: string
   readonly streams: number
+}
+
+export interface TopicsBody {
+  readonly topics: readonly TopicInfo[]
 }
 
 export interface TradingFigures {

@@ -258,7 +258,8 @@ class Wire:
 
     async def publish(self, topic: str, data: Any, *, key: str | None = None, event: str = "message", ends: str | None = None) -> str:
         """
-        Publish a message to a topic, where the server lets this wire: one with `pricewire.streams(…, may_publish=…)`. Sent once.
+        Publish a message to a topic, where the server lets this wire: with a token of the scope `publish` whose `topics` match it, or by
+        `may_publish` of `pricewire.streams`. Sent once.
 
         Args:
             topic: the topic.

@@ -74,8 +74,13 @@ class Publishing:
             ForbiddenError: the token is not for publishing to a topic.
             StreamRefusedError: there would be too many topics.
         """
+        allowed = set[str]()
         for each in messages:
-            check_name(each.topic)
+            if each.topic not in allowed:
+                check_name(each.topic)
+                if not may(Action.PUBLISH, each.topic, token.grants):
+                    raise lacking(PUBLISH, f"the token is not for publishing to topic {quoted(each.topic)}")
+                allowed.add(each.topic)
             check_text("event", each.event)
             for name, text in (("key", each.key), ("ends", each.ends)):
                 if text is not None:
@@ -84,9 +89,7 @@ class Publishing:
                 raise InvalidParametersError("key and ends exclude each other: an event that ends a key has none itself")
             if len(each.data) > MAX_DATA:
                 raise InvalidParametersError(f"data of {len(each.data)} bytes exceed the limit of {MAX_DATA} bytes for one event")
-            if not may(Action.PUBLISH, each.topic, token.grants):
-                raise lacking(PUBLISH, f"the token is not for publishing to topic {quoted(each.topic)}")
-        self._keeper.admit({each.topic for each in messages})
+        self._keeper.admit(allowed, frees=all(each.ends is not None for each in messages))
 
     async def publish(self, messages: Sequence[Publication], *, durable: bool = False) -> Published:
         """

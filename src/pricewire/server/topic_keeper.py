@@ -34,21 +34,25 @@ class TopicKeeper:
         self._known: dict[str, tuple[int, float]] = {}
         self._has_begun = False
 
-    def admit(self, topics: Collection[str]) -> None:
+    def admit(self, topics: Collection[str], *, frees: bool = False) -> None:
         """
         Let messages be published to topics, of which some may be new.
 
+        Args:
+            topics: the topics.
+            frees: whether all of these messages end keys.
+
         Raises:
-            StreamRefusedError: there would be too many topics, or their newest events take too much memory.
+            StreamRefusedError: there would be too many topics, or the newest events of topics and keys take too much memory.
         """
         new = {topic for topic in topics if topic not in self._known}
         if new and len(self._known) + len(new) > self._limits.free_topics:
             most = self._limits.free_topics
             raise StreamRefusedError("topics", f"the server has {most} topics that were published to, its limit: use fewer", round(LOOK_S))
         budget = self._publisher.topic_rules.budget
-        if budget.held > budget.limit:
-            held = budget.held // 1024**2
-            message = f"the newest events of all keys take {held} MiB, more than the server keeps: end keys that are over by 'ends'"
+        if budget.held > budget.limit and not frees:
+            # What is older has been dropped already.
+            message = f"the newest events of topics and keys take {budget.held} bytes, more than the server keeps: end keys by 'ends'"
             raise StreamRefusedError("topics", message, round(LOOK_S))
         now = time.monotonic()
         self._known.update((topic, (-1, now)) for topic in new)

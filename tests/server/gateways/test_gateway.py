@@ -352,3 +352,33 @@ def test_operators_see_the_server_and_its_gateways_by_any_of_them(place: Place) 
         assert {"topic": "ticks:GOLD", "streams": 1} in body["busiest_topics"]
         assert body["problems"] == []
         assert prices.status == 200
+
+
+def test_what_is_published_at_a_gateway_reaches_readers_at_all_gateways(place: Place) -> None:
+    tokens = TOKENS.issue(place.alice.uuid, frozenset({"publish", "read"}), topics=["chat:*"])
+    one, other = place.gateways
+
+    def publish(server: Serving, *topics: str, data: object = "x") -> list[str]:
+        body = [{"topic": topic, "data": data} for topic in topics]
+        answer = httpx2.post(f"{server.url}/v1/publish", json=body, headers=bearer(tokens), timeout=PATIENCE)
+        assert answer.status_code == 200, answer.text
+        ids: list[str] = answer.json()["data"]["ids"]
+        return ids
+
+    with (
+        Events(one, "/protected/sse?topic=chat:*", tokens) as follower,
+        Events(other, "/protected/sse?topic=chat:1", tokens) as reader,
+    ):
+        ids = publish(one, "chat:1", "chat:2") + publish(other, "chat:1")
+        assert [(follower.next()[1]["subscription_id"], follower.last_id) for _ in range(3)] == [
+            ("chat:1", ids[0]),
+            ("chat:2", ids[1]),
+            ("chat:1", ids[2]),
+        ]
+        assert [(reader.next()[1]["seq"], reader.last_id) for _ in range(2)] == [(1, ids[0]), (2, ids[2])]
+        # A message of NATS has 1 MiB: bodies are compressed on their way to the server.
+        publish(one, *["chat:1"] * 4, data="é" * 120_000)
+        assert all(len(reader.next()[1]["data"]) == 120_000 for _ in range(4))
+        topics = httpx2.get(f"{one.url}/v1/topics?topic=chat:*", headers=bearer(tokens), timeout=PATIENCE).json()["data"]["topics"]
+        assert [(each["topic"], each["readers"]) for each in topics] == [("chat:1", 2), ("chat:2", 1)]
+    refused(httpx2.post(f"{one.url}/v1/publish", content=b"[" + b" " * 1_048_576, headers=bearer(tokens)), 413, "REQUEST_TOO_LARGE")
