@@ -59,15 +59,24 @@ class Report:
 def show(report: Report, console: Console) -> None:
     """Print the tables and the notes; a table that is too wide for the terminal in parts, each with its first column."""
     for table in report.tables:
+        widths = least_widths(table)
         for part, columns in enumerate(parts(table, console.width)):
             drawn = rich.table.Table(title=table.title if part == 0 else f"{table.title}, continued", title_justify="left")
             for number in columns:
-                drawn.add_column(table.columns[number], justify="right" if number else "left")
+                drawn.add_column(table.columns[number], justify="right" if number else "left", min_width=widths[number])
             for number, row in enumerate(table.rows, 1):
                 drawn.add_row(*(row[column] for column in columns), end_section=number in table.sections)
             console.print(drawn)
     for note in report.notes:
         console.print(f"- {note}", highlight=False)
+
+
+def least_widths(table: Table) -> list[int]:
+    """Return how many characters each column needs: its longest cell, or the longest word of its name."""
+    return [
+        max([max(map(len, name.split()), default=0), *(len(row[number]) for row in table.rows)])
+        for number, name in enumerate(table.columns)
+    ]
 
 
 def parts(table: Table, width: int) -> list[list[int]]:
@@ -76,10 +85,7 @@ def parts(table: Table, width: int) -> list[list[int]]:
 
     A name of several words may be broken between them; a cell is never.
     """
-    widths = [
-        3 + max([max(map(len, name.split()), default=0), *(len(row[number]) for row in table.rows)])
-        for number, name in enumerate(table.columns)
-    ]
+    widths = [3 + least for least in least_widths(table)]
     result: list[list[int]] = []
     left = 0
     for number in range(1, len(widths)):

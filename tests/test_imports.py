@@ -44,7 +44,7 @@ FOREIGN = {
     "store": {"msgspec", "numpy", "sqlalchemy", "alembic"},
     "trading": {"msgspec", "numpy", "scipy"},
     "client": {"msgspec", "httpx2"},
-    "verify": {"msgspec", "pytest"},
+    "verify": {"msgspec", "h2", "pytest"},
 }
 """What a part may import beside the standard library; the parts that are not named may import anything."""
 

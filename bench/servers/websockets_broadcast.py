@@ -55,8 +55,8 @@ async def main() -> None:
             connections.discard(connection)
 
     listener = socket.create_server((os.environ[HOST], int(os.environ[PORT])), backlog=8192)
-    # Without compression, as the others, and with its pings put off as Pricewire's heartbeats are.
-    async with serve(hold, sock=listener, process_request=obey, compression=None, ping_interval=None) as server:
+    # Without compression, as the others, and with its pings put off as Pricewire's heartbeats are. A command may take as long as it takes.
+    async with serve(hold, sock=listener, process_request=obey, compression=None, ping_interval=None, open_timeout=None) as server:
         print(listener.getsockname()[1], flush=True)
         await server.wait_closed()
 

@@ -23,6 +23,15 @@ def test_a_table_is_readable_however_narrow_the_terminal(width: int) -> None:
     assert text.count("Figures") == text.count("server 0")
 
 
+def test_no_cell_is_cut_where_names_of_columns_are_long() -> None:
+    columns = ["server", "deliveries per CPU second, 1 per flush", "20 per flush", "events per chunk", "p50 ms at 50 events/s", "p99 ms"]
+    rows = [["Centrifugo, WebSocket", "133,000", "2,894,000", "1.00", "2075.8", "3669.7"], ["sse-starlette", "1", "2", "3", "4", "5"]]
+    out = io.StringIO()
+    show(Report("names", [Table("Figures", columns, rows)], {}, []), Console(file=out, width=80))
+    assert "…" not in out.getvalue()
+    assert "Centrifugo, WebSocket" in out.getvalue()
+
+
 def test_a_table_of_one_column_is_shown() -> None:
     out = io.StringIO()
     show(Report("narrow", [Table("Names", ["name"], [["a"]])], {}, []), Console(file=out, width=80))

@@ -20,8 +20,9 @@ from pricewire.store.cashier import Cashier
 from pricewire.store.connections import prepare_engine
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
-from pricewire.store.migrate import FORM, MIGRATIONS
+from pricewire.store.migrate import FORM
 from pricewire.store.tables import entries
+from pricewire.store.upgrade import MIGRATIONS
 from pricewire.trading.contracts import refund
 from support.contract_maker import nothing_to_sync
 from support.ledger_rules import check_books

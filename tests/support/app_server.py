@@ -172,7 +172,12 @@ class Scene:
             return answer
 
     def post(self, path: str, token: str | Account | None = None, **options: Any) -> httpx2.Response:
-        return httpx2.post(self.server.url + path, **self._with(token, options))
+        """Return the answer to a request, repeated while this machine is too busy for a process to keep its lease."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            answer = httpx2.post(self.server.url + path, **self._with(token, options))
+            if "another process has this account" not in answer.text or time.monotonic() > deadline:
+                return answer
 
     def ask_to_buy(self, token: str | Account | None, query: str = "", **options: Any) -> httpx2.Response:
         """Return the answer of a purchase, repeated while this machine is too busy for the next price to come in time."""

@@ -24,7 +24,7 @@ WINDOW = 32
 LINES = {
     "far": {"delay": 3.0},
     "slow": {"delay": 0.3, "rate": 4000.0},
-    "narrow": {"delay": 0.1, "rate": 100.0},
+    "narrow": {"delay": 0.1, "rate": 200.0},
     "lossy": {"delay": 0.1, "loses": 0.2},
     "cut": {"delay": 0.02, "cuts": 1 / 20},
     "refuses": {"delay": 0.02, "refuses": 0.2},

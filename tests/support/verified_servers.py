@@ -39,12 +39,12 @@ class Subject:
     Attributes:
         port: where it listens, on this machine.
         path: its path and query.
-        publish: makes an event that it brings.
+        publish: makes an event that it brings; None where it is to be silent.
     """
 
     port: int
     path: str
-    publish: Callable[[], Awaitable[None]]
+    publish: Callable[[], Awaitable[None]] | None
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,8 @@ def behind(name: str, topic: str, write: Callable[[Path, int, int], list[str]]) 
         found = program(name)
         assert found is not None, "it was looked for"
         with running([found, *write(folder, port, server)], folder, port):
-            yield Subject(port, f"/news?topic={topic}", publisher(f"http://127.0.0.1:{server}/publish?topic={topic}"))
+            publish = None if topic == QUIET else publisher(f"http://127.0.0.1:{server}/publish?topic={topic}")
+            yield Subject(port, f"/news?topic={topic}", publish)
 
     return Kind(start, missing="" if program(name) else f"{name} is not installed")
 
@@ -296,7 +297,7 @@ KINDS: dict[str, Kind] = {
         wrong={"compressed": ("got no answer", "`gzip off;` in the location")},
     ),
     "nginx that ends silent streams": replace(
-        nginx(QUIET, "proxy_read_timeout 2s;"), wrong={"keeps-open": ("broke off after 2", "`proxy_read_timeout` is 60 s")}
+        nginx(QUIET, "proxy_read_timeout 2s;"), wrong={"keeps-open": ("at the same age", "`proxy_read_timeout` is 60 s")}
     ),
     "haproxy": haproxy("haproxy", ""),
     "haproxy that compresses": haproxy(

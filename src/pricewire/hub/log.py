@@ -235,6 +235,10 @@ class TopicLog:
         """Return whether the newest event up to `until` came after a position, and is no longer held, while later ones are."""
         return self.floor > position and bool(self._events) and self._events[0].position > until
 
+    def before(self, count: int) -> int:
+        """Return the position after which the log holds so many events at most."""
+        return self.floor if count >= len(self._events) else self._events[-count - 1].position
+
     def seq_at(self, position: int) -> int:
         """Return the number of the topic's newest event at a recent position."""
         seq = self.seq

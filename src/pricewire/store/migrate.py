@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from pathlib import Path
+from importlib import import_module
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, inspect, text
 
-from pricewire.errors import DatabaseError
-from pricewire.store.address import shown
 from pricewire.store.connections import prepare_engine
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 FORM = "0005_terms"
 """The form of the tables that this version uses: the name of the newest migration."""
@@ -22,8 +17,6 @@ PROCESS_LOCK = threading.Lock()
 
 SERVER_LOCK = 7_205_759_403
 """The number of the PostgreSQL advisory lock, in its database, that a migrating process holds."""
-
-logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def migrate(url: URL) -> None:
@@ -41,8 +34,10 @@ def migrate(url: URL) -> None:
     with PROCESS_LOCK, engine.begin() as connection:
         if url.get_backend_name() == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": SERVER_LOCK})
-        if form_of(connection) != FORM:
-            _upgrade(connection, url)
+        form = form_of(connection)
+        if form != FORM:
+            # It imports Alembic: a tenth of what it takes to start a server, and of no use to almost all starts.
+            import_module("pricewire.store.upgrade").upgrade(connection, form, url)
 
 
 def forms(url: URL) -> tuple[str | None, str | None]:
@@ -63,21 +58,3 @@ def form_of(connection: Connection) -> str | None:
         return None
     form: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return form
-
-
-def _upgrade(connection: Connection, url: URL) -> None:
-    # A tenth of what it takes to start a server, and of no use to almost all starts.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    current = form_of(connection)
-    if current is not None and current not in known:
-        raise DatabaseError(
-            f"the database {shown(url)} is of a newer version of Pricewire (its tables have the form {current}); update Pricewire"
-        )
-    command.upgrade(config, "head")

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from pricewire.verify.exchange import End, Exchange, Head
 from pricewire.verify.probe import READ, Connection, close, now
 from pricewire.verify.target import Target
 
-if TYPE_CHECKING:
-    from h2.events import Event
-
-is_possible = find_spec("h2") is not None
+try:
+    from h2.config import H2Configuration
+    from h2.connection import H2Connection
+    from h2.events import ConnectionTerminated, DataReceived, Event, RemoteSettingsChanged, ResponseReceived, StreamEnded, StreamReset
+    from h2.exceptions import H2Error
+    from h2.settings import SettingCodes
+except ImportError:
+    is_possible = False
+else:
+    is_possible = True
 """Whether HTTP/2 can be spoken here."""
 
 NOT_IN_HTTP2 = {"connection", "host"}
@@ -35,16 +39,13 @@ class Http2Stream:
     """
 
     def __init__(self, connection: Connection, target: Target, headers: Iterable[tuple[str, str]]) -> None:
-        from h2.config import H2Configuration
-        from h2.connection import H2Connection
-
         self.exchange = Exchange("http2", now())
         self.most_streams: int | None = None
         self._reader, self._writer = connection
         self._protocol = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._protocol.initiate_connection()
         # Nothing of it is wanted. Source: RFC 9113, section 8.4.
-        self._protocol.update_settings({2: 0})
+        self._protocol.update_settings({SettingCodes.ENABLE_PUSH: 0})
         names = [(":method", "GET"), (":scheme", target.scheme), (":authority", target.authority), (":path", target.path)]
         fields = [(name.lower(), value) for name, value in headers if name.lower() not in NOT_IN_HTTP2]
         self._protocol.send_headers(1, [*names, *fields], end_stream=True)
@@ -59,8 +60,6 @@ class Http2Stream:
         await close(self._writer)
 
     async def _read(self) -> None:
-        from h2.exceptions import H2Error
-
         exchange = self.exchange
         try:
             while exchange.end is End.OPEN and (data := await self._reader.read(READ)):
@@ -75,9 +74,6 @@ class Http2Stream:
             exchange.problem = f"what came is no HTTP/2: {error}"
 
     def _take(self, event: Event) -> None:
-        from h2.events import ConnectionTerminated, DataReceived, RemoteSettingsChanged, ResponseReceived, StreamEnded, StreamReset
-        from h2.settings import SettingCodes
-
         exchange = self.exchange
         if isinstance(event, ResponseReceived):
             fields = tuple((bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in event.headers)

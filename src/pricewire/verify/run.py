@@ -45,7 +45,7 @@ SETTLE_S = 0.5
 MOST_STREAMS = 20
 """How many connections a gentle test makes at most; those of --load, and those in place of broken ones, not counted."""
 
-TRIES = 3
+TRIES = 5
 """How often a request is made whose connection breaks without an answer: the line may have broken it."""
 
 PAUSE_S = 0.5

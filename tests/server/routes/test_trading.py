@@ -347,7 +347,7 @@ def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
 def test_a_purchase_that_pays_less_than_the_buyer_accepts_is_refused_with_a_code(scene: Scene) -> None:
     def buy(key: str, **details: Any) -> httpx2.Response:
         body = purchase(key, **details)
-        return httpx2.post(f"{scene.server.url}/v1/trading/contracts/buy", json=body, headers=bearer(scene.alice), timeout=60)
+        return scene.post("/v1/trading/contracts/buy", scene.alice, json=body, timeout=60)
 
     assert "and you accept 27.00 at least" in refused(buy("less", payout="30", tolerance=0.1), 409, "PRICE_MOVED")
     assert "and you accept 28.50 at least" in refused(buy("less", payout="30"), 409, "PRICE_MOVED")

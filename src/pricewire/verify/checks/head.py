@@ -20,6 +20,8 @@ def status(facts: Facts) -> Outcome:
             return failed(f"no connection: {watch.detail}")
         if watch.problem:
             return failed(watch.problem)
+        if watch.is_unanswered and watch.size:
+            return unknown(f"the answer was still coming after {watch.ended - watch.started:.0f} s: the line carries little")
         if watch.is_unanswered:
             return failed(f"no answer within {watch.ended - watch.started:.0f} s", is_timed=True)
         return failed(f"the connection was {watch.end.value} before an answer came")

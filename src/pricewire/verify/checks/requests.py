@@ -44,6 +44,8 @@ def first_line(exchange: Exchange) -> str:
 
 def no_answer(facts: Facts, exchange: Exchange, to: str) -> Outcome:
     """Return what there is to say where no head came."""
+    if exchange.is_unanswered and exchange.size:
+        return unknown(f"the answer to {to} was still coming: the line carries little")
     if exchange.is_unanswered:
         return failed(f"no answer came to {to}", is_timed=True)
     if exchange.problem:
