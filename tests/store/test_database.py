@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import stat
 import threading
@@ -16,11 +18,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from pricewire.errors import DatabaseError
+from pricewire.errors import DatabaseError, FencedError
 from pricewire.store import connections
 from pricewire.store.database import Database
 from pricewire.store.tables import metadata
 from support.postgres import Postgres
+from support.serving import PATIENCE
 
 
 def insert(connection: Connection, token_id: str) -> None:
@@ -207,3 +210,23 @@ async def test_a_row_that_somebody_else_holds_does_not_hold_up_all_for_ever(data
     await database.write(partial(expire, token_id="a"))
     await database.close()
     await other.close()
+
+
+async def test_an_error_whose_caller_has_gone_is_not_logged_as_forgotten(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> None:
+        begun.set()
+        go_on.wait(PATIENCE)
+        raise FencedError("another process trades on this database now")
+
+    caller = asyncio.create_task(database.write(work))
+    await asyncio.to_thread(begun.wait, PATIENCE)
+    caller.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await caller
+    go_on.set()
+    await database.close()
+    del caller
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

@@ -233,8 +233,8 @@ def on_journal_error(request: Request[Any, Any, Any], error: JournalError) -> Re
 
 
 def on_bus_error(request: Request[Any, Any, Any], error: BusError) -> Response[ErrorBody]:
-    """Answer 503: nothing is traded at prices that may be older than what others have. What is wrong goes to the log."""
-    logger.error("%s %s: %s", request.method, request.url.path, error)
+    """Answer 503: nothing is traded at prices that may be older than what others have. That the bus is away is in the log by itself."""
+    logger.warning("%s %s: %s", request.method, request.url.path, error)
     status, code, message, headers = bus_problem()
     return problem(status, message, code, headers)
 

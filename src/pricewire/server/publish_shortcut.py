@@ -63,7 +63,7 @@ class PublishShortcut:
             published = await self._publishing.publish(messages, durable=QUERIES[scope["query_string"]])
         except (BusError, FencedError) as error:
             # Some of it may be published: the framework's way would do that again.
-            logger.error("POST %s: %s", PUBLISH_PATH, error)
+            logger.warning("POST %s: %s", PUBLISH_PATH, error)
             await send_problem(send, *bus_problem())
             return
         answer = msgspec.json.encode(Data(published))

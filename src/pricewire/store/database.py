@@ -138,11 +138,17 @@ class Database:
     async def _finish(self, future: asyncio.Future[Result]) -> Result:
         """Wait for work that finishes even if the caller is cancelled."""
         self._under_way.add(future)
-        future.add_done_callback(self._under_way.discard)
+        future.add_done_callback(self._finished)
         try:
             return await asyncio.shield(future)
         except (SQLAlchemyError, self._driver_error) as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
+
+    def _finished(self, future: asyncio.Future[Any]) -> None:
+        self._under_way.discard(future)
+        # Whoever waited may have gone: then nobody asks for the error, which would be logged as one that was forgotten.
+        if not future.cancelled():
+            future.exception()
 
     def _write(self, work: Work[Result]) -> Result:
         with self._writing.begin() as connection, using_driver(connection):
