@@ -63,7 +63,7 @@ def show(report: Report, console: Console) -> None:
         for part, columns in enumerate(parts(table, console.width)):
             drawn = rich.table.Table(title=table.title if part == 0 else f"{table.title}, continued", title_justify="left")
             for number in columns:
-                drawn.add_column(table.columns[number], justify="right" if number else "left", min_width=widths[number])
+                drawn.add_column(table.columns[number], justify="right" if number else "left", width=widths[number])
             for number, row in enumerate(table.rows, 1):
                 drawn.add_row(*(row[column] for column in columns), end_section=number in table.sections)
             console.print(drawn)
