@@ -7,7 +7,7 @@ from itertools import count, pairwise
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pricewire.errors import PricewireError
@@ -223,6 +223,7 @@ flushes = st.lists(st.tuples(st.floats(0.0, 0.2), st.floats(0.0, 0.05), st.float
 
 
 @given(flushes, st.floats(0.0, 0.1), st.floats(0.01, 1.0))
+@example([(0.2, 0.0, 1.0), (0.2, 0.05, 1e-310)], 0.05, 0.75)
 def test_no_wait_is_longer_than_the_bound_or_than_the_least_share_asks_for(
     steps: list[tuple[float, float, float]], longest: float, target: float
 ) -> None:

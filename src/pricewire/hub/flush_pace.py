@@ -34,6 +34,9 @@ SETTLING = 0.2
 SAMPLE_INTERVAL = 0.005
 """Of the flushes within so many seconds the CPU time of one is read: it is the slowest of the clocks, and takes a microsecond."""
 
+MOST_STRETCH = 1000.0
+"""How many times longer all may seem to take where the processor is shared: a clock that hardly went on says nothing."""
+
 SAMPLES_KEPT = 0.8
 """What samples of earlier windows count for, by window: those of one are too few where others use the processor too."""
 
@@ -154,7 +157,7 @@ class FlushPace:
             return
         # Hardly anything within a flush waits but for the processor: so this says how much longer all the thread does takes.
         # Without it a thread that gets half of a processor, and could use all of it, would seem to be idle half of the time.
-        stretch = max(self._sampled / self._sampled_cpu, 1.0) if self._sampled_cpu > 0 else 1.0
+        stretch = min(max(self._sampled / self._sampled_cpu, 1.0), MOST_STRETCH) if self._sampled_cpu > 0 else 1.0
         busy = min((cpu - self._cpu) * stretch / elapsed, 1.0)
         other = max(busy - self._spent / elapsed, 0.0)
         self._other += (other - self._other) * min(elapsed / SETTLING, 1.0)
