@@ -297,7 +297,7 @@ def test_the_command_checks_the_bus(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
         lines = dict(line.split("\t", 1) for line in done.stdout.splitlines())
         assert lines["bus"].startswith(f"ok\tnats://{host}: nats-server ")
-        assert set(lines) == {"configuration", "limits", "certificate", "bus", "telemetry", "address"}
+        assert set(lines) == {"configuration", "limits", "certificate", "bus", "telemetry", "mercure", "topics", "address"}
         done = pricewire(*options, cwd=tmp_path, PRICEWIRE_BUS=login.replace("me:", "you:"))
         assert done.returncode == 1
         assert f"bus\tfailed\tnats://{host}: 'Authorization Violation'" in done.stdout

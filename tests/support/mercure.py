@@ -55,7 +55,7 @@ def pattern(text: str) -> dict[str, str]:
 
 def token(*details: dict[str, Any], headers: dict[str, Any] | None = None, secret: bytes = SECRET, **claims: Any) -> str:
     """Return an access token; a claim of None is left out."""
-    usual: dict[str, Any] = {"iss": ISSUER, "aud": HUB, "exp": time.time() + 600, "authorization_details": list(details)}
+    usual: dict[str, Any] = {"iss": ISSUER, "aud": HUB, "exp": time.time() + 86_400, "authorization_details": list(details)}
     given = {name: value for name, value in {**usual, **claims}.items() if value is not None}
     return jwt.encode(given, secret, algorithm="HS256", headers={"typ": "at+jwt", **(headers or {})})
 

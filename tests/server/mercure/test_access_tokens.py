@@ -41,7 +41,7 @@ def issuer(folder: Path, name: str, algorithm: str, **more: Any) -> IssuerSetup:
 
 
 def signed(key: Any, algorithm: str, name: str = "https://a", **headers: Any) -> str:
-    claims = {"iss": name, "aud": HUB, "exp": time.time() + 60, "authorization_details": [GRANT]}
+    claims = {"iss": name, "aud": HUB, "exp": time.time() + 3600, "authorization_details": [GRANT]}
     return jwt.encode(claims, key, algorithm=algorithm, headers={"typ": "at+jwt", **headers})
 
 
