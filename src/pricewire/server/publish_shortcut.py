@@ -18,6 +18,7 @@ from pricewire.server.http_errors import bus_problem, send_problem
 from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
 from pricewire.server.publishing import Publishing
 from pricewire.server.services import Services
+from pricewire.server.single_headers import SINGLE
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +78,16 @@ class PublishShortcut:
         if auth is None or scope["method"] != "POST" or scope["query_string"] not in QUERIES:
             return None
         found = b""
+        seen = set[bytes]()
         for name, value in scope["headers"]:
-            if name == b"authorization":
-                if found or value[:7].lower() != b"bearer ":
+            if name in SINGLE:
+                if name in seen or name in UNUSUAL:
                     return None
-                found = value
-            elif name in UNUSUAL:
-                return None
+                seen.add(name)
+                if name == b"authorization":
+                    if value[:7].lower() != b"bearer ":
+                        return None
+                    found = value
         token = auth.known(found[7:].strip().decode("latin-1")) if found else None
         return token if token is not None and PUBLISH in token.scopes else None
 
@@ -98,7 +102,7 @@ class PublishShortcut:
 
 
 UNUSUAL = frozenset({b"origin", b"transfer-encoding", b"last-event-id"})
-"""The headers of requests that go the framework's way: those of pages get headers in their answers, and others must not come twice."""
+"""The headers of requests that go the framework's way: those of pages get headers in their answers, and publishers send no others."""
 
 
 async def whole(receive: Receive, read: list[HTTPReceiveMessage]) -> bytes | None:

@@ -313,3 +313,15 @@ def test_the_log_of_a_topic_is_read_from_an_event_on(scene: Scene) -> None:
     refused(scene.get(f"/v1/topics/balance:{scene.alice.uuid}x/log", scene.alice), 403, "FORBIDDEN")
     refused(scene.get("/v1/topics/news:*/log"), 400, "INVALID_PARAMETERS")
     assert json.dumps(scene.get("/v1/topics/ticks:R_100/log?limit=1").json()["data"]["events"][0]["data"])
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Content-Type"])
+def test_a_header_that_comes_twice_is_refused_as_elsewhere(scene: Scene, name: str) -> None:
+    usual = {"Authorization": f"Bearer {token(scene, 'publish')}", "Content-Type": "application/json"}
+    body = b'{"topic": "news:twice", "data": 1}'
+    # A token that was checked before takes a shortcut.
+    assert httpx2.post(f"{scene.server.url}/v1/publish", headers=usual, content=body).status_code == 200
+    lines = [*usual.items(), (name, usual[name]), ("Content-Length", str(len(body)))]
+    head = "".join(f"{each}: {value}\r\n" for each, value in lines)
+    with Raw(scene.server.url, f"POST /v1/publish HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode() + body) as sender:
+        assert sender.read_head()[0] == 400
