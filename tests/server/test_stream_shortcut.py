@@ -33,6 +33,8 @@ OTHERS = [
     "topic=ticks:R_100&interval_ms=1e3",
     "topic=ticks:R_100&interval_ms=",
     "topic=ticks:R_100&interval_ms=%2B5",
+    "topic=ticks:R_100&interval_ms=007",
+    "topic=ticks:R_100&interval_ms=%C2%B2",
     "topic=ticks:R_100&interval_ms=60001",
     "topic=ticks:R_100&interval_ms=99999999999999999999",
     "topic=ticks:R_100&interval_ms=1&interval_ms=2",
