@@ -69,20 +69,32 @@ class Placement:
     @contextmanager
     def on_server_cores(self) -> Iterator[None]:
         """Have the processes that are started meanwhile, and theirs, run on the servers' cores."""
-        if self.servers is None:
+        with _on(self.servers):
             yield
-            return
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, self.servers)
-        try:
+
+    @contextmanager
+    def on_all_cores(self) -> Iterator[None]:
+        """Have the processes that are started meanwhile, and theirs, run on any core: a browser, for one, is made to use several."""
+        with _on(None if self.servers is None or self.readers is None else self.servers | self.readers):
             yield
-        finally:
-            os.sched_setaffinity(0, before)
 
     def pin_readers(self) -> None:
         """Have this process, and those that it starts, run on the readers' cores."""
         if self.readers is not None:
             os.sched_setaffinity(0, self.readers)
+
+
+@contextmanager
+def _on(cores: Collection[int] | None) -> Iterator[None]:
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def program(name: str) -> str | None:

@@ -1,9 +1,10 @@
 """
 The trading page in Chromium: how soon it is there, what moves while it comes, what 200 instruments cost, and whether its memory grows.
 
-A visit is one to a server with ten instruments, with nothing in the browser's cache. Everything is live once each price in view and
-the chart's newest candle are shown. The memory is what is left of JavaScript's heap after a collection. A blank page in the same run
-tells what the machine and the browser leave at best: on a machine that does other work too, compare with that, and the CPU time.
+A visit is one to a server with ten instruments, from another site, in an open window with nothing in its cache. Everything is live once
+each price in view and the chart's newest candle are shown. The memory is what is left of JavaScript's heap after a collection. A blank
+page in the same run tells what the machine and the browser leave at best: on a machine that does other work too, compare with that, and
+the CPU time. The browser may use every core, as a visitor's does: to paint without a graphics card is the work of several threads.
 """
 
 from __future__ import annotations
@@ -76,6 +77,12 @@ class Settings:
 QUICK = Settings(visits=1, seconds=0.2, heap_minutes=0.02, judge=False)
 """Whether the pieces work; the figures say nothing."""
 
+BLANK = "http://blank.test/"
+"""A page of another site, which the browser makes up: so the visit gets a process of its own, as one from a list of links does."""
+
+SETTLING_MS = 1000.0
+"""How long a window is left alone before something is measured in it."""
+
 LOOKS = 24
 """How often the memory is looked at."""
 
@@ -107,7 +114,7 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     if chromium is None or not TRADING_PAGE.exists():
         report.notes.append("left out: Chromium is not installed, or the page is not built")
         return report
-    with sync_playwright() as playwright:
+    with placement.on_all_cores(), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         with MarketServer(placement, 10, 1000) as server:
             progress("visits")
@@ -174,15 +181,16 @@ def growth_per_hour(heap: list[float], minutes: float) -> float:
 
 def _visit(browser: Browser, url: str) -> Visit:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.route("**/blank", lambda route: route.fulfill(body="<!doctype html>Blank", content_type="text/html"))
-    page.goto(f"{url}/blank")
+    # The window starts scripts of its own, which would take the cores from the page's.
+    page.wait_for_timeout(SETTLING_MS)
+    page.route(BLANK, lambda route: route.fulfill(body="<!doctype html>Blank", content_type="text/html"))
+    page.goto(BLANK)
     blank: float = page.evaluate(PAINTED)
-    page.context.close()
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.wait_for_timeout(SETTLING_MS)
     page.add_init_script(WATCH_VISIT)
+    page.goto(url)
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    page.goto(url)
     live: float = page.evaluate("live")
     metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
     first_paint: float = page.evaluate(PAINTED)
