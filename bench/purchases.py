@@ -157,32 +157,41 @@ def measure_on(placement: Placement, name: str, address: str | None, label: str,
 
 async def buy_at_once(server: TradingServer, *, seconds: float, prefix: str) -> list[tuple[int, float]]:
     """Have every account buy for a while; return the status of each answer, and how long it took, in seconds."""
-    until = time.monotonic() + seconds
 
-    def moments() -> Iterator[float]:
-        while (now := time.monotonic()) < until:
+    def moments(began: float) -> Iterator[float]:
+        while (now := time.monotonic()) < began + seconds:
             yield now
 
-    return await buy_at(server, moments(), prefix)
+    return await buy_at(server, moments, prefix)
 
 
 async def buy_at_rate(server: TradingServer, *, rate: float, seconds: float, prefix: str) -> list[tuple[int, float]]:
     """Have buyers come for a while, at random moments; return the status of each answer, and how long it took from then, in seconds."""
     gaps = random.Random(1)
-    began = time.monotonic()
-    moments = accumulate((gaps.expovariate(rate) for _ in range(round(rate * seconds))), initial=began)
+
+    def moments(began: float) -> Iterator[float]:
+        return accumulate((gaps.expovariate(rate) for _ in range(round(rate * seconds))), initial=began)
+
     return await buy_at(server, moments, prefix)
 
 
-async def buy_at(server: TradingServer, moments: Iterator[float], prefix: str) -> list[tuple[int, float]]:
-    """Have an account that is free buy at each moment, or the next one that is."""
-    found = await asyncio.gather(*(buy(server.port, token, number, moments, prefix) for number, token in enumerate(server.tokens)))
+async def buy_at(server: TradingServer, moments: Callable[[float], Iterator[float]], prefix: str) -> list[tuple[int, float]]:
+    """Have an account that is free buy at each moment, or the next one that is; `moments` gets the time at which all are connected."""
+    connections = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", server.port) for _ in server.tokens))
+    each_moment = moments(time.monotonic())
+    found = await asyncio.gather(
+        *(
+            buy(reader, writer, token, number, each_moment, prefix)
+            for number, (token, (reader, writer)) in enumerate(zip(server.tokens, connections, strict=True))
+        )
+    )
     return [answer for answers in found for answer in answers]
 
 
-async def buy(port: int, token: str, number: int, moments: Iterator[float], prefix: str) -> list[tuple[int, float]]:
+async def buy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str, number: int, moments: Iterator[float], prefix: str
+) -> list[tuple[int, float]]:
     """Buy again and again on one connection; a client's own work would be half of the time that is measured, so there is none."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers: list[tuple[int, float]] = []
     for began in moments:
         await asyncio.sleep(began - time.monotonic())
