@@ -55,7 +55,7 @@ bench: $(VENV)/dev  ## measure; prints a table and writes bench/results/*.json; 
 
 # websockets and sse-starlette came with the environment. Centrifugo is built, which takes minutes; who has a `mercure` puts it on the PATH.
 peers: $(VENV)/dev  ## install the servers that the benchmarks compare with, as far as they can be had here
-	-tests/install-system-packages nginx ngx_nchan_module.so
+	-tests/install-system-packages nginx ngx_nchan_module.so caddy
 	@command -v go > /dev/null || echo "Centrifugo is left out: Go 1.26 or newer is needed to build it."
 	! command -v go > /dev/null || GOBIN=$(CURDIR)/.peers go install github.com/centrifugal/centrifugo/v6@v6.9.1
 

@@ -18,6 +18,7 @@ from bench import (
     edge,
     fanout,
     history,
+    http2,
     idle,
     latency,
     memory,
@@ -58,6 +59,7 @@ BENCHMARKS: dict[str, Run] = {
         placement, compression.QUICK if options.quick else compression.Settings(), progress
     ),
     "tls": lambda placement, progress, options: tls.run(placement, fanout.QUICK if options.quick else fanout.Settings(), progress),
+    "http2": lambda placement, progress, options: http2.run(placement, fanout.QUICK if options.quick else fanout.Settings(), progress),
     "wire": lambda placement, progress, options: wire.run(placement, wire.QUICK if options.quick else wire.Settings(), progress),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "restart": lambda placement, progress, options: restart.run(

@@ -192,7 +192,7 @@ def contend(placement: Placement, kinds: Sequence[type[Peer]], settings: Setting
         contestants = [Contestant(peer) for peer in peers]
         for peer in peers:
             progress(f"{peer.label}: opening {streams} streams")
-            readers.open(peer.name, peer.port, peer.path, streams, is_websocket=peer.is_websocket, is_tls=peer.is_tls)
+            readers.open(peer.name, peer.port, peer.path, streams, protocol=peer.protocol)
         for contestant in contestants:
             for per_flush in PER_FLUSH:
                 progress(f"{contestant.peer.label}: warming up, {per_flush} per flush")

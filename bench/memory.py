@@ -76,12 +76,12 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
 
 def measure(peer: Peer, readers: Readers, streams: int, settings: Settings, coding: str = "identity") -> tuple[Memory, int]:
     """Return the growth per stream, and how many events the streams did not get."""
-    readers.open(peer.name, peer.port, peer.path, settings.warm, coding, is_websocket=peer.is_websocket)
+    readers.open(peer.name, peer.port, peer.path, settings.warm, coding, protocol=peer.protocol)
     peer.publish(3, 1)
     readers.wait(peer.name, 3)
     before = _settled(peer, settings.settling)
     new = f"{peer.name}, measured"
-    readers.open(new, peer.port, peer.path, streams, coding, is_websocket=peer.is_websocket)
+    readers.open(new, peer.port, peer.path, streams, coding, protocol=peer.protocol)
     time.sleep(settings.settling)
     # The snapshot has come meanwhile, where the server sends one.
     opened = readers.wait(new, 0)

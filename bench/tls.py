@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from bench.fanout import PER_FLUSH, Settings, contend
@@ -17,12 +18,29 @@ KINDS: tuple[type[Peer], ...] = (HandoverTls, NchanTls, Handover, Nchan)
 
 def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
     """Measure, and return the report."""
-    contestants, streams = contend(placement, KINDS, settings, progress)
+    return measure("tls", KINDS, NchanTls, placement, settings, progress)
+
+
+def measure(
+    name: str, kinds: Sequence[type[Peer]], beside: type[Peer], placement: Placement, settings: Settings, progress: Progress
+) -> Report:
+    """
+    Measure some servers and return the report.
+
+    Args:
+        name: of the benchmark.
+        kinds: the servers.
+        beside: the one of them that the others are compared with.
+        placement: which cores they and the readers run on.
+        settings: how much is measured.
+        progress: told what is being done.
+    """
+    contestants, streams = contend(placement, kinds, settings, progress)
     rates = {contestant.peer.name: {size: contestant.rate(size) for size in PER_FLUSH} for contestant in contestants}
-    columns = [f"{size} per flush{what}" for size in PER_FLUSH for what in ("", ": times nchan under TLS")]
+    columns = [f"{size} per flush{what}" for size in PER_FLUSH for what in ("", f": times {beside.label}")]
     table = Table(f"Deliveries per CPU second: {streams:,} streams of one topic", ["server", *columns])
     for contestant in contestants:
-        peer = rates.get(NchanTls.name)
+        peer = rates.get(beside.name)
         row = [contestant.peer.label]
         for size in PER_FLUSH:
             rate = rates[contestant.peer.name][size]
@@ -36,6 +54,6 @@ def run(placement: Placement, settings: Settings, progress: Progress) -> Report:
         }
         for contestant in contestants
     }
-    notes = [f"{kind.label} is left out: {reason}" for kind in KINDS if (reason := kind.missing())]
+    notes = [f"{kind.label} is left out: {reason}" for kind in kinds if (reason := kind.missing())]
     notes += [fault for contestant in contestants for fault in contestant.faults]
-    return Report("tls", [table], {"streams": streams, "servers": servers}, notes)
+    return Report(name, [table], {"streams": streams, "servers": servers}, notes)

@@ -3,8 +3,8 @@ The process that reads all streams of a benchmark, and counts what each of them 
 
 It takes commands as lines of JSON on its standard input and answers each by a line on its standard output:
 
-- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …, "websocket": …, "tls": …}` opens streams that accept a
-  coding, or WebSockets, each of which is open with its first message;
+- `{"do": "open", "group": …, "port": …, "path": …, "streams": …, "coding": …, "protocol": …}` opens streams that accept a
+  coding; a WebSocket is open with its first message;
 - `{"do": "wait", "group": …, "events": …, "timeout": …}` answers once that many events came to each stream of the group since it was
   opened, or the time is over;
 - `{"do": "close", "group": …}` closes them.
@@ -24,6 +24,7 @@ from typing import Any
 
 from bench.readers.body import Body
 from bench.readers.frames import Frames
+from bench.readers.http2 import Http2Error, Http2Stream
 from bench.workload import EVENT_MARK, number_of
 
 BATCH = 200
@@ -63,7 +64,7 @@ class Reader:
 
     socket: socket.socket
     group: Group
-    body: Body | Frames | None
+    body: Body | Frames | Http2Stream | None
     events: int = 0
     tail: bytes = b""
 
@@ -116,10 +117,8 @@ class Drain:
         self._buffer = bytearray(256 * 1024)
         self._commands = b""
         self._waiting: tuple[Group, int, float] | None = None
-        # Any certificate will do: the server has made its own.
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._tls.check_hostname = False
-        self._tls.verify_mode = ssl.CERT_NONE
+        self._tls = _any_certificate("http/1.1")
+        self._http2 = _any_certificate("h2")
 
     def run(self) -> None:
         """Go on until the standard input ends."""
@@ -145,11 +144,14 @@ class Drain:
             return
         except ConnectionError:
             size = 0
+        try:
+            self._count(reader, self._buffer, size)
+            self._send_to(reader)
+        except (Http2Error, ConnectionError):
+            size = 0
         if size == 0:
             reader.group.closed += 1
             self._forget(reader)
-        else:
-            self._count(reader, self._buffer, size)
 
     @staticmethod
     def _count(reader: Reader, data: bytes | bytearray, size: int) -> None:
@@ -179,8 +181,12 @@ class Drain:
         name = command["group"]
         if command["do"] == "open":
             group = self._groups.setdefault(name, Group())
-            request = (UPGRADE if command["websocket"] else REQUEST).format(path=command["path"], coding=command["coding"])
-            self._open(group, command["port"], request.encode(), command["streams"], self._tls if command["tls"] else None)
+            port, path, coding, streams, protocol = (command[key] for key in ("port", "path", "coding", "streams", "protocol"))
+            if protocol == "http2":
+                self._open_http2(group, port, path, coding, streams)
+            else:
+                request = (UPGRADE if protocol == "websocket" else REQUEST).format(path=path, coding=coding)
+                self._open(group, port, request.encode(), streams, self._tls if protocol == "https" else None)
             _answer(group.counts())
         elif command["do"] == "wait":
             self._waiting = self._groups[name], command["events"], time.monotonic() + command["timeout"]
@@ -224,6 +230,34 @@ class Drain:
             body.feed(head + b"\r\n\r\n")
         reader = Reader(connection, group, body)
         self._count(reader, rest, len(rest))
+        self._add(reader)
+
+    def _open_http2(self, group: Group, port: int, path: str, coding: str, streams: int) -> None:
+        for _ in range(streams):
+            connection = self._http2.wrap_socket(socket.create_connection(("127.0.0.1", port), 30))
+            stream = Http2Stream(path, coding)
+            reader = Reader(connection, group, stream)
+            while not stream.status:
+                self._send_to(reader)
+                data = connection.recv(65536)
+                if not data:
+                    sys.exit("the server closed a connection of HTTP/2 before its response began")
+                self._count(reader, data, len(data))
+            if stream.status != 200:
+                sys.exit(f"the server refused a stream: status {stream.status}")
+            self._send_to(reader)
+            self._add(reader)
+
+    @staticmethod
+    def _send_to(reader: Reader) -> None:
+        """Send what the protocol asks for: a few bytes, which fit into any socket's buffer."""
+        if isinstance(reader.body, Http2Stream) and reader.body.outgoing:
+            reader.socket.sendall(reader.body.outgoing)
+            reader.body.outgoing = b""
+
+    def _add(self, reader: Reader) -> None:
+        """Have an open stream read from now on."""
+        connection, group = reader.socket, reader.group
         connection.setblocking(False)
         group.readers.append(reader)
         self._readers[connection.fileno()] = reader
@@ -243,6 +277,15 @@ class Drain:
         if group.events >= events * len(group.readers) or time.monotonic() > deadline:
             self._waiting = None
             _answer(group.counts())
+
+
+def _any_certificate(protocol: str) -> ssl.SSLContext:
+    """Return what TLS is spoken with, for a protocol over it: by any certificate, as the server has made its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
 
 
 def _answer(answer: dict[str, int]) -> None:

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from bench.machine import ROOT
+
+Protocol = Literal["http", "https", "http2", "websocket"]
+"""HTTP/1.1 without TLS and under it, HTTP/2 under TLS, a WebSocket. Each stream has a connection of its own: each is somebody else's."""
 
 DELIVERY_TIMEOUT = 60.0
 """How long a delivery may take before it counts as missing, in seconds."""
@@ -66,8 +69,7 @@ class Readers:
         streams: int,
         coding: str = "identity",
         *,
-        is_websocket: bool = False,
-        is_tls: bool = False,
+        protocol: Protocol = "http",
     ) -> Counts:
         """
         Open streams and wait for the head of each response.
@@ -78,10 +80,9 @@ class Readers:
             path: what to request.
             streams: how many.
             coding: what they accept.
-            is_websocket: whether they are WebSockets.
-            is_tls: whether they are under TLS, by any certificate.
+            protocol: by what.
         """
-        what = {"port": port, "path": path, "streams": streams, "coding": coding, "websocket": is_websocket, "tls": is_tls}
+        what = {"port": port, "path": path, "streams": streams, "coding": coding, "protocol": protocol}
         return Counts(**self._ask({"do": "open", "group": group, **what}))
 
     def wait(self, group: str, events: int, timeout: float | None = None) -> Counts:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from bench.machine import Placement, program
+from bench.readers.pool import Protocol
 from bench.servers.kept_connection import KeptConnection
 from bench.servers.nats import free_ports
 from bench.servers.peer import Peer
@@ -104,4 +105,4 @@ class CentrifugoWebsocket(Centrifugo):
     name = "centrifugo_websocket"
     label = "Centrifugo, WebSocket"
     path = "/connection/uni_websocket" + connect_to(["news"])
-    is_websocket: ClassVar[bool] = True
+    protocol: ClassVar[Protocol] = "websocket"

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from bench.machine import ROOT, Placement
+from bench.readers.pool import Protocol
 from bench.workload import Load
 
 STARTUP_TIMEOUT = 60.0
@@ -32,8 +33,7 @@ class Peer(ABC):
         name: what the JSON file calls it.
         label: what the table calls it.
         path: where its stream is.
-        is_websocket: whether that is a WebSocket. Its first message says that it is open, and is no event.
-        is_tls: whether that is under TLS.
+        protocol: by what that is. The first message of a WebSocket says that it is open, and is no event.
         host: the address that it listens on; may be set before it is started.
         port: the port of its stream.
         pid: the process whose CPU and memory are measured, with those that it has started.
@@ -46,8 +46,7 @@ class Peer(ABC):
     name: ClassVar[str]
     label: ClassVar[str]
     path: ClassVar[str] = "/stream"
-    is_websocket: ClassVar[bool] = False
-    is_tls: ClassVar[bool] = False
+    protocol: ClassVar[Protocol] = "http"
 
     def __init__(self, placement: Placement) -> None:
         self.host = "127.0.0.1"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.readers.pool import Protocol
 from bench.servers.asgi import HOST
 from bench.servers.nchan import Nchan
 from bench.servers.pricewire import Handover, commanded
@@ -42,7 +43,7 @@ class HandoverTls(Handover):
 
     name = "pricewire_tls"
     label = "Pricewire, TLS"
-    is_tls: ClassVar[bool] = True
+    protocol: ClassVar[Protocol] = "https"
 
     @classmethod
     def missing(cls) -> str | None:
@@ -59,7 +60,7 @@ class NchanTls(Nchan):
 
     name = "nchan_tls"
     label = "nchan, TLS"
-    is_tls: ClassVar[bool] = True
+    protocol: ClassVar[Protocol] = "https"
 
     @classmethod
     def missing(cls) -> str | None:

@@ -13,6 +13,7 @@ import uvloop
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.http11 import Request, Response
 
+from bench.readers.pool import Protocol
 from bench.servers.asgi import HOST, PORT, AsgiPeer
 from bench.workload import encoded_ticks
 
@@ -22,7 +23,7 @@ class WebsocketsBroadcast(AsgiPeer):
 
     name = "websockets"
     label = "websockets.broadcast"
-    is_websocket: ClassVar[bool] = True
+    protocol: ClassVar[Protocol] = "websocket"
 
     def _start(self) -> None:
         self._start_module("bench.servers.websockets_broadcast")

@@ -30,6 +30,7 @@ from bench.readers.pool import Readers
 from bench.report import Report, save
 from bench.servers.application import WholeApplication
 from bench.servers.floor import Floor
+from bench.servers.http2 import BehindCaddy, NchanHttp2
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
@@ -40,7 +41,7 @@ from bench.workload import EVENT_MARK, encoded_ticks, number_of
 STREAMS = 50
 
 
-@pytest.fixture(params=[*KINDS, WholeApplication, HandoverTls, NchanTls], ids=lambda kind: kind.name)
+@pytest.fixture(params=[*KINDS, WholeApplication, HandoverTls, NchanTls, BehindCaddy, NchanHttp2], ids=lambda kind: kind.name)
 def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     kind: type[Peer] = request.param
     if reason := kind.missing():
@@ -52,7 +53,7 @@ def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
 
 def test_every_stream_gets_every_event_once(peer: Peer) -> None:
     with Readers() as readers:
-        readers.open("streams", peer.port, peer.path, STREAMS, is_websocket=peer.is_websocket, is_tls=peer.is_tls)
+        readers.open("streams", peer.port, peer.path, STREAMS, protocol=peer.protocol)
         peer.publish(3, 1)
         peer.publish(2, 20)
         counts = readers.wait("streams", 43)
