@@ -42,8 +42,8 @@ from pricewire.server.metrics import Metrics, show_metrics
 from pricewire.server.publish_shortcut import PublishShortcut
 from pricewire.server.publisher import Publisher
 from pricewire.server.publishing import Publishing
-from pricewire.server.purchase_shortcut import PurchaseShortcut
 from pricewire.server.request_rate import RequestRate
+from pricewire.server.request_shortcut import RequestShortcut
 from pricewire.server.routes.accounting import NEXT_CURSOR, list_closed_contracts, show_profit_and_loss, show_statement
 from pricewire.server.routes.accounts import give_ticket, list_accounts, log_in, log_out
 from pricewire.server.routes.admin import admin_routes
@@ -303,7 +303,7 @@ def create_app(
             **{name: Provide(provider) for name, provider in CALLERS.items()},
         },
         middleware=[before_streams],
-        before_request=PurchaseShortcut(services),
+        before_request=RequestShortcut(services, provide_stream_opener),
         lifespan=[run_services],
         request_class=StrictRequest,
         request_max_body_size=admission.limits.request_body,

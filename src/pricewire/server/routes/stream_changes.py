@@ -28,7 +28,11 @@ from pricewire.server.stream_query import parse_requested
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
 
-@patch("/v1/streams/{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
+STREAMS = "/v1/streams/"
+"""What the paths of streams begin with; their ids follow."""
+
+
+@patch(STREAMS + "{stream_id:str}", responses={**INVALID, **UNAUTHORIZED, **FORBIDDEN, **UNKNOWN_STREAM, **CONFLICT, **REFUSED})
 async def change_stream(
     request: AnyRequest,
     services: NamedDependency[Services],
