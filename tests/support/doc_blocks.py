@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 """Where commands are looked for: first where this Pricewire is installed."""
 
 PATIENCE = 60.0
-"""How long a program may take to print its next line, in seconds."""
+"""How long a program may take to print what is waited for, in seconds."""
 
 FENCE = re.compile(r"^```(?P<language>[a-z]*)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
@@ -124,11 +125,13 @@ class Program:
         return self._process.wait(PATIENCE)
 
     def _read_on(self, open_streams: int) -> Iterator[tuple[str, str]]:
+        # For all of it: a stream without events has a comment every few seconds.
+        deadline = time.monotonic() + PATIENCE
         while open_streams:
             try:
-                name, line = self._lines.get(timeout=PATIENCE)
+                name, line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"nothing more came in {PATIENCE:g} s:\n" + "\n".join(self.errors)) from None
+                raise AssertionError(f"what was waited for did not come in {PATIENCE:g} s:\n" + "\n".join(self.errors)) from None
             if line is None:
                 open_streams -= 1
                 continue
