@@ -8,12 +8,14 @@ from http import HTTPMethod
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from pricewire.protocol.messages import Publication
 from pricewire.store.accounts import Account
 from support.app_server import TOKENS, add_account, bearer, open_app_server
 from support.serving import Serving
@@ -84,3 +86,13 @@ def test_the_schema_says_what_needs_a_token(scene: Scene) -> None:
             assert described["security"] == [{"token": []}]
             assert answer.status_code == 401 or answer.status_code == 400, name
     assert scene.schema.raw_schema["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+
+
+def test_the_schema_has_the_messages_that_are_published(scene: Scene) -> None:
+    body = operations(scene)["POST /v1/publish"].definition.raw["requestBody"]
+    one, several = body["content"]["application/json"]["schema"]["oneOf"]
+    fields = msgspec.structs.fields(Publication)
+    assert [*one["properties"]] == [field.encode_name for field in fields]
+    assert one["required"] == [field.encode_name for field in fields if field.required]
+    assert one["properties"]["event"]["default"] == next(field.default for field in fields if field.name == "event")
+    assert (body["required"], one["additionalProperties"], several["items"]) == (True, False, one)
