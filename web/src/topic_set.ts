@@ -226,8 +226,8 @@ export class TopicSet<R> {
 
   /** Forgets the topic that came first by a pattern, if there are too many: they end without a sign. One that goes on comes again. */
   trim(): Action<R>[] {
-    const [oldest] = this.followed
-    if (oldest === undefined || this.followed.size <= MAX_NAMES) return []
+    if (this.followed.size <= MAX_NAMES) return []
+    const [oldest = ''] = this.followed
     this.followed.delete(oldest)
     return drop([oldest])
   }
@@ -245,7 +245,11 @@ export class TopicSet<R> {
     this.leaving = new Set([...this.leaving].filter((topic) => now.has(topic)))
     // What was being removed under one name stays under another.
     const served = new Set([...come, ...held.filter((topic) => !this.isLeaving(topic))])
-    const actions: Action<R>[] = [...drop(without(carried, new Set(stay))), ...serve([...served]), ...this.#rename(names)]
+    const actions: Action<R>[] = [
+      ...drop(without(carried, new Set(stay))),
+      ...serve([...served]),
+      ...this.#rename(names),
+    ]
     if (this.#requested !== undefined) {
       this.#heard.push(now)
       if (isSame(now, this.agreed)) actions.push(...this.#finish())
