@@ -20,7 +20,7 @@ def covers(names: Iterable[str], topic: str) -> bool:
     """
     if is_pattern(topic) or is_quote(topic) or topic == "admin":
         return False
-    return any(is_pattern(name) and topic.startswith(name[:-1]) for name in names)
+    return any(name.endswith("*") and topic.startswith(name[:-1]) for name in names)
 
 
 def overlap(name: str, other: str) -> bool:

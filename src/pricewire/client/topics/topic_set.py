@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pricewire.client.topics.patterns import covers, overlap
+from pricewire.client.topics.patterns import covers, is_pattern, overlap
 
 R = TypeVar("R")
 """Why a topic is refused."""
@@ -424,7 +424,9 @@ class TopicSet(Generic[R]):
         """
         kept = [topic for topic in topics if topic in self.confirmed]
         new = [topic for topic in topics if topic not in self.confirmed]
-        return [*kept, *(name for name in sorted(self.confirmed - topics.keys()) if any(overlap(name, topic) for topic in new))]
+        patterns = list(filter(is_pattern, new))
+        others = sorted(self.confirmed - topics.keys())
+        return [*kept, *(name for name in others if any(overlap(name, topic) for topic in (new if is_pattern(name) else patterns)))]
 
     def _confirm(self, names: set[str], known: set[str]) -> None:
         """Note what the stream carries, and which of the topics that are known it goes on with."""
