@@ -11,6 +11,7 @@ import {
 } from './connection.js'
 import { type CurrentValues, note } from './current_values.js'
 import type { Envelope, StreamState } from './messages.js'
+import { covers, isPattern } from './patterns.js'
 import { problemOf, SSEError } from './problem.js'
 import { isTransient, parseRetryAfter, Reconnection } from './reconnect.js'
 import { type Credentials, toCredentials } from './tokens.js'
@@ -40,6 +41,11 @@ export interface TopicLink {
   reconnect(): void
   /** Returns the current values of a topic, oldest first: what a new stream of it would begin with. */
   current(topic: string): Iterable<Envelope>
+  /**
+   * Returns what is known already of a topic or a pattern that somebody else wants under another name, so that it does not come again; what is held
+   * back comes later. Absent where there are no patterns.
+   */
+  known?(topic: string): Iterable<Envelope>
 }
 
 /** Where a stream stopped. */
@@ -105,11 +111,15 @@ export class Multiplexer implements TopicLink {
     for (const name of without(before, topics))
       if (set.topicOf(name) !== name || isShared(name, topics)) this.#listener.onDropped(name)
     for (const name of without(topics, before)) {
+      if (isPattern(name)) {
+        for (const topic of this.#topicsOf(name)) if (this.#isLeft(topic, before)) this.#hold(topic)
+        continue
+      }
       const topic = set.topicOf(name)
       const current = [...this.#current(topic)]
       if (this.#held.has(topic)) continue
-      if (set.leaving.has(topic)) {
-        this.#held.set(topic, current)
+      if (this.#isLeft(topic, before)) {
+        this.#hold(topic)
         // What comes is not given until it is known whether the topic stays: if it does not, something is missing from here on.
         this.#listener.onDropped(name)
       } else if (topic !== name || isShared(name, before))
@@ -129,7 +139,27 @@ export class Multiplexer implements TopicLink {
   }
 
   *current(name: string): Iterable<Envelope> {
-    for (const envelope of this.#current(this.#set.topicOf(name))) yield { ...envelope, subscription_id: name }
+    if (isPattern(name)) for (const topic of this.#topicsOf(name)) yield* this.#current(topic)
+    else for (const envelope of this.#current(this.#set.topicOf(name))) yield { ...envelope, subscription_id: name }
+  }
+
+  *known(name: string): Iterable<Envelope> {
+    const topics = isPattern(name) ? this.#topicsOf(name) : [name]
+    for (const topic of topics) if (!this.#held.has(topic)) yield* this.#current(topic)
+  }
+
+  /** Returns the topics of a pattern that are known. */
+  #topicsOf(pattern: string): string[] {
+    return [...this.#values.keys()].filter((topic) => covers([pattern], topic))
+  }
+
+  /** Whether nobody is given what comes of a topic, and it may soon come no more. */
+  #isLeft(topic: string, wanted: readonly string[]): boolean {
+    return this.#set.isLeaving(topic) && !covers(wanted, topic)
+  }
+
+  #hold(topic: string): void {
+    if (!this.#held.has(topic)) this.#held.set(topic, [...this.#current(topic)])
   }
 
   #current(topic: string): Iterable<Envelope> {
@@ -167,8 +197,7 @@ export class Multiplexer implements TopicLink {
           break
         case 'rename': {
           const current = [...this.#current(action.topic)]
-          if (this.#set.leaving.has(action.topic) && !this.#held.has(action.topic))
-            this.#held.set(action.topic, current)
+          if (this.#isLeft(action.topic, this.#wanted)) this.#hold(action.topic)
           // What is held back comes with the others.
           else if (!this.#held.get(action.topic)?.length)
             for (const envelope of current) this.#give(envelope, [action.name])
@@ -200,9 +229,16 @@ export class Multiplexer implements TopicLink {
   #take(envelope: Envelope, id: string): void {
     const topic = envelope.subscription_id
     this.#id = id
-    if (!this.#set.heard(topic)) return
-    this.#values.set(topic, note(this.#values.get(topic) ?? new Map(), envelope))
-    if (!this.#set.confirmed.has(topic) && !this.#held.has(topic)) this.#held.set(topic, [])
+    const set = this.#set
+    if (!set.heard(topic)) return
+    const values = this.#values.get(topic)
+    this.#values.set(topic, note(values ?? new Map(), envelope))
+    if (!set.confirmed.has(topic)) {
+      const isEarly = !set.followed.has(topic)
+      if ((isEarly || (values === undefined && set.isLeaving(topic))) && !this.#held.has(topic))
+        this.#held.set(topic, [])
+      if (!isEarly) this.#act(set.trim())
+    }
     const held = this.#held.get(topic)
     if (held === undefined) this.#give(envelope)
     else held.push(envelope)

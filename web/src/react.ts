@@ -5,6 +5,7 @@
  */
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
+import { type Paced, paced } from './pace.js'
 import {
   type Balance,
   type Candle,
@@ -12,6 +13,7 @@ import {
   type Contract,
   type ContractPriceResponse,
   type DurationUnit,
+  type Envelope,
   type InstrumentPrice,
   type Pace,
   type Proposal,
@@ -23,6 +25,7 @@ import {
   type Tick,
   type Token,
   type TopicState,
+  type TopicStore,
 } from './pricewire.js'
 import { type Shown, type Source, View } from './view.js'
 
@@ -74,6 +77,12 @@ export interface CandlesOptions extends HookOptions {
 export interface TopicOptions<Data> extends HookOptions {
   /** Called with every message, even between two renderings. */
   readonly onData?: ((data: Data, event: EventPlace) => void) | undefined
+}
+
+/** The options of {@link useTopics}. */
+export interface TopicsOptions<Data> extends HookOptions {
+  /** Called with every message of every topic, even between two renderings. The `subscription_id` of the event is the topic's name. */
+  readonly onData?: ((data: Data, event: EventPlace & { readonly subscription_id: string }) => void) | undefined
 }
 
 /** The options of {@link useContractSSE}. */
@@ -260,6 +269,39 @@ export function useTopic<Data>(
 }
 
 /**
+ * Returns the newest message of each topic of a pattern, live, by the topic's name, in the order in which the topics have come. Renders at most once
+ * per animation frame; the pace holds for each topic. These hooks have a connection beside that of the others, which tabs do not share.
+ *
+ * @typeParam Data - what the topics' messages are; nothing checks it.
+ * @param pattern - the beginning of topics' names with a `*` at its end: all of them, those that there are and those that come; undefined subscribes
+ * to nothing.
+ *
+ * @example
+ * ```tsx
+ * const { data } = useTopics<Tick>('ticks:1HZ*')
+ * return [...data].map(([topic, { bid }]) => <output key={topic}>{bid}</output>)
+ * ```
+ */
+export function useTopics<Data>(
+  pattern: string | undefined,
+  options: TopicsOptions<Data> = {},
+): Connected & { readonly data: ReadonlyMap<string, Data> } {
+  const store = sharedStore({ ...useServer(options), shareTabs: false })
+  const { throttle, debounce } = options
+  const source = useMemo(() => topicsOf(store, pattern, { throttle, debounce }), [store, pattern, throttle, debounce])
+  const { value, state } = useView(source, { ...options, throttle: 0, debounce: 0 }, ({ last }) =>
+    callWith(last, options.onData),
+  )
+  const { states, last } = value ?? NO_TOPICS
+  const data = useMemo(
+    () => new Map([...states].flatMap(([topic, { envelope }]) => (topic ? [[topic, envelope?.data as Data]] : []))),
+    [states],
+  )
+  const isStale = [...states.values()].some((each) => each.isStale)
+  return { data, ...toConnected(state, isStale, last.error) }
+}
+
+/**
  * Returns the state of the connection that the hooks with these options share. It does not open a connection.
  *
  * `reconnect` reconnects now: for a button beside "reconnecting in 20 s", or after the connection has given up.
@@ -281,24 +323,65 @@ function useServer(options: HookOptions): HookOptions {
   return { ...options, fetch: fetch.current }
 }
 
+/** The state of each topic of a pattern, and the one that has changed last. */
+interface Topics {
+  readonly states: ReadonlyMap<string | undefined, TopicState>
+  readonly last: TopicState
+}
+
+const NO_TOPICS: Topics = { states: new Map(), last: { envelope: undefined, isStale: false } }
+
+/** Returns a source of the topics of a pattern, each at a pace of its own. */
+function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics> {
+  let value = NO_TOPICS
+  return {
+    store,
+    read: () => value,
+    subscribe: (listener) => {
+      if (!pattern) return () => {}
+      const topics = new Map<string | undefined, Paced<TopicState>>()
+      const take = (last: TopicState) => {
+        value = { states: new Map(value.states).set(last.envelope?.subscription_id, last), last }
+        listener()
+      }
+      const end = store.subscribe(pattern, (state) => {
+        const topic = state.envelope?.subscription_id
+        const own = topics.get(topic) ?? paced(take, pace)
+        topics.set(topic, own)
+        own.push(state)
+      })
+      return () => {
+        end()
+        for (const own of topics.values()) own.cancel()
+      }
+    },
+  }
+}
+
+/** Calls back with the event that has made a state: a topic that becomes stale or is refused changes its state, but has no new event. */
+function callWith<Data>(
+  { envelope, isStale, error }: TopicState,
+  onData: ((data: Data, event: Envelope) => void) | undefined,
+): void {
+  if (envelope !== undefined && !isStale && error === undefined) onData?.(envelope.data as Data, envelope)
+}
+
 function useTopicData<Data>(
   topic: string | undefined,
   options: HookOptions,
   onData: (data: Data, event: EventPlace) => void,
 ): [Data | null, Connected] {
+  if (topic?.endsWith('*')) throw new TypeError(`${topic} is a pattern, and has many topics: take useTopics`)
   const store = sharedStore(useServer(options))
   const source = useMemo<Source<TopicState>>(
     () => ({
       store,
       read: () => store.topic(topic ?? ''),
-      subscribe: (listener) => (topic === undefined || topic === '' ? () => {} : store.subscribe(topic, listener)),
+      subscribe: (listener) => (topic ? store.subscribe(topic, listener) : () => {}),
     }),
     [store, topic],
   )
-  const { value, state } = useView(source, options, ({ envelope, isStale, error }) => {
-    // A topic that becomes stale or is refused changes its state, but has no new event.
-    if (envelope !== undefined && !isStale && error === undefined) onData(envelope.data as Data, envelope)
-  })
+  const { value, state } = useView(source, options, (state) => callWith(state, onData))
   const { envelope, isStale, error } = value ?? {}
   return [(envelope?.data as Data | undefined) ?? null, toConnected(state, isStale, error)]
 }

@@ -1,7 +1,12 @@
+import { covers, overlap } from './patterns.js'
+
 /** After so many changes in a row without an answer a new stream takes the place of this one; after as many again one with everything. */
 const MAX_FAILURES = 3
 
-/** How many names are remembered that the server has others for, beyond those that are wanted; and how many topics that nobody asked for. */
+/**
+ * How many names are remembered that the server has others for, beyond those that are wanted; how many topics that nobody asked for; and how many
+ * that patterns have brought.
+ */
 const MAX_NAMES = 1000
 
 /** A change of the open stream; with nothing to add or remove, the question what it carries. */
@@ -51,7 +56,7 @@ export type Names = Readonly<Record<string, string>>
  * A state machine without input or output of its own: each method takes something that happened and returns what is to be done about it. The
  * Python client has the same one, and both run `tests/vectors/topic_set.json`. There is one change at a time, and the next one waits until the
  * stream has confirmed the last: so an event belongs to one list of topics. Only the server knows which names are of the same topic: it says so
- * wherever it says what the stream carries.
+ * wherever it says what the stream carries. A name may be a pattern: a topic goes on as long as the stream carries it by its name or by a pattern.
  *
  * @typeParam R - why a topic is refused.
  */
@@ -60,11 +65,13 @@ export class TopicSet<R> {
   readonly refused = new Map<string, R | null>()
   /** What the stream itself said that it carries, up to its last event's id: with these topics it can be resumed. */
   confirmed: ReadonlySet<string> = new Set()
+  /** The topics that a confirmed pattern has brought, but for those that are confirmed by their names; oldest first. */
+  followed = new Set<string>()
   /** What the stream is to carry from the requested change on, as the answer to it said. */
   agreed: ReadonlySet<string> | undefined
   /** Whether a change had no answer since it was last known what the stream carries: it may have been made or not, or still be on its way. */
   unknown = false
-  /** Topics that are being removed, until it is known whether they are: who wants one of them meanwhile waits for that. */
+  /** Names that are being removed, until it is known whether they are. */
   leaving = new Set<string>()
   /** The server's names for wanted ones, where they differ. */
   names = new Map<string, string>()
@@ -111,6 +118,11 @@ export class TopicSet<R> {
     return names.length > 0 ? names : [topic]
   }
 
+  /** Says whether the stream may soon carry a topic no more: who wants it meanwhile waits until that is known. */
+  isLeaving(topic: string): boolean {
+    return carries(this.leaving, topic) && !carries(new Set(without(this.confirmed, this.leaving)), topic)
+  }
+
   /** Notes all that is wanted from now on, and the pace, in milliseconds. */
   want(names: readonly string[], interval = 0): Action<R>[] {
     const gone = this.#wanted.filter((name) => !names.includes(name))
@@ -138,7 +150,9 @@ export class TopicSet<R> {
     // What was confirmed can be resumed. What was added since cannot: its current value may not have come. So a lost stream is resumed with the
     // former, and the latter is added again; unless streams cannot be changed here.
     const topics = this.#topics()
-    const kept = [...topics].filter((topic) => this.confirmed.has(topic))
+    // A stream that begins with the current values needs nothing that goes on until others are added.
+    const kept =
+      hasCursor && !this.#startsOver ? this.#kept(topics) : [...topics].filter((topic) => this.confirmed.has(topic))
     const resumes = hasCursor && kept.length > 0
     const others = resumes && !this.#startsOver ? [] : without(topics, this.confirmed).slice(0, this.#batch)
     this.#listing = {
@@ -147,7 +161,7 @@ export class TopicSet<R> {
       interval: this.#wantedInterval,
     }
     // Who wants one of these before the stream has begun must wait until it is added.
-    for (const topic of without(this.confirmed, topics)) this.leaving.add(topic)
+    for (const topic of without(this.confirmed, new Set(kept))) this.leaving.add(topic)
     return this.#listing
   }
 
@@ -159,18 +173,20 @@ export class TopicSet<R> {
    */
   opened(canChange: boolean, isNew: boolean): Action<R>[] {
     const { topics, interval } = this.#listing
-    const gone = [...this.#known()].filter((topic) => isNew || !topics.includes(topic))
-    const stay = topics.filter((topic) => this.leaving.has(topic) && !gone.includes(topic))
+    const listed = new Set(topics)
+    const known = this.#known()
+    const gone = new Set([...known].filter((topic) => isNew || !carries(listed, topic)))
+    const stay = without(known, gone).filter((topic) => this.isLeaving(topic))
     this.#endStream()
     this.leaving.clear()
     this.#isConnected = this.#isOpen = true
     this.#canChange = canChange
     this.#startsOver = false
-    this.confirmed = new Set(topics)
+    this.#confirm(listed, new Set(without(known, gone)))
     this.#interval = interval
     if (isNew && canChange) for (const name of this.#refusedBefore) this.refused.delete(name)
     this.#refusedBefore = []
-    return [...drop(gone), ...serve(stay), ...this.#settle()]
+    return [...drop([...gone]), ...serve(stay), ...this.#settle()]
   }
 
   /** Notes that the stream is lost, and will be opened again. */
@@ -199,19 +215,41 @@ export class TopicSet<R> {
    * stream lost before, they would come again, and some after them would not.
    */
   heard(topic: string): boolean {
-    if (!this.confirmed.has(topic) && this.#isOpen && this.#early.size < MAX_NAMES) this.#early.add(topic)
-    return this.confirmed.has(topic) || this.#early.has(topic)
+    if (this.confirmed.has(topic) || this.followed.has(topic)) return true
+    if (covers(this.confirmed, topic)) {
+      this.followed.add(topic)
+      return true
+    }
+    if (this.#isOpen && this.#early.size < MAX_NAMES) this.#early.add(topic)
+    return this.#early.has(topic)
+  }
+
+  /** Forgets the topic that came first by a pattern, if there are too many: they end without a sign. One that goes on comes again. */
+  trim(): Action<R>[] {
+    if (this.followed.size <= MAX_NAMES) return []
+    const [oldest = ''] = this.followed
+    this.followed.delete(oldest)
+    return drop([oldest])
   }
 
   /** Notes that the stream itself said what it carries from here on, and the server's names for what was asked for. */
   changed(topics: readonly string[], names: Names): Action<R>[] {
     if (!this.#isOpen) return []
     const now = new Set(topics)
-    const gone = without(this.confirmed, now)
-    this.confirmed = now
-    for (const topic of gone) this.leaving.delete(topic)
-    const come = [...now].filter((topic) => this.#early.delete(topic))
-    const actions: Action<R>[] = [...drop(gone), ...serve(come), ...this.#rename(names)]
+    const carried = new Set([...this.confirmed, ...this.followed])
+    const stay = [...carried].filter((topic) => carries(now, topic))
+    const come = [...this.#early].filter((topic) => carries(now, topic))
+    const held = stay.filter((topic) => this.isLeaving(topic))
+    for (const topic of come) this.#early.delete(topic)
+    this.#confirm(now, new Set([...stay, ...come]))
+    this.leaving = new Set([...this.leaving].filter((topic) => now.has(topic)))
+    // What was being removed under one name stays under another.
+    const served = new Set([...come, ...held.filter((topic) => !this.isLeaving(topic))])
+    const actions: Action<R>[] = [
+      ...drop(without(carried, new Set(stay))),
+      ...serve([...served]),
+      ...this.#rename(names),
+    ]
     if (this.#requested !== undefined) {
       this.#heard.push(now)
       if (isSame(now, this.agreed)) actions.push(...this.#finish())
@@ -299,7 +337,25 @@ export class TopicSet<R> {
 
   /** Returns the topics whose values may be known. */
   #known(): Set<string> {
-    return new Set([...this.confirmed, ...this.#early])
+    return new Set([...this.confirmed, ...this.followed, ...this.#early])
+  }
+
+  /**
+   * Returns what has to stay, of what the stream carries: what is asked for, and what may have topics of something else that is asked for and
+   * still to be added. So these topics go on.
+   */
+  #kept(topics: ReadonlySet<string>): string[] {
+    const added = without(topics, this.confirmed)
+    const bridges = without(this.confirmed, topics).filter((name) => added.some((topic) => overlap(name, topic)))
+    return [...[...topics].filter((topic) => this.confirmed.has(topic)), ...bridges.sort()]
+  }
+
+  /** Notes what the stream carries, and which of the topics that are known it goes on with. */
+  #confirm(names: ReadonlySet<string>, known: ReadonlySet<string>): void {
+    this.confirmed = names
+    // In the order in which they came, as far as that is known.
+    const candidates = [...[...this.followed].filter((topic) => known.has(topic)), ...[...known].sort()]
+    this.followed = new Set(candidates.filter((topic) => !names.has(topic) && covers(names, topic)))
   }
 
   /** Returns what there is to do between what is wanted and what the stream carries. */
@@ -315,7 +371,7 @@ export class TopicSet<R> {
     }
     if (!this.#isOpen) {
       // Of what it would come back to, nothing may be wanted any more.
-      const isLost = this.confirmed.size > 0 && without(this.confirmed, topics).length === this.confirmed.size
+      const isLost = this.confirmed.size > 0 && this.#kept(topics).length === 0
       return isLost ? this.#connectAnew() : []
     }
     if (this.#requested !== undefined || this.#isWaiting) return []
@@ -339,8 +395,11 @@ export class TopicSet<R> {
     const add = without(topics, this.confirmed)
     const remove = without(this.confirmed, topics).sort()
     if (add.length === 0) this.#batch = Number.POSITIVE_INFINITY
-    else if (this.#batch < Number.POSITIVE_INFINITY)
-      return remove.length > 0 && remove.length < this.confirmed.size ? [[], remove] : [add.slice(0, this.#batch), []]
+    else if (this.#batch < Number.POSITIVE_INFINITY) {
+      const kept = new Set(this.#kept(topics))
+      const others = without(this.confirmed, kept).sort()
+      return kept.size > 0 && others.length > 0 ? [[], others] : [add.slice(0, this.#batch), []]
+    }
     return [add, remove]
   }
 
@@ -374,9 +433,9 @@ export class TopicSet<R> {
   #undo(): Action<R>[] {
     this.#requested = this.agreed = undefined
     if (this.unknown) return []
-    const stay = [...this.leaving]
+    const stay = new Set([...this.leaving, ...[...this.followed].filter((topic) => this.isLeaving(topic))])
     this.leaving.clear()
-    return serve(stay)
+    return serve([...stay])
   }
 
   #connectAnew(): Action<R>[] {
@@ -403,6 +462,7 @@ export class TopicSet<R> {
     const gone = [...this.#known()]
     this.#endStream()
     this.confirmed = new Set()
+    this.followed = new Set()
     this.leaving.clear()
     this.#isConnected = this.#startsOver = false
     this.#batch = Number.POSITIVE_INFINITY
@@ -415,6 +475,11 @@ export class TopicSet<R> {
     this.#requested = this.agreed = this.#suspect = this.#made = undefined
     this.#early.clear()
   }
+}
+
+/** Whether a topic is among some names, by its own or by a pattern. */
+function carries(names: ReadonlySet<string>, topic: string): boolean {
+  return names.has(topic) || covers(names, topic)
 }
 
 function without(topics: ReadonlySet<string>, others: ReadonlySet<string>): string[] {

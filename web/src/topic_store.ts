@@ -3,9 +3,14 @@ import { addTo, BaseStore, emit } from './base_store.js'
 import type { ServerOptions } from './connection.js'
 import type { Envelope } from './messages.js'
 import { Multiplexer, type TopicLink, type TopicListener } from './multiplexer.js'
+import { covers, isPattern } from './patterns.js'
 import type { SSEError } from './problem.js'
+import { call } from './report.js'
 
-/** The state of a topic. Every change makes a new object, so that states can be compared by identity. */
+/**
+ * The state of a topic. Every change makes a new object, so that states can be compared by identity. That of a pattern is the state of the topic of
+ * it that has changed last.
+ */
 export interface TopicState {
   /** The newest event. */
   readonly envelope: Envelope | undefined
@@ -31,8 +36,12 @@ export const UNKNOWN: TopicState = { envelope: undefined, isStale: false }
  */
 export class TopicStore extends BaseStore {
   readonly #topics = new Map<string, Topic>()
+  /** Those of them that are patterns. */
+  readonly #patterns = new Map<string, Topic>()
+  /** Has new listeners begin with what has come already under another name: it does not come again. */
+  readonly #beginnings: (() => void)[] = []
   readonly #link: TopicLink
-  readonly #backlog = new Backlog((envelope) => this.#update(envelope.subscription_id, { envelope, isStale: false }))
+  readonly #backlog = new Backlog((envelope) => this.#tell(envelope.subscription_id, { envelope, isStale: false }))
   #isChanging = false
 
   /** @param makeLink - makes the link that receives the topics. Default: a connection of this store's own. */
@@ -43,14 +52,15 @@ export class TopicStore extends BaseStore {
     super()
     this.#link = makeLink({
       onEnvelope: (envelope) => {
-        // Known already, where a topic stays that was taken again while it was being removed.
-        if (envelope === this.topic(envelope.subscription_id).envelope) return
+        // Known already, where a topic stays that was taken again while it was being removed; but not to who wants a pattern of it.
+        if (envelope === this.topic(envelope.subscription_id).envelope && this.#patterns.size === 0) return
         this.received += 1
         this.#backlog.push(envelope)
       },
       onStale: (topic) => {
         this.#backlog.flush(topic)
-        this.#update(topic, { ...this.topic(topic), isStale: true })
+        const envelope = this.topic(topic).envelope ?? this.current(topic).at(-1)
+        this.#tell(topic, { ...this.topic(topic), envelope, isStale: true })
       },
       onRefused: (topic, error) => {
         this.#backlog.flush(topic)
@@ -60,6 +70,7 @@ export class TopicStore extends BaseStore {
       onDropped: (topic) => {
         if (this.#topics.get(topic)?.listeners.size !== 0) return
         this.#topics.delete(topic)
+        this.#patterns.delete(topic)
         this.#backlog.forget(topic)
       },
       onState: (state) => this.setState(state),
@@ -78,7 +89,8 @@ export class TopicStore extends BaseStore {
 
   /**
    * Returns the current values of a topic, oldest first, with which a new stream of it would begin: of the changes of contracts the newest of each
-   * open contract, of all other topics the newest event. They may be newer than what slow listeners have been given.
+   * open contract, of all other topics the newest event. They may be newer than what slow listeners have been given. Of a pattern, those of all its
+   * topics.
    */
   current(topic: string): readonly Envelope[] {
     return [...this.#link.current(topic)]
@@ -87,15 +99,35 @@ export class TopicStore extends BaseStore {
   /**
    * Calls the listener at every event of a topic. Returns the function that stops this.
    *
-   * @param topic - `ticks:R_100` or `candles:R_100:60`.
+   * @param topic - `ticks:R_100` or `candles:R_100:60`; or a pattern, as `ticks:1HZ*`, for every event of every topic of that beginning: the envelope
+   * says of which. A pattern's listeners are first called with the current value of each.
+   * @throws TypeError if the topic is a pattern, and tabs share the store's connection: they share topics by their names.
    */
   subscribe(topic: string, listener: (state: TopicState) => void): () => void {
+    if (isPattern(topic) && this.#link.known === undefined)
+      throw new TypeError(`tabs do not share the pattern ${topic}: take a store with shareTabs: false`)
     const entry = this.#topics.get(topic) ?? { state: UNKNOWN, listeners: new Set() }
     this.#topics.set(topic, entry)
+    if (isPattern(topic)) this.#patterns.set(topic, entry)
     this.wasUsed = true
-    const remove = addTo(entry.listeners, listener)
+    const isOfMany = isPattern(topic)
+    let isTold = !isOfMany
+    const remove = addTo<TopicState>(entry.listeners, (state) => isTold && listener(state))
+    this.#beginnings.push(() => {
+      const known = this.#patterns.size > 0 ? [...(this.#link.known?.(topic) ?? [])] : []
+      // What waits is older, and for the others.
+      for (const { subscription_id } of known) this.#backlog.flush(subscription_id)
+      if (!isOfMany && entry.state !== UNKNOWN) return
+      for (const envelope of known) {
+        entry.state = { envelope, isStale: false }
+        if (!isOfMany) emit(entry.listeners, entry.state)
+        else if (!isTold) call(listener, entry.state)
+      }
+      isTold = true
+    })
     this.#change()
     return () => {
+      isTold = true
       remove()
       if (entry.listeners.size === 0) this.#change()
     }
@@ -116,7 +148,15 @@ export class TopicStore extends BaseStore {
       this.#isChanging = false
       // A topic without listeners keeps its state until the stream has dropped it: if it is subscribed again before that, no new snapshot comes.
       this.#link.want([...this.#topics].filter(([, { listeners }]) => listeners.size > 0).map(([topic]) => topic))
+      for (const begin of this.#beginnings.splice(0)) begin()
     })
+  }
+
+  /** Tells the listeners of a topic, and those of its patterns. */
+  #tell(topic: string, state: TopicState): void {
+    if (state.envelope !== this.topic(topic).envelope || state.isStale) this.#update(topic, state)
+    for (const [pattern, { state: before }] of this.#patterns)
+      if (before.error === undefined && covers([pattern], topic)) this.#update(pattern, state)
   }
 
   #update(topic: string, state: TopicState): void {

@@ -57,7 +57,7 @@ export class Pricewire {
     const envelope = { event: 'tick', subscription_id: topic, seq, data }
     const text = `id: ${id}\ndata: ${JSON.stringify(envelope)}\n\n`
     this.#events.push({ topic, text })
-    for (const stream of this.streams) if (stream.topics.includes(topic)) stream.response.write(text)
+    for (const stream of this.streams) if (carries(stream.topics, topic)) stream.response.write(text)
   }
 
   /** Writes to all streams. */
@@ -105,7 +105,7 @@ export class Pricewire {
       token,
       response,
     }
-    const missed = this.#events.slice(Number(last)).filter(({ topic }) => topics.includes(topic))
+    const missed = this.#events.slice(Number(last)).filter(({ topic }) => carries(topics, topic))
     const first = last === undefined ? this.#snapshot(topics) : missed.map(({ text }) => text).join('')
     this.streams.push(stream)
     response.on('close', () => {
@@ -141,10 +141,7 @@ export class Pricewire {
     else if (bad !== undefined) refuse(response, 404, 'NOT_FOUND', `there is no ${bad}`)
     else {
       const added = add.map(this.nameOf)
-      const snapshot = this.#snapshot(added.filter((topic) => !stream.topics.includes(topic))).replace(
-        /^id: .*\n/gm,
-        '',
-      )
+      const snapshot = this.#snapshot(added, stream.topics).replace(/^id: .*\n/gm, '')
       stream.topics = [...stream.topics.filter((topic) => !remove.includes(topic)), ...added]
       stream.interval = interval_ms ?? stream.interval
       stream.token = token
@@ -161,15 +158,22 @@ export class Pricewire {
     return Object.fromEntries(asked.map((name) => [name, this.nameOf(name)]).filter(([name, topic]) => name !== topic))
   }
 
-  /** The newest event of each topic, each of which has one. */
-  #snapshot(topics: string[]): string {
-    return topics
-      .map((topic) => {
-        if (!this.#events.some((event) => event.topic === topic)) this.publish(topic)
-        return this.#events.findLast((event) => event.topic === topic)?.text
-      })
+  /** The newest event of each topic that was not carried before: each has one, and a pattern those that there are. */
+  #snapshot(topics: string[], before: string[] = []): string {
+    for (const topic of topics)
+      if (!topic.endsWith('*') && !this.#events.some((event) => event.topic === topic)) this.publish(topic)
+    const known = [...new Set(this.#events.map(({ topic }) => topic))]
+    const named = [...topics, ...known.filter((topic) => !topics.includes(topic))]
+    return named
+      .filter((topic) => carries(topics, topic) && !carries(before, topic))
+      .map((topic) => this.#events.findLast((event) => event.topic === topic)?.text ?? '')
       .join('')
   }
+}
+
+/** Whether a topic is among some, by its name or by a pattern. */
+function carries(topics: readonly string[], topic: string): boolean {
+  return topics.some((each) => each === topic || (each.endsWith('*') && topic.startsWith(each.slice(0, -1))))
 }
 
 function changed(state: object): string {

@@ -247,7 +247,9 @@ class Wire:
         Return the messages of any topic.
 
         Args:
-            name: the topic's name on the server.
+            name: the topic's name on the server; or a pattern, as `ticks:1HZ*`: all topics of that beginning, those that there are and
+                those that come. It begins with the current value of each, and the options hold for each; `buffer` has room for a message
+                of all of them. Which topic a message is of, an `Envelope[…]` says.
             type: what the data of its messages is, as msgspec knows types: a struct, a dataclass, `dict`; or `Envelope[…]` of that, for the
                 name and the number of each event.
 

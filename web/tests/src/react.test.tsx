@@ -16,6 +16,7 @@ import {
   usePricewireState,
   useProposalSSE,
   useTopic,
+  useTopics,
 } from '../../src/react.js'
 import { open, TestServer } from '../server.js'
 
@@ -323,6 +324,80 @@ describe('useTopic', () => {
     await shown('one true null; A: 1 live; ')
     expect(onData.mock.calls.map(([data, { seq }]) => [data, seq]).at(-1)).toEqual([{ text: 'one' }, 2])
     expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('useTopics', () => {
+  const message = (topic: string, seq: number) =>
+    `data: ${JSON.stringify({ event: 'tick', subscription_id: topic, seq, data: { bid: `${seq}` } })}\n\n`
+
+  beforeEach(() => {
+    server.handler = (_, response, count) => {
+      const write = (text: string) => void response.write(text)
+      openStreams.add(write)
+      response.on('close', () => openStreams.delete(write))
+      open(response)
+      if (server.query(count).getAll('topic').includes('ticks:1HZ*')) write(message('ticks:1HZ10V', 1))
+    }
+  })
+
+  it('gives the newest message of each topic of a pattern, those that come too', async () => {
+    const onData = vi.fn()
+    function Prices({ pattern }: { pattern: string | undefined }) {
+      const { data, isStale } = useTopics<{ bid: string }>(pattern, { baseUrl: server.url, onData })
+      expectTypeOf(data).toEqualTypeOf<ReadonlyMap<string, { bid: string }>>()
+      return `${[...data].map(([topic, { bid }]) => `${topic} ${bid}`)} ${isStale ? 'stale' : 'live'}; `
+    }
+    act(() =>
+      root.render(
+        <StrictMode>
+          <Prices pattern="ticks:1HZ*" />
+          <Prices pattern={undefined} />
+        </StrictMode>,
+      ),
+    )
+    await shown('ticks:1HZ10V 1 live;  live; ')
+    send(message('ticks:1HZ25V', 1) + message('ticks:1HZ10V', 2))
+    await shown('ticks:1HZ10V 2,ticks:1HZ25V 1 live;  live; ')
+    expect(onData.mock.calls.map(([{ bid }, { subscription_id }]) => [subscription_id, bid])).toEqual([
+      ['ticks:1HZ10V', '1'],
+      ['ticks:1HZ25V', '1'],
+      ['ticks:1HZ10V', '2'],
+    ])
+    // One that comes later begins with what is known.
+    act(() =>
+      root.render(
+        <StrictMode>
+          <Prices pattern="ticks:1HZ*" />
+          <Prices pattern="ticks:1HZ*" />
+        </StrictMode>,
+      ),
+    )
+    await shown('ticks:1HZ10V 2,ticks:1HZ25V 1 live; ticks:1HZ10V 2,ticks:1HZ25V 1 live; ')
+    send('event: stale\ndata: {"topic":"ticks:1HZ10V","since_epoch_ms":"1"}\n\n')
+    await shown('ticks:1HZ10V 2,ticks:1HZ25V 1 stale; ticks:1HZ10V 2,ticks:1HZ25V 1 stale; ')
+    expect(server.requests).toHaveLength(1)
+  })
+
+  it('has a pace for each topic', async () => {
+    const onData = vi.fn()
+    function Prices() {
+      return [
+        ...useTopics<{ bid: string }>('ticks:1HZ*', { baseUrl: server.url, throttle: 60_000, onData }).data.keys(),
+      ].join()
+    }
+    act(() => root.render(<Prices />))
+    await shown('ticks:1HZ10V')
+    send(message('ticks:1HZ10V', 2) + message('ticks:1HZ25V', 1))
+    await shown('ticks:1HZ10V,ticks:1HZ25V')
+    expect(onData).toHaveBeenCalledTimes(2)
+  })
+
+  it('is what a pattern is for: a hook of one topic says so', () => {
+    function Price() {
+      return useMarketSSE('1HZ*', { baseUrl: server.url }).price?.bid
+    }
+    expect(() => renderToString(<Price />)).toThrow('ticks:1HZ* is a pattern, and has many topics: take useTopics')
   })
 })
 

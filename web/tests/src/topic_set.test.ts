@@ -62,6 +62,18 @@ function take(set: TopicSet<string>, step: Step): unknown {
 }
 
 describe('TopicSet', () => {
+  it('forgets the topic that came first by a pattern, if there are too many', () => {
+    const set = new TopicSet<string>()
+    set.want(['t:*'])
+    set.listen(false)
+    set.opened(true, true)
+    for (let number = 0; number < 1000; number++) set.heard(`t:${number}`)
+    expect(set.trim()).toEqual([])
+    set.heard('t:1000')
+    expect(set.trim()).toEqual([{ do: 'drop', topic: 't:0' }])
+    expect([...set.followed].slice(0, 2)).toEqual(['t:1', 't:2'])
+  })
+
   it.each(vectors)('$name', ({ steps }) => {
     const set = new TopicSet<string>()
     for (const step of steps) {

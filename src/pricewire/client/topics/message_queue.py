@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pricewire.client.topics.conflation import Arrival, Lane, conflate, newest_of
+from pricewire.client.topics.patterns import covers, is_pattern
 from pricewire.client.topics.throttle import Throttle
 from pricewire.errors import BufferOverflowError, ClientError
 
@@ -23,7 +24,7 @@ class MessageQueue:
     The waiting messages of a subscription, as they came: nothing is parsed before it is read.
 
     Attributes:
-        topics: the topics of the messages, by the server's names.
+        topics: the topics of the messages, by the server's names, and patterns.
         overflow: what happens when it is full: `latest` leaves out what is superseded, `error` ends it.
         interval: at most one message of a key in so many seconds; 0 for all.
         throttle: holds messages back; None where they are wanted as they come.
@@ -67,6 +68,10 @@ class MessageQueue:
         """Note that the server has another name for a topic."""
         self._names[name] = topic
         self.topics = tuple(topic if each == name else each for each in self.topics)
+
+    def forget(self, topic: str) -> None:
+        """Forget the newest message of a topic, which a pattern has brought and may never bring again."""
+        self._newest.pop(topic, None)
 
     def put(self, arrival: Arrival) -> None:
         """Take a message; where it is one too many, do what `overflow` says."""
@@ -142,7 +147,7 @@ class MessageQueue:
         Return the newest message of some topics without taking it out; wait for one where there is none.
 
         Args:
-            topics: whose, by any of their names.
+            topics: whose, by any of their names, or patterns.
             seen: the one that is not wanted again.
 
         Raises:
@@ -152,6 +157,8 @@ class MessageQueue:
         while True:
             wanted = [self._names.get(topic, topic) for topic in topics]
             known = [self._newest[topic] for topic in wanted if topic in self._newest]
+            if any(map(is_pattern, wanted)):
+                known += [arrival for topic, arrival in self._newest.items() if covers(wanted, topic)]
             newest = max(known, key=lambda arrival: arrival.at, default=None)
             if newest is not None and newest is not seen:
                 return newest

@@ -23,6 +23,7 @@ from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
 from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, Lanes, read_head, slot_of
 from pricewire.client.topics.message_queue import MessageQueue, Start
+from pricewire.client.topics.patterns import covers, is_pattern
 from pricewire.client.topics.topic_set import (
     Action,
     Change,
@@ -48,10 +49,10 @@ CLOSED = "this wire is closed"
 
 class Route:
     """
-    A topic's way to its subscriptions.
+    A topic's way to its subscriptions; or a pattern's, which has no values of its own: those are of the topics that it stands for.
 
     Attributes:
-        queues: of those that want it; replaced whole, so that it can be walked while some leave.
+        queues: of those that want it, by its name or by a pattern; replaced whole, so that it can be walked while some leave.
         values: its current values, by contract where it has several: kept for as long as the stream carries it, so that whoever subscribes
             begins with them.
         is_stale: its feed has fallen silent.
@@ -83,6 +84,10 @@ class Route:
         """Put the current values into a queue."""
         for arrival in self.values.values():
             queue.put(msgspec.structs.replace(arrival, merged=0))
+
+    def is_named(self, topic: str) -> bool:
+        """Return whether a queue wants the topic of this route by its name."""
+        return any(topic in queue.topics for queue in self.queues)
 
 
 class Multiplexer:
@@ -122,8 +127,10 @@ class Multiplexer:
         self._is_closed = False
         # The event loop that uses it while it has subscriptions or a connection; no other loop can share them.
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Who wants what.
-        self._queues: set[MessageQueue] = set()
+        # Who wants what; the oldest first.
+        self._queues: dict[MessageQueue, None] = {}
+        # Those of them that want patterns.
+        self._followers: dict[MessageQueue, None] = {}
         self._routes: dict[str, Route] = {}
         self._lanes = Lanes()
         self._topics: TopicSet[HTTPStatusError] = TopicSet()
@@ -192,14 +199,10 @@ class Multiplexer:
         self._check_open()
         for name in queue.topics:
             queue.rename(name, self._topics.topic_of(name))
-        self._queues.add(queue)
-        routes = []
-        for topic in dict.fromkeys(queue.topics):
-            route = self._routes.setdefault(topic, Route())
-            if not route.queues and topic in self._topics.leaving:
-                route.is_held = True
-            route.queues += (queue,)
-            routes.append(route)
+        routes = [self._lead(topic, queue) for topic in self._wanted_by(queue)]
+        self._queues[queue] = None
+        if any(map(is_pattern, queue.topics)):
+            self._followers[queue] = None
         shown = [route for route in routes if not route.is_held]
         if shown == routes and self._topics.confirmed.issuperset(queue.topics):
             queue.start = "snapshot" if any(route.values for route in routes) else self._start
@@ -250,14 +253,38 @@ class Multiplexer:
 
     # Who wants what.
 
+    def _wanted_by(self, queue: MessageQueue) -> list[str]:
+        """Return the topics and patterns that a queue wants, with those that are known of its patterns."""
+        wanted = dict.fromkeys(queue.topics)
+        if any(map(is_pattern, wanted)):
+            wanted |= dict.fromkeys(topic for topic in self._routes if covers(queue.topics, topic))
+        return list(wanted)
+
+    def _lead(self, topic: str, queue: MessageQueue) -> Route:
+        """Have a topic's route lead to a queue; return the route."""
+        route = self._routes.get(topic) or self._new_route(topic)
+        if not route.queues and self._topics.is_leaving(topic):
+            route.is_held = True
+        if queue not in route.queues:
+            route.queues += (queue,)
+        return route
+
+    def _new_route(self, topic: str) -> Route:
+        """Make the route of a topic; it leads to those that want a pattern of it."""
+        route = self._routes[topic] = Route()
+        route.queues = tuple(queue for queue in self._followers if covers(queue.topics, topic))
+        route.is_held = bool(route.queues) and self._topics.is_leaving(topic)
+        return route
+
     def _take_out(self, queue: MessageQueue) -> None:
         if queue not in self._queues:
             return
-        self._queues.remove(queue)
-        for topic in set(queue.topics):
+        for topic in self._wanted_by(queue):
             route = self._routes[topic]
             # The route stays until its topic is dropped: who subscribes again before that gets no other value.
             route.queues = tuple(other for other in route.queues if other is not queue)
+        del self._queues[queue]
+        self._followers.pop(queue, None)
         self._settle_soon()
 
     def _fail(self, topic: str, error: ClientError | None) -> None:
@@ -267,8 +294,10 @@ class Multiplexer:
             error = ConnectError(public_url(self._stream_url), detail)
         route = self._routes.get(topic)
         for queue in route.queues if route is not None else ():
-            queue.fail(error)
-            self._take_out(queue)
+            # Not those that want a pattern of it.
+            if topic in queue.topics:
+                queue.fail(error)
+                self._take_out(queue)
 
     def _fail_all(self, failure: Exception | None) -> None:
         for queue in list(self._queues):
@@ -292,7 +321,7 @@ class Multiplexer:
         self._will_settle = False
         # The fastest pace that a subscription wants; 0 where one wants every update.
         pace = min(min((round(queue.interval * 1000) for queue in self._queues), default=0), MAX_INTERVAL_MS)
-        self._act(self._topics.want([topic for topic, route in self._routes.items() if route.queues], pace))
+        self._act(self._topics.want(dict.fromkeys(topic for queue in self._queues for topic in queue.topics), pace))
 
     # Carrying out what the topic set decides.
 
@@ -324,18 +353,22 @@ class Multiplexer:
                     if route is not None:
                         route.values.clear()
                         route.is_held = route.is_stale = False
-                        if not route.queues:
+                        if not route.is_named(topic):
                             del self._routes[topic]
+                            for queue in route.queues:
+                                queue.forget(topic)
 
     def _rename(self, name: str, topic: str) -> None:
         """Have the subscriptions of a name want the server's name for it."""
-        old, route = self._routes.pop(name, Route()), self._routes.setdefault(topic, Route())
-        if not route.queues and topic in self._topics.leaving:
-            route.is_held = True
+        old = self._routes.pop(name, Route())
         for queue in old.queues:
+            if name not in queue.topics:
+                # It wants a pattern of the name, which nothing comes under.
+                continue
             queue.rename(name, topic)
-            if queue not in route.queues:
-                route.queues += (queue,)
+            known = self._routes.get(topic)
+            if known is None or queue not in known.queues:
+                route = self._lead(topic, queue)
                 if not route.is_held:
                     route.show(queue)
         self._settle_soon()
@@ -542,12 +575,16 @@ class Multiplexer:
 
     def _route(self, topic: str) -> Route | None:
         """Return where a topic's events go; None if nothing of it is kept."""
-        if topic in self._topics.confirmed:
-            return self._routes.setdefault(topic, Route())
-        if not self._topics.heard(topic):
+        topics = self._topics
+        if topic in topics.confirmed or topic in topics.followed:
+            return self._routes.get(topic) or self._new_route(topic)
+        if not topics.heard(topic):
             return None
-        route = self._routes.setdefault(topic, Route())
-        route.is_held = True
+        route = self._routes.get(topic) or self._new_route(topic)
+        if topic in topics.followed:
+            self._act(topics.trim())
+        else:
+            route.is_held = True
         return route
 
     async def _wait_for_room(self) -> None:
@@ -599,7 +636,7 @@ class Multiplexer:
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
         self._start = start
         for queue in self._queues:
-            if not set(queue.topics).isdisjoint(topics):
+            if any(topic in topics or covers(topics, topic) for topic in queue.topics):
                 queue.start = start
 
     def _hear(self, error: ClientError) -> None:

@@ -14,6 +14,7 @@ from pricewire.client.stream.reconnect import ConnectionState, State
 from pricewire.client.topics.conflation import Arrival
 from pricewire.client.topics.message_queue import MessageQueue, Start
 from pricewire.client.topics.multiplexer import Multiplexer
+from pricewire.client.topics.patterns import covers
 from pricewire.errors import DecodeError
 from pricewire.protocol.messages import Envelope
 
@@ -67,9 +68,10 @@ class Subscription(Generic[M]):
 
     @property
     def stale_topics(self) -> frozenset[str]:
-        """The topics whose feed has fallen silent, as the server says."""
+        """The topics whose feed has fallen silent, as the server says; of a pattern, those that it has brought."""
         stale = self._multiplexer.stale_topics
-        return frozenset(name for name, topic in zip(self.topics, self._queue.topics, strict=True) if topic in stale)
+        named = (name for name, topic in zip(self.topics, self._queue.topics, strict=True) if topic in stale)
+        return frozenset([*named, *(topic for topic in stale if covers(self.topics, topic))])
 
     @property
     def is_stale(self) -> bool:
@@ -149,14 +151,15 @@ class Subscription(Generic[M]):
             topic: whose; None for the newest of all topics.
 
         Raises:
-            ValueError: the topic is none of the subscription's, or it is one of contracts, which have a value each, and perhaps none.
+            ValueError: the topic is none of the subscription's and of its patterns, or it is one of contracts, which have a value each, and
+                perhaps none.
             RuntimeError: the subscription has ended, or was made in another event loop.
             ClientError: as iterating does.
         """
         self._check_loop()
         if any(name.startswith("contracts:") for name in (self.topics if topic is None else (topic,))):
             raise ValueError("each contract has a value of its own, so there is no newest one; see open_contracts()")
-        if topic is not None and topic not in self.topics:
+        if topic is not None and topic not in self.topics and not covers(self.topics, topic):
             raise ValueError(f"topic {topic!r} is none of {', '.join(self.topics)}")
         seen = None
         while True:

@@ -13,6 +13,9 @@ browser client has the same one, and both run `tests/vectors/topic_set.json`. It
 
 There is one change at a time, and the next one waits until the stream has confirmed the last: so an event belongs to one list of topics.
 Only the server knows which names are of the same topic: it says so wherever it says what the stream carries.
+
+A name may be a pattern, as `ticks:*`. The stream carries it under this name, and brings topics under their own, of which it says nothing:
+those that a confirmed pattern has brought are *followed*. A topic goes on as long as the stream carries it by its name or by a pattern.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pricewire.client.topics.patterns import covers, is_pattern, overlap
+
 R = TypeVar("R")
 """Why a topic is refused."""
 
@@ -29,7 +34,10 @@ MAX_FAILURES = 3
 """After so many changes in a row without an answer, a new stream replaces this one; after as many again, one that starts over."""
 
 MAX_NAMES = 1000
-"""How many names are remembered that the server has others for, beyond those that are wanted; and how many topics that nobody asked for."""
+"""
+How many names are remembered that the server has others for, beyond those that are wanted; how many topics that nobody asked for; and how
+many that patterns have brought.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +143,10 @@ class TopicSet(Generic[R]):
         wanted: see the module; oldest first.
         refused: those of the wanted names that are refused, and why.
         confirmed: see the module.
+        followed: see the module; but for those that are confirmed by their names. Oldest first.
         agreed: see the module; None if no change has been answered that is not settled.
         unknown: whether a change had no answer since the topics of the stream were last known.
-        leaving: topics that are being removed, until it is known whether they are: who subscribes to one meanwhile waits for that.
+        leaving: names that are being removed, until it is known whether they are.
         requested: the change that is not settled.
         interval: the pace that the stream keeps, in milliseconds.
     """
@@ -146,6 +155,7 @@ class TopicSet(Generic[R]):
         self.wanted: dict[str, None] = {}
         self.refused: dict[str, R | None] = {}
         self.confirmed: set[str] = set()
+        self.followed: dict[str, None] = {}
         self.agreed: set[str] | None = None
         self.unknown = False
         self.leaving: set[str] = set()
@@ -181,6 +191,10 @@ class TopicSet(Generic[R]):
         """Return the server's name for a wanted one, as far as that is known."""
         return self._names.get(name, name)
 
+    def is_leaving(self, topic: str) -> bool:
+        """Return whether the stream may soon carry a topic no more: who subscribes to it meanwhile waits until that is known."""
+        return _carries(self.leaving, topic) and not _carries(self.confirmed - self.leaving, topic)
+
     def want(self, names: Iterable[str], interval: int = 0) -> list[Action[R]]:
         """Note all that is wanted from now on, and its pace in milliseconds."""
         before, self.wanted = self.wanted, dict.fromkeys(names)
@@ -209,7 +223,8 @@ class TopicSet(Generic[R]):
         # What was confirmed can be resumed. What was added since cannot: its current value may not have come. So a lost stream is resumed
         # with the former, and the latter is added again; unless streams cannot be changed here.
         topics = self._topics()
-        kept = [topic for topic in topics if topic in self.confirmed]
+        # A stream that begins with the current values needs nothing that goes on until others are added.
+        kept = self._kept(topics) if has_cursor and not self._starts_over else [topic for topic in topics if topic in self.confirmed]
         others = [topic for topic in topics if topic not in self.confirmed]
         resumes = has_cursor and bool(kept)
         if resumes and not self._starts_over:
@@ -217,7 +232,7 @@ class TopicSet(Generic[R]):
         others = others[: int(min(self._batch, len(others)))]
         self._listing = Listing((*kept, *others), resumes and not others, self._wanted_interval)
         # A subscriber to one of these before the stream has begun must wait until it is added.
-        self.leaving |= self.confirmed - topics.keys()
+        self.leaving |= self.confirmed.difference(kept)
         return self._listing
 
     def opened(self, *, can_change: bool, is_new: bool) -> list[Action[R]]:
@@ -229,14 +244,15 @@ class TopicSet(Generic[R]):
             is_new: whether it begins with the current values, rather than where the last one stopped.
         """
         listed = set(self._listing.topics)
-        gone = self._known() if is_new else self._known() - listed
-        stay = self.leaving & listed - gone
+        known = self._known()
+        gone = known if is_new else {topic for topic in known if not _carries(listed, topic)}
+        stay = {topic for topic in known if self.is_leaving(topic)} - gone
         self._end_stream()
         self.leaving.clear()
         self._is_connected = self._is_open = True
         self._can_change = can_change
         self._starts_over = False
-        self.confirmed = listed
+        self._confirm(listed, known - gone)
         self.interval = self._listing.interval
         if is_new and can_change:
             for name in self._refused_before:
@@ -271,9 +287,22 @@ class TopicSet(Generic[R]):
 
         Until the topic is confirmed they are held back: were the stream lost before, they would come again, and some after them would not.
         """
-        if topic not in self.confirmed and self._is_open and len(self._early) < MAX_NAMES:
+        if topic in self.confirmed or topic in self.followed:
+            return True
+        if covers(self.confirmed, topic):
+            self.followed[topic] = None
+            return True
+        if self._is_open and len(self._early) < MAX_NAMES:
             self._early.add(topic)
-        return topic in self.confirmed or topic in self._early
+        return topic in self._early
+
+    def trim(self) -> list[Action[R]]:
+        """Forget the topic that came first by a pattern, if there are too many: they end without a sign. One that goes on comes again."""
+        if len(self.followed) <= MAX_NAMES:
+            return []
+        oldest = next(iter(self.followed))
+        del self.followed[oldest]
+        return [Drop(oldest)]
 
     def changed(self, topics: Collection[str], names: Mapping[str, str]) -> list[Action[R]]:
         """
@@ -286,11 +315,15 @@ class TopicSet(Generic[R]):
         if not self._is_open:
             return []
         now = set(topics)
-        gone = self.confirmed - now
-        self.confirmed = now
-        self.leaving -= gone
-        come = self._early & now
+        carried = {*self.confirmed, *self.followed}
+        gone = {topic for topic in carried if not _carries(now, topic)}
+        come = {topic for topic in self._early if _carries(now, topic)}
+        held = {topic for topic in carried - gone if self.is_leaving(topic)}
         self._early -= come
+        self._confirm(now, carried - gone | come)
+        self.leaving &= now
+        # What was being removed under one name stays under another.
+        come |= {topic for topic in held if not self.is_leaving(topic)}
         actions = [*map(Drop, sorted(gone)), *map(Serve, sorted(come)), *self._rename(names)]
         if self.requested is not None:
             self._heard.append(now)
@@ -382,7 +415,25 @@ class TopicSet(Generic[R]):
 
     def _known(self) -> set[str]:
         """Return the topics whose values may be known."""
-        return self.confirmed | self._early
+        return {*self.confirmed, *self.followed, *self._early}
+
+    def _kept(self, topics: dict[str, None]) -> list[str]:
+        """
+        Return what has to stay, of what the stream carries: what is asked for, and what may have topics of something else that is asked for
+        and still to be added. So these topics go on.
+        """
+        kept = [topic for topic in topics if topic in self.confirmed]
+        new = [topic for topic in topics if topic not in self.confirmed]
+        patterns = list(filter(is_pattern, new))
+        others = sorted(self.confirmed - topics.keys())
+        return [*kept, *(name for name in others if any(overlap(name, topic) for topic in (new if is_pattern(name) else patterns)))]
+
+    def _confirm(self, names: set[str], known: set[str]) -> None:
+        """Note what the stream carries, and which of the topics that are known it goes on with."""
+        self.confirmed = names
+        # In the order in which they came, as far as that is known.
+        candidates = [*(topic for topic in self.followed if topic in known), *sorted(known)]
+        self.followed = dict.fromkeys(topic for topic in candidates if topic not in names and covers(names, topic))
 
     def _settle(self) -> list[Action[R]]:
         """Return what there is to do between what is wanted and what the stream carries."""
@@ -393,7 +444,7 @@ class TopicSet(Generic[R]):
         if not self._is_connected:
             self._is_connected = True
             return [Connect()]
-        if not self._is_open and self.confirmed and self.confirmed.isdisjoint(topics):
+        if not self._is_open and self.confirmed and not self._kept(topics):
             # Of what it would come back to, nothing is wanted.
             return self._connect_anew()
         if not self._is_open or self.requested is not None or self._is_waiting:
@@ -420,8 +471,9 @@ class TopicSet(Generic[R]):
         if not add:
             self._batch = math.inf
         elif self._batch < math.inf:
-            if remove and not self.confirmed.isdisjoint(topics):
-                return (), remove
+            kept = self._kept(topics)
+            if kept and len(kept) < len(self.confirmed):
+                return (), tuple(sorted(self.confirmed.difference(kept)))
             return add[: int(self._batch)], ()
         return add, remove
 
@@ -452,7 +504,8 @@ class TopicSet(Generic[R]):
         self.requested = self.agreed = None
         if self.unknown:
             return []
-        stay, self.leaving = self.leaving, set()
+        stay = {*self.leaving, *filter(self.is_leaving, self.followed)}
+        self.leaving = set()
         return [*map(Serve, sorted(stay))]
 
     def _connect_anew(self) -> list[Action[R]]:
@@ -476,6 +529,7 @@ class TopicSet(Generic[R]):
         gone = sorted(self._known())
         self._end_stream()
         self.confirmed = set()
+        self.followed = {}
         self.leaving = set()
         self._is_connected = self._starts_over = False
         self._batch = math.inf
@@ -486,3 +540,8 @@ class TopicSet(Generic[R]):
         self._is_open = self._is_waiting = self.unknown = False
         self.requested = self.agreed = self._suspect = self._made = None
         self._early = set()
+
+
+def _carries(names: Collection[str], topic: str) -> bool:
+    """Return whether a topic is among some names, by its own or by a pattern."""
+    return topic in names or covers(names, topic)
