@@ -82,10 +82,11 @@ async def test_jetstream_fills_up_what_was_missed_and_goes_on(nats: NatsServer, 
     assert isinstance(feed, FeedWithBackfill)
     async with client_of(nats) as client:
         await client.jetstream().add_stream(StreamConfig(name=name, subjects=[f"{name}.>"]))
-        # Two ticks in each millisecond.
-        for number in range(1200):
-            await client.publish(f"{name}.X", own(f"1.{10000 + number}", "2", START_MS + number // 2))
-        await client.flush()
+        # Two ticks in each millisecond. The last one is acknowledged when the stream has it, and so all before it.
+        *others, last = (own(f"1.{10000 + number}", "2", START_MS + number // 2) for number in range(1200))
+        for each in others:
+            await client.publish(f"{name}.X", each)
+        await client.jetstream().publish(f"{name}.X", last)
         newest = Tick("EURUSD", START_MS + 499, Decimal("1.5"), Decimal("2.00000"), Decimal("1.10998"))
         found = await asyncio.to_thread(rows, feed, newest)
         assert found == [(START_MS + number // 2, 110000 + number, 200000) for number in range(999, 1200)]
