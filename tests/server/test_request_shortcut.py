@@ -12,7 +12,7 @@ import pytest
 
 from pricewire.server.routes.trading import BUY
 from support.app_server import TOKENS, add_account, open_app_server
-from support.serving import EventReader, Serving
+from support.serving import EventReader
 
 TERMS = '"product_id": "rise_fall", "proposal_details": {"instrument_id": "R_100", "duration": 1, "duration_unit": "hours"'
 
@@ -55,18 +55,18 @@ class Asked:
     Who is asked.
 
     Attributes:
-        server: the server.
+        client: sends requests to the server.
         token: of an account.
         streams: the ids of open streams: without a token, and with the account's.
     """
 
-    server: Serving
+    client: httpx2.Client
     token: str
     streams: tuple[str, ...]
 
     def answer(self, method: str, path: str, body: str | bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], str]:
         """Return an answer's status, its headers and its body."""
-        answer = httpx2.request(method, f"{self.server.url}{path}", content=body, headers=headers)
+        answer = self.client.request(method, path, content=body, headers=headers)
         return answer.status_code, {name: value for name, value in answer.headers.items() if name != "date"}, answer.text
 
 
@@ -78,7 +78,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
     with open_app_server(database, origins=["https://page.example"]) as server:
         public = EventReader(server.url, "/sse?topic=ticks:R_100")
         own = EventReader(server.url, "/protected/sse?topic=ticks:R_100", headers={"Authorization": f"Bearer {token}"})
-        yield Asked(server, token, tuple(reader.head["pricewire-stream"] for reader in (public, own)))
+        with httpx2.Client(base_url=server.url) as client:
+            yield Asked(client, token, tuple(reader.head["pricewire-stream"] for reader in (public, own)))
         for reader in (public, own):
             reader.socket.close()
 
