@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import type { ClosedContractsBody } from '../../src/schema.js'
 import { Segments } from '../fields.js'
 import { formatCount, formatProfit, profitDirection } from '../format.js'
@@ -9,7 +9,6 @@ import { Hints } from './hints.js'
 import type { OpenPositions } from './live_account.js'
 import { OpenContracts } from './open_contracts.js'
 import { useSession } from './session.js'
-import { Statement } from './statement.js'
 
 interface PositionsProps {
   readonly open: OpenPositions
@@ -22,6 +21,14 @@ interface PositionsProps {
   readonly onPick: (contractId: string) => void
   readonly onLogin: () => void
 }
+
+/** Loaded where it is opened. A page that is older than its server may not find it there. */
+const Statement = lazy(() =>
+  import('./statement.js').then(
+    ({ Statement }) => ({ default: Statement }),
+    () => ({ default: NotLoaded }),
+  ),
+)
 
 /** The account's contracts, open or closed, and its statement. */
 export function Positions({
@@ -78,11 +85,13 @@ export function Positions({
           )}
         </div>
       ) : shown === 'statement' ? (
-        <Statement
-          session={session}
-          version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`}
-          known={[...(contracts ?? []), ...(closed?.contracts ?? [])]}
-        />
+        <Suspense fallback={<p className="empty">{texts.statement.loading}</p>}>
+          <Statement
+            session={session}
+            version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`}
+            known={[...(contracts ?? []), ...(closed?.contracts ?? [])]}
+          />
+        </Suspense>
       ) : shown === 'closed' ? (
         <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (
@@ -98,5 +107,13 @@ export function Positions({
         />
       )}
     </section>
+  )
+}
+
+function NotLoaded() {
+  return (
+    <p className="empty problem" role="alert">
+      {texts.positions.notLoaded}
+    </p>
   )
 }

@@ -207,6 +207,7 @@ export const english = {
     open: 'Open',
     closed: 'Closed',
     statement: 'Statement',
+    notLoaded: 'The statement could not be loaded. Reload the page.',
     profitAndLoss: 'Profit and loss',
     won: 'Won',
     winRate: (won: number, total: number, percent: string) => `${won} of ${total}, ${percent}`,

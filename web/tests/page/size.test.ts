@@ -8,8 +8,8 @@ import { expect, it } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What not every trader loads: other languages, the drawer for developers, the page for operators, and the sharing of a connection by tabs. */
-const ON_DEMAND = /^(german|inspector|tabs|admin)-.*\.(js|css)$/
+/** What is loaded when it is needed: other languages, the statement, the drawer for developers, the page for operators, the tabs' shared connection. */
+const ON_DEMAND = /^(german|statement|inspector|tabs|admin)-.*\.(js|css)$/
 
 it('is at most 150 KB for the page with its chart, after brotli', { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'pricewire-page-'))
@@ -25,7 +25,7 @@ it('is at most 150 KB for the page with its chart, after brotli', { timeout: 180
       (entry) => entry.isFile() && !/\.(md|gz)$/.test(entry.name),
     )
     // Each is a file of its own, so that it is loaded by those who need it only.
-    expect(entries.filter(({ name }) => ON_DEMAND.test(name))).toHaveLength(5)
+    expect(entries.filter(({ name }) => ON_DEMAND.test(name))).toHaveLength(6)
     const files = entries
       .filter(({ name }) => !ON_DEMAND.test(name))
       .map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
