@@ -145,6 +145,17 @@ def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) 
     assert [row.split(",")[2] for row in rows] == ["purchase", "deposit"]
 
 
+def test_a_statement_whose_program_cannot_be_loaded_leaves_the_page_as_it_is(page_server: PageServer, page: Page) -> None:
+    page.route("**/statement-*", lambda route: route.abort())
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    page.get_by_role("radio", name="Statement").check(force=True)
+    expect(page.get_by_text("The statement could not be loaded. Reload the page.")).to_be_visible()
+    page.get_by_role("radio", name="Closed").check(force=True)
+    wait_for_state(page, "live")
+    expect(page.get_by_text("Reload the page.")).to_have_count(0)
+
+
 def test_a_contract_of_the_statement_is_opened_with_its_ticks(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     log_in(page, page_server.account())
