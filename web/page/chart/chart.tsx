@@ -148,7 +148,13 @@ export function Chart({
   useEffect(() => {
     const { current: on } = chart
     if (on === null) return
-    setNote(texts.chart.loading)
+    let said: string | undefined = texts.chart.loading
+    setNote(said)
+    // Of what changes nothing React keeps a record until the component renders again, which may be hours away: one for each price.
+    const say = (note: string | undefined) => {
+      if (note !== said) setNote(note)
+      said = note
+    }
     const granularity = TIMEFRAMES[timeframe]
     const isLine = granularity === 0 || style === 'area'
     const formatter = (price: number) => formatPrice(price, pip_size)
@@ -206,7 +212,7 @@ export function Chart({
       },
       show: (bars) => {
         made.setData(bars.map(draw))
-        setNote(bars.length === 0 ? texts.chart.none : undefined)
+        say(bars.length === 0 ? texts.chart.none : undefined)
         if (isFirst) showNewest(on, bars.length)
         showRange.current(isFirst)
         isFirst = false
@@ -216,12 +222,12 @@ export function Chart({
       },
       append: (bar) => {
         made.update(draw(bar))
-        setNote(undefined)
+        say(undefined)
         mark()
         describe()
         drawn.update(() => live.points)
       },
-      fail: ({ message }) => setNote(texts.chart.failed(message)),
+      fail: ({ message }) => say(texts.chart.failed(message)),
     })
     showRange.current = (isMoved) => {
       const { range, onBegin } = latest.current
