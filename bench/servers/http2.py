@@ -8,13 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import ClassVar
 
 from bench.readers.pool import Protocol
 from bench.servers.asgi import HOST
-from bench.servers.peer import STARTUP_TIMEOUT, PeerError
 from bench.servers.pricewire import Handover, commanded
 from bench.servers.tls import NchanTls, make_certificate, missing_openssl
 from bench.workload import TOPIC
@@ -56,6 +54,7 @@ class BehindCaddy(Handover):
         files = [self.directory, *make_certificate(self.directory)]
         process = self._spawn([sys.executable, "-m", "bench.servers.http2", *map(str, files)], {HOST: self.host})
         self.port, self.command_port = self._read_port(process), self._read_port(process)
+        self._await_port()
 
 
 class NchanHttp2(NchanTls):
@@ -86,7 +85,6 @@ def main(folder: str, certificate: str, key: str) -> None:
         ["caddy", "run", "--config", str(caddyfile)], env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        await_port(caddy, host, port)
         for number in (port, server):
             print(number, flush=True)
         hub = Hub(heartbeat=3600.0, flush=FlushPolicy(max_interval=0.0))
@@ -99,25 +97,6 @@ def main(folder: str, certificate: str, key: str) -> None:
     finally:
         caddy.terminate()
         caddy.wait()
-
-
-def await_port(process: subprocess.Popen[bytes], host: str, port: int) -> None:
-    """
-    Return when a process listens at a port.
-
-    Raises:
-        PeerError: it has ended instead, or takes too long.
-    """
-    deadline = time.monotonic() + STARTUP_TIMEOUT
-    while True:
-        try:
-            socket.create_connection((host, port), STARTUP_TIMEOUT).close()
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise PeerError("caddy did not start") from error
-            time.sleep(0.05)
-        else:
-            return
 
 
 if __name__ == "__main__":

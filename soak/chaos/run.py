@@ -332,8 +332,12 @@ class ChaosTest:
         while (await asyncio.to_thread(read_books, address)).open() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells it
             await asyncio.sleep(1)
         published = self.result.publications
+
+        async def has_unpublished() -> bool:
+            return any(wrong_accounts(await asyncio.to_thread(read_books, address), published))
+
         # What ended last leaves the database a while after, where a process has just taken over.
-        while any(wrong_accounts(await asyncio.to_thread(read_books, address), published)) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while await has_unpublished() and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells it
             await asyncio.sleep(1)
         await asyncio.sleep(2)
         newest = {topic: items[-1].seq for topic, items in published.events.items() if items}

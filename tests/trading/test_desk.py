@@ -33,6 +33,7 @@ from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.interfaces import Bought, Closed, Purchase
+from pricewire.trading.offers import StakeOffer, make_stake_offer
 from pricewire.trading.settlement import RETRY_S
 from support.contract_maker import tick as contract_tick
 from support.fake_market import START_MS, FakeClock, running, settle
@@ -312,6 +313,22 @@ async def test_a_trade_is_refused_where_a_tick_that_is_due_stays_away(trading_en
     await trading_env.desk.sell(account.uuid, bought.contract_id)
 
 
+async def test_a_tick_that_falls_due_while_a_trade_is_made_is_no_reason_to_refuse_it(
+    trading_env: TradingEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await open_account(trading_env)
+    await trading_env.give("100.20", 1)
+    await trading_env.clock.advance(0.999)
+
+    def slowly(*arguments: Any) -> StakeOffer:
+        trading_env.clock.jump(0.002)
+        return make_stake_offer(*arguments)
+
+    monkeypatch.setattr("pricewire.trading.trades.make_stake_offer", slowly)
+    bought = await trading_env.desk.buy(account.uuid, order())
+    assert bought.buy_time == START_MS + 1999
+
+
 async def test_a_clock_that_is_set_back_does_not_keep_an_old_price_for_trade(trading_env: TradingEnv) -> None:
     account = await open_account(trading_env)
     bought = await trading_env.desk.buy(account.uuid, order())
@@ -393,8 +410,8 @@ async def test_a_recording_is_traded_only_where_that_is_allowed(sqlite: Database
     async with running(market):
         await settle()
         with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
-            tried[0].tradable(tried[0].find("GOLD"))
-        assert tried[1].tradable(tried[1].find("GOLD"))[1].is_regular
+            tried[0].tradable(tried[0].find("GOLD"), is_overdue=False)
+        assert tried[1].tradable(tried[1].find("GOLD"), is_overdue=False)[1].is_regular
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:

@@ -25,9 +25,11 @@ class DueTicks:
         if event is not None:
             event.set()
 
-    async def wait(self, book: InstrumentBook, longest_s: float) -> None:
-        """Wait for the next tick of an instrument where it is due, so many seconds at most."""
-        if self._books.is_due(book):
-            event = self._next.setdefault(book, asyncio.Event())
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), longest_s)
+    async def wait(self, book: InstrumentBook, longest_s: float) -> bool:
+        """Wait for the next tick of an instrument where it is due, so many seconds at most; return whether it has not come by then."""
+        if not self._books.is_due(book):
+            return False
+        event = self._next.setdefault(book, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), longest_s)
+        return self._books.is_due(book)

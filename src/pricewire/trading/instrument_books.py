@@ -302,9 +302,13 @@ class InstrumentBooks:
         moves = book.moves
         return moves is not None and book.is_live and moves.is_regular and self.elapsed_ms(book) >= moves.interval_ms
 
-    def tradable(self, book: InstrumentBook) -> tuple[Tick, Moves]:
+    def tradable(self, book: InstrumentBook, *, is_overdue: bool) -> tuple[Tick, Moves]:
         """
         Return the newest tick and how the price moves, where an instrument can be traded.
+
+        Args:
+            book: the instrument's.
+            is_overdue: whether its next tick was waited for and has not come. One that falls due only now is no reason to refuse.
 
         Raises:
             MarketClosedError: there is no price to trade at.
@@ -336,7 +340,7 @@ class InstrumentBooks:
             raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
         if moves.interval_ms > SLOWEST_MS:
             raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
-        if self.is_due(book):
+        if is_overdue:
             raise MarketClosedError(instrument_id, "its next price is overdue; try again when it has come")
         return tick, moves
 

@@ -194,11 +194,11 @@ class Trades:
         async with account.lock:
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
-            await self._due_ticks.wait(book, MOMENT_S)
-            offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
-            tick, moves = self._books.tradable(book)
+            is_overdue = await self._due_ticks.wait(book, MOMENT_S)
             # By the clock, or by the ticks where it was set back: who knows a tick before it comes here is not to buy before it.
             now_ms = max(self._now_ms(), self._books.time_ms(book))
+            offer = make_stake_offer(topic, self._products, book.instrument, self._books.newest(book).price)
+            tick, moves = self._books.tradable(book, is_overdue=is_overdue)
             contract = make_contract(
                 offer,
                 variant,
@@ -249,8 +249,9 @@ class Trades:
         if (position := account.open.get(contract_id)) is not None:
             await self._due_ticks.wait(position.book, LATEST_S)
         async with account.lock:
+            is_overdue = False
             if (position := account.open.get(contract_id)) is not None:
-                await self._due_ticks.wait(position.book, MOMENT_S)
+                is_overdue = await self._due_ticks.wait(position.book, MOMENT_S)
             # From here on nothing is waited for until its end is written: a tick might end it.
             position = account.open.get(contract_id)
             contract = None if position is None else position.contract
@@ -261,7 +262,7 @@ class Trades:
             now_ms = max(self._now_ms(), self._books.time_ms(book))
             if contract.duration_unit != "ticks" and now_ms >= contract.expiry_time:
                 raise ContractNotSellableError(contract_id, "it has reached its end, and is settled with the next tick")
-            tick, moves = self._books.tradable(book)
+            tick, moves = self._books.tradable(book, is_overdue=is_overdue)
             if contract.entry_tick_time is None:
                 raise ContractNotSellableError(contract_id, "its first tick has not come; try again in a moment")
             elapsed_ms = now_ms - tick.epoch_ms
