@@ -22,6 +22,7 @@ from bench import (
     idle,
     latency,
     memory,
+    mercure,
     positions,
     pricing,
     publish,
@@ -60,6 +61,9 @@ BENCHMARKS: dict[str, Run] = {
     ),
     "tls": lambda placement, progress, options: tls.run(placement, fanout.QUICK if options.quick else fanout.Settings(), progress),
     "http2": lambda placement, progress, options: http2.run(placement, fanout.QUICK if options.quick else fanout.Settings(), progress),
+    "mercure": lambda placement, progress, options: mercure.run(
+        placement, mercure.QUICK if options.quick else mercure.Settings(), progress
+    ),
     "wire": lambda placement, progress, options: wire.run(placement, wire.QUICK if options.quick else wire.Settings(), progress),
     "storm": lambda placement, progress, options: storm.run(placement, storm.QUICK if options.quick else storm.Settings(), progress),
     "restart": lambda placement, progress, options: restart.run(

@@ -34,6 +34,7 @@ from bench.servers.http2 import BehindCaddy, NchanHttp2
 from bench.servers.nchan import Nchan
 from bench.servers.peer import Peer
 from bench.servers.pricewire import Handover
+from bench.servers.pricewire_mercure import MercureStreams
 from bench.servers.tls import HandoverTls, NchanTls
 from bench.servers.workers import Workers
 from bench.workload import EVENT_MARK, encoded_ticks, number_of
@@ -41,7 +42,9 @@ from bench.workload import EVENT_MARK, encoded_ticks, number_of
 STREAMS = 50
 
 
-@pytest.fixture(params=[*KINDS, WholeApplication, HandoverTls, NchanTls, BehindCaddy, NchanHttp2], ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[*KINDS, WholeApplication, MercureStreams, HandoverTls, NchanTls, BehindCaddy, NchanHttp2], ids=lambda kind: kind.name
+)
 def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
     kind: type[Peer] = request.param
     if reason := kind.missing():

@@ -24,7 +24,7 @@ from bench.servers.pricewire import Handover, HandoverGzip
 from bench.servers.sse_starlette import SseStarlette
 from bench.workload import Load, choices
 
-from bench import compression, idle, latency, restart, slow_link, slow_readers, storm, trading_floor
+from bench import compression, fanout, idle, latency, mercure, restart, slow_link, slow_readers, storm, trading_floor
 from pricewire.hub.compression import GzipGroup, GzipStream
 from pricewire.server.transport.handover import ChunkedStream
 
@@ -68,6 +68,13 @@ def test_the_auditor_sees_what_is_merged() -> None:
         audit = auditor.wait("streams", LOAD.rounds + 1, 10)
     assert audit.merged > 0
     assert (audit.events + audit.merged, audit.faults) == (10 * 5 * LOAD.rounds, 0)
+
+
+def test_the_protocol_mercure_beside_our_own_streams_makes_a_report(tmp_path: Path) -> None:
+    settings = mercure.Settings(fanout.Settings(streams=10, rounds=1, cpu=0.01, judge=False), shops=10, rounds=1, times=1, judge=False)
+    content = figures(mercure.run(ANYWHERE, settings, lambda step: None), tmp_path)
+    assert {"pricewire_mercure", "pricewire_sse"} <= set(content["servers"])
+    assert {label: len(cost) for label, cost in content["topics"]["cost"].items()} == {"names": 2, "patterns": 2}
 
 
 @needs_compiler
