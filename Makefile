@@ -7,7 +7,9 @@ CCXT   := .venv-ccxt
 NATIVE := $(wildcard src/pricewire/_native/*.[ch])
 PAGE   := src/pricewire/server/page/index.html
 NPM    := npm --prefix web
-# Python compiles what it imports, when it does: to compile all of SciPy at once takes half of the installation's time.
+# Python compiles what it imports, when it does: to compile all of SciPy at once takes half of the installation's time. So what it has
+# compiled is kept, whatever the environment says: the tests start hundreds of processes, of which each would compile it all anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 # For the oldest Python that we promise, and with markers where a newer Python or another system needs another version.
 PIN    := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11.0 --custom-compile-command "make pins"
