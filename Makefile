@@ -80,10 +80,10 @@ many-topics: $(VENV)/dev  ## ten minutes of one client with 250 topics at twenty
 	$(BIN)/python -m soak.many_topics $(ARGS)
 
 verify-repeat: prepare  ## have `pricewire verify` judge real servers, proxies and bad lines twenty times; more by ARGS="--verify-times 100"
-	$(BIN)/pytest tests/verify/test_real_servers.py tests/verify/test_bad_lines.py --verify-times 20 $(ARGS)
+	$(BIN)/pytest tests/verify/test_real_servers.py tests/verify/test_bad_lines.py --verify-times 20 --timeout 0 $(ARGS)
 
 churn-tabs: prepare  ## an hour of five tabs that are closed, crash, are blocked, hidden and frozen; shorter by ARGS="--churn-minutes 5"
-	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 $(ARGS)
+	$(BIN)/pytest tests/browsers/test_churn.py --churn-minutes 60 --timeout 0 $(ARGS)
 
 lint: $(VENV)/dev web/node_modules/.dev  ## check style and types
 	$(BIN)/ruff check
