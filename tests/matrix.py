@@ -2,8 +2,8 @@
 The two commands on every kind of machine that this one can show: `make matrix`.
 
 Each scenario is a fresh clone of the last commit under conditions of its own. In it `make run` has to serve the page and a price, and
-`make test` has to pass; as in CI, what fails beside others has to pass by itself. What this machine cannot show is said, with what it lacks.
-Conditions are combined: each is in one scenario.
+`make test` has to pass; as in CI, what fails beside others has to pass by itself. What this machine cannot show is said, with what it
+lacks. Conditions are combined: each is in one scenario.
 """
 
 from __future__ import annotations
