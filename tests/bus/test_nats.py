@@ -423,3 +423,18 @@ async def test_who_shares_trading_publishes_until_it_is_shared_anew_and_the_numb
         await until(lambda: changes == [[first.name, second.name], []])
     stream = Recorder(hub, "balance:a")
     assert [data["seq"] for data in stream.data] == [4], "the numbers go on after those that were published"
+
+
+async def test_what_is_published_after_another_process_writes_is_not_taken_for_published() -> None:
+    # Who trades would remove from the database what nobody has published, and so would the next one never know of it.
+    async def round_over() -> None:
+        raise AssertionError("nothing is written")
+
+    frames = nats_writer.FrameWriter(
+        Hub(), {}, on_taken=lambda sequence, records, is_lossy: None, is_read_back=False, owns=None, on_round=round_over
+    )
+    frames.end("another process writes now")
+    await frames.flush()
+    frames.publish("contracts:a", {"n": 1})
+    with pytest.raises(FencedError, match="another process writes now"):
+        await frames.flush()

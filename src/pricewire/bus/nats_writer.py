@@ -312,6 +312,8 @@ class FrameWriter:
 
     def _add(self, record: Record, size: int) -> None:
         if self._fault:
+            # It is dropped, which who waits for it is told.
+            self._added += 1
             return
         if self._backlog + self._gathering.size > BACKLOG:
             # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
