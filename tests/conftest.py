@@ -104,7 +104,8 @@ def feed() -> HandFeed:
 @pytest.fixture
 def server(feed: HandFeed) -> Iterator[Serving]:
     """A server of GOLD and of the simulated instruments at twenty times their rate."""
-    feeds: list[Feed] = [feed, SimulatedFeed(seed=1, rate=20)]
+    # The usual day of history would take most of the time that a server needs to start, and hundreds of megabytes at this rate.
+    feeds: list[Feed] = [feed, SimulatedFeed(seed=1, rate=20, history_s=3600)]
     with behind_gateways.serving(lambda bus: create_app(feeds, heartbeat=0.5, bus=bus), heartbeat=0.5) as serving:
         yield serving
 

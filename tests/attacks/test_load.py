@@ -15,6 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from pricewire.market.feed import Feed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.server.limits import Limits
 from pricewire.store.accounts import Account
 from support.app_server import Events, add_account, bearer, open_app_server, purchase
@@ -39,8 +41,8 @@ def stream_of(topics: list[str]) -> str:
 @pytest.fixture
 def serving(tmp_path: Path, http: type[asyncio.Protocol]) -> OpenServer:
     @contextmanager
-    def opened(**limits: Any) -> Iterator[Serving]:
-        with open_app_server(tmp_path / "pricewire.db", http=http, limits=Limits(**limits)) as server:
+    def opened(*feeds: Feed, **limits: Any) -> Iterator[Serving]:
+        with open_app_server(tmp_path / "pricewire.db", *feeds, http=http, limits=Limits(**limits)) as server:
             yield server
 
     return opened
@@ -260,7 +262,8 @@ def test_a_history_is_compressed_where_that_is_taken_and_worth_it(serving: OpenS
 
 
 def test_histories_and_streams_of_candles_meet(serving: OpenServer) -> None:
-    with serving() as server:
+    # With a day of history.
+    with serving(SimulatedFeed(seed=1, rate=20)) as server:
         closed = history(server, "candles", count=3).json()["data"]["candles"]
         start = closed[0]["open_epoch_ms"]
         with Events(server, f"/v1/market/instruments/candles/stream?instrument_id=1HZ100V&granularity=60&start_epoch_ms={start}") as stream:

@@ -55,7 +55,7 @@ def open_app_server(
     The journal is beside an SQLite file, where none is given, and the ring of the bus beside the journal. Simulated markets are open when
     it yields: their first ticks have come.
     """
-    feeds = feeds or (SimulatedFeed(seed=1, rate=20),)
+    feeds = feeds or (SimulatedFeed(seed=1, rate=20, history_s=3600),)
     with tempfile.TemporaryDirectory() as folder:
         beside = database.parent if isinstance(database, Path) else Path(folder)
         setup = TradingSetup(database, journal or beside / "journal", keys, RULES, ring=(journal or beside / "journal").with_name("bus"))

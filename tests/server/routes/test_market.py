@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pricewire.market.feed import PastTicks
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.journal import Journal
 from pricewire.server.app import create_app
 from support.app_server import open_app_server
@@ -77,8 +78,9 @@ def test_candles_history(server: Serving, feed: HandFeed) -> None:
     assert [(candle["open"], candle["high"]) for candle in day] == [("10.00", "30.00")]
 
 
-def test_simulated_instruments_have_a_day_of_history(server: Serving) -> None:
-    candles = post(server, "/v1/market/instruments/candles/history", {"instrument_id": "R_100", "granularity": 60, "count": 5000})
+def test_simulated_instruments_have_a_day_of_history() -> None:
+    with Serving(create_app([SimulatedFeed()])) as server:
+        candles = post(server, "/v1/market/instruments/candles/history", {"instrument_id": "R_100", "granularity": 60, "count": 5000})
     found = [int(candle["open_epoch_ms"]) for candle in candles.json()["data"]["candles"]]
     assert len(found) >= 1440
     assert {later - earlier for earlier, later in pairwise(found)} == {60_000}
