@@ -25,6 +25,7 @@ import bench.latency
 import bench.memory
 from bench.fanout import KINDS
 from bench.machine import Placement, PlacementError
+from bench.process import no_compiler
 from bench.readers.frames import Frames
 from bench.readers.pool import Readers
 from bench.report import Report, save
@@ -215,7 +216,9 @@ def test_an_event_says_which_it_is() -> None:
     assert number_of(b"") == 0
 
 
-@pytest.mark.parametrize("name", ["fanout", "memory", "compare"])
+@pytest.mark.parametrize(
+    "name", ["fanout", "memory", pytest.param("compare", marks=pytest.mark.skipif(no_compiler() is not None, reason=str(no_compiler())))]
+)
 def test_a_quick_run_makes_a_report(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     placement = Placement(None, None)
     steps: list[str] = []
