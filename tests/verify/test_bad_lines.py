@@ -9,9 +9,9 @@ import ssl
 import pytest
 
 from pricewire.verify import Facts, Options, Report, Surroundings, Verdict, record, verify
-from pricewire.verify.checks.form import dispatch
+from pricewire.verify.checks.form import dispatch, empty_messages
 from pricewire.verify.checks.head import status
-from pricewire.verify.checks.requests import head_request
+from pricewire.verify.checks.requests import accept, head_request
 from pricewire.verify.checks.timing import buffering, first_byte
 from pricewire.verify.exchange import End
 from pricewire.verify.facts import Published
@@ -127,3 +127,40 @@ def test_an_answer_that_is_still_coming_is_not_missing() -> None:
     assert status(Facts(watch)).verdict is Verdict.UNKNOWN
     opened = record("watch", [HEAD])
     assert head_request(Facts(opened, requests={"HEAD": beginning})).verdict is Verdict.UNKNOWN
+
+
+def test_one_of_many_events_that_a_line_delays_was_not_held_back() -> None:
+    def watched(*late: float) -> Facts:
+        times = [10.0 * number + 0.1 for number in range(1, 7)]
+        came = sorted([*times[: 6 - len(late)], *late])
+        watch = record("watch", [HEAD, *((at, b"data: an event\n\n") for at in came)])
+        watch.finish(End.LEFT, 80.0)
+        return Facts(watch, published=[Published(10.0 * number, 10.0 * number + 0.05) for number in range(1, 7)])
+
+    assert buffering(watched()).verdict is Verdict.PASSED
+    assert buffering(watched(66.0)).verdict is Verdict.UNKNOWN
+    assert buffering(watched(46.0, 56.0, 66.0)).verdict is Verdict.FAILED
+
+
+def test_what_is_not_answered_where_the_stream_itself_opened_late_may_still_be() -> None:
+    unanswered = record("any Accept", [])
+    unanswered.finish(End.LEFT, 10.0)
+    for opened, verdict in ((0.1, Verdict.FAILED), (11.0, Verdict.UNKNOWN)):
+        watch = record("watch", [(opened, HEAD[1])])
+        watch.finish(End.LEFT, 30.0)
+        assert accept(Facts(watch, requests={"any Accept": unanswered, "wrong Accept": unanswered})).verdict is verdict
+
+
+def test_blank_lines_that_come_late_do_not_pass_where_too_few_came_to_tell() -> None:
+    parts = [(float(number), b"\ndata: an event\n" if number > 1 else b"data: an event\n") for number in range(1, 10)]
+    for count, verdict in ((3, Verdict.UNKNOWN), (9, Verdict.FAILED)):
+        watch = record("watch", [HEAD, *parts[:count]])
+        watch.finish(End.LEFT, 20.0)
+        assert dispatch(Facts(watch)).verdict is verdict
+
+
+def test_a_stream_that_broke_off_at_once_shows_nothing_of_heartbeats() -> None:
+    for ended, verdict in ((0.2, Verdict.UNKNOWN), (30.0, Verdict.PASSED)):
+        watch = record("watch", [HEAD, (0.1, b"data: an event\n\n")])
+        watch.finish(End.RESET, ended)
+        assert empty_messages(Facts(watch)).verdict is verdict

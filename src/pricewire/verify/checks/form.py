@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 from pricewire.protocol.decoder import BOM
+from pricewire.verify.checks.timing import SILENT_S
 from pricewire.verify.facts import Facts
 from pricewire.verify.scanner import Line, Place
 from pricewire.verify.verdicts import Outcome, failed, passed, rule, show, unknown, warned
@@ -17,6 +18,9 @@ HEARTBEATS = {"", "ping", "heartbeat", "keepalive", "keep-alive", '"ping"', '"he
 
 HELD_S = 0.5
 """When the blank lines of most events come so many seconds after them, they come late."""
+
+LATE = 3
+"""How many blank lines have to come late to be the server's fault."""
 
 LEAST_RETRY_MS = 100
 MOST_RETRY_MS = 300_000
@@ -56,9 +60,12 @@ def dispatch(facts: Facts) -> Outcome:
         for piece, place, after in zip(watch.pieces, watch.places, watch.pieces[1:], strict=False)
         if place is Place.BEFORE_THE_BLANK_LINE and after.at - piece.at > HELD_S
     ]
-    if len(late) >= 3 and 2 * len(late) >= len(watch.arrivals) - 1:
+    if late and 2 * len(late) >= len(watch.arrivals) - 1:
         piece, seconds = late[0]
-        return failed(f"the blank line of an event came {seconds:.1f} s after it, with the next one", show(piece.data[-80:]), is_timed=True)
+        what = f"the blank line of an event came {seconds:.1f} s after it, with the next one"
+        if len(late) < LATE:
+            return unknown(f"{what}; too few events came to tell whether the line was slow", show(piece.data[-80:]))
+        return failed(what, show(piece.data[-80:]), is_timed=True)
     return passed(f"{len(watch.arrivals)} events came, each with its blank line", show(watch.arrivals[0].raw))
 
 
@@ -141,10 +148,12 @@ def fields(facts: Facts) -> Outcome:
 )
 def empty_messages(facts: Facts) -> Outcome:
     """Look for messages that only show life."""
-    arrivals = facts.watch.arrivals
+    watch, arrivals = facts.watch, facts.watch.arrivals
     found = [each for each in arrivals if each.event.type == "message" and each.event.data.strip().lower() in HEARTBEATS]
     if found:
         return warned(f"{len(found)} messages have nothing to say; programs that parse each one fail at them", show(found[0].raw))
+    if watch.is_broken_off and (lasted := watch.ended - watch.started) < SILENT_S:
+        return unknown(f"it broke off after {lasted:.1f} s, before a heartbeat was due")
     return passed("every message says something") if arrivals else unknown("no event came")
 
 

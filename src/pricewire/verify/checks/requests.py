@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pricewire.verify.checks.timing import HEAD_S
 from pricewire.verify.exchange import Exchange
 from pricewire.verify.facts import Facts
 from pricewire.verify.verdicts import Needs, Outcome, failed, passed, rule, show, unknown, warned
@@ -46,6 +47,9 @@ def no_answer(facts: Facts, exchange: Exchange, to: str) -> Outcome:
     """Return what there is to say where no head came."""
     if exchange.is_unanswered and exchange.size:
         return unknown(f"the answer to {to} was still coming: the line carries little")
+    opened_s = facts.watch.head_at - facts.watch.started
+    if exchange.is_unanswered and opened_s > HEAD_S:
+        return unknown(f"no answer came to {to} yet; the stream itself opened after {opened_s:.1f} s")
     if exchange.is_unanswered:
         return failed(f"no answer came to {to}", is_timed=True)
     if exchange.problem:
