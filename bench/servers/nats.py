@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import random
 import shutil
 import signal
 import socket
@@ -25,14 +26,25 @@ def program() -> str:
     return str(beside) if beside.exists() else shutil.which("nats-server") or "nats-server"
 
 
+PORTS = range(10_000, 32_000)
+"""
+Where ports are chosen from: below those that the system gives to connections. A server that is started again would else find that one has
+got its port meanwhile. Source: Linux, ip-sysctl, ip_local_port_range.
+"""
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of this machine that nobody has now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    ports: list[int] = []
+    with contextlib.ExitStack() as stack:
+        # Tests have the usual dice begin anew: several processes would choose the same ports.
+        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+            if len(ports) == count:
+                break
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+    return ports
 
 
 class NatsServer:
