@@ -38,6 +38,8 @@ export class TopicStore extends BaseStore {
   readonly #topics = new Map<string, Topic>()
   /** Those of them that are patterns. */
   readonly #patterns = new Map<string, Topic>()
+  /** The topics whose feeds have fallen silent: a pattern's listeners that come later are told of each. */
+  readonly #stale = new Set<string>()
   /** Has new listeners begin with what has come already under another name: it does not come again. */
   readonly #beginnings: (() => void)[] = []
   readonly #link: TopicLink
@@ -59,6 +61,7 @@ export class TopicStore extends BaseStore {
       },
       onStale: (topic) => {
         this.#backlog.flush(topic)
+        this.#stale.add(topic)
         const envelope = this.topic(topic).envelope ?? this.current(topic).at(-1)
         this.#tell(topic, { ...this.topic(topic), envelope, isStale: true })
       },
@@ -68,6 +71,7 @@ export class TopicStore extends BaseStore {
         this.reportError(error)
       },
       onDropped: (topic) => {
+        this.#stale.delete(topic)
         if (this.#topics.get(topic)?.listeners.size !== 0) return
         this.#topics.delete(topic)
         this.#patterns.delete(topic)
@@ -96,6 +100,11 @@ export class TopicStore extends BaseStore {
     return [...this.#link.current(topic)]
   }
 
+  /** Returns the names of the topics of a pattern that are known; of one that has ended, until the stream begins anew. */
+  topicsOf(pattern: string): readonly string[] {
+    return this.#link.topicsOf?.(pattern) ?? []
+  }
+
   /**
    * Calls the listener at every event of a topic. Returns the function that stops this.
    *
@@ -117,12 +126,12 @@ export class TopicStore extends BaseStore {
       const known = this.#patterns.size > 0 ? [...(this.#link.known?.(topic) ?? [])] : []
       // What waits is older, and for the others.
       for (const { subscription_id } of known) this.#backlog.flush(subscription_id)
-      if (!isOfMany && entry.state !== UNKNOWN) return
-      for (const envelope of known) {
-        entry.state = { envelope, isStale: false }
-        if (!isOfMany) emit(entry.listeners, entry.state)
-        else if (!isTold) call(listener, entry.state)
-      }
+      if (isOfMany ? entry.state.error === undefined : entry.state === UNKNOWN)
+        for (const envelope of known) {
+          entry.state = { envelope, isStale: this.#stale.has(envelope.subscription_id) }
+          if (!isOfMany) emit(entry.listeners, entry.state)
+          else if (!isTold) call(listener, entry.state)
+        }
       isTold = true
     })
     this.#change()
@@ -154,9 +163,14 @@ export class TopicStore extends BaseStore {
 
   /** Tells the listeners of a topic, and those of its patterns. */
   #tell(topic: string, state: TopicState): void {
+    if (!state.isStale) this.#stale.delete(topic)
     if (state.envelope !== this.topic(topic).envelope || state.isStale) this.#update(topic, state)
+    // A state without an event does not say of which topic it is.
+    if (state.envelope === undefined) return
     for (const [pattern, { state: before }] of this.#patterns)
-      if (before.error === undefined && covers([pattern], topic)) this.#update(pattern, state)
+      // One that was refused may be taken later on.
+      if (covers([pattern], topic) && (before.error === undefined || this.#link.carries?.(pattern)))
+        this.#update(pattern, state)
   }
 
   #update(topic: string, state: TopicState): void {

@@ -30,6 +30,8 @@ export class Pricewire {
   /** What a topic is called here. */
   nameOf: (topic: string) => string = (topic) => topic
 
+  /** How many of the first events nobody can resume after. */
+  #forgotten = 0
   readonly #events: { topic: string; text: string }[] = []
   readonly #server = new TestServer((request, response) => this.#serve(request, response))
 
@@ -70,6 +72,12 @@ export class Pricewire {
     for (const { response } of this.streams) response.destroy()
   }
 
+  /** Cuts all connections; who comes back begins anew. */
+  restart(): void {
+    this.#forgotten = this.#events.length + 1
+    this.cut()
+  }
+
   /** The topics of each open stream. */
   get topics(): string[][] {
     return this.streams.map(({ topics }) => topics)
@@ -106,15 +114,16 @@ export class Pricewire {
       response,
     }
     const missed = this.#events.slice(Number(last)).filter(({ topic }) => carries(topics, topic))
-    const first = last === undefined ? this.#snapshot(topics) : missed.map(({ text }) => text).join('')
+    const resumes = last !== undefined && Number(last) >= this.#forgotten
+    const first = resumes ? missed.map(({ text }) => text).join('') : this.#snapshot(topics)
     this.streams.push(stream)
     response.on('close', () => {
       if (this.streams.includes(stream)) this.streams.splice(this.streams.indexOf(stream), 1)
     })
-    const start = last === undefined ? 'snapshot' : 'resumed'
+    const start = resumes ? 'resumed' : last === undefined ? 'snapshot' : 'reset'
     open(response, '', { 'Pricewire-Stream': stream.id, 'Pricewire-Start': start, 'Pricewire-Heartbeat': '15' })
     const names = this.#names(asked)
-    if (last === undefined && Object.keys(names).length > 0)
+    if (!resumes && Object.keys(names).length > 0)
       response.write(changed({ topics, interval_ms: stream.interval, names }))
     response.write(first)
   }

@@ -185,6 +185,51 @@ describe('a pattern', () => {
     expect(seen).toEqual(['undefined undefined'])
   })
 
+  it('that was refused has its topics once the server takes it', async () => {
+    server.unknown.add('t:*')
+    const [seen] = subscribe('t:*')
+    const [exact] = subscribe('t:1')
+    await until(() => expect(exact).toEqual(['t:1 1']))
+    expect(store.topic('t:*').error).toMatchObject({ status: 404 })
+    // Who comes now gets nothing by a pattern that is refused, and can see why.
+    const [late] = subscribe('t:*')
+    server.publish('t:1')
+    await until(() => expect(exact).toEqual(['t:1 1', 't:1 2']))
+    expect(late).toEqual([])
+    expect(store.topic('t:*').error).toMatchObject({ status: 404 })
+    server.unknown.clear()
+    server.publish('t:2')
+    server.restart()
+    await until(() => expect(seen).toContain('t:2 1'))
+    expect(late).toContain('t:2 1')
+    expect(store.topic('t:*').error).toBeUndefined()
+  })
+
+  it('tells whoever comes later which of its topics are stale', async () => {
+    server.publish('t:1')
+    server.publish('t:2')
+    const [first] = subscribe('t:*')
+    await until(() => expect(first).toEqual(['t:1 1', 't:2 1']))
+    server.write('event: stale\ndata: {"topic":"t:1","since_epoch_ms":"1"}\n\n')
+    await until(() => expect(first).toContain('t:1 stale'))
+    const [pattern] = subscribe('t:*')
+    const [exact] = subscribe('t:1')
+    await until(() => expect([pattern, exact]).toEqual([['t:1 stale', 't:2 1'], ['t:1 stale']]))
+    server.publish('t:1')
+    await until(() => expect([pattern.at(-1), exact.at(-1)]).toEqual(['t:1 2', 't:1 2']))
+    const [last] = subscribe('t:*')
+    await until(() => expect(last).toEqual(['t:1 2', 't:2 1']))
+  })
+
+  it('says nothing of a topic that is stale and has no value yet', async () => {
+    server.publish('t:2')
+    const [pattern] = subscribe('t:*')
+    await until(() => expect(pattern).toEqual(['t:2 1']))
+    server.write('event: stale\ndata: {"topic":"t:1","since_epoch_ms":"1"}\n\n')
+    server.publish('t:2')
+    await until(() => expect(pattern).toEqual(['t:2 1', 't:2 2']))
+  })
+
   it('is given to a listener that comes between the events of one read', async () => {
     server.publish('t:1')
     const seen: string[] = []
