@@ -204,9 +204,12 @@ export class TopicSet<R> {
   /** Notes that the newest connection was refused for one of its topics, or for their number; finds out which. */
   connectionRefused(reason: R): Action<R>[] {
     const { topics } = this.#listing
+    // What a stream that could not be changed has had is taken: it is one of the others.
+    const others = topics.filter((topic) => !this.confirmed.has(topic))
+    const suspects = others.length > 0 ? others : topics
     const actions = this.#forget()
-    if (topics.length === 1) actions.push(...this.#refuse(topics[0] as string, reason))
-    else this.#batch = topics.length >> 1
+    if (suspects.length === 1) actions.push(...this.#refuse(suspects[0] as string, reason))
+    else this.#batch = suspects.length >> 1
     return [...actions, ...this.#settle()]
   }
 

@@ -167,8 +167,8 @@ export class TopicStore extends BaseStore {
     if (state.envelope !== this.topic(topic).envelope || state.isStale) this.#update(topic, state)
     // A state without an event does not say of which topic it is.
     if (state.envelope === undefined) return
+    // One that was refused may be taken later on.
     for (const [pattern, { state: before }] of this.#patterns)
-      // One that was refused may be taken later on.
       if (covers([pattern], topic) && (before.error === undefined || this.#link.carries?.(pattern)))
         this.#update(pattern, state)
   }

@@ -274,11 +274,13 @@ class TopicSet(Generic[R]):
     def connection_refused(self, reason: R) -> list[Action[R]]:
         """Note that the newest connection was refused for one of its topics, or for their number; find out which."""
         topics = self._listing.topics
+        # What a stream that could not be changed has had is taken: it is one of the others.
+        suspects = [topic for topic in topics if topic not in self.confirmed] or topics
         actions = self._forget()
-        if len(topics) == 1:
-            actions += self._refuse(topics[0], reason)
+        if len(suspects) == 1:
+            actions += self._refuse(suspects[0], reason)
         else:
-            self._batch = len(topics) // 2
+            self._batch = len(suspects) // 2
         return actions + self._settle()
 
     def heard(self, topic: str) -> bool:
