@@ -289,16 +289,20 @@ export function useTopics<Data>(
   const store = sharedStore({ ...useServer(options), shareTabs: false })
   const { throttle, debounce } = options
   const source = useMemo(() => topicsOf(store, pattern, { throttle, debounce }), [store, pattern, throttle, debounce])
-  const { value, state } = useView(source, { ...options, throttle: 0, debounce: 0 }, ({ last }) =>
-    callWith(last, options.onData),
+  const { value, state } = useView(
+    source,
+    { ...options, throttle: 0, debounce: 0 },
+    (topics) => topics && callWith(topics.last, options.onData),
   )
-  const { states, last } = value ?? NO_TOPICS
-  const data = useMemo(
-    () => new Map([...states].flatMap(([topic, { envelope }]) => (topic ? [[topic, envelope?.data as Data]] : []))),
-    [states],
-  )
-  const isStale = [...states.values()].some((each) => each.isStale)
-  return { data, ...toConnected(state, isStale, last.error) }
+  const [data, isStale] = useMemo(() => {
+    const known = namesOf(store, pattern)
+    const kept = [...(value?.states ?? [])].filter(([topic]) => known.has(topic))
+    return [
+      new Map(kept.map(([topic, { envelope }]) => [topic, envelope?.data as Data])),
+      kept.some(([, each]) => each.isStale),
+    ] as const
+  }, [store, pattern, value])
+  return { data, ...toConnected(state, isStale, store.topic(pattern ?? '').error) }
 }
 
 /**
@@ -323,31 +327,48 @@ function useServer(options: HookOptions): HookOptions {
   return { ...options, fetch: fetch.current }
 }
 
-/** The state of each topic of a pattern, and the one that has changed last. */
+/** The state of each topic of a pattern, which the next change goes into too, and the one that has changed last. */
 interface Topics {
-  readonly states: ReadonlyMap<string | undefined, TopicState>
+  readonly states: ReadonlyMap<string, TopicState>
   readonly last: TopicState
 }
 
-const NO_TOPICS: Topics = { states: new Map(), last: { envelope: undefined, isStale: false } }
-
 /** Returns a source of the topics of a pattern, each at a pace of its own. */
-function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics> {
-  let value = NO_TOPICS
+function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics | undefined> {
+  // One map for all changes: a copy for each would cost as much as all its topics.
+  const states = new Map<string, TopicState>()
+  /** With how many topics it is time to forget those that the store has forgotten. */
+  let most = 0
+  let value: Topics | undefined
   return {
     store,
     read: () => value,
     subscribe: (listener) => {
       if (!pattern) return () => {}
-      const topics = new Map<string | undefined, Paced<TopicState>>()
+      const topics = new Map<string, Paced<TopicState>>()
       const take = (last: TopicState) => {
-        value = { states: new Map(value.states).set(last.envelope?.subscription_id, last), last }
+        states.set(last.envelope?.subscription_id ?? '', last)
+        value = { states, last }
         listener()
       }
+      const forget = () => {
+        const known = namesOf(store, pattern)
+        for (const topic of [...states.keys(), ...topics.keys()]) {
+          if (known.has(topic)) continue
+          topics.get(topic)?.cancel()
+          topics.delete(topic)
+          states.delete(topic)
+        }
+        most = 2 * topics.size
+      }
       const end = store.subscribe(pattern, (state) => {
-        const topic = state.envelope?.subscription_id
-        const own = topics.get(topic) ?? paced(take, pace)
-        topics.set(topic, own)
+        const topic = state.envelope?.subscription_id ?? ''
+        let own = topics.get(topic)
+        if (own === undefined) {
+          if (topics.size >= most) forget()
+          own = paced(take, pace)
+          topics.set(topic, own)
+        }
         own.push(state)
       })
       return () => {
@@ -356,6 +377,11 @@ function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): S
       }
     },
   }
+}
+
+/** Returns the names of a pattern's topics that a store knows: not of those that had ended when the stream began anew. */
+function namesOf(store: TopicStore, pattern = ''): ReadonlySet<string> {
+  return new Set([pattern, ...store.topicsOf(pattern)])
 }
 
 /** Calls back with the event that has made a state: a topic that becomes stale or is refused changes its state, but has no new event. */
