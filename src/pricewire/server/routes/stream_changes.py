@@ -60,7 +60,7 @@ async def change_stream(
     asked = [parse_requested(text) for text in data.add]
     if isinstance(spec.form, NarrowFormat):
         check_known(asked)
-    stream_opener.charge(request, asked, carried=len(carried(spec)))
+    stream_opener.charge(request, asked, carried=carried(spec))
     added = await stream_opener.check(asked, owned.token)
     # It may have ended meanwhile, or another change come before this one; and so may the token.
     stream, spec = opened(publisher, stream_id)
