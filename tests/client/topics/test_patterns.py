@@ -271,6 +271,15 @@ async def test_the_stale_topics_of_a_pattern_are_those_that_it_has_brought() -> 
         assert not other.is_stale
 
 
+async def test_who_leaves_in_the_turn_in_which_they_came_leave_nothing_behind() -> None:
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url) as wire:
+        first = wire.ticks("A")
+        assert await take(first, 1) == [1]
+        for name in ("B", "A*", "*"):
+            wire.topic(f"ticks:{name}", type=Tick).close()
+        assert list(wire._multiplexer._routes) == ["ticks:A"]
+
+
 async def test_topics_that_came_and_are_silent_are_not_kept_without_end() -> None:
     events = b"".join(tick_event(number, f"T{number}") for number in range(1, 1502))
     async with RawServer(hold(events)) as server, connect(server.url) as wire:

@@ -283,6 +283,9 @@ class Multiplexer:
             route = self._routes[topic]
             # The route stays until its topic is dropped: who subscribes again before that gets no other value.
             route.queues = tuple(other for other in route.queues if other is not queue)
+            if not (route.queues or route.values or route.is_stale):
+                # Nothing may tell of its end: it was asked for and left in one turn.
+                del self._routes[topic]
         del self._queues[queue]
         self._followers.pop(queue, None)
         self._settle_soon()
