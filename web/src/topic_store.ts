@@ -72,10 +72,7 @@ export class TopicStore extends BaseStore {
       },
       onDropped: (topic) => {
         this.#stale.delete(topic)
-        if (this.#topics.get(topic)?.listeners.size !== 0) return
-        this.#topics.delete(topic)
-        this.#patterns.delete(topic)
-        this.#backlog.forget(topic)
+        if (this.#topics.get(topic)?.listeners.size === 0) this.#forget(topic)
       },
       onState: (state) => this.setState(state),
       onError: (error) => this.reportError(error),
@@ -158,6 +155,10 @@ export class TopicStore extends BaseStore {
       // A topic without listeners keeps its state until the stream has dropped it: if it is subscribed again before that, no new snapshot comes.
       this.#link.want([...this.#topics].filter(([, { listeners }]) => listeners.size > 0).map(([topic]) => topic))
       for (const begin of this.#beginnings.splice(0)) begin()
+      // What was taken and left in one turn was never asked for, so nothing tells of its end.
+      for (const [topic, { state, listeners }] of this.#topics)
+        if (listeners.size === 0 && state === UNKNOWN && (isPattern(topic) || this.current(topic).length === 0))
+          this.#forget(topic)
     })
   }
 
@@ -171,6 +172,12 @@ export class TopicStore extends BaseStore {
     for (const [pattern, { state: before }] of this.#patterns)
       if (covers([pattern], topic) && (before.error === undefined || this.#link.carries?.(pattern)))
         this.#update(pattern, state)
+  }
+
+  #forget(topic: string): void {
+    this.#topics.delete(topic)
+    this.#patterns.delete(topic)
+    this.#backlog.forget(topic)
   }
 
   #update(topic: string, state: TopicState): void {

@@ -166,6 +166,14 @@ describe('a pattern', () => {
     expect(server.asked).toEqual(['GET t:*,t:1', 'GET t:*,t:1 after 1'])
   })
 
+  it.each(['t:*', 't:1'])(
+    '%s leaves nothing behind where it is left in the turn in which it was taken',
+    async (topic) => {
+      subscribe(topic)[1]()
+      await until(() => expect(store.isUnused).toBe(true))
+    },
+  )
+
   it('says which of its topics is stale', async () => {
     server.publish('t:1')
     const [seen] = subscribe('t:*')
