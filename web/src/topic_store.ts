@@ -155,9 +155,9 @@ export class TopicStore extends BaseStore {
       // A topic without listeners keeps its state until the stream has dropped it: if it is subscribed again before that, no new snapshot comes.
       this.#link.want([...this.#topics].filter(([, { listeners }]) => listeners.size > 0).map(([topic]) => topic))
       for (const begin of this.#beginnings.splice(0)) begin()
-      // What was taken and left in one turn was never asked for, so nothing tells of its end.
+      // A pattern has no values of its own to be kept; and of what was taken and left in one turn, and never asked for, nothing tells of the end.
       for (const [topic, { state, listeners }] of this.#topics)
-        if (listeners.size === 0 && state === UNKNOWN && (isPattern(topic) || this.current(topic).length === 0))
+        if (listeners.size === 0 && (isPattern(topic) || (state === UNKNOWN && this.current(topic).length === 0)))
           this.#forget(topic)
     })
   }

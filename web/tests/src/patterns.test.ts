@@ -169,7 +169,12 @@ describe('a pattern', () => {
   it.each(['t:*', 't:1'])(
     '%s leaves nothing behind where it is left in the turn in which it was taken',
     async (topic) => {
+      const [seen, end] = subscribe('t*')
+      server.publish('t:1')
+      await until(() => expect(seen).toEqual(['t:1 1']))
       subscribe(topic)[1]()
+      await Promise.resolve()
+      end()
       await until(() => expect(store.isUnused).toBe(true))
     },
   )
