@@ -173,9 +173,15 @@ export class Pricewire {
       if (!topic.endsWith('*') && !this.#events.some((event) => event.topic === topic)) this.publish(topic)
     const known = [...new Set(this.#events.map(({ topic }) => topic))]
     const named = [...topics, ...known.filter((topic) => !topics.includes(topic))]
-    return named
+    // In the order of their publishing; only the last one has an id, so that who is cut off before it begins anew.
+    const newest = named
       .filter((topic) => carries(topics, topic) && !carries(before, topic))
-      .map((topic) => this.#events.findLast((event) => event.topic === topic)?.text ?? '')
+      .map((topic) => this.#events.findLastIndex((event) => event.topic === topic))
+      .filter((place) => place >= 0)
+      .sort((one, other) => one - other)
+    return newest
+      .map((place) => this.#events[place]?.text ?? '')
+      .map((text, index) => (index < newest.length - 1 ? text.replace(/^id: .*\n/, '') : text))
       .join('')
   }
 }
