@@ -20,7 +20,7 @@ from support import behind_gateways
 from support.client_messages import take, tick_event
 from support.feeds import HandFeed
 from support.proxy import Proxy
-from support.raw_server import PATIENCE, RawServer, hold
+from support.raw_server import PATIENCE, RawConnection, RawServer, hold
 from support.serving import Serving
 from support.sources import FOREVER, quiet
 
@@ -269,6 +269,30 @@ async def test_the_stale_topics_of_a_pattern_are_those_that_it_has_brought() -> 
         assert pattern.stale_topics == exact.stale_topics == {"ticks:A"}
         assert pattern.is_stale
         assert not other.is_stale
+
+
+@pytest.mark.parametrize("again", ["resumed", "reset"])
+async def test_what_a_pattern_missed_of_a_topic_in_whose_place_it_comes_it_says(again: str) -> None:
+    held = asyncio.Event()
+
+    async def cut(connection: RawConnection) -> None:
+        await connection.open_stream(tick_event(1, "A"), pricewire_start="snapshot", pricewire_stream="one")
+        await held.wait()
+
+    async def change(connection: RawConnection) -> None:
+        held.set()
+        await connection.closed()
+
+    confirmation = b'event: changed\ndata: {"topics":["ticks:*"],"interval_ms":0,"expires_at":null,"names":{}}\n\n'
+    second = hold(tick_event(5, "A") + confirmation, pricewire_start=again, pricewire_stream="two")
+    async with RawServer(cut, change, second, change) as server, connect(server.url, reconnect=FOREVER, on_error=quiet) as wire:
+        exact = wire.ticks("A")
+        assert await take(exact, 1) == [1]
+        pattern = wire.topic("ticks:*", type=Tick)
+        exact.close()
+        assert await take(pattern, 2) == [1, 5]
+        assert server.connections[2].target.endswith("topic=ticks:A")
+        assert pattern.start == again
 
 
 async def test_who_leaves_in_the_turn_in_which_they_came_leave_nothing_behind() -> None:

@@ -23,7 +23,7 @@ from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
 from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, Lanes, read_head, slot_of
 from pricewire.client.topics.message_queue import MessageQueue, Start
-from pricewire.client.topics.patterns import covers, is_pattern
+from pricewire.client.topics.patterns import covers, is_pattern, overlap
 from pricewire.client.topics.topic_set import (
     Action,
     Change,
@@ -639,7 +639,8 @@ class Multiplexer:
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
         self._start = start
         for queue in self._queues:
-            if any(topic in topics or covers(topics, topic) for topic in queue.topics):
+            # Also who wants a pattern that is still to be added, and has had topics of it by their names.
+            if any(topic in topics or any(overlap(topic, each) for each in topics) for topic in queue.topics):
                 queue.start = start
 
     def _hear(self, error: ClientError) -> None:
