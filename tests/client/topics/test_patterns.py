@@ -295,6 +295,28 @@ async def test_what_a_pattern_missed_of_a_topic_in_whose_place_it_comes_it_says(
         assert pattern.start == again
 
 
+async def test_a_pattern_that_takes_the_place_of_another_has_all_of_a_topic_that_comes_meanwhile() -> None:
+    asked = asyncio.Event()
+
+    async def carry(connection: RawConnection) -> None:
+        await connection.open_stream(tick_event(1, "A"), pricewire_start="snapshot", pricewire_stream="one")
+        await asked.wait()
+        await connection.send(tick_event(2, "AB") + tick_event(3, "AB") + tick_event(4, "AB"))
+        await connection.send(b'event: changed\ndata: {"topics":["ticks:AB*"],"interval_ms":0,"expires_at":null,"names":{}}\n\n')
+        await connection.closed()
+
+    async def change(connection: RawConnection) -> None:
+        asked.set()
+        await connection.closed()
+
+    async with RawServer(carry, change) as server, connect(server.url, on_error=quiet) as wire:
+        wider = wire.topic("ticks:A*", type=Tick)
+        assert await take(wider, 1) == [1]
+        wider.close()
+        narrower = wire.topic("ticks:AB*", type=Tick)
+        assert await take(narrower, 3) == [2, 3, 4]
+
+
 async def test_who_leaves_in_the_turn_in_which_they_came_leave_nothing_behind() -> None:
     async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url) as wire:
         first = wire.ticks("A")

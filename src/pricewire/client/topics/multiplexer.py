@@ -273,7 +273,10 @@ class Multiplexer:
         """Make the route of a topic; it leads to those that want a pattern of it."""
         route = self._routes[topic] = Route()
         route.queues = tuple(queue for queue in self._followers if covers(queue.topics, topic))
-        route.is_held = bool(route.queues) and self._topics.is_leaving(topic)
+        change = self._topics.requested
+        # It stays where a pattern of it comes in the same change: what is held back is not all given.
+        stays = change is not None and covers(change.add, topic)
+        route.is_held = bool(route.queues) and self._topics.is_leaving(topic) and not stays
         return route
 
     def _take_out(self, queue: MessageQueue) -> None:
