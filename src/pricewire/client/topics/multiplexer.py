@@ -582,7 +582,7 @@ class Multiplexer:
     def _route(self, topic: str) -> Route | None:
         """Return where a topic's events go; None if nothing of it is kept."""
         topics = self._topics
-        if topic in topics.confirmed or topic in topics.followed:
+        if topic in topics.confirmed:
             return self._routes.get(topic) or self._new_route(topic)
         if not topics.heard(topic):
             return None
