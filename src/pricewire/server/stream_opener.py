@@ -121,7 +121,7 @@ class StreamOpener:
         """
         self.count(topics)
         quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
-        patterns = {name for name in (*map(str, topics), *(carried or ())) if name.endswith("*")}
+        patterns = {name for name in carried or () if name.endswith("*")} | {each.text for each in topics if isinstance(each, TopicPattern)}
         looks = max(PATTERN_COST * len(patterns), len(self._publisher.hub.topics) // TOPICS_LOOKED_AT) if patterns else 0
         count = None if carried is None else len(carried)
         self._admission.ask_for_topics(self._admission.client(request.scope), len(topics) + looks, quotes, carried=count)
