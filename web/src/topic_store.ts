@@ -120,7 +120,7 @@ export class TopicStore extends BaseStore {
     let isTold = !isOfMany
     const remove = addTo<TopicState>(entry.listeners, (state) => isTold && listener(state))
     this.#beginnings.push(() => {
-      const known = this.#patterns.size > 0 ? [...(this.#link.known?.(topic) ?? [])] : []
+      const known = isOfMany || entry.state === UNKNOWN ? [...(this.#link.known?.(topic) ?? [])] : []
       // What waits is older, and for the others.
       for (const { subscription_id } of known) this.#backlog.flush(subscription_id)
       if (isOfMany ? entry.state.error === undefined : entry.state === UNKNOWN)

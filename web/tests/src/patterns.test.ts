@@ -134,6 +134,19 @@ describe('a pattern', () => {
     expect(seen.filter((each) => each.startsWith('t:1'))).toEqual(['t:1 1', 't:1 2', 't:1 3'])
   })
 
+  it('whose removal waits for another change has given what it knows to who takes a topic of it by its name', async () => {
+    server.publish('t:1')
+    const [first, end] = subscribe('t:*')
+    await until(() => expect(first).toEqual(['t:1 1']))
+    subscribe('A')
+    await Promise.resolve()
+    end()
+    await Promise.resolve()
+    const [exact] = subscribe('t:1')
+    await until(() => expect(server.topics).toEqual([['A', 't:1']]))
+    expect(exact).toEqual(['t:1 1'])
+  })
+
   it('that is taken again while it is being removed gives what is current when it is added', async () => {
     const [other] = subscribe('A')
     const [first, end] = subscribe('t:*')
