@@ -48,8 +48,8 @@ export interface TopicLink {
   known?(topic: string): Iterable<Envelope>
   /** Whether the stream carries a topic or a pattern by this name. Absent where there are no patterns. */
   carries?(name: string): boolean
-  /** Returns the names of the topics of a pattern that are known. Absent where there are no patterns. */
-  topicsOf?(pattern: string): readonly string[]
+  /** Returns the names of the topics of a pattern that are known; that of a topic itself. Absent where there are no patterns. */
+  topicsOf?(name: string): readonly string[]
 }
 
 /** Where a stream stopped. */
@@ -148,16 +148,15 @@ export class Multiplexer implements TopicLink {
   }
 
   *known(name: string): Iterable<Envelope> {
-    const topics = isPattern(name) ? this.topicsOf(name) : [name]
-    for (const topic of topics) if (!this.#held.has(topic)) yield* this.#current(topic)
+    for (const topic of this.topicsOf(name)) if (!this.#held.has(topic)) yield* this.#current(topic)
   }
 
   carries(name: string): boolean {
     return this.#set.confirmed.has(name)
   }
 
-  topicsOf(pattern: string): string[] {
-    return [...this.#values.keys()].filter((topic) => covers([pattern], topic))
+  topicsOf(name: string): string[] {
+    return isPattern(name) ? [...this.#values.keys()].filter((topic) => covers([name], topic)) : [name]
   }
 
   /** Whether nobody is given what comes of a topic, and it may soon come no more. */

@@ -295,7 +295,8 @@ export function useTopics<Data>(
     (topics) => topics && callWith(topics.last, options.onData),
   )
   const [data, isStale] = useMemo(() => {
-    const known = namesOf(store, pattern)
+    // Not those that had ended when the stream began anew.
+    const known = new Set(store.topicsOf(pattern ?? ''))
     const kept = [...(value?.states ?? [])].filter(([topic]) => known.has(topic))
     return [
       new Map(kept.map(([topic, { envelope }]) => [topic, envelope?.data as Data])),
@@ -333,39 +334,38 @@ interface Topics {
   readonly last: TopicState
 }
 
+/** With how many topics it is time to forget those that the store has forgotten: it keeps half as many. */
+const MOST_TOPICS = 2000
+
 /** Returns a source of the topics of a pattern, each at a pace of its own. */
 function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics | undefined> {
   // One map for all changes: a copy for each would cost as much as all its topics.
   const states = new Map<string, TopicState>()
-  /** With how many topics it is time to forget those that the store has forgotten. */
-  let most = 0
   let value: Topics | undefined
   return {
     store,
     read: () => value,
     subscribe: (listener) => {
       if (!pattern) return () => {}
+      // All that is known comes again.
+      states.clear()
       const topics = new Map<string, Paced<TopicState>>()
       const take = (last: TopicState) => {
         states.set(last.envelope?.subscription_id ?? '', last)
         value = { states, last }
         listener()
       }
-      const forget = () => {
-        const known = namesOf(store, pattern)
-        for (const topic of [...states.keys(), ...topics.keys()]) {
-          if (known.has(topic)) continue
-          topics.get(topic)?.cancel()
-          topics.delete(topic)
-          states.delete(topic)
-        }
-        most = 2 * topics.size
-      }
       const end = store.subscribe(pattern, (state) => {
         const topic = state.envelope?.subscription_id ?? ''
         let own = topics.get(topic)
         if (own === undefined) {
-          if (topics.size >= most) forget()
+          const known = topics.size < MOST_TOPICS ? topics : new Set(store.topicsOf(pattern))
+          for (const [each, other] of topics) {
+            if (known.has(each)) continue
+            other.cancel()
+            topics.delete(each)
+            states.delete(each)
+          }
           own = paced(take, pace)
           topics.set(topic, own)
         }
@@ -377,11 +377,6 @@ function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): S
       }
     },
   }
-}
-
-/** Returns the names of a pattern's topics that a store knows: not of those that had ended when the stream began anew. */
-function namesOf(store: TopicStore, pattern = ''): ReadonlySet<string> {
-  return new Set([pattern, ...store.topicsOf(pattern)])
 }
 
 /** Calls back with the event that has made a state: a topic that becomes stale or is refused changes its state, but has no new event. */

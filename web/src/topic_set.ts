@@ -205,7 +205,7 @@ export class TopicSet<R> {
   connectionRefused(reason: R): Action<R>[] {
     const { topics } = this.#listing
     // What a stream that could not be changed has had is taken: it is one of the others.
-    const others = topics.filter((topic) => !this.confirmed.has(topic))
+    const others = without(new Set(topics), this.confirmed)
     const suspects = others.length > 0 ? others : topics
     const actions = this.#forget()
     if (suspects.length === 1) actions.push(...this.#refuse(suspects[0] as string, reason))

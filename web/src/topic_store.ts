@@ -72,7 +72,10 @@ export class TopicStore extends BaseStore {
       },
       onDropped: (topic) => {
         this.#stale.delete(topic)
-        if (this.#topics.get(topic)?.listeners.size === 0) this.#forget(topic)
+        if (this.#topics.get(topic)?.listeners.size !== 0) return
+        this.#topics.delete(topic)
+        this.#patterns.delete(topic)
+        this.#backlog.forget(topic)
       },
       onState: (state) => this.setState(state),
       onError: (error) => this.reportError(error),
@@ -110,20 +113,20 @@ export class TopicStore extends BaseStore {
    * @throws TypeError if the topic is a pattern, and tabs share the store's connection: they share topics by their names.
    */
   subscribe(topic: string, listener: (state: TopicState) => void): () => void {
-    if (isPattern(topic) && this.#link.known === undefined)
+    const isOfMany = isPattern(topic)
+    if (isOfMany && this.#link.known === undefined)
       throw new TypeError(`tabs do not share the pattern ${topic}: take a store with shareTabs: false`)
     const entry = this.#topics.get(topic) ?? { state: UNKNOWN, listeners: new Set() }
     this.#topics.set(topic, entry)
-    if (isPattern(topic)) this.#patterns.set(topic, entry)
+    if (isOfMany) this.#patterns.set(topic, entry)
     this.wasUsed = true
-    const isOfMany = isPattern(topic)
     let isTold = !isOfMany
     const remove = addTo<TopicState>(entry.listeners, (state) => isTold && listener(state))
     this.#beginnings.push(() => {
       const known = isOfMany || entry.state === UNKNOWN ? [...(this.#link.known?.(topic) ?? [])] : []
       // What waits is older, and for the others.
       for (const { subscription_id } of known) this.#backlog.flush(subscription_id)
-      if (isOfMany ? entry.state.error === undefined : entry.state === UNKNOWN)
+      if (isOfMany ? !entry.state.error : entry.state === UNKNOWN)
         for (const envelope of known) {
           entry.state = { envelope, isStale: this.#stale.has(envelope.subscription_id) }
           if (!isOfMany) emit(entry.listeners, entry.state)
@@ -157,8 +160,7 @@ export class TopicStore extends BaseStore {
       for (const begin of this.#beginnings.splice(0)) begin()
       // A pattern has no values of its own to be kept; and of what was taken and left in one turn, and never asked for, nothing tells of the end.
       for (const [topic, { state, listeners }] of this.#topics)
-        if (listeners.size === 0 && (isPattern(topic) || (state === UNKNOWN && this.current(topic).length === 0)))
-          this.#forget(topic)
+        if (listeners.size === 0 && (this.#patterns.delete(topic) || state === UNKNOWN)) this.#topics.delete(topic)
     })
   }
 
@@ -166,18 +168,10 @@ export class TopicStore extends BaseStore {
   #tell(topic: string, state: TopicState): void {
     if (!state.isStale) this.#stale.delete(topic)
     if (state.envelope !== this.topic(topic).envelope || state.isStale) this.#update(topic, state)
-    // A state without an event does not say of which topic it is.
-    if (state.envelope === undefined) return
-    // One that was refused may be taken later on.
+    // A state without an event does not say of which topic it is; and a pattern that was refused may be taken later on.
     for (const [pattern, { state: before }] of this.#patterns)
-      if (covers([pattern], topic) && (before.error === undefined || this.#link.carries?.(pattern)))
+      if (state.envelope && covers([pattern], topic) && (!before.error || this.#link.carries?.(pattern)))
         this.#update(pattern, state)
-  }
-
-  #forget(topic: string): void {
-    this.#topics.delete(topic)
-    this.#patterns.delete(topic)
-    this.#backlog.forget(topic)
   }
 
   #update(topic: string, state: TopicState): void {
