@@ -141,6 +141,14 @@ def test_an_address_changes_streams_so_often(serving: OpenServer) -> None:
         assert httpx2.get(f"{server.url}/healthz").status_code == 200
 
 
+def test_changes_of_a_stream_of_patterns_cost_what_looking_at_all_topics_costs(serving: OpenServer) -> None:
+    with serving(topics_per_second=0.5, address_burst_seconds=420) as server, ExitStack() as stack:
+        # 210 at once, as above: a pattern costs 50, and so does each change of what has it.
+        stream = opened(stack, server, ["ticks:*"])
+        statuses = [change(server, stream, interval_ms=number).status_code for number in range(4)]
+        assert statuses == [200, 200, 429, 429]
+
+
 def test_forty_changes_of_many_quotes_are_refused(serving: OpenServer) -> None:
     with serving() as server, ExitStack() as stack, httpx2.Client() as client:
         stream = opened(stack, server, ["ticks:1HZ100V"])

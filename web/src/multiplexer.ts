@@ -46,6 +46,10 @@ export interface TopicLink {
    * back comes later. Absent where there are no patterns.
    */
   known?(topic: string): Iterable<Envelope>
+  /** Whether the stream carries a topic or a pattern by this name. Absent where there are no patterns. */
+  carries?(name: string): boolean
+  /** Returns the names of the topics of a pattern that are known; that of a topic itself. Absent where there are no patterns. */
+  topicsOf?(name: string): readonly string[]
 }
 
 /** Where a stream stopped. */
@@ -112,7 +116,7 @@ export class Multiplexer implements TopicLink {
       if (set.topicOf(name) !== name || isShared(name, topics)) this.#listener.onDropped(name)
     for (const name of without(topics, before)) {
       if (isPattern(name)) {
-        for (const topic of this.#topicsOf(name)) if (this.#isLeft(topic, before)) this.#hold(topic)
+        for (const topic of this.topicsOf(name)) if (this.#isLeft(topic, before)) this.#hold(topic)
         continue
       }
       const topic = set.topicOf(name)
@@ -139,18 +143,20 @@ export class Multiplexer implements TopicLink {
   }
 
   *current(name: string): Iterable<Envelope> {
-    if (isPattern(name)) for (const topic of this.#topicsOf(name)) yield* this.#current(topic)
+    if (isPattern(name)) for (const topic of this.topicsOf(name)) yield* this.#current(topic)
     else for (const envelope of this.#current(this.#set.topicOf(name))) yield { ...envelope, subscription_id: name }
   }
 
   *known(name: string): Iterable<Envelope> {
-    const topics = isPattern(name) ? this.#topicsOf(name) : [name]
-    for (const topic of topics) if (!this.#held.has(topic)) yield* this.#current(topic)
+    for (const topic of this.topicsOf(name)) if (!this.#held.has(topic)) yield* this.#current(topic)
   }
 
-  /** Returns the topics of a pattern that are known. */
-  #topicsOf(pattern: string): string[] {
-    return [...this.#values.keys()].filter((topic) => covers([pattern], topic))
+  carries(name: string): boolean {
+    return this.#set.confirmed.has(name)
+  }
+
+  topicsOf(name: string): string[] {
+    return isPattern(name) ? [...this.#values.keys()].filter((topic) => covers([name], topic)) : [name]
   }
 
   /** Whether nobody is given what comes of a topic, and it may soon come no more. */

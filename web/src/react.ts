@@ -289,16 +289,21 @@ export function useTopics<Data>(
   const store = sharedStore({ ...useServer(options), shareTabs: false })
   const { throttle, debounce } = options
   const source = useMemo(() => topicsOf(store, pattern, { throttle, debounce }), [store, pattern, throttle, debounce])
-  const { value, state } = useView(source, { ...options, throttle: 0, debounce: 0 }, ({ last }) =>
-    callWith(last, options.onData),
+  const { value, state } = useView(
+    source,
+    { ...options, throttle: 0, debounce: 0 },
+    (topics) => topics && callWith(topics.last, options.onData),
   )
-  const { states, last } = value ?? NO_TOPICS
-  const data = useMemo(
-    () => new Map([...states].flatMap(([topic, { envelope }]) => (topic ? [[topic, envelope?.data as Data]] : []))),
-    [states],
-  )
-  const isStale = [...states.values()].some((each) => each.isStale)
-  return { data, ...toConnected(state, isStale, last.error) }
+  const [data, isStale] = useMemo(() => {
+    // Not those that had ended when the stream began anew.
+    const known = new Set(store.topicsOf(pattern ?? ''))
+    const kept = [...(value?.states ?? [])].filter(([topic]) => known.has(topic))
+    return [
+      new Map(kept.map(([topic, { envelope }]) => [topic, envelope?.data as Data])),
+      kept.some(([, each]) => each.isStale),
+    ] as const
+  }, [store, pattern, value])
+  return { data, ...toConnected(state, isStale, store.topic(pattern ?? '').error) }
 }
 
 /**
@@ -323,31 +328,47 @@ function useServer(options: HookOptions): HookOptions {
   return { ...options, fetch: fetch.current }
 }
 
-/** The state of each topic of a pattern, and the one that has changed last. */
+/** The state of each topic of a pattern, which the next change goes into too, and the one that has changed last. */
 interface Topics {
-  readonly states: ReadonlyMap<string | undefined, TopicState>
+  readonly states: ReadonlyMap<string, TopicState>
   readonly last: TopicState
 }
 
-const NO_TOPICS: Topics = { states: new Map(), last: { envelope: undefined, isStale: false } }
+/** With how many topics it is time to forget those that the store has forgotten: it keeps half as many. */
+const MOST_TOPICS = 2000
 
 /** Returns a source of the topics of a pattern, each at a pace of its own. */
-function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics> {
-  let value = NO_TOPICS
+function topicsOf(store: TopicStore, pattern: string | undefined, pace: Pace): Source<Topics | undefined> {
+  // One map for all changes: a copy for each would cost as much as all its topics.
+  const states = new Map<string, TopicState>()
+  let value: Topics | undefined
   return {
     store,
     read: () => value,
     subscribe: (listener) => {
       if (!pattern) return () => {}
-      const topics = new Map<string | undefined, Paced<TopicState>>()
+      // All that is known comes again.
+      states.clear()
+      const topics = new Map<string, Paced<TopicState>>()
       const take = (last: TopicState) => {
-        value = { states: new Map(value.states).set(last.envelope?.subscription_id, last), last }
+        states.set(last.envelope?.subscription_id ?? '', last)
+        value = { states, last }
         listener()
       }
       const end = store.subscribe(pattern, (state) => {
-        const topic = state.envelope?.subscription_id
-        const own = topics.get(topic) ?? paced(take, pace)
-        topics.set(topic, own)
+        const topic = state.envelope?.subscription_id ?? ''
+        let own = topics.get(topic)
+        if (own === undefined) {
+          const known = topics.size < MOST_TOPICS ? topics : new Set(store.topicsOf(pattern))
+          for (const [each, other] of topics) {
+            if (known.has(each)) continue
+            other.cancel()
+            topics.delete(each)
+            states.delete(each)
+          }
+          own = paced(take, pace)
+          topics.set(topic, own)
+        }
         own.push(state)
       })
       return () => {

@@ -65,7 +65,7 @@ export class TopicSet<R> {
   readonly refused = new Map<string, R | null>()
   /** What the stream itself said that it carries, up to its last event's id: with these topics it can be resumed. */
   confirmed: ReadonlySet<string> = new Set()
-  /** The topics that a confirmed pattern has brought, but for those that are confirmed by their names; oldest first. */
+  /** The topics that a confirmed pattern has brought, but for those that are confirmed by their names; silent for the longest time first. */
   followed = new Set<string>()
   /** What the stream is to carry from the requested change on, as the answer to it said. */
   agreed: ReadonlySet<string> | undefined
@@ -204,9 +204,12 @@ export class TopicSet<R> {
   /** Notes that the newest connection was refused for one of its topics, or for their number; finds out which. */
   connectionRefused(reason: R): Action<R>[] {
     const { topics } = this.#listing
+    // What a stream that could not be changed has had is taken: it is one of the others.
+    const others = without(new Set(topics), this.confirmed)
+    const suspects = others.length > 0 ? others : topics
     const actions = this.#forget()
-    if (topics.length === 1) actions.push(...this.#refuse(topics[0] as string, reason))
-    else this.#batch = topics.length >> 1
+    if (suspects.length === 1) actions.push(...this.#refuse(suspects[0] as string, reason))
+    else this.#batch = suspects.length >> 1
     return [...actions, ...this.#settle()]
   }
 
@@ -215,8 +218,8 @@ export class TopicSet<R> {
    * stream lost before, they would come again, and some after them would not.
    */
   heard(topic: string): boolean {
-    if (this.confirmed.has(topic) || this.followed.has(topic)) return true
-    if (covers(this.confirmed, topic)) {
+    if (this.confirmed.has(topic)) return true
+    if (this.followed.delete(topic) || covers(this.confirmed, topic)) {
       this.followed.add(topic)
       return true
     }
@@ -224,7 +227,10 @@ export class TopicSet<R> {
     return this.#early.has(topic)
   }
 
-  /** Forgets the topic that came first by a pattern, if there are too many: they end without a sign. One that goes on comes again. */
+  /**
+   * Forgets the topic of a pattern that has been silent for the longest time, if there are too many: they end without a sign. One that goes on comes
+   * again.
+   */
   trim(): Action<R>[] {
     if (this.followed.size <= MAX_NAMES) return []
     const [oldest = ''] = this.followed
@@ -353,7 +359,7 @@ export class TopicSet<R> {
   /** Notes what the stream carries, and which of the topics that are known it goes on with. */
   #confirm(names: ReadonlySet<string>, known: ReadonlySet<string>): void {
     this.confirmed = names
-    // In the order in which they came, as far as that is known.
+    // In the order in which they were heard last, as far as that is known.
     const candidates = [...[...this.followed].filter((topic) => known.has(topic)), ...[...known].sort()]
     this.followed = new Set(candidates.filter((topic) => !names.has(topic) && covers(names, topic)))
   }

@@ -38,6 +38,8 @@ export class TopicStore extends BaseStore {
   readonly #topics = new Map<string, Topic>()
   /** Those of them that are patterns. */
   readonly #patterns = new Map<string, Topic>()
+  /** The topics whose feeds have fallen silent: a pattern's listeners that come later are told of each. */
+  readonly #stale = new Set<string>()
   /** Has new listeners begin with what has come already under another name: it does not come again. */
   readonly #beginnings: (() => void)[] = []
   readonly #link: TopicLink
@@ -59,6 +61,7 @@ export class TopicStore extends BaseStore {
       },
       onStale: (topic) => {
         this.#backlog.flush(topic)
+        this.#stale.add(topic)
         const envelope = this.topic(topic).envelope ?? this.current(topic).at(-1)
         this.#tell(topic, { ...this.topic(topic), envelope, isStale: true })
       },
@@ -68,6 +71,7 @@ export class TopicStore extends BaseStore {
         this.reportError(error)
       },
       onDropped: (topic) => {
+        this.#stale.delete(topic)
         if (this.#topics.get(topic)?.listeners.size !== 0) return
         this.#topics.delete(topic)
         this.#patterns.delete(topic)
@@ -96,6 +100,11 @@ export class TopicStore extends BaseStore {
     return [...this.#link.current(topic)]
   }
 
+  /** Returns the names of the topics of a pattern that are known; of one that has ended, until the stream begins anew. */
+  topicsOf(pattern: string): readonly string[] {
+    return this.#link.topicsOf?.(pattern) ?? []
+  }
+
   /**
    * Calls the listener at every event of a topic. Returns the function that stops this.
    *
@@ -104,25 +113,25 @@ export class TopicStore extends BaseStore {
    * @throws TypeError if the topic is a pattern, and tabs share the store's connection: they share topics by their names.
    */
   subscribe(topic: string, listener: (state: TopicState) => void): () => void {
-    if (isPattern(topic) && this.#link.known === undefined)
+    const isOfMany = isPattern(topic)
+    if (isOfMany && this.#link.known === undefined)
       throw new TypeError(`tabs do not share the pattern ${topic}: take a store with shareTabs: false`)
     const entry = this.#topics.get(topic) ?? { state: UNKNOWN, listeners: new Set() }
     this.#topics.set(topic, entry)
-    if (isPattern(topic)) this.#patterns.set(topic, entry)
+    if (isOfMany) this.#patterns.set(topic, entry)
     this.wasUsed = true
-    const isOfMany = isPattern(topic)
     let isTold = !isOfMany
     const remove = addTo<TopicState>(entry.listeners, (state) => isTold && listener(state))
     this.#beginnings.push(() => {
-      const known = this.#patterns.size > 0 ? [...(this.#link.known?.(topic) ?? [])] : []
+      const known = isOfMany || entry.state === UNKNOWN ? [...(this.#link.known?.(topic) ?? [])] : []
       // What waits is older, and for the others.
       for (const { subscription_id } of known) this.#backlog.flush(subscription_id)
-      if (!isOfMany && entry.state !== UNKNOWN) return
-      for (const envelope of known) {
-        entry.state = { envelope, isStale: false }
-        if (!isOfMany) emit(entry.listeners, entry.state)
-        else if (!isTold) call(listener, entry.state)
-      }
+      if (isOfMany ? !entry.state.error : entry.state === UNKNOWN)
+        for (const envelope of known) {
+          entry.state = { envelope, isStale: this.#stale.has(envelope.subscription_id) }
+          if (!isOfMany) emit(entry.listeners, entry.state)
+          else if (!isTold) call(listener, entry.state)
+        }
       isTold = true
     })
     this.#change()
@@ -149,14 +158,20 @@ export class TopicStore extends BaseStore {
       // A topic without listeners keeps its state until the stream has dropped it: if it is subscribed again before that, no new snapshot comes.
       this.#link.want([...this.#topics].filter(([, { listeners }]) => listeners.size > 0).map(([topic]) => topic))
       for (const begin of this.#beginnings.splice(0)) begin()
+      // A pattern has no values of its own to be kept; and of what was taken and left in one turn, and never asked for, nothing tells of the end.
+      for (const [topic, { state, listeners }] of this.#topics)
+        if (listeners.size === 0 && (this.#patterns.delete(topic) || state === UNKNOWN)) this.#topics.delete(topic)
     })
   }
 
   /** Tells the listeners of a topic, and those of its patterns. */
   #tell(topic: string, state: TopicState): void {
+    if (!state.isStale) this.#stale.delete(topic)
     if (state.envelope !== this.topic(topic).envelope || state.isStale) this.#update(topic, state)
+    // A state without an event does not say of which topic it is; and a pattern that was refused may be taken later on.
     for (const [pattern, { state: before }] of this.#patterns)
-      if (before.error === undefined && covers([pattern], topic)) this.#update(pattern, state)
+      if (state.envelope && covers([pattern], topic) && (!before.error || this.#link.carries?.(pattern)))
+        this.#update(pattern, state)
   }
 
   #update(topic: string, state: TopicState): void {

@@ -30,6 +30,8 @@ export class Pricewire {
   /** What a topic is called here. */
   nameOf: (topic: string) => string = (topic) => topic
 
+  /** How many of the first events nobody can resume after. */
+  #forgotten = 0
   readonly #events: { topic: string; text: string }[] = []
   readonly #server = new TestServer((request, response) => this.#serve(request, response))
 
@@ -70,6 +72,12 @@ export class Pricewire {
     for (const { response } of this.streams) response.destroy()
   }
 
+  /** Cuts all connections; who comes back begins anew. */
+  restart(): void {
+    this.#forgotten = this.#events.length + 1
+    this.cut()
+  }
+
   /** The topics of each open stream. */
   get topics(): string[][] {
     return this.streams.map(({ topics }) => topics)
@@ -106,15 +114,16 @@ export class Pricewire {
       response,
     }
     const missed = this.#events.slice(Number(last)).filter(({ topic }) => carries(topics, topic))
-    const first = last === undefined ? this.#snapshot(topics) : missed.map(({ text }) => text).join('')
+    const resumes = last !== undefined && Number(last) >= this.#forgotten
+    const first = resumes ? missed.map(({ text }) => text).join('') : this.#snapshot(topics)
     this.streams.push(stream)
     response.on('close', () => {
       if (this.streams.includes(stream)) this.streams.splice(this.streams.indexOf(stream), 1)
     })
-    const start = last === undefined ? 'snapshot' : 'resumed'
+    const start = resumes ? 'resumed' : last === undefined ? 'snapshot' : 'reset'
     open(response, '', { 'Pricewire-Stream': stream.id, 'Pricewire-Start': start, 'Pricewire-Heartbeat': '15' })
     const names = this.#names(asked)
-    if (last === undefined && Object.keys(names).length > 0)
+    if (!resumes && Object.keys(names).length > 0)
       response.write(changed({ topics, interval_ms: stream.interval, names }))
     response.write(first)
   }
@@ -164,9 +173,15 @@ export class Pricewire {
       if (!topic.endsWith('*') && !this.#events.some((event) => event.topic === topic)) this.publish(topic)
     const known = [...new Set(this.#events.map(({ topic }) => topic))]
     const named = [...topics, ...known.filter((topic) => !topics.includes(topic))]
-    return named
+    // In the order of their publishing; only the last one has an id, so that who is cut off before it begins anew.
+    const newest = named
       .filter((topic) => carries(topics, topic) && !carries(before, topic))
-      .map((topic) => this.#events.findLast((event) => event.topic === topic)?.text ?? '')
+      .map((topic) => this.#events.findLastIndex((event) => event.topic === topic))
+      .filter((place) => place >= 0)
+      .sort((one, other) => one - other)
+    return newest
+      .map((place) => this.#events[place]?.text ?? '')
+      .map((text, index) => (index < newest.length - 1 ? text.replace(/^id: .*\n/, '') : text))
       .join('')
   }
 }

@@ -60,7 +60,8 @@ class Limits:
         quotes_per_address: those of the streams of one address, so that eight addresses are needed to have them all.
         quotes_per_stream: those of one stream. One that begins takes some 0.2 ms, so a request for all 50 holds the loop for 10 ms.
         topics_per_second: topics that one address may ask for, by opening streams and by changing them. A quote counts as 20, and so does a
-            change besides what the stream has then; so all of it is a twentieth of a core.
+            change besides what the stream has then, and patterns as what it takes to look at all topics; so all of it is a twentieth of
+            a core.
         requests_per_second: requests of any kind that one address may make: the smallest takes some 0.3 ms of a core.
         history_rows_per_second: ticks and candles that one address may ask for. A request counts as 250 besides. 10,000 are some
             5 % of a core.

@@ -26,7 +26,10 @@ from pricewire.server.transport.event_stream import EventStream, new_stream_id
 from pricewire.server.transport.remote import REMOTE, RemoteOffer
 
 PATTERN_COST = 50
-"""What it costs to begin a pattern, as a multiple of a topic: the names of all topics are looked at."""
+"""What a pattern costs, as a multiple of a topic, where its stream begins or is changed: the names of all topics are looked at."""
+
+TOPICS_LOOKED_AT = 25
+"""How many topics there are that can be looked at for patterns at the cost of one: measured, 0.4 microseconds and 0.01 ms."""
 
 
 class DescribedOffer(RemoteOffer, Protocol):
@@ -108,19 +111,20 @@ class StreamOpener:
         if len(topics) > limit:
             raise InvalidParametersError(f"{len(topics)} topics exceed the limit of {limit} for one stream; open another for the rest")
 
-    def charge(self, request: AnyRequest, topics: Collection[AnyTopic], *, carried: int | None = None) -> None:
+    def charge(self, request: AnyRequest, topics: Collection[AnyTopic], *, carried: Collection[str] | None = None) -> None:
         """
-        Refuse a request for more topics than its address may ask for, before anything is done; `carried` is how many the stream has that it
-        changes.
+        Refuse a request for more topics than its address may ask for, before anything is done; `carried` are those that the stream has that
+        it changes.
 
         Raises:
             StreamRefusedError: it would exceed a limit.
         """
         self.count(topics)
         quotes = {str(topic) for topic in topics if isinstance(topic, QuoteTopic)}
-        patterns = sum(isinstance(topic, TopicPattern) for topic in topics)
-        cost = len(topics) + PATTERN_COST * patterns
-        self._admission.ask_for_topics(self._admission.client(request.scope), cost, quotes, carried=carried)
+        patterns = {name for name in carried or () if name.endswith("*")} | {each.text for each in topics if isinstance(each, TopicPattern)}
+        looks = max(PATTERN_COST * len(patterns), len(self._publisher.hub.topics) // TOPICS_LOOKED_AT) if patterns else 0
+        count = None if carried is None else len(carried)
+        self._admission.ask_for_topics(self._admission.client(request.scope), len(topics) + looks, quotes, carried=count)
 
     def carry(self, stream_id: str, topics: Collection[str]) -> None:
         """

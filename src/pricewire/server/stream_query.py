@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -150,6 +150,17 @@ def with_sign(text: str) -> str:
     return text.replace(" ", "+")
 
 
+def check_known(topics: Iterable[AnyTopic]) -> None:
+    """
+    Check that the members of the topics' data are known, so that a stream can show only some of them.
+
+    Raises:
+        InvalidParametersError: those of one are not: what others publish need not be an object, even.
+    """
+    if any(isinstance(topic, FreeTopic | TopicPattern) for topic in topics):
+        raise InvalidParametersError("fields goes with topics whose members the server knows; it knows none of what others publish")
+
+
 def narrowed(form: Format, fields: str | None, topics: Sequence[AnyTopic]) -> Format:
     """
     Return the format that shows only some members of the topics' data: `fields` has their names, separated by commas; None for all.
@@ -159,8 +170,7 @@ def narrowed(form: Format, fields: str | None, topics: Sequence[AnyTopic]) -> Fo
     """
     if fields is None:
         return form
-    if any(isinstance(topic, FreeTopic | TopicPattern) for topic in topics):
-        raise InvalidParametersError("fields goes with topics whose members the server knows; it knows none of what others publish")
+    check_known(topics)
     known = {name for topic in topics for name in BODIES[type(topic)].__struct_fields__}  # type: ignore[index]
     chosen = frozenset(fields.split(","))
     strangers = sorted(chosen - known)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pricewire.client.topics.conflation import Arrival, Lane
+from pricewire.client.topics import conflation, throttle
+from pricewire.client.topics.conflation import Arrival, Key, Lane, key_of
 from pricewire.client.topics.message_queue import MessageQueue, Overflow
 from pricewire.errors import BufferOverflowError, ConnectError
 from support.client_messages import arrival
@@ -39,6 +40,25 @@ async def test_all_is_kept_while_there_is_room_and_then_the_newest_of_each() -> 
     assert {found.topic: found.at for found in left} == {"A": 98, "B": 99}
     assert len(left) <= 3
     assert sum(1 + found.merged for found in left) == 100
+
+
+async def test_to_read_one_of_many_messages_that_are_due_not_all_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def looked(arrival: Arrival) -> Key | None:
+        nonlocal looks
+        looks += 1
+        return key_of(arrival)
+
+    for module in (conflation, throttle):
+        monkeypatch.setattr(module, "key_of", looked)
+    for options in ({"interval": 1.0}, {"debounce": 0.001}):
+        box = queue(1000, **options)  # type: ignore[arg-type]
+        for number in range(500):
+            box.put(arrival("tick", f"T{number}"))
+        looks = 0
+        assert len(await drain(box)) == 500
+        assert looks < 10 * 500
 
 
 A, B = Lane("tick", "A"), Lane("tick", "B")

@@ -20,7 +20,7 @@ from support import behind_gateways
 from support.client_messages import take, tick_event
 from support.feeds import HandFeed
 from support.proxy import Proxy
-from support.raw_server import PATIENCE, RawServer, hold
+from support.raw_server import PATIENCE, RawConnection, RawServer, hold
 from support.serving import Serving
 from support.sources import FOREVER, quiet
 
@@ -271,13 +271,70 @@ async def test_the_stale_topics_of_a_pattern_are_those_that_it_has_brought() -> 
         assert not other.is_stale
 
 
+@pytest.mark.parametrize("again", ["resumed", "reset"])
+async def test_what_a_pattern_missed_of_a_topic_in_whose_place_it_comes_it_says(again: str) -> None:
+    held = asyncio.Event()
+
+    async def cut(connection: RawConnection) -> None:
+        await connection.open_stream(tick_event(1, "A"), pricewire_start="snapshot", pricewire_stream="one")
+        await held.wait()
+
+    async def change(connection: RawConnection) -> None:
+        held.set()
+        await connection.closed()
+
+    confirmation = b'event: changed\ndata: {"topics":["ticks:*"],"interval_ms":0,"expires_at":null,"names":{}}\n\n'
+    second = hold(tick_event(5, "A") + confirmation, pricewire_start=again, pricewire_stream="two")
+    async with RawServer(cut, change, second, change) as server, connect(server.url, reconnect=FOREVER, on_error=quiet) as wire:
+        exact = wire.ticks("A")
+        assert await take(exact, 1) == [1]
+        pattern = wire.topic("ticks:*", type=Tick)
+        exact.close()
+        assert await take(pattern, 2) == [1, 5]
+        assert server.connections[2].target.endswith("topic=ticks:A")
+        assert pattern.start == again
+
+
+async def test_a_pattern_that_takes_the_place_of_another_has_all_of_a_topic_that_comes_meanwhile() -> None:
+    asked = asyncio.Event()
+
+    async def carry(connection: RawConnection) -> None:
+        await connection.open_stream(tick_event(1, "A"), pricewire_start="snapshot", pricewire_stream="one")
+        await asked.wait()
+        await connection.send(tick_event(2, "AB") + tick_event(3, "AB") + tick_event(4, "AB"))
+        await connection.send(b'event: changed\ndata: {"topics":["ticks:AB*"],"interval_ms":0,"expires_at":null,"names":{}}\n\n')
+        await connection.closed()
+
+    async def change(connection: RawConnection) -> None:
+        asked.set()
+        await connection.closed()
+
+    async with RawServer(carry, change) as server, connect(server.url, on_error=quiet) as wire:
+        wider = wire.topic("ticks:A*", type=Tick)
+        assert await take(wider, 1) == [1]
+        wider.close()
+        narrower = wire.topic("ticks:AB*", type=Tick)
+        assert await take(narrower, 3) == [2, 3, 4]
+
+
+async def test_who_leaves_in_the_turn_in_which_they_came_leave_nothing_behind() -> None:
+    async with RawServer(hold(tick_event(1, "A"))) as server, connect(server.url) as wire:
+        first = wire.ticks("A")
+        assert await take(first, 1) == [1]
+        for name in ("B", "A*", "*"):
+            wire.topic(f"ticks:{name}", type=Tick).close()
+        assert list(wire._multiplexer._routes) == ["ticks:A"]
+
+
 async def test_topics_that_came_and_are_silent_are_not_kept_without_end() -> None:
     events = b"".join(tick_event(number, f"T{number}") for number in range(1, 1502))
+    events += tick_event(1502, "T502") + tick_event(1503, "T1502")
     async with RawServer(hold(events)) as server, connect(server.url) as wire:
         first = wire.topic("ticks:*", type=Tick, buffer=2000)
-        assert len(await take(first, 1501)) == 1501
+        assert len(await take(first, 1503)) == 1503
         second = wire.topic("ticks:*", type=Tick, buffer=2000)
-        assert await take(second, 1000) == list(range(502, 1502))
+        # The thousand that were heard last, one of which came before all others.
+        assert sorted(await take(second, 1000)) == list(range(504, 1504))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await first.snapshot("ticks:T1")

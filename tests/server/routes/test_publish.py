@@ -275,6 +275,17 @@ def test_a_pattern_is_added_to_a_stream_and_removed(scene: Scene) -> None:
         assert stream.next()[1]["data"] == 2
 
 
+@pytest.mark.parametrize("topic", ["news:list", "news:*", "ticks:*"])
+def test_a_stream_of_some_members_has_nothing_added_whose_members_are_not_known(scene: Scene, topic: str) -> None:
+    refused(scene.get(f"/sse?topic={topic}&fields=price"), 400, "INVALID_PARAMETERS")
+    reader = token(scene, "read")
+    with Events(scene.server, "/protected/sse?topic=ticks:1HZ100V&fields=price", reader) as stream:
+        answer = scene.change(stream, reader, add=[topic])
+        ids_of(send(scene, {"topic": "news:list", "data": [1]}))
+        refused(answer, 400, "INVALID_PARAMETERS")
+        assert stream.until(lambda data: "seq" in data)["data"].keys() == {"price"}
+
+
 @pytest.mark.parametrize("pattern", ["a*b", "proposal:*", "contract_price:*", "**", "a b*", "*a*"])
 def test_what_is_no_pattern_is_refused(scene: Scene, pattern: str) -> None:
     refused(scene.get(f"/sse?topic={pattern.replace(' ', '%00')}"), 400, "INVALID_PARAMETERS")

@@ -134,6 +134,19 @@ describe('a pattern', () => {
     expect(seen.filter((each) => each.startsWith('t:1'))).toEqual(['t:1 1', 't:1 2', 't:1 3'])
   })
 
+  it('whose removal waits for another change has given what it knows to who takes a topic of it by its name', async () => {
+    server.publish('t:1')
+    const [first, end] = subscribe('t:*')
+    await until(() => expect(first).toEqual(['t:1 1']))
+    subscribe('A')
+    await Promise.resolve()
+    end()
+    await Promise.resolve()
+    const [exact] = subscribe('t:1')
+    await until(() => expect(server.topics).toEqual([['A', 't:1']]))
+    expect(exact).toEqual(['t:1 1'])
+  })
+
   it('that is taken again while it is being removed gives what is current when it is added', async () => {
     const [other] = subscribe('A')
     const [first, end] = subscribe('t:*')
@@ -166,6 +179,19 @@ describe('a pattern', () => {
     expect(server.asked).toEqual(['GET t:*,t:1', 'GET t:*,t:1 after 1'])
   })
 
+  it.each(['t:*', 't:1'])(
+    '%s leaves nothing behind where it is left in the turn in which it was taken',
+    async (topic) => {
+      const [seen, end] = subscribe('t*')
+      server.publish('t:1')
+      await until(() => expect(seen).toEqual(['t:1 1']))
+      subscribe(topic)[1]()
+      await Promise.resolve()
+      end()
+      await until(() => expect(store.isUnused).toBe(true))
+    },
+  )
+
   it('says which of its topics is stale', async () => {
     server.publish('t:1')
     const [seen] = subscribe('t:*')
@@ -183,6 +209,51 @@ describe('a pattern', () => {
     server.publish('t:1')
     await until(() => expect(other).toEqual(['t:1 1', 't:1 2']))
     expect(seen).toEqual(['undefined undefined'])
+  })
+
+  it('that was refused has its topics once the server takes it', async () => {
+    server.unknown.add('t:*')
+    const [seen] = subscribe('t:*')
+    const [exact] = subscribe('t:1')
+    await until(() => expect(exact).toEqual(['t:1 1']))
+    expect(store.topic('t:*').error).toMatchObject({ status: 404 })
+    // Who comes now gets nothing by a pattern that is refused, and can see why.
+    const [late] = subscribe('t:*')
+    server.publish('t:1')
+    await until(() => expect(exact).toEqual(['t:1 1', 't:1 2']))
+    expect(late).toEqual([])
+    expect(store.topic('t:*').error).toMatchObject({ status: 404 })
+    server.unknown.clear()
+    server.publish('t:2')
+    server.restart()
+    await until(() => expect(seen).toContain('t:2 1'))
+    expect(late).toContain('t:2 1')
+    expect(store.topic('t:*').error).toBeUndefined()
+  })
+
+  it('tells whoever comes later which of its topics are stale', async () => {
+    server.publish('t:1')
+    server.publish('t:2')
+    const [first] = subscribe('t:*')
+    await until(() => expect(first).toEqual(['t:1 1', 't:2 1']))
+    server.write('event: stale\ndata: {"topic":"t:1","since_epoch_ms":"1"}\n\n')
+    await until(() => expect(first).toContain('t:1 stale'))
+    const [pattern] = subscribe('t:*')
+    const [exact] = subscribe('t:1')
+    await until(() => expect([pattern, exact]).toEqual([['t:1 stale', 't:2 1'], ['t:1 stale']]))
+    server.publish('t:1')
+    await until(() => expect([pattern.at(-1), exact.at(-1)]).toEqual(['t:1 2', 't:1 2']))
+    const [last] = subscribe('t:*')
+    await until(() => expect(last).toEqual(['t:1 2', 't:2 1']))
+  })
+
+  it('says nothing of a topic that is stale and has no value yet', async () => {
+    server.publish('t:2')
+    const [pattern] = subscribe('t:*')
+    await until(() => expect(pattern).toEqual(['t:2 1']))
+    server.write('event: stale\ndata: {"topic":"t:1","since_epoch_ms":"1"}\n\n')
+    server.publish('t:2')
+    await until(() => expect(pattern).toEqual(['t:2 1', 't:2 2']))
   })
 
   it('is given to a listener that comes between the events of one read', async () => {

@@ -393,6 +393,68 @@ describe('useTopics', () => {
     expect(onData).toHaveBeenCalledTimes(2)
   })
 
+  it('forgets what has ended when the stream begins anew', async () => {
+    let cut = () => {}
+    let topics = ['ticks:1HZ10V', 'ticks:1HZ25V']
+    server.handler = (_, response) => {
+      cut = () => response.destroy()
+      open(response)
+      for (const topic of topics) response.write(message(topic, 1))
+    }
+    function Prices() {
+      const { data, isStale } = useTopics('ticks:1HZ*', { baseUrl: server.url, reconnectInterval: 1 })
+      return `${[...data.keys()]} ${isStale ? 'stale' : 'live'}`
+    }
+    act(() => root.render(<Prices />))
+    await shown('ticks:1HZ10V,ticks:1HZ25V live')
+    topics = ['ticks:1HZ25V']
+    cut()
+    await shown('ticks:1HZ25V live')
+  })
+
+  it('keeps no more topics than the store', async () => {
+    function Prices() {
+      const { data } = useTopics('ticks:1HZ*', { baseUrl: server.url })
+      return `${data.size} ${[...data.keys()].at(-1)}`
+    }
+    act(() => root.render(<Prices />))
+    await shown('1 ticks:1HZ10V')
+    send(...Array.from({ length: 1200 }, (_, index) => message(`ticks:1HZ${index}`, 1)))
+    await act(() =>
+      vi.waitFor(() => expect(element.textContent).toBe('1000 ticks:1HZ1199'), { timeout: 30_000, interval: 100 }),
+    )
+  }, 60_000)
+
+  it('says in each component that a pattern is refused', async () => {
+    server.handler = (_, response, count) => {
+      if (server.query(count).getAll('topic').includes('proposal:*')) {
+        response.writeHead(400, { 'Content-Type': 'application/json' })
+        response.end(JSON.stringify({ error: { code: 'INVALID_PARAMETERS', message: 'no such patterns' } }))
+      } else {
+        open(response)
+        response.write(message('ticks:1HZ10V', 1))
+      }
+    }
+    function Prices({ pattern }: { pattern: string }) {
+      const { isConnected, error } = useTopics(pattern, { baseUrl: server.url })
+      return `${isConnected ? 'live' : 'off'} ${error?.message}; `
+    }
+    const render = (hasOther: boolean) =>
+      act(() =>
+        root.render(
+          <>
+            <Prices pattern="ticks:1HZ*" />
+            <Prices pattern="proposal:*" />
+            {hasOther && <Prices pattern="proposal:*" />}
+          </>,
+        ),
+      )
+    render(false)
+    await shown('live undefined; live no such patterns; ')
+    render(true)
+    await shown('live undefined; live no such patterns; live no such patterns; ')
+  })
+
   it('is what a pattern is for: a hook of one topic says so', () => {
     function Price() {
       return useMarketSSE('1HZ*', { baseUrl: server.url }).price?.bid

@@ -56,6 +56,8 @@ class MessageQueue:
         self._newest: dict[str, Arrival] = {}
         self._limit = limit
         self._waiting: deque[Arrival] = deque()
+        # Whether a message has come since those that wait were conflated.
+        self._is_mixed = False
         # Set when there is something to look at: a message, or the end.
         self._news = asyncio.Event()
 
@@ -80,6 +82,7 @@ class MessageQueue:
         self.received_at = arrival.at
         self._newest[arrival.topic] = arrival
         self._waiting.append(arrival)
+        self._is_mixed = True
         if len(self._waiting) > self._limit:
             self._make_room()
         self._news.set()
@@ -92,6 +95,7 @@ class MessageQueue:
             run: the lane and the text of each, oldest first.
             at: when they arrived, in seconds on the monotonic clock.
         """
+        self._is_mixed = True
         place = 0
         while place < len(run) and not self.is_ended:
             room = self._limit - len(self._waiting)
@@ -196,7 +200,10 @@ class MessageQueue:
         waiting = self._waiting
         if self.throttle is None or not waiting:
             return (waiting.popleft(), now) if waiting else (None, math.inf)
-        waiting = self._waiting = deque(conflate(waiting))
+        if self._is_mixed:
+            # Not for each of them that is read: a pattern has one of each topic here.
+            waiting = self._waiting = deque(conflate(waiting))
+            self._is_mixed = False
         place, due = (0, now) if self.is_ended else self.throttle.pick(waiting, now)
         if place is None:
             return None, due

@@ -23,7 +23,7 @@ from pricewire.client.stream.request import retry_after
 from pricewire.client.tasks import finish
 from pricewire.client.topics.conflation import ENDINGS, SINGLE, Arrival, Lane, Lanes, read_head, slot_of
 from pricewire.client.topics.message_queue import MessageQueue, Start
-from pricewire.client.topics.patterns import covers, is_pattern
+from pricewire.client.topics.patterns import covers, is_pattern, overlap
 from pricewire.client.topics.topic_set import (
     Action,
     Change,
@@ -273,7 +273,10 @@ class Multiplexer:
         """Make the route of a topic; it leads to those that want a pattern of it."""
         route = self._routes[topic] = Route()
         route.queues = tuple(queue for queue in self._followers if covers(queue.topics, topic))
-        route.is_held = bool(route.queues) and self._topics.is_leaving(topic)
+        change = self._topics.requested
+        # It stays where a pattern of it comes in the same change: what is held back is not all given.
+        stays = change is not None and covers(change.add, topic)
+        route.is_held = bool(route.queues) and self._topics.is_leaving(topic) and not stays
         return route
 
     def _take_out(self, queue: MessageQueue) -> None:
@@ -283,6 +286,9 @@ class Multiplexer:
             route = self._routes[topic]
             # The route stays until its topic is dropped: who subscribes again before that gets no other value.
             route.queues = tuple(other for other in route.queues if other is not queue)
+            if not (route.queues or route.values or route.is_stale):
+                # Nothing may tell of its end: it was asked for and left in one turn.
+                del self._routes[topic]
         del self._queues[queue]
         self._followers.pop(queue, None)
         self._settle_soon()
@@ -576,7 +582,7 @@ class Multiplexer:
     def _route(self, topic: str) -> Route | None:
         """Return where a topic's events go; None if nothing of it is kept."""
         topics = self._topics
-        if topic in topics.confirmed or topic in topics.followed:
+        if topic in topics.confirmed:
             return self._routes.get(topic) or self._new_route(topic)
         if not topics.heard(topic):
             return None
@@ -636,7 +642,8 @@ class Multiplexer:
     def _mark_start(self, start: Start | None, topics: Collection[str]) -> None:
         self._start = start
         for queue in self._queues:
-            if any(topic in topics or covers(topics, topic) for topic in queue.topics):
+            # Also who wants a pattern that is still to be added, and has had topics of it by their names.
+            if any(topic in topics or any(overlap(topic, each) for each in topics) for topic in queue.topics):
                 queue.start = start
 
     def _hear(self, error: ClientError) -> None:

@@ -34,14 +34,19 @@ class Throttle:
         Return the place of the first message that is due, of conflated ones, oldest first; or None and when the next one will be, infinity
         where none waits. Times are in seconds on the monotonic clock.
         """
-        last_fixed = {arrival.topic: place for place, arrival in enumerate(arrivals) if key_of(arrival) is None}
+        # Looked for when the first one is not due: of many that are due at once, each is found at once.
+        last_fixed: dict[str, int] | None = None
         soonest = math.inf
         for place, arrival in enumerate(arrivals):
             key = key_of(arrival)
-            if key is None or place < last_fixed.get(arrival.topic, -1):
+            if key is None:
                 return place, now
             due = max(self._given.get(key, -math.inf) + self.interval, arrival.at + self._debounce)
             if due <= now:
+                return place, now
+            if last_fixed is None:
+                last_fixed = {each.topic: at for at, each in enumerate(arrivals) if key_of(each) is None}
+            if place < last_fixed.get(arrival.topic, -1):
                 return place, now
             soonest = min(soonest, due)
         return None, soonest

@@ -143,7 +143,7 @@ class TopicSet(Generic[R]):
         wanted: see the module; oldest first.
         refused: those of the wanted names that are refused, and why.
         confirmed: see the module.
-        followed: see the module; but for those that are confirmed by their names. Oldest first.
+        followed: see the module; but for those that are confirmed by their names. Silent for the longest time first.
         agreed: see the module; None if no change has been answered that is not settled.
         unknown: whether a change had no answer since the topics of the stream were last known.
         leaving: names that are being removed, until it is known whether they are.
@@ -274,11 +274,13 @@ class TopicSet(Generic[R]):
     def connection_refused(self, reason: R) -> list[Action[R]]:
         """Note that the newest connection was refused for one of its topics, or for their number; find out which."""
         topics = self._listing.topics
+        # What a stream that could not be changed has had is taken: it is one of the others.
+        suspects = [topic for topic in topics if topic not in self.confirmed] or topics
         actions = self._forget()
-        if len(topics) == 1:
-            actions += self._refuse(topics[0], reason)
+        if len(suspects) == 1:
+            actions += self._refuse(suspects[0], reason)
         else:
-            self._batch = len(topics) // 2
+            self._batch = len(suspects) // 2
         return actions + self._settle()
 
     def heard(self, topic: str) -> bool:
@@ -287,7 +289,11 @@ class TopicSet(Generic[R]):
 
         Until the topic is confirmed they are held back: were the stream lost before, they would come again, and some after them would not.
         """
-        if topic in self.confirmed or topic in self.followed:
+        if topic in self.confirmed:
+            return True
+        if topic in self.followed:
+            del self.followed[topic]
+            self.followed[topic] = None
             return True
         if covers(self.confirmed, topic):
             self.followed[topic] = None
@@ -297,7 +303,11 @@ class TopicSet(Generic[R]):
         return topic in self._early
 
     def trim(self) -> list[Action[R]]:
-        """Forget the topic that came first by a pattern, if there are too many: they end without a sign. One that goes on comes again."""
+        """
+        Forget the topic of a pattern that has been silent for the longest time, if there are too many: they end without a sign.
+
+        One that goes on comes again.
+        """
         if len(self.followed) <= MAX_NAMES:
             return []
         oldest = next(iter(self.followed))
@@ -431,7 +441,7 @@ class TopicSet(Generic[R]):
     def _confirm(self, names: set[str], known: set[str]) -> None:
         """Note what the stream carries, and which of the topics that are known it goes on with."""
         self.confirmed = names
-        # In the order in which they came, as far as that is known.
+        # In the order in which they were heard last, as far as that is known.
         candidates = [*(topic for topic in self.followed if topic in known), *sorted(known)]
         self.followed = dict.fromkeys(topic for topic in candidates if topic not in names and covers(names, topic))
 

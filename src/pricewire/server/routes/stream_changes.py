@@ -18,12 +18,12 @@ from pricewire.server.auth.dependencies import FORBIDDEN, UNAUTHORIZED, AnyReque
 from pricewire.server.auth.service import AuthService
 from pricewire.server.auth.tokens import Token
 from pricewire.server.following import patterns_of
-from pricewire.server.formats import timestamp
+from pricewire.server.formats import NarrowFormat, timestamp
 from pricewire.server.http_errors import CONFLICT, INVALID, REFUSED, ForbiddenError, InvalidParametersError, UnknownError
 from pricewire.server.publisher import Publisher
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener, other_names
-from pricewire.server.stream_query import parse_requested
+from pricewire.server.stream_query import check_known, parse_requested
 
 UNKNOWN_STREAM = {404: ResponseSpec(ErrorBody, description="There is no such stream, or no such instrument.", generate_examples=False)}
 
@@ -58,7 +58,9 @@ async def change_stream(
     owned = caller if token is not None else Caller(None)
     stream_opener.require(map(read_topic, spec.topics), owned.token)
     asked = [parse_requested(text) for text in data.add]
-    stream_opener.charge(request, asked, carried=len(carried(spec)))
+    if isinstance(spec.form, NarrowFormat):
+        check_known(asked)
+    stream_opener.charge(request, asked, carried=carried(spec))
     added = await stream_opener.check(asked, owned.token)
     # It may have ended meanwhile, or another change come before this one; and so may the token.
     stream, spec = opened(publisher, stream_id)
