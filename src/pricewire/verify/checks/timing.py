@@ -72,7 +72,7 @@ def buffering(facts: Facts) -> Outcome:
     if watch.pieces and not watch.arrivals:
         return unknown("nothing came that is an event")
     published = [each for each in facts.published if not each.problem]
-    late: list[str] = []
+    delays: list[str] = []
     for each in published:
         later = [arrival.at for arrival in watch.arrivals if arrival.at >= each.started]
         came = later[0] if later else facts.watched_until
@@ -83,12 +83,12 @@ def buffering(facts: Facts) -> Outcome:
             return unknown(f"an event was published, and for {waited:.0f} s there were others before it: the line carries no more")
         if not later:
             return failed(f"an event was published, and did not come within {waited:.0f} s", is_timed=True)
-        late.append(f"what was published came after {waited:.1f} s")
+        delays.append(f"what was published came after {waited:.1f} s")
     # A lossy line delays an event now and then.
-    if late and 2 * len(late) < len(published):
-        return unknown(f"{late[0]}, {len(late)} of {len(published)} times: the line may have lost it")
-    if late:
-        return failed(late[0], is_timed=True)
+    if delays and 2 * len(delays) < len(published):
+        return unknown(f"{delays[0]}, {len(delays)} of {len(published)} times: the line may have lost it")
+    if delays:
+        return failed(delays[0], is_timed=True)
     held = held_back(watch)
     # A buffer cuts wherever it is full.
     if len(held) >= 2 and 2 * len(held) >= len(watch.pieces) - 1:
