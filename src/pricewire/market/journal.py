@@ -138,10 +138,7 @@ class Journal:
                 raise JournalError(self._failure)
             if self._syncing is None:
                 self._syncing = asyncio.create_task(self._sync(), name="journal sync")
-            syncing = self._syncing
-            # It goes on for others where a caller is cancelled.
-            await asyncio.wait([syncing])
-            syncing.result()
+            await asyncio.shield(self._syncing)
 
     async def run(self) -> None:
         """Sync every second, and archive closed days and remove old files every hour, until it is cancelled or the disk refuses."""
