@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
@@ -552,6 +553,33 @@ async def test_a_purchase_whose_caller_is_gone_is_told_all_the_same(slow_floor: 
     await trading_env.give("100.20", 1)
     await trading_env.give("100.20", 16)
     await trading_env.event("contract_settled")
+
+
+async def test_a_refusal_whose_caller_is_gone_is_not_logged_as_forgotten(
+    trading_env: TradingEnv, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = await open_account(trading_env)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    refuse = trading_env.ledger.bought
+
+    async def bought(*arguments: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return await refuse(*arguments)
+
+    monkeypatch.setattr(trading_env.ledger, "bought", bought)
+    buying = asyncio.create_task(trading_env.desk.buy(account.uuid, order(stake="50000")))
+    await begun.wait()
+    buying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await buying
+    go_on.set()
+    del buying
+    # The next purchase is refused behind it.
+    with pytest.raises(InsufficientBalanceError):
+        await trading_env.desk.buy(account.uuid, order(stake="50000"))
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 class BrokenLedger(Ledger):

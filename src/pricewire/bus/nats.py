@@ -352,7 +352,10 @@ class NatsBus:
         if self._barrier is before:
             self._barrier = asyncio.create_task(self._catch_up(), name="bus barrier")
         assert self._barrier is not None, "it was just made"  # noqa: S101
-        await asyncio.shield(self._barrier)
+        barrier = self._barrier
+        # It goes on for others where a caller is cancelled.
+        await asyncio.wait([barrier])
+        barrier.result()
 
     async def _catch_up(self) -> None:
         assert self.client is not None, "the bus is open"  # noqa: S101

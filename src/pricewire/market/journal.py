@@ -138,7 +138,10 @@ class Journal:
                 raise JournalError(self._failure)
             if self._syncing is None:
                 self._syncing = asyncio.create_task(self._sync(), name="journal sync")
-            await asyncio.shield(self._syncing)
+            syncing = self._syncing
+            # It goes on for others where a caller is cancelled.
+            await asyncio.wait([syncing])
+            syncing.result()
 
     async def run(self) -> None:
         """Sync every second, and archive closed days and remove old files every hour, until it is cancelled or the disk refuses."""

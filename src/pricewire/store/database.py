@@ -140,7 +140,9 @@ class Database:
         self._under_way.add(future)
         future.add_done_callback(self._finished)
         try:
-            return await asyncio.shield(future)
+            # Not `asyncio.shield`: from Python 3.14 on, it logs an error that comes when the caller has gone.
+            await asyncio.wait([future])
+            return future.result()
         except (SQLAlchemyError, self._driver_error) as error:
             raise DatabaseError(f"the database {self._shown} does not answer as it should: {reason(error)}") from None
 

@@ -148,7 +148,7 @@ class Trades:
                 del self._buying[key]
 
         task.add_done_callback(finished)
-        return await asyncio.shield(task)
+        return await _result(task)
 
     async def sell(self, account_uuid: str, contract_id: str) -> Sold[Amount]:
         """
@@ -161,7 +161,7 @@ class Trades:
             AccountError: there is no such account.
             DatabaseError: the database does not answer.
         """
-        return await asyncio.shield(self._start(self._sell(account_uuid, contract_id)))
+        return await _result(self._start(self._sell(account_uuid, contract_id)))
 
     async def _buy_after(
         self, earlier: asyncio.Task[Purchased[Amount]] | None, account_uuid: str, request: PurchaseRequest
@@ -282,11 +282,24 @@ class Trades:
         """Begin work that goes on to its end even if nobody waits for it any more."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
         return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Whoever waited may have gone: then nobody asks for the error, which would be logged as one that was forgotten.
+        if not task.cancelled():
+            task.exception()
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000
+
+
+async def _result(task: asyncio.Task[Answer]) -> Answer:
+    """Return what a task results in; it goes on even if the caller is cancelled."""
+    # Not `asyncio.shield`: from Python 3.14 on, it logs an error that comes when the caller has gone.
+    await asyncio.wait([task])
+    return task.result()
 
 
 def digest(request: PurchaseRequest) -> str:
