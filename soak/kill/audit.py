@@ -74,7 +74,13 @@ def wrong_ticks(
         for name, each in journal.items()
         for tick in each.ticks
     }
-    yield from (f"the tick {tick} was published, and is not in the journal" for tick in heard.ticks - recorded)
+    strange = sorted(heard.ticks - recorded)
+    for name in SIMULATED:
+        # Who comes before the first tick of the very first server has the newest of the market's past.
+        past = [tick for tick in strange if tick[0] == name and int(tick[1]) < journal[name].ticks[0].epoch_ms]
+        if past:
+            strange.remove(past[-1])
+    yield from (f"the tick {tick} was published, and is not in the journal" for tick in strange)
     for listing in LISTINGS:
         source = list(made[listing.name])
         own = [Made(*tick) for tick in journal[listing.name].ticks]

@@ -12,9 +12,12 @@ if sys.platform != "linux":
     pytest.skip("the kill test stops processes and counts on Linux's pipes", allow_module_level=True)
 
 from bench.servers import postgres
+from soak.kill.audit import wrong_ticks
 from soak.kill.books import Books, wrong_books
+from soak.kill.exchange import LISTINGS, Made
 from soak.kill.outcomes import JournalTick, Outcome, Recorded, outcome, wrong_ends
 from soak.kill.run import Settings, run
+from soak.kill.traders import SIMULATED, Heard
 
 END_MS = 15_000
 """When contracts in time end here, in milliseconds; they are bought at 0."""
@@ -131,3 +134,21 @@ def test_the_books_are_accepted_or_not() -> None:
     for changes in ({"balance": 5000}, {"sides": 3}, {"keys": 2}, {"paid": {"balance": 4001}}, {"contract": {"stake": 2000}}):
         assert len(list(wrong_books(rows(**changes)))) == 1
     assert len(list(wrong_books(rows(contract={"status": "settled", "proceeds": 1900})))) == 1
+
+
+def test_of_what_was_published_only_the_past_of_a_simulated_market_is_not_in_the_journal() -> None:
+    journal = {name: Recorded(2, [JournalTick(1000 + number * 250, 100, 101, 99) for number in range(2)]) for name in SIMULATED}
+    journal |= {listing.name: Recorded(2, [JournalTick(1000, 100, 101, 99)]) for listing in LISTINGS}
+    made = {listing.name: [Made(1000, 100, 101, 99)] for listing in LISTINGS}
+
+    def found(*ticks: tuple[str, str]) -> int:
+        heard = Heard(ticks={(name, epoch_ms, "1.00", "1.01", "0.99") for name, epoch_ms in ticks})
+        return len(list(wrong_ticks(journal, heard, made, dict.fromkeys(SIMULATED, 250))))
+
+    simulated, listed = SIMULATED[0], LISTINGS[0].name
+    # Who comes before a server's very first tick has the newest of the past.
+    assert found((simulated, "750"), (simulated, "1000"), (SIMULATED[1], "750"), (listed, "1000")) == 0
+    assert found((simulated, "1100")) == 1
+    assert found((simulated, "1500")) == 1
+    assert found((simulated, "500"), (simulated, "750")) == 1
+    assert found((listed, "750")) == 1

@@ -215,7 +215,7 @@ class Publisher:
         elif isinstance(topic, TicksTopic) and not kept and not self.hub.on_its_way(name):
             tick = self.market.tick(topic.instrument_id)
             if tick is not None:
-                # The desk has had it when it came, or in the journal.
+                # The desk has had it when it came, or in the journal; or it is of a feed's past, and nobody trades at it.
                 self._show(name, tick, "tick")
 
     def _go_on_with_candles(self, name: str, topic: CandlesTopic, newest: CandleBody) -> None:
