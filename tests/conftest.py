@@ -48,7 +48,8 @@ if not os.access(Path.home(), os.W_OK):
     os.environ["HOME"] = tempfile.mkdtemp(prefix="pricewire-home-")
     atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
-# Each HTTP client of a test would load what the system trusts, which takes 50 to 90 ms of CPU.
+# Each HTTP client of a test would load what the system trusts, which takes 50 to 90 ms of CPU. The library offers no other way to share
+# that than to name it with each request.
 transports.create_ssl_context = cache(httpx2.create_ssl_context)  # type: ignore[attr-defined]
 
 # The machines that run this are busy: how long an example takes says nothing.

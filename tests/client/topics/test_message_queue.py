@@ -52,8 +52,7 @@ async def test_to_read_one_of_many_messages_that_are_due_not_all_are_looked_at(m
 
     for module in (conflation, throttle):
         monkeypatch.setattr(module, "key_of", looked)
-    for options in ({"interval": 1.0}, {"debounce": 0.001}):
-        box = queue(1000, **options)  # type: ignore[arg-type]
+    for box in (queue(1000, interval=1.0), queue(1000, debounce=0.001)):
         for number in range(500):
             box.put(arrival("tick", f"T{number}"))
         looks = 0
