@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from pricewire.protocol.messages import error_body
 from pricewire.server.limits import Limits
 from pricewire.server.transport.connections import Excess, OpenConnections
+from pricewire.server.transport.held_head import HeldHead
 from pricewire.server.transport.throttled_log import ThrottledLogger
 
 LINGER = 1.0
@@ -102,6 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size = 0
         # Runs while a head is awaited that has begun, or is the connection's first. Before the others the time-out of uvicorn does.
         self._head_timer: asyncio.TimerHandle | None = None
+        self._in_head = False
         # The bytes that came since the parser last called: those of a header that has not ended, which the parser keeps.
         self._unparsed = 0
         self._in_body = False
@@ -110,8 +112,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
         # Whether the connection would be kept by the request whose body is awaited.
         self._keep_alive = True
-        # The request that is being answered; others may wait behind it.
+        # The request that is being answered, and how; others may wait behind it.
         self._serving: RequestResponseCycle | None = None
+        self._response: HeldHead | None = None
         # Runs while the peer does not take what is written, and how much that was when it began.
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -125,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._refused = True
         whose = "this address" if excess is Excess.ADDRESS else "the server"
-        transport.write(self._response(EXCESS_STATUS[excess], f"{whose} has as many connections as it may; try again later"))
+        transport.write(self._refusal_response(EXCESS_STATUS[excess], f"{whose} has as many connections as it may; try again later"))
         transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -154,6 +157,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed > self._bounds.limits.request_headers + SLACK and not self._refused:
             self._refuse_headers()
             self.send_400_response("")
+        if self._in_head and self._head_timer is None and not self._refused:
+            # Most heads come whole.
+            self._await_head()
         if self._in_body and not self._refused:
             if self.cycle.response_complete:
                 self._surplus += len(data)
@@ -178,8 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._unset_keepalive_if_required()
         self._head_size = self._unparsed = 0
-        if self._head_timer is None:
-            self._await_head()
+        self._in_head = True
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request's target."""
@@ -202,7 +207,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to serve the request."""
         self._unparsed = self._body_size = 0
-        self._head_timer = cancelled(self._head_timer)
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer = cancelled(self._head_timer)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise RequestTooLargeError
         if not self.url.startswith(b"/"):
@@ -231,6 +238,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, which may come behind the rest of this one, or close the connection if none follows."""
+        self.flush_head()
         super().on_response_complete()
         if not self.transport.is_closing() and self.cycle.response_complete:
             if self._due is not None:
@@ -258,8 +266,14 @@ class BoundedProtocol(HttpToolsProtocol):
             host = target.host + (b":%d" % target.port if target.port else b"")
             self.headers[:] = [(name, host if name == b"host" else value) for name, value in self.headers]
 
+    def flush_head(self) -> None:
+        """Write the head of the response, where it waits for the body."""
+        if self._response is not None:
+            self._response.flush()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
+        self._response = cycle.transport = HeldHead(self.transport, self.loop)
         super()._start_asgi_task(cycle, app)
 
     def _refuse_in_turn(self, status: int, message: str) -> None:
@@ -288,10 +302,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _refuse(self, status: int, message: str) -> None:
-        self.transport.write(self._response(status, message))
+        self.transport.write(self._refusal_response(status, message))
         self._close_gently()
 
-    def _response(self, status: int, message: str) -> bytes:
+    def _refusal_response(self, status: int, message: str) -> bytes:
         body = msgspec.json.encode(error_body(CODES[status], message))
         headers = [
             *self.server_state.default_headers,

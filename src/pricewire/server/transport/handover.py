@@ -112,6 +112,7 @@ class Handover:
             or protocol.transport.is_closing()
         ):
             return None
+        protocol.flush_head()
         stream = (ChunkedStream if cycle.chunked_encoding else HandoverStream)(hub, protocol.transport, stream_id, on_close)
         protocol.let_go()
         protocol.transport.set_protocol(stream)
@@ -138,7 +139,7 @@ class HandoverProtocol(BoundedProtocol):
         self._stop()
         self.connections.discard(self)
         self.flow.resume_reading()
-        self.parser = self.cycle = self.scope = self.pipeline = self._serving = None  # type: ignore[assignment]
+        self.parser = self.cycle = self.scope = self.pipeline = self._serving = self._response = None  # type: ignore[assignment]
 
 
 class HandoverStream(asyncio.Protocol, Stream):
