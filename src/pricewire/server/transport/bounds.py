@@ -273,7 +273,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
-        self._response = cycle.transport = HeldHead(self.transport, self.loop)
+        self._response = HeldHead(self.transport, self.loop)
+        cycle.transport = cast("asyncio.Transport", self._response)
         super()._start_asgi_task(cycle, app)
 
     def _refuse_in_turn(self, status: int, message: str) -> None:

@@ -10,10 +10,10 @@ MOST_COPIED = 16 * 1024
 """Bodies beyond so many bytes are written by themselves: to copy them would cost more than it spares."""
 
 
-class HeldHead(asyncio.Transport):
+class HeldHead:
     """
-    A transport as one response uses it, whose first write waits for the second: until the loop's turn ends, so that a head whose body
-    takes its time is not late.
+    What one response uses of a transport; its first write waits for the second, until the loop's turn ends at most, so that a head whose
+    body takes its time is not late.
 
     Args:
         transport: the connection's.
@@ -27,7 +27,7 @@ class HeldHead(asyncio.Transport):
         self._loop = loop
         self._is_first = True
         self._head: Data = b""
-        self.is_closing = transport.is_closing  # type: ignore[method-assign]
+        self.is_closing = transport.is_closing
 
     def write(self, data: Data) -> None:
         """Keep the first bytes, and write all others at once."""
