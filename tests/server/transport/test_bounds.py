@@ -256,7 +256,9 @@ def test_a_refusal_follows_an_answer_that_is_complete(server: Serving) -> None:
         assert refusal(reader) == TARGET
 
 
-@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nA: b\r\n"], ids=["nothing", "a byte", "a header"])
+@pytest.mark.parametrize(
+    "begun", [b"", b"\r\n", b"G", b"GET / HTTP/1.1\r\nA: b\r\n"], ids=["nothing", "an empty line", "a byte", "a header"]
+)
 def test_a_head_that_does_not_end_is_refused(hasty: Serving, begun: bytes) -> None:
     with connect(hasty) as reader:
         reader.socket.sendall(begun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -15,18 +16,29 @@ from pricewire.server.transport.serve import make_server
 from support.serving import Raw, Serving
 
 GO_ON = threading.Event()
-LENGTHS = {"/whole": 5, "/late": 5, "/large": MOST_COPIED + 1, "/cut": 5}
+LENGTHS = {"/whole": 5, "/late": 5, "/large": MOST_COPIED + 1, "/cut": 5, "/next-turn": 0, "/busy": 5, "/flood": 8_000_000}
 
 
 async def application(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """Answer with a body: `/late` when told to, `/large` with one that is not copied, `/cut` with none of what the head says."""
+    """
+    Answer with a body: `/late` when told to, `/large` with one that is not copied, `/cut` with none of what the head says, `/next-turn`
+    with an empty one a turn of the loop later, `/busy` once that turn is long, `/flood` with more than a connection takes, and then fail.
+    """
     path = scope["path"]
+    if path == "/busy":
+        GO_ON.wait(60)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LENGTHS[path])]})
     if path == "/cut":
         return
+    if path in ("/next-turn", "/busy"):
+        await asyncio.sleep(0)
+    if path == "/busy":
+        await receive()
     if path == "/late":
         await asyncio.to_thread(GO_ON.wait, 60)
     await send({"type": "http.response.body", "body": b"x" * LENGTHS[path]})
+    if path == "/flood":
+        raise ValueError("after its answer")
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -66,6 +78,42 @@ def test_an_answer_that_is_cut_has_its_head(server: Serving) -> None:
         assert client.read_to_end() == b""
 
 
+def test_who_says_that_no_more_comes_gets_an_answer(server: Serving) -> None:
+    for _ in range(20):
+        with Raw(server.url, asked("GET", "/next-turn")) as client:
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.read_head()[0] == 200
+            assert client.read_to_end() == b""
+
+
+def test_an_answer_that_has_begun_is_not_lost_with_a_body_that_cannot_be_read(server: Serving) -> None:
+    GO_ON.clear()
+    request = b"POST /busy HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Raw(server.url, request) as client:
+        client.socket.sendall(b"no chunk\r\n")
+        GO_ON.set()
+        # The application may begin before the body has come, which then cuts its answer; or after, which refuses the request.
+        assert client.read_head()[0] in (200, 400)
+
+
+def test_no_body_goes_without_its_head(server: Serving) -> None:
+    with Raw(server.url, asked("GET", "/flood") + asked("GET", "/large"), buffer=65536) as client:
+        assert client.read_head()[0] == 200
+        rest = client.read_to_end()[LENGTHS["/flood"] :]
+    # The connection may end before the second answer.
+    assert rest == b"" or rest.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("expects", [b"", b"Expect: 100-continue\r\n"])
+def test_a_body_that_cannot_be_read_is_no_error_of_ours(server: Serving, expects: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /whole HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n%b\r\n" % expects
+    for _ in range(50):
+        with Raw(server.url, head + b"no chunk\r\n") as client:
+            assert client.read_head()[0] == 400
+            assert b"HTTP/1.1" not in client.read_to_end()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 class Recording(asyncio.Transport):
     """Records what is written at once."""
 
@@ -75,7 +123,9 @@ class Recording(asyncio.Transport):
         self.closed = False
 
     def write(self, data: Data) -> None:
-        assert not self.closed
+        if self.closed:
+            # As uvloop's does where the connection has gone.
+            raise RuntimeError
         self.written.append(data)
 
     def is_closing(self) -> bool:
@@ -115,12 +165,12 @@ async def test_a_head_is_written_when_the_turn_ends() -> None:
     assert transport.written == [b"head", b"body"]
 
 
-async def test_a_connection_that_has_gone_gets_nothing() -> None:
+async def test_a_connection_that_has_gone_is_no_error() -> None:
     transport = Recording()
     held = HeldHead(transport, asyncio.get_running_loop())
     held.write(b"head")
     transport.close()
-    await asyncio.sleep(0)
+    held.flush()
     assert transport.written == []
 
 

@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed > self._bounds.limits.request_headers + SLACK and not self._refused:
             self._refuse_headers()
             self.send_400_response("")
-        if self._in_head and self._head_timer is None and not self._refused:
+        if self._head_timer is None and not self._refused and (self._in_head or self._is_between_requests()):
             # Most heads come whole.
             self._await_head()
         if self._in_body and not self._refused:
@@ -167,6 +167,10 @@ class BoundedProtocol(HttpToolsProtocol):
                     self._close_gently()
             elif self._body_timer is None:
                 self._await_body()
+
+    def eof_received(self) -> None:
+        """Write what is held back: the loop closes the connection of a peer that sends no more."""
+        self.flush_head()
 
     def pause_writing(self) -> None:
         """Have the response wait, and the peer take what is written."""
@@ -280,6 +284,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse_in_turn(self, status: int, message: str) -> None:
         """Refuse a request once those before it have been answered: written at once, it would be taken for a part of their answers."""
         self._refused = True
+        self.flush_head()
         cycle: RequestResponseCycle | None = self.cycle
         if self._in_body and self.pipeline:
             # It waits behind others, and will never be complete.
@@ -289,8 +294,9 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
-            # The application gets no more of it, and what it still sends is dropped.
+            # The application gets no more of it, and what it still sends is dropped. Nor is its client told to go on.
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
             cycle = None
         if cycle is None or cycle.response_complete:
@@ -341,6 +347,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_timer = cancelled(self._body_timer)
         self._write_timer = cancelled(self._write_timer)
         self._bounds.open_connections.leave(self)
+
+    def _is_between_requests(self) -> bool:
+        """Return whether what came after the last response begins no request, as an empty line: nothing waits for the next one any more."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_complete and not self._in_body and self.timeout_keep_alive_task is None
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self._bounds.limits.request_seconds, self._refuse_slow_head)

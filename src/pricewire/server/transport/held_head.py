@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 Data = bytes | bytearray | memoryview
 
@@ -31,22 +32,25 @@ class HeldHead:
 
     def write(self, data: Data) -> None:
         """Keep the first bytes, and write all others at once."""
-        if self._head and len(data) <= MOST_COPIED:
-            head, self._head = self._head, b""
+        head, self._head = self._head, b""
+        if head and len(data) <= MOST_COPIED:
             self._transport.write(b"".join((head, data)))
         elif self._is_first:
             self._is_first = False
             self._head = data
             self._loop.call_soon(self.flush)
         else:
-            self.flush()
+            if head:
+                self._transport.write(head)
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Write what is kept."""
-        if self._head and not self._transport.is_closing():
+        """Write what is kept, also where the connection is closing: what its buffer has is still sent."""
+        if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head)
+            # uvloop says so where the connection has gone.
+            with contextlib.suppress(RuntimeError):
+                self._transport.write(head)
 
     def close(self) -> None:
         """Close the connection, once everything is written."""
