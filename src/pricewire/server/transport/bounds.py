@@ -157,7 +157,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unparsed > self._bounds.limits.request_headers + SLACK and not self._refused:
             self._refuse_headers()
             self.send_400_response("")
-        if self._head_timer is None and not self._refused and (self._in_head or self._is_between_requests()):
+        if self._head_timer is None and (self._in_head or self._is_between_requests()) and not self._refused:
             # Most heads come whole.
             self._await_head()
         if self._in_body and not self._refused:
