@@ -18,7 +18,7 @@ import pytest
 from bench.servers.nats import NatsServer, nats_cluster, nats_server
 from nats.aio.client import Client
 
-from pricewire.bus.lease import SPAN_S, FencedSubject, Lease
+from pricewire.bus.lease import SPAN_S, UNDECIDED, FencedSubject, Lease
 from pricewire.errors import BusError, FencedError
 from support import lease_writer
 from support.command import environment
@@ -309,27 +309,86 @@ async def ignore(error: Exception) -> None:
     """Take what the connection reports while its server is away."""
 
 
+@asynccontextmanager
+async def replicated(servers: list[NatsServer]) -> AsyncIterator[tuple[Client, FencedSubject, int]]:
+    """Yield a connection to a cluster with copies of the stream, a writer that has claimed its subject, and which server leads there."""
+    connection = await nats.connect([each.url for each in servers], max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=ignore)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(nats.errors.TimeoutError):
+                await bucket_of(connection, replicas=3)
+                break
+    writer = writer_of(connection, "writer", answer_s=1)
+    await writer.claim(b"writer claims")
+    info = await connection.jetstream().stream_info(STREAM)
+    assert info.cluster is not None
+    yield connection, writer, int(str(info.cluster.leader).rpartition("-")[2])
+    await connection.close()
+
+
 async def test_a_cluster_that_loses_its_leader_keeps_one_writer() -> None:
     with nats_cluster() as servers:
-        connection = await nats.connect([each.url for each in servers], max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=ignore)
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                with contextlib.suppress(nats.errors.TimeoutError):
-                    await bucket_of(connection, replicas=3)
-                    break
-        writer = writer_of(connection, "writer", answer_s=1)
-        await writer.claim(b"writer claims")
-        info = await connection.jetstream().stream_info(STREAM)
-        assert info.cluster is not None
-        leads = int(str(info.cluster.leader).rpartition("-")[2])
-        number = 0
-        for number in range(1, 101):
-            if number == 50:
-                servers[leads].kill()
-            await asyncio.wait_for(writer.publish(f"writer {number}".encode()), PATIENCE)
-        messages = await published(connection, number + 1)
-        assert spans_of(messages) == ["writer"]
-        await connection.close()
+        async with replicated(servers) as (connection, writer, leads):
+            number = 0
+            for number in range(1, 101):
+                if number == 50:
+                    servers[leads].kill()
+                await asyncio.wait_for(writer.publish(f"writer {number}".encode()), PATIENCE)
+            messages = await published(connection, number + 1)
+            assert spans_of(messages) == ["writer"]
+
+
+async def test_a_message_that_most_servers_have_not_seen_is_neither_there_nor_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    with nats_cluster() as servers:
+        async with replicated(servers) as (connection, _, leads):
+            beside = await nats.connect(servers[leads].url, max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=ignore)
+            writer = writer_of(beside, "beside", answer_s=1)
+            await asyncio.wait_for(writer.claim(b"beside claims"), PATIENCE)
+            refusals = refused(writer, monkeypatch)
+            others = [server for place, server in enumerate(servers) if place != leads]
+            for server in others:
+                server.send(signal.SIGSTOP)
+            publishing = asyncio.create_task(writer.publish(b"beside 1"))
+            # The server has its first copy, and cannot decide: it says so to those that follow.
+            assert await asyncio.wait_for(refusals.get(), PATIENCE) in UNDECIDED
+            await asyncio.sleep(0)
+            assert not publishing.done()
+            for server in others:
+                server.send(signal.SIGCONT)
+            await asyncio.wait_for(publishing, PATIENCE)
+            await asyncio.wait_for(writer.publish(b"beside 2"), PATIENCE)
+            assert (await published(connection, 4))[1:] == ["beside claims", "beside 1", "beside 2"]
+            assert (await connection.jetstream().stream_info(STREAM)).state.messages == 4
+            await beside.close()
+
+
+async def test_who_hears_nothing_certain_for_long_begins_anew(connection: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = writer_of(connection, "writer")
+    await writer.claim(b"claims")
+
+    async def undecided(*args: object, **options: object) -> object:
+        raise nats.js.errors.APIError(code=409, err_code=10158, description="duplicate message id is in process")
+
+    monkeypatch.setattr(writer._context, "publish", undecided)
+    monkeypatch.setattr("pricewire.bus.lease.UNDECIDED_S", 0.5)
+    with pytest.raises(FencedError, match="has not decided for"):
+        await asyncio.wait_for(writer.publish(b"1"), PATIENCE)
+
+
+def refused(writer: FencedSubject, monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[int]:
+    """Return what gets the codes with which a server refuses what is published."""
+    publish = writer._context.publish
+    codes = asyncio.Queue[int]()
+
+    async def watched(*args: object, **options: object) -> object:
+        try:
+            return await publish(*args, **options)  # type: ignore[arg-type]
+        except nats.js.errors.APIError as error:
+            codes.put_nowait(error.err_code or 0)
+            raise
+
+    monkeypatch.setattr(writer._context, "publish", watched)
+    return codes
 
 
 async def test_a_lease_that_is_not_certain_is_confirmed_by_the_server(connection: Client) -> None:

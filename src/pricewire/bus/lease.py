@@ -39,6 +39,18 @@ ANSWER_S = 1.0
 PAUSE_S = 0.1
 """How long to wait before a server is asked again that has refused for a reason of its own, in seconds."""
 
+UNDECIDED = (10158, 10167)
+"""
+The server's errors that say nothing of whether it will have a message: the first copy of it is still being decided on, as while most
+servers of a cluster are away; or it has too much to decide on. Source: nats-server, server/errors.json.
+"""
+
+UNDECIDED_S = 30.0
+"""
+After so many seconds of that a writer gives up, and its process begins anew: a cluster without most of its servers has no leader long
+before, and does not answer at all.
+"""
+
 WRONG_LAST_SEQUENCE = (10071, 10164)
 """The server's codes for a subject that does not end with the expected sequence: JSStreamWrongLastSequenceErrF and …ConstantErr."""
 
@@ -174,6 +186,10 @@ class Lease:
         self._settled = asyncio.Event()
 
 
+class TooLargeError(BusError):
+    """A message is larger than the server takes, now and later."""
+
+
 class FencedSubject:
     """
     Publishes to a subject of a stream as its only writer: who has claimed it after this one ends it.
@@ -237,13 +253,16 @@ class FencedSubject:
             headers: what this message has besides.
 
         Raises:
-            FencedError: another writer has claimed the subject; nothing can be published by this one any more.
-            BusError: the server refuses for a reason that waiting does not change.
+            FencedError: another writer has claimed the subject, or nobody can say whether the message will be there; nothing can be
+                published by this one any more.
+            TooLargeError: the message is larger than the server takes.
+            BusError: the server refuses for another reason that waiting does not change.
         """
         self._number += 1
         name = f"{self._writer}-{self._number}"
         own: dict[str, str] = {Header.MSG_ID: name, Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(self.last)}
         own |= self._headers | dict(headers or {})
+        undecided_since: float | None = None
         while True:
             try:
                 answer = await self._context.publish(self._subject, data, timeout=self._answer_s, headers=own)
@@ -252,19 +271,30 @@ class FencedSubject:
                     sequence, found = await self._newest()
                     if found.rpartition("-")[0] != self._writer:
                         raise FencedError(f"another process writes to {self._subject} now") from None
-                    self.last = sequence
                     if found == name:
                         # This message itself, whose first answer was lost.
+                        self.last = sequence
                         return sequence
+                    if sequence == self.last:
+                        # Something is being decided on that is not there yet.
+                        await asyncio.sleep(PAUSE_S)
                     # One before, which was given up while it was under way.
+                    self.last = sequence
                     own[Header.EXPECTED_LAST_SUBJECT_SEQUENCE] = str(sequence)
+                    continue
+                if error.err_code in UNDECIDED:
+                    undecided_since = undecided_since or time.monotonic()
+                    if time.monotonic() - undecided_since > UNDECIDED_S:
+                        raise FencedError(f"the bus has not decided for {UNDECIDED_S:g} s on a message to {self._subject}") from None
+                    await asyncio.sleep(PAUSE_S)
                     continue
                 if (error.code or 0) < 500:
                     raise BusError(f"the bus refuses what is published to {self._subject}: {error.description}") from None
                 await asyncio.sleep(PAUSE_S)
             except nats.errors.MaxPayloadError:
-                raise BusError(f"a message of {len(data)} bytes to {self._subject} exceeds the bus's limit (max_payload)") from None
+                raise TooLargeError(f"a message of {len(data)} bytes to {self._subject} exceeds the bus's limit (max_payload)") from None
             except (nats.errors.Error, OSError):
+                undecided_since = None
                 await asyncio.sleep(PAUSE_S)
             else:
                 self.last = answer.seq
