@@ -16,10 +16,11 @@ from nats.aio.client import Client
 
 from bus.test_bus import PATIENCE, until
 from pricewire.bus import nats_writer
-from pricewire.bus.frames import POSITIONS, encode
+from pricewire.bus.frames import POSITIONS, Record, TopicState, encode
 from pricewire.bus.lease import FencedSubject
-from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan
+from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress, connected
+from pricewire.bus.tasks import running
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.delivery import Outcome
 from pricewire.hub.hub import Hub
@@ -74,11 +75,12 @@ def server() -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-async def line(server: NatsServer) -> AsyncIterator[Line]:
+async def line(server: NatsServer, request: pytest.FixtureRequest) -> AsyncIterator[Line]:
+    role: Role = getattr(request, "param", "all")
     plan = NatsPlan(f"line-{next(numbers)}")
     with Proxy(int(server.url.rpartition(":")[2])) as proxy:
         hub = Hub()
-        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes="all", plan=plan)
+        writer = NatsBus(Hub(), NatsAddress((server.url,)), writes=role, plan=plan)
         reader = NatsBus(hub, NatsAddress((proxy.url.replace("http", "nats"),)), writes=None, plan=plan)
         async with reader.open(), contextlib.AsyncExitStack() as writing:
             await writing.enter_async_context(writer.open())
@@ -174,7 +176,8 @@ async def test_a_stream_that_was_made_anew_says_reset_and_its_ids_are_others(lin
     await until(lambda: "another process writes" in line.writer.failure)
 
 
-async def test_what_waited_too_long_for_a_bus_is_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", ["market"], indirect=True)
+async def test_prices_that_waited_too_long_for_a_bus_are_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_writer, "BACKLOG", 100_000)
     stream = Recorder(line.hub, "a")
     publish(line.writer, range(10))
@@ -190,6 +193,79 @@ async def test_what_waited_too_long_for_a_bus_is_lost_and_readers_say_so(line: L
     fresh = Recorder(line.hub, "a")
     await line.passed()
     assert fresh.messages[-10:] == list(range(10, 20))
+
+
+async def test_what_others_are_to_publish_is_not_taken_for_published_where_it_waited_too_long(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_writer, "BACKLOG", 100_000)
+    fenced = asyncio.Event()
+    line.writer._on_fenced = fenced.set
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    line.server.kill()
+    for _ in range(5):
+        line.writer.publish("a", "x" * 50_000)
+    with pytest.raises(FencedError, match="the bus has taken nothing for"):
+        await asyncio.wait_for(line.writer.flush(), PATIENCE)
+    line.server.start()
+    # The next process begins where this one has stopped.
+    await asyncio.wait_for(fenced.wait(), PATIENCE)
+    await until(lambda: not line.reader.lag)
+    assert not stream.ended
+    assert (line.writer.counters.lost, line.reader.counters.lost) == (0, 0)
+
+
+async def test_what_a_bus_refuses_is_not_taken_for_published(line: Line) -> None:
+    fenced = asyncio.Event()
+    line.writer._on_fenced = fenced.set
+    publish(line.writer, range(10))
+    await line.passed()
+    async with line.aside() as client:
+        config = (await client.jetstream().stream_info(line.plan.stream)).config
+        config.sealed = True
+        await client.jetstream().update_stream(config)
+    publish(line.writer, range(10, 20))
+    with pytest.raises(FencedError, match="refuses what is published"):
+        await asyncio.wait_for(line.writer.flush(), PATIENCE)
+    await asyncio.wait_for(fenced.wait(), PATIENCE)
+
+
+async def test_a_key_that_has_ended_is_not_told_as_current_by_a_hub_that_does_not_know_yet(server: NatsServer) -> None:
+    plan = NatsPlan(f"line-{next(numbers)}")
+    told: list[Record] = []
+    is_over = asyncio.Event()
+
+    async def round_over() -> None:
+        is_over.set()
+
+    hub = Hub()
+    hub.publish("contracts:a", {"n": 1}, key="c1")
+    frames = nats_writer.FrameWriter(
+        hub,
+        {"contracts:a": 1},
+        on_taken=lambda sequence, records, is_lossy: told.extend(records),
+        is_read_back=True,
+        may_lose=False,
+        owns=None,
+        on_round=round_over,
+    )
+    frames.publish("contracts:a", {"n": 2}, ends="c1")
+    async with connected(NatsAddress((server.url,)), "writer") as client:
+        context = client.jetstream()
+        await context.add_stream(name=plan.stream, subjects=[f"{plan.stream}.>"])
+        subject = FencedSubject(context, plan.stream, plan.subject("trading"), "writer")
+        async with running(frames.write(subject, {}), "writer"):
+            await until(lambda: len(told) == 1)
+            # More than it takes to tell of more.
+            for _ in range(3):
+                await context.stream_info(plan.stream)
+            assert len(told) == 1
+            hub.publish("contracts:a", {"n": 2}, ends="c1")
+            frames.came(1)
+            await asyncio.wait_for(is_over.wait(), PATIENCE)
+    assert [kept.key for record in told if isinstance(record, TopicState) for kept in record.kept] == []
 
 
 async def test_a_message_larger_than_the_bus_carries_is_lost_and_readers_say_so(line: Line) -> None:
@@ -431,7 +507,7 @@ async def test_what_is_published_after_another_process_writes_is_not_taken_for_p
         raise AssertionError("nothing is written")
 
     frames = nats_writer.FrameWriter(
-        Hub(), {}, on_taken=lambda sequence, records, is_lossy: None, is_read_back=False, owns=None, on_round=round_over
+        Hub(), {}, on_taken=lambda sequence, records, is_lossy: None, is_read_back=False, may_lose=False, owns=None, on_round=round_over
     )
     frames.end("another process writes now")
     await frames.flush()

@@ -218,7 +218,13 @@ class NatsBus:
         self._old_frames = OldFrames()
         owns = {"all": None, "market": is_of_market, "trading": is_of_trading}[writes or "all"]
         self._frames = FrameWriter(
-            hub, self._seqs, on_taken=self._taken, is_read_back=writes == "trading", owns=owns, on_round=self._remove_old
+            hub,
+            self._seqs,
+            on_taken=self._taken,
+            is_read_back=writes == "trading",
+            may_lose=writes == "market",
+            owns=owns,
+            on_round=self._remove_old,
         )
         if writes is not None:
             hub.on_its_way = lambda topic: self._frames.is_on_its_way(topic)
@@ -605,6 +611,7 @@ class NatsBus:
             dict(self._seqs),
             on_taken=self._taken,
             is_read_back=True,
+            may_lose=False,
             owns=owns,
             on_round=at_once if place else self._remove_old,
         )

@@ -31,7 +31,7 @@ from pricewire.bus.frames import (
     TopicState,
     encode,
 )
-from pricewire.bus.lease import FencedSubject
+from pricewire.bus.lease import FencedSubject, TooLargeError
 from pricewire.bus.states import states
 from pricewire.errors import BusError, FencedError
 from pricewire.hub.hub import Hub
@@ -145,6 +145,8 @@ class FrameWriter:
         seqs: the numbers of the newest events of topics, to go on with.
         on_taken: called with the sequence, the records, and whether others were lost before them, when the server has taken a frame.
         is_read_back: whether the hub gets frames by a reader, which calls `came`; else `on_taken` gives them to it.
+        may_lose: whether it goes on after a loss, which readers are told of. Else it ends: who writes next knows from the database what
+            is to be published, and would publish it too late if this one had gone on.
         owns: says of which topics the hub's events are published by this writer; None for all.
         on_round: called when everything that was quiet has been published again.
     """
@@ -156,6 +158,7 @@ class FrameWriter:
         *,
         on_taken: Callable[[int, list[Record], bool], None],
         is_read_back: bool,
+        may_lose: bool,
         owns: Callable[[str], bool] | None,
         on_round: Callable[[], Awaitable[None]],
     ) -> None:
@@ -163,6 +166,7 @@ class FrameWriter:
         self._seqs = seqs
         self._on_taken = on_taken
         self._is_read_back = is_read_back
+        self._may_lose = may_lose
         self._owns = owns
         self._on_round = on_round
         self._fault = ""
@@ -238,7 +242,7 @@ class FrameWriter:
         Wait until the hub has everything that was published so far; as long as the bus is away.
 
         Raises:
-            FencedError: another one writes now: what the hub has not will not come.
+            FencedError: another one writes now, or will: what the hub has not will not come from here.
         """
         wanted = self._added
         while self._delivered < wanted:
@@ -253,7 +257,7 @@ class FrameWriter:
             await asyncio.wait_for(self._is_written.wait(), CLOSE_S)
 
     def end(self, fault: str) -> None:
-        """Publish nothing more, as another one does from now on; what waits is dropped."""
+        """Publish nothing more, as another one does from now on, or will; what waits is dropped."""
         if not self._fault:
             self._fault = fault
             self._full.clear()
@@ -316,8 +320,15 @@ class FrameWriter:
             self._added += 1
             return
         if self._backlog + self._gathering.size > BACKLOG:
-            # The bus is away for long. What readers have is complete up to there; after it they are told to begin anew.
-            logger.error("the bus has taken nothing for %.0f s: what was published meanwhile is lost", time.monotonic() - self._taken_at)
+            # The bus is away for long.
+            fault = f"the bus has taken nothing for {time.monotonic() - self._taken_at:.0f} s"
+            if not self._may_lose:
+                logger.error("%s: this process publishes nothing more", fault)
+                self.end(fault)
+                self._added += 1
+                return
+            # What readers have is complete up to there; after it they are told to begin anew.
+            logger.error("%s: what was published meanwhile is lost", fault)
             lost = [record for records, _ in self._full for record in records] + self._gathering.take()
             self._full.clear()
             self._backlog = 0
@@ -367,6 +378,10 @@ class FrameWriter:
             self._states = states(self._hub, self._quiet_before or self._hub.position + 1, self._owns)
             self._quiet_before = self._hub.position + 1
             self._round_at = time.monotonic() + ROUND_S
+        while self._is_read_back and self._underway and not self._fault:
+            # What the hub knows is to be no older than what was published: a key that has ended would be current again.
+            self._progress.clear()
+            await self._progress.wait()
         records: list[Record] = []
         size = 0
         is_over = True
@@ -394,6 +409,8 @@ class FrameWriter:
         except FencedError:
             raise
         except BusError as error:
+            if not (self._may_lose or isinstance(error, TooLargeError)):
+                raise FencedError(str(error)) from None
             logger.error("%s; it is lost", error)
             self._is_lossy = True
             if count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import signal
@@ -9,19 +10,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import httpx2
 import pytest
 from bench.servers.nats import NatsServer, nats_server
 
+from pricewire.bus.frames import Published, decode
 from pricewire.bus.nats import NatsPlan
-from pricewire.bus.nats_connection import NatsAddress
+from pricewire.bus.nats_connection import NatsAddress, connected
+from pricewire.hub.log import LogLimits
 from pricewire.server.auth.tokens import ADMIN
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
+from pricewire.trading.outbox import Outbox
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused, with_accounts
 from support.feeds import HandFeed
 from support.serving import PATIENCE, Serving
@@ -115,6 +120,47 @@ def place(tmp_path: Path, sqlite_template: Path) -> Iterator[Place]:
             for _ in range(30):
                 place.tick(10)
             yield place
+
+
+def test_what_was_published_minutes_ago_is_not_published_again(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def remove_nothing(outbox: Outbox) -> None:
+        """Leave the events in the database, as where the process is killed before."""
+
+    monkeypatch.setattr(Outbox, "_remove", remove_nothing)
+    database = tmp_path / "pricewire.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    alice = add_account(database, "alice")
+    with nats_server() as nats:
+        plan = NatsPlan(f"place-{next(numbers)}")
+        setup = NatsSetup(NatsAddress((nats.url,)), plan)
+        feed = GoldFeed()
+        with open_app_server(database, feed, bus=setup) as server:
+            until_ready(server)
+            place = Place(nats, feed, server, [], database, alice)
+            for _ in range(30):
+                place.tick(10)
+            token = log_in(server, "alice")
+            with Events(server, f"/protected/sse?topic=contracts:{alice.uuid}", token) as stream:
+                place.buy(server, purchase("once", instrument_id="GOLD"), token)
+                stream.until(lambda data: data.get("event") == "contract_opened")
+        # When a process begins to serve, it drops what streams can no longer resume from.
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + 2 * LogLimits().age)
+        monkeypatch.setattr("pricewire.hub.topics.time", later)
+        with open_app_server(database, GoldFeed(), bus=setup) as server:
+            until_ready(server)
+        published = asyncio.run(events_of(nats, plan, f"contracts:{alice.uuid}"))
+    assert published.count("contract_opened") == 1
+
+
+async def events_of(nats: NatsServer, plan: NatsPlan, topic: str) -> list[str]:
+    """Return the names of the events of a topic that are in the frames of a stream."""
+    async with connected(NatsAddress((nats.url,)), "reader") as client:
+        context = client.jetstream()
+        newest = (await context.stream_info(plan.stream)).state.last_seq
+        frames = [decode((await context.get_msg(plan.stream, number)).data or b"") for number in range(1, newest + 1)]
+    return [record.event for records in frames for record in records if isinstance(record, Published) and record.topic == topic]
 
 
 def message(stream: Events) -> Any:

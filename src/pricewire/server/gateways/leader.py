@@ -229,8 +229,9 @@ class Leader:
                         await stack.enter_async_context(self._sharing.open(client))
                         yield
                         return
-                    self._hub.restored(RESTORED_S)
                     await stack.enter_async_context(self._services.open())
+                    # Not before: trading looks there for what of it was published, also what is older than what streams can resume from.
+                    self._hub.restored(RESTORED_S)
                     for answering in self._answering:
                         await stack.enter_async_context(answering(client))
                     yield
