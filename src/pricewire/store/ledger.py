@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,13 @@ UPDATE_OPEN = Prepared(
     .where(contracts.c.contract_id == bindparam("which"), contracts.c.status == "open")
     .values({name: bindparam(f"new_{name}") for name in CHANGING})
 )
+
+PENDING = (
+    select(outbox.c.number, outbox.c.expiry_time.label("bought_expiry"), contracts)
+    .join(contracts, contracts.c.contract_id == outbox.c.contract_id)
+    .order_by(outbox.c.number)
+)
+"""The events in the outbox, oldest first."""
 
 
 class Ledger:
@@ -119,16 +126,20 @@ class Ledger:
 
     async def pending_events(self) -> list[PendingEvent]:
         """Return the events that were not removed from the outbox, oldest first, of this process's accounts."""
-        is_of_it = contracts.c.contract_id == outbox.c.contract_id
-        statement = select(outbox.c.number, outbox.c.expiry_time.label("bought_expiry"), contracts).join(contracts, is_of_it)
-        pending = []
-        for row in await self._database.rows(statement.order_by(outbox.c.number)):
-            number, bought_expiry, *_ = row
-            contract = from_row(row)
-            if not self._owns(contract):
-                continue
-            pending.append(PendingEvent(number, contract if bought_expiry is None else as_bought(contract, bought_expiry)))
-        return pending
+        pending = [pending_event(row) for row in await self._database.rows(PENDING)]
+        return [each for each in pending if self._owns(each.contract)]
+
+    async def undecided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
+        """Return those of some accounts, when what is being written of these is decided."""
+
+        def work(connection: Connection) -> list[PendingEvent]:
+            check_term(connection, self._term)
+            _lock(connection, accounts, "uuid", set(account_uuids))
+            rows = connection.execute(PENDING).all()
+            return [event for row in rows if (event := pending_event(row)).contract.account_uuid in account_uuids]
+
+        with self._fenced():
+            return await self._database.write(work)
 
     async def remove_events(self, numbers: Sequence[int]) -> None:
         """Remove events from the outbox by their numbers."""
@@ -183,6 +194,12 @@ class Ledger:
 
     def _owns(self, contract: Contract) -> bool:
         return self._share is None or self._share.owns(contract.account_uuid)
+
+
+def pending_event(row: Row[Any]) -> PendingEvent:
+    """Return a row of `PENDING` as an event."""
+    contract = from_row(row)
+    return PendingEvent(row.number, contract if row.bought_expiry is None else as_bought(contract, row.bought_expiry))
 
 
 def _change(connection: Connection, changed: Sequence[Contract]) -> None:

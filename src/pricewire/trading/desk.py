@@ -98,7 +98,7 @@ class Desk:
         self._quoting = Quoting(self._books, self.products, publish)
         self._outbox = Outbox(ledger, flush or at_once, self._clock)
         self._account_events = AccountEvents(publish, self._books, self._states, ledger, self._clock, self._outbox, published)
-        self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._clock)
+        self._settlement = Settlement(self._books, ledger, self._states, self._account_events, self._outbox, self.exposure, self._clock)
         self._due_ticks = DueTicks(self._books)
         self._trades = Trades(
             self._books,
@@ -118,12 +118,12 @@ class Desk:
     @property
     def purchases(self) -> int:
         """How many contracts accounts have bought."""
-        return self._trades.bought
+        return self._settlement.bought
 
     @property
     def sales(self) -> int:
         """How many contracts accounts have sold back."""
-        return self._trades.sold
+        return self._settlement.sold
 
     @property
     def open_contracts(self) -> int:

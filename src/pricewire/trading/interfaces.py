@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -242,6 +242,12 @@ class Ledger(Protocol):
 
     async def pending_events(self) -> list[PendingEvent]:
         """Return the events of purchases and ends that were not removed from the outbox, oldest first."""
+
+    async def undecided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
+        """
+        Return the same of some accounts, and not before what is being written of these is decided: also what somebody has stopped
+        waiting for.
+        """
 
     async def remove_events(self, numbers: Sequence[int]) -> None:
         """Remove events from the outbox by their numbers: they are published."""

@@ -49,6 +49,11 @@ class Outbox:
         self._numbers.append(number)
         self._work.set()
 
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The events that were published and are not removed yet."""
+        return frozenset(self._numbers)
+
     async def run(self) -> None:
         """Remove events until it is cancelled."""
         while True:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from itertools import islice
 
 from pricewire.errors import DatabaseError, FencedError, JournalError
@@ -15,6 +16,8 @@ from pricewire.trading.account_state import AccountState, AccountStates
 from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Closed, Ledger
+from pricewire.trading.limits import Exposure
+from pricewire.trading.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +43,46 @@ class Settlement:
     Writes entries, settlements and refunds to the ledger, and publishes them when it has them.
 
     Contracts that are to be written wait here, each as it is now. Nothing gets lost while the database does not answer, and a process that
-    dies meanwhile finds it all in the recorded ticks.
+    dies meanwhile finds it all in the recorded ticks. A write whose answer is lost may have been done: the account is in doubt, and whoever
+    writes for it next learns first what came of it.
+
+    Attributes:
+        bought: how many contracts accounts have bought.
+        sold: how many they have sold back.
     """
 
-    def __init__(self, books: InstrumentBooks, ledger: Ledger, states: AccountStates, account_events: AccountEvents, clock: Clock) -> None:
+    def __init__(
+        self,
+        books: InstrumentBooks,
+        ledger: Ledger,
+        states: AccountStates,
+        account_events: AccountEvents,
+        outbox: Outbox,
+        exposure: Exposure,
+        clock: Clock,
+    ) -> None:
+        """
+        Begin with nothing to write.
+
+        Args:
+            books: the instruments' prices and open contracts.
+            ledger: the contracts and the money.
+            states: the accounts.
+            account_events: tells the accounts' streams.
+            outbox: knows which events were published.
+            exposure: how much open contracts may win.
+            clock: the time to run by.
+        """
+        self.bought = self.sold = 0
         self._books = books
         self._ledger = ledger
         self._states = states
         self._account_events = account_events
+        self._outbox = outbox
+        self._exposure = exposure
         self._clock = clock
+        # The accounts in doubt, each with those contracts that it has perhaps bought, and their books.
+        self._doubts: dict[str, list[tuple[InstrumentBook, Contract]]] = {}
         self._changed: dict[str, Contract] = {}
         self._ended: dict[str, Contract] = {}
         self._work = asyncio.Event()
@@ -68,11 +102,67 @@ class Settlement:
             self._ended[contract.contract_id] = contract
             self._wait(contract)
 
-    def opened(self, contract_id: str) -> None:
-        """Go on with what has happened to a contract while its purchase was being written, which is durable now."""
-        contract = self._changed.get(contract_id)
-        if contract is not None:
-            self._wait(contract)
+    def opened(self, account: AccountState, book: InstrumentBook, contract: Contract, event_number: int) -> None:
+        """Publish a purchase, which is durable, and go on with what has happened meanwhile; the caller has the account's lock."""
+        self.bought += 1
+        position = self._states.hold(account, book, contract)
+        self._account_events.opened(contract, event_number)
+        if account.is_heard:
+            # The current value of its key, for streams that begin before the next tick.
+            self._account_events.updated(position, contract, b"")
+        changed = self._changed.get(contract.contract_id)
+        if changed is not None:
+            self._wait(changed)
+
+    def doubt(self, account_uuid: str, bought: tuple[InstrumentBook, Contract] | None = None) -> None:
+        """
+        Have it learned what came of a write whose answer is lost.
+
+        Args:
+            account_uuid: whose it was.
+            bought: what that account has bought by it, perhaps; it stays in its book until then.
+        """
+        purchases = self._doubts.setdefault(account_uuid, [])
+        if bought is not None:
+            purchases.append(bought)
+        self._work.set()
+
+    async def learn(self, accounts: Iterable[AccountState]) -> None:
+        """
+        Learn what came of the writes of accounts that are in doubt, and publish that; the caller has their locks.
+
+        Raises:
+            DatabaseError: the database does not answer.
+        """
+        doubted = {account.account_uuid: account for account in accounts if account.account_uuid in self._doubts}
+        if not doubted:
+            return
+        # Before the events are read: what is told and removed meanwhile would else be told twice. Nobody tells more of these accounts.
+        told = self._outbox.numbers
+        pending = await self._ledger.undecided_events(doubted)
+        moved = [account for account in doubted.values() if await self._states.refresh(account)]
+        purchases = {contract.contract_id: (book, contract) for uuid in doubted for book, contract in self._doubts.pop(uuid)}
+        for event in pending:
+            contract = event.contract
+            if event.number in told:
+                continue
+            if contract.status == "open":
+                if (bought := purchases.pop(contract.contract_id, None)) is None:
+                    # It was not bought here: it stays in the outbox, for the next process.
+                    continue
+                account = doubted[contract.account_uuid]
+                self.opened(account, bought[0], contract, event.number)
+                self._account_events.open_lists(account)
+            else:
+                position = self._states.positions.get(contract.contract_id)
+                if position is not None:
+                    self.forget(position.book, contract.contract_id)
+                await self.publish([Closed(contract, doubted[contract.account_uuid].balance, Decimal(0), event.number)])
+        for book, contract in purchases.values():
+            self.forget(book, contract.contract_id)
+            self._exposure.remove(contract)
+        for account in moved:
+            self._account_events.balance(account)
 
     def forget(self, book: InstrumentBook, contract_id: str) -> None:
         """Remove a contract that was sold, or was not bought after all."""
@@ -91,6 +181,7 @@ class Settlement:
         touched: dict[AccountState, None] = {}
         for each in closed:
             contract = each.contract
+            self.sold += contract.status == "sold"
             account = self._states.release(contract)
             self._account_events.closed(contract, each.event_number)
             if each.change:
@@ -155,6 +246,8 @@ class Settlement:
 
     async def _write(self) -> bool:
         """Write and publish one batch; return False where nothing waits."""
+        if self._doubts:
+            await self._learn()
         # What happened before a purchase is durable is written after it.
         durable = self._states.positions
         changed = list(islice((contract for contract in self._changed.values() if contract.contract_id in durable), ENTRIES))
@@ -164,6 +257,13 @@ class Settlement:
         if ended:
             await self._end(ended)
         return bool(changed or ended)
+
+    async def _learn(self) -> None:
+        async with AsyncExitStack() as stack:
+            accounts = [self._states[account_uuid] for account_uuid in sorted(self._doubts)]
+            for account in accounts:
+                await stack.enter_async_context(account.lock)
+            await self.learn(accounts)
 
     async def _enter(self, changed: list[Contract]) -> None:
         """
@@ -187,7 +287,15 @@ class Settlement:
                 await stack.enter_async_context(self._states[account_uuid].lock)
             # As they are by now: some were sold, or were not bought after all.
             ended = [self._ended[contract_id] for contract_id in contract_ids if contract_id in self._ended]
-            closed = await self._ledger.settle(ended)
+            # What came of it is learned before others are written, or with the next try.
+            await self.learn([self._states[account_uuid] for account_uuid in accounts])
+            ended = [contract for contract in ended if contract.contract_id in self._ended]
+            try:
+                closed = await self._ledger.settle(ended)
+            except DatabaseError:
+                for contract in ended:
+                    self.doubt(contract.account_uuid)
+                raise
             for contract in ended:
                 # Also of those that are not among the closed: they had been closed before.
                 del self._ended[contract.contract_id]

@@ -62,10 +62,6 @@ class Trades:
 
     A trade holds its account's lock from before its transaction until it is published. It goes on to its end even if its caller is
     cancelled: what is durable has to be published.
-
-    Attributes:
-        bought: how many contracts accounts have bought.
-        sold: how many they have sold back.
     """
 
     def __init__(
@@ -103,7 +99,6 @@ class Trades:
             catch_up: returns when the books have had every tick that a trader may have seen.
             monotonic: returns the time in seconds, of a clock that nobody sets.
         """
-        self.bought = self.sold = 0
         self._books = books
         self._products = products
         self._ledger = ledger
@@ -192,6 +187,7 @@ class Trades:
         await self._catch_up()
         await self._due_ticks.wait(book, LATEST_S)
         async with account.lock:
+            await self._settlement.learn([account])
             if self._max_open_contracts is not None and len(account.open) >= self._max_open_contracts:
                 raise TooManyContractsError(self._max_open_contracts)
             is_overdue = await self._due_ticks.wait(book, MOMENT_S)
@@ -216,28 +212,26 @@ class Trades:
             # Ticks that come while it is being written belong to its life. Settlement waits for the lock.
             book.positions.add(contract)
             self._exposure.add(contract)
-            is_bought = False
+            is_bought = is_in_doubt = False
             try:
                 bought = await self._ledger.buy(Purchase(contract, key, hashed))
                 is_bought = not bought.is_repeated
+            except DatabaseError:
+                is_in_doubt = True
+                self._settlement.doubt(account_uuid, (book, contract))
+                raise
             finally:
-                if not is_bought:
+                if not (is_bought or is_in_doubt):
                     self._settlement.forget(book, contract.contract_id)
                     self._exposure.remove(contract)
             if is_bought:
                 self._opened(account, book, bought)
-                self._settlement.opened(contract.contract_id)
             return purchased(key, bought.contract, book.instrument.display_name)
 
     def _opened(self, account: AccountState, book: InstrumentBook, bought: Bought) -> None:
-        """Count and publish a purchase."""
-        self.bought += 1
+        """Publish a purchase."""
         contract = bought.contract
-        position = self._states.hold(account, book, contract)
-        self._account_events.opened(contract, bought.event_number)
-        if account.is_heard:
-            # The current value of its key, for streams that begin before the next tick.
-            self._account_events.updated(position, contract, b"")
+        self._settlement.opened(account, book, contract, bought.event_number)
         # An operator may have moved money meanwhile, which is another change.
         account.change, account.balance = -contract.stake, bought.balance
         self._account_events.balance(account)
@@ -249,6 +243,7 @@ class Trades:
         if (position := account.open.get(contract_id)) is not None:
             await self._due_ticks.wait(position.book, LATEST_S)
         async with account.lock:
+            await self._settlement.learn([account])
             is_overdue = False
             if (position := account.open.get(contract_id)) is not None:
                 is_overdue = await self._due_ticks.wait(position.book, MOMENT_S)
@@ -272,8 +267,11 @@ class Trades:
             bid = int(book.bids(contract_id, elapsed_ms)[0])
             if bid == 0:
                 raise ContractNotSellableError(contract_id, "it is worth nothing now")
-            closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
-            self.sold += 1
+            try:
+                closed = await self._ledger.sell(sell(contract, from_units(bid, contract.currency), tick, now_ms))
+            except DatabaseError:
+                self._settlement.doubt(account_uuid)
+                raise
             self._settlement.forget(book, contract_id)
             await self._settlement.publish([closed])
             return sold(closed.contract, book.instrument.display_name, self._books.life(closed.contract))
