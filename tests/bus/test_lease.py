@@ -312,18 +312,36 @@ async def ignore(error: Exception) -> None:
 @asynccontextmanager
 async def replicated(servers: list[NatsServer]) -> AsyncIterator[tuple[Client, FencedSubject, int]]:
     """Yield a connection to a cluster with copies of the stream, a writer that has claimed its subject, and which server leads there."""
+    async with connected_to(servers) as connection:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(nats.errors.TimeoutError):
+                    await bucket_of(connection, replicas=3)
+                    break
+        writer = writer_of(connection, "writer", answer_s=1)
+        await writer.claim(b"writer claims")
+        info = await connection.jetstream().stream_info(STREAM)
+        assert info.cluster is not None
+        yield connection, writer, int(str(info.cluster.leader).rpartition("-")[2])
+
+
+@asynccontextmanager
+async def connected_to(servers: list[NatsServer]) -> AsyncIterator[Client]:
+    """Connect to servers of a cluster, some of which may be away at times."""
     connection = await nats.connect([each.url for each in servers], max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=ignore)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with contextlib.suppress(nats.errors.TimeoutError):
-                await bucket_of(connection, replicas=3)
-                break
-    writer = writer_of(connection, "writer", answer_s=1)
-    await writer.claim(b"writer claims")
-    info = await connection.jetstream().stream_info(STREAM)
-    assert info.cluster is not None
-    yield connection, writer, int(str(info.cluster.leader).rpartition("-")[2])
-    await connection.close()
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def stop(server: NatsServer) -> None:
+    """Stop a server, and return when it does nothing more: a signal takes its time."""
+    server.send(signal.SIGSTOP)
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 async def test_a_cluster_that_loses_its_leader_keeps_one_writer() -> None:
@@ -340,14 +358,13 @@ async def test_a_cluster_that_loses_its_leader_keeps_one_writer() -> None:
 
 async def test_a_message_that_most_servers_have_not_seen_is_neither_there_nor_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     with nats_cluster() as servers:
-        async with replicated(servers) as (connection, _, leads):
-            beside = await nats.connect(servers[leads].url, max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=ignore)
+        async with replicated(servers) as (connection, _, leads), connected_to([servers[leads]]) as beside:
             writer = writer_of(beside, "beside", answer_s=1)
             await asyncio.wait_for(writer.claim(b"beside claims"), PATIENCE)
             refusals = watch_refusals(writer, monkeypatch)
             others = [server for place, server in enumerate(servers) if place != leads]
             for server in others:
-                server.send(signal.SIGSTOP)
+                stop(server)
             publishing = asyncio.create_task(writer.publish(b"beside 1"))
             # The server has its first copy, and cannot decide: it says so to those that follow, as long as it leads.
             for _ in range(3):
@@ -360,7 +377,6 @@ async def test_a_message_that_most_servers_have_not_seen_is_neither_there_nor_lo
             await asyncio.wait_for(writer.publish(b"beside 2"), PATIENCE)
             assert (await published(connection, 4))[1:] == ["beside claims", "beside 1", "beside 2"]
             assert (await connection.jetstream().stream_info(STREAM)).state.messages == 4
-            await beside.close()
 
 
 async def test_who_hears_nothing_certain_for_long_begins_anew(connection: Client, monkeypatch: pytest.MonkeyPatch) -> None:
