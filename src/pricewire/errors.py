@@ -137,7 +137,7 @@ class BusError(PricewireError):
 
 
 class FencedError(BusError):
-    """Another process has become the writer of a partition: this one has to end, or to stand by."""
+    """A process may write a partition no more, as another one does, or is to: it has to end, or to stand by."""
 
 
 class FrameError(BusError):

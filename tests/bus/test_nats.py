@@ -217,6 +217,24 @@ async def test_what_others_are_to_publish_is_not_taken_for_published_where_it_wa
     assert (line.writer.counters.lost, line.reader.counters.lost) == (0, 0)
 
 
+async def test_who_publishes_more_than_the_bus_takes_is_refused_and_costs_others_nothing(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_writer, "MOST_POSTED", 100_000)
+    large = Publication(topic="a", data=msgspec.Raw(b'"%b"' % (b"x" * 40_000)))
+    line.server.kill()
+    waiting = [asyncio.create_task(line.writer.post([large])) for _ in range(10)]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    with pytest.raises(BusError, match="fast enough"):
+        done.pop().result()
+    publish(line.writer, range(10))
+    line.server.start()
+    await line.passed()
+    assert line.hub.latest("a") == [9]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert sum(isinstance(each, BusError) and "fast enough" in str(each) for each in results) >= 7
+
+
 async def test_what_a_bus_refuses_is_not_taken_for_published(line: Line) -> None:
     fenced = asyncio.Event()
     line.writer._on_fenced = fenced.set

@@ -48,10 +48,10 @@ class CutLedger(Ledger):
         self._cut_before("settle")
         return self._cut_after("settle", await super().settle(settled))
 
-    async def undecided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
+    async def decided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
         if self.is_away:
             raise DatabaseError("it is away")
-        return await super().undecided_events(account_uuids)
+        return await super().decided_events(account_uuids)
 
     def _cut_before(self, what: str) -> None:
         if self.before == what:

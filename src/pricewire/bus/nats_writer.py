@@ -62,6 +62,9 @@ BEAT_S = 1.0
 BACKLOG = 64 * 1024 * 1024
 """How many bytes wait for a bus that is away; what is more is lost, and readers are told so."""
 
+MOST_POSTED = BACKLOG // 4
+"""Of how many of them on nothing more is taken from others who publish, and can be told to wait: what this process decides has the rest."""
+
 FREE_RATE = 1000.0
 """Up to so many events per second a frame is sent as soon as the one before it has been acknowledged."""
 
@@ -209,11 +212,14 @@ class FrameWriter:
         """
         Publish messages as `publish` does; return what gets their positions when NATS has them.
 
-        It gets a `FencedError` where another one writes, and a `BusError` where one of them is lost.
+        It gets a `FencedError` where another one writes, and a `BusError` where one of them is lost, or too much waits for the bus already.
         """
         posted = Posted(len(messages))
         if self._fault:
             posted.fail(FencedError(self._fault))
+        elif self._backlog + self._gathering.size + sum(len(each.data) for each in messages) > MOST_POSTED:
+            posted.fail(BusError("the bus does not take what is published fast enough; try again in a moment"))
+            return posted.done
         for index, each in enumerate(messages):
             seq = self._seqs[each.topic] = self._seqs.get(each.topic, 0) + 1
             record = Published(each.topic, seq, each.key, each.event, each.ends, bytes(each.data))

@@ -129,7 +129,7 @@ class Ledger:
         pending = [pending_event(row) for row in await self._database.rows(PENDING)]
         return [each for each in pending if self._owns(each.contract)]
 
-    async def undecided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
+    async def decided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
         """Return those of some accounts, when what is being written of these is decided."""
 
         def work(connection: Connection) -> list[PendingEvent]:

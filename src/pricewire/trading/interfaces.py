@@ -243,10 +243,10 @@ class Ledger(Protocol):
     async def pending_events(self) -> list[PendingEvent]:
         """Return the events of purchases and ends that were not removed from the outbox, oldest first."""
 
-    async def undecided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
+    async def decided_events(self, account_uuids: Collection[str]) -> list[PendingEvent]:
         """
-        Return the same of some accounts, and not before what is being written of these is decided: also what somebody has stopped
-        waiting for.
+        Return the same of some accounts, but not before it is decided what comes of all that is being written for these: also of a write
+        that nobody waits for any more.
         """
 
     async def remove_events(self, numbers: Sequence[int]) -> None:

@@ -139,7 +139,7 @@ class Settlement:
             return
         # Before the events are read: what is told and removed meanwhile would else be told twice. Nobody tells more of these accounts.
         told = self._outbox.numbers
-        pending = await self._ledger.undecided_events(doubted)
+        pending = await self._ledger.decided_events(doubted)
         moved = [account for account in doubted.values() if await self._states.refresh(account)]
         purchases = {contract.contract_id: (book, contract) for uuid in doubted for book, contract in self._doubts.pop(uuid)}
         for event in pending:
