@@ -60,10 +60,10 @@ BEAT_S = 1.0
 """After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
 
 BACKLOG = 64 * 1024 * 1024
-"""How many bytes wait for a bus that is away; what is more is lost, and readers are told so."""
+"""How many bytes wait for a bus that is away; with more the writer ends, or loses them, and readers are told so."""
 
 MOST_POSTED = BACKLOG // 4
-"""Of how many of them on nothing more is taken from others who publish, and can be told to wait: what this process decides has the rest."""
+"""Where more bytes than this would wait, others who publish are refused, and can try again; the rest is for what this process decides."""
 
 FREE_RATE = 1000.0
 """Up to so many events per second a frame is sent as soon as the one before it has been acknowledged."""
