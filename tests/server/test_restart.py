@@ -22,6 +22,8 @@ from pricewire.market.feeds.simulated.path import SimulatedPath
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
 from pricewire.store.accounts import Account
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.contracts import Contract, enter
@@ -217,6 +219,34 @@ def test_streams_are_told_what_has_become_of_contracts_and_the_balance_meanwhile
     told = [(event, data["contract_id"]) for event, data in events if event not in ("tick", "balance", "contract_updated")]
     assert told == [("contract_opened", untold), ("contract_settled", ends)], "in the order of their transactions"
     assert Decimal(events[-1][1]["balance"]) == Decimal(balance) + Decimal(events[-1][1]["change"])
+
+
+def deposit(database: Path, account_id: str, amount: str) -> None:
+    """Give an account money, as `pricewire account` does."""
+
+    async def work() -> None:
+        opened = await Database.open(database)
+        await Cashier(opened).deposit(account_id, Decimal(amount), Operator("bo", "asked for"))
+        await opened.close()
+
+    asyncio.run(work())
+
+
+def test_a_deposit_reaches_streams_that_name_no_account_also_in_the_down_time(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    alice = add_account(database, "alice", balance="0")
+    with serve(database) as server, Events(server, "/protected/sse?topic=balance:*", alice) as stream:
+        deposit(database, "alice", "5.00")
+        assert stream.next()[1]["data"]["balance"] == "5.00"
+        deposit(database, "alice", "2.50")
+        second = stream.next()[1]["data"]
+        assert (second["balance"], second["change"]) == ("7.50", "2.50")
+        last_id = stream.last_id
+    deposit(database, "alice", "1.25")
+    with serve(database) as server, Events(server, f"/protected/sse?topic=balance:*&last_event_id={last_id}", alice) as stream:
+        assert stream.head["pricewire-start"] == "resumed"
+        third = stream.next()[1]["data"]
+        assert (third["balance"], third["change"]) == ("8.75", "1.25")
 
 
 def test_a_quote_goes_on_although_it_ends_with_its_last_stream(tmp_path: Path) -> None:

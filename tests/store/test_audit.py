@@ -14,10 +14,13 @@ from pricewire.store.database import Database
 
 BO = Operator("bo", "asked for")
 
+LATER = 9_000_000_000_000
+"""A time, in milliseconds since 1970."""
+
 
 async def test_every_act_is_recorded_and_what_failed_is_not(database: Database) -> None:
     accounts, trail = Accounts(database), AuditTrail(database)
-    assert (await trail.acts(newest=9), await trail.newest()) == ([], 0)
+    assert (await trail.acts(newest=9), await trail.newest(LATER)) == ([], 0)
     await accounts.add("alice", currency="EUR", balance=Decimal(5), operator=Operator("bo"))
     await accounts.add("bob")
     await accounts.set_password_hash("alice", "hash", BO)
@@ -44,15 +47,17 @@ async def test_every_act_is_recorded_and_what_failed_is_not(database: Database) 
     assert [act.number for act in acts] == sorted((act.number for act in acts), reverse=True)
     assert [act.act for act in await trail.acts("bob", newest=9)] == ["account_added"]
     assert await trail.acts(newest=2, before=acts[1].number) == acts[2:4]
-    assert await trail.newest() == acts[0].number
+    assert await trail.newest(LATER) == acts[0].number
+    assert await trail.newest(acts[0].epoch_ms + 1) == acts[0].number
+    assert await trail.newest(acts[-1].epoch_ms) == 0
 
 
 async def test_who_watches_learns_of_money_that_moved(database: Database) -> None:
     accounts, trail = Accounts(database), AuditTrail(database)
     alice = await accounts.add("alice")
-    before = await trail.newest()
+    before = await trail.newest(LATER)
     await accounts.set_status("alice", "suspended")
     assert await trail.moved_since(before) == []
     await Cashier(database).deposit("alice", Decimal(1), BO)
-    assert await trail.moved_since(before) == [(await trail.newest(), alice.uuid)]
-    assert await trail.moved_since(await trail.newest()) == []
+    assert await trail.moved_since(before) == [(await trail.newest(LATER), alice.uuid)]
+    assert await trail.moved_since(await trail.newest(LATER)) == []

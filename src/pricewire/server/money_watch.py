@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from pricewire.server.auth.polling import poll
 from pricewire.store.audit import AuditTrail
+from pricewire.store.transactions import now_ms
+
+LOOK_BACK_MS = 600_000
+"""How far back it begins, in milliseconds: longer than streams can resume, and than two clocks differ."""
 
 
 class MoneyWatch:
@@ -18,12 +22,12 @@ class MoneyWatch:
 
     async def start(self) -> None:
         """
-        Begin with what has not happened yet.
+        Begin with what was moved lately, too: an earlier process may not have told of it.
 
         Raises:
             DatabaseError: the database does not answer.
         """
-        self._number = await self._trail.newest()
+        self._number = await self._trail.newest(now_ms() - LOOK_BACK_MS)
 
     async def load(self) -> None:
         """

@@ -237,16 +237,12 @@ class Services:
             await take_over(database, journal, market.instruments())
             self._database = database
             self._accounting = Accounting(Statements(database), self._instrument_name)
-            money_watch = MoneyWatch(AuditTrail(database), self._money_moved)
-            # Before the desk reads the first balance: what moves after that is heard of.
-            await money_watch.start()
             now_ms = time.time_ns() // 1_000_000
             kept_ms = now_ms - round(setup.keep_ticks_s * 1000)
             open_contracts = await Ledger(database, journal.sync).open_contracts()
             await self._begin_journal(journal, kept_ms, [contract.buy_time for contract in open_contracts])
             if not self.is_shared:
                 await stack.enter_async_context(self.trading())
-            await stack.enter_async_context(running(money_watch.run()))
             await stack.enter_async_context(running(journal.run()))
             yield
 
@@ -293,10 +289,14 @@ class Services:
             flush=flush or bus.flush,
             catch_up=self.publisher.catch_up,
         )
+        money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
+        # Before the desk reads the first balance: what moves after that is heard of.
+        await money_watch.start()
         async with contextlib.AsyncExitStack() as stack:
             await desk.restore(await recover(ledger, journal), journal)
             stack.push_async_callback(desk.close)
             await stack.enter_async_context(running(desk.run()))
+            await stack.enter_async_context(running(money_watch.run()))
             self.publisher.begin_trading(desk)
             if self._keeper is not None and (share is None or share.place == 0):
                 # That process publishes what is no account's.
@@ -324,10 +324,6 @@ class Services:
         assert self._database is not None, "the services are open"  # noqa: S101
         assert self.journal is not None, "the services are open"  # noqa: S101
         await Ledger(self._database, self.journal.sync).find(contract_id, account_uuid)
-
-    async def _money_moved(self, account_uuid: str) -> None:
-        if self._desk is not None:
-            await self._desk.money_moved(account_uuid)
 
     def _instrument_name(self, instrument_id: str) -> str:
         return instrument_id if self._desk is None else self._desk.instrument_name(instrument_id)

@@ -90,9 +90,11 @@ class AuditTrail:
         rows = await self._database.rows(statement.order_by(columns.number.desc()).limit(newest))
         return [RecordedAct(*row) for row in rows]
 
-    async def newest(self) -> int:
-        """Return the number of the newest act; 0 where there is none."""
-        rows = await self._database.rows(select(operator_acts.c.number).order_by(operator_acts.c.number.desc()).limit(1))
+    async def newest(self, before_ms: int) -> int:
+        """Return the number of the newest act before a time, in milliseconds since 1970; 0 where there is none."""
+        columns = operator_acts.c
+        statement = select(columns.number).where(columns.epoch_ms < before_ms).order_by(columns.number.desc()).limit(1)
+        rows = await self._database.rows(statement)
         return rows[0][0] if rows else 0
 
     async def moved_since(self, number: int) -> list[tuple[int, str]]:

@@ -112,7 +112,7 @@ class AccountEvents:
                 self.closed(contract, pending.number)
             untold.add(account_uuid)
         for account_uuid in sorted(untold):
-            self._go_on_with_balance(await self._states.find(account_uuid))
+            self.go_on_with_balance(await self._states.find(account_uuid))
 
     def _lasting(self, account_uuid: str) -> set[tuple[str, bool]]:
         """Return the contracts of an account of which something was published lately, each with whether that was the purchase."""
@@ -154,7 +154,7 @@ class AccountEvents:
                 account.closed_lists.add(topic.contract_id)
                 self._closed_list(account, topic.contract_id)
             case BalanceTopic():
-                self._go_on_with_balance(account)
+                self.go_on_with_balance(account)
 
     def last_stream(self, topic: AccountTopic) -> None:
         """Stop publishing what nobody listens to; purchases, sales, settlements and balances are still published."""
@@ -228,7 +228,7 @@ class AccountEvents:
         topic = str(BalanceTopic(account.account_uuid))
         self._publish(topic, self.balance_body(account), key=topic, event="balance")
 
-    def _go_on_with_balance(self, account: AccountState) -> None:
+    def go_on_with_balance(self, account: AccountState) -> None:
         """Publish an account's balance, unless that is what was published last."""
         topic = str(BalanceTopic(account.account_uuid))
         if self._published is not None and self._published.on_its_way(topic):

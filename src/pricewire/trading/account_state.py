@@ -122,10 +122,6 @@ class AccountStates:
         # Another request may have been faster, and have changed the balance since.
         return self._states.setdefault(account_uuid, AccountState(account_uuid, row.currency, row.balance))
 
-    def known(self, account_uuid: str) -> AccountState | None:
-        """Return an account, or None where nobody has asked for it yet."""
-        return self._states.get(account_uuid)
-
     async def refresh(self, account: AccountState) -> bool:
         """
         Read anew what an account has, and return whether it has changed; the caller has its lock.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
+from pricewire.errors import FencedError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.market import Market
@@ -223,13 +224,24 @@ class Desk:
         return self._account_events.balance_body(await self._states.find(account_uuid))
 
     async def money_moved(self, account_uuid: str) -> None:
-        """Publish an account's balance, as somebody else has moved its money."""
-        account = self._states.known(account_uuid)
-        if account is None:
+        """
+        Publish an account's balance, as somebody else has moved its money, unless it was published already.
+
+        The balance of an account that another process has, that one publishes.
+
+        Raises:
+            AccountError: there is no such account.
+            DatabaseError: the database does not answer.
+        """
+        try:
+            account = await self._states.find(account_uuid)
+        except FencedError:
             return
         async with account.lock:
             if await self._states.refresh(account):
                 self._account_events.balance(account)
+            else:
+                self._account_events.go_on_with_balance(account)
 
     def instrument_name(self, instrument_id: str) -> str:
         """Return an instrument's name for people; its id where no feed brings it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import shutil
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,9 @@ from bench.servers.nats import nats_server
 
 from pricewire.bus.nats import PLACES, NatsPlan
 from pricewire.store.accounts import Account
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
+from pricewire.store.database import Database
 from pricewire.trading.partitions import PARTITIONS, partition_of
 from server.gateways.test_gateway import serve_gateway
 from server.gateways.test_takeover import Process, buy, ended
@@ -86,6 +91,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iter
             yield shared
 
 
+def follow(shared: Shared, path: str, token: str, stack: contextlib.ExitStack) -> Events:
+    """Open a stream until it is answered, as a client does: while accounts change processes, it may be refused."""
+    deadline = time.monotonic() + 2 * PATIENCE
+    while time.monotonic() < deadline:
+        stream = Events(shared.gateway, path, token)
+        if stream.status == 200:
+            return stack.enter_context(stream)
+        with stream:
+            assert stream.status == 503
+        time.sleep(0.1)
+    raise TimeoutError("no stream can be opened")
+
+
 class Watched:
     """An account's stream, all that it has brought, and what was bought."""
 
@@ -94,7 +112,7 @@ class Watched:
         self._shared = shared
         self._token = token
         topics = f"topic=contracts:{account.uuid}&topic=balance:{account.uuid}"
-        self._stream = stack.enter_context(Events(shared.gateway, f"/protected/sse?{topics}", token))
+        self._stream = follow(shared, f"/protected/sse?{topics}", token, stack)
         self._bought: list[str] = []
 
     def buy(self, key: str) -> None:
@@ -130,6 +148,18 @@ def watching(shared: Shared) -> Iterator[list[Watched]]:
         yield [Watched(shared, account, token, stack) for account, token in shared.accounts]
 
 
+def move(shared: Shared, account: Account) -> Decimal:
+    """Give an account money, as `pricewire account` does, and return its balance."""
+
+    async def work() -> Decimal:
+        opened = await Database.open(shared.database)
+        balance = await Cashier(opened).deposit(account.id, Decimal("1.25"), Operator("bo", "asked for"))
+        await opened.close()
+        return balance
+
+    return asyncio.run(work())
+
+
 def buy_all(watched: list[Watched], key: str) -> None:
     with ThreadPoolExecutor(len(watched)) as threads:
         list(threads.map(lambda each: each.buy(key), watched))
@@ -147,6 +177,22 @@ def test_another_process_goes_on_with_the_accounts_of_one_that_is_killed(shared:
         other.kill()
         buy_all(watched, "after")
         check_all(watched)
+
+
+def test_a_deposit_while_its_account_has_no_process_reaches_a_stream_that_names_no_account(shared: Shared) -> None:
+    other = shared.start_trading("away")
+    with contextlib.ExitStack() as stack:
+        streams = [follow(shared, "/protected/sse?topic=balance:*", token, stack) for _, token in shared.accounts]
+
+        def move_all() -> None:
+            moved = [move(shared, account) for account, _ in shared.accounts]
+            for stream, balance in zip(streams, moved, strict=True):
+                while Decimal(stream.until(lambda data: data.get("event") == "balance")["data"]["balance"]) != balance:
+                    pass
+
+        move_all()
+        other.kill()
+        move_all()
 
 
 def test_one_that_was_stopped_for_a_while_does_nothing_with_accounts_that_are_another_ones(shared: Shared) -> None:
