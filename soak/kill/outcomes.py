@@ -91,10 +91,10 @@ def outcome(contract: Mapping[str, Any], recorded: Recorded, until_ms: int | Non
     """
     one = Decimal(1).scaleb(-recorded.pip_size)
     ticks = recorded.ticks
-    first = bisect_right(ticks, contract["buy_time"], key=attrgetter("epoch_ms"))
-    before = ticks[first - 1].price * one if first else None
-    followed = Followed(contract, before)
-    for tick in ticks[first:]:
+    # A tick that was on its way at the purchase counts where the barrier is a price.
+    after = contract["buy_tick_time"] if is_price(contract["barrier"]) else contract["buy_time"]
+    followed = Followed(contract)
+    for tick in ticks[bisect_right(ticks, after, key=attrgetter("epoch_ms")) :]:
         if until_ms is not None and tick.epoch_ms > until_ms:
             break
         followed.take(tick.epoch_ms, tick.price * one)
@@ -111,11 +111,10 @@ class Followed:
         now: what that is.
     """
 
-    def __init__(self, contract: Mapping[str, Any], before: Decimal | None) -> None:
-        """Begin with a contract's row, and the price before the first tick after its purchase."""
+    def __init__(self, contract: Mapping[str, Any]) -> None:
+        """Begin with a contract's row."""
         self.now = Outcome("open")
         self._contract = contract
-        self._before = before
         self._newest: tuple[int, Decimal] | None = None
         self._later = 0
         unit = contract["duration_unit"]
@@ -151,19 +150,12 @@ class Followed:
             return
         self._newest = (epoch_ms, price)
         barrier = self._contract["barrier"]
-        if barrier is None:
-            level = price
-        elif barrier.startswith(("+", "-")):
-            level = price + Decimal(barrier)
-        else:
-            level = Decimal(barrier)
+        level = price if barrier is None else Decimal(barrier) + (0 if is_price(barrier) else price)
         self.now = Outcome("open", (epoch_ms, price), level)
-        if self._contract["product_id"] == "touch" and barrier is not None and not barrier.startswith(("+", "-")):
-            is_crossed = self._before is not None and (self._before - level) * (price - level) < 0
-            # A price right at the barrier counts as above it.
-            is_left = self._before == level and price < level
-            if price == level or is_crossed or is_left:
-                self._settle(self._newest, is_touched=True)
+        # From the price that it was bought at, which is not the barrier.
+        is_crossed = is_price(barrier) and (Decimal(self._contract["buy_spot"]) - level) * (price - level) <= 0
+        if self._contract["product_id"] == "touch" and is_crossed:
+            self._settle(self._newest, is_touched=True)
 
     def _is_reached(self, price: Decimal) -> bool:
         assert self.now.entry is not None, "it was entered before"
@@ -182,6 +174,11 @@ class Followed:
         else:
             wins = (price > level) == (variant in ("rise", "higher"))
         self.now = self.now._replace(status="settled", exit=at, wins=wins)
+
+
+def is_price(barrier: str | None) -> bool:
+    """Return whether a barrier is a price, and no offset from the entry."""
+    return barrier is not None and not barrier.startswith(("+", "-"))
 
 
 def wrong_ends(contracts: Sequence[Mapping[str, Any]], journal: Mapping[str, Recorded]) -> Iterator[str]:

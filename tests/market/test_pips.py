@@ -45,3 +45,10 @@ def test_middles_in_pips_are_the_middles_of_the_prices(quotes: list[tuple[int, i
     asks = np.array([bid + spread for bid, spread in quotes])
     expected = [middle(bid * CENT, (bid + spread) * CENT, CENT) for bid, spread in quotes]
     assert [pips * CENT for pips in middles(bids, asks).tolist()] == expected
+
+
+def test_a_spread_of_an_odd_number_of_pips_leaves_every_price() -> None:
+    bids = np.arange(100, 120)
+    for spread in (1, 2, 3):
+        assert np.diff(middles(bids, bids + spread)).tolist() == [1] * 19
+        assert middle(Decimal("1.00"), Decimal("1.00") + spread * CENT, CENT) == Decimal("1.00") + (spread + 1) // 2 * CENT

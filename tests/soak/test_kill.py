@@ -38,6 +38,7 @@ async def test_a_short_kill_test_finds_nothing_wrong(database: str) -> None:
 def bought(product_id: str = "rise_fall", variant: str = "rise", *, barrier: str | None = None, **fields: Any) -> dict[str, Any]:
     """Return the row of a contract in time that was bought at 0, or of one in ticks."""
     row: dict[str, Any] = {"contract_id": "c", "product_id": product_id, "variant": variant, "barrier": barrier, "buy_time": 0}
+    row |= {"buy_tick_time": -9, "buy_spot": "11"}
     row |= {"duration": 15, "duration_unit": "seconds", "allow_equals": False, "instrument_id": "GOLD", "stake": 1000, "payout": 1900}
     return row | fields
 
@@ -70,9 +71,12 @@ TICKS: dict[str, Any] = {"duration": 2, "duration_unit": "ticks"}
         (bought("touch", "touch", barrier="+2"), [(1, 10), (2, 12)], "settled", True),
         (bought("touch", "no_touch", barrier="-2"), [(1, 10), (2, 7)], "settled", False),
         (bought("touch", "no_touch", barrier="-2"), [(1, 10), (2, 9), (END_MS + 1, 5)], "settled", True),
-        (bought("touch", "touch", barrier="12"), [(0, 11), (1, 13)], "settled", True),
-        (bought("touch", "touch", barrier="12"), [(0, 13), (1, 14), (2, 12)], "settled", True),
-        (bought("touch", "touch", barrier="12"), [(1, 13), (2, 14)], "open", False),
+        (bought("touch", "touch", barrier="12"), [(-9, 11), (1, 13)], "settled", True),
+        (bought("touch", "touch", barrier="12", buy_spot="13"), [(-9, 13), (1, 14), (2, 12)], "settled", True),
+        (bought("touch", "touch", barrier="12", buy_spot="13"), [(1, 13), (2, 14)], "open", False),
+        (bought("touch", "no_touch", barrier="12"), [(-2, 13), (1, 14)], "settled", False),
+        (bought("high_low", "higher", barrier="12", **TICKS), [(-2, 13), (1, 13), (2, 13), (3, 12)], "settled", True),
+        (bought("high_low", "higher", barrier="+1", **TICKS), [(-2, 10), (1, 11), (2, 13), (3, 12)], "settled", False),
     ],
 )
 def test_outcomes_are_those_of_the_documentation(contract: dict[str, Any], ticks: list[tuple[int, int]], status: str, wins: bool) -> None:

@@ -47,7 +47,7 @@ REAL = Recorded(
     eurusd_hours=6,
     btcusdt_rows=451,
     btcusdt_first_ms=1_610_064_001_076,
-    btcusdt_first=(3_943_299, 3_943_362, 3_943_330),
+    btcusdt_first=(3_943_299, 3_943_362, 3_943_331),
 )
 
 RECORDED = [SMALL, REAL] if REAL.folder.is_dir() else [SMALL]

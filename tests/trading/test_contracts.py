@@ -96,7 +96,7 @@ def test_an_entry_at_the_barrier_touches_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("barrier", "before", "touched"),
+    ("barrier", "bought_at", "touched"),
     [
         ("99.50", "99.40", True),
         ("100.50", "100.60", True),
@@ -105,9 +105,17 @@ def test_an_entry_at_the_barrier_touches_it() -> None:
         ("-0.50", "99.00", False),
     ],
 )
-def test_an_entry_beyond_a_barrier_that_is_a_price_touches_it(barrier: str, before: str, touched: bool) -> None:
-    bought = contract(product_id="touch", variant="touch", barrier=barrier)
-    assert (enter(bought, tick(500), 2000, tick(-100, before)).touch_time is not None) == touched
+def test_an_entry_beyond_a_barrier_that_is_a_price_touches_it(barrier: str, bought_at: str, touched: bool) -> None:
+    bought = contract(product_id="touch", variant="touch", barrier=barrier, buy_tick_time=BUY_TIME - 100, buy_spot=Decimal(bought_at))
+    assert (enter(bought, tick(500), 2000).touch_time is not None) == touched
+
+
+@pytest.mark.parametrize(("barrier", "is_entered"), [("101.00", True), ("+1", False), (None, False)])
+def test_a_tick_that_was_on_its_way_is_an_entry_where_the_barrier_is_a_price(barrier: str | None, is_entered: bool) -> None:
+    bought = contract(product_id="high_low", variant="higher", barrier=barrier, buy_tick_time=BUY_TIME - 100, buy_spot=Decimal(100))
+    assert is_entry(bought, tick(-50)) == is_entered
+    assert not is_entry(bought, tick(-100))
+    assert is_entry(bought, tick(50))
 
 
 def test_a_duration_in_ticks_ends_with_its_last_tick() -> None:

@@ -42,6 +42,7 @@ def contracts(draw: st.DrawFn) -> Contract:
     in_ticks = draw(st.booleans())
     barrier = None if product_id == "rise_fall" else draw(st.sampled_from(["+0.01", "-0.02", "100.02", "99.99", "+0.03"]))
     duration = draw(st.integers(1, 8))
+    buy_time = BUY_TIME + draw(st.integers(0, 3000))
     return contract(
         product_id=product_id,
         variant=variant,
@@ -49,7 +50,9 @@ def contracts(draw: st.DrawFn) -> Contract:
         allow_equals=draw(st.booleans()),
         duration=duration,
         duration_unit="ticks" if in_ticks else "seconds",
-        buy_time=BUY_TIME + draw(st.integers(0, 3000)),
+        buy_time=buy_time,
+        buy_tick_time=buy_time - draw(st.integers(0, 3000)),
+        buy_spot=Decimal(draw(st.sampled_from(["99.98", "100.00", "100.04"]))),
         expiry_time=BUY_TIME + 3000 + duration * 1000,
     )
 
@@ -138,9 +141,19 @@ def test_a_touch_settles_at_once(variant: str, proceeds: str) -> None:
 def test_a_barrier_that_the_entry_jumps_over_is_touched() -> None:
     positions = Positions(pip_size=2)
     positions.on_tick(tick(-500), MOVES)
-    positions.add(contract(product_id="touch", variant="touch", barrier="100.50"))
+    priced = {"buy_tick_time": BUY_TIME - 500, "buy_spot": Decimal("100.00")}
+    positions.add(contract(product_id="touch", variant="touch", barrier="100.50", **priced))
     (ended,) = positions.on_tick(tick(500, "101.00"), MOVES).ended
     assert (ended.touch_time, ended.proceeds) == (BUY_TIME + 500, Decimal("19.53"))
+
+
+def test_a_tick_that_was_on_its_way_at_the_purchase_does_not_turn_the_side_of_a_barrier() -> None:
+    positions = Positions(pip_size=2)
+    positions.on_tick(tick(-2000), MOVES)
+    priced = {"buy_tick_time": BUY_TIME - 2000, "buy_spot": Decimal("100.00")}
+    positions.add(contract(product_id="touch", variant="no_touch", barrier="100.50", **priced))
+    (ended,) = positions.on_tick(tick(-1, "101.00"), MOVES).ended
+    assert (ended.entry_tick_time, ended.touch_time, ended.proceeds) == (BUY_TIME - 1, BUY_TIME - 1, Decimal("0.00"))
 
 
 def test_after_a_restart_the_ticks_that_came_before_count() -> None:

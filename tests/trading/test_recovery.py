@@ -78,8 +78,8 @@ def test_the_entry_is_no_exit_and_the_stake_is_given_back() -> None:
 
 
 def test_a_barrier_that_the_entry_jumps_over_is_touched() -> None:
-    contract = make_contract(ACCOUNT, **TOUCH | {"barrier": "2.50"})
-    settled = decide(contract, [tick(-500, "2.00"), tick(500, "3.00")]).contract
+    contract = make_contract(ACCOUNT, **TOUCH | {"barrier": "2.50"}, buy_tick_time=BUY_TIME - 70_000, buy_spot=Decimal("2.00"))
+    settled = decide(contract, [tick(500, "3.00")]).contract
     assert (settled.touch_time, settled.exit_tick_time, settled.proceeds) == (BUY_TIME + 500, BUY_TIME + 500, Decimal("19.53"))
 
 

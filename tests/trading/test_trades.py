@@ -65,6 +65,8 @@ def test_a_contract_has_what_was_asked_for() -> None:
         commission=0.012,
         volatility=0.5,
         buy_time=BUY_TIME,
+        buy_tick_time=BUY_TIME,
+        buy_spot=Decimal("100.00"),
         expiry_time=BUY_TIME + 300_000,
     )
 
@@ -103,8 +105,17 @@ def test_irregular_ticks_need_time_and_a_margin() -> None:
     assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.052)
     with pytest.raises(InvalidProposalError, match=r"rise_fall with allow_equals on it lasts a time"):
         buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves)
-    assert buy("rise_fall:GOLD:5:ticks:10:false", "rise", moves=moves).commission == 0.012
-    assert buy("rise_fall:GOLD:5:minutes:10:true", "rise", moves=moves).commission == 0.012
+
+
+def test_without_a_barrier_the_margin_is_for_an_equal_price() -> None:
+    moves = MOVES._replace(margin=0.03)
+    for duration, most in (("1:ticks", 0.03), ("5:minutes", 0.003), ("10:hours", 0.0003)):
+        with_equals, without = (
+            buy(f"rise_fall:GOLD:{duration}:10:{equals}", "rise", moves=moves).commission for equals in ("true", "false")
+        )
+        assert with_equals == pytest.approx(without), "an equal price is one side's as well as the other's"
+        assert most / 3 < without - 0.012 <= most
+    assert buy("rise_fall:GOLD:1:ticks:10:true", "rise").commission == 0.012
 
 
 def test_a_payout_over_the_limit_or_not_over_the_stake_is_refused() -> None:

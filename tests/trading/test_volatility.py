@@ -35,6 +35,50 @@ def test_the_volatility_of_made_prices_is_found_again(steps_ms: list[int]) -> No
     assert estimate.interval_ms == pytest.approx(np.mean(steps_ms), rel=0.05)
 
 
+def in_pips(pips: float, count: int, seed: int = 5) -> list[Tick]:
+    """Return ticks whose price moves so many pips of a hundredth with each, rounded to these."""
+    random = np.random.default_rng(seed)
+    moved = 100_000 + np.cumsum(pips * random.standard_normal(count))
+    prices = [Decimal(int(price)).scaleb(-2) for price in np.rint(moved)]
+    return [Tick("X", BUY_TIME + 1000 * number, price, price, price) for number, price in enumerate(prices)]
+
+
+@pytest.mark.parametrize("pips", [0.2, 0.36, 0.5, 0.7, 1.0, 2.0, 10.0])
+def test_the_volatility_of_prices_that_move_few_pips_is_found_again(pips: float) -> None:
+    true = pips / 100_000 * np.sqrt(YEAR_MS / 1000)
+    found = []
+    for seed in range(12):
+        estimate = Volatility(pip=0.01)
+        load(estimate, in_pips(pips, 6000, seed))
+        found.append(estimate.annual or 0.0)
+    assert np.mean(found) == pytest.approx(true, rel=0.04)
+
+
+@pytest.mark.parametrize("count", [LEAST_CHANGES + 1, 60, 200])
+def test_a_few_changes_that_are_large_by_chance_are_not_taken_for_usual(count: int) -> None:
+    for seed in range(100):
+        estimate = Volatility(pip=0.01)
+        load(estimate, in_pips(0.4, count, seed))
+        assert estimate.annual is None
+
+
+def test_of_a_price_that_hardly_moves_it_is_not_known() -> None:
+    for pips in (0.0, 0.03):
+        estimate = Volatility(pip=0.01)
+        load(estimate, in_pips(pips, 2000))
+        assert estimate.annual is None
+        assert estimate.moves is None
+
+
+def test_where_ticks_move_few_pips_fewer_count_and_the_margin_is_wider() -> None:
+    fine, coarse = Volatility(pip=0.01), Volatility(pip=0.01)
+    load(fine, in_pips(5.0, 1000))
+    load(coarse, in_pips(0.4, 1000))
+    assert fine.moves is not None
+    assert coarse.moves is not None
+    assert coarse.moves.margin > 3 * fine.moves.margin
+
+
 def test_it_is_not_known_of_a_few_ticks() -> None:
     estimate = Volatility()
     few = ticks(0.6, LEAST_CHANGES + 2, [1000])

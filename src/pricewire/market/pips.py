@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +41,14 @@ def rounded(number: Number, quantum: Decimal) -> Decimal:
 
 
 def middle(bid: Decimal, ask: Decimal, quantum: Decimal) -> Decimal:
-    """Return the price halfway between bid and ask, rounded half even to the decimals of `quantum`."""
-    return ((bid + ask) / 2).quantize(quantum, ROUND_HALF_EVEN)
+    """
+    Return the price halfway between bid and ask, with the decimals of `quantum`.
+
+    Half a pip is always rounded up: rounded to even ones, a spread of an odd number of pips would leave only every other price.
+    """
+    return ((bid + ask) / 2).quantize(quantum, ROUND_HALF_UP)
 
 
 def middles(bids: Integers, asks: Integers) -> Integers:
-    """Return the prices halfway between bids and asks, all in pips, rounded half even."""
-    sums = bids + asks
-    halves = sums >> 1
-    return halves + (sums & halves & 1)
+    """Return the prices halfway between bids and asks, all in pips; half a pip is rounded up, as `middle` does."""
+    return (bids + asks + 1) >> 1

@@ -14,7 +14,7 @@ from pricewire.trading.money import from_units, to_units
 
 MONEY = ("stake", "payout", "proceeds")
 NAMES = Contract.__struct_fields__
-PRICES = ("entry_spot", "barrier_price", "exit_spot")
+PRICES = ("buy_spot", "entry_spot", "barrier_price", "exit_spot")
 
 IS_OPEN = contracts.c.status == literal_column("'open'")
 IS_CLOSED = contracts.c.status != literal_column("'open'")

@@ -105,6 +105,8 @@ contracts = Table(
     Column("commission", Double),
     Column("volatility", Double),
     Column("buy_time", BigInteger),
+    Column("buy_tick_time", BigInteger),
+    Column("buy_spot", Text),
     Column("expiry_time", BigInteger),
     Column("entry_tick_time", BigInteger),
     Column("entry_spot", Text),

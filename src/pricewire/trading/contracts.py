@@ -42,8 +42,10 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         commission: was added to the probability in its price, and is subtracted in what it can be sold for.
         volatility: the annual volatility that it was priced with; 1.0 is 100 %.
         buy_time: when it was bought, in milliseconds since 1970 in UTC; so are the other times.
+        buy_tick_time: the time of the tick that it was priced at; None of one from before this was kept.
+        buy_spot: the price of that tick; None likewise.
         expiry_time: when it ends. Of a duration in ticks it is an estimate until its last tick has come.
-        entry_tick_time: the time of the first tick after the purchase; None before it.
+        entry_tick_time: the time of its first tick, the first one after `entry_after`; None before it.
         entry_spot: the price of that tick.
         barrier_price: the barrier as a price, known with the entry.
         touch_time: of the product `touch`, when the barrier was reached, which ended it; None where it was not (yet).
@@ -70,6 +72,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     commission: float
     volatility: float
     buy_time: int
+    buy_tick_time: int | None = None
+    buy_spot: Decimal | None = None
     expiry_time: int
     entry_tick_time: int | None = None
     entry_spot: Decimal | None = None
@@ -82,6 +86,16 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: Status = "open"
 
 
+def entry_after(contract: Contract) -> int:
+    """
+    Return the time that the first tick after is a contract's entry, in milliseconds since 1970: that of its purchase.
+
+    Where the barrier is a price, it is the time of the tick that the contract was priced at: on which side of the barrier the price is was
+    known then, and a tick that is still on its way may change it.
+    """
+    return contract.buy_tick_time if contract.buy_tick_time is not None and is_price(contract.barrier) else contract.buy_time
+
+
 def entry_deadline(contract: Contract) -> int:
     """Return when the entry comes at the latest, in milliseconds since 1970: a contract without one by then is given back."""
     latest = contract.buy_time + PATIENCE_MS
@@ -89,27 +103,24 @@ def entry_deadline(contract: Contract) -> int:
 
 
 def is_entry(contract: Contract, tick: Tick) -> bool:
-    """Return whether a tick, the first one that comes after the purchase, comes in time for an entry."""
-    return contract.buy_time < tick.epoch_ms <= entry_deadline(contract)
+    """Return whether a tick, the first one after `entry_after`, comes in time for an entry."""
+    return entry_after(contract) < tick.epoch_ms <= entry_deadline(contract)
 
 
-def enter(contract: Contract, tick: Tick, interval_ms: int, before: Tick | None = None) -> Contract:
+def enter(contract: Contract, tick: Tick, interval_ms: int) -> Contract:
     """
     Return the contract with its entry.
 
     Args:
         contract: an open one that has no entry.
-        tick: the first tick after its purchase.
+        tick: the first tick after `entry_after`.
         interval_ms: the time between two ticks, in milliseconds: a duration in ticks is expected to end after so many.
-        before: the tick before that one, which it was priced at: a barrier that is a price is touched if the entry is beyond it.
     """
     barrier = barrier_price(contract.barrier, tick.price)
     expiry_time = contract.expiry_time
     if contract.duration_unit == "ticks":
         expiry_time = tick.epoch_ms + contract.duration * interval_ms
-    is_touched = contract.product_id == "touch" and (
-        tick.price == barrier or (before is not None and (before.price < barrier) != (tick.price < barrier) and is_price(contract.barrier))
-    )
+    is_touched = contract.product_id == "touch" and (tick.price == barrier or is_crossed(contract, tick))
     return msgspec.structs.replace(
         contract,
         entry_tick_time=tick.epoch_ms,
@@ -118,6 +129,14 @@ def enter(contract: Contract, tick: Tick, interval_ms: int, before: Tick | None 
         expiry_time=expiry_time,
         touch_time=tick.epoch_ms if is_touched else None,
     )
+
+
+def is_crossed(contract: Contract, entry: Tick) -> bool:
+    """Return whether the entry is on the other side of a barrier that is a price than what the contract was priced at."""
+    spot, barrier = contract.buy_spot, contract.barrier
+    if spot is None or barrier is None or not is_price(barrier):
+        return False
+    return (spot < Decimal(barrier)) != (entry.price < Decimal(barrier))
 
 
 def is_price(barrier: str | None) -> bool:

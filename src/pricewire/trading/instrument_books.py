@@ -85,7 +85,7 @@ class InstrumentBook:
         """
         self.instrument = instrument
         self.quantum = Decimal(1).scaleb(-instrument.pip_size)
-        self.volatility = Volatility(volatility)
+        self.volatility = Volatility(volatility, 10.0**-instrument.pip_size)
         self.positions = Positions(instrument.pip_size)
         self.tick: Tick | None = None
         self.came_ns = now_ns

@@ -40,6 +40,12 @@ FIRST_SIDES: frozenset[TradeType] = frozenset({"CALL", "TOUCH"})
 LEAST_PROBABILITY = 0.001
 """The least chance to win of a contract that is sold: nobody pays for what cannot happen."""
 
+EQUAL_PART = 2.1
+"""
+What a time that is longer by a part changes in the probability of a price that is the same, beside what it changes at most with a barrier:
+half of the probability, and at most 0.242.
+"""
+
 LEAST_LOOKS = 8
 """
 How many ticks have to be expected between entry and end where they are irregular: of fewer, their number is too uncertain. More where they
@@ -232,8 +238,16 @@ def make_payout_offer(topic: ContractPriceTopic, products: Products, instrument:
 
 
 def commission_of(offer: StakeOffer | PayoutOffer, priced: Priced, row: int) -> float:
-    """Return what is added to a probability in a row: with a barrier, more where that rests on estimates, or ticks may be lost."""
-    return offer.commission + (float(priced.margin[row]) if offer.terms.has_barrier else 0.0)
+    """
+    Return what is added to a probability in a row: more where that rests on estimates, or ticks may be lost.
+
+    Without a barrier only the probability of an equal price does: both sides have one half of what is left, or one half more of it.
+    """
+    margin = float(priced.margin[row])
+    if not offer.terms.has_barrier:
+        equal = abs(float(priced.first[row] + priced.second[row]) - 1)
+        margin *= min(1.0, EQUAL_PART * equal)
+    return offer.commission + margin
 
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
@@ -331,6 +345,8 @@ def make_contract(
         commission=commission,
         volatility=moves.volatility,
         buy_time=now_ms,
+        buy_tick_time=tick.epoch_ms,
+        buy_spot=tick.price,
         expiry_time=now_ms + round(priced.duration_ms[0]),
     )
 

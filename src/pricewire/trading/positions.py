@@ -15,6 +15,7 @@ from pricewire.trading.contracts import (
     UPWARD,
     Contract,
     enter,
+    entry_after,
     entry_deadline,
     refund,
     settle,
@@ -33,7 +34,7 @@ COLUMNS = {
     "side": float,
     "commission": float,
     "payout": float,
-    "buy_time": int,
+    "entry_after": int,
     "expiry_time": int,
     "entry_deadline": int,
     "in_ticks": bool,
@@ -48,7 +49,7 @@ The numbers of each contract that prices and settlement are computed from.
 at or below the barrier, -1 above. `seen` counts the ticks after the entry; where `in_ticks`, the last one is the `duration`-th.
 """
 
-PRICED = tuple(name for name in COLUMNS if name not in ("side", "buy_time", "entry_deadline"))
+PRICED = tuple(name for name in COLUMNS if name not in ("side", "entry_after", "entry_deadline"))
 """The columns that the price depends on."""
 
 
@@ -95,7 +96,7 @@ class Positions:
             "is_touch": is_touch,
             "commission": contract.commission,
             "payout": float(to_units(contract.payout, contract.currency)),
-            "buy_time": contract.buy_time,
+            "entry_after": entry_after(contract),
             "entry_deadline": entry_deadline(contract),
             "in_ticks": contract.duration_unit == "ticks",
             "duration": contract.duration,
@@ -126,8 +127,8 @@ class Positions:
         if before is not None:
             ended += [self._end(settle(contract, before)) for contract in self._chosen(is_over)]
         changed = []
-        for contract in self._chosen(~table["is_entered"] & (table["buy_time"] < now)):
-            entered = enter(contract, tick, interval_ms, before)
+        for contract in self._chosen(~table["is_entered"] & (table["entry_after"] < now)):
+            entered = enter(contract, tick, interval_ms)
             if entered.touch_time is None:
                 changed.append(entered)
                 self.contracts[entered.contract_id] = entered

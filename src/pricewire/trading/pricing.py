@@ -275,8 +275,8 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     """
     Price quotes of one instrument, all at once.
 
-    The entry is the first tick after the purchase, and fixes the barriers that count from it. So an offset is as many ticks away as there
-    are between entry and end, and a price is one tick more, or as many more as the entry is away.
+    The entry is the first tick after the purchase, and fixes the barriers that count from it; where the barrier is a price, it is the first
+    one after the newest. So an offset is as many ticks away as there are between entry and end, and a price is one tick more.
 
     Args:
         quotes: with the columns of `QUOTE_COLUMNS`.
@@ -287,7 +287,8 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     interval_ms, deviation = moves.interval_ms, moves.tick_deviation
     is_relative, in_ticks, timed_ms = quotes["of_spot"], quotes["ticks"], quotes["duration_ms"]
     if moves.is_regular:
-        entry = elapsed_ms // interval_ms + 1
+        # A tick whose time has come is on its way, and is no entry for what counts from it.
+        entry: Numbers = np.where(is_relative > 0, elapsed_ms // interval_ms + 1, 1)
         last = np.where(in_ticks > 0, in_ticks + entry, (timed_ms + elapsed_ms) // interval_ms)
         looks = last - entry
     else:

@@ -11,14 +11,11 @@ import msgspec
 
 from pricewire.market.feed import LATEST_MS
 from pricewire.protocol.messages import Tick
-from pricewire.trading.contracts import PATIENCE_MS, Contract, enter, is_entry, reaches, refund, settle, touch
+from pricewire.trading.contracts import PATIENCE_MS, Contract, enter, entry_after, is_entry, reaches, refund, settle, touch
 from pricewire.trading.interfaces import Ledger, TickHistory
 
 BATCH = 1000
 """How many contracts are written in one transaction."""
-
-LEAD_MS = 60_000
-"""From how long before the first purchase the ticks are looked at, in milliseconds: nothing is sold at a price that is older."""
 
 EPOCH = attrgetter("epoch_ms")
 
@@ -44,17 +41,17 @@ def decide(contract: Contract, ticks: Sequence[Tick]) -> Recovered:
 
     Args:
         contract: open, with or without entry.
-        ticks: the recorded ticks of its instrument from the last one before its purchase on, or more, oldest first.
+        ticks: the recorded ticks of its instrument after `entry_after`, or more, oldest first.
     """
-    first = bisect_right(ticks, contract.buy_time, key=EPOCH)
     if contract.entry_tick_time is None:
+        first = bisect_right(ticks, entry_after(contract), key=EPOCH)
         if first == len(ticks):
             return Recovered(contract, 0)
         entry = ticks[first]
         if not is_entry(contract, entry):
             return Recovered(refund(contract, entry.epoch_ms), 0)
         usual_ms = (contract.expiry_time - contract.buy_time) // contract.duration
-        contract = enter(contract, entry, usual_ms, ticks[first - 1] if first else None)
+        contract = enter(contract, entry, usual_ms)
         if contract.touch_time is not None:
             return Recovered(settle(contract, entry), 0)
         start = first + 1
@@ -99,9 +96,7 @@ async def recover(ledger: Ledger, ticks: TickHistory) -> list[Recovered]:
     still_open = []
     for instrument_id, contracts in by_instrument.items():
         # One instrument at a time: a day of its ticks is some tens of megabytes.
-        first_ms = min(contract.buy_time for contract in contracts)
-        # The one before a purchase says which side of a barrier the price was on.
-        recorded = await ticks.between(instrument_id, first_ms - LEAD_MS, LATEST_MS)
+        recorded = await ticks.between(instrument_id, min(map(entry_after, contracts)), LATEST_MS)
         for start in range(0, len(contracts), BATCH):
             batch = contracts[start : start + BATCH]
             decided = [decide(contract, recorded) for contract in batch]

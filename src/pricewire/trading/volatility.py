@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Final, NamedTuple
 
 from pricewire.protocol.messages import Tick
@@ -23,7 +24,22 @@ LONGEST_INTERVAL = 10
 """A change that took longer than so many usual intervals counts as that many: an outage says little of the usual pace."""
 
 BOUNDS = (0.001, 10.0)
-"""The least and the highest estimate of an annual volatility: a price that stands still has risks too."""
+"""The least and the highest estimate of an annual volatility."""
+
+ROUNDING = 1 / 6
+"""What rounding to whole pips adds to the mean square of a change, in square pips: two rounded prices are off by a twelfth each."""
+
+COARSE = 0.5
+"""Where the mean square of a change is less than this, in square pips, rounding adds another part: changes over longer spans are taken."""
+
+CHANCE = 3.0
+"""How many standard errors the mean square has to be above that, one being a part 1 / sqrt(changes) of it."""
+
+SPAN = 16
+"""How many ticks such a span has."""
+
+STILL = 0.16
+"""Where the price moves less than this in a span, as a mean square in square pips, by how much it moves cannot be told from whole pips."""
 
 REGULAR_AFTER = 20
 """So many equal intervals between ticks, less ten for each that differs, make an instrument regular."""
@@ -79,7 +95,8 @@ class Volatility:
     The annual volatility of an instrument and the time between its ticks, both moving with its ticks.
 
     The estimate is the exponentially weighted mean of the squared changes of the price's logarithm, over that of the times that they took.
-    It is a ratio of means, so that changes within a few milliseconds do not weigh more than others.
+    It is a ratio of means, so that changes within a few milliseconds do not weigh more than others. Prices are in whole pips, and rounding
+    makes their changes larger. That is taken off again; where a tick moves less than a pip, it is done with changes over `SPAN` ticks.
     """
 
     __slots__ = (
@@ -92,14 +109,34 @@ class Volatility:
         "_newest_log",
         "_newest_ms",
         "_odd",
+        "_past",
+        "_pip",
+        "_pip_square",
         "_regular_ms",
+        "_span_ms",
+        "_span_square",
+        "_spans",
         "_square",
         "_time_ms",
     )
 
-    def __init__(self, known: float | None = None) -> None:
-        """Begin without ticks; an annual volatility that is not known is estimated."""
+    def __init__(self, known: float | None = None, pip: float = 0.0) -> None:
+        """
+        Begin without ticks.
+
+        Args:
+            known: the annual volatility; one that is not known is estimated.
+            pip: what prices are rounded to; 0 where they are not.
+        """
         self._known = known
+        self._pip = pip
+        # Of a pip at the newest price, as prices are logarithms here.
+        self._pip_square = 0.0
+        # The newest prices and their times, and what has changed over the whole of them, as `_square` and `_time_ms` have it of one tick.
+        self._past: deque[tuple[float, int]] = deque(maxlen=SPAN + 1)
+        self._span_square = 0.0
+        self._span_ms = 0.0
+        self._spans = 0
         # What follows from the ticks so far; None where nobody has asked for it.
         self._moves: Moves | None = None
         self._changes = 0
@@ -123,7 +160,11 @@ class Volatility:
         change = log - self._newest_log
         self._newest_ms, self._newest_log = tick.epoch_ms, log
         if elapsed_ms > LONGEST_CHANGE_MS:
+            self._past.clear()
+        self._past.append((log, tick.epoch_ms))
+        if elapsed_ms > LONGEST_CHANGE_MS:
             return
+        self._pip_square = (self._pip / float(tick.price)) ** 2
         is_odd = self._count(elapsed_ms)
         self._changes += 1
         # The plain mean of the first ones: none of them is to weigh more than its part.
@@ -132,22 +173,49 @@ class Volatility:
         self._gap_ms += weight * (gap_ms - self._gap_ms)
         self._gap_square += weight * (gap_ms * gap_ms - self._gap_square)
         self._odd += weight * (is_odd - self._odd)
-        square, time_ms = change * change, float(elapsed_ms)
+        square, time_ms = change * change - ROUNDING * self._pip_square, float(elapsed_ms)
         if self._changes > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._time_ms:
             part = LONGEST_INTERVAL * self._time_ms / time_ms
             square, time_ms = square * part, time_ms * part
         self._square += weight * (square - self._square)
         self._time_ms += weight * (time_ms - self._time_ms)
+        if len(self._past) > SPAN:
+            self._add_span(log, tick.epoch_ms)
+
+    def _add_span(self, log: float, epoch_ms: int) -> None:
+        """Take the change over the last `SPAN` ticks, of which as many count as of single ones that do not overlap."""
+        first_log, first_ms = self._past[0]
+        square, time_ms = (log - first_log) ** 2 - ROUNDING * self._pip_square, float(epoch_ms - first_ms)
+        if self._spans > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._span_ms:
+            part = LONGEST_INTERVAL * self._span_ms / time_ms
+            square, time_ms = square * part, time_ms * part
+        self._spans += 1
+        weight = max(WEIGHT / SPAN, 1 / self._spans)
+        self._span_square += weight * (square - self._span_square)
+        self._span_ms += weight * (time_ms - self._span_ms)
 
     @property
     def annual(self) -> float | None:
         """The annual volatility, 1.0 is 100 %; None where too few ticks have come to know it."""
         if self._known is not None:
             return self._known
-        if self._changes < LEAST_CHANGES:
+        if self._sample < LEAST_CHANGES:
+            return None
+        square, time_ms = (self._span_square, self._span_ms) if self._is_coarse else (self._square, self._time_ms)
+        if self._is_coarse and square < STILL * self._pip_square:
             return None
         least, most = BOUNDS
-        return min(max(math.sqrt(self._square / self._time_ms * YEAR_MS), least), most)
+        return min(max(math.sqrt(square / time_ms * YEAR_MS), least), most)
+
+    @property
+    def _is_coarse(self) -> bool:
+        """Whether a tick changes the price by too little of a pip to tell by how much; a few may have moved more than usual by chance."""
+        return self._square < COARSE * (1 + CHANCE / math.sqrt(max(self._changes, 1))) * self._pip_square
+
+    @property
+    def _sample(self) -> float:
+        """How many changes that do not overlap the volatility is estimated from, as far as they have not been forgotten."""
+        return min(self._spans / SPAN if self._is_coarse else self._changes, 2 / WEIGHT)
 
     @property
     def is_regular(self) -> bool:
@@ -175,7 +243,7 @@ class Volatility:
         interval_ms, is_regular, margin = float(self.interval_ms), self.is_regular, 0.0
         if self._known is None:
             # The relative standard error of a standard deviation of so many changes.
-            margin += ESTIMATE_MARGIN / math.sqrt(2 * min(self._changes, 2 / WEIGHT))
+            margin += ESTIMATE_MARGIN / math.sqrt(2 * self._sample)
         if is_regular and self._odd < LEAST_ODD:
             return Moves(annual, interval_ms, is_regular, margin)
         excess = max(0.0, self._gap_ms / interval_ms - 1)

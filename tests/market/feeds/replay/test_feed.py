@@ -44,7 +44,7 @@ async def test_ticks_come_at_the_pace_of_the_recording_with_the_times_of_the_rep
     assert [came for _, came in played] == list(OFFSETS_MS)
     assert [tick.epoch_ms - START_MS for tick, _ in played] == list(OFFSETS_MS)
     tick, _ = played[2]
-    assert (tick.instrument_id, str(tick.bid), str(tick.ask), str(tick.price)) == ("EURUSD", "3.0", "3.5", "3.2")
+    assert (tick.instrument_id, str(tick.bid), str(tick.ask), str(tick.price)) == ("EURUSD", "3.0", "3.5", "3.3")
 
 
 async def test_speed_divides_the_pauses(path: Path) -> None:
