@@ -28,7 +28,7 @@ from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.pips import Integers
 from pricewire.protocol.messages import Instrument, Tick, TicksHistoryRequest
 from pricewire.protocol.trading_messages import DurationUnit, ProductId, PurchaseDetails, PurchaseRequest, Variant
-from pricewire.trading.contracts import PATIENCE_MS, Contract, entry_deadline
+from pricewire.trading.contracts import PATIENCE_MS, Contract, entry_after, entry_deadline
 from pricewire.trading.desk import Desk
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
 from pricewire.trading.positions import Positions, ticks_left
@@ -261,6 +261,10 @@ def strategies() -> Iterator[Strategy]:
                 yield Strategy(product, variant, 5, "ticks", usual, moment=moment, is_price=usual is not None)
                 if usual is not None:
                     yield Strategy(product, variant, 15, "seconds", usual, moment=moment)
+                    yield Strategy(product, variant, 15, "seconds", 0.0, moment=moment, is_price=True)
+                    yield Strategy(product, variant, 1, "ticks", 0.0, moment=moment, is_price=True)
+                else:
+                    yield Strategy(product, variant, 15, "seconds", moment=moment, allow_equals=True)
             for after in OCCASIONS:
                 yield Strategy(product, variant, 1, "ticks", usual, after=after)
                 yield Strategy(product, variant, 10, "ticks", usual, after=after)
@@ -284,6 +288,9 @@ class Feed:
         outage: how likely it is that ticks are missing after one.
         outage_ticks: how many are missing then, at least and at most.
         restart_ms: how long the server is down before each purchase, in milliseconds: no ticks are known of that time. 0 for not at all.
+        delay_ms: how long after its time a tick comes, in milliseconds.
+        start_pips: the price to begin with, in pips.
+        is_estimated: whether the volatility is not known, although ticks are regular.
     """
 
     name: str
@@ -293,6 +300,9 @@ class Feed:
     outage: float = 0.0
     outage_ticks: tuple[int, int] = (0, 0)
     restart_ms: float = 0.0
+    delay_ms: float = 0.0
+    start_pips: float = START_PIPS
+    is_estimated: bool = False
 
     @property
     def is_regular(self) -> bool:
@@ -316,7 +326,12 @@ class Feed:
     def ticks(self) -> int:
         """Return how many ticks a contract may see here at most, and a few more; of irregular ones hardly ever more."""
         within = LIFE_MS / self.interval_ms
-        return max(LIFE_TICKS, math.ceil(within if self.is_regular else within + 12 * math.sqrt(within))) + 4
+        return max(LIFE_TICKS, math.ceil(within if self.is_regular else within + 12 * math.sqrt(within))) + 4 + self._on_their_way()
+
+    def _on_their_way(self) -> int:
+        """Return how many ticks may be on their way at most, hardly ever more."""
+        usual = self.delay_ms / self.interval_ms
+        return math.ceil(usual + 8 * math.sqrt(usual))
 
     def _gaps(self, random: np.random.Generator, shape: tuple[int, int]) -> Floats:
         if self.spread:
@@ -340,6 +355,10 @@ FEEDS = (
     Feed("every 20 s", 20_000.0),
     Feed("irregular, 1 s on the average", 1000.0, spread=1.0),
     Feed("irregular, 1 s on the average, in bursts", 1000.0, spread=1.5),
+    Feed("every 2 s, 150 ms late", 2000.0, delay_ms=150.0),
+    Feed("irregular, 0.2 s on the average, 300 ms late", 200.0, spread=1.0, delay_ms=300.0),
+    Feed("every 2 s, of two pips", 2000.0, start_pips=8000.0, is_estimated=True),
+    Feed("every 2 s, of half a pip", 2000.0, start_pips=2000.0, is_estimated=True),
 )
 
 
@@ -360,9 +379,10 @@ class World:
     def __init__(self, feed: Feed, seed: int) -> None:
         self._feed = feed
         self._random = np.random.default_rng(seed)
-        self._log = math.log(START_PIPS)
+        self._log = math.log(feed.start_pips)
         self._gaps: deque[float] = deque(maxlen=CALM)
-        source: object = SimulatedFeed(1, clock=SimulatedClock(), history_s=0) if feed.is_regular else object()
+        is_known = feed.is_regular and not feed.is_estimated
+        source: object = SimulatedFeed(1, clock=SimulatedClock(), history_s=0) if is_known else object()
         self._market = OneInstrument(source)
         self.clock = SimulatedClock()
         self.ledger = MemoryLedger()
@@ -393,7 +413,7 @@ class World:
         self._log += deviation * self.change - deviation**2 / 2
         self._gaps.append(self.gap_ms)
         self.pips = round(math.exp(self._log))
-        self.clock.now_ms = self.newest_ms
+        self.clock.now_ms = self.newest_ms + self._feed.delay_ms
         price = self.pips * QUANTUM
         tick = Tick(INSTRUMENT.id, int(self.newest_ms), price, price, price)
         self.gap_ms = float(self._feed.gaps(self._random, (1, 1))[0, 0])
@@ -428,7 +448,7 @@ class World:
 
     async def buy(self, chosen: Sequence[Strategy], key: str) -> dict[Strategy, Contract]:
         """Return what strategies buy that have one moment, which is now; the next tick comes if the desk waits for it."""
-        self.clock.now_ms = self.newest_ms + chosen[0].moment * self._feed.interval_ms
+        self.clock.now_ms = self.newest_ms + self._feed.delay_ms + chosen[0].moment * self._feed.interval_ms
         buying = [asyncio.create_task(self._buy(strategy, f"{key}-{number}")) for number, strategy in enumerate(chosen)]
         await turns()
         if chosen[0].moment > 1 and not all(each.done() for each in buying):
@@ -512,10 +532,11 @@ class Futures:
     Attributes:
         spot: the newest price at the purchase, in pips.
         spot_ms: its time, in milliseconds since 1970.
-        times: of the ticks, all after the purchase, likewise.
+        times: of the ticks, all after that one, likewise.
         pips: their prices.
         changes: how much the price has changed with each, in deviations.
         moves: what the desk knew of how the price moves.
+        delay_ms: how long after its time each tick comes, in milliseconds.
     """
 
     spot: float
@@ -524,6 +545,7 @@ class Futures:
     pips: Floats
     changes: Floats
     moves: Moves
+    delay_ms: float
 
     @property
     def gaps(self) -> Floats:
@@ -533,11 +555,20 @@ class Futures:
 
 def futures_of(world: World, feed: Feed, moves: Moves, count: int, random: np.random.Generator) -> Futures:
     """Return what may come from now on."""
-    gaps = feed.gaps(random, (count, feed.ticks()), world.clock.now_ms - world.newest_ms)
+    gaps = feed.gaps(random, (count, feed.ticks()), world.clock.now_ms - world.newest_ms - feed.delay_ms)
     changes = random.standard_normal(gaps.shape)
     deviations = VOLATILITY * np.sqrt(gaps / YEAR_MS)
     logs = np.log(world.pips + random.uniform(-0.5, 0.5, (count, 1))) + np.cumsum(deviations * changes - deviations**2 / 2, axis=1)
-    return Futures(float(world.pips), world.newest_ms, world.newest_ms + np.cumsum(gaps, axis=1), np.rint(np.exp(logs)), changes, moves)
+    times = world.newest_ms + np.cumsum(gaps, axis=1)
+    return Futures(float(world.pips), world.newest_ms, times, np.rint(np.exp(logs)), changes, moves, feed.delay_ms)
+
+
+def from_entry(contract: Contract, futures: Futures) -> Futures:
+    """Return the same futures without what comes before a contract's entry: what was on its way when it was bought."""
+    before = (futures.times <= entry_after(contract)).sum(axis=1)
+    columns = before[:, None] + np.arange(futures.times.shape[1] - int(before.max()))
+    times, pips, changes = (np.take_along_axis(each, columns, axis=1) for each in (futures.times, futures.pips, futures.changes))
+    return replace(futures, times=times, pips=pips, changes=changes)
 
 
 def first(is_it: Bools, never: int) -> Integers:
@@ -548,7 +579,7 @@ def first(is_it: Bools, never: int) -> Integers:
 
 class Outcome:
     """
-    What becomes of a contract on many futures.
+    What becomes of a contract on many futures, which begin with its entry.
 
     Attributes:
         barrier: of each future, in pips.
@@ -635,11 +666,12 @@ def wanted(sells: str, bid: Floats, left: Floats, change: Floats) -> Bools:
 
 def results(contract: Contract, futures: Futures, sells: Sequence[str]) -> dict[str, Floats]:
     """Return what a contract brings for its stake, less the stake, on each future, for each way to sell it."""
+    futures = from_entry(contract, futures)
     outcome, silence_ms, gaps = Outcome(contract, futures), SILENCE * futures.moves.interval_ms, futures.gaps
     found = {each: outcome.returns.copy() for each in sells}
     held = {each: np.ones(len(futures.times), bool) for each in sells if each != "never"}
     for column in range(int(outcome.end.max()) if held else 0):
-        bid, left = bids(contract, futures, outcome, column)
+        bid, left = bids(contract, futures, outcome, column, futures.delay_ms)
         for each, is_held in held.items():
             if each != "silence":
                 offered, is_wanted = bid, wanted(each, bid, left, futures.changes[:, column])
@@ -647,7 +679,7 @@ def results(contract: Contract, futures: Futures, sells: Sequence[str]) -> dict[
                 # The desk waits for the tick that is due.
                 offered, is_wanted = bid, (gaps[:, column] > silence_ms) & (bid > 0)
             else:
-                offered, _ = bids(contract, futures, outcome, column, silence_ms)
+                offered, _ = bids(contract, futures, outcome, column, futures.delay_ms + silence_ms)
                 is_wanted = (gaps[:, column + 1] > silence_ms) & (offered > 0)
             is_sold = is_held & is_wanted
             found[each][is_sold] = offered[is_sold] - 1

@@ -87,7 +87,7 @@ async def lives(feed: Feed, strategy: Strategy, sells: str, count: int) -> list[
             if contract.contract_id in world.positions.contracts and sells != "never":
                 await sell(world, contract, sells)
         times, pips, changes = np.array(ticks).T[:, None, :]
-        (expected,) = results(contract, Futures(spot, spot_ms, times, pips, changes, moves), [sells])[sells]
+        (expected,) = results(contract, Futures(spot, spot_ms, times, pips, changes, moves, feed.delay_ms), [sells])[sells]
         proceeds = world.ledger.ended[contract.contract_id].proceeds
         assert proceeds is not None
         found.append((float(proceeds / STAKE) - 1, float(expected)))
@@ -120,6 +120,29 @@ async def test_the_desk_settles_by_the_rule_that_the_futures_are_settled_by(stra
     assert {each > 0 for each, _ in found} == {True, False}
     if strategy.duration == 10:
         assert any(each == 0 for each, _ in found), "some are given back"
+
+
+LATE = [
+    Feed("every 2 s, half a second late", 2000.0, delay_ms=500.0),
+    Feed("irregular, 0.5 s on the average, a second late", 500.0, spread=1.0, delay_ms=1000.0),
+]
+
+
+@pytest.mark.parametrize("feed", LATE, ids=lambda feed: feed.name)
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        Strategy("touch", "no_touch", 15, "seconds", 0.0, moment=0.98, is_price=True),
+        Strategy("high_low", "higher", 15, "seconds", 1.0, moment=0.98, is_price=True),
+        Strategy("touch", "touch", 15, "seconds", 0.5, moment=0.98),
+        Strategy("rise_fall", "rise", 15, "seconds", moment=0.98),
+    ],
+    ids=str,
+)
+async def test_a_tick_that_is_on_its_way_at_a_purchase_is_settled_by_the_same_rule(feed: Feed, strategy: Strategy) -> None:
+    found = await lives(feed, strategy, "never", 25)
+    assert [each for each, _ in found] == pytest.approx([expected for _, expected in found])
+    assert {each > 0 for each, _ in found} == {True, False}
 
 
 @pytest.mark.parametrize("sells", ["once", "gain", "loss", "move", "last"])

@@ -264,7 +264,7 @@ def test_tls(tmp_path: Path) -> None:
         (["serve", "--commission", "touch"], "--commission 'touch' is not written as 'touch=0.02'"),
         (["serve", "--commission", "touch=much"], "--commission 'touch=much' is not written as"),
         (["serve", "--commission", "touch=nan"], "--commission 'touch=nan' is not written as"),
-        (["serve", "--commission", "touch=1.5"], "commission 1.5 of touch is not between 0 and 1"),
+        (["serve", "--commission", "touch=1.5"], "commission 1.5 of touch is not between 0.005 and 1"),
         (["serve", "--commission", "touch=0.02", "--commission", "touch=0.03"], "there are two of 'touch'"),
         (["serve", "--commission", "touch:BTC.USD=0.03"], "no feed brings 'BTC.USD'"),
         (["watch"], "name the instruments to watch"),

@@ -38,9 +38,10 @@ def test_an_instrument_goes_before_a_duration_and_the_shortest_duration_before_o
 @pytest.mark.parametrize(
     ("text", "commission", "message"),
     [
-        ("high_low", 0, "commission 0 of high_low is not between 0 and 1"),
-        ("touch:R_100", 1, "commission 1 of touch:R_100 is not between 0 and 1"),
-        ("touch", float("nan"), "is not between 0 and 1"),
+        ("high_low", 0.0049, "commission 0.0049 of high_low is not between 0.005 and 1"),
+        ("high_low", 0, "commission 0 of high_low is not between 0.005 and 1"),
+        ("touch:R_100", 1, "commission 1 of touch:R_100 is not between 0.005 and 1"),
+        ("touch", float("nan"), "is not between 0.005 and 1"),
         ("lottery", 0.5, "product 'lottery' is none of rise_fall, high_low, touch"),
         ("touch:R 100", 0.02, "'R 100' is no instrument; write '\\*' for all of them"),
         ("touch:R_100:", 0.02, "duration '' is not a number and a unit"),

@@ -151,7 +151,15 @@ def test_a_payout_near_what_the_buyer_saw_or_above_is_taken(payout: str | float 
 
 @pytest.mark.parametrize(
     ("payout", "tolerance", "least"),
-    [("20.57", None, "19.54"), ("100", None, "95.00"), ("19.54", 0, "19.54"), ("20", 0.02, "19.60"), ("39.10", 0.5, "19.55")],
+    [
+        ("20.57", None, "19.55"),
+        ("19.531", 0, "19.54"),
+        ("19.80", 0.0132, "19.54"),
+        ("100", None, "95.00"),
+        ("19.54", 0, "19.54"),
+        ("20", 0.02, "19.60"),
+        ("39.10", 0.5, "19.55"),
+    ],
 )
 def test_a_payout_below_what_the_buyer_accepts_is_refused(payout: str, tolerance: float | None, least: str) -> None:
     with pytest.raises(PriceMovedError, match=rf"the payout is 19\.53 USD now, and you accept {least} at least") as caught:

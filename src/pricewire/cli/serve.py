@@ -207,8 +207,8 @@ def serve(
         log_format: `text` for people, `json` for programs, a line for each record; `auto` is text on a terminal and JSON elsewhere.
         demo_account: whether there is an account `demo` with the password `demo` and 10,000.00 USD. By default there is with the database
             in the data directory, a `host` that only this machine reaches, and neither a `trusted_proxy` nor a `host_name`.
-        commission: what is added to the probability in a contract's price, 0.012 where nothing is said: of a product, "touch=0.02" for
-            instance, on an instrument, "touch:R_100=0.03", up to a duration, "touch:R_100:60s=0.04" or "touch:*:5t=0.04".
+        commission: what is added to the probability in a contract's price, at least 0.005, and 0.012 where nothing is said: of a product,
+            "touch=0.02" for instance, on an instrument, "touch:R_100=0.03", up to a duration, "touch:R_100:60s=0.04" or "touch:*:5t=0.04".
         market_hours: when an instrument can be traded, `"EURUSD=America/New_York Sun 17:00-Fri 17:00"` for instance; by default whenever
             its prices come. More sessions follow after commas, and days without any after `closed`: `"DAX=Europe/Berlin Mon-Fri
             09:00-17:30 closed 2026-12-25"`. May be repeated.

@@ -17,6 +17,9 @@ from pricewire.trading.durations import UNIT_MS, parse_duration
 COMMISSION = 0.012
 """What is added where nothing else is said."""
 
+LEAST_COMMISSION = 0.005
+"""The least commission: half of the smallest unit, by which a payout is rounded, is as much of the least stake of a hundred units."""
+
 ANY = "*"
 
 PRODUCT_IDS: tuple[ProductId, ...] = get_args(ProductId)
@@ -27,7 +30,7 @@ class CommissionRule(msgspec.Struct, frozen=True):
     A commission of some contracts.
 
     Attributes:
-        commission: above 0 and below 1.
+        commission: at least `LEAST_COMMISSION`, and below 1.
         product_id: of which product.
         instrument_id: on which instrument; None for all.
         most: of contracts that last so long at most, in ticks or milliseconds; infinite for all.
@@ -94,8 +97,8 @@ def read_rule(text: str, commission: float) -> CommissionRule:
     Raises:
         InvalidProposalError: the rule cannot be read, or the commission is out of bounds.
     """
-    if not 0 < commission < 1:
-        raise InvalidProposalError(f"commission {commission} of {text} is not between 0 and 1")
+    if not LEAST_COMMISSION <= commission < 1:
+        raise InvalidProposalError(f"commission {commission} of {text} is not between {LEAST_COMMISSION} and 1")
     product_id, _, rest = text.partition(":")
     instrument_id, has_duration, duration = rest.partition(":")
     if rest and instrument_id != ANY and INSTRUMENT_ID.fullmatch(instrument_id) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 
 from pricewire.errors import InvalidProposalError, quoted
 from pricewire.protocol.numbers import is_bounded
@@ -14,6 +14,11 @@ DECIMALS = {"USD": 2, "EUR": 2, "GBP": 2, "JPY": 0, "BTC": 8, "ETH": 8}
 def to_amount(value: Decimal | int, currency: str) -> Decimal:
     """Return a finite value as an amount of a currency, rounded half even to its decimals."""
     return Decimal(value).quantize(Decimal(1).scaleb(-DECIMALS[currency]), ROUND_HALF_EVEN)
+
+
+def to_amount_above(value: Decimal, currency: str) -> Decimal:
+    """Return the least amount of a currency that is not below a finite value."""
+    return value.quantize(Decimal(1).scaleb(-DECIMALS[currency]), ROUND_CEILING)
 
 
 def to_text(amount: Decimal) -> str:

@@ -32,7 +32,7 @@ from pricewire.trading.instrument_books import InstrumentBook, InstrumentBooks
 from pricewire.trading.interfaces import Bought, Ledger, Purchase
 from pricewire.trading.limits import Exposure, PurchaseRates
 from pricewire.trading.messages import purchased, sold
-from pricewire.trading.money import from_units, to_amount
+from pricewire.trading.money import from_units, to_amount_above
 from pricewire.trading.names import Names
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
 from pricewire.trading.products import Products
@@ -333,6 +333,6 @@ def check_payout(contract: Contract, wanted: PurchaseDetails) -> None:
     if number is None:
         raise InvalidProposalError(f"payout {quoted(seen)} is not an amount of money in decimal notation of at most 12 digits")
     tolerance = Decimal(str(TOLERANCE if wanted.tolerance is None else wanted.tolerance))
-    least = to_amount(number * (1 - tolerance), contract.currency)
+    least = number * (1 - tolerance)
     if contract.payout < least:
-        raise PriceMovedError(contract.payout, least, contract.currency)
+        raise PriceMovedError(contract.payout, to_amount_above(least, contract.currency), contract.currency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pricewire.errors import TooManyAttemptsError
-from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_BOTH, LoginThrottle
+from pricewire.server.auth.login_throttle import MAX_KEPT, OF_ACCOUNT, OF_ADDRESS, OF_ALL, OF_BOTH, LoginThrottle
 from support.clocks import HandClock
 
 
@@ -41,9 +41,37 @@ def test_one_account_from_many_addresses() -> None:
 
 def test_who_knows_the_password_is_not_counted() -> None:
     login_throttle = LoginThrottle(clock=HandClock())
-    for _ in range(1000):
+    for number in range(1000):
+        login_throttle.begin("a", number)
+        login_throttle.succeeded("a", number)
+    assert tries(login_throttle, *[("a", 1)] * 100) == OF_BOTH.burst
+
+
+def test_right_passwords_are_counted_for_what_they_take() -> None:
+    clock = HandClock()
+    login_throttle = LoginThrottle(clock=clock)
+    for number in range(OF_ALL.burst):
+        login_throttle.begin(f"account {number}", 1)
+        login_throttle.succeeded(f"account {number}", 1)
+    assert tries(login_throttle, ("a", 1)) == 0
+    assert tries(login_throttle, ("a", 2)) == 1, "another address is not concerned"
+    clock.now += 1
+    for number in range(4):
+        login_throttle.begin(f"account {number}", 1)
+        login_throttle.succeeded(f"account {number}", 1)
+    assert tries(login_throttle, ("a", 1)) == 0
+
+
+@pytest.mark.parametrize("later", [0.0, 1.0, 2.0, 3.0, 30.0])
+def test_right_passwords_that_were_checked_for_long_are_taken_back_where_they_count(later: float) -> None:
+    clock = HandClock()
+    login_throttle = LoginThrottle(clock=clock)
+    for _ in range(3):
         login_throttle.begin("a", 1)
+    for _ in range(3):
+        clock.now += later
         login_throttle.succeeded("a", 1)
+    clock.now += OF_ADDRESS.seconds
     assert tries(login_throttle, *[("a", 1)] * 100) == OF_BOTH.burst
 
 
@@ -53,4 +81,4 @@ def test_those_forgiven_are_forgotten() -> None:
     for number in range(MAX_KEPT // 2):
         login_throttle.begin(f"account {number}", number)
         clock.now += 1
-    assert len(login_throttle._until) < MAX_KEPT + 3
+    assert len(login_throttle._until) < MAX_KEPT + 4

@@ -1,4 +1,4 @@
-"""How many passwords may be tried: few for one account, and few from one address."""
+"""How many passwords may be tried: few wrong ones for one account, and few from one address; of right ones as many as others can bear."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pricewire.errors import TooManyAttemptsError
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many failed attempts are allowed: so many at once after a quiet time, and one more each time so many seconds have passed."""
+    """How many attempts are allowed: so many at once after a quiet time, and one more each time so many seconds have passed."""
 
     burst: int
     seconds: float
@@ -26,16 +26,19 @@ OF_ADDRESS = Allowance(50, 2.0)
 OF_ACCOUNT = Allowance(100, 6.0)
 """For one account from all addresses: 14,400 guesses a day, spread over a botnet. With fewer, it could lock the owner out."""
 
+OF_ALL = Allowance(200, 0.25)
+"""From one address with whatever password, each of which takes 30 ms of a core: a firm may begin its day, and others can log in too."""
+
 MAX_KEPT = 100_000
 """How many accounts and addresses are remembered; beyond that, those whose failures no longer count are forgotten."""
 
 
 class LoginThrottle:
-    """Counts attempts to log in that failed or are still under way."""
+    """Counts attempts to log in: those that failed or are still under way, and all of an address."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # For each key until when its failures count, each of which adds its seconds.
+        # For each key until when its attempts count, each of which adds its seconds.
         self._until: dict[Hashable, float] = {}
 
     def begin(self, account_id: str, address: Hashable) -> None:
@@ -46,7 +49,7 @@ class LoginThrottle:
             TooManyAttemptsError: there were too many.
         """
         now = self._clock()
-        keys = self._keys(account_id, address)
+        keys = [*self._keys(account_id, address), (("all", address), OF_ALL)]
         waits = [self._until.get(key, now) - now - (each.burst - 1) * each.seconds for key, each in keys]
         if (wait := max(waits)) > 0:
             raise TooManyAttemptsError(1 + int(wait))
@@ -56,10 +59,14 @@ class LoginThrottle:
             self._until[key] = max(self._until.get(key, now), now) + allowance.seconds
 
     def succeeded(self, account_id: str, address: Hashable) -> None:
-        """Take an attempt back out of the count: the password was right."""
+        """Take an attempt back out of the counts of failures: the password was right."""
         now = self._clock()
         for key, allowance in self._keys(account_id, address):
-            self._until[key] -= allowance.seconds
+            until = self._until.get(key)
+            if until is None:
+                # It took so long that it does not count any more.
+                continue
+            self._until[key] = until - allowance.seconds
             if self._until[key] <= now:
                 del self._until[key]
 
