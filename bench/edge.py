@@ -272,6 +272,8 @@ def strategies() -> Iterator[Strategy]:
             for sells in SALES:
                 for duration, unit in ((5, "ticks"), (15, "seconds"), (60, "seconds")):
                     yield Strategy(product, variant, duration, unit, usual, sells=sells)
+                if usual is not None:
+                    yield Strategy(product, variant, 15, "seconds", 0.0, sells=sells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,7 +652,10 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, el
         to_come = to_come - elapsed_ms / moves.interval_ms
     # A probability depends on how far away the barrier is in parts of the price: as if the price had not changed.
     barrier = np.maximum(outcome.barrier, 1.0) * futures.spot / pips
-    probability = win_probability(futures.spot, barrier, row["shift"], moves.tick_deviation, priced, row["sign"], is_touch * one > 0)
+    waited = None if moves.is_regular or elapsed_ms == 0 else elapsed_ms / moves.interval_ms * one
+    probability = win_probability(
+        futures.spot, barrier, row["shift"], moves.tick_deviation, priced, row["sign"], is_touch * one > 0, waited
+    )
     units = bid_units(row["payout"] * one, probability, row["commission"])
     is_left = (column < outcome.end) & (in_ticks | (times + elapsed_ms < contract.expiry_time))
     if not moves.is_regular:

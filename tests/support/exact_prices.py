@@ -23,7 +23,7 @@ def within_pip(points: int) -> tuple[Floats, Floats]:
     return nodes / 2, weights / 2
 
 
-def exact_touch(spot: float, barrier: float, deviation: float, ticks: int, *, points: int = 8) -> float:
+def exact_touch(spot: float, barrier: float, deviation: float, ticks: int, *, waited: float = 0.0, points: int = 8) -> float:
     """
     Return the probability that one of the next ticks is published at the barrier or beyond.
 
@@ -34,6 +34,7 @@ def exact_touch(spot: float, barrier: float, deviation: float, ticks: int, *, po
         barrier: in pips, another than the spot.
         deviation: of the logarithm of the price from a tick to the next; its mean is -deviation²/2.
         ticks: how many.
+        waited: how many more would have come before the first of them, at their usual pace.
         points: how many places within the pip are tried.
     """
     side = 1 if barrier > spot else -1
@@ -46,8 +47,8 @@ def exact_touch(spot: float, barrier: float, deviation: float, ticks: int, *, po
     total = 0.0
     for place, weight in zip(*within_pip(points), strict=True):
         distance = side * math.log(edge / (spot + place))
-        grid = np.arange(0, distance + WIDE * deviation * (math.sqrt(ticks) + 1) + abs(drift) * ticks, step)
-        density = norm.pdf(grid, loc=distance + drift, scale=deviation)
+        grid = np.arange(0, distance + WIDE * deviation * (math.sqrt(ticks + waited) + 1) + abs(drift) * (ticks + waited), step)
+        density = norm.pdf(grid, loc=distance + drift * (1 + waited), scale=deviation * math.sqrt(1 + waited))
         for _ in range(ticks - 1):
             # By the trapezoidal rule, what is at the barrier counts half.
             density[0] /= 2

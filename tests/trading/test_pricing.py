@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pricewire.trading.columns import Columns
 from pricewire.trading.pricing import (
     QUOTE_COLUMNS,
+    SIDES,
     bid_units,
     default_offset,
     edge_shift,
@@ -249,6 +250,24 @@ def test_irregular_ticks_are_estimated() -> None:
     later = price_quotes(columns, 125_000.0, MOVES._replace(is_regular=False), 4000.0)
     expected = [exact_above(125_000, 125_040, TICK, ticks, allow_equals=False) for ticks in (28.5, 31.5)]
     assert later.first.tolist() == pytest.approx(expected, abs=EXACT)
+
+
+@pytest.mark.parametrize("barrier", [125_001, 124_999, 125_040, 124_900, 125_400])
+@pytest.mark.parametrize("deviation", [TICK, 0.6 / 125_000, 0.004])
+@pytest.mark.parametrize(("ticks", "waited"), [(1, 0.5), (1, 7.0), (6, 0.01), (6, 3.0), (40, 4.0)])
+def test_what_was_waited_for_is_one_look_of_a_touch(barrier: int, deviation: float, ticks: int, waited: float) -> None:
+    priced = win_probability(
+        125_000.0, np.array([float(barrier)]), 0.0, deviation, np.array([ticks + waited]), SIDES, np.array([True]), np.array([waited])
+    )
+    exact = exact_touch(125_000, barrier, deviation, ticks, waited=waited)
+    assert priced.ravel().tolist() == pytest.approx([exact, 1 - exact], abs=2e-4)
+
+
+def test_who_waits_for_an_irregular_tick_gets_the_price_of_few_looks() -> None:
+    moves = MOVES._replace(is_regular=False)
+    quote = make_quote(duration=20, unit="seconds", barrier="1250.01", allow_equals=True, pip_size=2, has_barrier=True, is_touch=True)
+    at_once, later = (1 - price_one(quote, 125_000.0, moves, elapsed_ms).first[0] for elapsed_ms in (0.0, 8000.0))
+    assert later > 1.4 * at_once
 
 
 def test_what_is_lost_adds_a_margin_that_no_contract_has_where_nothing_is() -> None:

@@ -168,7 +168,12 @@ class Positions:
         column = {name: table[name] if row is None else table[name][row : row + 1] for name in PRICED}
         barrier = np.maximum(column["base"] + column["of_spot"] * pips, 1.0)
         left = ticks_left(column, tick.epoch_ms, moves, elapsed_ms)
-        probability = win_probability(pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"])
+        waited = None
+        if elapsed_ms > 0 and not moves.is_regular:
+            waited = np.full(len(left), elapsed_ms / moves.interval_ms)
+        probability = win_probability(
+            pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"], waited
+        )
         return bid_units(column["payout"], probability, column["commission"])
 
     def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:

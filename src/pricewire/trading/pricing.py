@@ -60,6 +60,12 @@ PIP_DEVIATION: Final = 1 / math.sqrt(12)
 """The standard deviation of a price within its pip, in pips."""
 
 
+WAITED_SIGHT: Final = 6.0
+"""Beyond so many standard deviations of a first look that was waited for there is nothing."""
+
+WAITED_NODES, WAITED_WEIGHTS = np.polynomial.legendre.leggauss(48)
+"""Where the price may be at that look, from -1 to 1: places and weights of Gauss and Legendre."""
+
 SIDES: Final = np.array([[1.0], [-1.0]])
 """The signs of the two sides of a contract, a row for each."""
 
@@ -147,8 +153,43 @@ def touch_probability(spot: Numbers, edge: Numbers, deviation: float, ticks: Flo
     return np.where(ticks > 0, touched, 0.0)
 
 
+def touch_after_waiting(spot: Numbers, edge: Floats, deviation: float, ticks: Floats, waited: Floats) -> Floats:
+    """
+    Return the same probability where no tick has come for a while: what the price has moved meanwhile is seen by one look, and not by many.
+
+    Args:
+        spot: the price of the newest tick, above 0.
+        edge: above 0, for each contract.
+        deviation: of a tick, as before.
+        ticks: as many ticks as the price moves for, from the newest tick to the end.
+        waited: of these, as many as would usually have come since the newest.
+    """
+    step = max(deviation, TINY)
+    log = np.log(np.divide(edge, spot))
+    side = np.where(log > 0, 1.0, -1.0)
+    until_look = np.minimum(waited + 1, ticks)
+    spread = np.maximum(np.sqrt(until_look), TINY)
+    # How far away the edge is at the next tick, in deviations of a tick; a distance grows where the price goes away from it.
+    mean = np.minimum(np.abs(log) / step, 1e9) + side * step / 2 * until_look
+    nearest, farthest = np.maximum(mean - WAITED_SIGHT * spread, 0.0), np.maximum(mean + WAITED_SIGHT * spread, 0.0)
+    half = (farthest - nearest) / 2
+    distance = nearest + half * (WAITED_NODES[:, None] + 1)
+    density = np.exp(-(((distance - mean) / spread) ** 2) / 2) / (spread * math.sqrt(2 * math.pi))
+    left = ticks - until_look
+    spared = 1 - touch_probability(edge * np.exp(-side * step * distance), edge, deviation, np.broadcast_to(left, distance.shape))
+    not_touched = (WAITED_WEIGHTS[:, None] * half * density * spared).sum(axis=0)
+    return np.where(ticks > 0, 1 - not_touched, 0.0)
+
+
 def win_probability(
-    spot: float, barrier: Floats, shift: Numbers, deviation: float, ticks: Floats, sign: Numbers, is_touch: Bools
+    spot: float,
+    barrier: Floats,
+    shift: Numbers,
+    deviation: float,
+    ticks: Floats,
+    sign: Numbers,
+    is_touch: Bools,
+    waited: Floats | None = None,
 ) -> Floats:
     """
     Return the probabilities that contracts pay.
@@ -162,6 +203,7 @@ def win_probability(
         ticks: how many ticks each contract still looks at, or the last one of which it does; the number may be an estimate.
         sign: 1 where the contract wins above the edge or at a touch, -1 where it wins below or without one.
         is_touch: whether it is a touch contract, of each contract.
+        waited: how many of `ticks` would usually have come since the newest, for each contract; None where none would.
 
     Source: Black and Scholes: the price ends above the edge with the probability N(d2), d2 = (ln(S/K) - s²T/2) / (s sqrt(T)); averaged over
         the pip that the price now lies in. Over a narrow pip that is one more variance, of a twelfth of its square.
@@ -182,14 +224,20 @@ def win_probability(
         near = barrier[places]
         edge = near - 0.5 * np.sign(near - spot)
         left = ticks[places]
+
+        def touching(spot: float) -> Floats:
+            if waited is None:
+                return touch_probability(spot, edge, deviation, left)
+            return touch_after_waiting(spot, edge, deviation, left, waited[places])
+
         if deviation * spot < COARSE_TOUCH:
             # A few places within the pip stand for it, those of Gauss and Legendre.
             places_within, weights = np.polynomial.legendre.leggauss(2 if deviation * spot > NARROW_TOUCH else 10)
             touched = np.zeros(len(places))
             for place, weight in zip(places_within / 2, weights / 2, strict=True):
-                touched += weight * touch_probability(spot + place, edge, deviation, left)
+                touched += weight * touching(spot + place)
         else:
-            touched = touch_probability(spot, edge, deviation, left)
+            touched = touching(spot)
         touched = np.where(near == spot, 1.0, touched)
         won[..., places] = np.where(np.broadcast_to(sign, won.shape)[..., places] > 0, touched, 1 - touched)
     return won
@@ -284,7 +332,7 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
         moves: how the price moves.
         elapsed_ms: how long after the newest tick they are bought, in milliseconds.
     """
-    interval_ms, deviation = moves.interval_ms, moves.tick_deviation
+    interval_ms, deviation, waited = moves.interval_ms, moves.tick_deviation, None
     is_relative, in_ticks, timed_ms = quotes["of_spot"], quotes["ticks"], quotes["duration_ms"]
     if moves.is_regular:
         # A tick whose time has come is on its way, and is no entry for what counts from it.
@@ -294,6 +342,7 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     else:
         # On the average, the entry comes an interval after the purchase, and the last tick is as far from the end as from any moment.
         entry = elapsed_ms / interval_ms + 1
+        waited = (1 - is_relative) * (entry - 1) if elapsed_ms > 0 else None
         looks = np.where(in_ticks > 0, in_ticks, timed_ms / interval_ms - 1 - moves.wait)
     ticks = np.maximum(looks + (1 - is_relative) * entry, 0.0)
     duration_ms = timed_ms + in_ticks * interval_ms
@@ -301,7 +350,7 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     # An offset below the spot may have become a price below zero since it was asked for.
     barrier = np.maximum(barrier, 1.0)
     # Both sides in one call: of a single quote, the calls are what costs.
-    first, second = win_probability(spot, barrier, SIDES * quotes["shift"], deviation, ticks, SIDES, quotes["is_touch"])
+    first, second = win_probability(spot, barrier, SIDES * quotes["shift"], deviation, ticks, SIDES, quotes["is_touch"], waited)
     return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
 
 
