@@ -168,13 +168,17 @@ def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page:
     settings.get_by_role("radio", name="Light").check(force=True)
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate(ground) != dark
+    # The chart is drawn anew in the colours of the theme.
+    wait_for_candles(page)
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
     page.get_by_role("button", name="Settings").click()
     settings.get_by_role("radio", name="System").check(force=True)
     expect(root).to_have_attribute("data-theme", "dark")
+    wait_for_candles(page)
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
+    wait_for_candles(page)
 
 
 def test_what_a_user_starts_trades_from_log_in_to_settlement(page: Page, tmp_path: Path) -> None:
