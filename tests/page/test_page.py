@@ -250,6 +250,22 @@ def test_the_chart_is_drawn_in_other_ways_and_remembers_them(served: Serving, pa
     expect(page.get_by_role("button", name="Local time")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 390, 320])
+def test_the_menu_of_indicators_is_in_view(served: Serving, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    page.get_by_text("Indicators").click()
+    names = page.locator(".menu label")
+    expect(names).to_have_count(3)
+    # What lies at both ends of each name is that name.
+    in_view = """label => {
+      const { left, right, top, height } = label.getBoundingClientRect()
+      return [left + 1, right - 1].every(x => label.contains(document.elementFromPoint(x, top + height / 2)))
+    }"""
+    assert [name.evaluate(in_view) for name in names.all()] == [True, True, True]
+
+
 def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:
     asked: list[Any] = []
     page.on("request", lambda request: asked.append(request.post_data_json) if "candles/history" in request.url else None)
