@@ -43,7 +43,7 @@ export function Positions({
   const [shown, setShown] = useState<'open' | 'closed' | 'statement'>('open')
   const total = totalProfit(contracts ?? [])
   return (
-    <section className="positions card" aria-label={texts.positions.title} data-live={session !== undefined}>
+    <section className="positions card" aria-label={texts.positions.title}>
       <header>
         <h2>{texts.positions.title}</h2>
         <Segments

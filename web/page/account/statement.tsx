@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { StatementEntry } from '../../src/schema.js'
+import { serverTime } from '../clock.js'
 import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
@@ -8,7 +9,7 @@ import { texts } from '../texts/language.js'
 import { Value } from './contract_cells.js'
 import { ContractDrawer } from './contract_drawer.js'
 import type { Session } from './session.js'
-import type { Filter } from './statement_query.js'
+import { FIRST_YEAR, type Filter, LAST_YEAR } from './statement_query.js'
 import { fetchCsv, useStatement } from './use_statement.js'
 
 interface StatementProps {
@@ -19,9 +20,12 @@ interface StatementProps {
   readonly known: readonly Contract[]
 }
 
+const DATES = { min: `${FIRST_YEAR}-01-01`, max: `${LAST_YEAR}-12-31` }
+
 /** Every movement of the account's money, newest first, by kind and time, and as a file. */
 export function Statement({ session, version, known }: StatementProps) {
   const [opened, setOpened] = useState<string>()
+  const [{ zone }] = usePreferences()
   const [filter, setFilter] = useState<Filter>({ kind: '', from: '', to: '' })
   const { entries, loadMore, problem } = useStatement(session, filter, version)
   const change = (part: Partial<Filter>) => setFilter({ ...filter, ...part })
@@ -41,11 +45,16 @@ export function Statement({ session, version, known }: StatementProps) {
         </label>
         <label>
           {texts.statement.from}{' '}
-          <input type="date" value={filter.from} onChange={(event) => change({ from: event.target.value })} />
+          <input
+            type="date"
+            {...DATES}
+            value={filter.from}
+            onChange={(event) => change({ from: event.target.value })}
+          />
         </label>
         <label>
           {texts.statement.to}{' '}
-          <input type="date" value={filter.to} onChange={(event) => change({ to: event.target.value })} />
+          <input type="date" {...DATES} value={filter.to} onChange={(event) => change({ to: event.target.value })} />
         </label>
         <SaveButton session={session} filter={filter} />
       </div>
@@ -60,7 +69,7 @@ export function Statement({ session, version, known }: StatementProps) {
         <>
           <div className="position columns entry" aria-hidden="true">
             <span>{texts.statement.what}</span>
-            <span>{texts.statement.when}</span>
+            <span>{zone === 'utc' ? texts.statement.whenUtc : texts.statement.when}</span>
             <span>{texts.statement.amount}</span>
             <span>{texts.statement.balance}</span>
           </div>
@@ -111,7 +120,7 @@ function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: 
           {name}
         </button>
       )}
-      <Value label={texts.statement.when}>{formatTime(entry.timestamp, Date.now(), zone)}</Value>
+      <Value label={texts.statement.when}>{formatTime(entry.timestamp, serverTime(Date.now()), zone)}</Value>
       <span className={`profit ${profitDirection(entry.amount)}`}>
         <span className="caption">{texts.statement.amount}</span> {formatProfit(entry.amount)}
       </span>
@@ -121,11 +130,12 @@ function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: 
 }
 
 function SaveButton({ session, filter }: { session: Session; filter: Filter }) {
+  const [{ zone }] = usePreferences()
   const [problem, setProblem] = useState<string>()
   const save = async () => {
     setProblem(undefined)
     try {
-      const url = URL.createObjectURL(new Blob([await fetchCsv(session, filter)], { type: 'text/csv' }))
+      const url = URL.createObjectURL(new Blob([await fetchCsv(session, filter, zone)], { type: 'text/csv' }))
       const link = Object.assign(document.createElement('a'), { href: url, download: 'statement.csv' })
       link.click()
       URL.revokeObjectURL(url)

@@ -37,13 +37,3 @@ export function useProposal(terms: Terms | undefined, currency: string): Proposa
     problem: refusal ? sentence(refusal.message) : undefined,
   }
 }
-
-/** Returns a value once it has not changed for this many milliseconds; the first value at once. */
-export function useSettled<Value>(value: Value, milliseconds: number): Value {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), milliseconds)
-    return () => clearTimeout(timer)
-  }, [value, milliseconds])
-  return settled
-}

@@ -7,13 +7,14 @@ import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatCount, formatMoney, formatSpot } from '../format.js'
 import { currentPreferences } from '../preferences.js'
+import { TYPING_PAUSE, useSettled } from '../settled.js'
 import { texts } from '../texts/language.js'
 import { readNumber, writeNumber } from '../typed_number.js'
 import { BuyButton } from './buy_button.js'
 import { Chips } from './chips.js'
 import { Conditions } from './conditions.js'
 import { useProductConfig } from './products.js'
-import { type Proposal, useProposal, useSettled } from './proposal.js'
+import { type Proposal, useProposal } from './proposal.js'
 import { Stepper } from './stepper.js'
 import {
   adapt,
@@ -31,9 +32,6 @@ import {
 import { Tolerance } from './tolerance.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS_OF } from './variants.js'
-
-/** The wait after the last keystroke before the new price is requested, in milliseconds. */
-const TYPING_PAUSE = 250
 
 interface TicketProps {
   readonly instrument: Instrument
