@@ -222,6 +222,28 @@ def test_the_choice_of_the_positions_has_room_for_its_words(page_server: PageSer
     assert choice.evaluate(overlaps) is False
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_button_that_sells_holds_its_words(page_server: PageServer, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    page.get_by_label("Stake", exact=True).fill("2500")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.evaluate("localStorage.setItem('pricewire-preferences', JSON.stringify({ language: 'de' }))")
+    page.goto("about:blank")
+    page.goto(f"{page_server.url}/positions")
+    button = wait_for_entry(page_server, page, 1900)
+    expect(button).to_contain_text("Verkaufen")
+    beyond = "button => [button.scrollWidth - button.clientWidth, button.scrollHeight - button.clientHeight]"
+    assert button.evaluate(beyond) == [0, 0]
+    button.click()
+    closed = page.locator(".closing .button")
+    expect(closed).to_contain_text("Verkauft")
+    assert closed.evaluate(beyond) == [0, 0]
+
+
 def test_a_statement_whose_program_cannot_be_loaded_leaves_the_page_as_it_is(page_server: PageServer, page: Page) -> None:
     page.route("**/statement-*", lambda route: route.abort())
     page.goto(page_server.url)
