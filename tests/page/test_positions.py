@@ -122,6 +122,12 @@ def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServe
     expect(hints).to_have_count(0)
 
 
+def test_what_somebody_without_an_account_presses_is_in_view(page_server: PageServer, page: Page) -> None:
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.goto(page_server.url)
+    expect(page.get_by_role("button", name="Try with play money")).to_be_in_viewport(ratio=1)
+
+
 def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     log_in(page, page_server.account())

@@ -149,7 +149,7 @@ export const english = {
   hints: {
     label: 'How to begin',
     steps: [
-      '**Choose** a market on the left, and what you expect of its price: Rise or Fall.',
+      '**Choose** a market, and what you expect of its price: Rise or Fall.',
       '**Set** the stake and the duration, and press the green or the red button to buy.',
       '**Watch** the contract here. It pays when it ends, or sell it before.',
     ] as readonly string[],

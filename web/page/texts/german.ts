@@ -137,7 +137,7 @@ export const german: Texts = {
   hints: {
     label: 'So fangen Sie an',
     steps: [
-      '**Wählen** Sie links einen Markt und was Sie von seinem Preis erwarten: Steigt oder Fällt.',
+      '**Wählen** Sie einen Markt und was Sie von seinem Preis erwarten: Steigt oder Fällt.',
       '**Stellen** Sie Einsatz und Laufzeit ein, und kaufen Sie mit dem grünen oder dem roten Knopf.',
       '**Sehen** Sie dem Kontrakt hier zu. Er zahlt am Ende aus, oder Sie verkaufen ihn vorher.',
     ],

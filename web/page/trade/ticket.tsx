@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { Contract, DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
 import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
@@ -159,7 +159,6 @@ function TicketIn({
           />
         ))}
       </div>
-      <Tolerance />
       <Outcome purchase={purchase} />
       <Advice
         isOpen={instrument.is_market_open}
@@ -168,6 +167,7 @@ function TicketIn({
         proposal={proposal}
         onLogin={onLogin}
       />
+      <Tolerance />
       {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
     </form>
   )
@@ -318,8 +318,14 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
 /** The result of the last order. */
 function Outcome({ purchase: { state, resend } }: { purchase: ReturnType<typeof usePurchase> }) {
   const { session } = useSession()
+  const { step } = state
+  const box = useRef<HTMLDivElement>(null)
+  // On a phone the pressed button may be the last thing in view.
+  useEffect(() => {
+    if (step !== 'idle') box.current?.scrollIntoView({ block: 'nearest' })
+  }, [step])
   return (
-    <div className="outcome">
+    <div className="outcome" ref={box}>
       <p role="status">
         {state.step === 'retrying' && texts.ticket.noAnswer}
         {state.step === 'bought' &&
@@ -356,13 +362,13 @@ function Advice({ isOpen, isLoggedIn, isRefused, proposal, onLogin }: AdviceProp
   if (isLoggedIn) return null
   return (
     <>
+      {!isRefused && <TryDemo />}
       <p className="advice">
         {isRefused ? texts.login.ended : texts.ticket.everybody}{' '}
         <button type="button" className="link" onClick={onLogin}>
           {isRefused ? texts.ticket.logIn : texts.ticket.logInToBuy}
         </button>
       </p>
-      {!isRefused && <TryDemo />}
     </>
   )
 }
