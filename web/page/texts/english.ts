@@ -207,7 +207,7 @@ export const english = {
     open: 'Open',
     closed: 'Closed',
     statement: 'Statement',
-    notLoaded: 'The statement could not be loaded. Reload the page.',
+    notLoaded: 'The statement could not be loaded. Trying again … If this does not help, reload the page.',
     profitAndLoss: 'Profit and loss',
     won: 'Won',
     winRate: (won: number, total: number, percent: string) => `${won} of ${total}, ${percent}`,

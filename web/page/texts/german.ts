@@ -190,7 +190,7 @@ export const german: Texts = {
     open: 'Offen',
     closed: 'Geschlossen',
     statement: 'Auszug',
-    notLoaded: 'Der Auszug konnte nicht geladen werden. Laden Sie die Seite neu.',
+    notLoaded: 'Der Auszug konnte nicht geladen werden. Neuer Versuch … Wenn das nicht hilft, laden Sie die Seite neu.',
     profitAndLoss: 'Gewinn und Verlust',
     won: 'Gewonnen',
     winRate: (won, total, percent) => `${won} von ${total}, ${percent}`,
