@@ -6,6 +6,7 @@ import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
 import { texts } from '../texts/language.js'
+import { lookUp } from '../texts/look_up.js'
 import { Value } from './contract_cells.js'
 import { ContractDrawer } from './contract_drawer.js'
 import type { Session } from './session.js'
@@ -103,8 +104,13 @@ export function Statement({ session, version, known }: StatementProps) {
 
 function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: string) => void }) {
   const [{ zone }] = usePreferences()
-  const about = [entry.instrument_id, entry.product_id?.replace('_', '/'), entry.reference_id, entry.reason]
-  const { contract_id } = entry
+  const { contract_id, product_id, reason } = entry
+  const about = [
+    entry.instrument_id,
+    product_id && texts.ticket.products[product_id],
+    entry.reference_id,
+    lookUp(texts.statement.reasons, reason ?? undefined) ?? reason,
+  ]
   const name = (
     <>
       <b>{texts.statement.kinds[entry.kind]}</b>

@@ -77,6 +77,15 @@ export const english = {
       UNAUTHORIZED: 'Your session has ended. Log in again.',
       FORBIDDEN: 'This account is not allowed to do that. Log in with another account.',
     } as Readonly<Record<string, string>>,
+    /** Why the server refuses a stream, as it says it; `#` stands for a number. */
+    refusals: {
+      'barrier # is the spot itself; choose an offset of at least a pip':
+        'This barrier is the current price itself. Choose one above or below it.',
+      'barrier # is not above zero; the price is # now': 'This barrier is not above zero. Choose a higher one.',
+      'the chance to win is below #; choose a barrier that is less certain':
+        'With this barrier one side would hardly ever win. Choose another.',
+      'the token cannot be read': 'This is no token of this server. Copy the whole of it.',
+    } as Readonly<Record<string, string>>,
     tooMany: (seconds: number | undefined) =>
       seconds === undefined
         ? 'Too many attempts. Try again in a minute.'
@@ -247,6 +256,8 @@ export const english = {
       payout: 'Payout',
       refund: 'Refund',
     } satisfies Record<StatementEntry['kind'], string>,
+    /** Why money came or went, as the server writes it; operators may give reasons of their own. */
+    reasons: { 'opening balance': 'opening balance' } as Readonly<Record<string, string>>,
     kind: 'Kind',
     all: 'All',
     from: 'From',

@@ -66,6 +66,15 @@ export const german: Texts = {
       UNAUTHORIZED: 'Ihre Sitzung ist beendet. Melden Sie sich wieder an.',
       FORBIDDEN: 'Dieses Konto darf das nicht. Melden Sie sich mit einem anderen Konto an.',
     },
+    refusals: {
+      'barrier # is the spot itself; choose an offset of at least a pip':
+        'Diese Barriere ist der aktuelle Preis selbst. Wählen Sie eine darüber oder darunter.',
+      'barrier # is not above zero; the price is # now':
+        'Diese Barriere liegt nicht über null. Wählen Sie eine höhere.',
+      'the chance to win is below #; choose a barrier that is less certain':
+        'Mit dieser Barriere würde eine Seite fast nie gewinnen. Wählen Sie eine andere.',
+      'the token cannot be read': 'Das ist kein Token dieses Servers. Kopieren Sie es ganz.',
+    },
     tooMany: (seconds) =>
       seconds === undefined
         ? 'Zu viele Versuche. Versuchen Sie es in einer Minute noch einmal.'
@@ -230,6 +239,7 @@ export const german: Texts = {
       payout: 'Auszahlung',
       refund: 'Erstattung',
     },
+    reasons: { 'opening balance': 'Anfangsguthaben' },
     kind: 'Art',
     all: 'Alle',
     from: 'Von',
