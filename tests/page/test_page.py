@@ -264,6 +264,16 @@ def test_the_menu_of_indicators_is_in_view(served: Serving, page: Page, width: i
       return [left + 1, right - 1].every(x => label.contains(document.elementFromPoint(x, top + height / 2)))
     }"""
     assert [name.evaluate(in_view) for name in names.all()] == [True, True, True]
+    # It closes as the menus of the system do.
+    names.first.click()
+    page.keyboard.press("Escape")
+    expect(names.first).to_be_hidden()
+    button = page.get_by_text("Indicators 1")
+    expect(button).to_be_focused()
+    button.click()
+    expect(names.first).to_be_visible()
+    page.locator(".quote h2").click()
+    expect(names.first).to_be_hidden()
 
 
 def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:

@@ -3,6 +3,7 @@ import type { Instrument } from '../../src/pricewire.js'
 import { formatCount, formatTime } from '../format.js'
 import { Icon } from '../icons.js'
 import { useLoading } from '../loading.js'
+import { Menu } from '../menu.js'
 import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
 import { ShareButton } from '../share_button.js'
 import { texts } from '../texts/language.js'
@@ -115,20 +116,14 @@ export function ChartPanel({
             </button>
           ))}
         </fieldset>
-        <details className="menu">
-          <summary>
-            {texts.chart.indicators}
-            {indicators.length > 0 && ` ${formatCount(indicators.length)}`}
-          </summary>
-          <div>
-            {INDICATORS.map((name) => (
-              <label key={name} className="check">
-                <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
-                {texts.chart.indicator[name]}
-              </label>
-            ))}
-          </div>
-        </details>
+        <Menu title={`${texts.chart.indicators} ${indicators.length > 0 ? formatCount(indicators.length) : ''}`.trim()}>
+          {INDICATORS.map((name) => (
+            <label key={name} className="check">
+              <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
+              {texts.chart.indicator[name]}
+            </label>
+          ))}
+        </Menu>
         <button
           type="button"
           className="zone"
