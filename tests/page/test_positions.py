@@ -165,7 +165,7 @@ def test_a_statement_that_fails_leaves_the_other_parts_where_they_are(page_serve
     before = chart.bounding_box()
     # A contract that has no tick yet.
     positions(page).first.get_by_role("button").click()
-    expect(page.get_by_role("dialog", name="Contract")).to_contain_text("5 minutes")
+    expect(page.get_by_role("dialog", name="Contract")).to_contain_text("The next tick is the entry.")
     assert chart.bounding_box() == before
     page.keyboard.press("Escape")
     # A year that is half typed is not asked for.

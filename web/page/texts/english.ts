@@ -285,6 +285,7 @@ export const english = {
     bought: 'Bought at',
     reference: 'Reference',
     loadingTicks: 'Loading the ticks …',
+    notYetEntered: 'The next tick is the entry.',
     notEntered: 'No tick has followed the purchase, so there is no entry.',
     noTicks: 'This server does not have the ticks of that time any more.',
     ticks: (count: number) =>

@@ -266,6 +266,7 @@ export const german: Texts = {
     bought: 'Gekauft um',
     reference: 'Referenz',
     loadingTicks: 'Die Ticks werden geladen …',
+    notYetEntered: 'Der nächste Tick ist der Einstieg.',
     notEntered: 'Auf den Kauf ist kein Tick gefolgt, daher gibt es keinen Einstieg.',
     noTicks: 'Die Ticks dieser Zeit hat der Server nicht mehr.',
     ticks: (count) =>
