@@ -35,6 +35,9 @@ def test_two_clicks_in_the_same_place_sell_one_contract(page_server: PageServer,
     page.mouse.click(x, y)
     row = positions(page).first
     expect(row).to_contain_text(re.compile(r"Sold [+−]"))
+    # In the column of the time that is left stands the exit now, and says so.
+    expect(row.locator(".exit .caption")).to_have_text("Exit")
+    expect(row.locator(".exit .caption")).to_have_css("clip-path", "none")
     page.mouse.click(x, y)
     expect(positions(page)).to_have_count(2)
     assert len(sold) == 1
