@@ -471,6 +471,7 @@ export const english = {
     longestDelay: (now: string, most: string) =>
       `Longest delay of a price in each second: **${now} ms** now, ${most} ms at most`,
     copied: 'Copied',
+    selected: 'Not allowed to copy: it is selected',
     copyAs: (name: string) => `Copy as ${name}`,
     states: {
       connecting: 'connecting',

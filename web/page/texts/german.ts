@@ -444,6 +444,7 @@ export const german: Texts = {
     longestDelay: (now, most) =>
       `Längste Verzögerung eines Preises je Sekunde: **${now} ms** jetzt, höchstens ${most} ms`,
     copied: 'Kopiert',
+    selected: 'Darf nicht kopieren: Es ist markiert',
     copyAs: (name) => `Kopieren als ${name}`,
     states: {
       connecting: 'verbinden',
