@@ -125,10 +125,13 @@ def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServe
     expect(hints).to_have_count(0)
 
 
-def test_what_somebody_without_an_account_presses_is_in_view(page_server: PageServer, page: Page) -> None:
+@pytest.mark.parametrize(("language", "name"), [("en", "Try with play money"), ("de", "Mit Spielgeld ausprobieren")])
+def test_what_somebody_without_an_account_presses_is_in_view(page_server: PageServer, page: Page, language: str, name: str) -> None:
     page.set_viewport_size({"width": 1024, "height": 768})
+    page.add_init_script(f"localStorage.setItem('pricewire-preferences', JSON.stringify({{ language: '{language}' }}))")
     page.goto(page_server.url)
-    expect(page.get_by_role("button", name="Try with play money")).to_be_in_viewport(ratio=1)
+    expect(page.locator("[data-variant=fall] .odds")).to_be_visible()
+    expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
 
 
 def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) -> None:
