@@ -18,6 +18,7 @@ from support.page_server import (
     ask_for,
     buy,
     log_in,
+    offer,
     positions,
     show_events,
     wait_for_entry,
@@ -153,6 +154,15 @@ def test_no_part_is_wider_than_the_screen(page_server: PageServer, browser: Brow
     expect(positions(page)).to_contain_text("Sold")
     assert page.evaluate(scrolled) == width
     context.close()
+
+
+def test_what_can_be_pressed_has_a_border_in_the_colours_of_the_system(page_server: PageServer, page: Page) -> None:
+    page.emulate_media(forced_colors="active")
+    page.goto(page_server.url)
+    ask_for(page, 5, "minutes")
+    for pressed in (offer(page, "rise"), page.get_by_role("button", name="Got it"), page.locator(".chips button").first):
+        expect(pressed).to_have_css("border-top-style", "solid")
+        expect(pressed).to_have_css("border-top-width", "1px")
 
 
 def test_nothing_moves_for_show_where_that_is_not_wanted(page_server: PageServer, page: Page) -> None:

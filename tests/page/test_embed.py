@@ -51,3 +51,17 @@ def test_another_site_shows_a_live_price(page_server: PageServer, page: Page) ->
 def test_an_instrument_that_is_not_there_is_said_not_to_be(page_server: PageServer, page: Page) -> None:
     page.goto(f"{page_server.serving.url}/embed/A%2FB")
     expect(page.get_by_text("This server has no instrument “A/B”.")).to_be_visible()
+    # Nothing connects then.
+    expect(page.get_by_role("status")).to_have_count(0)
+
+
+def test_the_figures_of_a_small_frame_lie_beside_each_other(page_server: PageServer, page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 300})
+    page.goto(f"{page_server.serving.url}/embed/R_100")
+    page_server.move(1923)
+    expect(page.locator(".quote [data-price=price]")).to_contain_text("1923.00")
+    expect(page.locator(".quote .about")).to_contain_text("Today from")
+    big, about = page.locator(".quote .big").bounding_box(), page.locator(".quote .about").bounding_box()
+    assert big is not None
+    assert about is not None
+    assert about["y"] >= big["y"] + big["height"]

@@ -80,3 +80,43 @@ def test_texts_that_cannot_be_loaded_leave_the_page_in_english(page_server: Page
     wait_for_state(page, "live")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_role("button", name="Settings")).to_be_visible()
+
+
+def test_what_the_server_says_is_said_in_the_language_of_the_page(page_server: PageServer, page: Page) -> None:
+    page.add_init_script("localStorage.setItem('pricewire-preferences', JSON.stringify({ language: 'de' }))")
+    page.goto(page_server.url)
+    page.get_by_role("button", name="Mit Spielgeld ausprobieren").click()
+    expect(balance(page)).to_contain_text("USD")
+    page.get_by_label("Einheit der Laufzeit").select_option("minutes")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("„Steigt“ gekauft")).to_be_visible()
+    page.get_by_role("radio", name="Auszug").check(force=True)
+    expect(positions(page).first).to_contain_text("Steigt/Fällt")
+    expect(positions(page).last).to_contain_text("Anfangsguthaben")
+    page.get_by_role("radio", name="Höher/Tiefer").check(force=True)
+    for barrier, problem in (("0", "Diese Barriere liegt nicht über null."), ("+0", "Diese Barriere ist der aktuelle Preis selbst.")):
+        page.get_by_label("Barriere").fill(barrier)
+        expect(page.get_by_text(problem)).to_be_visible()
+
+
+def test_a_token_that_is_none_is_said_to_be_none(page_server: PageServer, page: Page) -> None:
+    page.add_init_script("localStorage.setItem('pricewire-preferences', JSON.stringify({ language: 'de' }))")
+    page.goto(f"{page_server.serving.url}/admin")
+    page.get_by_label("Token").fill("none")
+    page.get_by_role("button", name="Server zeigen").click()
+    expect(page.get_by_text("Das ist kein Token dieses Servers.").first).to_be_visible()
+
+
+def test_two_tabs_keep_what_was_chosen_in_the_other(page_server: PageServer, page: Page) -> None:
+    other = page.context.new_page()
+    for each in (page, other):
+        each.goto(page_server.url)
+        wait_for_state(each, "live")
+    page.get_by_role("button", name="Favourite: Volatility 100 Index").click()
+    other.get_by_role("button", name="Settings").click()
+    expect(other.get_by_role("button", name="Favourite: Volatility 100 Index")).to_have_attribute("aria-pressed", "true")
+    other.get_by_label("Language").select_option("de")
+    expect(other.get_by_role("dialog", name="Einstellungen")).to_be_visible()
+    expect(page.get_by_role("button", name="Favorit: Volatility 100 Index")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(page.get_by_role("button", name="Favorit: Volatility 100 Index")).to_have_attribute("aria-pressed", "true")

@@ -124,6 +124,13 @@ def test_instruments_are_searched_and_chosen_with_the_keyboard(served: Serving, 
     expect(page.get_by_text("No instrument matches “gold”.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("[data-instrument]")).to_have_count(10)
+    # Enter chooses the first that is found.
+    page.keyboard.type("50 (1s)")
+    expect(page.locator("[data-instrument]")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator(".quote h2")).to_have_text("Volatility 50 (1s) Index")
+    # A name that is cut off is there as a whole for a pointer.
+    expect(page.locator("[data-instrument='1HZ50V'] .name b")).to_have_attribute("title", "Volatility 50 (1s) Index")
 
 
 def test_instruments_out_of_view_are_there_for_screen_readers_and_move(served: Serving, page: Page) -> None:
@@ -168,13 +175,17 @@ def test_the_theme_is_the_systems_until_another_is_chosen(served: Serving, page:
     settings.get_by_role("radio", name="Light").check(force=True)
     expect(root).to_have_attribute("data-theme", "light")
     assert page.evaluate(ground) != dark
+    # The chart is drawn anew in the colours of the theme.
+    wait_for_candles(page)
     page.reload()
     expect(root).to_have_attribute("data-theme", "light")
     page.get_by_role("button", name="Settings").click()
     settings.get_by_role("radio", name="System").check(force=True)
     expect(root).to_have_attribute("data-theme", "dark")
+    wait_for_candles(page)
     page.emulate_media(color_scheme="light")
     expect(root).to_have_attribute("data-theme", "light")
+    wait_for_candles(page)
 
 
 def test_what_a_user_starts_trades_from_log_in_to_settlement(page: Page, tmp_path: Path) -> None:
@@ -244,6 +255,32 @@ def test_the_chart_is_drawn_in_other_ways_and_remembers_them(served: Serving, pa
     expect(page.get_by_role("button", name="bars")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_text("Indicators 1")).to_be_visible()
     expect(page.get_by_role("button", name="Local time")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390, 320])
+def test_the_menu_of_indicators_is_in_view(served: Serving, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{served.url}/#1HZ100V/1m")
+    wait_for_candles(page)
+    page.get_by_text("Indicators").click()
+    names = page.locator(".menu label")
+    expect(names).to_have_count(3)
+    # What lies at both ends of each name is that name.
+    in_view = """label => {
+      const { left, right, top, height } = label.getBoundingClientRect()
+      return [left + 1, right - 1].every(x => label.contains(document.elementFromPoint(x, top + height / 2)))
+    }"""
+    assert [name.evaluate(in_view) for name in names.all()] == [True, True, True]
+    # It closes as the menus of the system do.
+    names.first.click()
+    page.keyboard.press("Escape")
+    expect(names.first).to_be_hidden()
+    button = page.get_by_text("Indicators 1")
+    expect(button).to_be_focused()
+    button.click()
+    expect(names.first).to_be_visible()
+    page.locator(".quote h2").click()
+    expect(names.first).to_be_hidden()
 
 
 def test_older_prices_are_loaded_where_the_chart_is_scrolled_back(served: Serving, page: Page) -> None:
@@ -321,6 +358,28 @@ def test_where_the_browser_does_not_copy_the_link_is_shown(served: Serving, page
     expect(field).to_have_value(f"{served.url}/#1HZ50V/5m?style=candles")
     expect(field).to_be_focused()
     assert page.evaluate("getSelection().toString()") == field.input_value()
+
+
+def test_a_program_that_cannot_be_copied_is_selected(served: Serving, page: Page) -> None:
+    page.add_init_script("navigator.clipboard.writeText = async () => { throw new DOMException('denied', 'NotAllowedError') }")
+    page.goto(f"{served.url}/#1HZ50V/5m")
+    wait_for_state(page, "live")
+    show_events(page)
+    page.get_by_role("radio", name="Code").check(force=True)
+    program = page.get_by_role("region", name="curl")
+    program.get_by_role("button", name="Copy as curl").click()
+    expect(program.get_by_role("button", name="Not allowed to copy: it is selected")).to_be_visible()
+    assert page.evaluate("getSelection().toString()").strip() == program.locator("pre").inner_text().strip()
+
+
+def test_the_boxes_of_the_settings_have_one_size(served: Serving, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(served.url)
+    page.get_by_role("button", name="Settings").click()
+    boxes = page.get_by_role("dialog", name="Settings").get_by_role("checkbox")
+    expect(boxes).to_have_count(2)
+    size = "box => [box.offsetWidth, box.offsetHeight]"
+    assert [box.evaluate(size) for box in boxes.all()] == [[16, 16], [16, 16]]
 
 
 def test_lists_are_closer_for_whoever_likes_that(served: Serving, page: Page) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, Route, expect
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from support.page_server import PageServer, ask_for, balance, buy, log_in, positions, wait_for_entry, wait_for_state
+from support.page_server import PATIENCE, PageServer, ask_for, balance, buy, log_in, positions, wait_for_entry, wait_for_state
 
 
 def buy_two(page_server: PageServer, page: Page) -> Locator:
@@ -34,6 +35,9 @@ def test_two_clicks_in_the_same_place_sell_one_contract(page_server: PageServer,
     page.mouse.click(x, y)
     row = positions(page).first
     expect(row).to_contain_text(re.compile(r"Sold [+−]"))
+    # In the column of the time that is left stands the exit now, and says so.
+    expect(row.locator(".exit .caption")).to_have_text("Exit")
+    expect(row.locator(".exit .caption")).to_have_css("clip-path", "none")
     page.mouse.click(x, y)
     expect(positions(page)).to_have_count(2)
     assert len(sold) == 1
@@ -121,6 +125,15 @@ def test_somebody_who_has_no_account_tries_with_one_press(page_server: PageServe
     expect(hints).to_have_count(0)
 
 
+@pytest.mark.parametrize(("language", "name"), [("en", "Try with play money"), ("de", "Mit Spielgeld ausprobieren")])
+def test_what_somebody_without_an_account_presses_is_in_view(page_server: PageServer, page: Page, language: str, name: str) -> None:
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.add_init_script(f"localStorage.setItem('pricewire-preferences', JSON.stringify({{ language: '{language}' }}))")
+    page.goto(page_server.url)
+    expect(page.locator("[data-variant=fall] .odds")).to_be_visible()
+    expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+
+
 def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) -> None:
     page.goto(page_server.url)
     log_in(page, page_server.account())
@@ -145,15 +158,119 @@ def test_a_statement_is_filtered_and_saved(page_server: PageServer, page: Page) 
     assert [row.split(",")[2] for row in rows] == ["purchase", "deposit"]
 
 
+def test_a_statement_that_fails_leaves_the_other_parts_where_they_are(page_server: PageServer, page: Page) -> None:
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    for _ in range(6):
+        buy(page_server, page, "rise")
+        expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.get_by_role("radio", name="Statement").check(force=True)
+    expect(positions(page)).to_have_count(7)
+    chart = page.locator(".chart")
+    before = chart.bounding_box()
+    # A contract that has no tick yet.
+    positions(page).first.get_by_role("button").click()
+    expect(page.get_by_role("dialog", name="Contract")).to_contain_text("The next tick is the entry.")
+    assert chart.bounding_box() == before
+    page.keyboard.press("Escape")
+    # A year that is half typed is not asked for.
+    with page.expect_request(lambda request: "kind=purchase" in request.url) as asked:
+        page.get_by_label("From", exact=True).fill("0002-01-13")
+        page.get_by_label("Kind").select_option("purchase")
+    assert "from_epoch_ms" not in asked.value.url
+    expect(positions(page)).to_have_count(6)
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=400, json={"error": {"code": "INVALID_PARAMETERS", "message": "from_epoch_ms: 'x' is no number"}})
+
+    page.route("**/accounting/statement?*", refuse)
+    page.get_by_label("To", exact=True).fill("2026-01-13")
+    expect(page.get_by_role("alert").filter(has_text="Choose other days.")).to_be_visible()
+    assert chart.bounding_box() == before
+
+
+def test_a_statement_has_the_days_of_the_zone_that_its_times_are_shown_in(page_server: PageServer, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Pacific/Honolulu")
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    page.get_by_role("radio", name="Statement").check(force=True)
+    heading = page.locator(".columns.entry")
+    expect(heading).to_contain_text("When, UTC")
+    with page.expect_request(lambda request: f"from_epoch_ms={1768262400000}" in request.url):
+        page.get_by_label("From", exact=True).fill("2026-01-13")
+    # Its midnight is ten hours later there.
+    with page.expect_request(lambda request: f"from_epoch_ms={1768262400000 + 36_000_000}" in request.url):
+        page.get_by_role("button", name="UTC").click()
+    expect(heading).not_to_contain_text("UTC")
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("width", [320, 390, 760])
+def test_the_choice_of_the_positions_has_room_for_its_words(page_server: PageServer, page: Page, language: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.evaluate(f"localStorage.setItem('pricewire-preferences', JSON.stringify({{ language: '{language}' }}))")
+    page.goto("about:blank")
+    page.goto(f"{page_server.url}/positions")
+    choice = page.locator(".positions header")
+    expect(choice.locator(".total")).to_be_visible()
+    overlaps = """header => {
+      const boxes = [...header.querySelectorAll('h2, .segments span, .total')].map(part => {
+        const range = document.createRange()
+        range.selectNodeContents(part)
+        return range.getBoundingClientRect()
+      })
+      return boxes.some((one, place) => boxes.slice(place + 1).some(other =>
+        one.right > other.left && other.right > one.left && one.bottom > other.top && other.bottom > one.top))
+    }"""
+    assert choice.evaluate(overlaps) is False
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_button_that_sells_holds_its_words(page_server: PageServer, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(page_server.url)
+    log_in(page, page_server.account())
+    ask_for(page, 5, "minutes")
+    page.get_by_label("Stake", exact=True).fill("2500")
+    buy(page_server, page, "rise")
+    expect(page.get_by_text("Bought Rise")).to_be_visible()
+    page.evaluate("localStorage.setItem('pricewire-preferences', JSON.stringify({ language: 'de' }))")
+    page.goto("about:blank")
+    page.goto(f"{page_server.url}/positions")
+    button = wait_for_entry(page_server, page, 1900)
+    expect(button).to_contain_text("Verkaufen")
+    beyond = "button => [button.scrollWidth - button.clientWidth, button.scrollHeight - button.clientHeight]"
+    assert button.evaluate(beyond) == [0, 0]
+    button.click()
+    closed = page.locator(".closing .button")
+    expect(closed).to_contain_text("Verkauft")
+    assert closed.evaluate(beyond) == [0, 0]
+
+
 def test_a_statement_whose_program_cannot_be_loaded_leaves_the_page_as_it_is(page_server: PageServer, page: Page) -> None:
     page.route("**/statement-*", lambda route: route.abort())
     page.goto(page_server.url)
     log_in(page, page_server.account())
     page.get_by_role("radio", name="Statement").check(force=True)
-    expect(page.get_by_text("The statement could not be loaded. Reload the page.")).to_be_visible()
+    failure = page.get_by_text("The statement could not be loaded.")
+    expect(failure).to_be_visible()
     page.get_by_role("radio", name="Closed").check(force=True)
     wait_for_state(page, "live")
-    expect(page.get_by_text("Reload the page.")).to_have_count(0)
+    expect(failure).to_have_count(0)
+    # Once it can be loaded, it comes by itself.
+    page.get_by_role("radio", name="Statement").check(force=True)
+    expect(failure).to_be_visible()
+    page.unroute("**/statement-*")
+    expect(positions(page)).to_contain_text("Deposit")
 
 
 def test_a_contract_of_the_statement_is_opened_with_its_ticks(page_server: PageServer, page: Page) -> None:

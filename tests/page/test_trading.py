@@ -328,3 +328,20 @@ def test_a_link_names_the_product(page_server: PageServer, page: Page) -> None:
     page.goto("about:blank")
     page.goto(f"{page_server.serving.url}/#R_100/1m?product=nonsense")
     expect(page.get_by_role("radio", name="Rise/Fall")).to_be_checked()
+
+
+def test_the_answer_to_an_order_is_in_view_on_a_phone(page_server: PageServer, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(page_server.url)
+    log_in(page, page_server.account("5.00"))
+    ask_for(page, 5, "minutes")
+    # As far down as a finger needs the button.
+    page.locator("[data-variant=rise]").evaluate("button => scrollTo(0, scrollY + button.getBoundingClientRect().bottom - 770)")
+    buy(page_server, page, "rise")
+    answer = page.locator(".outcome [role=alert]")
+    expect(answer).to_contain_text("Your balance does not cover this stake.")
+    in_view = """answer => {
+      const { left, top, bottom } = answer.getBoundingClientRect()
+      return [top + 1, bottom - 1].every(y => answer.contains(document.elementFromPoint(left + 1, y)))
+    }"""
+    assert answer.evaluate(in_view) is True

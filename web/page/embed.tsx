@@ -48,7 +48,8 @@ export function Embed() {
           </>
         )}
         <footer>
-          <Status />
+          {/* Without an instrument nothing is connected. */}
+          {(instruments === undefined || instrument !== undefined) && <Status />}
           <a href={`/#${encodeURIComponent(INSTRUMENT_ID)}`} target="_blank" rel="noreferrer">
             {texts.embed.open}
           </a>

@@ -31,6 +31,12 @@ export function reasonOf({ message, code }: SSEError): string {
   return lookUp(ends, code) ?? lookUp(reasons, plain.replace(/\d+/, '#'))?.replace('#', number) ?? plain
 }
 
+/** Returns why the server has refused a stream: in the page's words, or as the server says it. */
+export function refusalOf({ message }: SSEError): string {
+  const known = message.replace(/[+-]?\d+(\.\d+)?%?/g, '#')
+  return lookUp(texts.errors.refusals, known) ?? sentence(message)
+}
+
 /** Returns a message of the server as a sentence: with a capital and a full stop. */
 export function sentence(text: string): string {
   const trimmed = text.trim().replace(/\.$/, '')

@@ -68,7 +68,7 @@ const listeners = new Set<() => void>()
 
 /** Returns the preferences, and the function that changes some of them. */
 export function usePreferences(): [Preferences, typeof changePreferences] {
-  const current = useSyncExternalStore(subscribe, currentPreferences)
+  const current = useSyncExternalStore(subscribePreferences, currentPreferences)
   return [current, changePreferences]
 }
 
@@ -84,7 +84,8 @@ export function rememberInstrument(id: string): void {
 
 /** Changes some of the preferences. */
 export function changePreferences(part: Partial<Preferences>): void {
-  preferences = { ...preferences, ...part }
+  // What another tab has changed meanwhile stays.
+  preferences = { ...preferences, ...read(), ...part }
   try {
     localStorage.setItem(KEY, JSON.stringify(preferences))
   } catch {
@@ -93,9 +94,21 @@ export function changePreferences(part: Partial<Preferences>): void {
   for (const listener of listeners) listener()
 }
 
-function subscribe(listener: () => void): () => void {
+/** Calls a function when the preferences change, also in another tab; returns the function that ends this. */
+export function subscribePreferences(listener: () => void): () => void {
+  if (listeners.size === 0) addEventListener('storage', readAnew)
   listeners.add(listener)
-  return () => listeners.delete(listener)
+  return () => {
+    listeners.delete(listener)
+    if (listeners.size === 0) removeEventListener('storage', readAnew)
+  }
+}
+
+/** Takes over what another tab has changed. */
+function readAnew({ key }: StorageEvent): void {
+  if (key !== KEY) return
+  preferences = { ...preferences, ...read() }
+  for (const listener of listeners) listener()
 }
 
 function read(): Partial<Preferences> {

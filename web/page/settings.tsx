@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { Segments } from './fields.js'
 import { type Density, type LanguageChoice, usePreferences, type Zone } from './preferences.js'
-import { LANGUAGES, languageOf, speak, texts } from './texts/language.js'
+import { LANGUAGES, texts } from './texts/language.js'
 import type { ThemeChoice } from './theme.js'
 
 const THEMES: readonly ThemeChoice[] = ['system', 'light', 'dark']
@@ -46,14 +46,7 @@ export function Settings({ theme, onTheme, onClose }: SettingsProps) {
       </div>
       <label className="setting">
         <span>{texts.settings.language}</span>
-        <select
-          value={language}
-          onChange={(event) => {
-            const choice = event.target.value as LanguageChoice
-            change({ language: choice })
-            void speak(languageOf(choice))
-          }}
-        >
+        <select value={language} onChange={(event) => change({ language: event.target.value as LanguageChoice })}>
           <option value="system">{texts.settings.automatic}</option>
           {Object.entries(LANGUAGES).map(([code, name]) => (
             <option key={code} value={code} lang={code}>

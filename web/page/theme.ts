@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from 'react'
+import { useLayoutEffect, useState, useSyncExternalStore } from 'react'
 
 const darkScheme = matchMedia('(prefers-color-scheme: dark)')
 const subscribeScheme = (render: () => void) => {
@@ -19,7 +19,8 @@ document.documentElement.dataset['theme'] = themeOf(readChoice())
 export function useTheme(): [Theme, ThemeChoice, (choice: ThemeChoice) => void] {
   const [choice, setChoice] = useState(readChoice)
   const theme = useSyncExternalStore(subscribeScheme, () => themeOf(choice))
-  useEffect(() => {
+  // Before the effects of the chart, which reads its colours from the page: those of a child run before those of its parent.
+  useLayoutEffect(() => {
     document.documentElement.dataset['theme'] = theme
   }, [theme])
   const choose = (next: ThemeChoice) => {

@@ -124,7 +124,8 @@ function Ticks({ contract, ticks, isWhole, time }: TicksProps) {
   const { contract_details: details } = contract
   const { drawer } = texts
   if (ticks === undefined) return <p className="empty">{drawer.loadingTicks}</p>
-  if (details.entry_tick_time === null) return <p className="empty">{drawer.notEntered}</p>
+  if (details.entry_tick_time === null)
+    return <p className="empty">{details.exit_time === null ? drawer.notYetEntered : drawer.notEntered}</p>
   if (ticks.length === 0) return <p className="empty">{drawer.noTicks}</p>
   const barrier = Number(details.barrier ?? details.entry_spot)
   const listed = ticks.slice(-LISTED).reverse()

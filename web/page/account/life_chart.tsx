@@ -5,6 +5,9 @@ const WIDTH = 360
 const HEIGHT = 150
 const MARGIN = 8
 
+/** The height of a line of text. */
+const TEXT = 12
+
 interface LifeChartProps {
   readonly ticks: readonly LifeTick[]
   /** The barrier, or the entry spot of a contract without one; undefined for none. */
@@ -26,7 +29,8 @@ export function LifeChart({ ticks, barrier, direction }: LifeChartProps) {
       {barrier !== undefined && (
         <>
           <line x1={0} x2={WIDTH} y1={y(barrier)} y2={y(barrier)} />
-          <text x={WIDTH - 2} y={y(barrier) - 4}>
+          {/* Below the line where there is no room above it. */}
+          <text x={WIDTH - 2} y={y(barrier) < TEXT + 4 ? y(barrier) + TEXT : y(barrier) - 4}>
             {texts.chart.barrier}
           </text>
         </>

@@ -117,7 +117,9 @@ function Row({ session, contract, isClosed, isStale, onChoose, onPoint, onPick }
       </Value>
       <Value label={columns.barrier}>{formatSpot(details.barrier)}</Value>
       {isClosed ? (
-        <Value label={columns.exit}>{formatSpot(details.exit_spot)}</Value>
+        <span className="value exit">
+          <span className="caption">{columns.exit}</span> {formatSpot(details.exit_spot)}
+        </span>
       ) : (
         <span className="left">
           <span className="caption">{columns.left}</span> {progress.text}

@@ -1,7 +1,8 @@
-import { lazy, Suspense, useState } from 'react'
+import { type ComponentProps, useState } from 'react'
 import type { ClosedContractsBody } from '../../src/schema.js'
 import { Segments } from '../fields.js'
 import { formatCount, formatProfit, profitDirection } from '../format.js'
+import { useLoading } from '../loading.js'
 import { texts } from '../texts/language.js'
 import { ClosedContracts } from './closed_contracts.js'
 import { formatWinRate, totalProfit } from './contracts.js'
@@ -22,13 +23,11 @@ interface PositionsProps {
   readonly onLogin: () => void
 }
 
-/** Loaded where it is opened. A page that is older than its server may not find it there. */
-const Statement = lazy(() =>
-  import('./statement.js').then(
-    ({ Statement }) => ({ default: Statement }),
-    () => ({ default: NotLoaded }),
-  ),
-)
+let Statement: typeof import('./statement.js').Statement | undefined
+
+async function loadStatement(): Promise<void> {
+  Statement = (await import('./statement.js')).Statement
+}
 
 /** The account's contracts, open or closed, and its statement. */
 export function Positions({
@@ -43,7 +42,7 @@ export function Positions({
   const [shown, setShown] = useState<'open' | 'closed' | 'statement'>('open')
   const total = totalProfit(contracts ?? [])
   return (
-    <section className="positions card" aria-label={texts.positions.title} data-live={session !== undefined}>
+    <section className="positions card" aria-label={texts.positions.title}>
       <header>
         <h2>{texts.positions.title}</h2>
         <Segments
@@ -85,13 +84,11 @@ export function Positions({
           )}
         </div>
       ) : shown === 'statement' ? (
-        <Suspense fallback={<p className="empty">{texts.statement.loading}</p>}>
-          <Statement
-            session={session}
-            version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`}
-            known={[...(contracts ?? []), ...(closed?.contracts ?? [])]}
-          />
-        </Suspense>
+        <LateStatement
+          session={session}
+          version={`${closed?.contracts[0]?.contract_id} ${contracts?.length}`}
+          known={[...(contracts ?? []), ...(closed?.contracts ?? [])]}
+        />
       ) : shown === 'closed' ? (
         <ClosedContracts closed={closed} onChoose={onChoose} onPoint={onPoint} onPick={onPick} />
       ) : (
@@ -110,7 +107,11 @@ export function Positions({
   )
 }
 
-function NotLoaded() {
+/** The statement, whose program is loaded where it is opened. A page that is older than its server may not find it there. */
+function LateStatement(props: ComponentProps<NonNullable<typeof Statement>>) {
+  const loading = useLoading(loadStatement)
+  if (Statement !== undefined) return <Statement {...props} />
+  if (loading !== 'failed') return <p className="empty">{texts.statement.loading}</p>
   return (
     <p className="empty problem" role="alert">
       {texts.positions.notLoaded}

@@ -1,14 +1,16 @@
 import { useState } from 'react'
 import type { Contract } from '../../src/pricewire.js'
 import type { StatementEntry } from '../../src/schema.js'
+import { serverTime } from '../clock.js'
 import { explain } from '../error_text.js'
 import { formatMoney, formatProfit, formatTime, profitDirection } from '../format.js'
 import { usePreferences } from '../preferences.js'
 import { texts } from '../texts/language.js'
+import { lookUp } from '../texts/look_up.js'
 import { Value } from './contract_cells.js'
 import { ContractDrawer } from './contract_drawer.js'
 import type { Session } from './session.js'
-import type { Filter } from './statement_query.js'
+import { FIRST_YEAR, type Filter, LAST_YEAR } from './statement_query.js'
 import { fetchCsv, useStatement } from './use_statement.js'
 
 interface StatementProps {
@@ -19,9 +21,12 @@ interface StatementProps {
   readonly known: readonly Contract[]
 }
 
+const DATES = { min: `${FIRST_YEAR}-01-01`, max: `${LAST_YEAR}-12-31` }
+
 /** Every movement of the account's money, newest first, by kind and time, and as a file. */
 export function Statement({ session, version, known }: StatementProps) {
   const [opened, setOpened] = useState<string>()
+  const [{ zone }] = usePreferences()
   const [filter, setFilter] = useState<Filter>({ kind: '', from: '', to: '' })
   const { entries, loadMore, problem } = useStatement(session, filter, version)
   const change = (part: Partial<Filter>) => setFilter({ ...filter, ...part })
@@ -41,11 +46,16 @@ export function Statement({ session, version, known }: StatementProps) {
         </label>
         <label>
           {texts.statement.from}{' '}
-          <input type="date" value={filter.from} onChange={(event) => change({ from: event.target.value })} />
+          <input
+            type="date"
+            {...DATES}
+            value={filter.from}
+            onChange={(event) => change({ from: event.target.value })}
+          />
         </label>
         <label>
           {texts.statement.to}{' '}
-          <input type="date" value={filter.to} onChange={(event) => change({ to: event.target.value })} />
+          <input type="date" {...DATES} value={filter.to} onChange={(event) => change({ to: event.target.value })} />
         </label>
         <SaveButton session={session} filter={filter} />
       </div>
@@ -60,7 +70,7 @@ export function Statement({ session, version, known }: StatementProps) {
         <>
           <div className="position columns entry" aria-hidden="true">
             <span>{texts.statement.what}</span>
-            <span>{texts.statement.when}</span>
+            <span>{zone === 'utc' ? texts.statement.whenUtc : texts.statement.when}</span>
             <span>{texts.statement.amount}</span>
             <span>{texts.statement.balance}</span>
           </div>
@@ -94,8 +104,13 @@ export function Statement({ session, version, known }: StatementProps) {
 
 function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: string) => void }) {
   const [{ zone }] = usePreferences()
-  const about = [entry.instrument_id, entry.product_id?.replace('_', '/'), entry.reference_id, entry.reason]
-  const { contract_id } = entry
+  const { contract_id, product_id, reason } = entry
+  const about = [
+    entry.instrument_id,
+    product_id && texts.ticket.products[product_id],
+    entry.reference_id,
+    lookUp(texts.statement.reasons, reason ?? undefined) ?? reason,
+  ]
   const name = (
     <>
       <b>{texts.statement.kinds[entry.kind]}</b>
@@ -111,7 +126,7 @@ function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: 
           {name}
         </button>
       )}
-      <Value label={texts.statement.when}>{formatTime(entry.timestamp, Date.now(), zone)}</Value>
+      <Value label={texts.statement.when}>{formatTime(entry.timestamp, serverTime(Date.now()), zone)}</Value>
       <span className={`profit ${profitDirection(entry.amount)}`}>
         <span className="caption">{texts.statement.amount}</span> {formatProfit(entry.amount)}
       </span>
@@ -121,11 +136,12 @@ function Entry({ entry, onOpen }: { entry: StatementEntry; onOpen: (contractId: 
 }
 
 function SaveButton({ session, filter }: { session: Session; filter: Filter }) {
+  const [{ zone }] = usePreferences()
   const [problem, setProblem] = useState<string>()
   const save = async () => {
     setProblem(undefined)
     try {
-      const url = URL.createObjectURL(new Blob([await fetchCsv(session, filter)], { type: 'text/csv' }))
+      const url = URL.createObjectURL(new Blob([await fetchCsv(session, filter, zone)], { type: 'text/csv' }))
       const link = Object.assign(document.createElement('a'), { href: url, download: 'statement.csv' })
       link.click()
       URL.revokeObjectURL(url)

@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { StatementBody, StatementEntry } from '../../src/schema.js'
 import { explain } from '../error_text.js'
+import { usePreferences, type Zone } from '../preferences.js'
 import { RequestError, requestData } from '../requests.js'
+import { TYPING_PAUSE, useSettled } from '../settled.js'
 import { texts } from '../texts/language.js'
 import type { Session } from './session.js'
 import { type Filter, joinCsv, queryOf } from './statement_query.js'
@@ -36,7 +38,8 @@ const NOTHING: Loaded = { entries: undefined, cursor: null, problem: undefined }
  * @param version - what changes when there may be new entries: the statement is read again then.
  */
 export function useStatement({ account, token }: Session, filter: Filter, version: string): Statement {
-  const query = queryOf(filter, account.uuid).toString()
+  const [{ zone }] = usePreferences()
+  const query = queryOf(useSettled(filter, TYPING_PAUSE), zone, account.uuid).toString()
   const [{ entries, cursor, problem }, setLoaded] = useState(NOTHING)
 
   const load = useCallback(
@@ -45,7 +48,7 @@ export function useStatement({ account, token }: Session, filter: Filter, versio
       return requestData<StatementBody>(`/v1/accounting/statement?${query}&${page}`, { token, signal }).then(
         (body) => setLoaded({ entries: [...before, ...body.entries], cursor: body.next_cursor, problem: undefined }),
         (error) => {
-          if (signal?.aborted !== true) setLoaded((loaded) => ({ ...loaded, problem: explain(error) }))
+          if (signal?.aborted !== true) setLoaded((loaded) => ({ ...loaded, problem: problemOf(error) }))
         },
       )
     },
@@ -62,9 +65,15 @@ export function useStatement({ account, token }: Session, filter: Filter, versio
   return { entries, problem, loadMore: cursor === null ? undefined : () => void load(entries ?? [], cursor) }
 }
 
+/** Returns why a statement could not be loaded: of parameters, of which the server speaks, the user knows nothing. */
+function problemOf(error: unknown): string {
+  const isRefused = error instanceof RequestError && error.code === 'INVALID_PARAMETERS'
+  return isRefused ? texts.statement.refused : explain(error)
+}
+
 /** Returns the whole statement as a table in CSV. */
-export async function fetchCsv({ account, token }: Session, filter: Filter): Promise<string> {
-  const query = queryOf(filter, account.uuid)
+export async function fetchCsv({ account, token }: Session, filter: Filter, zone: Zone): Promise<string> {
+  const query = queryOf(filter, zone, account.uuid)
   query.set('format', 'csv')
   query.set('limit', PER_CSV_PAGE)
   const pages: string[] = []

@@ -3,7 +3,7 @@ import type { ServerOptions } from '../../src/pricewire.js'
 import { usePricewireState, useTopic } from '../../src/react.js'
 import type { AdminBody } from '../../src/schema.js'
 import { StatusOf } from '../connection_status.js'
-import { sentence } from '../error_text.js'
+import { refusalOf, sentence } from '../error_text.js'
 import { formatAge, formatBytes, formatCount, formatPrice } from '../format.js'
 import { Icon } from '../icons.js'
 import { texts } from '../texts/language.js'
@@ -30,8 +30,8 @@ export function Dashboard({ token, onLeave }: DashboardProps) {
   const { isStale } = useTopic<AdminBody>('admin', {
     ...options,
     onData: (report) => setHistory((before) => addReport(before, report)),
-    onError: ({ status, message }) => {
-      if (status === 400 || status === 401 || status === 403) onLeave(sentence(message))
+    onError: (error) => {
+      if (error.status === 400 || error.status === 401 || error.status === 403) onLeave(refusalOf(error))
     },
   })
   const { state } = usePricewireState(options)

@@ -1,7 +1,9 @@
-import { useEffect, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import type { Instrument } from '../../src/pricewire.js'
 import { formatCount, formatTime } from '../format.js'
 import { Icon } from '../icons.js'
+import { useLoading } from '../loading.js'
+import { Menu } from '../menu.js'
 import { type ChartStyle, type Indicator, usePreferences } from '../preferences.js'
 import { ShareButton } from '../share_button.js'
 import { texts } from '../texts/language.js'
@@ -22,9 +24,6 @@ export async function loadChart(): Promise<void> {
 const STYLES: readonly ChartStyle[] = ['candles', 'bars', 'area']
 
 const INDICATORS: readonly Indicator[] = ['average', 'bollinger', 'rsi']
-
-/** The wait before a chart that could not be loaded is loaded again, in milliseconds. */
-const RETRY_AFTER = 2000
 
 /** How many days of history are counted at most. */
 const MOST_DAYS = 5000
@@ -64,17 +63,7 @@ export function ChartPanel({
   /** When the history begins, in milliseconds since 1970, where it is shorter than the range. */
   const [begin, setBegin] = useState<number>()
   // Not `lazy`: React holds back what comes within 300 ms after its placeholder. Nor at once: the connection opens before the chart is made.
-  const [loading, setLoading] = useState<'done' | 'failed'>()
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const fail = () => {
-      setLoading('failed')
-      timer = setTimeout(load, RETRY_AFTER)
-    }
-    const load = () => void loadChart().then(() => setLoading('done'), fail)
-    load()
-    return () => clearTimeout(timer)
-  }, [])
+  const loading = useLoading(loadChart)
   const looking = useRef<AbortController>(undefined)
   const panel = useRef<HTMLDivElement>(null)
   const toggle = (name: Indicator) =>
@@ -127,20 +116,14 @@ export function ChartPanel({
             </button>
           ))}
         </fieldset>
-        <details className="menu">
-          <summary>
-            {texts.chart.indicators}
-            {indicators.length > 0 && ` ${formatCount(indicators.length)}`}
-          </summary>
-          <div>
-            {INDICATORS.map((name) => (
-              <label key={name} className="check">
-                <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
-                {texts.chart.indicator[name]}
-              </label>
-            ))}
-          </div>
-        </details>
+        <Menu title={`${texts.chart.indicators} ${indicators.length > 0 ? formatCount(indicators.length) : ''}`.trim()}>
+          {INDICATORS.map((name) => (
+            <label key={name} className="check">
+              <input type="checkbox" checked={indicators.includes(name)} onChange={() => toggle(name)} />
+              {texts.chart.indicator[name]}
+            </label>
+          ))}
+        </Menu>
         <button
           type="button"
           className="zone"

@@ -87,7 +87,10 @@ export function Markets({ instruments, chosen, onChoose }: MarketsProps) {
           aria-keyshortcuts="/"
           value={query}
           onChange={(event) => setQuery(event.target.value)}
-          onKeyDown={(event) => event.key === 'Escape' && setQuery('')}
+          onKeyDown={({ key }) => {
+            if (key === 'Escape') setQuery('')
+            if (key === 'Enter' && query !== '') list.current?.querySelector<HTMLButtonElement>('.row')?.click()
+          }}
         />
         <kbd>/</kbd>
       </div>
@@ -202,7 +205,7 @@ const Row = memo(function Row({ instrument, isChosen, isFavourite, isRanked, onC
         onClick={() => onChoose(id)}
       >
         <span className="name">
-          <b>{display_name}</b>
+          <b title={display_name}>{display_name}</b>
           <InstrumentStatus instrument={instrument} price={price} connected={connected} />
         </span>
         <Sparkline prices={day?.closes ?? []} direction={direction} />

@@ -77,6 +77,15 @@ export const english = {
       UNAUTHORIZED: 'Your session has ended. Log in again.',
       FORBIDDEN: 'This account is not allowed to do that. Log in with another account.',
     } as Readonly<Record<string, string>>,
+    /** Why the server refuses a stream, as it says it; `#` stands for a number. */
+    refusals: {
+      'barrier # is the spot itself; choose an offset of at least a pip':
+        'This barrier is the current price itself. Choose one above or below it.',
+      'barrier # is not above zero; the price is # now': 'This barrier is not above zero. Choose a higher one.',
+      'the chance to win is below #; choose a barrier that is less certain':
+        'With this barrier one side would hardly ever win. Choose another.',
+      'the token cannot be read': 'This is no token of this server. Copy the whole of it.',
+    } as Readonly<Record<string, string>>,
     tooMany: (seconds: number | undefined) =>
       seconds === undefined
         ? 'Too many attempts. Try again in a minute.'
@@ -149,7 +158,7 @@ export const english = {
   hints: {
     label: 'How to begin',
     steps: [
-      '**Choose** a market on the left, and what you expect of its price: Rise or Fall.',
+      '**Choose** a market, and what you expect of its price: Rise or Fall.',
       '**Set** the stake and the duration, and press the green or the red button to buy.',
       '**Watch** the contract here. It pays when it ends, or sell it before.',
     ] as readonly string[],
@@ -207,7 +216,7 @@ export const english = {
     open: 'Open',
     closed: 'Closed',
     statement: 'Statement',
-    notLoaded: 'The statement could not be loaded. Reload the page.',
+    notLoaded: 'The statement could not be loaded. Trying again … If this does not help, reload the page.',
     profitAndLoss: 'Profit and loss',
     won: 'Won',
     winRate: (won: number, total: number, percent: string) => `${won} of ${total}, ${percent}`,
@@ -247,6 +256,8 @@ export const english = {
       payout: 'Payout',
       refund: 'Refund',
     } satisfies Record<StatementEntry['kind'], string>,
+    /** Why money came or went, as the server writes it; operators may give reasons of their own. */
+    reasons: { 'opening balance': 'opening balance' } as Readonly<Record<string, string>>,
     kind: 'Kind',
     all: 'All',
     from: 'From',
@@ -254,8 +265,10 @@ export const english = {
     save: 'Save as CSV',
     loading: 'Loading your statement …',
     none: 'Nothing of this kind and time.',
+    refused: 'The server has no statement for this choice. Choose other days.',
     what: 'What',
     when: 'When',
+    whenUtc: 'When, UTC',
     amount: 'Amount',
     balance: 'Balance',
     more: 'Show more',
@@ -272,6 +285,7 @@ export const english = {
     bought: 'Bought at',
     reference: 'Reference',
     loadingTicks: 'Loading the ticks …',
+    notYetEntered: 'The next tick is the entry.',
     notEntered: 'No tick has followed the purchase, so there is no entry.',
     noTicks: 'This server does not have the ticks of that time any more.',
     ticks: (count: number) =>
@@ -457,6 +471,7 @@ export const english = {
     longestDelay: (now: string, most: string) =>
       `Longest delay of a price in each second: **${now} ms** now, ${most} ms at most`,
     copied: 'Copied',
+    selected: 'Not allowed to copy: it is selected',
     copyAs: (name: string) => `Copy as ${name}`,
     states: {
       connecting: 'connecting',

@@ -66,6 +66,15 @@ export const german: Texts = {
       UNAUTHORIZED: 'Ihre Sitzung ist beendet. Melden Sie sich wieder an.',
       FORBIDDEN: 'Dieses Konto darf das nicht. Melden Sie sich mit einem anderen Konto an.',
     },
+    refusals: {
+      'barrier # is the spot itself; choose an offset of at least a pip':
+        'Diese Barriere ist der aktuelle Preis selbst. Wählen Sie eine darüber oder darunter.',
+      'barrier # is not above zero; the price is # now':
+        'Diese Barriere liegt nicht über null. Wählen Sie eine höhere.',
+      'the chance to win is below #; choose a barrier that is less certain':
+        'Mit dieser Barriere würde eine Seite fast nie gewinnen. Wählen Sie eine andere.',
+      'the token cannot be read': 'Das ist kein Token dieses Servers. Kopieren Sie es ganz.',
+    },
     tooMany: (seconds) =>
       seconds === undefined
         ? 'Zu viele Versuche. Versuchen Sie es in einer Minute noch einmal.'
@@ -137,7 +146,7 @@ export const german: Texts = {
   hints: {
     label: 'So fangen Sie an',
     steps: [
-      '**Wählen** Sie links einen Markt und was Sie von seinem Preis erwarten: Steigt oder Fällt.',
+      '**Wählen** Sie einen Markt und was Sie von seinem Preis erwarten: Steigt oder Fällt.',
       '**Stellen** Sie Einsatz und Laufzeit ein, und kaufen Sie mit dem grünen oder dem roten Knopf.',
       '**Sehen** Sie dem Kontrakt hier zu. Er zahlt am Ende aus, oder Sie verkaufen ihn vorher.',
     ],
@@ -190,7 +199,7 @@ export const german: Texts = {
     open: 'Offen',
     closed: 'Geschlossen',
     statement: 'Auszug',
-    notLoaded: 'Der Auszug konnte nicht geladen werden. Laden Sie die Seite neu.',
+    notLoaded: 'Der Auszug konnte nicht geladen werden. Neuer Versuch … Wenn das nicht hilft, laden Sie die Seite neu.',
     profitAndLoss: 'Gewinn und Verlust',
     won: 'Gewonnen',
     winRate: (won, total, percent) => `${won} von ${total}, ${percent}`,
@@ -230,6 +239,7 @@ export const german: Texts = {
       payout: 'Auszahlung',
       refund: 'Erstattung',
     },
+    reasons: { 'opening balance': 'Anfangsguthaben' },
     kind: 'Art',
     all: 'Alle',
     from: 'Von',
@@ -237,8 +247,10 @@ export const german: Texts = {
     save: 'Als CSV speichern',
     loading: 'Ihr Kontoauszug wird geladen …',
     none: 'Nichts von dieser Art und Zeit.',
+    refused: 'Für diese Auswahl hat der Server keinen Auszug. Wählen Sie andere Tage.',
     what: 'Was',
     when: 'Wann',
+    whenUtc: 'Wann, UTC',
     amount: 'Betrag',
     balance: 'Guthaben',
     more: 'Mehr zeigen',
@@ -254,6 +266,7 @@ export const german: Texts = {
     bought: 'Gekauft um',
     reference: 'Referenz',
     loadingTicks: 'Die Ticks werden geladen …',
+    notYetEntered: 'Der nächste Tick ist der Einstieg.',
     notEntered: 'Auf den Kauf ist kein Tick gefolgt, daher gibt es keinen Einstieg.',
     noTicks: 'Die Ticks dieser Zeit hat der Server nicht mehr.',
     ticks: (count) =>
@@ -431,6 +444,7 @@ export const german: Texts = {
     longestDelay: (now, most) =>
       `Längste Verzögerung eines Preises je Sekunde: **${now} ms** jetzt, höchstens ${most} ms`,
     copied: 'Kopiert',
+    selected: 'Darf nicht kopieren: Es ist markiert',
     copyAs: (name) => `Kopieren als ${name}`,
     states: {
       connecting: 'verbinden',

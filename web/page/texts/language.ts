@@ -22,6 +22,8 @@ const LOADERS: Readonly<Record<Language, () => Promise<Texts>>> = {
 export let texts: Texts = english
 
 let language: Language = 'en'
+/** The language that was wanted last; its texts may still be on their way. */
+let latest: Language = 'en'
 const listeners = new Set<() => void>()
 
 /** Returns the language of the page, and renders anew when it changes: for the root, and for what is rendered by itself (`memo`, effects). */
@@ -38,12 +40,14 @@ export function languageOf(choice: LanguageChoice, accepted: readonly string[] =
 
 /** Makes the page speak a language. If its texts cannot be loaded, the page stays with the one that it has. */
 export async function speak(wanted: Language): Promise<void> {
+  latest = wanted
   let table: Texts
   try {
     table = await LOADERS[wanted]()
   } catch {
     return
   }
+  if (wanted !== latest || table === texts) return
   texts = table
   language = wanted
   document.documentElement.lang = wanted

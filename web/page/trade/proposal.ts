@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react'
 import type { ProposalVariant } from '../../src/pricewire.js'
 import { useProposalSSE } from '../../src/react.js'
 import { useServer } from '../connection.js'
-import { sentence } from '../error_text.js'
+import { refusalOf } from '../error_text.js'
 import type { Terms } from './ticket_rules.js'
 
 /** The live price of the contract that the ticket describes. */
@@ -34,16 +34,6 @@ export function useProposal(terms: Terms | undefined, currency: string): Proposa
   return {
     variants: refusal === null ? proposal?.variants : undefined,
     isStale: isStale && proposal !== null,
-    problem: refusal ? sentence(refusal.message) : undefined,
+    problem: refusal ? refusalOf(refusal) : undefined,
   }
-}
-
-/** Returns a value once it has not changed for this many milliseconds; the first value at once. */
-export function useSettled<Value>(value: Value, milliseconds: number): Value {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), milliseconds)
-    return () => clearTimeout(timer)
-  }, [value, milliseconds])
-  return settled
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { Contract, DurationUnit, Instrument, Variant } from '../../src/pricewire.js'
 import type { Product, ProductConfig } from '../../src/schema.js'
 import { useSession } from '../account/session.js'
@@ -7,13 +7,14 @@ import { useConnection } from '../connection.js'
 import { Field, Segments } from '../fields.js'
 import { formatCount, formatMoney, formatSpot } from '../format.js'
 import { currentPreferences } from '../preferences.js'
+import { TYPING_PAUSE, useSettled } from '../settled.js'
 import { texts } from '../texts/language.js'
 import { readNumber, writeNumber } from '../typed_number.js'
 import { BuyButton } from './buy_button.js'
 import { Chips } from './chips.js'
 import { Conditions } from './conditions.js'
 import { useProductConfig } from './products.js'
-import { type Proposal, useProposal, useSettled } from './proposal.js'
+import { type Proposal, useProposal } from './proposal.js'
 import { Stepper } from './stepper.js'
 import {
   adapt,
@@ -31,9 +32,6 @@ import {
 import { Tolerance } from './tolerance.js'
 import { buying, usePurchase } from './use_purchase.js'
 import { VARIANTS_OF } from './variants.js'
-
-/** The wait after the last keystroke before the new price is requested, in milliseconds. */
-const TYPING_PAUSE = 250
 
 interface TicketProps {
   readonly instrument: Instrument
@@ -161,7 +159,6 @@ function TicketIn({
           />
         ))}
       </div>
-      <Tolerance />
       <Outcome purchase={purchase} />
       <Advice
         isOpen={instrument.is_market_open}
@@ -170,6 +167,7 @@ function TicketIn({
         proposal={proposal}
         onLogin={onLogin}
       />
+      <Tolerance />
       {proposal.variants !== undefined && <Conditions variants={proposal.variants} />}
     </form>
   )
@@ -320,8 +318,14 @@ function Fields({ draft, config, problems, balance, currency, barrier, onChange 
 /** The result of the last order. */
 function Outcome({ purchase: { state, resend } }: { purchase: ReturnType<typeof usePurchase> }) {
   const { session } = useSession()
+  const { step } = state
+  const box = useRef<HTMLDivElement>(null)
+  // On a phone the pressed button may be the last thing in view.
+  useEffect(() => {
+    if (step !== 'idle') box.current?.scrollIntoView({ block: 'nearest' })
+  }, [step])
   return (
-    <div className="outcome">
+    <div className="outcome" ref={box}>
       <p role="status">
         {state.step === 'retrying' && texts.ticket.noAnswer}
         {state.step === 'bought' &&
@@ -358,13 +362,13 @@ function Advice({ isOpen, isLoggedIn, isRefused, proposal, onLogin }: AdviceProp
   if (isLoggedIn) return null
   return (
     <>
+      {!isRefused && <TryDemo />}
       <p className="advice">
         {isRefused ? texts.login.ended : texts.ticket.everybody}{' '}
         <button type="button" className="link" onClick={onLogin}>
           {isRefused ? texts.ticket.logIn : texts.ticket.logInToBuy}
         </button>
       </p>
-      {!isRefused && <TryDemo />}
     </>
   )
 }

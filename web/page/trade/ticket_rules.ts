@@ -86,7 +86,7 @@ export function adapt(
 /** Returns a draft with another unit of its duration; a number that the unit does not allow becomes the nearest that it does. */
 export function withUnit(draft: Draft, config: ProductConfig, unit: DurationUnit): Draft {
   const { min, max } = durationBounds(config, unit)
-  const duration = Number(draft.duration)
+  const duration = Number(readNumber(draft.duration))
   return { ...draft, unit, duration: duration > 0 ? String(Math.min(max, Math.max(min, duration))) : draft.duration }
 }
 
@@ -111,7 +111,7 @@ export function check(
     problems.stake = texts.ticket.outOfRange(formatMoney(min), formatMoney(max))
 
   const bounds = durationBounds(config, draft.unit)
-  const duration = draft.duration.trim()
+  const duration = readNumber(draft.duration) ?? ''
   if (!/^\d{1,9}$/.test(duration)) problems.duration = texts.ticket.enterWhole
   else if (Number(duration) < bounds.min || Number(duration) > bounds.max)
     problems.duration = texts.ticket.outOfRange(

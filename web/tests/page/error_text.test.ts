@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
-import { explain, explainLogin } from '../../page/error_text.js'
+import { explain, explainLogin, refusalOf } from '../../page/error_text.js'
 import { RequestError } from '../../page/requests.js'
+import { SSEError } from '../../src/problem.js'
 
 const refused = (code: string, status = 409, retryAfter?: number) =>
   new RequestError('what the server says', { status, code, retryAfter })
@@ -26,4 +27,12 @@ it('says plainly that a password is wrong, that there were too many, and what a 
   expect(explainLogin(refused('UNAUTHORIZED', 401))).toContain('The account or the password is wrong')
   expect(explainLogin(refused('RATE_LIMIT_EXCEEDED', 429, 60))).toContain('in 60 seconds')
   expect(explainLogin(refused('FORBIDDEN', 403))).toBe('What the server says.')
+})
+
+it('says why a stream was refused in its own words, where it has some', () => {
+  const refusal = (message: string) => refusalOf(new SSEError({ message }))
+  expect(refusal('barrier +0 is the spot itself; choose an offset of at least a pip')).toContain('current price itself')
+  expect(refusal('barrier -99999.5 is not above zero; the price is 149.43 now')).toContain('Choose a higher one')
+  expect(refusal('the chance to win is below 5.0%; choose a barrier that is less certain')).toContain('Choose another')
+  expect(refusal('the feed is on fire')).toBe('The feed is on fire.')
 })

@@ -14,7 +14,7 @@ const UNSPOKEN = new Set(['className', 'd', 'points', 'rel', 'viewBox', 'preserv
 
 /** Names that are the same in every language, units, keys of the keyboard, what the server calls a category, and names of the web's own. */
 const NAMES =
-  /^(Pricewire|TradingView|Python|React|HTML|UTC|p50|p99|ms|B|kB|MB|\/?s|Escape|Arrow(Up|Down)|Volatility|Authorization|Bearer|Content-Type|Retry-After|Pricewire-Next-Cursor|RequestError|Notification|\(prefers-.*|dark\))$/
+  /^(Pricewire|TradingView|Python|React|HTML|UTC|p50|p99|ms|B|kB|MB|\/?s|Escape|Enter|Arrow(Up|Down)|Volatility|Authorization|Bearer|Content-Type|Retry-After|Pricewire-Next-Cursor|RequestError|Notification|\(prefers-.*|dark\))$/
 
 /** Programs that users copy. */
 const PROGRAMS = 'inspector/snippets.ts'

@@ -49,7 +49,10 @@ it.each([
   ['11', 'ticks', 'From 1 to 10 ticks'],
   ['14', 'seconds', 'From 15 to 86,400 seconds'],
   ['1440', 'minutes', undefined],
+  ['1,440', 'minutes', undefined],
   ['1441', 'minutes', 'From 1 to 1,440 minutes'],
+  ['1,441', 'minutes', 'From 1 to 1,440 minutes'],
+  ['+5', 'minutes', 'Enter a whole number'],
   ['25', 'hours', 'From 1 to 24 hours'],
   ['366', 'days', 'From 1 to 365 days'],
   ['1.5', 'days', 'Enter a whole number'],
@@ -87,6 +90,7 @@ it('returns the limits of a unit', () => {
 it.each([
   ['5', 'seconds', '15'],
   ['500', 'ticks', '10'],
+  ['1,000', 'hours', '24'],
   ['5', 'minutes', '5'],
   ['five', 'minutes', 'five'],
 ] as const)('a duration of %s, changed to %s, becomes %s', (duration, unit, becomes) => {
