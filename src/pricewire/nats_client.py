@@ -17,8 +17,8 @@ CLOSED_S = 0.5
 
 class TidyClient(Client):
     """
-    The library's client, but that it closes the connection of an attempt that has failed, and sends nothing where TLS was asked for and is
-    not offered.
+    The library's client, but that it closes the connection of an attempt that has failed, goes on where nobody waits for the answer to a
+    ping any more, and sends nothing where TLS was asked for and is not offered.
 
     Args:
         needs_tls: whether TLS was asked for.
@@ -33,6 +33,12 @@ class TidyClient(Client):
         if initial_connection and self._needs_tls and not info.get("tls_required"):
             raise nats.errors.Error("the server offers no TLS, so nothing is sent to it")
         await super()._process_info(info, initial_connection)
+
+    async def _process_pong(self) -> None:
+        # Who waited for it may have gone: the library would fail, and connect anew.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     async def _connect_to_server(self, s: Any) -> None:
         if self._transport is not None:

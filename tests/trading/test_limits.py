@@ -110,7 +110,7 @@ async def test_the_desk_refuses_what_could_win_too_much_until_another_ends(datab
         assert repeated.contract_id == first.contract_id
         await env.give("100.20", 1)
         await env.desk.sell(alice.uuid, first.contract_id)
-        await env.desk.buy(bob.uuid, order("5"))
+        await env.desk.buy(bob.uuid, order("6"))
 
 
 async def test_exposure_counts_what_was_open_before_a_restart(database: Database, tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ async def held(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[tuple[Tra
     await database.close()
 
 
+@pytest.fixture
+async def trading_env(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[TradingEnv]:
+    database = await Database.open(shutil.copy(sqlite_template, tmp_path))
+    async with TradingEnv(database, tmp_path / "journal").open() as env:
+        yield env
+    await database.close()
+
+
 @pytest.mark.parametrize("seconds", [0, 60])
 async def test_it_is_not_refused_while_the_first_one_buys(held: tuple[TradingEnv, HeldLedger], seconds: int) -> None:
     """The second one comes too soon for the account's limit; or, after a minute, when the market is closed."""
@@ -71,6 +79,31 @@ async def test_each_of_them_goes_on_where_its_callers_are_gone(held: tuple[Tradi
     ledger.go_on.set()
     bought = await callers[2]
     assert [contract.contract_id for contract in await ledger.open_contracts()] == [bought.contract_id]
+
+
+async def test_what_was_refused_is_not_bought_by_the_same_request_that_comes_late(trading_env: TradingEnv) -> None:
+    alice = await open_account(trading_env)
+    await trading_env.clock.advance(60)
+    with pytest.raises(MarketClosedError):
+        await trading_env.desk.buy(alice.uuid, order())
+    await trading_env.give("100.00", 61)
+    with pytest.raises(MarketClosedError):
+        await trading_env.desk.buy(alice.uuid, order())
+    assert await trading_env.ledger.open_contracts() == []
+    assert (await trading_env.desk.buy(alice.uuid, order("another"))).idempotency_key == "another"
+    assert (await trading_env.desk.buy(alice.uuid, order(stake="11"))).contract_details.stake == "11.00"
+    await trading_env.give("100.00", 76)
+    with pytest.raises(IdempotencyConflictError):
+        await trading_env.desk.buy(alice.uuid, order())
+
+
+async def test_a_key_that_was_refused_is_good_again_after_a_while(trading_env: TradingEnv) -> None:
+    alice = await open_account(trading_env)
+    await trading_env.clock.advance(60)
+    with pytest.raises(MarketClosedError):
+        await trading_env.desk.buy(alice.uuid, order())
+    await trading_env.give("100.00", 76)
+    assert (await trading_env.desk.buy(alice.uuid, order())).contract_id
 
 
 async def test_what_is_refused_was_not_bought(held: tuple[TradingEnv, HeldLedger]) -> None:

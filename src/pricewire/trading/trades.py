@@ -36,6 +36,7 @@ from pricewire.trading.money import from_units, to_amount_above
 from pricewire.trading.names import Names
 from pricewire.trading.offers import make_contract, make_stake_offer, requested
 from pricewire.trading.products import Products
+from pricewire.trading.refusals import Refusals
 from pricewire.trading.settlement import Settlement
 
 Answer = TypeVar("Answer")
@@ -113,6 +114,7 @@ class Trades:
         self._catch_up = catch_up
         self._monotonic = monotonic
         self._names = Names()
+        self._refusals = Refusals(clock)
         self._tasks: set[asyncio.Task[Any]] = set()
         # The newest purchase of each account's key that is not finished.
         self._buying: dict[tuple[str, str], asyncio.Task[Purchased[Amount]]] = {}
@@ -166,14 +168,16 @@ class Trades:
             # Else this one could be refused while that one buys.
             await asyncio.wait([earlier])
         key, hashed = request.idempotency_key, digest(request)
+        self._refusals.check((account_uuid, key), hashed)
         try:
             return await self._buy(account_uuid, request, hashed)
         except (DatabaseError, IdempotencyConflictError):
             raise
-        except PricewireError:
+        except PricewireError as error:
             # What is refused now may have been bought before.
             first = await self._ledger.bought(account_uuid, key, hashed)
             if first is None:
+                self._refusals.add((account_uuid, key), hashed, error)
                 raise
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
 

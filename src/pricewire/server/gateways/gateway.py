@@ -253,7 +253,8 @@ class Gateway:
     async def _ask(self, call: Call) -> Answer | None:
         """Return the server's answer; None where there is none in time."""
         client = self._client
-        if client is None:
+        if client is None or not client.is_connected:
+            # It would be sent when the connection is back, and nobody waits for that.
             return None
         try:
             # A server with both answers both.
