@@ -7,7 +7,7 @@ import contextlib
 import math
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import httpx2
@@ -73,6 +73,8 @@ class Faults:
         self._system = system
         self._dice = dice
         self._longest_s = longest_s
+        # Those of the NATS servers that a fault has now.
+        self._troubled: list[NatsServer] = []
 
     def all(self) -> list[tuple[Callable[[], Awaitable[None]], float]]:
         """Return the faults, and how likely each is beside the others."""
@@ -110,20 +112,30 @@ class Faults:
 
     async def kill_node(self) -> None:
         """Kill a NATS server, and start it again later."""
-        node = self._dice.choice(self._system.nodes)
-        await asyncio.to_thread(node.kill)
-        await asyncio.sleep(self._lasting(0.1))
-        node.start()
-        await asyncio.to_thread(node.wait)
+        with self._node() as node:
+            await asyncio.to_thread(node.kill)
+            await asyncio.sleep(self._lasting(0.1))
+            node.start()
+            await asyncio.to_thread(node.wait)
 
     async def stop_node(self) -> None:
         """Have a NATS server stand still."""
-        node = self._dice.choice(self._system.nodes)
-        node.send(signal.SIGSTOP)
+        with self._node() as node:
+            node.send(signal.SIGSTOP)
+            try:
+                await asyncio.sleep(self._lasting(0.5))
+            finally:
+                node.send(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def _node(self) -> Iterator[NatsServer]:
+        """Choose a NATS server that no other fault has: several happen at once."""
+        node = self._dice.choice([each for each in self._system.nodes if each not in self._troubled])
+        self._troubled.append(node)
         try:
-            await asyncio.sleep(self._lasting(0.5))
+            yield node
         finally:
-            node.send(signal.SIGCONT)
+            self._troubled.remove(node)
 
     async def cut_bus(self) -> None:
         """Cut some processes off the bus."""
