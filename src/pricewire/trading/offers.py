@@ -342,7 +342,8 @@ def make_contract(
         barrier=barrier,
         stake=offer.stake,
         payout=payout,
-        commission=commission,
+        # Once the price has moved away from the entry, what it is worth depends on the volatility as with a barrier.
+        commission=max(commission, offer.commission + moves.margin),
         volatility=moves.volatility,
         buy_time=now_ms,
         buy_tick_time=tick.epoch_ms,
