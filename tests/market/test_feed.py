@@ -64,8 +64,8 @@ def test_a_tick_is_made_of_numbers_of_any_kind() -> None:
     assert (str(tick.bid), str(tick.ask), str(tick.price)) == ("1.12130", "1.12172", "1.12151")
 
 
-def test_the_middle_is_rounded_half_even() -> None:
-    assert str(make_tick(EURUSD, bid="1.00000", ask="1.00001", epoch_ms=1).price) == "1.00000"
+def test_the_middle_is_rounded_up() -> None:
+    assert str(make_tick(EURUSD, bid="1.00000", ask="1.00001", epoch_ms=1).price) == "1.00001"
     assert str(make_tick(EURUSD, bid="1.00001", ask="1.00002", epoch_ms=1).price) == "1.00002"
 
 

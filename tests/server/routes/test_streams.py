@@ -25,7 +25,7 @@ def test_ticks(server: Serving, feed: HandFeed) -> None:
     with EventReader(server.url, "/v1/market/instruments/ticks/stream?instrument_id=GOLD") as reader:
         assert reader.status == 200
         server.call(feed.give, 1800.111, 1800.5, NOON)
-        expected = {"epoch_ms": str(NOON), "price": "1800.30", "ask": "1800.50", "bid": "1800.11", "instrument_id": "GOLD"}
+        expected = {"epoch_ms": str(NOON), "price": "1800.31", "ask": "1800.50", "bid": "1800.11", "instrument_id": "GOLD"}
         assert next_data(reader) == {"data": {"ticks": [expected]}}
         server.call(feed.give, 1800.2, 1800.5, NOON + 1)
         assert next_data(reader)["data"]["ticks"][0]["epoch_ms"] == str(NOON + 1)
