@@ -143,7 +143,7 @@ class FeedOfSources(Protocol):
 
 def make_tick(instrument: Instrument, *, bid: Number, ask: Number, epoch_ms: int) -> Tick:
     """
-    Return a tick with its prices rounded half even to the instrument's decimals, and the middle of bid and ask for price, half a pip rounded up.
+    Return a tick with its prices rounded half even to the instrument's decimals, and the middle of these for price, half a pip rounded up.
 
     Args:
         instrument: whose price this is.
