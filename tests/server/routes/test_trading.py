@@ -76,13 +76,17 @@ def test_logging_out_ends_the_streams_of_the_token_and_no_others(scene: Scene) -
         assert other.until(lambda data: data["data"]["change"] == "-10.00")
 
 
-def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(scene: Scene, tmp_path: Path) -> None:
-    token = TOKENS.issue(scene.alice.uuid)
+def test_logging_out_at_one_server_ends_the_streams_at_another_with_the_same_database(tmp_path: Path) -> None:
+    # One of its own: of two servers with a bus, the one that comes later trades on it.
+    database = tmp_path / "pricewire.db"
+    alice = add_account(database, "alice")
+    token = TOKENS.issue(alice.uuid)
     with (
-        open_app_server(scene.database, HandFeed(), journal=tmp_path) as other,
-        Events(other, f"/protected/sse?topic=balance:{scene.alice.uuid}", token) as stream,
+        open_app_server(database, HandFeed()) as server,
+        open_app_server(database, HandFeed(), journal=tmp_path / "other") as other,
+        Events(other, f"/protected/sse?topic=balance:{alice.uuid}", token) as stream,
     ):
-        assert httpx2.post(f"{scene.server.url}/v1/logout", headers=bearer(token)).status_code == 200
+        assert httpx2.post(f"{server.url}/v1/logout", headers=bearer(token)).status_code == 200
         assert stream.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
         refused(httpx2.get(f"{other.url}/v1/accounts", headers=bearer(token)), 401, "UNAUTHORIZED")
 
@@ -359,16 +363,17 @@ def test_a_purchase_that_pays_less_than_the_buyer_accepts_is_refused_with_a_code
     assert float(answer.json()["data"]["contract_details"]["potential_payout"]) > 15
 
 
-def test_who_buys_too_much_or_too_often_is_refused_with_a_code(scene: Scene, tmp_path: Path) -> None:
-    dora = add_account(scene.database, "dora")
+def test_who_buys_too_much_or_too_often_is_refused_with_a_code(tmp_path: Path) -> None:
+    database = tmp_path / "pricewire.db"
+    dora = add_account(database, "dora")
 
     def buy(server: Serving, key: str) -> httpx2.Response:
-        return Scene(server, scene.database, dora).post("/v1/trading/contracts/buy", dora, json=purchase(key))
+        return Scene(server, database, dora).post("/v1/trading/contracts/buy", dora, json=purchase(key))
 
-    with open_app_server(scene.database, journal=tmp_path, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
+    with open_app_server(database, limits=Limits(exposure_per_account={"USD": Decimal(15)})) as server:
         assert buy(server, "first").status_code == 200
         assert "may win 15 USD" in refused(buy(server, "second"), 409, "EXPOSURE_LIMIT")
-    with open_app_server(scene.database, journal=tmp_path, limits=Limits(purchases_per_second=0.001)) as server:
+    with open_app_server(database, limits=Limits(purchases_per_second=0.001)) as server:
         assert buy(server, "third").status_code == 200
         answer = buy(server, "fourth")
         assert "0.001 purchases per second" in refused(answer, 429, "RATE_LIMIT_EXCEEDED")
