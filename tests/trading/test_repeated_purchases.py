@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pricewire.errors import IdempotencyConflictError, MarketClosedError
+from pricewire.store.accounts import Account
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.interfaces import Bought, Purchase
@@ -81,11 +82,17 @@ async def test_each_of_them_goes_on_where_its_callers_are_gone(held: tuple[Tradi
     assert [contract.contract_id for contract in await ledger.open_contracts()] == [bought.contract_id]
 
 
-async def test_what_was_refused_is_not_bought_by_the_same_request_that_comes_late(trading_env: TradingEnv) -> None:
-    alice = await open_account(trading_env)
-    await trading_env.clock.advance(60)
+async def refused_in_silence(env: TradingEnv) -> Account:
+    """Return an account that was refused a purchase, as no price had come for a minute."""
+    account = await open_account(env)
+    await env.clock.advance(60)
     with pytest.raises(MarketClosedError):
-        await trading_env.desk.buy(alice.uuid, order())
+        await env.desk.buy(account.uuid, order())
+    return account
+
+
+async def test_what_was_refused_is_not_bought_by_the_same_request_that_comes_late(trading_env: TradingEnv) -> None:
+    alice = await refused_in_silence(trading_env)
     await trading_env.give("100.00", 61)
     with pytest.raises(MarketClosedError):
         await trading_env.desk.buy(alice.uuid, order())
@@ -98,10 +105,7 @@ async def test_what_was_refused_is_not_bought_by_the_same_request_that_comes_lat
 
 
 async def test_a_key_that_was_refused_is_good_again_after_a_while(trading_env: TradingEnv) -> None:
-    alice = await open_account(trading_env)
-    await trading_env.clock.advance(60)
-    with pytest.raises(MarketClosedError):
-        await trading_env.desk.buy(alice.uuid, order())
+    alice = await refused_in_silence(trading_env)
     await trading_env.give("100.00", 76)
     assert (await trading_env.desk.buy(alice.uuid, order())).contract_id
 

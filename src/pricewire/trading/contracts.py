@@ -39,7 +39,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         barrier: a price (`1250.00`), an offset from the entry spot with its sign (`+0.57`), or None: the entry spot itself.
         stake: what was paid for it.
         payout: what it pays if it wins.
-        commission: is subtracted from the probability in what it can be sold for; hardly less was added to that in its price.
+        commission: is subtracted from the probability in what it can be sold for; at most as much was added to that in its price.
         volatility: the annual volatility that it was priced with; 1.0 is 100 %.
         buy_time: when it was bought, in milliseconds since 1970 in UTC; so are the other times.
         buy_tick_time: the time of the tick that it was priced at; None of one from before this was kept.
