@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import sys
@@ -338,10 +339,7 @@ async def connected_to(servers: list[NatsServer]) -> AsyncIterator[Client]:
 def stop(server: NatsServer) -> None:
     """Stop a server, and return when it does nothing more: a signal takes its time."""
     server.send(signal.SIGSTOP)
-    deadline = time.monotonic() + PATIENCE
-    while Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WNOWAIT)
 
 
 async def test_a_cluster_that_loses_its_leader_keeps_one_writer() -> None:
