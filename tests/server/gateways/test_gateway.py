@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import httpx2
+import msgspec
 import pytest
 from bench.servers.nats import NatsServer, nats_server
 
@@ -24,11 +25,14 @@ from pricewire.hub.log import LogLimits
 from pricewire.server.auth.tokens import ADMIN
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
+from pricewire.server.gateways.messages import Call
+from pricewire.server.gateways.subjects import calls
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from pricewire.trading.outbox import Outbox
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused, with_accounts
 from support.feeds import HandFeed
+from support.proxy import Proxy
 from support.serving import PATIENCE, Serving
 
 numbers = itertools.count()
@@ -47,6 +51,7 @@ class Place:
 
     Attributes:
         nats: the NATS server between them.
+        plan: what they call their streams there.
         feed: of GOLD.
         server: the server.
         gateways: the gateways.
@@ -55,6 +60,7 @@ class Place:
     """
 
     nats: NatsServer
+    plan: NatsPlan
     feed: HandFeed
     server: Serving
     gateways: list[Serving]
@@ -115,7 +121,7 @@ def place(tmp_path: Path, sqlite_template: Path) -> Iterator[Place]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         with serve_gateway(nats, plan) as first, serve_gateway(nats, plan) as second:
-            place = Place(nats, feed, server, [first, second], database, alice)
+            place = Place(nats, plan, feed, server, [first, second], database, alice)
             # So many that the pace is known.
             for _ in range(30):
                 place.tick(10)
@@ -138,7 +144,7 @@ def test_what_was_published_minutes_ago_is_not_published_again(
         feed = GoldFeed()
         with open_app_server(database, feed, bus=setup) as server:
             until_ready(server)
-            place = Place(nats, feed, server, [], database, alice)
+            place = Place(nats, plan, feed, server, [], database, alice)
             for _ in range(30):
                 place.tick(10)
             token = log_in(server, "alice")
@@ -317,6 +323,31 @@ def test_a_bus_that_is_away_leaves_streams_open_and_stale(place: Place) -> None:
         assert [price(message(stream)) for _ in missed] == missed
 
 
+def test_a_request_that_was_refused_without_a_bus_is_not_sent_once_it_is_back(place: Place) -> None:
+    def ask(proxy: Proxy, gateway: Serving) -> None:
+        proxy.cut()
+        until_ready(gateway, 503)
+        answer = httpx2.post(f"{gateway.url}/login", json={"account_id": "alice", "password": "wrong"}, timeout=PATIENCE)
+        assert answer.status_code == 503
+        proxy.heal()
+        until_ready(gateway)
+        assert httpx2.get(f"{gateway.url}/v1/market/products", timeout=PATIENCE).status_code == 200
+
+    async def first_call_during(proxy: Proxy, gateway: Serving) -> str:
+        """Return the path of the first request that the server is asked to answer."""
+        async with connected(NatsAddress((place.nats.url,)), "listener") as client:
+            heard = await client.subscribe(calls(place.plan.stream))
+            await client.flush()
+            await asyncio.to_thread(ask, proxy, gateway)
+            return msgspec.msgpack.decode((await heard.next_msg(PATIENCE)).data, type=Call).path
+
+    with Proxy(int(place.nats.url.rpartition(":")[2])) as proxy:
+        address = NatsAddress((proxy.url.replace("http", "nats"),))
+        with Serving(Gateway(address, plan=place.plan, heartbeat=0.5), http=HandoverProtocol) as gateway:
+            until_ready(gateway)
+            assert asyncio.run(first_call_during(proxy, gateway)) == "/v1/market/products"
+
+
 def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: Place) -> None:
     gateway, account = place.gateways[0], place.alice.uuid
     with Events(gateway, f"/protected/sse?topic=balance:{account}&topic=ticks:GOLD", place.alice) as stream:
@@ -329,7 +360,7 @@ def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: 
         feed = GoldFeed()
         setup = NatsSetup(NatsAddress((place.nats.url,)), plan)
         with open_app_server(place.database, feed, bus=setup) as server:
-            next_place = Place(place.nats, feed, server, place.gateways, place.database, place.alice, place.times)
+            next_place = Place(place.nats, place.plan, feed, server, place.gateways, place.database, place.alice, place.times)
             until_answered(gateway)
             expected = next_place.tick(11)
             assert price(stream.until(lambda data: "seq" in data and data["subscription_id"] == "ticks:GOLD")) == expected
@@ -356,7 +387,7 @@ def test_a_server_that_stands_by_has_the_ticks_of_the_one_that_it_follows(place:
         answer = httpx2.post(f"{gateway.url}/v1/market/instruments/ticks/history", json=history, timeout=PATIENCE)
         assert [each["price"] for each in answer.json()["data"]["ticks"]] == prices
         with Events(gateway, f"/protected/sse?topic=contracts:{place.alice.uuid}", token) as stream:
-            follower = Place(place.nats, feed, standby, place.gateways, place.database, place.alice, place.times)
+            follower = Place(place.nats, place.plan, feed, standby, place.gateways, place.database, place.alice, place.times)
             for bid in (13, 14):
                 follower.tick(bid)
             settled = stream.until(lambda data: data.get("event") == "contract_settled")["data"]

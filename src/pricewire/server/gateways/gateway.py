@@ -254,7 +254,7 @@ class Gateway:
         """Return the server's answer; None where there is none in time."""
         client = self._client
         if client is None or not client.is_connected:
-            # It would be sent when the connection is back, and nobody waits for that.
+            # The library refuses it at once, too, but keeps what was to wait for its answer for ever.
             return None
         try:
             # A server with both answers both.
