@@ -291,6 +291,7 @@ class Feed:
         outage_ticks: how many are missing then, at least and at most.
         restart_ms: how long the server is down before each purchase, in milliseconds: no ticks are known of that time. 0 for not at all.
         delay_ms: how long after its time a tick comes, in milliseconds.
+        rounded_ms: what times are rounded down to, in milliseconds.
         start_pips: the price to begin with, in pips.
         is_estimated: whether the volatility is not known, although ticks are regular.
     """
@@ -303,6 +304,7 @@ class Feed:
     outage_ticks: tuple[int, int] = (0, 0)
     restart_ms: float = 0.0
     delay_ms: float = 0.0
+    rounded_ms: float = 1.0
     start_pips: float = START_PIPS
     is_estimated: bool = False
 
@@ -310,6 +312,10 @@ class Feed:
     def is_regular(self) -> bool:
         """Whether ticks come at equal intervals, as far as they come."""
         return self.spread == 0
+
+    def told(self, times: Floats) -> Floats:
+        """Return the times, in milliseconds since 1970, that ticks say they have."""
+        return times // self.rounded_ms * self.rounded_ms
 
     def gaps(self, random: np.random.Generator, shape: tuple[int, int], waited_ms: float = 0.0) -> Floats:
         """
@@ -359,6 +365,8 @@ FEEDS = (
     Feed("irregular, 1 s on the average, in bursts", 1000.0, spread=1.5),
     Feed("every 2 s, 150 ms late", 2000.0, delay_ms=150.0),
     Feed("irregular, 0.2 s on the average, 300 ms late", 200.0, spread=1.0, delay_ms=300.0),
+    Feed("irregular, 1 s on the average, 3 s late", 1000.0, spread=1.0, delay_ms=3000.0),
+    Feed("every 0.25 s, in whole seconds", 250.0, rounded_ms=1000.0, is_estimated=True),
     Feed("every 2 s, of two pips", 2000.0, start_pips=8000.0, is_estimated=True),
     Feed("every 2 s, of half a pip", 2000.0, start_pips=2000.0, is_estimated=True),
 )
@@ -407,6 +415,11 @@ class World:
         """What the desk knows of how the price moves."""
         return self.desk._books.find(INSTRUMENT.id).moves
 
+    @property
+    def told_ms(self) -> int:
+        """The time that the newest price says it has, in milliseconds since 1970."""
+        return int(self._feed.told(np.array(self.newest_ms)))
+
     async def tick(self) -> None:
         """Let the next tick come."""
         self.newest_ms += self.gap_ms
@@ -417,7 +430,7 @@ class World:
         self.pips = round(math.exp(self._log))
         self.clock.now_ms = self.newest_ms + self._feed.delay_ms
         price = self.pips * QUANTUM
-        tick = Tick(INSTRUMENT.id, int(self.newest_ms), price, price, price)
+        tick = Tick(INSTRUMENT.id, self.told_ms, price, price, price)
         self.gap_ms = float(self._feed.gaps(self._random, (1, 1))[0, 0])
         self._market.past.append(tick)
         self.desk.on_tick(tick)
@@ -534,11 +547,11 @@ class Futures:
     Attributes:
         spot: the newest price at the purchase, in pips.
         spot_ms: its time, in milliseconds since 1970.
-        times: of the ticks, all after that one, likewise.
+        times: of the ticks, none before that one, likewise.
         pips: their prices.
         changes: how much the price has changed with each, in deviations.
+        ages: how long after its time each one comes, in milliseconds.
         moves: what the desk knew of how the price moves.
-        delay_ms: how long after its time each tick comes, in milliseconds.
     """
 
     spot: float
@@ -546,8 +559,8 @@ class Futures:
     times: Floats
     pips: Floats
     changes: Floats
+    ages: Floats
     moves: Moves
-    delay_ms: float
 
     @property
     def gaps(self) -> Floats:
@@ -562,15 +575,18 @@ def futures_of(world: World, feed: Feed, moves: Moves, count: int, random: np.ra
     deviations = VOLATILITY * np.sqrt(gaps / YEAR_MS)
     logs = np.log(world.pips + random.uniform(-0.5, 0.5, (count, 1))) + np.cumsum(deviations * changes - deviations**2 / 2, axis=1)
     times = world.newest_ms + np.cumsum(gaps, axis=1)
-    return Futures(float(world.pips), world.newest_ms, times, np.rint(np.exp(logs)), changes, moves, feed.delay_ms)
+    told = feed.told(times)
+    ages = times + feed.delay_ms - told
+    return Futures(float(world.pips), float(world.told_ms), told, np.rint(np.exp(logs)), changes, ages, moves)
 
 
 def from_entry(contract: Contract, futures: Futures) -> Futures:
     """Return the same futures without what comes before a contract's entry: what was on its way when it was bought."""
     before = (futures.times <= entry_after(contract)).sum(axis=1)
     columns = before[:, None] + np.arange(futures.times.shape[1] - int(before.max()))
-    times, pips, changes = (np.take_along_axis(each, columns, axis=1) for each in (futures.times, futures.pips, futures.changes))
-    return replace(futures, times=times, pips=pips, changes=changes)
+    whole = (futures.times, futures.pips, futures.changes, futures.ages)
+    times, pips, changes, ages = (np.take_along_axis(each, columns, axis=1) for each in whole)
+    return replace(futures, times=times, pips=pips, changes=changes, ages=ages)
 
 
 def first(is_it: Bools, never: int) -> Integers:
@@ -628,7 +644,7 @@ class Outcome:
         self.returns = np.where(is_back | is_missed, 0.0, gain)
 
 
-def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, elapsed_ms: float = 0.0) -> tuple[Floats, Floats]:
+def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, silence_ms: float = 0.0) -> tuple[Floats, Floats]:
     """
     Return what a contract can be sold for, in parts of the stake, 0 where not at all; and how many ticks are to come then.
 
@@ -637,8 +653,9 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, el
         futures: what comes.
         outcome: what becomes of it.
         column: after which tick; 0 is the entry.
-        elapsed_ms: how long after it.
+        silence_ms: how long after it has come.
     """
+    elapsed_ms = futures.ages[:, column] + silence_ms
     moves, times, pips = futures.moves, futures.times[:, column], futures.pips[:, column]
     one, is_touch, in_ticks = np.ones(len(times)), contract.product_id == "touch", contract.duration_unit == "ticks"
     positions = Positions(INSTRUMENT.pip_size)
@@ -647,15 +664,16 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, el
     life: dict[str, Any] = {"duration": contract.duration * one, "seen": column * one, "is_entered": one > 0, "of_spot": 0 * one}
     life |= {"expiry_time": contract.expiry_time * one, "in_ticks": in_ticks * one > 0}
     now: Any = times
-    priced, to_come = ticks_left(life, now, moves, elapsed_ms), ticks_left(life, now, moves)
+    to_come = ticks_left(life, now, moves)
     if not moves.is_regular and not in_ticks:
         to_come = to_come - elapsed_ms / moves.interval_ms
     # A probability depends on how far away the barrier is in parts of the price: as if the price had not changed.
     barrier = np.maximum(outcome.barrier, 1.0) * futures.spot / pips
-    waited = None if moves.is_regular or elapsed_ms == 0 else elapsed_ms / moves.interval_ms * one
-    probability = win_probability(
-        futures.spot, barrier, row["shift"], moves.tick_deviation, priced, row["sign"], is_touch * one > 0, waited
-    )
+    terms = futures.spot, barrier, row["shift"], moves.tick_deviation
+    probability = win_probability(*terms, ticks_left(life, now, moves), row["sign"], is_touch * one > 0)
+    if not moves.is_regular and elapsed_ms.any():
+        left, waited = ticks_left(life, now, moves, elapsed_ms), elapsed_ms / moves.interval_ms
+        probability = np.minimum(probability, win_probability(*terms, left, row["sign"], is_touch * one > 0, waited))
     units = bid_units(row["payout"] * one, probability, row["commission"])
     is_left = (column < outcome.end) & (in_ticks | (times + elapsed_ms < contract.expiry_time))
     if not moves.is_regular:
@@ -672,20 +690,22 @@ def wanted(sells: str, bid: Floats, left: Floats, change: Floats) -> Bools:
 def results(contract: Contract, futures: Futures, sells: Sequence[str]) -> dict[str, Floats]:
     """Return what a contract brings for its stake, less the stake, on each future, for each way to sell it."""
     futures = from_entry(contract, futures)
-    outcome, silence_ms, gaps = Outcome(contract, futures), SILENCE * futures.moves.interval_ms, futures.gaps
+    outcome, silence_ms = Outcome(contract, futures), SILENCE * futures.moves.interval_ms
+    # How long it is quiet after each tick.
+    silences = np.diff(futures.times + futures.ages, axis=1)
     found = {each: outcome.returns.copy() for each in sells}
     held = {each: np.ones(len(futures.times), bool) for each in sells if each != "never"}
     for column in range(int(outcome.end.max()) if held else 0):
-        bid, left = bids(contract, futures, outcome, column, futures.delay_ms)
+        bid, left = bids(contract, futures, outcome, column)
         for each, is_held in held.items():
             if each != "silence":
                 offered, is_wanted = bid, wanted(each, bid, left, futures.changes[:, column])
             elif futures.moves.is_regular:
                 # The desk waits for the tick that is due.
-                offered, is_wanted = bid, (gaps[:, column] > silence_ms) & (bid > 0)
+                offered, is_wanted = bid, (futures.gaps[:, column] > silence_ms) & (bid > 0)
             else:
-                offered, _ = bids(contract, futures, outcome, column, futures.delay_ms + silence_ms)
-                is_wanted = (gaps[:, column + 1] > silence_ms) & (offered > 0)
+                offered, _ = bids(contract, futures, outcome, column, silence_ms)
+                is_wanted = (silences[:, column] > silence_ms) & (offered > 0)
             is_sold = is_held & is_wanted
             found[each][is_sold] = offered[is_sold] - 1
             is_held &= ~is_sold

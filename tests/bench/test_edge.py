@@ -87,7 +87,9 @@ async def lives(feed: Feed, strategy: Strategy, sells: str, count: int) -> list[
             if contract.contract_id in world.positions.contracts and sells != "never":
                 await sell(world, contract, sells)
         times, pips, changes = np.array(ticks).T[:, None, :]
-        (expected,) = results(contract, Futures(spot, spot_ms, times, pips, changes, moves, feed.delay_ms), [sells])[sells]
+        (expected,) = results(contract, Futures(spot, spot_ms, times, pips, changes, np.full_like(times, feed.delay_ms), moves), [sells])[
+            sells
+        ]
         proceeds = world.ledger.ended[contract.contract_id].proceeds
         assert proceeds is not None
         found.append((float(proceeds / STAKE) - 1, float(expected)))

@@ -631,3 +631,8 @@ async def test_after_a_restart_everything_goes_on(sqlite: Database, tmp_path: Pa
         still_open = (await trading_env.list_of(f"open_contracts:{account.uuid}"))["contracts"]
         assert [each["contract_id"] for each in still_open] == [later.contract_id]
         assert (await trading_env.list_of(f"closed_contracts:{account.uuid}"))["pagination"]["total_items"] == 2
+
+
+async def test_the_tick_that_an_instrument_begins_with_counts_once(trading_env: TradingEnv) -> None:
+    times = [point.epoch_ms for point in trading_env.desk._books.find("GOLD").points]
+    assert len(times) == len(set(times)) == 41

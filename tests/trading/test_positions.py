@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pricewire.protocol.messages import Tick
-from pricewire.protocol.trading_messages import DurationUnit
+from pricewire.protocol.trading_messages import DurationUnit, Variant
 from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.positions import Positions
 from pricewire.trading.pricing import bid_units
@@ -234,15 +234,20 @@ def test_where_ticks_are_irregular_what_is_left_is_an_estimate_that_falls_with_t
 
 
 @pytest.mark.parametrize("unit", ["seconds", "ticks"])
-def test_the_price_moves_while_an_irregular_tick_is_awaited(unit: DurationUnit) -> None:
+@pytest.mark.parametrize("variant", ["rise", "fall"])
+def test_the_price_moves_while_an_irregular_tick_is_awaited(variant: Variant, unit: DurationUnit) -> None:
     positions, moves = Positions(pip_size=2), MOVES._replace(is_regular=False, wait=1.0)
-    held = contract(variant="rise", duration=60, duration_unit=unit, expiry_time=BUY_TIME + 61_000)
+    held = contract(variant=variant, duration=60, duration_unit=unit, expiry_time=BUY_TIME + 61_000)
     positions.add(held)
     positions.on_tick(tick(1000), moves)
     newest = tick(1000, "100.02")
     for elapsed_ms in (0.0, 4000.0):
         (bid,) = positions.bids(newest, moves, elapsed_ms)
-        # The time from the newest tick to the last one is the same, however long the next one is awaited; ticks are still as many.
-        left = 60 - 1 if unit == "seconds" else 60 + elapsed_ms / 1000
-        probability = exact_above(10_002, 10_000, MOVES.tick_deviation, left, allow_equals=False)
+        # The time from the newest tick to the last one is the same, however long the next one is awaited. Ticks are still as many, or
+        # fewer, where some are on their way: the contract is worth the less of both.
+        left = [60 - 1] if unit == "seconds" else [60, 60 + elapsed_ms / 1000]
+        if variant == "rise":
+            probability = min(exact_above(10_002, 10_000, MOVES.tick_deviation, ticks, allow_equals=False) for ticks in left)
+        else:
+            probability = min(1 - exact_above(10_002, 10_000, MOVES.tick_deviation, ticks, allow_equals=True) for ticks in left)
         assert bid == pytest.approx(1953 * (probability - 0.012), abs=0.8)

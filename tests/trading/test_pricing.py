@@ -263,11 +263,25 @@ def test_what_was_waited_for_is_one_look_of_a_touch(barrier: int, deviation: flo
     assert priced.ravel().tolist() == pytest.approx([exact, 1 - exact], abs=2e-4)
 
 
-def test_who_waits_for_an_irregular_tick_gets_the_price_of_few_looks() -> None:
+def test_each_side_of_an_irregular_tick_that_is_awaited_has_the_price_of_what_makes_it_likelier() -> None:
     moves = MOVES._replace(is_regular=False)
     quote = make_quote(duration=20, unit="seconds", barrier="1250.01", allow_equals=True, pip_size=2, has_barrier=True, is_touch=True)
-    at_once, later = (1 - price_one(quote, 125_000.0, moves, elapsed_ms).first[0] for elapsed_ms in (0.0, 8000.0))
-    assert later > 1.4 * at_once
+    at_once, later = (price_one(quote, 125_000.0, moves, elapsed_ms) for elapsed_ms in (0.0, 8000.0))
+    # Touched at one of the ticks that are on their way; and not, as none has come.
+    assert later.first[0] > at_once.first[0]
+    assert later.second[0] > 1.4 * at_once.second[0]
+
+
+@pytest.mark.parametrize("barrier", ["1249.50", "1250.50"])
+def test_ticks_that_are_on_their_way_are_among_those_that_a_price_is_away(barrier: str) -> None:
+    moves = MOVES._replace(is_regular=False)
+    quote = make_quote(duration=5, unit="ticks", barrier=barrier, allow_equals=False, pip_size=2, has_barrier=True, is_touch=False)
+    priced = price_one(quote, 125_000.0, moves, 3 * moves.interval_ms)
+    # Five ticks and the entry, or what three more have moved, too.
+    above = [exact_above(125_000, int(barrier.replace(".", "")), TICK, ticks, allow_equals=False) for ticks in (6, 9)]
+    below = [1 - exact_above(125_000, int(barrier.replace(".", "")), TICK, ticks, allow_equals=True) for ticks in (6, 9)]
+    assert priced.first[0] == pytest.approx(max(above), abs=EXACT)
+    assert priced.second[0] == pytest.approx(max(below), abs=EXACT)
 
 
 def test_what_is_lost_adds_a_margin_that_no_contract_has_where_nothing_is() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -33,6 +34,31 @@ def test_the_volatility_of_made_prices_is_found_again(steps_ms: list[int]) -> No
     load(estimate, ticks(0.6, 4000, steps_ms))
     assert estimate.annual == pytest.approx(0.6, rel=0.25)
     assert estimate.interval_ms == pytest.approx(np.mean(steps_ms), rel=0.05)
+
+
+def test_ticks_of_one_time_count_as_the_ticks_that_they_are() -> None:
+    estimate = Volatility()
+    made = [msgspec.structs.replace(each, epoch_ms=each.epoch_ms // 1000 * 1000) for each in ticks(0.6, 4000, [250])]
+    load(estimate, made)
+    moves = estimate.moves
+    assert moves is not None
+    assert not moves.is_regular
+    assert moves.interval_ms == pytest.approx(250, rel=0.05)
+    assert moves.tick_deviation == pytest.approx(0.6 * np.sqrt(250 / YEAR_MS), rel=0.15)
+
+
+@pytest.mark.parametrize("known", [None, 0.6])
+def test_of_a_feed_without_times_nothing_is_estimated(known: float | None) -> None:
+    estimate = Volatility(known)
+    for each in ticks(0.6, 100, [250]):
+        estimate.add(msgspec.structs.replace(each, epoch_ms=BUY_TIME))
+        assert estimate.annual == known
+        assert (estimate.moves is None) == (known is None)
+        assert not estimate.is_regular
+    # Once it has times, it is as any other.
+    load(estimate, ticks(0.6, 3000, [250]))
+    assert estimate.annual == pytest.approx(0.6, rel=0.25)
+    assert estimate.interval_ms == 250
 
 
 def in_pips(pips: float, count: int, seed: int = 5) -> list[Tick]:

@@ -168,7 +168,7 @@ class Desk:
 
     def on_tick(self, tick: Tick) -> None:
         """Apply a tick: price and publish quotes; enter, end, price and publish contracts."""
-        book = self._books.find(tick.instrument_id)
+        book = self._books.find(tick.instrument_id, tick)
         happened = book.on_tick(tick, self._clock.monotonic_ns())
         if happened is None:
             return

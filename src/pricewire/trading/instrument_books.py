@@ -227,9 +227,13 @@ class InstrumentBooks:
         """Iterate over the books."""
         return iter(self._books.values())
 
-    def find(self, instrument_id: str) -> InstrumentBook:
+    def find(self, instrument_id: str, coming: Tick | None = None) -> InstrumentBook:
         """
         Return an instrument's book.
+
+        Args:
+            instrument_id: the instrument's.
+            coming: a tick that the market has already, and that the book is about to get.
 
         Raises:
             UnknownInstrumentError: no feed has the instrument.
@@ -243,7 +247,10 @@ class InstrumentBooks:
                 now_ns=self._clock.monotonic_ns(),
                 is_foreseeable=isinstance(feed, RecordedFeed) and feed.is_recording,
             )
-            book.load(self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)))
+            past = list(self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)))
+            if coming is not None and past and past[-1].epoch_ms == coming.epoch_ms:
+                past.pop()
+            book.load(past)
             self._books[instrument_id] = book
         return book
 

@@ -22,7 +22,7 @@ from pricewire.trading.contracts import (
     touch,
 )
 from pricewire.trading.money import to_units
-from pricewire.trading.pricing import Floats, bid_units, edge_shift, win_probability
+from pricewire.trading.pricing import Floats, Numbers, bid_units, edge_shift, win_probability
 from pricewire.trading.volatility import Moves
 
 COLUMNS = {
@@ -160,21 +160,25 @@ class Positions:
         Args:
             tick: the newest.
             moves: how the price moves.
-            elapsed_ms: how long ago it came, in milliseconds.
+            elapsed_ms: how long ago its time was, in milliseconds. Where ticks are irregular, it is not known whether none came meanwhile
+                or some are on their way: each contract is worth the less of both.
             contract_id: the only one to price; by default all.
         """
         table, pips = self.table, self._pips(tick.price)
         row = None if contract_id is None else table.row(contract_id)
         column = {name: table[name] if row is None else table[name][row : row + 1] for name in PRICED}
         barrier = np.maximum(column["base"] + column["of_spot"] * pips, 1.0)
-        left = ticks_left(column, tick.epoch_ms, moves, elapsed_ms)
-        waited = None
+
+        def probability(elapsed_ms: float) -> Floats:
+            left, waited = ticks_left(column, tick.epoch_ms, moves, elapsed_ms), None
+            if elapsed_ms > 0:
+                waited = np.full(len(left), elapsed_ms / moves.interval_ms)
+            return win_probability(pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"], waited)
+
+        worth = probability(0.0)
         if elapsed_ms > 0 and not moves.is_regular:
-            waited = np.full(len(left), elapsed_ms / moves.interval_ms)
-        probability = win_probability(
-            pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"], waited
-        )
-        return bid_units(column["payout"], probability, column["commission"])
+            worth = np.minimum(worth, probability(elapsed_ms))
+        return bid_units(column["payout"], worth, column["commission"])
 
     def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:
         """Return how many ticks are to come that a contract looks at, an estimate where they are irregular; arguments as in `bids`."""
@@ -223,7 +227,7 @@ class Positions:
         return float(price * self._scale)
 
 
-def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elapsed_ms: float = 0.0) -> Floats:
+def ticks_left(column: dict[str, npt.NDArray[Any]], now: int, moves: Moves, elapsed_ms: Numbers = 0.0) -> Floats:
     """
     Return how many ticks contracts will still look at, as far as their price depends on them: the price moves also while none comes.
 

@@ -330,9 +330,10 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
         quotes: with the columns of `QUOTE_COLUMNS`.
         spot: the price now, in pips.
         moves: how the price moves.
-        elapsed_ms: how long after the newest tick they are bought, in milliseconds.
+        elapsed_ms: how long after the newest tick they are bought, in milliseconds. Where ticks are irregular, it is not known whether none
+            came meanwhile or some are on their way: each side is priced by what makes it more likely.
     """
-    interval_ms, deviation, waited = moves.interval_ms, moves.tick_deviation, None
+    interval_ms, deviation, awaited = moves.interval_ms, moves.tick_deviation, None
     is_relative, in_ticks, timed_ms = quotes["of_spot"], quotes["ticks"], quotes["duration_ms"]
     if moves.is_regular:
         # A tick whose time has come is on its way, and is no entry for what counts from it.
@@ -342,7 +343,7 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     else:
         # On the average, the entry comes an interval after the purchase, and the last tick is as far from the end as from any moment.
         entry = elapsed_ms / interval_ms + 1
-        waited = (1 - is_relative) * (entry - 1) if elapsed_ms > 0 else None
+        awaited = (1 - is_relative) * (entry - 1) if elapsed_ms > 0 else None
         looks = np.where(in_ticks > 0, in_ticks, timed_ms / interval_ms - 1 - moves.wait)
     ticks = np.maximum(looks + (1 - is_relative) * entry, 0.0)
     duration_ms = timed_ms + in_ticks * interval_ms
@@ -350,7 +351,12 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
     # An offset below the spot may have become a price below zero since it was asked for.
     barrier = np.maximum(barrier, 1.0)
     # Both sides in one call: of a single quote, the calls are what costs.
-    first, second = win_probability(spot, barrier, SIDES * quotes["shift"], deviation, ticks, SIDES, quotes["is_touch"], waited)
+    shift, is_touch = SIDES * quotes["shift"], quotes["is_touch"]
+    first, second = win_probability(spot, barrier, shift, deviation, ticks, SIDES, is_touch, awaited)
+    if awaited is not None:
+        came = ticks - np.where(in_ticks > 0, awaited, 0.0)
+        one, other = win_probability(spot, barrier, shift, deviation, came, SIDES, is_touch)
+        first, second = np.maximum(first, one), np.maximum(second, other)
     return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
 
 

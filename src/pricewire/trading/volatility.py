@@ -95,8 +95,8 @@ class Volatility:
     The annual volatility of an instrument and the time between its ticks, both moving with its ticks.
 
     The estimate is the exponentially weighted mean of the squared changes of the price's logarithm, over that of the times that they took.
-    It is a ratio of means, so that changes within a few milliseconds do not weigh more than others. Prices are in whole pips, and rounding
-    makes their changes larger. That is taken off again; where a tick moves less than a pip, it is done with changes over `SPAN` ticks.
+    It is a ratio of means, so that changes within a few milliseconds do not weigh more than others, and ticks of one time can count as the
+    ticks that they are for contracts. Prices are in whole pips, and rounding makes their changes larger. That is taken off again; where a tick moves less than a pip, it is done with changes over `SPAN` ticks.
     """
 
     __slots__ = (
@@ -152,9 +152,9 @@ class Volatility:
         self._odd = 0.0
 
     def add(self, tick: Tick) -> None:
-        """Take a tick; one that is not later than the newest is left out."""
+        """Take a tick; one that is older than the newest is left out."""
         log, elapsed_ms = math.log(tick.price), tick.epoch_ms - self._newest_ms
-        if elapsed_ms <= 0:
+        if elapsed_ms < 0:
             return
         self._moves = None
         change = log - self._newest_log
@@ -174,8 +174,9 @@ class Volatility:
         self._gap_square += weight * (gap_ms * gap_ms - self._gap_square)
         self._odd += weight * (is_odd - self._odd)
         square, time_ms = change * change - ROUNDING * self._pip_square, float(elapsed_ms)
-        if self._changes > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._time_ms:
-            part = LONGEST_INTERVAL * self._time_ms / time_ms
+        longest_ms = LONGEST_INTERVAL * max(self._time_ms, 1.0)
+        if self._changes > LEAST_CHANGES and time_ms > longest_ms:
+            part = longest_ms / time_ms
             square, time_ms = square * part, time_ms * part
         self._square += weight * (square - self._square)
         self._time_ms += weight * (time_ms - self._time_ms)
@@ -186,8 +187,9 @@ class Volatility:
         """Take the change over the last `SPAN` ticks, of which as many count as of single ones that do not overlap."""
         first_log, first_ms = self._past[0]
         square, time_ms = (log - first_log) ** 2 - ROUNDING * self._pip_square, float(epoch_ms - first_ms)
-        if self._spans > LEAST_CHANGES and time_ms > LONGEST_INTERVAL * self._span_ms:
-            part = LONGEST_INTERVAL * self._span_ms / time_ms
+        longest_ms = LONGEST_INTERVAL * max(self._span_ms, 1.0)
+        if self._spans > LEAST_CHANGES and time_ms > longest_ms:
+            part = longest_ms / time_ms
             square, time_ms = square * part, time_ms * part
         self._spans += 1
         weight = max(WEIGHT / SPAN, 1 / self._spans)
@@ -202,7 +204,7 @@ class Volatility:
         if self._sample < LEAST_CHANGES:
             return None
         square, time_ms = (self._span_square, self._span_ms) if self._is_coarse else (self._square, self._time_ms)
-        if self._is_coarse and square < STILL * self._pip_square:
+        if time_ms == 0 or (self._is_coarse and square < STILL * self._pip_square):
             return None
         least, most = BOUNDS
         return min(max(math.sqrt(square / time_ms * YEAR_MS), least), most)
@@ -248,13 +250,13 @@ class Volatility:
             return Moves(annual, interval_ms, is_regular, margin)
         excess = max(0.0, self._gap_ms / interval_ms - 1)
         # A moment falls into long intervals more often than into short ones: into one that lasts the mean square over the mean.
-        wait = max(0.5, self._gap_square / self._gap_ms / interval_ms / 2) if self._changes else 0.5
+        wait = max(0.5, self._gap_square / self._gap_ms / interval_ms / 2) if self._gap_ms else 0.5
         return Moves(annual, interval_ms, is_regular, margin, self._odd if is_regular else 1.0, excess, wait)
 
     def _count(self, elapsed_ms: int) -> bool:
-        """Count an interval for or against the ticks being regular; return whether it is another than the regular one."""
+        """Count an interval for or against the ticks being regular; return whether it is another than the regular one. None is 0."""
         apart = abs(elapsed_ms - self._regular_ms)
-        if apart == 0 or (apart <= ROUNDING_MS and elapsed_ms >= ROUNDED_MS):
+        if 0 == apart < elapsed_ms or (apart <= ROUNDING_MS and elapsed_ms >= ROUNDED_MS):
             self._equal = min(self._equal + 1, REGULAR_MOST)
             return False
         is_odd = self._regular_ms > 0
