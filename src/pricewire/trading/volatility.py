@@ -96,7 +96,8 @@ class Volatility:
 
     The estimate is the exponentially weighted mean of the squared changes of the price's logarithm, over that of the times that they took.
     It is a ratio of means, so that changes within a few milliseconds do not weigh more than others, and ticks of one time can count as the
-    ticks that they are for contracts. Prices are in whole pips, and rounding makes their changes larger. That is taken off again; where a tick moves less than a pip, it is done with changes over `SPAN` ticks.
+    ticks that they are for contracts. Prices are in whole pips, and rounding makes their changes larger. That is taken off again; where a
+    tick moves less than a pip, it is done with changes over `SPAN` ticks.
     """
 
     __slots__ = (
