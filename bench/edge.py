@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 from scipy.stats import norm
 
 from bench.machine import Placement
@@ -32,7 +33,7 @@ from pricewire.trading.contracts import PATIENCE_MS, Contract, entry_after, entr
 from pricewire.trading.desk import Desk
 from pricewire.trading.interfaces import Bought, Closed, ClosedPage, PendingEvent, Purchase
 from pricewire.trading.positions import Positions, ticks_left
-from pricewire.trading.pricing import Bools, Floats, bid_units, win_probability
+from pricewire.trading.pricing import Bools, Floats, bid_units, place_margin, win_probability
 from pricewire.trading.trades import LEAST_TICKS_LEFT
 from pricewire.trading.volatility import YEAR_MS, Moves
 
@@ -70,6 +71,9 @@ LARGE = 1.5
 
 SILENCE = 3
 """How many intervals make a silence."""
+
+PLACES = 64
+"""So many places within a pip are told apart."""
 
 CALM = 60
 """How many intervals a feed was regular in, for who waits for that."""
@@ -233,7 +237,14 @@ SALES = {
     "silence": "in a silence",
 }
 
-OCCASIONS = {"up": "a move up", "down": "a move down", "gap": "a gap", "calm": "calm"}
+OCCASIONS = {
+    "up": "a move up",
+    "down": "a move down",
+    "pip up": "a pip up",
+    "pip down": "a pip down",
+    "gap": "a gap",
+    "calm": "calm",
+}
 
 
 def strategies() -> Iterator[Strategy]:
@@ -269,6 +280,10 @@ def strategies() -> Iterator[Strategy]:
                 yield Strategy(product, variant, 1, "ticks", usual, after=after)
                 yield Strategy(product, variant, 10, "ticks", usual, after=after)
                 yield Strategy(product, variant, 15, "seconds", usual, after=after)
+                if usual is not None and "pip" in after:
+                    yield Strategy(product, variant, 1, "ticks", 0.0, is_price=True, after=after)
+                    yield Strategy(product, variant, 15, "seconds", 0.0, is_price=True, after=after)
+                    yield Strategy(product, variant, 15, "seconds", -1.0, is_price=True, after=after)
             for sells in SALES:
                 for duration, unit in ((5, "ticks"), (15, "seconds"), (60, "seconds")):
                     yield Strategy(product, variant, duration, unit, usual, sells=sells)
@@ -381,7 +396,9 @@ class World:
         ledger: the desk's.
         desk: the desk.
         pips: the newest price.
+        before: the one before.
         newest_ms: its time, in milliseconds since 1970.
+        step_ms: how long before it the last one came.
         gap_ms: how long after it the next one comes.
         change: by how many deviations the price has changed with the newest tick.
     """
@@ -396,9 +413,9 @@ class World:
         self._market = OneInstrument(source)
         self.clock = SimulatedClock()
         self.ledger = MemoryLedger()
-        self.pips = 0
+        self.pips = self.before = 0
         self.newest_ms = float(START_MS)
-        self.gap_ms = feed.interval_ms
+        self.step_ms = self.gap_ms = feed.interval_ms
         self.change = 0.0
         self.desk = self._open()
 
@@ -423,11 +440,12 @@ class World:
     async def tick(self) -> None:
         """Let the next tick come."""
         self.newest_ms += self.gap_ms
+        self.step_ms = self.gap_ms
         deviation = VOLATILITY * math.sqrt(self.gap_ms / YEAR_MS)
         self.change = float(self._random.standard_normal())
         self._log += deviation * self.change - deviation**2 / 2
         self._gaps.append(self.gap_ms)
-        self.pips = round(math.exp(self._log))
+        self.before, self.pips = self.pips, round(math.exp(self._log))
         self.clock.now_ms = self.newest_ms + self._feed.delay_ms
         price = self.pips * QUANTUM
         tick = Tick(INSTRUMENT.id, self.told_ms, price, price, price)
@@ -454,6 +472,10 @@ class World:
                 return self.change > LARGE
             case "down":
                 return self.change < -LARGE
+            case "pip up":
+                return self.pips > self.before
+            case "pip down":
+                return self.pips < self.before
             case "gap":
                 return self._gaps[-1] > usual_ms
             case "calm":
@@ -573,11 +595,22 @@ def futures_of(world: World, feed: Feed, moves: Moves, count: int, random: np.ra
     gaps = feed.gaps(random, (count, feed.ticks()), world.clock.now_ms - world.newest_ms - feed.delay_ms)
     changes = random.standard_normal(gaps.shape)
     deviations = VOLATILITY * np.sqrt(gaps / YEAR_MS)
-    logs = np.log(world.pips + random.uniform(-0.5, 0.5, (count, 1))) + np.cumsum(deviations * changes - deviations**2 / 2, axis=1)
+    logs = np.log(places(world, count, random)) + np.cumsum(deviations * changes - deviations**2 / 2, axis=1)
     times = world.newest_ms + np.cumsum(gaps, axis=1)
     told = feed.told(times)
     ages = times + feed.delay_ms - told
     return Futures(float(world.pips), float(world.told_ms), told, np.rint(np.exp(logs)), changes, ages, moves)
+
+
+def places(world: World, count: int, random: np.random.Generator) -> Floats:
+    """Return where the price may be, in pips: within half a pip of the newest, and rather on the side that it has come from."""
+    nodes = world.pips + (np.arange(PLACES) + 0.5) / PLACES - 0.5
+    step = world.pips * VOLATILITY * math.sqrt(world.step_ms / YEAR_MS)
+    way = nodes - world.before
+    density = ndtr((way + 0.5) / step) - ndtr((way - 0.5) / step)
+    # Of a move so large that no density is left any place is as likely.
+    chances = density / density.sum() if density.sum() > 0 else np.full(PLACES, 1 / PLACES)
+    return random.choice(nodes, (count, 1), p=chances)
 
 
 def from_entry(contract: Contract, futures: Futures) -> Futures:
@@ -674,7 +707,8 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, si
     if not moves.is_regular and elapsed_ms.any():
         left, waited = ticks_left(life, now, moves, elapsed_ms), elapsed_ms / moves.interval_ms
         probability = np.minimum(probability, win_probability(*terms, left, row["sign"], is_touch * one > 0, waited))
-    units = bid_units(row["payout"] * one, probability, row["commission"])
+    margin = place_margin(moves.tick_deviation * futures.spot, ticks_left(life, now, moves))
+    units = bid_units(row["payout"] * one, probability - margin, row["commission"])
     is_left = (column < outcome.end) & (in_ticks | (times + elapsed_ms < contract.expiry_time))
     if not moves.is_regular:
         is_left &= to_come >= LEAST_TICKS_LEFT * max(1.0, moves.wait)

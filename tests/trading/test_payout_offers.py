@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from pricewire.errors import InvalidProposalError
@@ -12,6 +13,7 @@ from pricewire.protocol.topics import ContractPriceTopic, ProposalTopic, parse_t
 from pricewire.protocol.trading_messages import ProposalBody
 from pricewire.trading.durations import parse_duration
 from pricewire.trading.offers import PayoutOffer, make_offer, make_payout_offer
+from pricewire.trading.pricing import place_margin
 from pricewire.trading.products import Products
 from pricewire.trading.volatility import YEAR_MS
 from support.books import MOVES, steady_book
@@ -34,6 +36,11 @@ def price(text: str) -> dict[str, Any]:
     return decoded
 
 
+def commission(ticks: float) -> float:
+    """Return the commission of a barrier that is a price: GOLD moves less than a pip with a tick, so there is a margin for its place."""
+    return 0.012 + float(place_margin(10_000 * MOVES.tick_deviation, np.array([ticks]))[0])
+
+
 def test_a_price_has_the_members_of_the_surface() -> None:
     # A barrier that is a price is 300 ticks from now.
     probability = exact_above(10_000, 10_025, MOVES.tick_deviation, 300, allow_equals=False)
@@ -42,14 +49,14 @@ def test_a_price_has_the_members_of_the_surface() -> None:
         "date_expiry": BUY_TIME // 1000 + 300,
         "spot": "100.00",
         "strike": "100.25",
-        "price": f"{100 * (probability + 0.012):.2f}",
+        "price": f"{100 * (probability + commission(300)):.2f}",
         "trade_type": "CALL",
         "instrument": "GOLD",
         "currency": "USD",
         "payout": "100.00",
         "pricing_parameters": {
-            "commission_percent": 1.2,
-            "commission_amount": "1.20",
+            "commission_percent": pytest.approx(100 * commission(300)),
+            "commission_amount": f"{100 * commission(300):.2f}",
             "volatility": 0.5,
             "spot_price": "100.00",
             "duration_in_years": pytest.approx(300_000 / YEAR_MS),
@@ -76,7 +83,8 @@ def test_touches_cost_what_the_product_says(strike: str | None) -> None:
         quoted = price(f"{trade_type}:GOLD:5:minutes:USD:1000{end}")
         assert quoted["trade_type"] == trade_type
         assert quoted["strike"] == str(variant.contract_details.barrier)
-        assert quoted["price"] == f"{1000 * (variant.contract_details.probability + 0.012):.2f}"
+        charged = commission(300) if strike == "100.25" else 0.012
+        assert quoted["price"] == f"{1000 * (variant.contract_details.probability + charged):.2f}"
 
 
 def test_another_currency_and_an_offset() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pricewire.protocol.messages import Tick
 from pricewire.protocol.trading_messages import DurationUnit, Variant
+from pricewire.trading import pricing
 from pricewire.trading.contracts import PATIENCE_MS, Contract
 from pricewire.trading.positions import Positions
 from pricewire.trading.pricing import bid_units
@@ -30,6 +31,10 @@ SIDES = [
     ("touch", "touch"),
     ("touch", "no_touch"),
 ]
+
+
+def place_margin(pips: float, ticks: float) -> float:
+    return float(pricing.place_margin(pips, np.array([ticks]))[0])
 
 
 def contract(**fields: Any) -> Contract:
@@ -191,6 +196,7 @@ def test_a_contract_is_worth_its_payout_times_its_probability_less_the_commissio
         probability = exact_above(spot, strike, deviation, left, allow_equals=allow_equals)
     else:
         probability = 1 - exact_above(spot, strike, deviation, left, allow_equals=not allow_equals)
+    probability -= place_margin(spot * deviation, left)
     expected = 1953 * max(0.0, probability - 0.012)
     (bid,) = positions.bids(newest, MOVES, contract_id=held.contract_id).tolist()
     assert bid == pytest.approx(expected, abs=0.8)
@@ -215,7 +221,9 @@ def test_before_the_entry_an_offset_follows_the_spot_and_a_price_is_a_tick_furth
     for each in (offset, price):
         positions.add(each)
     bids = positions.bids(tick(0, "250.00"), MOVES).tolist()
-    expected = [exact_touch(25_000, 25_002, MOVES.tick_deviation, ticks) - 0.012 for ticks in (9, 10)]
+    margins = [0.012 + place_margin(25_000 * MOVES.tick_deviation, ticks) for ticks in (9, 10)]
+    touched = [exact_touch(25_000, 25_002, MOVES.tick_deviation, ticks) for ticks in (9, 10)]
+    expected = np.array(touched) - margins
     assert bids == [pytest.approx(1953 * each, abs=0.8) for each in expected]
 
 
@@ -250,4 +258,5 @@ def test_the_price_moves_while_an_irregular_tick_is_awaited(variant: Variant, un
             probability = min(exact_above(10_002, 10_000, MOVES.tick_deviation, ticks, allow_equals=False) for ticks in left)
         else:
             probability = min(1 - exact_above(10_002, 10_000, MOVES.tick_deviation, ticks, allow_equals=True) for ticks in left)
+        probability -= place_margin(10_002 * MOVES.tick_deviation, left[0])
         assert bid == pytest.approx(1953 * (probability - 0.012), abs=0.8)

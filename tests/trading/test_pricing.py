@@ -9,6 +9,7 @@ import pytest
 import QuantLib  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from pricewire.trading.columns import Columns
 from pricewire.trading.pricing import (
@@ -19,6 +20,7 @@ from pricewire.trading.pricing import (
     edge_shift,
     make_quote,
     payout_units,
+    place_margin,
     price_one,
     price_quotes,
     price_units,
@@ -292,6 +294,23 @@ def test_what_is_lost_adds_a_margin_that_no_contract_has_where_nothing_is() -> N
     assert outages == pytest.approx([0.5 * 0.02 * 3, 0.25 * math.log(1.41), 0.5 * 0.02 * 8, 0.0027], abs=0.0002)
     bursts = MOVES._replace(is_regular=False, wait=3.0)
     assert tick_margin(bursts, in_ticks, looks).tolist() == pytest.approx([0.03] * 4)
+
+
+@pytest.mark.parametrize("pips", [0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 4.9])
+@pytest.mark.parametrize("ticks", [1, 2, 5, 30])
+def test_who_knows_where_the_price_has_come_from_knows_no_more_than_the_margin(pips: float, ticks: int) -> None:
+    deviation = pips / 100_000
+    # Within half a pip of the newest price, which is as many pips above the one before as it usually moves, at least one.
+    step = max(1, round(pips))
+    nodes = (np.arange(2000) + 0.5) / 2000 - 0.5
+    density = ndtr((nodes + step + 0.5) / pips) - ndtr((nodes + step - 0.5) / pips)
+    margin = place_margin(pips, np.array([float(ticks)]))[0]
+    for barrier in range(99_996, 100_006):
+        edge = barrier + 0.5
+        known = (density / density.sum() * ndtr((100_000 + nodes - edge) / (pips * math.sqrt(ticks)))).sum()
+        priced = win_probability(100_000.0, np.array([float(barrier)]), 0.5, deviation, np.array([float(ticks)]), 1.0, np.array([False]))[0]
+        assert abs(priced - known) <= margin + 1e-5, barrier
+    assert place_margin(5.0, np.array([1.0]))[0] == 0 == place_margin(pips, np.array([0.0]))[0]
 
 
 @given(st.integers(1, 10**8), st.floats(0, 1), st.floats(0.001, 0.5))

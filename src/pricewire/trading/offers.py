@@ -247,7 +247,7 @@ def commission_of(offer: StakeOffer | PayoutOffer, priced: Priced, row: int) -> 
     if not offer.terms.has_barrier:
         equal = abs(float(priced.first[row] + priced.second[row]) - 1)
         margin *= min(1.0, EQUAL_PART * equal)
-    return offer.commission + margin
+    return offer.commission + margin + float(priced.off_centre[row])
 
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:

@@ -22,7 +22,7 @@ from pricewire.trading.contracts import (
     touch,
 )
 from pricewire.trading.money import to_units
-from pricewire.trading.pricing import Floats, Numbers, bid_units, edge_shift, win_probability
+from pricewire.trading.pricing import Floats, Numbers, bid_units, edge_shift, place_margin, win_probability
 from pricewire.trading.volatility import Moves
 
 COLUMNS = {
@@ -178,6 +178,7 @@ class Positions:
         worth = probability(0.0)
         if elapsed_ms > 0 and not moves.is_regular:
             worth = np.minimum(worth, probability(elapsed_ms))
+        worth = worth - place_margin(moves.tick_deviation * pips, ticks_left(column, tick.epoch_ms, moves))
         return bid_units(column["payout"], worth, column["commission"])
 
     def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:

@@ -56,6 +56,15 @@ VARIANCE_MARGIN: Final = 0.25
 LOOKS_MARGIN: Final = 0.47
 """The same of the distance of a touch from being looked at less often, in deviations of a tick: 0.5826 times a density of 0.8 at most."""
 
+OFF_CENTRE: Final = 0.15
+"""How far from the middle of its pip the price is on the average after a move, where a tick moves a pip; less where it moves more."""
+
+MOST_OFF_CENTRE: Final = 0.4
+"""The same where it moves less than a pip, at most."""
+
+FINE: Final = 5.0
+"""Where a tick moves so many pips, that matters less than the least commission."""
+
 PIP_DEVIATION: Final = 1 / math.sqrt(12)
 """The standard deviation of a price within its pip, in pips."""
 
@@ -115,6 +124,7 @@ class Priced(NamedTuple):
         duration_ms: how long they would last, in milliseconds.
         looks: how many ticks come between the entry and the end; an estimate where the ticks are irregular.
         margin: what is added to the commission, as some of this is estimated, and ticks may be lost.
+        off_centre: what is added to it because of where in its pip the price is.
     """
 
     barrier: Floats
@@ -123,6 +133,7 @@ class Priced(NamedTuple):
     duration_ms: Floats
     looks: Floats
     margin: Floats
+    off_centre: Floats
 
 
 def touch_probability(spot: Numbers, edge: Numbers, deviation: float, ticks: Floats) -> Floats:
@@ -357,7 +368,26 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
         came = ticks - np.where(in_ticks > 0, awaited, 0.0)
         one, other = win_probability(spot, barrier, shift, deviation, came, SIDES, is_touch)
         first, second = np.maximum(first, one), np.maximum(second, other)
-    return Priced(barrier, first, second, duration_ms, looks, moves.margin + tick_margin(moves, in_ticks > 0, looks))
+    margin = moves.margin + tick_margin(moves, in_ticks > 0, looks)
+    # An offset counts from the entry, where the price is by then nobody knows.
+    off_centre = (1 - is_relative) * place_margin(spot * deviation, ticks)
+    return Priced(barrier, first, second, duration_ms, looks, margin, off_centre)
+
+
+def place_margin(pips: float, ticks: Floats) -> Floats:
+    """
+    Return what a probability may be off by because the price is not in the middle of its pip: who has seen it come from below knows that
+    it is rather in the lower half.
+
+    Args:
+        pips: the deviation of a tick, in pips.
+        ticks: how many ticks each contract still looks at, or the last one of which it does.
+    """
+    if not 0 < pips < FINE:
+        return np.zeros(len(ticks))
+    off = min(OFF_CENTRE / pips, MOST_OFF_CENTRE)
+    # The density of the price at the end, where it is highest.
+    return np.where(ticks > 0, off / (math.sqrt(2 * math.pi) * pips * np.sqrt(np.maximum(ticks, 1.0))), 0.0)
 
 
 def tick_margin(moves: Moves, in_ticks: Bools, looks: Floats) -> Floats:
