@@ -482,3 +482,23 @@ async def test_the_market_ends_when_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_an_instrument_is_closed_while_a_price_of_it_is_held_back() -> None:
+    class Holding(ScriptedFeed):
+        held = ""
+
+        def is_holding(self, instrument_id: str) -> bool:
+            return instrument_id == self.held
+
+    clock = FakeClock()
+    feed = Holding(clock, [X, Y], [tick("X", 1), tick("Y", 5), 60.0])
+    market = Market([feed], Published().publish, clock=clock)
+    async with running(market):
+        await settle()
+        assert [each.is_market_open for each in market.instruments()] == [True, True]
+        feed.held = "X"
+        assert [each.is_market_open for each in market.instruments()] == [False, True]
+        assert not market.instrument("X").is_market_open
+        feed.held = ""
+        assert market.instrument("X").is_market_open

@@ -134,6 +134,14 @@ class FeedWithCounters(Protocol):
 
 
 @runtime_checkable
+class FeedThatHoldsBack(Protocol):
+    """A feed that holds back prices that are too far from the one before, until more of them come."""
+
+    def is_holding(self, instrument_id: str) -> bool:
+        """Return whether the newest price of an instrument is held back: its market is closed meanwhile, as others may know that price."""
+
+
+@runtime_checkable
 class FeedOfSources(Protocol):
     """A feed that has its prices of several sources."""
 

@@ -19,6 +19,7 @@ from pricewire.market.feed import (
     LATEST_MS,
     Feed,
     FeedOfSources,
+    FeedThatHoldsBack,
     FeedWithBackfill,
     FeedWithCounters,
     FeedWithHistory,
@@ -173,11 +174,11 @@ class Market:
     def instruments(self) -> list[Instrument]:
         """Return all instruments, with `is_market_open` as it is now."""
         now_ms = self._clock.now_ns() // 1_000_000
-        return [shown(state, now_ms) for state in self._states.values()]
+        return [shown(state, now_ms, is_clear=self._is_clear(each)) for each, state in self._states.items()]
 
     def instrument(self, instrument_id: str) -> Instrument:
         """Return an instrument, with `is_market_open` as it is now."""
-        return shown(self._of(instrument_id), self._clock.now_ns() // 1_000_000)
+        return shown(self._of(instrument_id), self._clock.now_ns() // 1_000_000, is_clear=self._is_clear(instrument_id))
 
     def hours(self, instrument_id: str) -> TradingHours | None:
         """Return when an instrument's market is open; None for whenever ticks come."""
@@ -298,6 +299,11 @@ class Market:
             raise UnknownInstrumentError(instrument_id)
         return state
 
+    def _is_clear(self, instrument_id: str) -> bool:
+        """Return whether no price of an instrument is held back."""
+        feed = self._feed_of[instrument_id]
+        return not (isinstance(feed, FeedThatHoldsBack) and feed.is_holding(instrument_id))
+
     def _supervisor(self, feed: Feed, own: dict[str, InstrumentState]) -> Supervisor:
         def on_tick(tick: Tick) -> None:
             self._take(tick, own)
@@ -386,15 +392,16 @@ class Market:
                         self._on_stale(instrument_id, (self._clock.now_ns() - silent_ns) // 1_000_000)
 
 
-def shown(state: InstrumentState, now_ms: int) -> Instrument:
+def shown(state: InstrumentState, now_ms: int, *, is_clear: bool) -> Instrument:
     """
-    Return an instrument as it is now: not open before its first tick, while it is silent, or outside of its hours.
+    Return an instrument as it is now: not open before its first tick, while it is silent or a price is held back, or outside of its hours.
 
     Args:
         state: the instrument's.
         now_ms: the time, in milliseconds since 1970.
+        is_clear: whether no price of it is held back.
     """
-    instrument, is_open = state.instrument, state.is_up and state.is_live and not state.pace.is_stale
+    instrument, is_open = state.instrument, state.is_up and state.is_live and not state.pace.is_stale and is_clear
     if state.hours is not None:
         session = state.hours.session(now_ms)
         is_open = is_open and session is not None and session.opens_ms <= now_ms

@@ -182,6 +182,7 @@ max_jump = 0.1
             assert await ticks.next() == [("LIFE", "0.1000", "0.1002")]
             await exchange.send(best("币安人生USDT", "0.2", "0.2"))
             await until(lambda: feed.counters[0].rejected["jump"] == 1)
+            assert feed.is_holding("LIFE")
 
 
 @needs_ccxt

@@ -81,11 +81,27 @@ async def test_bad_ticks_are_held_back_and_counted() -> None:
         a.give(100, 101, START_MS + 100_000)
         # The best of two may be crossed.
         await until(lambda: feed.counters[0].rejected["future"] == 1)
+        # What is made of them has not changed.
+        assert not feed.is_holding("GOLD")
         b.give(102, 103, START_MS)
         await until(lambda: feed.counters[0].rejected["crossed"] == 2)
         a.give(102, 103, START_MS + 1)
         assert await ticks.next() == [("GOLD", "102.00", "103.00")]
     assert feed.counters[0].rejected == {"crossed": 2, "jump": 1, "old": 1, "future": 1}
+
+
+async def test_who_holds_back_a_price_of_the_source_that_counts_says_so() -> None:
+    feed, (a, b, _) = mix(FakeClock(), max_jump=0.1)
+    async with supervised(feed) as ticks:
+        a.give(100, 101, START_MS)
+        await ticks.next()
+        assert not feed.is_holding("GOLD")
+        a.give(150, 151, START_MS)
+        await until(lambda: feed.is_holding("GOLD"))
+        b.give(150, 151, START_MS)
+        a.give(101, 102, START_MS)
+        assert await ticks.next() == [("GOLD", "101.00", "102.00")]
+        assert not feed.is_holding("GOLD")
 
 
 @pytest.mark.parametrize(

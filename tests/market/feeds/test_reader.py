@@ -87,7 +87,10 @@ def test_a_jump_is_held_back_until_it_has_proved_true() -> None:
         "107.00 107.00",
     ]
     assert of.counters.rejected == {"jump": 2}
-    assert [text for *_, text in read(of, (200,), (201,), (199,), (198,))] == ["199.00 199.00", "198.00 198.00"]
+    # Which of two prices is right others may know: until it is clear, nothing is sold at the old one.
+    for price, is_holding in ((200, True), (201, True), (199, False), (100, True), (198, False)):
+        read(of, (price,))
+        assert of.is_holding("X") == is_holding
 
 
 def test_sequences_show_gaps_and_duplicates() -> None:

@@ -194,6 +194,10 @@ class ExchangeFeed:
         """What it has brought."""
         return [self._counters]
 
+    def is_holding(self, instrument_id: str) -> bool:
+        """Return whether the newest price of an instrument is held back."""
+        return any(each.guard.is_holding for each in self._watched.values() if each.instrument.id == instrument_id)
+
     async def __aiter__(self) -> AsyncIterator[Tick]:
         """
         Connect, and yield the ticks.

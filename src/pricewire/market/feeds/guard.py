@@ -44,6 +44,11 @@ class Guard:
         self._held: Decimal | None = None
         self._held_count = 0
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether the newest price is held back, as it is too far from the one before: which of the two is right is not known yet."""
+        return self._held is not None
+
     def check(self, bid: Decimal, ask: Decimal, epoch_ms: int, received_ms: int) -> Tick:
         """
         Return the tick of some prices.

@@ -63,6 +63,10 @@ class MessageFeed(ABC):
         """What it has brought."""
         return [self._reader.counters]
 
+    def is_holding(self, instrument_id: str) -> bool:
+        """Return whether the newest price of an instrument is held back."""
+        return self._reader.is_holding(instrument_id)
+
     @abstractmethod
     def _messages(self) -> AsyncGenerator[Message, None]:
         """Connect, and yield the messages; called for each iteration."""

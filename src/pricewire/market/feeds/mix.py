@@ -18,7 +18,7 @@ import msgspec
 from pricewire.errors import FeedError, TickRejectedError
 from pricewire.market.clock import Clock, SystemClock
 from pricewire.market.counters import FeedCounters
-from pricewire.market.feed import Feed, FeedWithBackfill, FeedWithCounters, PastTicks
+from pricewire.market.feed import Feed, FeedThatHoldsBack, FeedWithBackfill, FeedWithCounters, PastTicks
 from pricewire.market.feeds.guard import Guard
 from pricewire.market.feeds.options import Table
 from pricewire.market.supervisor import Supervisor
@@ -132,6 +132,20 @@ class MixFeed:
     def sources(self) -> Mapping[str, str]:
         """Return whose tick was taken last, by instrument; those that had none are left out."""
         return {each: mixed.source for each, mixed in self._mixed.items() if mixed.source}
+
+    def is_holding(self, instrument_id: str) -> bool:
+        """
+        Return whether the newest price of an instrument is held back: what is made of the sources, or that of the one which counts, here or
+        in its own feed.
+        """
+        mixed = self._mixed[instrument_id]
+        if mixed.options.choose != "first":
+            return mixed.guard.is_holding
+        alive = living(mixed, self._clock.monotonic_ns())[:1]
+        feeds = [self._feeds[source] for source in alive]
+        return any(mixed.guards[source].is_holding for source in alive) or any(
+            feed.is_holding(instrument_id) for feed in feeds if isinstance(feed, FeedThatHoldsBack)
+        )
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
         """Yield the ticks after the newest ones in the journal, as far as the primary of each instrument knows them."""

@@ -82,6 +82,10 @@ class MessageReader:
         self._sequences: dict[str, int] = {}
         self._is_new = set[str]()
 
+    def is_holding(self, instrument_id: str) -> bool:
+        """Return whether the newest price of an instrument is held back."""
+        return self._guards[instrument_id].is_holding
+
     def connected(self, *, may_have_missed: bool) -> None:
         """
         Know that the source is connected.
