@@ -377,11 +377,11 @@ async def test_outside_of_its_hours_nothing_is_traded_and_no_contract_ends_near_
                 await env.desk.buy(account.uuid, order(**details))
         held = await env.desk.buy(account.uuid, order(duration=280))
         for seconds in range(1, 275):
-            await env.give("100.20", seconds)
+            await env.give("100.20" if seconds % 2 else "100.10", seconds)
         with pytest.raises(InvalidProposalError, match="contracts end 2 minutes before"):
             await env.desk.buy(account.uuid, order("ticks", duration=3, duration_unit="ticks"))
         for seconds in range(275, 402):
-            await env.give("100.20", seconds)
+            await env.give("100.20" if seconds % 2 else "100.10", seconds)
         details = (await env.event("contract_settled")).data["contract_details"]
         assert (details["exit_tick_time"], details["is_refunded"]) == (START_MS + 280_000, False)
         for attempt in (env.desk.buy(account.uuid, order("late")), env.desk.buy(account.uuid, order("later", duration=86_400))):

@@ -147,7 +147,7 @@ async def test_settlements_whose_answer_is_lost_are_told_once_and_in_order(tradi
     await trading_env.desk.buy(other.uuid, order(variant="fall"))
     setattr(ledger_of(trading_env), when, "settle")
     for seconds in (1, 6, 11, 16):
-        await trading_env.give(f"{101 + seconds}", seconds)
+        await trading_env.give(f"{100.1 + 0.1 * seconds:.2f}", seconds)
     await asyncio.wait_for(ledger_of(trading_env).is_cut.wait(), PATIENCE)
     # Whoever trades meanwhile learns of it first.
     await trading_env.desk.buy(account.uuid, order("another", duration=60))

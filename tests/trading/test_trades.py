@@ -100,11 +100,22 @@ def test_irregular_ticks_need_time_and_a_margin() -> None:
     moves = MOVES._replace(is_regular=False, margin=0.03)
     with pytest.raises(InvalidProposalError, match=r"GOLD has ticks at irregular intervals: touch on it lasts a time"):
         buy("touch:GOLD:5:ticks:10:true:+0.02", "touch", moves=moves)
+    with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 2 ticks"):
+        buy("rise_fall:GOLD:1:ticks:10:false", "rise", moves=moves)
     with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 30 seconds"):
         buy("high_low:GOLD:20:seconds:10:true:+0.02", "higher", moves=moves._replace(interval_ms=3000.0))
     assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.052)
     with pytest.raises(InvalidProposalError, match=r"rise_fall with allow_equals on it lasts a time"):
         buy("rise_fall:GOLD:5:ticks:10:true", "rise", moves=moves)
+
+
+def test_where_changes_are_uneven_every_contract_has_the_margin_for_that() -> None:
+    moves = MOVES._replace(unlike=0.04)
+    cases: list[tuple[str, Variant]] = [("rise_fall:GOLD:10:hours:100:false", "rise"), ("touch:GOLD:5:minutes:10:true:+0.02", "touch")]
+    for topic, variant in cases:
+        bought, without = (buy(topic, variant, moves=each) for each in (moves, MOVES))
+        assert bought.commission - without.commission == pytest.approx(0.04)
+        assert bought.stake / bought.payout - without.stake / without.payout == pytest.approx(Decimal("0.04"), abs=Decimal("0.0005"))
 
 
 def test_without_a_barrier_the_margin_is_for_an_equal_price() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -59,6 +60,46 @@ def test_of_a_feed_without_times_nothing_is_estimated(known: float | None) -> No
     load(estimate, ticks(0.6, 3000, [250]))
     assert estimate.annual == pytest.approx(0.6, rel=0.25)
     assert estimate.interval_ms == 250
+
+
+def changing(changes: np.ndarray[Any, np.dtype[np.float64]], steps_ms: np.ndarray[Any, np.dtype[np.float64]]) -> Volatility:
+    """Return an estimate of prices near 1000.00 that change by so many pips, after so many milliseconds."""
+    estimate = Volatility(pip=0.01)
+    times = BUY_TIME + np.cumsum(np.maximum(np.rint(steps_ms), 1))
+    for at, pips in zip(times, np.rint(100_000 + np.cumsum(changes)), strict=True):
+        price = Decimal(int(pips)).scaleb(-2)
+        estimate.add(Tick("X", int(at), price, price, price))
+    return estimate
+
+
+@pytest.mark.parametrize("pips", [0.5, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize(("count", "most"), [(60, 0.02), (300, 0.005), (3000, 0.003)])
+@pytest.mark.parametrize("is_regular", [True, False])
+def test_normally_distributed_changes_are_as_prices_say(pips: float, count: int, most: float, is_regular: bool) -> None:
+    random = np.random.default_rng(11)
+    found = []
+    for _ in range(10):
+        steps = np.full(count, 1000.0) if is_regular else 1000 * random.exponential(1.0, count)
+        moves = changing(pips * np.sqrt(steps / 1000) * random.standard_normal(count), steps).moves
+        # Of a few that move little it is not known how much.
+        assert moves is not None or (pips <= 1 and count < 3000)
+        if moves is not None:
+            found.append(moves.unlike)
+    assert not found or np.mean(found) < most
+
+
+def test_uneven_changes_have_a_margin_and_very_uneven_ones_no_price() -> None:
+    random = np.random.default_rng(12)
+    steps = np.full(6000, 1000.0)
+    student = changing(5 * random.standard_t(5, 6000), steps).moves
+    assert student is not None
+    assert 0.01 < student.unlike < 0.06
+    assert changing(5 * random.standard_t(2.2, 6000), steps).moves is None
+    # A quote that is asked for every second and has mostly not changed.
+    assert changing(np.where(random.random(6000) < 0.75, 0, 4 * random.standard_normal(6000)), steps).moves is None
+    # Calm and busy times in turn.
+    busy = np.where(np.arange(6000) % 400 < 60, 20, 2)
+    assert changing(busy * random.standard_normal(6000), steps).moves is None
 
 
 def in_pips(pips: float, count: int, seed: int = 5) -> list[Tick]:
@@ -153,7 +194,7 @@ def test_outages_do_not_make_the_pace_look_slower() -> None:
     assert known.moves is not None
     assert known.moves[:4] == (1.0, 1000.0, True, 0.0)
     # A gap counts as two minutes at most. So there are 394 intervals of a second and five of 120.
-    assert known.moves[4:] == pytest.approx((5 / 399, 5 * 119 / 399, (394 + 5 * 120**2) / (394 + 5 * 120) / 2))
+    assert known.moves[4:7] == pytest.approx((5 / 399, 5 * 119 / 399, (394 + 5 * 120**2) / (394 + 5 * 120) / 2))
     assert estimate.interval_ms == 1000
 
 

@@ -344,7 +344,9 @@ class InstrumentBooks:
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
         if moves is None:
-            raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
+            raise MarketClosedError(
+                instrument_id, "too few prices have come, or they move too little or too unevenly, to know how much; try again in a while"
+            )
         if moves.interval_ms > SLOWEST_MS:
             raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
         if is_overdue:

@@ -52,6 +52,9 @@ How many ticks have to be expected between entry and end where they are irregula
 come in bursts: so many times as long as a tick is away from any moment.
 """
 
+LEAST_TICKS = 2
+"""How many ticks a contract lasts at least where they are irregular: a quote that has just been raised is often raised once more."""
+
 
 class Offer(Protocol):
     """A checked request for a price, as live quotes see it: a `StakeOffer` or a `PayoutOffer`."""
@@ -247,7 +250,7 @@ def commission_of(offer: StakeOffer | PayoutOffer, priced: Priced, row: int) -> 
     if not offer.terms.has_barrier:
         equal = abs(float(priced.first[row] + priced.second[row]) - 1)
         margin *= min(1.0, EQUAL_PART * equal)
-    return offer.commission + margin + float(priced.off_centre[row])
+    return offer.commission + margin + float(priced.doubt[row])
 
 
 def requested(request: PurchaseRequest, products: Products, currency: str = DEFAULT_CURRENCY) -> tuple[ProposalTopic, Variant]:
@@ -343,7 +346,7 @@ def make_contract(
         stake=offer.stake,
         payout=payout,
         # Once the price has moved away from the entry, what it is worth depends on the volatility as with a barrier.
-        commission=max(commission, offer.commission + moves.margin),
+        commission=max(commission, offer.commission + moves.margin + moves.unlike),
         volatility=moves.volatility,
         buy_time=now_ms,
         buy_tick_time=tick.epoch_ms,
@@ -361,6 +364,10 @@ def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
     """
     topic = offer.topic
     if topic.duration_unit == "ticks":
+        if topic.duration < LEAST_TICKS and not moves.is_regular:
+            raise InvalidProposalError(
+                f"{topic.instrument_id} has ticks at irregular intervals: choose a duration of at least {LEAST_TICKS} ticks"
+            )
         # Shortly after a tick the price is more often the same than after a usual interval, and equality wins on both sides.
         if (offer.terms.has_barrier or topic.allow_equals) and not moves.is_regular:
             which = topic.product_id if offer.terms.has_barrier else f"{topic.product_id} with allow_equals"

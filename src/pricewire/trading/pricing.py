@@ -124,7 +124,7 @@ class Priced(NamedTuple):
         duration_ms: how long they would last, in milliseconds.
         looks: how many ticks come between the entry and the end; an estimate where the ticks are irregular.
         margin: what is added to the commission, as some of this is estimated, and ticks may be lost.
-        off_centre: what is added to it because of where in its pip the price is.
+        doubt: what is added to it on any contract: for where in its pip the price is, and for changes that are unlike those assumed.
     """
 
     barrier: Floats
@@ -133,7 +133,7 @@ class Priced(NamedTuple):
     duration_ms: Floats
     looks: Floats
     margin: Floats
-    off_centre: Floats
+    doubt: Floats
 
 
 def touch_probability(spot: Numbers, edge: Numbers, deviation: float, ticks: Floats) -> Floats:
@@ -370,8 +370,8 @@ def price_quotes(quotes: Columns[Any] | Mapping[str, npt.NDArray[Any]], spot: fl
         first, second = np.maximum(first, one), np.maximum(second, other)
     margin = moves.margin + tick_margin(moves, in_ticks > 0, looks)
     # An offset counts from the entry, where the price is by then nobody knows.
-    off_centre = (1 - is_relative) * place_margin(spot * deviation, ticks)
-    return Priced(barrier, first, second, duration_ms, looks, margin, off_centre)
+    doubt = moves.unlike + (1 - is_relative) * place_margin(spot * deviation, ticks)
+    return Priced(barrier, first, second, duration_ms, looks, margin, doubt)
 
 
 def place_margin(pips: float, ticks: Floats) -> Floats:

@@ -62,6 +62,17 @@ ESTIMATE_MARGIN = 0.5
 """What an error of 100 % in the volatility changes in a probability, doubled: that is at most 0.242, at a barrier one deviation away."""
 
 
+NORMAL = math.sqrt(2 / math.pi)
+"""The mean size of normally distributed changes, in standard deviations. It is less where most are small and a few are large."""
+
+NORMAL_CHANCE = 2 * 0.27
+"""Two standard errors of that, of one change: of many, it is as the square root of their number less."""
+
+
+MOST_UNLIKE = 0.2
+"""Where changes are smaller by more than this part on the average, no price is known that is right."""
+
+
 class Moves(NamedTuple):
     """
     How an instrument's price moves.
@@ -74,6 +85,7 @@ class Moves(NamedTuple):
         odd: of the intervals, the part that is another one: ticks were lost in it. 1 where they are not regular.
         excess: how much longer than `interval_ms` the mean with these is, as a part of it.
         wait: how long a tick is away from a moment, on the average, in intervals: half, where nothing is lost.
+        unlike: by how much a probability may be wrong because most changes are smaller and a few larger than those that prices rest on.
     """
 
     volatility: float
@@ -83,6 +95,7 @@ class Moves(NamedTuple):
     odd: float = 0.0
     excess: float = 0.0
     wait: float = 0.5
+    unlike: float = 0.0
 
     @property
     def tick_deviation(self) -> float:
@@ -98,6 +111,9 @@ class Volatility:
     It is a ratio of means, so that changes within a few milliseconds do not weigh more than others, and ticks of one time can count as the
     ticks that they are for contracts. Prices are in whole pips, and rounding makes their changes larger. That is taken off again; where a
     tick moves less than a pip, it is done with changes over `SPAN` ticks.
+
+    The mean size of changes shows whether they are normally distributed, as contracts are priced: where it is calm for long, and then a few
+    move the price far, the price mostly stays nearer than their mean square says.
     """
 
     __slots__ = (
@@ -114,7 +130,11 @@ class Volatility:
         "_pip",
         "_pip_square",
         "_regular_ms",
+        "_root_ms",
+        "_size",
         "_span_ms",
+        "_span_root_ms",
+        "_span_size",
         "_span_square",
         "_spans",
         "_square",
@@ -137,6 +157,8 @@ class Volatility:
         self._past: deque[tuple[float, int]] = deque(maxlen=SPAN + 1)
         self._span_square = 0.0
         self._span_ms = 0.0
+        self._span_size = 0.0
+        self._span_root_ms = 0.0
         self._spans = 0
         # What follows from the ticks so far; None where nobody has asked for it.
         self._moves: Moves | None = None
@@ -145,6 +167,9 @@ class Volatility:
         self._newest_log = 0.0
         self._square = 0.0
         self._time_ms = 0.0
+        # The means of how large changes are, and of the square roots of their times.
+        self._size = 0.0
+        self._root_ms = 0.0
         self._regular_ms = 0
         self._equal = 0
         # What outages do to the intervals: the mean of them all and of their squares, and how many of them are not the regular one.
@@ -174,28 +199,27 @@ class Volatility:
         self._gap_ms += weight * (gap_ms - self._gap_ms)
         self._gap_square += weight * (gap_ms * gap_ms - self._gap_square)
         self._odd += weight * (is_odd - self._odd)
-        square, time_ms = change * change - ROUNDING * self._pip_square, float(elapsed_ms)
-        longest_ms = LONGEST_INTERVAL * max(self._time_ms, 1.0)
-        if self._changes > LEAST_CHANGES and time_ms > longest_ms:
-            part = longest_ms / time_ms
-            square, time_ms = square * part, time_ms * part
-        self._square += weight * (square - self._square)
-        self._time_ms += weight * (time_ms - self._time_ms)
+        part = part_of(elapsed_ms, self._time_ms) if self._changes > LEAST_CHANGES else 1.0
+        square = change * change - ROUNDING * self._pip_square
+        self._square += weight * (part * square - self._square)
+        self._time_ms += weight * (part * elapsed_ms - self._time_ms)
+        self._size += weight * (math.sqrt(part) * abs(change) - self._size)
+        self._root_ms += weight * (math.sqrt(part * elapsed_ms) - self._root_ms)
         if len(self._past) > SPAN:
             self._add_span(log, tick.epoch_ms)
 
     def _add_span(self, log: float, epoch_ms: int) -> None:
         """Take the change over the last `SPAN` ticks, of which as many count as of single ones that do not overlap."""
         first_log, first_ms = self._past[0]
-        square, time_ms = (log - first_log) ** 2 - ROUNDING * self._pip_square, float(epoch_ms - first_ms)
-        longest_ms = LONGEST_INTERVAL * max(self._span_ms, 1.0)
-        if self._spans > LEAST_CHANGES and time_ms > longest_ms:
-            part = longest_ms / time_ms
-            square, time_ms = square * part, time_ms * part
+        change, elapsed_ms = log - first_log, epoch_ms - first_ms
+        part = part_of(elapsed_ms, self._span_ms) if self._spans > LEAST_CHANGES else 1.0
+        square = change * change - ROUNDING * self._pip_square
         self._spans += 1
         weight = max(WEIGHT / SPAN, 1 / self._spans)
-        self._span_square += weight * (square - self._span_square)
-        self._span_ms += weight * (time_ms - self._span_ms)
+        self._span_square += weight * (part * square - self._span_square)
+        self._span_ms += weight * (part * elapsed_ms - self._span_ms)
+        self._span_size += weight * (math.sqrt(part) * abs(change) - self._span_size)
+        self._span_root_ms += weight * (math.sqrt(part * elapsed_ms) - self._span_root_ms)
 
     @property
     def annual(self) -> float | None:
@@ -234,7 +258,7 @@ class Volatility:
 
     @property
     def moves(self) -> Moves | None:
-        """All that is known; None where too few ticks have come."""
+        """All that is known; None where too few ticks have come, or they move as no contract is priced."""
         if self._moves is None:
             self._moves = self._estimate()
         return self._moves
@@ -243,16 +267,35 @@ class Volatility:
         annual = self.annual
         if annual is None:
             return None
-        interval_ms, is_regular, margin = float(self.interval_ms), self.is_regular, 0.0
+        interval_ms, is_regular = float(self.interval_ms), self.is_regular
+        margin = unlike = 0.0
         if self._known is None:
             # The relative standard error of a standard deviation of so many changes.
-            margin += ESTIMATE_MARGIN / math.sqrt(2 * self._sample)
+            margin = ESTIMATE_MARGIN / math.sqrt(2 * self._sample)
+            unlikeness = self._unlikeness()
+            if unlikeness > MOST_UNLIKE:
+                return None
+            unlike = ESTIMATE_MARGIN * unlikeness
+        moves = Moves(annual, interval_ms, is_regular, margin, unlike=unlike)
         if is_regular and self._odd < LEAST_ODD:
-            return Moves(annual, interval_ms, is_regular, margin)
+            return moves
         excess = max(0.0, self._gap_ms / interval_ms - 1)
         # A moment falls into long intervals more often than into short ones: into one that lasts the mean square over the mean.
         wait = max(0.5, self._gap_square / self._gap_ms / interval_ms / 2) if self._gap_ms else 0.5
-        return Moves(annual, interval_ms, is_regular, margin, self._odd if is_regular else 1.0, excess, wait)
+        return moves._replace(odd=self._odd if is_regular else 1.0, excess=excess, wait=wait)
+
+    def _unlikeness(self) -> float:
+        """Return by what part changes are smaller on the average than normally distributed ones, of a tick or of a span of them."""
+        spans = self._spans / SPAN
+        found = [(self._span_size, self._span_root_ms, self._span_square, self._span_ms, spans)] if spans >= LEAST_CHANGES else []
+        if not self._is_coarse:
+            found.append((self._size, self._root_ms, self._square, self._time_ms, self._changes))
+        parts = [0.0]
+        for size, root_ms, square, time_ms, count in found:
+            if square > 0 and root_ms > 0:
+                chance = NORMAL_CHANCE / math.sqrt(min(count, 2 / WEIGHT))
+                parts.append(1 - chance - size / (NORMAL * math.sqrt(square / time_ms) * root_ms))
+        return max(parts)
 
     def _count(self, elapsed_ms: int) -> bool:
         """Count an interval for or against the ticks being regular; return whether it is another than the regular one. None is 0."""
@@ -265,3 +308,8 @@ class Volatility:
         if self._equal <= 0:
             self._regular_ms, self._equal = elapsed_ms, 1
         return is_odd
+
+
+def part_of(elapsed_ms: float, usual_ms: float) -> float:
+    """Return the part of a change that counts, which took so many milliseconds where it usually takes others."""
+    return min(1.0, LONGEST_INTERVAL * max(usual_ms, 1.0) / max(elapsed_ms, 1))
