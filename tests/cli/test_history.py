@@ -10,16 +10,21 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
+from bench.servers.nats import nats_server
 
 import pricewire
+from pricewire.bus.nats import NatsPlan
 from pricewire.cli.history import History
 from pricewire.errors import PricewireError
 from pricewire.market.candles import rows_of_ticks
 from pricewire.market.feeds.replay.recordings import read_recordings
 from pricewire.protocol.messages import Candle, Tick
+from server.gateways.test_gateway import serve_gateway
+from server.gateways.test_takeover import Process, ended
 from support.command import environment, served
 from support.command import pricewire as run
 from support.recorded import SMALL
+from support.serving import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,21 @@ def test_pages_go_back_through_the_archive(server: str) -> None:
     body = {"instrument_id": "EURUSD", "to_epoch_ms": epochs[9], "count": 4}
     ticks = httpx2.post(f"{server}/v1/market/instruments/ticks/history", json=body).json()["data"]["ticks"]
     assert [int(tick["epoch_ms"]) for tick in ticks] == epochs[6:10]
+
+
+def test_histories_at_a_gateway_are_those_of_the_process_with_trading(tmp_path: Path) -> None:
+    trading, epochs = tmp_path / "trading", recorded()[0]
+    imported = run("import", str(SMALL.eurusd), "--data-dir", str(trading))
+    assert imported.returncode == 0, imported.stderr
+    processes: list[Process] = []
+    with nats_server() as nats, ended(processes):
+        processes.append(Process("market", tmp_path / "market", nats.url, "--feed", f"replay:{SMALL.eurusd}"))
+        processes.append(Process("trading", trading, nats.url, "--history"))
+        processes[-1].until("ok")
+        with serve_gateway(nats, NatsPlan()) as gateway:
+            body = {"instrument_id": "EURUSD", "to_epoch_ms": epochs[9], "count": 4}
+            answer = httpx2.post(f"{gateway.url}/v1/market/instruments/ticks/history", json=body, timeout=PATIENCE)
+            assert [int(tick["epoch_ms"]) for tick in answer.json()["data"]["ticks"]] == epochs[6:10]
 
 
 @pytest.mark.parametrize("wrong", [History(history_days=3), History(history=True, history_days=0.5), History(True, float("nan"))])

@@ -27,12 +27,14 @@ from pricewire.server.gateways.bus_feed import feeds_of, from_hours, to_hours
 from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.gateways.market_publisher import MarketPublisher
 from pricewire.server.gateways.market_source import describe
+from pricewire.server.limits import Limits
 from pricewire.server.services import JournalSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
 from server.gateways.test_gateway import GoldFeed, message, price, serve_gateway, until_ready
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import GOLD
+from support.metrics import wait_until
 from support.serving import PATIENCE, Serving
 
 numbers = itertools.count()
@@ -230,6 +232,26 @@ def ticks_of(data: Any) -> list[str]:
     return [each["price"] for each in contract["contract_details"]["tick_stream"]]
 
 
+def test_streams_of_one_instrument_are_limited_and_ended_by_trading(parts: Parts) -> None:
+    application: Any = parts.trading._config.app
+    application.change_limits(Limits(streams_per_address=2))
+    path, token = "/v1/market/instruments/ticks/stream?instrument_id=GOLD", log_in(parts.gateway, "alice")
+    for wrong in (path, "/v1/market/instruments"):
+        with Events(parts.gateway, wrong, "garbage") as answer:
+            assert answer.status == 401
+    with Events(parts.gateway, path, token) as first, Events(parts.gateway, path):
+        first.next()
+        with Events(parts.gateway, path) as third:
+            assert third.status == 429
+        httpx2.post(f"{parts.gateway.url}/v1/logout", headers=bearer(token), timeout=PATIENCE)
+        first.wait_for_end()
+    # One after the other: each makes room for the next.
+    for _ in range(4):
+        wait_until(lambda: not application.leader.remote_streams)
+        with Events(parts.gateway, path) as stream:
+            assert stream.status == 200
+
+
 def test_instruments_and_histories_are_the_markets(parts: Parts) -> None:
     instruments = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE).json()["data"]["instruments"]
     assert [each["id"] for each in instruments] == ["GOLD"]
@@ -315,8 +337,9 @@ def test_a_market_that_is_away_makes_prices_stale_and_stops_trading(parts: Parts
             timeout=PATIENCE,
         )
         refused(answer, 409, "MARKET_CLOSED")
-        history = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE)
-        assert (history.status_code, "retry-after" in history.headers) == (503, True)
+        # Trading has them, and knows that no prices come.
+        answer = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE)
+        assert [(each["id"], each["is_market_open"]) for each in answer.json()["data"]["instruments"]] == [("GOLD", False)]
 
 
 def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 """
-The application of a gateway: it holds streams, which the bus feeds, and passes every request on to the server with market and trading.
+The application of a gateway: it holds streams, which the bus feeds, and passes every request on to the process with trading.
 
 The server decides; a gateway has no database and no keys. While no server answers, open streams stay, and requests get 503.
 """
@@ -51,7 +51,7 @@ from pricewire.server.gateways.messages import (
     Sync,
     Unknown,
 )
-from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, market_calls, reports
+from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Limits
 from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
@@ -71,9 +71,6 @@ REGISTER_AT_ONCE = 500
 
 LOOK_S = 0.5
 """How often it is looked whether the bus has fallen silent, in seconds."""
-
-OF_MARKET = "/v1/market/instruments"
-"""How the paths begin that the process with the market answers: of instruments and histories."""
 
 OWN = frozenset({b"content-type", b"content-length"})
 """The headers of a stream's response that the response itself makes."""
@@ -257,12 +254,9 @@ class Gateway:
             # The library refuses it at once, too, but keeps what was to wait for its answer for ever.
             return None
         try:
-            # A server with both answers both.
-            subject = market_calls if call.path.startswith(OF_MARKET) else calls
-            request = asyncio.create_task(client.request(subject(self._plan.stream), self._encode(call), timeout=CALL_S))
-            if subject is calls:
-                self._asking.add(request)
-                request.add_done_callback(self._asking.discard)
+            request = asyncio.create_task(client.request(calls(self._plan.stream), self._encode(call), timeout=CALL_S))
+            self._asking.add(request)
+            request.add_done_callback(self._asking.discard)
             try:
                 await asyncio.wait([request])
             except asyncio.CancelledError:

@@ -22,7 +22,7 @@ from pricewire.server.gateways.market_source import Interest, fill_up, is_there
 from pricewire.server.gateways.remote_streams import HubOfGateways
 from pricewire.server.gateways.sharing import RESTORED_S, Answering, Sharing
 from pricewire.server.gateways.standby_journal import StandbyJournal
-from pricewire.server.gateways.subjects import calls, desk_calls, market_calls
+from pricewire.server.gateways.subjects import calls, desk_calls
 from pricewire.server.gateways.trading_publisher import TradingPublisher
 from pricewire.server.http_errors import send_problem
 from pricewire.server.limits import Admission
@@ -70,23 +70,15 @@ class NatsSetup:
             raise TypeError("the hub was not made by make_publisher")
         bus = publisher.bus = NatsBus(hub, self._address, writes=self._role, plan=self._plan, on_fenced=end_process)
         answering: list[Answering] = []
-        subjects: dict[Role, list[str]] = {
-            "all": [calls(stream), market_calls(stream)],
-            "market": [market_calls(stream)],
-            "trading": [calls(stream)],
-        }
         if isinstance(publisher, TradingPublisher):
             answering.append(publisher.interest.telling)
         if self._role != "trading":
             answering.append(MarketService(publisher.market, lambda: services.journal, bus, stream, hub).answering)
         make_calls = partial(Calls, application, bus, stream, hub=hub, admission=admission, auth=lambda: services.auth)
-        answering.append(
-            make_calls(
-                subjects[self._role],
-                opener=None if self._role == "market" else opener,
-                first_values=publisher.first_values if isinstance(publisher, TradingPublisher) else None,
-            ).answering
-        )
+        if self._role != "market":
+            # Streams, limits and tokens are known where trading is, and so are the ticks of all years.
+            first_values = publisher.first_values if isinstance(publisher, TradingPublisher) else None
+            answering.append(make_calls([calls(stream)], opener=opener, first_values=first_values).answering)
         sharing = None
         if isinstance(publisher, TradingPublisher):
             services.is_shared = True

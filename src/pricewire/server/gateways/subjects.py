@@ -27,11 +27,6 @@ def commands(stream: str, gateway: str) -> str:
     return f"{stream}_gateway.{gateway}"
 
 
-def market_calls(stream: str) -> str:
-    """Return the subject of calls that only the market can answer: instruments and histories."""
-    return f"{stream}_market_calls"
-
-
 def questions(stream: str) -> str:
     """Return the subject on which trading asks the market what it needs of it."""
     return f"{stream}_market"
