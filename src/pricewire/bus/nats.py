@@ -53,6 +53,9 @@ logger = logging.getLogger(__name__)
 SILENCE_S = 3.0
 """After so many seconds without a frame the writer, or the way to it, counts as gone."""
 
+OF_PRICES, OF_TRADING = ("all", "market"), ("all", "trading")
+"""The roles whose frames bring prices, and those whose frames bring what is trading's."""
+
 POST_S = 5.0
 """How long who publishes waits at most to hear that NATS has what was published, in seconds."""
 
@@ -234,11 +237,16 @@ class NatsBus:
         """Why it does not do all that it promises now; empty while it does."""
         if self._fault or not self._is_open:
             return self._fault or "the bus is not open yet"
+        if self._writes not in ("all", "market"):
+            # Its own beginning says nothing of the others.
+            for name, roles in (("the market", OF_PRICES), ("trading", OF_TRADING)):
+                if self._framed_at.keys().isdisjoint(roles):
+                    return f"the bus has brought no frame of {name} yet"
         if self.silent_s < SILENCE_S:
             return ""
         if self._writes is not None and (silent := self._silence(self._writes)) >= SILENCE_S:
             return f"the bus has not taken a frame for {silent:.0f} s"
-        prices, trading = self.prices_silent_s, self._silence("all", "trading")
+        prices, trading = self.prices_silent_s, self._silence(*OF_TRADING)
         name = "the market" if prices >= trading else "trading"
         return f"the bus has brought no frame of {name} for {max(prices, trading):.0f} s"
 
@@ -247,12 +255,12 @@ class NatsBus:
         """How long ago the newest frame was written or read, in seconds: of market and trading, the one that has been silent longer."""
         if self._writes in ("all", "market"):
             return self._silence(self._writes)
-        return max(self.prices_silent_s, self._silence("all", "trading"))
+        return max(self.prices_silent_s, self._silence(*OF_TRADING))
 
     @property
     def prices_silent_s(self) -> float:
         """How long ago the newest frame of the market came, in seconds."""
-        return self._silence("all", "market")
+        return self._silence(*OF_PRICES)
 
     @property
     def lag(self) -> int:
@@ -260,7 +268,8 @@ class NatsBus:
         return 0 if self._reader is None else self._reader.pending
 
     def _silence(self, *roles: str) -> float:
-        return time.monotonic() - max(self._framed_at.get(role, self._began_at) for role in roles)
+        framed_at = (self._framed_at[role] for role in roles if role in self._framed_at)
+        return time.monotonic() - max(framed_at, default=self._began_at)
 
     @property
     def is_writer(self) -> bool:

@@ -32,6 +32,7 @@ from pricewire.store.accounts import Account
 from pricewire.trading.outbox import Outbox
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused, with_accounts
 from support.feeds import HandFeed
+from support.metrics import wait_until
 from support.proxy import Proxy
 from support.serving import PATIENCE, Serving
 
@@ -290,6 +291,12 @@ def test_readiness_is_that_of_the_server_and_of_the_bus(place: Place) -> None:
     assert until_ready(place.gateways[0]) == "ok\n"
     place.nats.kill()
     assert "bus" in until_ready(place.server, 503)
+
+
+def test_a_gateway_is_not_ready_before_it_has_heard_of_a_server() -> None:
+    with nats_server() as nats, Serving(Gateway(NatsAddress((nats.url,)))) as gateway:
+        wait_until(lambda: "not open" not in httpx2.get(f"{gateway.url}/readyz", timeout=PATIENCE).text)
+        assert "no frame of the market" in httpx2.get(f"{gateway.url}/readyz", timeout=PATIENCE).text
 
 
 def test_a_gateways_streams_count_until_they_end(place: Place) -> None:
