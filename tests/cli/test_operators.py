@@ -94,6 +94,18 @@ def test_a_unix_socket_and_an_address_for_operators(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_one_address_asks_a_gateway_for_its_metrics_as_often_as_for_anything(tmp_path: Path) -> None:
+    options = ["--requests-per-second", "0.001", "--max-streams-per-address", "1"]
+    with served("--role", "gateway", "--bus", "nats://127.0.0.1:9", "--port", "0", *options, cwd=tmp_path) as server:
+        public = server.wait_for(r"Serving on (http://127\.0\.0\.1:\d+)")[1]
+        # Its own, without a server behind it: the paths are read as the router of a server reads them.
+        answers = [get(f"{public}{path}") for path in ("/metrics", "//metrics", "/metrics/", "/readyz/", "/metrics")]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 503, 429]
+        assert all("pricewire_bus_frames_read_total" in answer.text for answer in answers[:3])
+        assert "the bus is not open yet" in answers[3].text
+        assert get(f"{public}//healthz").status_code == 200
+
+
 def test_operators_watch_and_stop_the_server_at_their_address(tmp_path: Path) -> None:
     with served("--port", "0", "--admin-port", "0", "--drain-seconds", "0.1", cwd=tmp_path) as server:
         admin = server.wait_for(r"/admin are at (http://127\.0\.0\.1:\d+)")[1]

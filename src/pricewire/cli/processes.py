@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 from pricewire.errors import PricewireError
 from pricewire.hub.flush_pace import FlushPolicy
 from pricewire.market.feed import Feed
+from pricewire.server.client_address import Network
 from pricewire.server.leading import BusOptions, BusSetup
 from pricewire.server.limits import Limits
 from pricewire.server.telemetry.signals import Telemetry
@@ -84,7 +85,13 @@ class Processes:
             )
 
     def gateway(
-        self, limits: Limits, flush: FlushPolicy, admin_port: int | None, telemetry: Telemetry | None, topic_rules: TopicRules
+        self,
+        limits: Limits,
+        flush: FlushPolicy,
+        admin_port: int | None,
+        telemetry: Telemetry | None,
+        topic_rules: TopicRules,
+        trusted_proxies: Sequence[Network],
     ) -> Any:
         """
         Return the application of a gateway.
@@ -95,11 +102,13 @@ class Processes:
             admin_port: the port for operators alone; None where there is none.
             telemetry: exports traces and metrics; None where nothing is exported.
             topic_rules: what holds for free topics.
+            trusted_proxies: the networks of the proxies that are trusted to say who their client is.
 
         Raises:
             PricewireError: the package for NATS is missing, or the address cannot be one.
         """
-        return over_nats(OPTIONS).make_gateway(self.options(self.bus or ""), limits, flush, admin_port, telemetry, topic_rules)
+        options = self.options(self.bus or "")
+        return over_nats(OPTIONS).make_gateway(options, limits, flush, admin_port, telemetry, topic_rules, trusted_proxies)
 
     def setup(self) -> BusSetup | None:
         """

@@ -56,6 +56,7 @@ from pricewire.server.admin_address import AdminAddress
 from pricewire.server.app import create_app
 from pricewire.server.client_address import parse_network
 from pricewire.server.gateways.gathered_metrics import GatheredMetrics
+from pricewire.server.gateways.own_rate import OwnRate
 from pricewire.server.host_names import accepted_names
 from pricewire.server.limits import Limits, allow_open_files
 from pricewire.server.logs import LogForm, configure_logging, set_level
@@ -389,9 +390,8 @@ def serve(
         )
 
     def beside_ports(gateway: Any) -> Any:
-        public: Any = gateway if worker is None else GatheredMetrics(gateway, worker.sockets)
-        if admin is not None:
-            public = AdminAddress(public, public, admin.getsockname()[1])
+        own: Any = gateway if worker is None else GatheredMetrics(gateway, worker.sockets)
+        public: Any = OwnRate(own, gateway.admission) if admin is None else AdminAddress(own, own, admin.getsockname()[1])
         return public if worker is None else PrivateAddress(public, gateway)
 
     telemetry: Telemetry | None = None
@@ -402,7 +402,7 @@ def serve(
         if worker is None or not worker.is_gateway:
             logger.warning("%s; nothing is exported", error)
     limited = (
-        processes.gateway(limits, flush, None if admin is None else admin.getsockname()[1], telemetry, topic_rules)
+        processes.gateway(limits, flush, None if admin is None else admin.getsockname()[1], telemetry, topic_rules, proxies)
         if is_gateway
         else make_application()
     )

@@ -13,12 +13,13 @@ import random
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
 import nats.errors
+from litestar.utils.path import normalize_path
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -33,6 +34,7 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
+from pricewire.server.client_address import Network
 from pricewire.server.gateways.background import Background
 from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
@@ -53,7 +55,7 @@ from pricewire.server.gateways.messages import (
 )
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
 from pricewire.server.http_errors import TOO_LARGE, send_problem
-from pricewire.server.limits import Limits
+from pricewire.server.limits import Admission, Limits
 from pricewire.server.publish_limits import MAX_BODY, PUBLISH_PATH
 from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_rules import TopicRules
@@ -83,6 +85,7 @@ class Gateway:
     Attributes:
         hub: the streams.
         bus: feeds the hub.
+        admission: how often one address may ask for what the gateway answers itself.
         calls: how many requests were passed on, by how that went: `answered`, or `unavailable`.
 
     Args:
@@ -94,6 +97,7 @@ class Gateway:
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
         topic_rules: what holds for free topics.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is.
     """
 
     def __init__(
@@ -107,12 +111,13 @@ class Gateway:
         admin_port: int | None = None,
         telemetry: Telemetry | None = None,
         topic_rules: TopicRules | None = None,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self.hub = Hub(limits=(topic_rules or TopicRules()).log_limits, heartbeat=heartbeat, replicated=True, flush=flush)
         self.hub.route_by(router_of)
         self.calls = {"answered": 0, "unavailable": 0}
         self._plan = plan or NatsPlan()
-        self._limits = limits or Limits()
+        self.admission = Admission(limits, trusted_proxies)
         self._admin_port = admin_port
         self.bus = NatsBus(self.hub, address, writes=None, plan=self._plan, on_writer=self._succeeded)
         self._token_watch = TokenWatch(self.hub)
@@ -133,7 +138,7 @@ class Gateway:
 
     def change_limits(self, limits: Limits) -> None:
         """Hold more or fewer streams from now on; what is open stays."""
-        self._limits = limits
+        self.admission.change(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or begin and end with the process."""
@@ -187,8 +192,8 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Another method is refused as everywhere.
-        path = scope["path"] if scope["method"] == "GET" else ""
+        # Another method is refused as everywhere. Slashes at the end, and others that are doubled, the router of a server passes over.
+        path = normalize_path(scope["path"]) if scope["method"] == "GET" else ""
         if path == "/healthz":
             await send_text(send, 200, "ok\n")
         elif path == "/readyz":
@@ -205,7 +210,7 @@ class Gateway:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the server answer a request."""
-        body, limit = b"", MAX_BODY if publishes(scope) else self._limits.request_body
+        body, limit = b"", MAX_BODY if publishes(scope) else self.admission.limits.request_body
         while True:
             event = await receive()
             if event["type"] != "http.request":
@@ -269,9 +274,9 @@ class Gateway:
 
     async def _open(self, answer: Answer, plan: StreamPlan, scope: Scope, receive: Receive, send: Send) -> None:
         """Hold a stream."""
-        if self.hub.streams >= self._limits.streams:
+        if self.hub.streams >= self.admission.limits.streams:
             self._ended(plan.stream_id)
-            await unavailable(send, f"this gateway has {self._limits.streams} streams, its limit")
+            await unavailable(send, f"this gateway has {self.admission.limits.streams} streams, its limit")
             return
         self._plans[plan.stream_id] = plan
         try:
@@ -435,7 +440,7 @@ class Gateway:
 def publishes(scope: Scope) -> bool:
     """Return whether a request is for publishing, in JSON or, by the Mercure protocol, as a form: then its body may be longer."""
     kinds = [bytes(value).partition(b";")[0].strip().lower() for name, value in scope["headers"] if name == b"content-type"]
-    return scope["path"] == PUBLISH_PATH or kinds == [b"application/x-www-form-urlencoded"]
+    return normalize_path(scope["path"]) == PUBLISH_PATH or kinds == [b"application/x-www-form-urlencoded"]
 
 
 async def send_text(send: Send, status: int, text: str, media_type: str = "text/plain; charset=utf-8") -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from pricewire.bus.nats import NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.bus.probe import probe
 from pricewire.hub.flush_pace import FlushPolicy
+from pricewire.server.client_address import Network
 from pricewire.server.gateways.bus_feed import BusFeed, feeds_of
 from pricewire.server.gateways.gateway import Gateway
 from pricewire.server.gateways.leader import NatsSetup
@@ -25,6 +27,7 @@ def make_gateway(
     admin_port: int | None,
     telemetry: Telemetry | None,
     topic_rules: TopicRules,
+    trusted_proxies: Sequence[Network],
 ) -> Gateway:
     """
     Return the application of a gateway.
@@ -36,13 +39,21 @@ def make_gateway(
         admin_port: the port for operators alone; None where there is none.
         telemetry: exports traces and metrics; None where nothing is exported.
         topic_rules: what holds for free topics.
+        trusted_proxies: the networks of the proxies that are trusted to say who their client is.
 
     Raises:
         BusError: the address of the bus cannot be one.
     """
     plan = NatsPlan(options.stream, options.replicas)
     return Gateway(
-        address_of(options), plan=plan, limits=limits, flush=flush, admin_port=admin_port, telemetry=telemetry, topic_rules=topic_rules
+        address_of(options),
+        plan=plan,
+        limits=limits,
+        flush=flush,
+        admin_port=admin_port,
+        telemetry=telemetry,
+        topic_rules=topic_rules,
+        trusted_proxies=trusted_proxies,
     )
 
 
