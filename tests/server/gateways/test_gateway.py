@@ -375,6 +375,31 @@ def test_a_server_that_is_followed_by_another_keeps_the_gateways_streams(place: 
             assert stream.until(lambda data: data.get("event") == "balance")["data"]["balance"] == "9990.00"
 
 
+def test_streams_of_more_topics_than_one_message_holds_are_known_to_the_next_server(place: Place) -> None:
+    gateway, account = place.gateways[0], place.alice.uuid
+    reader = TOKENS.issue(account, topics=["long:*"])
+    with contextlib.ExitStack() as stack:
+        for number in range(5):
+            stream = stack.enter_context(Events(gateway, "/protected/sse?topic=long:first", reader))
+            url = f"{gateway.url}/v1/streams/{stream.head['pricewire-stream']}"
+            for part in range(4):
+                # A character of four bytes counts as one of a name.
+                added = [f"long:{number}:{part}:{name}:" + "\U0001f4b0" * 240 for name in range(60)]
+                answer = httpx2.patch(url, content=msgspec.json.encode({"add": added}), headers=bearer(reader), timeout=PATIENCE)
+                assert answer.status_code == 200, answer.text
+        token = log_in(gateway, "alice")
+        own = stack.enter_context(Events(gateway, f"/protected/sse?topic=balance:{account}", token))
+        own.next()
+        place.server.stop()
+        setup = NatsSetup(NatsAddress((place.nats.url,)), place.plan)
+        with open_app_server(place.database, GoldFeed(), bus=setup) as server:
+            app: Any = server._config.app
+            until_answered(gateway)
+            wait_until(lambda: app.leader.metrics()["pricewire_gateway_streams"][1] == 6)
+            httpx2.post(f"{gateway.url}/v1/logout", headers=bearer(token), timeout=PATIENCE)
+            assert own.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+
+
 def test_a_server_that_stands_by_has_the_ticks_of_the_one_that_it_follows(place: Place) -> None:
     """Its feed cannot tell them, and contracts are settled by them."""
     gateway, token = place.gateways[0], TOKENS.issue(place.alice.uuid)

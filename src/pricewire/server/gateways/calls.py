@@ -201,7 +201,7 @@ class Calls:
         report = self._report_decoder.decode(message.data)
         match report:
             case Sync():
-                await self._respond(message, Unknown(self._hub.sync(report.gateway, report.streams)))
+                await self._respond(message, Unknown(self._hub.sync(report.gateway, report.streams, report.after, report.until)))
             case Closed():
                 self._hub.close_remote(report.streams)
             case Register():

@@ -53,6 +53,7 @@ from pricewire.server.gateways.messages import (
     Sync,
     Unknown,
 )
+from pricewire.server.gateways.parts import in_parts
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.limits import Admission, Limits
@@ -61,15 +62,17 @@ from pricewire.server.telemetry.signals import Telemetry
 from pricewire.server.topic_rules import TopicRules
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.server.transport.event_stream import EventStream
+from pricewire.server.transport.throttled_log import ThrottledLogger
 from pricewire.server.updates_topic import router_of
 
 logger = logging.getLogger(__name__)
+throttled = ThrottledLogger(logger)
 
 POSITION_S = 5.0
 """How long a stream waits for its first values to come over the bus, in seconds."""
 
 REGISTER_AT_ONCE = 500
-"""How many streams are registered with one message."""
+"""How many streams are registered with one message at most."""
 
 LOOK_S = 0.5
 """How often it is looked whether the bus has fallen silent, in seconds."""
@@ -388,23 +391,36 @@ class Gateway:
                     # Many that end together are one message.
                     await asyncio.sleep(0.05)
             except (nats.errors.Error, OSError) as error:
-                logger.debug("the server does not hear of streams: %r", error)
+                throttled.warning("the server does not hear of this gateway's streams: %r", error)
                 await asyncio.sleep(0.2)
                 self._sync.set()
 
     async def _tell_closed(self, client: Client) -> None:
         closed, self._closed = self._closed, []
-        if closed:
-            await client.publish(reports(self._plan.stream), self._encode(Closed(self.bus.name, closed)))
+        for part in in_parts(closed, client):
+            await client.publish(reports(self._plan.stream), self._encode(Closed(self.bus.name, part)))
 
     async def _synchronise(self, client: Client) -> None:
         """Say which streams there are; register those that the server does not know, and end those that may not go on."""
-        subject = reports(self._plan.stream)
-        answer = await client.request(subject, self._encode(Sync(self.bus.name, list(self._plans))), timeout=CALL_S)
-        unknown = [each for each in msgspec.msgpack.decode(answer.data, type=Unknown).streams if each in self._plans]
-        for first in range(0, len(unknown), REGISTER_AT_ONCE):
-            plans = [plan for each in unknown[first : first + REGISTER_AT_ONCE] if (plan := self._plans.get(each)) is not None]
-            answer = await client.request(subject, self._encode(Register(self.bus.name, plans)), timeout=CALL_S)
+        subject, after, unknown = reports(self._plan.stream), "", list[str]()
+        # Without streams it says that it is there, too.
+        parts = list(in_parts(sorted(self._plans), client)) or [[]]
+        for named in parts:
+            until = "" if named is parts[-1] else named[-1]
+            answer = await client.request(subject, self._encode(Sync(self.bus.name, named, after, until)), timeout=CALL_S)
+            unknown += msgspec.msgpack.decode(answer.data, type=Unknown).streams
+            after = until
+        registered = [plan for each in unknown if (plan := self._plans.get(each)) is not None]
+        for part in in_parts(registered, client, REGISTER_AT_ONCE):
+            # Some may have ended meanwhile.
+            plans = [each for each in part if each.stream_id in self._plans]
+            try:
+                answer = await client.request(subject, self._encode(Register(self.bus.name, plans)), timeout=CALL_S)
+            except nats.errors.MaxPayloadError:
+                # The server never hears of it, so nobody would end it with its token. It came when its topics were changed.
+                logger.warning("a stream of %d topics is too much for a message of the bus; it ends", len(plans[0].topics))
+                self._end(plans[0].stream_id, StreamEnd.INTERNAL_ERROR.name)
+                continue
             for stream_id, reason in msgspec.msgpack.decode(answer.data, type=Refused).streams.items():
                 self._end(stream_id, reason)
 

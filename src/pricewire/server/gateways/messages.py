@@ -132,11 +132,15 @@ class Sync(msgspec.Struct, array_like=True, frozen=True, tag=0):
 
     Attributes:
         gateway: its name.
-        streams: the ids of the streams that it holds.
+        streams: the ids of the streams that it holds, sorted: all that come after `after`, and not after `until`.
+        after: an id; empty from the first one on.
+        until: an id; empty up to the last one.
     """
 
     gateway: str
     streams: list[str]
+    after: str = ""
+    until: str = ""
 
 
 class Register(msgspec.Struct, array_like=True, frozen=True, tag=1):

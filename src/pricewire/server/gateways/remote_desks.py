@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from pricewire.bus.lease import SPAN_S
 from pricewire.bus.tasks import running
 from pricewire.server.gateways.messages import Answer, Call, Listen, Listening
+from pricewire.server.gateways.parts import in_parts
 from pricewire.server.gateways.subjects import CALL_S, desk_calls, desk_topics
 
 REPEAT_S = 1.0
@@ -31,9 +32,6 @@ HEARD_S = 0.5
 
 PAUSE_S = 0.2
 """How long to wait before that, in seconds."""
-
-MOST_CHANGES = 5000
-"""How many topics one message names at most."""
 
 PASSED_ON = frozenset({"/v1/trading/contracts/buy", "/v1/trading/contracts/sell", "/v1/accounting/balance"})
 """The paths of requests that the process answers which has the account; all others whichever process."""
@@ -122,7 +120,7 @@ class RemoteDesk:
         while True:
             self._changed.clear()
             version = self._version
-            changes = list(self._pending.items())[:MOST_CHANGES]
+            changes = next(in_parts(self._pending.items(), self._client), [])
             question = msgspec.msgpack.encode(Listen(self._term, changes))
             try:
                 message = await self._client.request(desk_topics(self._stream, self._name), question, timeout=ANSWER_S)

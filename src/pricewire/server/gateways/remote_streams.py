@@ -186,18 +186,21 @@ class HubOfGateways(Hub):
                 self._leave(stream.spec)
                 stream.closed()
 
-    def sync(self, gateway: str, stream_ids: list[str]) -> list[str]:
+    def sync(self, gateway: str, stream_ids: list[str], after: str = "", until: str = "") -> list[str]:
         """
         Take note of the streams that a gateway holds, and forget those that it no longer does; return the ids of those that are not known.
 
         Args:
             gateway: the gateway's name.
-            stream_ids: all that it holds.
+            stream_ids: all that it holds whose ids come after `after`, and not after `until`.
+            after: an id; empty from the first one on.
+            until: an id; empty up to the last one.
         """
         now = time.monotonic()
         self.gateways[gateway] = now
         held = set(stream_ids)
-        gone = [each for each in self._of[gateway] - held if now - self._remote[each].since > SETTLED_S]
+        named = {each for each in self._of[gateway] if after < each and (not until or each <= until)}
+        gone = [each for each in named - held if now - self._remote[each].since > SETTLED_S]
         self.close_remote(gone)
         return [each for each in stream_ids if each not in self._remote]
 
