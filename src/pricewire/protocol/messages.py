@@ -393,7 +393,7 @@ class TopicLogBody(msgspec.Struct, frozen=True):
     Events of a topic.
 
     Attributes:
-        start: `resumed` where they are all since the event that was named, `reset` where the log does not reach back to that, `snapshot`
+        start: `resumed` where they are those after the event that was named, `reset` where the log does not reach back to that, `snapshot`
             where none was named.
         events: the events, oldest first.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -398,6 +399,41 @@ def test_streams_of_more_topics_than_one_message_holds_are_known_to_the_next_ser
             wait_until(lambda: app.leader.metrics()["pricewire_gateway_streams"][1] == 6)
             httpx2.post(f"{gateway.url}/v1/logout", headers=bearer(token), timeout=PATIENCE)
             assert own.wait_for("error")["error"]["code"] == "TOKEN_REVOKED"
+
+
+def test_what_is_more_than_a_message_of_the_bus_holds_is_refused_at_once(tmp_path: Path, sqlite_template: Path) -> None:
+    database, configuration = tmp_path / "pricewire.db", tmp_path / "nats.conf"
+    database.write_bytes(sqlite_template.read_bytes())
+    configuration.write_text("max_payload: 65536\n")
+    plan = NatsPlan(f"place-{next(numbers)}")
+    token = TOKENS.issue(add_account(database, "alice").uuid, frozenset({"publish", "read"}), topics=["*"])
+    with contextlib.ExitStack() as stack:
+        nats = stack.enter_context(nats_server("-c", str(configuration)))
+        server = stack.enter_context(open_app_server(database, GoldFeed(), bus=NatsSetup(NatsAddress((nats.url,)), plan)))
+        gateway = stack.enter_context(serve_gateway(nats, plan))
+        until_answered(gateway)
+
+        def publish(data: str) -> httpx2.Response:
+            body = {"topic": "chat:1", "data": data}
+            return httpx2.post(f"{gateway.url}/v1/publish?durable=true", json=body, headers=bearer(token), timeout=PATIENCE)
+
+        def log(limit: int) -> httpx2.Response:
+            return httpx2.get(f"{gateway.url}/v1/topics/chat:1/log?limit={limit}", headers=bearer(token), timeout=PATIENCE)
+
+        # Half of what hexadecimal digits take is left when they are compressed.
+        texts = [secrets.token_hex(20_000) for _ in range(5)]
+        assert [publish(text).status_code for text in texts] == [200] * 5
+        assert [each["data"] for each in log(2).json()["data"]["events"]] == texts[:2]
+        refused(log(5), 413, "REQUEST_TOO_LARGE")
+        refused(publish(secrets.token_hex(100_000)), 413, "REQUEST_TOO_LARGE")
+        with Events(gateway, "/protected/sse?topic=chat:2", token) as stream:
+            url = f"{gateway.url}/v1/streams/{stream.head['pricewire-stream']}"
+            added = [f"chat:{name}:" + "\U0001f4b0" * 240 for name in range(40)]
+            answer = httpx2.patch(url, content=msgspec.json.encode({"add": added}), headers=bearer(token), timeout=PATIENCE)
+            assert answer.status_code == 200, answer.text
+            assert stream.wait_for("error")["error"]["code"] == "INTERNAL_ERROR"
+        app: Any = server._config.app
+        wait_until(lambda: not app.leader.metrics()["pricewire_gateway_streams"][1])
 
 
 def test_a_server_that_stands_by_has_the_ticks_of_the_one_that_it_follows(place: Place) -> None:

@@ -311,6 +311,24 @@ def test_topics_are_listed_with_their_readers_and_what_was_new(scene: Scene) -> 
     assert not any(name.startswith(("balance:", "contracts:")) and not name.endswith(scene.alice.uuid) for name in everything)
 
 
+def test_a_log_that_is_longer_than_one_answer_is_read_in_several(scene: Scene) -> None:
+    for part in range(4):
+        ids_of(send(scene, [{"topic": "news:long", "data": f"{part}{number}" + "x" * 100_000} for number in range(2)]))
+    seen, after, answers = list[str](), "", 0
+    while True:
+        answer = scene.get(f"/v1/topics/news:long/log?limit=1000{after}")
+        assert len(answer.content) < 525_000
+        found = answer.json()["data"]["events"]
+        if not found:
+            break
+        seen += [each["data"][:2] for each in found]
+        after, answers = f"&after={found[-1]['id']}", answers + 1
+    assert seen == [f"{part}{number}" for part in range(4) for number in range(2)]
+    assert answers == 2
+    ids_of(send(scene, {"topic": "news:longest", "data": "x" * 260_000}))
+    assert len(scene.get("/v1/topics/news:longest/log").json()["data"]["events"]) == 1
+
+
 def test_the_log_of_a_topic_is_read_from_an_event_on(scene: Scene) -> None:
     ids = ids_of(send(scene, [{"topic": "news:log", "data": each, "event": "it"} for each in range(4)]))
     body = scene.get(f"/v1/topics/news:log/log?after={ids[1]}").json()["data"]

@@ -8,6 +8,7 @@ import logging
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -38,10 +39,12 @@ from pricewire.server.gateways.messages import (
     StreamPlan,
     Sync,
     Unknown,
+    refusal,
 )
 from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream, with_position
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, commands, reports
 from pricewire.server.limits import Admission
+from pricewire.server.routes.large_answers import LARGE, make
 from pricewire.server.stream_opener import StreamOpener, bind
 from pricewire.server.transport.asgi_types import Message, Scope
 from pricewire.server.transport.remote import REMOTE
@@ -146,6 +149,12 @@ class Calls:
         # A gateway that opens streams is there, though it has not said so yet.
         self._hub.gateways.setdefault(call.gateway, time.monotonic())
         answer = await self.answer(call)
+        size, largest = len(self._encode(answer)), message._client.max_payload
+        if size > largest:
+            if answer.plan is not None:
+                self._hub.close_remote([answer.plan.stream_id])
+            text = f"the answer takes {size} bytes, more than the {largest} of a message of the bus; ask for less at once"
+            answer = refusal(text, answer.route)
         await self._respond(message, answer)
 
     async def answer(self, call: Call) -> Answer:
@@ -192,8 +201,11 @@ class Calls:
             position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
             return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=position, route=route)
         whole = b"".join(body)
-        is_packed = len(whole) > PACKED
-        return Answer(status, headers, zlib.compress(whole, 1) if is_packed else whole, is_packed, route=route)
+        is_packed = len(whole) > PACKED and not any(name == b"content-encoding" for name, _ in headers)
+        if is_packed:
+            # A megabyte takes 20 ms, for which everybody's ticks would wait.
+            whole = await make(partial(zlib.compress, whole, 1), LARGE)
+        return Answer(status, headers, whole, is_packed, route=route)
 
     async def _answer_report(self, message: Msg) -> None:
         if not await self._bus.confirm(CONFIRM_S):
@@ -258,9 +270,14 @@ class Calls:
                 await self._bus.flush()
                 position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
                 command = with_position(command, position)
+            data = self._encode(command)
+            if len(data) > client.max_payload and (found := self._hub.find(command.stream_id)) is not None:
+                logger.warning("a change of a stream takes %d bytes, more than a message of the bus holds; the stream ends", len(data))
+                self._hub.end(found[0], StreamEnd.INTERNAL_ERROR)
+                continue
             # One that is not heard is made up for at the gateway's next report.
             with contextlib.suppress(nats.errors.Error, OSError):
-                await client.publish(commands(self._stream, gateway), self._encode(command))
+                await client.publish(commands(self._stream, gateway), data)
 
     async def _look_for_silence(self) -> None:
         while True:

@@ -52,6 +52,7 @@ from pricewire.server.gateways.messages import (
     StreamPlan,
     Sync,
     Unknown,
+    refusal,
 )
 from pricewire.server.gateways.parts import in_parts
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, calls, commands, reports
@@ -261,8 +262,11 @@ class Gateway:
         if client is None or not client.is_connected:
             # The library refuses it at once, too, but keeps what was to wait for its answer for ever.
             return None
+        data = self._encode(call)
+        if len(data) > client.max_payload:
+            return refusal(f"the request takes {len(data)} bytes, more than the {client.max_payload} of a message of the bus")
         try:
-            request = asyncio.create_task(client.request(calls(self._plan.stream), self._encode(call), timeout=CALL_S))
+            request = asyncio.create_task(client.request(calls(self._plan.stream), data, timeout=CALL_S))
             self._asking.add(request)
             request.add_done_callback(self._asking.discard)
             try:

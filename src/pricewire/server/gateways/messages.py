@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from pricewire.protocol.messages import error_body
 from pricewire.server.auth.tokens import Token
 from pricewire.server.following import Following
 
@@ -124,6 +125,13 @@ class Answer(msgspec.Struct, array_like=True, frozen=True):
     prelude: bytes = b""
     position: int = 0
     route: str = ""
+
+
+def refusal(message: str, route: str = "") -> Answer:
+    """Return the answer to a request that takes, or whose answer takes, more than a message of the bus holds: it never gets another one."""
+    body = msgspec.json.encode(error_body("REQUEST_TOO_LARGE", message))
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return Answer(413, headers, body, route=route)
 
 
 class Sync(msgspec.Struct, array_like=True, frozen=True, tag=0):

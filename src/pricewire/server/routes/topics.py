@@ -7,7 +7,7 @@ from heapq import nsmallest
 from typing import Annotated
 
 import msgspec
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
@@ -24,11 +24,18 @@ from pricewire.server.following import MARKET_FAMILIES
 from pricewire.server.http_errors import INVALID, REFUSED, UNKNOWN, InvalidParametersError, UnknownError
 from pricewire.server.limits import Admission
 from pricewire.server.routes.accounts import NO_STORE, PROTECTED
+from pricewire.server.routes.large_answers import answer
 from pricewire.server.services import Services
 from pricewire.server.stream_opener import StreamOpener
 
 LARGEST = 1000
 """How many topics or events one answer has at most."""
+
+MOST_BYTES = 512 * 1024
+"""How many bytes of events one answer has at most, or one event: behind gateways it has to fit into a message of NATS, of 1 MiB."""
+
+BYTES_A_ROW = 128
+"""What makes as much work as a row of a history, in bytes: a thread compresses 25 KiB in a millisecond."""
 
 Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST, description="How many at most.")]
 
@@ -73,12 +80,13 @@ async def show_log(
         str | None, QueryParameter(description="The id of the last event that is known; only later ones are returned.")
     ] = None,
     limit: Limit = 100,
-) -> Data[TopicLogBody]:
+) -> Response[Data[TopicLogBody]]:
     """
     Return the events of a topic that its log has, oldest first; who may read the topic may read its log.
 
-    With `after`, `start` says whether these are all since: `resumed`, or `reset` where the log does not reach back so far. Then, and
-    without it, they are the oldest that the log has.
+    With `after`, `start` says whether these follow it: `resumed`, or `reset` where the log does not reach back so far. Then, and without
+    it, they are the oldest that the log has. There are as many as asked for, or as 512 KiB hold; ask with `after` and the last one's id
+    for more, until there are none.
     """
     wanted = read_topic(topic)
     if isinstance(wanted, TopicPattern):
@@ -92,7 +100,15 @@ async def show_log(
     events = hub.recent_events(name)
     if start.outcome is Outcome.RESUMED:
         events = [event for event in events if event.position > start.position]
-    return Data(TopicLogBody(start.outcome.value, list(map(logged_event, events[:limit]))))
+    shown, size = list[LoggedEvent](), 0
+    for event in events[:limit]:
+        logged = logged_event(event)
+        size += len(msgspec.json.encode(logged))
+        if shown and size > MOST_BYTES:
+            break
+        shown.append(logged)
+    body = TopicLogBody(start.outcome.value, shown)
+    return await answer(request, lambda: Data(body), max(len(shown), size // BYTES_A_ROW))
 
 
 def info(hub: Hub, name: str, log: TopicLog, now: float) -> TopicInfo:
