@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from pricewire.trading.partitions import PARTITIONS, partition_of
 from server.gateways.test_gateway import serve_gateway
 from server.gateways.test_takeover import Process, buy, ended
 from support.app_server import Events, add_account, bearer, log_in
+from support.metrics import wait_until
 from support.postgres import Postgres
 from support.serving import PATIENCE, Serving
 
@@ -193,6 +195,19 @@ def test_a_deposit_while_its_account_has_no_process_reaches_a_stream_that_names_
         move_all()
         other.kill()
         move_all()
+
+
+def test_a_request_of_an_account_of_another_process_is_passed_on_however_many_slashes_it_has(shared: Shared) -> None:
+    other = shared.start_trading("slashes")
+
+    def is_answered(path: str, token: str) -> bool:
+        return httpx2.get(f"{shared.gateway.url}{path}", headers=bearer(token), timeout=PATIENCE).status_code == 200
+
+    for path in ("//v1/accounting/balance", "/v1//accounting///balance//"):
+        for _, token in shared.accounts:
+            # A moment before, the account may still have been another one's.
+            wait_until(partial(is_answered, path, token))
+    other.kill()
 
 
 def test_one_that_was_stopped_for_a_while_does_nothing_with_accounts_that_are_another_ones(shared: Shared) -> None:

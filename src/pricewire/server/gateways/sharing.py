@@ -24,6 +24,7 @@ from typing import Any, cast
 
 import msgspec
 import nats.errors
+from litestar.utils.path import normalize_path
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -143,7 +144,10 @@ class Sharing:
     async def passes_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Have another process answer a request, if that has the account that it is for; return whether it was so."""
         share = self.share
-        if share is None or not self._desks or scope["path"].rstrip("/") not in PASSED_ON or scope["method"] not in ("GET", "POST"):
+        if share is None or not self._desks or scope["method"] not in ("GET", "POST"):
+            return False
+        # As the router reads it: it passes over slashes at the end, and others that are doubled.
+        if normalize_path(scope["path"]) not in PASSED_ON:
             return False
         headers = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
         account = claimed_account(dict(headers).get(b"authorization", b""))
