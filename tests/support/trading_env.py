@@ -23,6 +23,7 @@ from pricewire.store.ledger import Ledger
 from pricewire.trading.desk import Desk
 from pricewire.trading.limits import TradingLimits
 from pricewire.trading.recovery import recover
+from pricewire.trading.refusals import Refusals
 from support.fake_market import START_MS, FakeClock, running, settle
 from support.feeds import GOLD, HandFeed
 
@@ -59,7 +60,10 @@ class TradingEnv:
         self.journal = Journal(journal, self.market.instruments())
         self.market.write_to(self.journal, {})
         self.ledger = ledger_type(database, self.journal.sync)
-        self.desk = Desk(self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits, flush=flush)
+        self.refusals = Refusals(self.clock)
+        self.desk = Desk(
+            self.market, self.ledger, self.accounts, self.publish, clock=self.clock, limits=limits, flush=flush, refusals=self.refusals
+        )
         self.published: list[Published] = []
         self._news = asyncio.Event()
         self._given = self._taken = 0

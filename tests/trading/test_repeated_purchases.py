@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pricewire.errors import IdempotencyConflictError, MarketClosedError
+from pricewire.errors import IdempotencyConflictError, InsufficientBalanceError, MarketClosedError
 from pricewire.store.accounts import Account
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.trading.interfaces import Bought, Purchase
 from pricewire.trading.limits import TradingLimits
+from pricewire.trading.refusals import Told
+from pricewire.trading.trades import digest
 from support.ledger_rules import check_books
 from support.trading_env import TradingEnv, open_account, order
 
@@ -102,6 +104,35 @@ async def test_what_was_refused_is_not_bought_by_the_same_request_that_comes_lat
     await trading_env.give("100.00", 76)
     with pytest.raises(IdempotencyConflictError):
         await trading_env.desk.buy(alice.uuid, order())
+
+
+async def test_what_another_process_has_refused_is_refused_unless_it_was_bought(trading_env: TradingEnv) -> None:
+    alice = await open_account(trading_env)
+    bought = await trading_env.desk.buy(alice.uuid, order("bought"))
+    for key in ("bought", "not"):
+        told = Told(alice.uuid, key, digest(order(key)), "InsufficientBalanceError", "there was too little")
+        trading_env.refusals.learn(told)
+    trading_env.refusals.learn(Told(alice.uuid, "new", "", "SomeLaterError", "this version does not know it"))
+    assert (await trading_env.desk.buy(alice.uuid, order("bought"))).contract_id == bought.contract_id
+    with pytest.raises(InsufficientBalanceError, match="there was too little"):
+        await trading_env.desk.buy(alice.uuid, order("not"))
+    assert [each.key for each in trading_env.refusals.kept()] == ["bought", "not"]
+    assert (await trading_env.desk.buy(alice.uuid, order("new"))).contract_id
+
+
+async def test_each_refusal_is_told_once_before_it_is_answered(trading_env: TradingEnv) -> None:
+    heard: list[Told] = []
+
+    async def hear(refusal: Told) -> None:
+        heard.append(refusal)
+
+    trading_env.refusals.tell = hear
+    alice = await refused_in_silence(trading_env)
+    (told,) = heard
+    assert (told.account_uuid, told.key, told.kind) == (alice.uuid, order().idempotency_key, "MarketClosedError")
+    with pytest.raises(MarketClosedError):
+        await trading_env.desk.buy(alice.uuid, order())
+    assert heard == [told]
 
 
 async def test_a_key_that_was_refused_is_good_again_after_a_while(trading_env: TradingEnv) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pricewire.bus.memory import MemoryBus
 from pricewire.errors import AccountError, PricewireError
 from pricewire.market.archived_days import TickArchive
+from pricewire.market.clock import SystemClock
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import KEEP_S, Journal
 from pricewire.market.market import Market
@@ -38,6 +39,7 @@ from pricewire.trading.limits import TradingLimits
 from pricewire.trading.partitions import OwnAccounts, Share
 from pricewire.trading.products import Products
 from pricewire.trading.recovery import recover
+from pricewire.trading.refusals import Refusals
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ class Services:
     Attributes:
         publisher: the market and the hub.
         auth: checks accounts and tokens; None without trading, and before `open`.
+        refusals: what trading has refused lately.
         journal: the journal; None without one, and before `open`.
 
     Args:
@@ -124,6 +127,7 @@ class Services:
         # That of now, from before it reads anything.
         self._desk: Desk | None = None
         self.publisher = publisher
+        self.refusals = Refusals(SystemClock())
         self.auth: AuthService | None = None
         self._accounting: Accounting | None = None
         self.journal: Journal | None = None
@@ -288,6 +292,7 @@ class Services:
             published=self.publisher.hub,
             flush=flush or bus.flush,
             catch_up=self.publisher.catch_up,
+            refusals=self.refusals,
         )
         money_watch = MoneyWatch(AuditTrail(database), desk.money_moved)
         # Before the desk reads the first balance: what moves after that is heard of.

@@ -28,6 +28,7 @@ from pricewire.trading.outbox import Outbox
 from pricewire.trading.products import Products
 from pricewire.trading.quoting import Quoting
 from pricewire.trading.recovery import Recovered
+from pricewire.trading.refusals import Refusals
 from pricewire.trading.settlement import Settlement
 from pricewire.trading.trades import Trades
 
@@ -72,6 +73,7 @@ class Desk:
         published: PublishedEvents | None = None,
         flush: Callable[[], Awaitable[None]] | None = None,
         catch_up: Callable[[], Awaitable[None]] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         """
         Prepare to trade.
@@ -88,6 +90,7 @@ class Desk:
             published: what an earlier process has published, to go on with; None for nothing.
             flush: returns when everything that was published so far is safe; None where that is at once.
             catch_up: returns when the desk has had every tick that somebody else may have; None where it gets them first.
+            refusals: what the desk before has refused, to go on with; None for nothing.
         """
         self.products = products or Products()
         limits = limits or TradingLimits()
@@ -112,6 +115,7 @@ class Desk:
             due_ticks=self._due_ticks,
             exposure=self.exposure,
             rates=PurchaseRates(limits.purchases_per_second),
+            refusals=Refusals(self._clock) if refusals is None else refusals,
             max_open_contracts=limits.open_contracts,
             catch_up=catch_up or at_once,
         )

@@ -78,6 +78,7 @@ class Trades:
         due_ticks: DueTicks,
         exposure: Exposure,
         rates: PurchaseRates,
+        refusals: Refusals,
         max_open_contracts: int | None,
         catch_up: Callable[[], Awaitable[None]],
         monotonic: Callable[[], float] = time.monotonic,
@@ -96,6 +97,7 @@ class Trades:
             due_ticks: has trades wait for ticks.
             exposure: how much open contracts may win.
             rates: how often an account may buy.
+            refusals: what was refused lately, also by the desk before.
             max_open_contracts: how many an account may have at once; None for any number.
             catch_up: returns when the books have had every tick that a trader may have seen.
             monotonic: returns the time in seconds, of a clock that nobody sets.
@@ -114,7 +116,7 @@ class Trades:
         self._catch_up = catch_up
         self._monotonic = monotonic
         self._names = Names()
-        self._refusals = Refusals(clock)
+        self._refusals = refusals
         self._tasks: set[asyncio.Task[Any]] = set()
         # The newest purchase of each account's key that is not finished.
         self._buying: dict[tuple[str, str], asyncio.Task[Purchased[Amount]]] = {}
@@ -168,16 +170,16 @@ class Trades:
             # Else this one could be refused while that one buys.
             await asyncio.wait([earlier])
         key, hashed = request.idempotency_key, digest(request)
-        self._refusals.check((account_uuid, key), hashed)
         try:
+            self._refusals.check((account_uuid, key), hashed)
             return await self._buy(account_uuid, request, hashed)
         except (DatabaseError, IdempotencyConflictError):
             raise
         except PricewireError as error:
-            # What is refused now may have been bought before.
+            # What is refused now may have been bought before, also by another process that did not know of a refusal.
             first = await self._ledger.bought(account_uuid, key, hashed)
             if first is None:
-                self._refusals.add((account_uuid, key), hashed, error)
+                await self._refusals.add((account_uuid, key), hashed, error)
                 raise
             return purchased(key, first.contract, self._books.name(first.contract.instrument_id))
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
+from pricewire.errors import InvalidProposalError
 from pricewire.market.hours import parse_hours
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
@@ -31,6 +32,10 @@ from pricewire.server.limits import Limits
 from pricewire.server.services import JournalSetup
 from pricewire.server.transport.handover import HandoverProtocol
 from pricewire.store.accounts import Account
+from pricewire.store.audit import Operator
+from pricewire.store.cashier import Cashier
+from pricewire.store.database import Database
+from pricewire.trading.partitions import partition_of
 from server.gateways.test_gateway import GoldFeed, message, price, serve_gateway, until_ready
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
 from support.feeds import GOLD
@@ -361,6 +366,55 @@ def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monke
     ticks = journal_of(parts.folder / "market")
     assert len(ticks) > OLD_TICKS
     assert journal_of(parts.folder / "second" / "trading") == ticks
+
+
+def test_what_one_process_has_refused_no_process_sells_that_gets_the_account(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither when one more begins, nor when it ends: the request may still be on its way."""
+    monkeypatch.setattr("pricewire.trading.refusals.KEPT_NS", 10**13)
+    database = parts.folder / "pricewire.db"
+    half = {partition_of(each.uuid) % 2: each for each in (add_account(database, f"poor-{number}", "1.00") for number in range(12))}
+    assert len(half) == 2
+
+    def ask(account: Account, key: str) -> str:
+        """Return the code that an order gets, as soon as the account's process answers."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            parts.tick(10)
+            url, order = f"{parts.gateway.url}/v1/trading/contracts/buy", purchase(key, instrument_id="GOLD")
+            answer = httpx2.post(url, json=order, headers=bearer(account), timeout=PATIENCE)
+            if answer.status_code != 503:
+                code: str = answer.json().get("error", {}).get("code", "")
+                return code
+        raise TimeoutError("nobody answers")
+
+    before = [ask(account, "before") for account in half.values()]
+    assert all(before)
+    with parts.open_trading("second") as second:
+        until_serving(second)
+        asyncio.run(enrich(database, half.values()))
+        assert [ask(account, "before") for account in half.values()] == before
+        with monkeypatch.context() as patches:
+            patches.setattr("pricewire.trading.trades.make_contract", no_contract)
+            between = [ask(account, "between") for account in half.values()]
+        assert between == ["INVALID_PARAMETERS"] * 2
+    assert [ask(account, "before") for account in half.values()] == before
+    assert [ask(account, "between") for account in half.values()] == between
+    for number in itertools.count():
+        if all(ask(account, f"after-{number}") == "" for account in half.values()):
+            break
+        assert number < 1000
+
+
+def no_contract(*args: Any, **options: Any) -> Any:
+    raise InvalidProposalError("not offered for a moment")
+
+
+async def enrich(database: Path, accounts: Iterable[Account]) -> None:
+    """Give accounts money, as an operator does."""
+    opened = await Database.open(database)
+    for each in accounts:
+        await Cashier(opened).deposit(each.id, Decimal(100_000), Operator("bo", "a test"))
+    await opened.close()
 
 
 def test_what_the_journal_cannot_take_is_not_published() -> None:

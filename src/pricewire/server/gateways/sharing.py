@@ -6,6 +6,7 @@ Several processes with trading share the accounts: each has some of them, and of
               ──Call──────────> another   a request for one of its accounts
               <──Join────────── another   it is there, and has no share
               <──its name────── another   it ends
+    each      ──[Told]────────> all       which purchases it has refused lately: who gets an account goes on to refuse them
 
 Who begins or ends changes the shares of all: a new term begins. Before it does, the one that leads has the database refuse what is
 written in the term before, and the bus what is published. So an account has one owner at a time, which has read all that those before have
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, cast
@@ -35,15 +36,17 @@ from pricewire.errors import AccountError, DatabaseError, FencedError, Pricewire
 from pricewire.protocol.topics import AccountTopic, BalanceTopic, ContractsTopic, parse_topic
 from pricewire.server.gateways.background import end_process
 from pricewire.server.gateways.messages import Call, Join, Listen, Listening
+from pricewire.server.gateways.parts import in_parts
 from pricewire.server.gateways.remote_desks import PASSED_ON, RemoteDesk, claimed_account, content_of, is_there
 from pricewire.server.gateways.remote_streams import HubOfGateways
-from pricewire.server.gateways.subjects import desk_topics, joins, leaves
+from pricewire.server.gateways.subjects import desk_topics, joins, leaves, refusals
 from pricewire.server.gateways.trading_publisher import TradingPublisher
 from pricewire.server.http_errors import TOO_LARGE, send_problem
 from pricewire.server.services import Services
 from pricewire.server.transport.asgi_types import Receive, Scope, Send
 from pricewire.trading.desk import Desk
 from pricewire.trading.partitions import Share
+from pricewire.trading.refusals import Told
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +125,11 @@ class Sharing:
     @contextlib.asynccontextmanager
     async def open(self, client: Client) -> AsyncIterator[None]:
         """Trade within the block."""
-        subscription = await client.subscribe(desk_topics(self._stream, self._bus.name), cb=self._on_listen)
+        subscriptions = [
+            await client.subscribe(desk_topics(self._stream, self._bus.name), cb=self._on_listen),
+            await client.subscribe(refusals(self._stream), cb=self._on_refusals),
+        ]
+        self._services.refusals.tell = lambda refusal: self._tell_refusals(client, [refusal])
         async with running(self._seek(client), "trading lease") as seeking:
             seeking.add_done_callback(ended)
             task = asyncio.create_task(self._run(client), name="shares of trading")
@@ -139,7 +146,8 @@ class Sharing:
                 while not task.done():
                     task.cancel()
                     await asyncio.wait([task], timeout=AGAIN_S)
-                await unsubscribed(subscription)
+                for subscription in subscriptions:
+                    await unsubscribed(subscription)
 
     async def passes_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Have another process answer a request, if that has the account that it is for; return whether it was so."""
@@ -213,6 +221,16 @@ class Sharing:
         if await listener.hear(listen.changes):
             await respond(message, Listening(listen.term, self._bus.position))
 
+    async def _on_refusals(self, message: Msg) -> None:
+        for refusal in msgspec.msgpack.decode(message.data, type=list[Told]):
+            self._services.refusals.learn(refusal)
+
+    async def _tell_refusals(self, client: Client, told: Iterable[Told]) -> None:
+        """Have the others know what was refused; where the bus is away, nobody gets an answer either."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            for part in in_parts(told, client):
+                await client.publish(refusals(self._stream), msgspec.msgpack.encode(part))
+
     async def _run(self, client: Client) -> None:
         while not self._stops:
             try:
@@ -247,6 +265,8 @@ class Sharing:
         """Have a share until the next term."""
         share = Share(announcement.term, announcement.processes.index(self._bus.name), announcement.processes)
         self._term = share.term
+        # One that has begun just now may get accounts of this one.
+        await self._tell_refusals(client, self._services.refusals.kept())
         over = asyncio.Event()
         for feed in self._publisher.feeds:
             feed.pause()

@@ -42,6 +42,11 @@ def leaves(stream: str) -> str:
     return f"{stream}_leaves"
 
 
+def refusals(stream: str) -> str:
+    """Return the subject on which such processes tell each other which purchases they have refused."""
+    return f"{stream}_refusals"
+
+
 def desk_calls(stream: str, process: str) -> str:
     """Return the subject of calls that only a process with a share of the accounts can answer."""
     return f"{stream}_desk.{process}.calls"
