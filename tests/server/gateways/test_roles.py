@@ -23,11 +23,11 @@ from pricewire.market.hours import parse_hours
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Tick
 from pricewire.server.app import create_app
-from pricewire.server.gateways import market_service
+from pricewire.server.gateways import gateway, market_service
 from pricewire.server.gateways.bus_feed import feeds_of, from_hours, to_hours
 from pricewire.server.gateways.leader import NatsSetup
 from pricewire.server.gateways.market_publisher import MarketPublisher
-from pricewire.server.gateways.market_source import describe
+from pricewire.server.gateways.market_source import Interest, describe
 from pricewire.server.limits import Limits
 from pricewire.server.services import JournalSetup
 from pricewire.server.transport.handover import HandoverProtocol
@@ -345,6 +345,59 @@ def test_a_market_that_is_away_makes_prices_stale_and_stops_trading(parts: Parts
         # Trading has them, and knows that no prices come.
         answer = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE)
         assert [(each["id"], each["is_market_open"]) for each in answer.json()["data"]["instruments"]] == [("GOLD", False)]
+
+
+def change(parts: Parts, stream: Events, what: dict[str, Any], token: str | None = None) -> Any:
+    """Change a stream, or prolong it; return what is answered."""
+    url = f"{parts.gateway.url}/v1/streams/{stream.head['pricewire-stream']}"
+    answer = httpx2.patch(url, json=what, headers={} if token is None else bearer(token), timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def prolong(parts: Parts, stream: Events) -> None:
+    """Prolong a stream of alice, and wait until its gateway knows."""
+    change(parts, stream, {}, TOKENS.issue(parts.alice.uuid, lifetime=1000))
+    app: Any = parts.gateway._config.app
+    wait_until(lambda: app._token_watch.token(stream.head["pricewire-stream"]).expires_at > time.time() + 500)
+
+
+def test_a_stream_is_prolonged_while_others_wait_for_their_first_values(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = asyncio.Event()
+
+    async def first_values(interest: Interest) -> int:
+        """Wait as where the market is away, for as long as the test takes."""
+        await held.wait()
+        return 0
+
+    with (
+        Events(parts.gateway, "/sse?topic=ticks:GOLD") as other,
+        Events(parts.gateway, f"/protected/sse?topic=balance:{parts.alice.uuid}", TOKENS.issue(parts.alice.uuid, lifetime=100)) as own,
+    ):
+        other.next()
+        own.next()
+        monkeypatch.setattr(Interest, "first_values", first_values)
+        answers = [change(parts, other, {what: ["candles:GOLD:60"]}) for what in ("add", "remove")]
+        prolong(parts, own)
+        parts.trading.call(held.set)
+        assert [other.wait_for("changed") for _ in answers] == answers
+
+
+def test_a_stream_is_prolonged_while_others_wait_for_what_their_gateway_has_not_read(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def first_values(interest: Interest) -> int:
+        """Return a position that the bus does not reach while the test runs."""
+        return 10**12
+
+    monkeypatch.setattr(gateway, "POSITION_S", 1000.0)
+    with (
+        Events(parts.gateway, "/sse?topic=ticks:GOLD") as other,
+        Events(parts.gateway, f"/protected/sse?topic=balance:{parts.alice.uuid}", TOKENS.issue(parts.alice.uuid, lifetime=100)) as own,
+    ):
+        other.next()
+        own.next()
+        monkeypatch.setattr(Interest, "first_values", first_values)
+        change(parts, other, {"add": ["candles:GOLD:60"]})
+        prolong(parts, own)
 
 
 def test_trading_that_begins_gets_the_markets_ticks_in_parts(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from pricewire.protocol.stream_end import StreamEnd
 from pricewire.server.auth.service import AuthService
 from pricewire.server.client_address import parse_address
 from pricewire.server.gateways.forms import from_message, selector_from_message
+from pricewire.server.gateways.in_order import InOrder
 from pricewire.server.gateways.messages import (
     PACKED,
     Answer,
@@ -41,7 +42,7 @@ from pricewire.server.gateways.messages import (
     Unknown,
     refusal,
 )
-from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream, with_position
+from pricewire.server.gateways.remote_streams import HubOfGateways, Offer, RemoteStream
 from pricewire.server.gateways.subjects import CALL_S, SYNC_S, commands, reports
 from pricewire.server.limits import Admission
 from pricewire.server.routes.large_answers import LARGE, make
@@ -97,6 +98,7 @@ class Calls:
         self._opener = opener
         self._auth = auth
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changes = InOrder()
         self._commands: asyncio.Queue[tuple[str, Command]] = asyncio.Queue()
         self._call_decoder = msgspec.msgpack.Decoder(Call)
         self._report_decoder = msgspec.msgpack.Decoder(Report)
@@ -105,7 +107,7 @@ class Calls:
     @contextlib.asynccontextmanager
     async def answering(self, client: Client) -> AsyncIterator[None]:
         """Answer gateways within the block; whoever leaves it has answered those who have asked."""
-        self._hub.on_command = lambda gateway, command: self._commands.put_nowait((gateway, command))
+        self._hub.on_command = self._tell
         subscriptions = [await client.subscribe(subject, cb=self._on_call) for subject in self._subjects]
         if self._opener is not None:
             subscriptions.append(await client.subscribe(reports(self._stream), cb=self._on_report))
@@ -127,7 +129,9 @@ class Calls:
         self._begin(self._answer_report(message))
 
     def _begin(self, work: Any) -> None:
-        task = asyncio.create_task(work)
+        self._track(asyncio.create_task(work))
+
+    def _track(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -196,10 +200,7 @@ class Calls:
             gone.cancel()
         route = scope.get("path_template", "")
         if offer.plan is not None:
-            # What the publishers have published for it as its first value.
-            await self._bus.flush()
-            position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
-            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=position, route=route)
+            return Answer(status, headers, plan=offer.plan, prelude=offer.prelude, position=await self._position(), route=route)
         whole = b"".join(body)
         is_packed = len(whole) > PACKED and not any(name == b"content-encoding" for name, _ in headers)
         if is_packed:
@@ -262,14 +263,31 @@ class Calls:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await message.respond(self._encode(answer))
 
+    async def _position(self) -> int:
+        """Return a position up to which a hub has what publishers have published until now: of a new topic, its first value."""
+        await self._bus.flush()
+        return max(self._bus.position, 0 if self._first_values is None else await self._first_values())
+
+    def _tell(self, gateway: str, command: Command) -> None:
+        """
+        Have a gateway know what is to become of a stream.
+
+        First values may take seconds, while the market is away. So what ends or prolongs streams does not wait for changes, also not for
+        those of the same stream: it holds whatever they carry.
+        """
+        if not isinstance(command, Changed):
+            self._commands.put_nowait((gateway, command))
+            return
+
+        def tell(position: int) -> None:
+            self._commands.put_nowait((gateway, msgspec.structs.replace(command, position=position)))
+
+        self._track(self._changes.begin(command.stream_id, self._position, tell))
+
     async def _command(self, client: Client) -> None:
-        """Tell gateways what is to become of their streams, in order."""
+        """Send what gateways are to know, in order."""
         while True:
             gateway, command = await self._commands.get()
-            if isinstance(command, Changed):
-                await self._bus.flush()
-                position = max(self._bus.position, 0 if self._first_values is None else await self._first_values())
-                command = with_position(command, position)
             data = self._encode(command)
             if len(data) > client.max_payload and (found := self._hub.find(command.stream_id)) is not None:
                 logger.warning("a change of a stream takes %d bytes, more than a message of the bus holds; the stream ends", len(data))

@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -38,6 +39,7 @@ from pricewire.server.client_address import Network
 from pricewire.server.gateways.background import Background
 from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
+from pricewire.server.gateways.in_order import InOrder
 from pricewire.server.gateways.messages import (
     PACKED,
     Answer,
@@ -128,6 +130,8 @@ class Gateway:
         self._plans: dict[str, StreamPlan] = {}
         # Of streams that are being opened, what they are to carry by now.
         self._early: dict[str, Changed] = {}
+        self._changes = InOrder()
+        self._changing: set[asyncio.Task[None]] = set()
         self._closed: list[str] = []
         self._client: Client | None = None
         self._sync = asyncio.Event()
@@ -176,6 +180,8 @@ class Gateway:
                 try:
                     yield
                 finally:
+                    for task in self._changing:
+                        task.cancel()
                     self.hub.close()
             with contextlib.suppress(nats.errors.Error, OSError):
                 await self._tell_closed(client)
@@ -350,9 +356,15 @@ class Gateway:
             case Ended():
                 self._end(plan.stream_id, command.reason)
             case Changed():
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._reached(command.position), POSITION_S)
-                self._change(command)
+                # What is said of other streams meanwhile, and that this one ends, does not wait for it.
+                task = self._changes.begin(plan.stream_id, partial(self._has, command.position), lambda _: self._change(command))
+                self._changing.add(task)
+                task.add_done_callback(self._changing.discard)
+
+    async def _has(self, position: int) -> None:
+        """Wait until the hub has everything up to a position; not for long."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._reached(position), POSITION_S)
 
     def _change(self, command: Changed) -> None:
         """Have a stream carry what it is to, as soon as it is open."""

@@ -7,8 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from pricewire.hub.hub import Hub
 from pricewire.hub.streams import Follow, Stream, StreamSpec
 from pricewire.protocol.stream_end import StreamEnd
@@ -252,8 +250,3 @@ def as_plan(spec: StreamSpec) -> Following | None:
     """Return what a stream follows, as a gateway is told."""
     assert spec.follow is None or isinstance(spec.follow, Following), "the server has made it"  # noqa: S101
     return spec.follow
-
-
-def with_position(command: Command, position: int) -> Command:
-    """Return a command that waits for a position of the hub, where it makes a difference."""
-    return msgspec.structs.replace(command, position=position) if isinstance(command, Changed) else command
