@@ -11,7 +11,8 @@ What a process with trading asks of the one with the market, besides the prices,
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import zlib
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -107,3 +108,24 @@ class Wanted(msgspec.Struct, array_like=True, frozen=True):
     """
 
     position: int
+
+
+ZLIB = b"\x78"
+"""What compressed data begins with, and no message: as a first byte of MessagePack it is a number."""
+
+
+def packed(message: Any, largest: int) -> bytes:
+    """
+    Return a message as it is sent: compressed where it would be too long. A market may have thousands of instruments, and all be wanted.
+
+    Args:
+        message: the message.
+        largest: how long a message of the bus may be, in bytes.
+    """
+    data = msgspec.msgpack.encode(message)
+    return zlib.compress(data, 1) if len(data) > largest else data
+
+
+def unpacked(data: bytes) -> bytes:
+    """Return what was sent as MessagePack."""
+    return zlib.decompress(data) if data.startswith(ZLIB) else data

@@ -23,7 +23,7 @@ from pricewire.market.market import Market
 from pricewire.market.pips import Integers
 from pricewire.protocol.topics import CandlesTopic, parse_topic
 from pricewire.server.gateways.bus_feed import from_hours
-from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted
+from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted, packed, unpacked
 from pricewire.server.gateways.remote_streams import HubOfGateways
 from pricewire.server.gateways.subjects import SYNC_S, questions
 
@@ -93,9 +93,9 @@ class MarketService:
             logger.error("a process with trading was not answered", exc_info=error)
 
     async def _answer(self, message: Msg) -> None:
-        answer = await self._answer_to(self._decoder.decode(message.data))
+        answer = await self._answer_to(self._decoder.decode(unpacked(message.data)))
         with contextlib.suppress(nats.errors.Error, OSError):
-            await message.respond(msgspec.msgpack.encode(answer))
+            await message.respond(packed(answer, message._client.max_payload))
 
     async def _answer_to(self, question: Question) -> MarketDescription | Past | Wanted:
         match question:

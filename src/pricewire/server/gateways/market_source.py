@@ -19,7 +19,7 @@ from pricewire.bus.tasks import running
 from pricewire.market.feed import LATEST_MS, PastTicks
 from pricewire.market.journal import Journal
 from pricewire.protocol.messages import Instrument
-from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted
+from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted, packed, unpacked
 from pricewire.server.gateways.subjects import questions
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ async def ask(client: Client, stream: str, question: Question, answer: type[Answ
     while True:
         try:
             message = await client.request(questions(stream), msgspec.msgpack.encode(question), timeout=ANSWER_S)
-            return msgspec.msgpack.decode(message.data, type=answer)
+            return msgspec.msgpack.decode(unpacked(message.data), type=answer)
         except (nats.errors.Error, OSError):
             if time.monotonic() - reported_at >= REPORT_S:
                 reported_at = time.monotonic()
@@ -166,7 +166,7 @@ class Interest:
         while True:
             version = self._version
             self._changed.clear()
-            question = msgspec.msgpack.encode(Want(self._name, sorted(self._topics)))
+            question = packed(Want(self._name, sorted(self._topics)), client.max_payload)
             try:
                 message = await client.request(questions(self._stream), question, timeout=ANSWER_S)
                 self._position = msgspec.msgpack.decode(message.data, type=Wanted).position
