@@ -102,6 +102,7 @@ def test_irregular_ticks_need_time_and_a_margin() -> None:
         buy("touch:GOLD:5:ticks:10:true:+0.02", "touch", moves=moves)
     with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 2 ticks"):
         buy("rise_fall:GOLD:1:ticks:10:false", "rise", moves=moves)
+    assert buy("rise_fall:GOLD:1:ticks:10:false", "rise", moves=moves._replace(margin=0.0)).payout > 0
     with pytest.raises(InvalidProposalError, match=r"choose a duration of at least 30 seconds"):
         buy("high_low:GOLD:20:seconds:10:true:+0.02", "higher", moves=moves._replace(interval_ms=3000.0))
     assert buy("touch:GOLD:5:minutes:10:true:+0.02", "touch", moves=moves).commission == pytest.approx(0.052)

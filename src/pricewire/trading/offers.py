@@ -364,7 +364,8 @@ def check_life(offer: StakeOffer, looks: float, moves: Moves) -> None:
     """
     topic = offer.topic
     if topic.duration_unit == "ticks":
-        if topic.duration < LEAST_TICKS and not moves.is_regular:
+        # Where the volatility is known there is no margin for it, and a tick says nothing of the next one.
+        if topic.duration < LEAST_TICKS and not moves.is_regular and moves.margin > 0:
             raise InvalidProposalError(
                 f"{topic.instrument_id} has ticks at irregular intervals: choose a duration of at least {LEAST_TICKS} ticks"
             )
