@@ -19,7 +19,7 @@ import pytest
 from bench.servers.nats import NatsServer, nats_cluster, nats_server
 from nats.aio.client import Client
 
-from pricewire.bus.lease import SPAN_S, UNDECIDED, FencedSubject, Lease
+from pricewire.bus.lease import SPAN_S, UNDECIDED, FencedSubject, Lease, TooLargeError
 from pricewire.errors import BusError, FencedError
 from support import lease_writer
 from support.command import environment
@@ -183,6 +183,13 @@ async def test_a_message_that_can_never_be_published_is_an_error(connection: Cli
     await writer.claim(b"claims")
     with pytest.raises(BusError, match="exceeds the bus's limit"):
         await writer.publish(bytes(2 << 20))
+    taken = 0
+    for size in range(connection.max_payload - 200, connection.max_payload, 10):
+        # Its headers count: the server would end the connection for good.
+        with contextlib.suppress(TooLargeError):
+            await asyncio.wait_for(writer.publish(bytes(size)), PATIENCE)
+            taken += 1
+    assert 0 < taken < 20
     await writer.publish(b"1")
 
 

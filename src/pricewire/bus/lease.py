@@ -186,6 +186,11 @@ class Lease:
         self._settled = asyncio.Event()
 
 
+def size_of(headers: Mapping[str, str]) -> int:
+    """Return how many bytes the headers of a message have. Source: the documentation of NATS, "NATS protocol", HPUB."""
+    return len("NATS/1.0\r\n\r\n") + sum(len(f"{name}: {value}\r\n") for name, value in headers.items())
+
+
 class TooLargeError(BusError):
     """A message is larger than the server takes, now and later."""
 
@@ -255,7 +260,7 @@ class FencedSubject:
         Raises:
             FencedError: another writer has claimed the subject, or nobody can say whether the message will be there; nothing can be
                 published by this one any more.
-            TooLargeError: the message is larger than the server takes.
+            TooLargeError: the message is larger than the server takes, with its headers.
             BusError: the server refuses for another reason that waiting does not change.
         """
         self._number += 1
@@ -264,6 +269,9 @@ class FencedSubject:
         own |= self._headers | dict(headers or {})
         undecided_since: float | None = None
         while True:
+            # The library counts the data alone, and the server ends the connection of who sends more.
+            if size_of(own) + len(data) > self._context._nc.max_payload:
+                raise TooLargeError(f"a message of {len(data)} bytes to {self._subject} exceeds the bus's limit (max_payload)")
             try:
                 answer = await self._context.publish(self._subject, data, timeout=self._answer_s, headers=own)
             except nats.js.errors.APIError as error:
@@ -291,8 +299,6 @@ class FencedSubject:
                 if (error.code or 0) < 500:
                     raise BusError(f"the bus refuses what is published to {self._subject}: {error.description}") from None
                 await asyncio.sleep(PAUSE_S)
-            except nats.errors.MaxPayloadError:
-                raise TooLargeError(f"a message of {len(data)} bytes to {self._subject} exceeds the bus's limit (max_payload)") from None
             except (nats.errors.Error, OSError):
                 undecided_since = None
                 await asyncio.sleep(PAUSE_S)
