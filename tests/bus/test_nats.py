@@ -299,6 +299,24 @@ async def test_a_message_larger_than_the_bus_carries_is_lost_and_readers_say_so(
     assert line.hub.latest("a") == [19]
 
 
+LONG = "\N{GRINNING FACE}" * 250
+"""A name of so many characters has 1,000 bytes."""
+
+
+async def test_events_with_long_names_are_split_into_frames_that_the_bus_carries(line: Line) -> None:
+    stream = Recorder(line.hub, "a", "b")
+    posting = [Publication(topic="a", data=msgspec.Raw(b"%d" % number), key=f"{number}{LONG}", event=LONG) for number in range(600)]
+    for number in range(240):
+        line.writer.publish("b", number, key=f"{number}{LONG}", event=LONG, ends=LONG)
+    # So that the frame is full by its bytes rather than by its names.
+    line.writer.publish("b", "x" * 250_000)
+    assert len(await line.writer.post(posting)) == 600
+    await line.passed()
+    assert sorted(map(str, stream.messages)) == sorted(map(str, [*range(240), "x" * 250_000, *range(600)]))
+    assert not stream.ended
+    assert (line.writer.counters.lost, line.reader.counters.lost) == (0, 0)
+
+
 async def test_a_writer_that_was_replaced_says_so_and_its_hub_gets_nothing_more(line: Line) -> None:
     fenced = asyncio.Event()
     line.writer._on_fenced = fenced.set
@@ -405,6 +423,21 @@ async def test_what_was_quiet_for_longer_than_frames_are_kept_is_known_to_whoeve
         other.publish("quiet", 4, key="two")
         await until(lambda: stream.messages[-1:] == [4])
         assert stream.data[-1]["seq"] == 5
+
+
+async def test_what_was_quiet_is_told_whatever_the_lengths_of_its_names(short_window: None, line: Line) -> None:
+    for number in range(1000):
+        line.writer.publish("quiet", number, key=f"{number}{LONG}", event=LONG)
+    await line.passed()
+    stream = Recorder(line.hub, "passed")
+    last = line.hub.position // POSITIONS
+    while await first_sequence(line) <= last:
+        await line.passed()
+    assert not stream.ended
+    hub = Hub()
+    async with NatsBus(hub, NatsAddress((line.server.url,)), writes=None, plan=line.plan).open():
+        assert hub.latest("quiet") == list(range(1000))
+    assert (line.writer.counters.lost, line.reader.counters.lost) == (0, 0)
 
 
 async def test_what_is_on_its_way_is_known_until_the_hub_has_it(line: Line) -> None:

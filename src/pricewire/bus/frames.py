@@ -24,7 +24,15 @@ MAX_BYTES = 256 * 1024
 MAX_DELAY = 0.02
 """The longest time that a record waits for others under load, in seconds; when idle, none waits."""
 
+RECORD_BYTES = 64
+"""How many bytes a record takes besides its data and its names, at most."""
+
 VERSION = b"\x01"
+
+
+def name_bytes(name: str) -> int:
+    """Return how many bytes a name has as UTF-8, at most."""
+    return len(name) if name.isascii() else 4 * len(name)
 
 
 class Published(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=0):
@@ -88,6 +96,11 @@ class Kept(msgspec.Struct, array_like=True, frozen=True, gc=False):
     event: str
     json: bytes
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in a frame, at most."""
+        return RECORD_BYTES + name_bytes(self.key) + name_bytes(self.event) + len(self.json)
+
 
 class TopicState(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
     """
@@ -106,6 +119,12 @@ class TopicState(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
     position: int
     kept: list[Kept]
     notice: tuple[str, bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes it takes in a frame, at most."""
+        notice = 0 if self.notice is None else name_bytes(self.notice[0]) + len(self.notice[1])
+        return RECORD_BYTES + name_bytes(self.topic) + notice + sum(each.size for each in self.kept)
 
 
 Record: TypeAlias = Published | Notified | Forgotten | TopicState
@@ -151,10 +170,10 @@ class Gathering:
 
         Args:
             record: the record.
-            size: how many bytes its data have.
+            size: about how many bytes its data and its names have.
         """
         self.records.append(record)
-        self.size += size + 64
+        self.size += size + RECORD_BYTES
         return self.size >= MAX_BYTES or len(self.records) >= POSITIONS
 
     def take(self) -> list[Record]:

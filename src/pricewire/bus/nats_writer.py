@@ -30,6 +30,7 @@ from pricewire.bus.frames import (
     Record,
     TopicState,
     encode,
+    name_bytes,
 )
 from pricewire.bus.lease import FencedSubject, TooLargeError
 from pricewire.bus.states import states
@@ -206,7 +207,8 @@ class FrameWriter:
         """
         json = msgspec.json.encode(message)
         seq = self._seqs[topic] = self._seqs.get(topic, 0) + 1
-        self._add(Published(topic, seq, key, event, ends, json), len(json))
+        # The names of what a server itself publishes are short and plain; of others they are looked at, see `post`.
+        self._add(Published(topic, seq, key, event, ends, json), len(json) + len(topic) + len(event) + len(key or ""))
 
     def post(self, messages: Sequence[Message]) -> asyncio.Future[list[int]]:
         """
@@ -225,7 +227,8 @@ class FrameWriter:
             record = Published(each.topic, seq, each.key, each.event, each.ends, bytes(each.data))
             if not self._fault:
                 self._posted[id(record)] = posted, index
-            self._add(record, len(record.json))
+            names = (each.topic, each.event, each.key or "", each.ends or "")
+            self._add(record, len(record.json) + sum(map(name_bytes, names)))
         return posted.done
 
     def notify(self, topic: str, name: str, data: Any) -> None:
@@ -236,7 +239,7 @@ class FrameWriter:
             TypeError: the data cannot be encoded as JSON.
         """
         json = msgspec.json.encode(data)
-        self._add(Notified(topic, name, json), len(json))
+        self._add(Notified(topic, name, json), len(json) + len(topic) + len(name))
 
     def forget(self, topic: str) -> None:
         """Drop the log of a topic that nothing is published to any more."""
@@ -394,7 +397,7 @@ class FrameWriter:
         for looked_at, state in enumerate(self._states, 1):
             if state is not None:
                 records.append(state)
-                size += 64 + sum(64 + len(kept.json) for kept in state.kept)
+                size += state.size
             if size >= STATES_BYTES or looked_at == STATES_AT_ONCE:
                 is_over = False
                 break
@@ -415,6 +418,10 @@ class FrameWriter:
         except FencedError:
             raise
         except BusError as error:
+            if isinstance(error, TooLargeError) and len(records) > 1:
+                self._is_lossy = is_lossy
+                await self._send_halves(subject, headers, records, is_published=is_published)
+                return
             if not (self._may_lose or isinstance(error, TooLargeError)):
                 raise FencedError(str(error)) from None
             logger.error("%s; it is lost", error)
@@ -433,3 +440,14 @@ class FrameWriter:
         self._on_taken(sequence, records, is_lossy)
         if count and not self._is_read_back:
             self.came(count)
+
+    async def _send_halves(self, subject: FencedSubject, headers: Mapping[str, str], records: list[Record], *, is_published: bool) -> None:
+        """Have the server take a frame as two that was too large for it: sizes are estimates, and the server's limit is its own."""
+        half = len(records) // 2
+        if is_published:
+            self._underway.pop()
+            # It waits like others: until it is sent, it is on its way. It was counted as sent already.
+            self._full.appendleft((records[half:], 0))
+        await self._send(subject, headers, records[:half], is_published=is_published)
+        if not is_published:
+            await self._send(subject, headers, records[half:], is_published=False)

@@ -12,8 +12,8 @@ def states(hub: Hub, before: int, wants: Callable[[str], bool] | None = None) ->
     """
     Yield for each topic of a hub what is still current of it and was published before a position; None where that is nothing.
 
-    Of a topic with many keys it is several, none of which is much larger than a frame. Topics may come and go meanwhile; what new ones have
-    is newer.
+    Of a topic with many keys it is several, none of which is larger than a frame unless one event is. Topics may come and go meanwhile;
+    what new ones have is newer.
 
     Args:
         hub: knows the topics.
@@ -30,11 +30,12 @@ def states(hub: Hub, before: int, wants: Callable[[str], bool] | None = None) ->
         for event in log.quiet(before):
             if event.key is None:
                 continue
-            if size >= MAX_BYTES:
+            newest = Kept(event.position, event.seq, event.key, event.name, event.json)
+            if kept and size + newest.size > MAX_BYTES:
                 yield TopicState(topic, log.seq, log.position, kept, held)
                 kept, size = [], 0
-            kept.append(Kept(event.position, event.seq, event.key, event.name, event.json))
-            size += len(event.json) + 64
+            kept.append(newest)
+            size += newest.size
         if kept or log.position < before:
             yield TopicState(topic, log.seq, log.position, kept, held)
         else:
