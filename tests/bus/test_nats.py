@@ -176,6 +176,44 @@ async def test_a_stream_that_was_made_anew_says_reset_and_its_ids_are_others(lin
     await until(lambda: "another process writes" in line.writer.failure)
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_who_writes_ends_where_the_stream_or_the_leases_are_gone_and_the_next_one_makes_them(line: Line, is_stream: bool) -> None:
+    stream = Recorder(line.hub, "a")
+    publish(line.writer, range(10))
+    await line.passed()
+    address = NatsAddress((line.server.url,))
+    standby = NatsBus(Hub(), address, writes="all", plan=line.plan)
+    fenced = [asyncio.Event(), asyncio.Event()]
+    for bus, event in zip((line.writer, standby), fenced, strict=True):
+        bus._on_fenced = event.set
+    async with contextlib.AsyncExitStack() as stack:
+        waiting = asyncio.create_task(stack.enter_async_context(standby.open()))
+        await until(lambda: standby._reader is not None and standby._reader.has_caught_up.is_set())
+        async with line.aside() as client:
+            gone = line.plan.stream if is_stream else f"KV_{line.plan.bucket}"
+            await client.jetstream(timeout=PATIENCE).delete_stream(gone)
+        await asyncio.wait_for(fenced[0].wait(), PATIENCE)
+        assert f"no longer has the stream {gone!r}" in line.writer.failure
+        assert not line.writer.is_writer
+        await line.stop_writing()
+        if is_stream:
+            await asyncio.wait_for(fenced[1].wait(), PATIENCE)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    async with NatsBus(Hub(), address, writes="all", plan=line.plan).open():
+        await until(lambda: stream.ended == is_stream and not line.reader.failure)
+
+
+async def test_whose_connection_the_server_ends_for_good_ends_too(line: Line) -> None:
+    for bus in (line.reader, line.writer):
+        fenced = asyncio.Event()
+        bus._on_fenced = fenced.set
+        assert bus.client is not None
+        await bus.client._send_command(b"NONSENSE\r\n")
+        await asyncio.wait_for(fenced.wait(), PATIENCE)
+        assert "for good: nats: unknown protocol operation" in bus.failure
+
+
 @pytest.mark.parametrize("line", ["market"], indirect=True)
 async def test_prices_that_waited_too_long_for_a_bus_are_lost_and_readers_say_so(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_writer, "BACKLOG", 100_000)

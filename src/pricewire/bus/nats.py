@@ -26,6 +26,7 @@ import msgspec
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig, StreamInfo
 from nats.js.kv import KeyValue
 
@@ -55,6 +56,9 @@ SILENCE_S = 3.0
 
 OF_PRICES, OF_TRADING = ("all", "market"), ("all", "trading")
 """The roles whose frames bring prices, and those whose frames bring what is trading's."""
+
+LOOK_S = 1.0
+"""How often it is looked whether the bus is gone for good, in seconds."""
 
 POST_S = 5.0
 """How long who publishes waits at most to hear that NATS has what was published, in seconds."""
@@ -175,7 +179,7 @@ class NatsBus:
         address: where NATS is.
         writes: the role in which this process is to publish: it stands by while another one does. None to read alone.
         plan: which stream carries the frames.
-        on_fenced: called when another process has become the writer: this one has to end.
+        on_fenced: called when another process has become the writer, or the bus is gone for good: this process has to end.
         on_writer: called when frames of trading come from another process than before.
     """
 
@@ -204,6 +208,8 @@ class NatsBus:
         self._writer = ""
         self._reader: StreamReader | None = None
         self._leases: list[Lease] = []
+        # The streams of JetStream that it cannot be without, as soon as they have been made: a bucket is one, too.
+        self._needed: list[str] = []
         self._opened = contextlib.AsyncExitStack()
         self._subject: FencedSubject | None = None
         # What the frames of the first of several processes with trading say of them, as text.
@@ -242,6 +248,8 @@ class NatsBus:
             for name, roles in (("the market", OF_PRICES), ("trading", OF_TRADING)):
                 if self._framed_at.keys().isdisjoint(roles):
                     return f"the bus has brought no frame of {name} yet"
+        if not all(lease.is_held for lease in self._leases):
+            return "the bus has not renewed the lease of this process"
         if self.silent_s < SILENCE_S:
             return ""
         if self._writes is not None and (silent := self._silence(self._writes)) >= SILENCE_S:
@@ -393,7 +401,9 @@ class NatsBus:
         """
         async with contextlib.AsyncExitStack() as stack:
             self.client = client = await stack.enter_async_context(connected(self._address, f"pricewire {self.name}", self._reconnected))
+            await stack.enter_async_context(running(self._watch(client), "bus watch"))
             await self._prepare(client)
+            self._needed.append(self._plan.stream)
             self._reader = reader = StreamReader(client, self._plan.stream, self)
             async with running(reader.run(), "bus reader") as reading:
                 await reader.has_caught_up.wait()
@@ -492,6 +502,26 @@ class NatsBus:
         if self._reader is not None:
             self._reader.begin_anew()
 
+    async def _watch(self, client: Client) -> None:
+        """Have this process end where the bus is gone for good: the next one connects, and makes anew what is missing."""
+        context = client.jetstream(timeout=ANSWER_S)
+        while not self._fault:
+            await asyncio.sleep(LOOK_S)
+            if client.is_closed:
+                # The library connects anew after a loss, but not where the server has said why: a user whose time is over, for instance.
+                self._fenced(BusError(f"the server of the bus has ended the connection for good: {client.last_error}"))
+            elif self._writes is not None and (self.silent_s >= SILENCE_S or not all(lease.is_held for lease in self._leases)):
+                await self._look_for_streams(context)
+
+    async def _look_for_streams(self, context: JetStreamContext) -> None:
+        # A server that does not answer, or a cluster without a leader, is waited for.
+        with contextlib.suppress(nats.errors.Error, OSError):
+            for name in self._needed:
+                try:
+                    await context.stream_info(name)
+                except nats.js.errors.NotFoundError:
+                    self._fenced(BusError(f"the bus no longer has the stream {name!r}"))
+
     async def _prepare(self, client: Client) -> StreamInfo:
         """Make the stream where it is missing, waiting for a cluster that is not ready; return what it is."""
         config = StreamConfig(
@@ -529,6 +559,7 @@ class NatsBus:
                 bucket = await context.create_key_value(bucket=self._plan.bucket, replicas=self._plan.replicas)
             except (nats.errors.Error, OSError):
                 await asyncio.sleep(1)
+        self._needed.append(f"KV_{self._plan.bucket}")
         for key in LEASES[role]:
             lease = Lease(bucket, key, self.name)
             await lease.acquire()
@@ -641,7 +672,7 @@ class NatsBus:
             self._fenced(error)
 
     def _fenced(self, error: BusError) -> None:
-        """End the part of this process: another one writes."""
+        """End the part of this process: another one writes, or will."""
         if not self._fault:
             self._fault = str(error)
             logger.critical("%s; this one ends", error)

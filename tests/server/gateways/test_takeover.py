@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import signal
@@ -17,9 +18,10 @@ import httpx2
 from bench.servers.nats import free_ports, nats_server
 
 from pricewire.bus.nats import NatsPlan
+from pricewire.bus.nats_connection import NatsAddress, connected
 from server.gateways.test_gateway import serve_gateway
 from support.app_server import Events, add_account, bearer, log_in, purchase
-from support.serving import PATIENCE, Serving
+from support.serving import PATIENCE, Reader, Serving
 
 
 class Process:
@@ -63,6 +65,30 @@ def ended(processes: list[Process]) -> Iterator[None]:
     finally:
         for each in processes:
             each.kill()
+
+
+def test_a_bus_that_has_lost_everything_is_made_anew_by_who_served(tmp_path: Path) -> None:
+    plan = NatsPlan()
+    processes: list[Process] = []
+
+    async def lose() -> None:
+        async with connected(NatsAddress((nats.url,)), "operator") as client:
+            for name in (plan.stream, f"KV_{plan.bucket}"):
+                await client.jetstream(timeout=PATIENCE).delete_stream(name)
+
+    with nats_server() as nats, ended(processes):
+        processes.append(Process("all", tmp_path, nats.url, "--seed", "1"))
+        processes[0].until("ok")
+        with serve_gateway(nats, plan) as gateway, Reader(gateway.url, "/sse?topic=ticks:1HZ100V") as stream:
+            stream.read_until(b"\n\n")
+            asyncio.run(lose())
+            # In an orderly way, so that whoever supervises it starts it again.
+            assert processes[0].process.wait(PATIENCE) == -signal.SIGTERM
+            processes.append(Process("all", tmp_path, nats.url, "--seed", "1"))
+            processes[1].until("ok")
+            stream.read_until(b"event: error")
+            with Reader(gateway.url, "/sse?topic=ticks:1HZ100V") as again:
+                again.read_until(b'"event":"tick"')
 
 
 def buy(gateway: Serving, token: str, key: str) -> str:

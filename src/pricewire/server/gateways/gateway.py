@@ -36,7 +36,7 @@ from pricewire.protocol.topics import MarketTopic, QuoteTopic, parse_topic
 from pricewire.server.admin_address import is_at
 from pricewire.server.auth.token_watch import TokenWatch
 from pricewire.server.client_address import Network
-from pricewire.server.gateways.background import Background
+from pricewire.server.gateways.background import Background, end_process
 from pricewire.server.gateways.forms import from_message, selector_from_message
 from pricewire.server.gateways.gateway_metrics import GatewayMetrics
 from pricewire.server.gateways.in_order import InOrder
@@ -125,7 +125,7 @@ class Gateway:
         self._plan = plan or NatsPlan()
         self.admission = Admission(limits, trusted_proxies)
         self._admin_port = admin_port
-        self.bus = NatsBus(self.hub, address, writes=None, plan=self._plan, on_writer=self._succeeded)
+        self.bus = NatsBus(self.hub, address, writes=None, plan=self._plan, on_fenced=end_process, on_writer=self._succeeded)
         self._token_watch = TokenWatch(self.hub)
         self._plans: dict[str, StreamPlan] = {}
         # Of streams that are being opened, what they are to carry by now.
