@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from bus.test_bus import PATIENCE, until
 from pricewire.bus import nats_writer
 from pricewire.bus.frames import POSITIONS, Record, TopicState, encode
-from pricewire.bus.lease import FencedSubject
+from pricewire.bus.lease import FencedSubject, Lease, Sighting
 from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.bus.tasks import running
@@ -404,6 +404,29 @@ async def test_a_standby_goes_on_with_the_numbers_and_the_ids(line: Line) -> Non
     positions = [int(event.last_event_id.partition("-")[2]) for event in stream.events]
     assert positions == sorted(set(positions))
     assert changes[-1] == standby.name
+
+
+async def test_of_two_that_stand_by_for_all_leases_at_once_one_gets_them(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: set[tuple[str, str]] = set()
+    look = Lease._look
+
+    async def noted(lease: Lease, before: Sighting | None) -> Sighting:
+        looks.add((lease._holder, lease._key))
+        return await look(lease, before)
+
+    monkeypatch.setattr(Lease, "_look", noted)
+    standbys = [NatsBus(Hub(), NatsAddress((line.server.url,)), writes="all", plan=line.plan) for _ in range(2)]
+    async with contextlib.AsyncExitStack() as stack:
+        opening = [asyncio.create_task(stack.enter_async_context(each.open())) for each in standbys]
+        # While another one has both: the times that these hold for pass together.
+        await until(lambda: looks == {(each.name, key) for each in standbys for key in ("market.0", "trading.0")})
+        await line.stop_writing()
+        done, waiting = await asyncio.wait(opening, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        assert len(done) == 1
+        await until(lambda: sum(each.is_writer for each in standbys) == 1)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
 
 
 async def test_who_catches_up_has_what_was_published_before(line: Line) -> None:

@@ -100,6 +100,8 @@ class Lease:
         self._revision = 0
         self._renewed_at = float("-inf")
         self._is_lost = True
+        # What was last seen of it by who waits for it.
+        self._seen: Sighting | None = None
         # Set with each answer about the lease, then made anew.
         self._settled = asyncio.Event()
 
@@ -123,14 +125,21 @@ class Lease:
 
     async def acquire(self) -> None:
         """Wait until this process has the lease; a server that does not answer is waited for as well."""
-        seen: Sighting | None = None
+        while True:
+            seen = await self.find_free()
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await self._take(seen.revision)
+                logger.info("this process has the lease %s now", self._key)
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def find_free(self) -> Sighting:
+        """Wait until no other process has the lease, without taking it; return what was seen of it then."""
         while True:
             with contextlib.suppress(nats.errors.Error, OSError):
-                seen = await self._look(seen)
+                self._seen = seen = await self._look(self._seen)
                 if seen.holder in ("", self._holder) or self._clock() - seen.since >= self._span:
-                    await self._take(seen.revision)
-                    logger.info("this process has the lease %s now", self._key)
-                    return
+                    return seen
             await asyncio.sleep(LOOK_S)
 
     async def keep(self) -> None:

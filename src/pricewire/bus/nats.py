@@ -560,8 +560,10 @@ class NatsBus:
             except (nats.errors.Error, OSError):
                 await asyncio.sleep(1)
         self._needed.append(f"KV_{self._plan.bucket}")
-        for key in LEASES[role]:
-            lease = Lease(bucket, key, self.name)
+        leases = [Lease(bucket, key, self.name) for key in LEASES[role]]
+        # The times that they hold for pass together. They are taken in order: of two that stand by, each would else have one.
+        await asyncio.gather(*(lease.find_free() for lease in leases))
+        for lease in leases:
             await lease.acquire()
             self._opened.push_async_callback(lease.release)
             await self._opened.enter_async_context(running(self._keep(lease), "bus lease"))
