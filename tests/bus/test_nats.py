@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from bench.servers.nats import NatsServer, nats_server
 from nats.aio.client import Client
 
 from bus.test_bus import PATIENCE, until
-from pricewire.bus import nats_writer
+from pricewire.bus import nats, nats_writer
 from pricewire.bus.frames import POSITIONS, Record, TopicState, encode
 from pricewire.bus.lease import FencedSubject, Lease, Sighting
 from pricewire.bus.nats import SILENCE_S, WRITER, NatsBus, NatsPlan, Role
@@ -271,6 +273,23 @@ async def test_who_publishes_more_than_the_bus_takes_is_refused_and_costs_others
     assert line.hub.latest("a") == [9]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert sum(isinstance(each, BusError) and "fast enough" in str(each) for each in results) >= 7
+
+
+@pytest.mark.parametrize("name", ["k", "\N{GRINNING FACE}" * 250])
+async def test_what_waits_for_a_bus_is_counted_with_all_that_it_takes_in_memory(name: str) -> None:
+    frames = nats_writer.FrameWriter(
+        Hub(), {}, on_taken=lambda sequence, records, is_lossy: None, is_read_back=False, may_lose=False, owns=None, on_round=nats.at_once
+    )
+    body = msgspec.json.encode([{"topic": name, "data": number, "key": f"{name}{number}"} for number in range(POSITIONS)])
+    gc.collect()
+    tracemalloc.start()
+    posted = frames.post(msgspec.json.decode(body, type=list[Publication]))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken <= frames.waiting <= 2 * taken
+    frames.end("the test is over")
+    with pytest.raises(FencedError):
+        await posted
 
 
 async def test_what_a_bus_refuses_is_not_taken_for_published(line: Line) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +118,22 @@ def test_the_newest_events_without_a_key_are_retained_however_old_they_are() -> 
     assert [each.position for each in log.snapshot(100)] == [12, 13, 15]
     log.append(event(16, 6, None), 1001.0)
     assert [each.position for each in log.snapshot(100)] == [13, 15, 16]
+
+
+@pytest.mark.parametrize("name", ["k", "k" * 250, "é" * 250, "中" * 250, "\N{GRINNING FACE}" * 250])
+def test_an_event_is_counted_with_all_that_it_takes_in_memory(name: str) -> None:
+    budget = LogBudget(1 << 30)
+    log = TopicLog(LogLimits(count=10_000, budget=budget), 0)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(1, 1001):
+        each = Event(number, "6617e2ff10a69", "t" + name, number, None, f"{name}{number}", b"%d" % number)
+        # As a bus does, or a stream: the string keeps what it was encoded to.
+        msgspec.msgpack.encode([each.topic, each.name])
+        log.append(each, float(number) / 1000)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken <= budget.held <= 3 * taken
 
 
 @given(st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.booleans(), st.integers(0, 3)), max_size=60), st.integers(1, 6))

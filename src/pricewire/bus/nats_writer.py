@@ -60,8 +60,11 @@ CLOSE_S = 5.0
 BEAT_S = 1.0
 """After so many seconds without an event the writer sends an empty frame, which shows that it is there."""
 
+HELD_BYTES = 400
+"""How many bytes of memory a record that waits takes besides those that it has in a frame: measured where somebody waits for its place."""
+
 BACKLOG = 64 * 1024 * 1024
-"""How many bytes wait for a bus that is away; with more the writer ends, or loses them, and readers are told so."""
+"""How many bytes of memory wait for a bus that is away; with more the writer ends, or loses them, and readers are told so."""
 
 MOST_POSTED = BACKLOG // 4
 """Where more bytes than this would wait, others who publish are refused, and can try again; the rest is for what this process decides."""
@@ -176,7 +179,7 @@ class FrameWriter:
         self._fault = ""
         self._taken_at = time.monotonic()
         self._gathering = Gathering()
-        # Frames that wait for others to be sent, with about how many bytes each has, and in all.
+        # Frames that wait for others to be sent, with about how many bytes of memory each takes, and in all.
         self._full: deque[tuple[list[Record], int]] = deque()
         self._backlog = 0
         self._is_lossy = False
@@ -219,7 +222,7 @@ class FrameWriter:
         posted = Posted(len(messages))
         if self._fault:
             posted.fail(FencedError(self._fault))
-        elif self._backlog + self._gathering.size + sum(len(each.data) for each in messages) > MOST_POSTED:
+        elif self.waiting + sum(len(each.data) for each in messages) > MOST_POSTED:
             posted.fail(BusError("the bus does not take what is published fast enough; try again in a moment"))
             return posted.done
         for index, each in enumerate(messages):
@@ -245,6 +248,11 @@ class FrameWriter:
         """Drop the log of a topic that nothing is published to any more."""
         self._seqs.pop(topic, None)
         self._add(Forgotten(topic), len(topic))
+
+    @property
+    def waiting(self) -> int:
+        """About how many bytes of memory what waits for the bus takes."""
+        return self._backlog + self._gathering.size + HELD_BYTES * len(self._gathering.records)
 
     async def flush(self) -> None:
         """
@@ -366,7 +374,7 @@ class FrameWriter:
 
     def _cut(self) -> None:
         """Have the records so far be a frame, and begin the next one."""
-        size = self._gathering.size
+        size = self._gathering.size + HELD_BYTES * len(self._gathering.records)
         self._backlog += size
         self._full.append((self._gathering.take(), size))
 

@@ -67,12 +67,13 @@ class Event:
         key: what it supersedes earlier events of the topic by; None where it must never be left out.
         name: what the message is, as the envelope's `event` says it.
         json: the message as JSON.
+        size: about how many bytes it takes in memory; 0 before it was counted.
 
     Args:
         message: the message, where it is not only known as JSON.
     """
 
-    __slots__ = ("_encoded", "_message", "id", "json", "key", "name", "position", "seq", "topic")
+    __slots__ = ("_encoded", "_message", "id", "json", "key", "name", "position", "seq", "size", "topic")
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Event:
         self.key = key
         self.name = name
         self.json = encode_message(message) if json is None else json
+        self.size = 0
         # What was encoded before it was published is kept once.
         self._message = msgspec.UNSET if type(message) is msgspec.Raw else message
         self._encoded: dict[Format | tuple[Format, int], bytes] = {}

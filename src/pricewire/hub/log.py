@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 from pricewire.hub.event import Event
 
-OVERHEAD = 500
-"""About how many bytes an event takes besides its JSON, with its encoded form left aside."""
+OVERHEAD = 650
+"""About how many bytes of memory an event takes besides its JSON and its names, with its encoded form left aside: measured."""
+
+WIDE = 8
+"""
+How many bytes a character of names takes at most that are not ASCII: a string has the width of its widest character, up to four bytes,
+and keeps its UTF-8 once that was asked for.
+"""
 
 
 @dataclass(slots=True)
@@ -275,7 +281,12 @@ class TopicLog:
 
 def size_of(event: Event | None) -> int:
     """Return about how many bytes an event takes that is held; 0 for none."""
-    return 0 if event is None else len(event.json) + OVERHEAD
+    if event is None:
+        return 0
+    if not event.size:
+        names = event.topic + event.name + (event.key or "")
+        event.size = len(event.json) + OVERHEAD + len(names) * (1 if names.isascii() else WIDE)
+    return event.size
 
 
 def _position(event: Event) -> int:
