@@ -636,3 +636,14 @@ async def test_after_a_restart_everything_goes_on(sqlite: Database, tmp_path: Pa
 async def test_the_tick_that_an_instrument_begins_with_counts_once(trading_env: TradingEnv) -> None:
     times = [point.epoch_ms for point in trading_env.desk._books.find("GOLD").points]
     assert len(times) == len(set(times)) == 41
+
+
+async def test_after_a_jump_contracts_keep_a_value_and_nothing_is_traded(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    held = await trading_env.desk.buy(account.uuid, order(duration=60))
+    for seconds, price in enumerate(("100.10", "100.00", "120.00", "120.10"), start=1):
+        await trading_env.give(price, seconds)
+    for attempt in (trading_env.desk.buy(account.uuid, order("later")), trading_env.desk.sell(account.uuid, held.contract_id)):
+        with pytest.raises(MarketClosedError, match="its prices move too unevenly to know what to expect of them"):
+            await attempt
+    assert trading_env.desk._books.find("GOLD").bids()[0] > 1500

@@ -23,7 +23,7 @@ from pricewire.trading.messages import TICK_STREAM, tick_point
 from pricewire.trading.offers import Offer, QuoteBody
 from pricewire.trading.positions import Happened, Positions
 from pricewire.trading.pricing import QUOTE_COLUMNS, Priced, price_one, price_quotes
-from pricewire.trading.volatility import Moves, Volatility
+from pricewire.trading.volatility import MOST_UNLIKE, Moves, Volatility
 
 UNKNOWN = Moves(volatility=1.0, interval_ms=1000.0, is_regular=False, margin=1.0)
 """What is assumed to guess the end of contracts that somebody still holds, while too few ticks have come to know more."""
@@ -344,9 +344,9 @@ class InstrumentBooks:
         if age_ms > OLDEST_MS:
             raise MarketClosedError(instrument_id, f"its newest price is {age_ms // 60_000} minutes old")
         if moves is None:
-            raise MarketClosedError(
-                instrument_id, "too few prices have come, or they move too little or too unevenly, to know how much; try again in a while"
-            )
+            raise MarketClosedError(instrument_id, "too few prices have come to know how much they move; try again in a while")
+        if moves.unlike > MOST_UNLIKE:
+            raise MarketClosedError(instrument_id, "its prices move too unevenly to know what to expect of them; try again in a while")
         if moves.interval_ms > SLOWEST_MS:
             raise MarketClosedError(instrument_id, f"its prices come too seldom, every {moves.interval_ms / 1000:.0f} s")
         if is_overdue:

@@ -69,8 +69,8 @@ NORMAL_CHANCE = 2 * 0.27
 """Two standard errors of that, of one change: of many, it is as the square root of their number less."""
 
 
-MOST_UNLIKE = 0.2
-"""Where changes are smaller by more than this part on the average, no price is known that is right."""
+MOST_UNLIKE = 0.1
+"""Where a probability may be wrong by more than this for such changes, nothing is sold: some strategies know more."""
 
 
 class Moves(NamedTuple):
@@ -258,7 +258,7 @@ class Volatility:
 
     @property
     def moves(self) -> Moves | None:
-        """All that is known; None where too few ticks have come, or they move as no contract is priced."""
+        """All that is known; None where too few ticks have come."""
         if self._moves is None:
             self._moves = self._estimate()
         return self._moves
@@ -272,10 +272,7 @@ class Volatility:
         if self._known is None:
             # The relative standard error of a standard deviation of so many changes.
             margin = ESTIMATE_MARGIN / math.sqrt(2 * self._sample)
-            unlikeness = self._unlikeness()
-            if unlikeness > MOST_UNLIKE:
-                return None
-            unlike = ESTIMATE_MARGIN * unlikeness
+            unlike = ESTIMATE_MARGIN * self._unlikeness()
         moves = Moves(annual, interval_ms, is_regular, margin, unlike=unlike)
         if is_regular and self._odd < LEAST_ODD:
             return moves
