@@ -168,17 +168,14 @@ class Positions:
         row = None if contract_id is None else table.row(contract_id)
         column = {name: table[name] if row is None else table[name][row : row + 1] for name in PRICED}
         barrier = np.maximum(column["base"] + column["of_spot"] * pips, 1.0)
-
-        def probability(elapsed_ms: float) -> Floats:
-            left, waited = ticks_left(column, tick.epoch_ms, moves, elapsed_ms), None
-            if elapsed_ms > 0:
-                waited = np.full(len(left), elapsed_ms / moves.interval_ms)
-            return win_probability(pips, barrier, column["shift"], moves.tick_deviation, left, column["sign"], column["is_touch"], waited)
-
-        worth = probability(0.0)
+        left = ticks_left(column, tick.epoch_ms, moves)
+        terms = pips, barrier, column["shift"], moves.tick_deviation
+        worth = win_probability(*terms, left, column["sign"], column["is_touch"])
         if elapsed_ms > 0 and not moves.is_regular:
-            worth = np.minimum(worth, probability(elapsed_ms))
-        worth = worth - place_margin(moves.tick_deviation * pips, ticks_left(column, tick.epoch_ms, moves))
+            longer = ticks_left(column, tick.epoch_ms, moves, elapsed_ms)
+            waited = np.full(len(left), elapsed_ms / moves.interval_ms)
+            worth = np.minimum(worth, win_probability(*terms, longer, column["sign"], column["is_touch"], waited))
+        worth -= place_margin(moves.tick_deviation * pips, left)
         return bid_units(column["payout"], worth, column["commission"])
 
     def ticks_left(self, tick: Tick, moves: Moves, elapsed_ms: float, contract_id: str) -> float:

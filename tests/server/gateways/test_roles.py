@@ -362,6 +362,18 @@ def prolong(parts: Parts, stream: Events) -> None:
     wait_until(lambda: app._token_watch.token(stream.head["pricewire-stream"]).expires_at > time.time() + 500)
 
 
+@contextlib.contextmanager
+def two_streams(parts: Parts) -> Iterator[tuple[Events, Events]]:
+    """Open an anonymous stream, and one of an account whose token ends soon."""
+    with (
+        Events(parts.gateway, "/sse?topic=ticks:GOLD") as other,
+        Events(parts.gateway, f"/protected/sse?topic=balance:{parts.alice.uuid}", TOKENS.issue(parts.alice.uuid, lifetime=100)) as own,
+    ):
+        other.next()
+        own.next()
+        yield other, own
+
+
 def test_a_stream_is_prolonged_while_others_wait_for_their_first_values(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     held = asyncio.Event()
 
@@ -370,12 +382,7 @@ def test_a_stream_is_prolonged_while_others_wait_for_their_first_values(parts: P
         await held.wait()
         return 0
 
-    with (
-        Events(parts.gateway, "/sse?topic=ticks:GOLD") as other,
-        Events(parts.gateway, f"/protected/sse?topic=balance:{parts.alice.uuid}", TOKENS.issue(parts.alice.uuid, lifetime=100)) as own,
-    ):
-        other.next()
-        own.next()
+    with two_streams(parts) as (other, own):
         monkeypatch.setattr(Interest, "first_values", first_values)
         answers = [change(parts, other, {what: ["candles:GOLD:60"]}) for what in ("add", "remove")]
         prolong(parts, own)
@@ -389,12 +396,7 @@ def test_a_stream_is_prolonged_while_others_wait_for_what_their_gateway_has_not_
         return 10**12
 
     monkeypatch.setattr(gateway, "POSITION_S", 1000.0)
-    with (
-        Events(parts.gateway, "/sse?topic=ticks:GOLD") as other,
-        Events(parts.gateway, f"/protected/sse?topic=balance:{parts.alice.uuid}", TOKENS.issue(parts.alice.uuid, lifetime=100)) as own,
-    ):
-        other.next()
-        own.next()
+    with two_streams(parts) as (other, own):
         monkeypatch.setattr(Interest, "first_values", first_values)
         change(parts, other, {"add": ["candles:GOLD:60"]})
         prolong(parts, own)
