@@ -677,7 +677,9 @@ class Outcome:
         self.returns = np.where(is_back | is_missed, 0.0, gain)
 
 
-def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, silence_ms: float = 0.0) -> tuple[Floats, Floats]:
+def bids(
+    contract: Contract, futures: Futures, outcome: Outcome, rows: Integers, column: int, silence_ms: float = 0.0
+) -> tuple[Floats, Floats]:
     """
     Return what a contract can be sold for, in parts of the stake, 0 where not at all; and how many ticks are to come then.
 
@@ -685,11 +687,12 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, si
         contract: the contract.
         futures: what comes.
         outcome: what becomes of it.
+        rows: on which futures; it has not ended there.
         column: after which tick; 0 is the entry.
         silence_ms: how long after it has come.
     """
-    elapsed_ms = futures.ages[:, column] + silence_ms
-    moves, times, pips = futures.moves, futures.times[:, column], futures.pips[:, column]
+    elapsed_ms = futures.ages[rows, column] + silence_ms
+    moves, times, pips = futures.moves, futures.times[rows, column], futures.pips[rows, column]
     one, is_touch, in_ticks = np.ones(len(times)), contract.product_id == "touch", contract.duration_unit == "ticks"
     positions = Positions(INSTRUMENT.pip_size)
     positions.add(contract, column)
@@ -701,7 +704,7 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, si
     if not moves.is_regular and not in_ticks:
         to_come = to_come - elapsed_ms / moves.interval_ms
     # A probability depends on how far away the barrier is in parts of the price: as if the price had not changed.
-    barrier = np.maximum(outcome.barrier, 1.0) * futures.spot / pips
+    barrier = np.maximum(outcome.barrier[rows], 1.0) * futures.spot / pips
     terms = futures.spot, barrier, row["shift"], moves.tick_deviation
     probability = win_probability(*terms, ticks_left(life, now, moves), row["sign"], is_touch * one > 0)
     if not moves.is_regular and elapsed_ms.any():
@@ -709,7 +712,7 @@ def bids(contract: Contract, futures: Futures, outcome: Outcome, column: int, si
         probability = np.minimum(probability, win_probability(*terms, left, row["sign"], is_touch * one > 0, waited))
     margin = place_margin(moves.tick_deviation * futures.spot, ticks_left(life, now, moves))
     units = bid_units(row["payout"] * one, probability - margin, row["commission"])
-    is_left = (column < outcome.end) & (in_ticks | (times + elapsed_ms < contract.expiry_time))
+    is_left = in_ticks | (times + elapsed_ms < contract.expiry_time)
     if not moves.is_regular:
         is_left &= to_come >= LEAST_TICKS_LEFT * max(1.0, moves.wait)
     return np.where(is_left, units / float(contract.stake * 100), 0.0), to_come
@@ -725,24 +728,27 @@ def results(contract: Contract, futures: Futures, sells: Sequence[str]) -> dict[
     """Return what a contract brings for its stake, less the stake, on each future, for each way to sell it."""
     futures = from_entry(contract, futures)
     outcome, silence_ms = Outcome(contract, futures), SILENCE * futures.moves.interval_ms
-    # How long it is quiet after each tick.
-    silences = np.diff(futures.times + futures.ages, axis=1)
+    # How long it is quiet after each tick; before it, the desk waits for the tick that is due.
+    is_quiet = (futures.gaps if futures.moves.is_regular else np.diff(futures.times + futures.ages, axis=1)) > silence_ms
     found = {each: outcome.returns.copy() for each in sells}
     held = {each: np.ones(len(futures.times), bool) for each in sells if each != "never"}
     for column in range(int(outcome.end.max()) if held else 0):
-        bid, left = bids(contract, futures, outcome, column)
+        # Only of contracts that somebody still holds a bid is asked for.
+        rows = np.flatnonzero((column < outcome.end) & np.any(list(held.values()), axis=0))
+        bid, left = bids(contract, futures, outcome, rows, column)
         for each, is_held in held.items():
+            at, offered = rows, bid
             if each != "silence":
-                offered, is_wanted = bid, wanted(each, bid, left, futures.changes[:, column])
+                is_wanted = wanted(each, bid, left, futures.changes[rows, column])
             elif futures.moves.is_regular:
-                # The desk waits for the tick that is due.
-                offered, is_wanted = bid, (futures.gaps[:, column] > silence_ms) & (bid > 0)
+                is_wanted = is_quiet[rows, column] & (bid > 0)
             else:
-                offered, _ = bids(contract, futures, outcome, column, silence_ms)
-                is_wanted = (silences[:, column] > silence_ms) & (offered > 0)
-            is_sold = is_held & is_wanted
-            found[each][is_sold] = offered[is_sold] - 1
-            is_held &= ~is_sold
+                at = rows[is_quiet[rows, column] & is_held[rows]]
+                offered, _ = bids(contract, futures, outcome, at, column, silence_ms)
+                is_wanted = offered > 0
+            is_sold = is_held[at] & is_wanted
+            found[each][at[is_sold]] = offered[is_sold] - 1
+            is_held[at[is_sold]] = False
     return found
 
 
