@@ -127,7 +127,18 @@ class TopicState(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
         return RECORD_BYTES + name_bytes(self.topic) + notice + sum(each.size for each in self.kept)
 
 
-Record: TypeAlias = Published | Notified | Forgotten | TopicState
+class HeldBack(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
+    """
+    The newest price of an instrument is held back until the next tick: for whoever trades at the prices. Streams do not get it.
+
+    Attributes:
+        topic: that of the instrument's ticks.
+    """
+
+    topic: str
+
+
+Record: TypeAlias = Published | Notified | Forgotten | TopicState | HeldBack
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,6 +327,10 @@ class NatsBus:
         """Drop the log of a topic that nothing is published to any more."""
         self._frames.forget(topic)
 
+    def hold_back(self, topic: str) -> None:
+        """Tell whoever trades that the newest price is held back until the next tick, whose topic this is."""
+        self._frames.hold_back(topic)
+
     async def post(self, messages: Sequence[Message], *, durable: bool = False) -> list[str]:
         """
         Publish messages, and return the ids of their events when NATS has acknowledged them, as `Bus.post` says.

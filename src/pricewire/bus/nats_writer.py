@@ -25,6 +25,7 @@ from pricewire.bus.frames import (
     POSITIONS,
     Forgotten,
     Gathering,
+    HeldBack,
     Notified,
     Published,
     Record,
@@ -248,6 +249,10 @@ class FrameWriter:
         """Drop the log of a topic that nothing is published to any more."""
         self._seqs.pop(topic, None)
         self._add(Forgotten(topic), len(topic))
+
+    def hold_back(self, topic: str) -> None:
+        """Tell whoever trades that the newest price is held back until the next tick, whose topic this is."""
+        self._add(HeldBack(topic), len(topic))
 
     @property
     def waiting(self) -> int:

@@ -48,6 +48,15 @@ OLD_TICKS = 40
 """How many ticks the market's journal has that the bus has not."""
 
 
+class HoldingFeed(GoldFeed):
+    """A feed of GOLD that can hold back a price."""
+
+    is_held = False
+
+    def is_holding(self, instrument_id: str) -> bool:
+        return self.is_held
+
+
 @dataclass
 class Parts:
     """
@@ -68,7 +77,7 @@ class Parts:
     nats: NatsServer
     plan: NatsPlan
     folder: Path
-    feed: GoldFeed
+    feed: HoldingFeed
     alice: Account
     times: Iterator[int]
     market: Serving = field(init=False)
@@ -130,7 +139,7 @@ def parts(tmp_path: Path, sqlite_template: Path) -> Iterator[Parts]:
     database = tmp_path / "pricewire.db"
     database.write_bytes(sqlite_template.read_bytes())
     alice = add_account(database, "alice")
-    plan, feed = NatsPlan(f"parts-{next(numbers)}"), GoldFeed()
+    plan, feed = NatsPlan(f"parts-{next(numbers)}"), HoldingFeed()
     write_old_ticks(tmp_path / "market")
     times = itertools.count(time.time_ns() // 1_000_000 - 90_000, 1000)
     with contextlib.ExitStack() as stack:
@@ -197,6 +206,22 @@ def test_an_account_trades_at_prices_of_another_process(parts: Parts) -> None:
     for process in (parts.market, parts.trading, parts.gateway):
         parts.tick(20)
         assert until_ready(process) == "ok\n"
+
+
+def test_nothing_is_traded_while_a_price_is_held_back_in_another_process(parts: Parts) -> None:
+    orders = (purchase(f"held-{number}", instrument_id="GOLD", duration=3, duration_unit="ticks", variant="rise") for number in numbers)
+
+    def answer() -> httpx2.Response:
+        url = f"{parts.gateway.url}/v1/trading/contracts/buy"
+        return httpx2.post(url, json=next(orders), headers=bearer(TOKENS.issue(parts.alice.uuid)), timeout=PATIENCE)
+
+    for number in range(2):
+        parts.buy(f"before-{number}", duration=3, duration_unit="ticks", variant="rise")
+        parts.feed.is_held = True
+        # Also without this its prices would stop coming: that is another message.
+        wait_until(lambda: "its market is closed" in answer().text)
+        parts.feed.is_held = False
+    parts.buy("after", duration=3, duration_unit="ticks", variant="rise")
 
 
 def test_a_chosen_contract_has_the_ticks_of_its_life(parts: Parts) -> None:
@@ -306,7 +331,7 @@ def test_a_market_that_is_followed_by_another_goes_on_in_one_journal(parts: Part
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(Events(parts.gateway, "/sse?topic=ticks:GOLD"))
         message(stream)
-        feed = GoldFeed()
+        feed = HoldingFeed()
         standby = stack.enter_context(parts.open_market("standby", feed))
         until_standing_by(standby, parts.folder / "standby")
         before = parts.tick(11)

@@ -182,11 +182,13 @@ class ExchangeFeed:
             self._known = thread.submit(asyncio.run, self._asked()).result()
         self._way = self._chosen(given.get("prices"))
         self._watched: dict[str, Watched] = {}
+        self._guards: dict[str, Guard] = {}
         for instrument_id, each in wanted.items():
             instrument = self._announced(instrument_id, each)
             if each.symbol in self._watched:
                 raise FeedError(f"feed {self.name}: two instruments have the symbol {each.symbol}; name it once")
-            self._watched[each.symbol] = Watched(instrument, Guard(instrument, each.max_jump))
+            guard = self._guards[instrument_id] = Guard(instrument, each.max_jump)
+            self._watched[each.symbol] = Watched(instrument, guard)
         self.instruments = [watched.instrument for watched in self._watched.values()]
 
     @property
@@ -196,7 +198,7 @@ class ExchangeFeed:
 
     def is_holding(self, instrument_id: str) -> bool:
         """Return whether the newest price of an instrument is held back."""
-        return any(each.guard.is_holding for each in self._watched.values() if each.instrument.id == instrument_id)
+        return self._guards[instrument_id].is_holding
 
     async def __aiter__(self) -> AsyncIterator[Tick]:
         """

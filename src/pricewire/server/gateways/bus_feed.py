@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pricewire.bus.frames import Published, Record
+from pricewire.bus.frames import HeldBack, Published, Record
 from pricewire.market.hours import TradingHours, Weekly
 from pricewire.protocol.messages import Instrument, Tick, TickBody
 from pricewire.protocol.topics import TicksTopic
@@ -42,8 +42,9 @@ class BusFeed:
         self.volatilities: Mapping[str, float] = {each: description.volatilities[each] for each in ids if each in description.volatilities}
         self.hours: Mapping[str, TradingHours] = {each: to_hours(description.hours[each]) for each in ids if each in description.hours}
         self.is_recording = is_recording
-        self._topics = {str(TicksTopic(each)) for each in ids}
-        self._ticks = asyncio.Queue[Tick]()
+        self._ids = {str(TicksTopic(each)): each for each in ids}
+        self._news = asyncio.Queue[Tick | HeldBack]()
+        self._held = set[str]()
         self._goes_on = asyncio.Event()
         self._goes_on.set()
 
@@ -56,24 +57,36 @@ class BusFeed:
         self._goes_on.set()
 
     def take(self, records: Sequence[Record]) -> None:
-        """Bring the ticks among what was published."""
+        """Bring the ticks among what was published, and know which prices are held back."""
         for record in records:
-            if type(record) is Published and record.topic in self._topics:
+            if record.topic not in self._ids:
+                continue
+            if type(record) is Published:
                 body = TICK.decode(record.json)
-                self._ticks.put_nowait(Tick(body.instrument_id, int(body.epoch_ms), body.price, body.ask, body.bid))
+                self._news.put_nowait(Tick(body.instrument_id, int(body.epoch_ms), body.price, body.ask, body.bid))
+            elif type(record) is HeldBack:
+                self._news.put_nowait(record)
+
+    def is_holding(self, instrument_id: str) -> bool:
+        """Return whether the newest price of an instrument is held back."""
+        return instrument_id in self._held
 
     async def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield the ticks that come."""
         while True:
-            tick = await self._ticks.get()
+            came = await self._news.get()
             await self._goes_on.wait()
-            yield tick
+            if isinstance(came, HeldBack):
+                self._held.add(self._ids[came.topic])
+            else:
+                yield came
+                self._held.discard(came.instrument_id)
             # Only now has the market taken it.
-            self._ticks.task_done()
+            self._news.task_done()
 
     async def taken(self) -> None:
-        """Wait until the market has taken all ticks that came so far."""
-        await self._ticks.join()
+        """Wait until the market has taken all that came so far."""
+        await self._news.join()
 
 
 def feeds_of(description: MarketDescription) -> list[BusFeed]:

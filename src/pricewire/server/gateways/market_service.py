@@ -17,11 +17,11 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
-from pricewire.market.feed import LATEST_MS, FeedWithVolatility, PastTicks, RecordedFeed
+from pricewire.market.feed import LATEST_MS, FeedThatHoldsBack, FeedWithVolatility, PastTicks, RecordedFeed
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.market.pips import Integers
-from pricewire.protocol.topics import CandlesTopic, parse_topic
+from pricewire.protocol.topics import CandlesTopic, TicksTopic, parse_topic
 from pricewire.server.gateways.bus_feed import from_hours
 from pricewire.server.gateways.market_messages import AskPast, Describe, MarketDescription, Past, Question, Want, Wanted, packed, unpacked
 from pricewire.server.gateways.remote_streams import HubOfGateways
@@ -33,6 +33,9 @@ KEPT_S = 30.0
 """
 How long what was read of the journal is answered from, in seconds: far less than the bus reaches back, which brings what came since.
 """
+
+LOOK_S = 0.02
+"""How often it is looked which prices are held back, in seconds: so long may others trade at the old one where trading is apart."""
 
 MOST_TICKS = 20_000
 """How many ticks an answer has at most: a message of NATS has 1 MiB."""
@@ -68,7 +71,10 @@ class MarketService:
     async def answering(self, client: Client) -> AsyncIterator[None]:
         """Answer within the block."""
         subscription = await client.subscribe(questions(self._stream), cb=self._on_question)
-        async with running(self._look_for_silence(), "interest watch"):
+        async with (
+            running(self._look_for_silence(), "interest watch"),
+            running(self._tell_what_is_held_back(), "watch of prices held back"),
+        ):
             try:
                 yield
             finally:
@@ -141,6 +147,19 @@ class MarketService:
         begin = min(first + question.known, last)
         part = slice(begin, begin + MOST_TICKS)
         return Past(columns_of(past, part), is_all=len(past.epoch_ms) <= begin + MOST_TICKS)
+
+    async def _tell_what_is_held_back(self) -> None:
+        """Tell whoever trades which prices are held back: the bus brings nothing of these, and that tick ends it which comes after."""
+        ids = [each.id for each in self._market.instruments()]
+        feeds = {each: feed for each in ids if isinstance(feed := self._market.feed(each), FeedThatHoldsBack)}
+        told: dict[str, int] = {}
+        while feeds:
+            for instrument_id, feed in feeds.items():
+                taken = self._market.taken[instrument_id]
+                if feed.is_holding(instrument_id) and told.get(instrument_id) != taken:
+                    told[instrument_id] = taken
+                    self._bus.hold_back(str(TicksTopic(instrument_id)))
+            await asyncio.sleep(LOOK_S)
 
     async def _look_for_silence(self) -> None:
         while True:
