@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
+from pricewire.market import market as market_module
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.hours import parse_hours
@@ -88,25 +89,55 @@ async def test_a_tick_is_in_the_journal_before_it_is_published(tmp_path: Path) -
     journal.close()
 
 
-async def test_prices_go_on_while_the_journal_cannot_be_written_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_ticks_wait_for_a_journal_that_cannot_be_written_while_prices_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     journal = Journal(tmp_path, [X])
-    clock, published = FakeClock(), Published()
-    market = Market(
-        [ScriptedFeed(clock, [X], [tick("X", 4), 1.0, tick("X", 5), tick("X", 6), 1.0, tick("X", 7), 9.0])], published.publish, clock=clock
-    )
+    clock, published, recorded = FakeClock(), Published(), list[Tick]()
+    ticks = [tick("X", price) for price in (4, 5, 6, 7, 8)]
+    feed = ScriptedFeed(clock, [X], [ticks[0], 1.0, *ticks[1:3], 1.0, ticks[3], 1.0, ticks[4], 9.0])
+    market = Market([feed], published.publish, on_recorded=recorded.append, clock=clock)
     market.write_to(journal, {})
     async with running(market):
         await settle()
         with full_disk():
             await clock.advance(1)
             await settle()
-        assert "File too large" in market.journal_failure
+            assert "File too large" in market.journal_failure
+            assert [each.price for each in recorded] == [4], "nothing is decided by what a restart would not know"
+            assert published.topics() == ["ticks:X"] * 3
         await clock.advance(1)
         await settle()
         assert market.journal_failure == ""
-    assert journal.read()["X"].price.tolist() == [40, 70]
-    assert published.topics() == ["ticks:X"] * 4
+        await clock.advance(1)
+        await settle()
+    # As if the disk had never been full.
+    assert [each.price for each in recorded] == [4, 5, 6, 7, 8]
+    assert journal.read()["X"].price.tolist() == [40, 50, 60, 70, 80]
+    assert published.topics() == ["ticks:X"] * 5
     assert [record.levelname for record in caplog.records] == ["ERROR"], "once"
+    journal.close()
+
+
+async def test_so_many_ticks_wait_for_the_journal_that_the_server_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_module, "MOST_UNWRITTEN", 6)
+    monkeypatch.setattr(market_module, "WRITTEN_AT_ONCE", 4)
+    journal = Journal(tmp_path, [X])
+    clock, recorded = FakeClock(), list[Tick]()
+    feed = ScriptedFeed(clock, [X], [1.0, *(tick("X", price) for price in range(1, 11)), 1.0, tick("X", 11), 1.0, tick("X", 12), 9.0])
+    market = Market([feed], Published().publish, on_recorded=recorded.append, clock=clock)
+    market.write_to(journal, {})
+    async with running(market):
+        await settle()
+        with full_disk():
+            await clock.advance(1)
+            await settle()
+        await clock.advance(1)
+        await settle()
+        assert [each.price for each in recorded] == [5, 6, 7, 8], "some at once: prices do not wait for them"
+        assert market.journal_failure, "nothing is traded before all are there"
+        await clock.advance(1)
+        await settle()
+        assert market.journal_failure == ""
+    assert journal.read()["X"].price.tolist() == [each * 10 for each in range(5, 13)]
     journal.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -43,11 +43,20 @@ logger = logging.getLogger(__name__)
 Publish = Callable[[str, Tick | Candle, str], None]
 """Is called with a topic, a message of it, and the kind of event: `tick` or `candle`."""
 
+OnRecorded = Callable[[Tick], None]
+"""Is called with each tick that is in the journal, after it was published."""
+
 OnStale = Callable[[str, int], None]
 """Is called with an instrument's id and since when no tick has come, in milliseconds since 1970."""
 
 WATCH_S = 1.0
 """How often silence is looked for, in seconds."""
+
+MOST_UNWRITTEN = 100_000
+"""How many ticks wait for a journal that cannot be written, at most; the oldest are lost then."""
+
+WRITTEN_AT_ONCE = 1000
+"""How many of those that have waited are written with a tick that comes, at most: prices are not to wait for them."""
 
 
 class Market:
@@ -62,7 +71,7 @@ class Market:
         refused: how many ticks could not be used.
         taken: how many could, of each instrument.
         journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
-            nothing may be decided by them.
+            nothing may be decided by them before they are written: they wait for that.
     """
 
     def __init__(
@@ -70,6 +79,7 @@ class Market:
         feeds: Sequence[Feed],
         publish: Publish,
         *,
+        on_recorded: OnRecorded = lambda tick: None,
         on_stale: OnStale | None = None,
         hours: Mapping[str, TradingHours] | None = None,
         clock: Clock | None = None,
@@ -80,6 +90,7 @@ class Market:
         Args:
             feeds: where ticks come from.
             publish: is called for every tick and every wanted candle. What it raises ends `run`.
+            on_recorded: is called with every tick, in order, when it was published and is in the journal, if there is one; likewise.
             on_stale: is called once per silence, when an instrument's ticks have stopped for much longer than usual.
             hours: when the markets of some instruments are open, instead of what their feeds say.
             clock: the time to run by; by default the system's.
@@ -90,12 +101,15 @@ class Market:
         """
         self._feeds = list(feeds)
         self._publish = publish
+        self._on_recorded = on_recorded
         self._on_stale = on_stale
         self._clock = clock or SystemClock()
         self.refused = 0
         self.taken: Counter[str] = Counter()
         self._journal: Journal | None = None
         self.journal_failure = ""
+        self._unwritten: deque[tuple[Tick, Pips]] = deque()
+        self._lost = 0
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.monotonic_ns()
@@ -326,25 +340,47 @@ class Market:
         except FeedError as error:
             self._report(error)
             return
-        if self._journal is not None:
-            self._write(self._journal, tick, pips)
+        recorded = [tick] if self._journal is None else self._write(self._journal, tick, pips)
         self.taken[tick.instrument_id] += 1
         candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
+        for each in recorded:
+            self._on_recorded(each)
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
 
-    def _write(self, journal: Journal, tick: Tick, pips: Pips) -> None:
+    def _write(self, journal: Journal, tick: Tick, pips: Pips) -> list[Tick]:
+        """Write a tick to the journal, after those that wait for that; return which have been written."""
+        waiting, written = self._unwritten, list[Tick]()
         try:
-            journal.add(tick.instrument_id, tick.epoch_ms, *pips)
+            while waiting and len(written) < WRITTEN_AT_ONCE:
+                first, values = waiting[0]
+                journal.add(first.instrument_id, first.epoch_ms, *values)
+                written.append(first)
+                waiting.popleft()
+            if not waiting:
+                journal.add(tick.instrument_id, tick.epoch_ms, *pips)
+                written.append(tick)
+                if self.journal_failure:
+                    self._is_written_again()
+                return written
         except JournalError as error:
             if not self.journal_failure:
                 logger.error("%s; prices go on, trading does not", error)
             self.journal_failure = str(error)
+        waiting.append((tick, pips))
+        if len(waiting) > MOST_UNWRITTEN:
+            waiting.popleft()
+            self._lost += 1
+        return written
+
+    def _is_written_again(self) -> None:
+        """Know that the journal has all that came meanwhile."""
+        if self._lost:
+            logger.error("the journal is written again, but lacks %d ticks that were too many to wait for it", self._lost)
         else:
-            if self.journal_failure:
-                logger.info("the journal is written again")
-                self.journal_failure = ""
+            logger.info("the journal is written again, and has all that came meanwhile")
+        self.journal_failure, self._lost = "", 0
 
     def _report(self, error: FeedError) -> None:
         """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""

@@ -84,7 +84,7 @@ class Publisher:
         self._building: dict[str, CandleBody] = {}
         # The topics that the market or the desk were told to publish.
         self._wanted: set[str] = set()
-        self.market = Market(feeds, self._publish, on_stale=self._stale, hours=hours)
+        self.market = Market(feeds, self._publish, on_recorded=self._recorded, on_stale=self._stale, hours=hours)
         self._limits = limits or LogLimits()
         self.hub = make_hub(
             limits=self._limits_of,
@@ -162,15 +162,17 @@ class Publisher:
         return self.topic_rules.log_limits(name, self._limits)
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
-        """Show what the market has just brought, and let a tick happen to the contracts."""
+        """Show what the market has just brought."""
         self._show(topic, message, event)
-        # What is not in the journal decides nothing: a restart would not know of it.
-        if isinstance(message, Tick) and self.desk is not None and not self.market.journal_failure:
+
+    def _recorded(self, tick: Tick) -> None:
+        """Let a tick happen to the contracts. What is not in the journal decides nothing: a restart would not know of it."""
+        if self.desk is not None:
             try:
-                self.desk.on_tick(message)
+                self.desk.on_tick(tick)
             except Exception:
                 # Prices go on: what the market's listener raises would end them.
-                logger.exception("the desk has failed at a tick of %s", message.instrument_id)
+                logger.exception("the desk has failed at a tick of %s", tick.instrument_id)
 
     def _show(self, topic: str, message: Tick | Candle, event: str) -> None:
         """Publish a tick or a candle, new or known."""

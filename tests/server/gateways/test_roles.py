@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from bench.servers.nats import NatsServer, nats_server
 
@@ -38,7 +39,9 @@ from pricewire.store.database import Database
 from pricewire.trading.partitions import partition_of
 from server.gateways.test_gateway import GoldFeed, message, price, serve_gateway, until_ready
 from support.app_server import TOKENS, Events, add_account, bearer, log_in, open_app_server, purchase, refused
+from support.fake_market import settle
 from support.feeds import GOLD
+from support.full_disk import full_disk
 from support.metrics import wait_until
 from support.serving import PATIENCE, Serving
 
@@ -497,15 +500,28 @@ async def enrich(database: Path, accounts: Iterable[Account]) -> None:
     await opened.close()
 
 
-def test_what_the_journal_cannot_take_is_not_published() -> None:
-    publisher = MarketPublisher([GoldFeed()])
-    tick = Tick("GOLD", 1_700_000_000_000, Decimal("10.01"), Decimal("10.02"), Decimal("10.00"))
-    publisher.market.journal_failure = "the disk is full"
-    publisher._publish("ticks:GOLD", tick, "tick")
-    assert publisher.hub.latest("ticks:GOLD") == []
-    publisher.market.journal_failure = ""
-    publisher._publish("ticks:GOLD", tick, "tick")
-    assert len(publisher.hub.latest("ticks:GOLD")) == 1
+async def test_what_the_journal_cannot_take_is_published_when_it_has_it(tmp_path: Path) -> None:
+    feed = GoldFeed()
+    publisher = MarketPublisher([feed])
+    journal = Journal(tmp_path, [GOLD])
+    publisher.market.write_to(journal, {})
+    running = asyncio.create_task(publisher.market.run())
+
+    def prices() -> list[str]:
+        return [msgspec.json.decode(each.json)["price"] for each in publisher.hub.recent_events("ticks:GOLD")]
+
+    async def give(bid: float) -> None:
+        feed.give(bid, bid + 0.02, 1_700_000_000_000)
+        await settle()
+
+    await give(10)
+    with full_disk():
+        await give(11)
+        assert prices() == ["10.01"]
+    await give(12)
+    assert prices() == ["10.01", "11.01", "12.01"]
+    running.cancel()
+    journal.close()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pricewire.protocol.messages import Candle, Tick
+from pricewire.protocol.topics import TicksTopic
 from pricewire.server.publisher import Publisher
 
 
 class MarketPublisher(Publisher):
-    """The market alone: what the journal has not taken is not published, as others decide by what is published."""
+    """The market alone: a tick is published when the journal has taken it, as others decide by what is published."""
 
     def _publish(self, topic: str, message: Tick | Candle, event: str) -> None:
-        if not self.market.journal_failure:
-            super()._publish(topic, message, event)
+        if isinstance(message, Candle):
+            self._show(topic, message, event)
+
+    def _recorded(self, tick: Tick) -> None:
+        self._show(str(TicksTopic(tick.instrument_id)), tick, "tick")
