@@ -25,7 +25,9 @@ from pricewire.errors import (
     UnknownInstrumentError,
 )
 from pricewire.market.feeds.replay.feed import ReplayFeed
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.hours import parse_hours
+from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.topics import parse_topic
 from pricewire.protocol.trading_messages import Amount, Purchased
@@ -36,6 +38,7 @@ from pricewire.trading.instrument_books import InstrumentBooks
 from pricewire.trading.interfaces import Bought, Closed, Purchase
 from pricewire.trading.offers import StakeOffer, make_stake_offer
 from pricewire.trading.settlement import RETRY_S
+from pricewire.trading.volatility import Moves
 from support.contract_maker import tick as contract_tick
 from support.fake_market import START_MS, FakeClock, running, settle
 from support.ledger_rules import balance_of, check_books
@@ -413,6 +416,33 @@ async def test_a_recording_is_traded_only_where_that_is_allowed(sqlite: Database
         with pytest.raises(MarketClosedError, match="it is a recording, whose prices others may know; the option --trade-replays"):
             tried[0].tradable(tried[0].find("GOLD"), is_overdue=False)
         assert tried[1].tradable(tried[1].find("GOLD"), is_overdue=False)[1].is_regular
+
+
+@pytest.mark.parametrize("rate", [0.5, 2.0, 3.0, 4.0])
+async def test_how_often_computed_prices_come_the_past_does_not_say(tmp_path: Path, rate: float) -> None:
+    clock = FakeClock()
+    before, feed = (SimulatedFeed(3, rate=each, clock=clock) for each in (1.0, rate))
+    recorded = {past.instrument_id: past for past in before.history() if past.instrument_id == "R_100"}
+    market = Market([feed], lambda *_: None, clock=clock)
+    journal = Journal(tmp_path, market.instruments())
+    # One was started at another rate before; the history of the other has not each of its ticks.
+    market.write_to(journal, recorded)
+    async with running(market):
+        await settle()
+        books = InstrumentBooks(market, clock)
+        for instrument_id, interval_ms in (("R_100", 2000), ("R_75", 2000), ("1HZ100V", 1000)):
+            book = books.find(instrument_id)
+            expected = Moves(feed.volatilities[instrument_id], round(interval_ms / rate), is_regular=True, margin=0.0)
+            assert book.moves == expected
+            for _ in range(2):
+                # The first one comes after a gap, or after what another path had.
+                await clock.advance(interval_ms / rate / 1000)
+                await settle()
+                live = market.tick(instrument_id)
+                assert live is not None
+                book.on_tick(live, clock.monotonic_ns())
+                assert book.moves == expected
+    journal.close()
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:

@@ -94,6 +94,20 @@ class FeedWithVolatility(Protocol):
 
 
 @runtime_checkable
+class FeedWithIntervals(Protocol):
+    """
+    A feed that knows how often its ticks come, as one whose prices are computed: those of before may have come at another rate.
+
+    Attributes:
+        intervals_ms: the time between two ticks by instrument, in milliseconds. It is taken from the ticks of those that are not named.
+    """
+
+    @property
+    def intervals_ms(self) -> Mapping[str, float]:
+        """The time between two ticks by instrument."""
+
+
+@runtime_checkable
 class FeedWithHours(Protocol):
     """
     A feed that knows when the markets of its instruments are open.

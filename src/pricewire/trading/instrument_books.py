@@ -11,7 +11,7 @@ import numpy as np
 
 from pricewire.errors import InvalidProposalError, JournalError, MarketClosedError, UnknownInstrumentError
 from pricewire.market.clock import Clock
-from pricewire.market.feed import FeedWithVolatility, RecordedFeed
+from pricewire.market.feed import FeedWithIntervals, FeedWithVolatility, RecordedFeed
 from pricewire.market.market import Market
 from pricewire.market.pace import LEAST_SILENCE_NS, PATIENCE, Pace
 from pricewire.market.pips import Integers
@@ -58,6 +58,7 @@ class InstrumentBook:
     """
 
     __slots__ = (
+        "_is_known",
         "_next_quote",
         "_offers",
         "_pace",
@@ -73,19 +74,29 @@ class InstrumentBook:
         "volatility",
     )
 
-    def __init__(self, instrument: Instrument, volatility: float | None, *, now_ns: int = 0, is_foreseeable: bool = False) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        volatility: float | None,
+        interval_ms: float | None = None,
+        *,
+        now_ns: int = 0,
+        is_foreseeable: bool = False,
+    ) -> None:
         """
         Begin without ticks, quotes and contracts.
 
         Args:
             instrument: the instrument.
             volatility: annual, where it is known; None for one that is estimated.
+            interval_ms: the time between two ticks, in milliseconds, where it is known, likewise.
             now_ns: the time, in nanoseconds of a monotonic clock.
             is_foreseeable: whether its prices may be known to others before they come.
         """
         self.instrument = instrument
         self.quantum = Decimal(1).scaleb(-instrument.pip_size)
-        self.volatility = Volatility(volatility, 10.0**-instrument.pip_size)
+        self.volatility = Volatility(volatility, 10.0**-instrument.pip_size, interval_ms)
+        self._is_known = volatility is not None and interval_ms is not None
         self.positions = Positions(instrument.pip_size)
         self.tick: Tick | None = None
         self.came_ns = now_ns
@@ -99,18 +110,21 @@ class InstrumentBook:
         self._next_quote = 0
 
     def remember(self, tick: Tick) -> bool:
-        """Note a tick; return False for one older than the newest, which changes nothing."""
-        if self.tick is not None and tick.epoch_ms < self.tick.epoch_ms:
-            return False
-        self.tick = tick
-        self.volatility.add(tick)
-        self.points.append(tick_point(tick))
-        return True
+        """Note a tick, and learn from it; return False for one older than the newest, which changes nothing."""
+        is_new = self._note(tick)
+        if is_new:
+            self.volatility.add(tick)
+        return is_new
 
     def load(self, ticks: Iterable[Tick]) -> None:
-        """Take ticks from before now, oldest first."""
+        """
+        Take ticks from before now, oldest first.
+
+        Where it is known how the price moves, they say nothing of it: they may be of another rate, or every second one of a history.
+        """
         for tick in ticks:
-            self.remember(tick)
+            if self._note(tick) and not self._is_known:
+                self.volatility.add(tick)
         self.positions.newest = self.tick
 
     def on_tick(self, tick: Tick, now_ns: int) -> Happened | None:
@@ -205,6 +219,13 @@ class InstrumentBook:
             return []
         return [point for point in self.points if begin <= point.epoch_ms and (end is None or point.epoch_ms <= end)][-TICK_STREAM:]
 
+    def _note(self, tick: Tick) -> bool:
+        if self.tick is not None and tick.epoch_ms < self.tick.epoch_ms:
+            return False
+        self.tick = tick
+        self.points.append(tick_point(tick))
+        return True
+
 
 class InstrumentBooks:
     """The books that have been asked for; each begins with the market's recent ticks."""
@@ -244,6 +265,7 @@ class InstrumentBooks:
             book = InstrumentBook(
                 self._market.instrument(instrument_id),
                 feed.volatilities.get(instrument_id) if isinstance(feed, FeedWithVolatility) else None,
+                feed.intervals_ms.get(instrument_id) if isinstance(feed, FeedWithIntervals) else None,
                 now_ns=self._clock.monotonic_ns(),
                 is_foreseeable=isinstance(feed, RecordedFeed) and feed.is_recording,
             )

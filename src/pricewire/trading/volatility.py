@@ -141,13 +141,14 @@ class Volatility:
         "_time_ms",
     )
 
-    def __init__(self, known: float | None = None, pip: float = 0.0) -> None:
+    def __init__(self, known: float | None = None, pip: float = 0.0, interval_ms: float | None = None) -> None:
         """
         Begin without ticks.
 
         Args:
             known: the annual volatility; one that is not known is estimated.
             pip: what prices are rounded to; 0 where they are not.
+            interval_ms: the time between two ticks, in milliseconds; one that is not known is taken from the ticks.
         """
         self._known = known
         self._pip = pip
@@ -176,6 +177,12 @@ class Volatility:
         self._gap_ms = 0.0
         self._gap_square = 0.0
         self._odd = 0.0
+        if interval_ms is not None:
+            # As if such an interval had been seen.
+            self._changes = 1
+            self._time_ms = self._gap_ms = interval_ms
+            self._gap_square = interval_ms * interval_ms
+            self._regular_ms, self._equal = round(interval_ms), REGULAR_MOST
 
     def add(self, tick: Tick) -> None:
         """Take a tick; one that is older than the newest is left out."""

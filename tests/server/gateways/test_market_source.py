@@ -48,7 +48,9 @@ async def test_a_market_hears_of_more_topics_than_a_message_holds(client: Client
 
 
 async def test_trading_hears_of_more_instruments_than_a_message_holds(client: Client) -> None:
-    market = MarketDescription([Instrument(f"COIN{number}", f"Coin {number}", ["Coins"], 2, True) for number in range(MANY)], {}, [], {})
+    market = MarketDescription(
+        [Instrument(f"COIN{number}", f"Coin {number}", ["Coins"], 2, True) for number in range(MANY)], {}, {}, [], {}
+    )
 
     async def answer(message: Msg) -> None:
         await message.respond(packed(market, client.max_payload))

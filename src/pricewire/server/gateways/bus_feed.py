@@ -27,6 +27,7 @@ class BusFeed:
     Attributes:
         instruments: the instruments.
         volatilities: the annual volatility of those where it is known.
+        intervals_ms: the time between two ticks of those where it is known.
         hours: when the markets of some are open.
         is_recording: whether their prices may be known to others before they come.
 
@@ -40,6 +41,7 @@ class BusFeed:
         ids = [instrument.id for instrument in instruments]
         self.instruments = instruments
         self.volatilities: Mapping[str, float] = {each: description.volatilities[each] for each in ids if each in description.volatilities}
+        self.intervals_ms: Mapping[str, float] = {each: description.intervals_ms[each] for each in ids if each in description.intervals_ms}
         self.hours: Mapping[str, TradingHours] = {each: to_hours(description.hours[each]) for each in ids if each in description.hours}
         self.is_recording = is_recording
         self._ids = {str(TicksTopic(each)): each for each in ids}

@@ -41,12 +41,14 @@ class MarketDescription(msgspec.Struct, frozen=True):
     Attributes:
         instruments: all of them.
         volatilities: the annual volatility of those whose feed knows it.
+        intervals_ms: the time between two ticks of those whose feed knows it, in milliseconds.
         recordings: the ids of those whose prices may be known to others before they come.
         hours: when the markets of some are open.
     """
 
     instruments: list[Instrument]
     volatilities: dict[str, float]
+    intervals_ms: dict[str, float]
     recordings: list[str]
     hours: dict[str, Hours]
 

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
-from pricewire.market.feed import LATEST_MS, FeedThatHoldsBack, FeedWithVolatility, PastTicks, RecordedFeed
+from pricewire.market.feed import LATEST_MS, FeedThatHoldsBack, FeedWithIntervals, FeedWithVolatility, PastTicks, RecordedFeed
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.market.pips import Integers
@@ -121,17 +121,19 @@ class MarketService:
 
     def _describe(self) -> MarketDescription:
         market = self._market
-        volatilities, recordings, hours = dict[str, float](), list[str](), {}
+        volatilities, intervals_ms, recordings, hours = dict[str, float](), dict[str, float](), list[str](), {}
         instruments = market.instruments()
         for instrument in instruments:
             feed = market.feed(instrument.id)
             if isinstance(feed, FeedWithVolatility) and instrument.id in feed.volatilities:
                 volatilities[instrument.id] = feed.volatilities[instrument.id]
+            if isinstance(feed, FeedWithIntervals) and instrument.id in feed.intervals_ms:
+                intervals_ms[instrument.id] = feed.intervals_ms[instrument.id]
             if isinstance(feed, RecordedFeed) and feed.is_recording:
                 recordings.append(instrument.id)
             if (known := market.hours(instrument.id)) is not None:
                 hours[instrument.id] = from_hours(known)
-        return MarketDescription(instruments, volatilities, recordings, hours)
+        return MarketDescription(instruments, volatilities, intervals_ms, recordings, hours)
 
     async def _past(self, question: AskPast) -> Past:
         async with self._reading:

@@ -87,6 +87,7 @@ class SimulatedFeed:
         # At a high rate a day would be too many ticks to keep: then the history has every second one, or fourth, and so on.
         self._history_level = max(0, math.floor(math.log2(rate)))
         self._cursors = [Cursor(each, secret, max(1, round(each.interval_ms * 1_000_000 / rate))) for each in instruments]
+        self.intervals_ms = {each.instrument_id: each.path.interval_ns / 1e6 for each in self._cursors}
         self._start_ns: int | None = None
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
