@@ -20,13 +20,16 @@ from bench.servers.nats import NatsServer, nats_server
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
 from pricewire.errors import InvalidProposalError
+from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.hours import parse_hours
 from pricewire.market.journal import Journal
+from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
 from pricewire.server.app import create_app
 from pricewire.server.gateways import gateway, market_service
 from pricewire.server.gateways.bus_feed import feeds_of, from_hours, to_hours
 from pricewire.server.gateways.leader import NatsSetup
+from pricewire.server.gateways.market_messages import MarketDescription
 from pricewire.server.gateways.market_publisher import MarketPublisher
 from pricewire.server.gateways.market_source import Interest, describe
 from pricewire.server.limits import Limits
@@ -522,6 +525,17 @@ async def test_what_the_journal_cannot_take_is_published_when_it_has_it(tmp_path
     assert prices() == ["10.01", "11.01", "12.01"]
     running.cancel()
     journal.close()
+
+
+def test_what_a_feed_knows_of_its_prices_passes_unchanged() -> None:
+    feed = SimulatedFeed(3, rate=4.0)
+    nothing: Any = None
+    service = market_service.MarketService(Market([feed], lambda *_: None), lambda: None, nothing, "", nothing)
+    told = msgspec.msgpack.decode(msgspec.msgpack.encode(service._describe()), type=MarketDescription)
+    (passed,) = feeds_of(told)
+    assert passed.intervals_ms == feed.intervals_ms
+    assert passed.volatilities == feed.volatilities
+    assert not passed.is_recording
 
 
 @pytest.mark.parametrize(
