@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from pricewire.store import tables
 from pricewire.store.accounts import Accounts
 from pricewire.store.address import parse_address
 from pricewire.store.audit import AuditTrail, Operator
@@ -21,9 +22,11 @@ from pricewire.store.connections import prepare_engine
 from pricewire.store.database import Database
 from pricewire.store.ledger import Ledger
 from pricewire.store.migrate import FORM
+from pricewire.store.statements import Statements
 from pricewire.store.tables import entries
 from pricewire.store.upgrade import MIGRATIONS
 from pricewire.trading.contracts import refund
+from pricewire.trading.interfaces import PageOf
 from support.contract_maker import nothing_to_sync
 from support.ledger_rules import check_books
 from support.postgres import Postgres
@@ -133,4 +136,35 @@ async def test_money_of_before_gets_its_other_side(kind: str, tmp_path: Path, po
     await ledger.settle([refund(opened)])
     await check_books(database)
     assert [str(each.balance) for each in await Accounts(database).list()] == ["100.00", "5000", "0E-8"]
+    await database.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_money_of_before_that_was_moved_by_a_clock_that_was_set_back_is_in_order(
+    kind: str, tmp_path: Path, postgres: Postgres
+) -> None:
+    address = str(tmp_path / "old.sqlite") if kind == "sqlite" else postgres.make("template1")
+    people = (
+        'INSERT INTO accounts (uuid, id, type, "group", status, currency, balance)'
+        " VALUES ('{0}', '{0}', 'real', 'x', 'active', 'USD', {1})"
+    )
+    # An account's times, in the order of its transactions, and what becomes of them.
+    times = {"alice": ([10, 60, 20, 60, 59, 70, 5], [10, 60, 60, 60, 60, 70, 70]), "bob": ([20, 30], [20, 30]), "nobody": ([], [])}
+    booked = (
+        "INSERT INTO transactions (account_uuid, house_account, kind, amount, balance, epoch_ms)"
+        " VALUES ('{0}', 'house:USD', 'deposit', 100, {1}, {2})"
+    )
+    make(
+        address,
+        "0006_buy_tick",
+        *(people.format(uuid, 100 * len(before)) for uuid, (before, _) in times.items()),
+        *(booked.format(uuid, 100 * (place + 1), ms) for uuid, (before, _) in times.items() for place, ms in enumerate(before)),
+    )
+    database = await Database.open(address)
+    for uuid, (before, after) in times.items():
+        page = await Statements(database).entries(PageOf(uuid, 100, 0, 10**15), frozenset())
+        assert [entry.epoch_ms for entry in reversed(page.entries)] == after
+        assert [entry.balance for entry in reversed(page.entries)] == [Decimal(place + 1) for place in range(len(before))]
+    newest = await database.rows(sa.select(tables.accounts.c.moved_ms).order_by(tables.accounts.c.id))
+    assert [row.moved_ms for row in newest] == [70, 30, 0]
     await database.close()

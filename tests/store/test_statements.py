@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +118,52 @@ async def test_a_statement_of_kinds_and_of_a_time(database: Database, alice: Acc
     for from_ms, to_ms, count in ((0, 4999, 1), (4000, 4000, 1), (5000, LAST_MS, len(whole.entries) - 1), (5001, LAST_MS, 0)):
         page = await Statements(database).entries(PageOf(alice.uuid, 100, from_ms, to_ms), frozenset())
         assert len(page.entries) == count
+
+
+async def test_a_statement_stays_in_order_where_the_clock_is_set_back(
+    database: Database, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    for hours_ahead, reason in ((0, "before"), (-1, "set back"), (-2, "and again"), (1, "set right")):
+        wall = now + hours_ahead * 3_600_000_000_000
+        monkeypatch.setattr("time.time_ns", partial(int, wall))
+        (known,) = await all_pages(database, alice, 100)
+        operator = Operator("bo", reason)
+        await Cashier(database).deposit("alice", Decimal("3.00"), operator)
+        ids = await trade(database, alice, "won", "lost", "sold", "refunded", "open")
+        await Cashier(database).withdraw("alice", Decimal("5.00"), operator)
+
+        (whole,) = await all_pages(database, alice, 100)
+        assert (whole.entries[0].reason, whole.entries[1].contract_id, whole.entries[-1].kind) == (reason, ids[-1], "deposit")
+        for entry, older in pairwise(whole.entries):
+            assert entry.number > older.number
+            assert entry.balance == older.balance + entry.amount
+            assert entry.epoch_ms >= older.epoch_ms
+        pages = await all_pages(database, alice, 4)
+        assert [entry for page in pages for entry in page.entries] == whole.entries
+        # Who asks from the newest entry on that they know misses none.
+        page = await Statements(database).entries(PageOf(alice.uuid, 100, known.entries[0].epoch_ms, LAST_MS), frozenset())
+        assert set(page.entries) >= set(whole.entries) - set(known.entries)
+    assert whole.entries[0].epoch_ms == wall // 1_000_000, "it goes by the clock again"
+
+
+async def test_what_comes_at_once_stays_in_order_whatever_the_clocks_say(
+    database: Database, alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes on several machines have several clocks, and one that waits for the account's row has read its own before."""
+    ledger, cashier, chance, now = Ledger(database, nothing_to_sync), Cashier(database), random.Random(1), time.time_ns()
+    monkeypatch.setattr("time.time_ns", lambda: now + chance.randrange(3_600_000_000_000))
+    for _ in range(3):
+        bought = await asyncio.gather(*(ledger.buy(make_purchase(alice)) for _ in range(8)))
+        await asyncio.gather(
+            *(ledger.settle([refund(each.contract)]) for each in bought),
+            *(cashier.deposit("alice", Decimal("1.00"), Operator("bo", "wire")) for _ in range(4)),
+        )
+    (whole,) = await all_pages(database, alice, 100)
+    assert len(whole.entries) == 1 + 3 * (8 + 8 + 4)
+    for entry, older in pairwise(whole.entries):
+        assert (entry.epoch_ms, entry.number) > (older.epoch_ms, older.number)
+        assert entry.balance == older.balance + entry.amount
 
 
 async def test_closed_contracts_are_paged_as_far_back_as_there_are(database: Database, alice: Account) -> None:

@@ -154,6 +154,7 @@ class Accounts:
             "balance": 0,
             "generation": 0,
             "not_before_ms": 0,
+            "moved_ms": 0,
         }
 
         def work(connection: Connection) -> None:
@@ -256,5 +257,5 @@ class Accounts:
 
 def _account(row: Row[tuple[object, ...]]) -> Account:
     values = dict(row._mapping)
-    del values["not_before_ms"]
+    del values["not_before_ms"], values["moved_ms"]
     return Account(**{**values, "balance": from_units(values["balance"], values["currency"])})

@@ -12,7 +12,7 @@ from pricewire.protocol.numbers import is_bounded
 from pricewire.store.audit import Operator, record
 from pricewire.store.database import Database
 from pricewire.store.tables import accounts, transactions
-from pricewire.store.transactions import MOST_UNITS, now_ms, transaction_row
+from pricewire.store.transactions import MOST_UNITS, MOVED_MS, NOW, now_ms, transaction_row
 from pricewire.trading.money import from_units, to_amount, to_signed_text, to_text, to_units
 
 Movement = Literal["deposit", "withdrawal", "adjustment"]
@@ -24,8 +24,8 @@ MOVE = (
         accounts.c.balance + bindparam("amount") >= 0,
         accounts.c.balance + bindparam("amount") <= MOST_UNITS,
     )
-    .values(balance=accounts.c.balance + bindparam("amount"))
-    .returning(accounts.c.balance)
+    .values(balance=accounts.c.balance + bindparam("amount"), moved_ms=MOVED_MS)
+    .returning(accounts.c.balance, accounts.c.moved_ms)
 )
 
 
@@ -95,16 +95,16 @@ def move(connection: Connection, account_uuid: str, currency: str, kind: Movemen
     """
     change = to_amount(change, currency)
     units = to_units(change, currency)
-    balance = None
+    moved = None
     if abs(units) <= MOST_UNITS:
-        balance = connection.execute(MOVE, {"which": account_uuid, "amount": units}).scalar_one_or_none()
-    if balance is None:
+        moved = connection.execute(MOVE, {"which": account_uuid, "amount": units, NOW.key: now_ms()}).one_or_none()
+    if moved is None:
         has = connection.execute(select(accounts.c.balance).where(accounts.c.uuid == account_uuid)).scalar_one()
         shown = f"the balance of {to_text(from_units(has, currency))} {currency}"
         if change > 0:
             raise AccountError(f"{shown} can grow to {to_text(from_units(MOST_UNITS, currency))} at most; give less")
         raise AccountError(f"{shown} is less than the {to_text(-change)} to be taken; take less")
-    row = transaction_row(account_uuid, currency, kind, units, balance, now_ms())
+    row = transaction_row(account_uuid, currency, kind, units, moved.balance, moved.moved_ms)
     number = connection.execute(insert(transactions).returning(transactions.c.number), row).scalar_one()
     record(connection, operator, kind, account_uuid, f"{to_signed_text(change)} {currency}", number)
-    return from_units(balance, currency)
+    return from_units(moved.balance, currency)

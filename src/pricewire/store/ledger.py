@@ -220,27 +220,28 @@ def _close(connection: Connection, ended: Sequence[Contract], now_ms: int) -> li
     if not ended:
         return []
     _change(connection, ended)
-    balances = {
-        uuid: row.balance for uuid, row in (_lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})).items()
-    }
+    locked = _lock(connection, accounts, "uuid", {contract.account_uuid for contract in ended})
+    balances = {uuid: row.balance for uuid, row in locked.items()}
+    # As `MOVED_MS`.
+    moved_ms = {uuid: max(row.moved_ms, now_ms) for uuid, row in locked.items()}
     events = insert(outbox).returning(outbox.c.number, sort_by_parameter_order=True)
     numbers = connection.execute(events, [{"contract_id": contract.contract_id} for contract in ended]).scalars().all()
     closed, booked = [], []
     for contract, number in zip(ended, numbers, strict=True):
-        amount = to_units(contract.proceeds or Decimal(0), contract.currency)
-        balance = balances[contract.account_uuid] = balances[contract.account_uuid] + amount
-        closed.append(Closed(contract, from_units(balance, contract.currency), from_units(amount, contract.currency), number))
+        uuid, currency = contract.account_uuid, contract.currency
+        amount = to_units(contract.proceeds or Decimal(0), currency)
+        balance = balances[uuid] = balances[uuid] + amount
+        closed.append(Closed(contract, from_units(balance, currency), from_units(amount, currency), number))
         if amount:
-            booked.append(
-                transaction_row(
-                    contract.account_uuid, contract.currency, KINDS[contract.status], amount, balance, now_ms, contract.contract_id
-                )
-            )
+            kind = KINDS[contract.status]
+            booked.append(transaction_row(uuid, currency, kind, amount, balance, moved_ms[uuid], contract.contract_id))
     if booked:
         paid = sorted({row["account_uuid"] for row in booked})
         connection.execute(
-            update(accounts).where(accounts.c.uuid == bindparam("which")).values(balance=bindparam("new_balance")),
-            [{"which": uuid, "new_balance": balances[uuid]} for uuid in paid],
+            update(accounts)
+            .where(accounts.c.uuid == bindparam("which"))
+            .values(balance=bindparam("new_balance"), moved_ms=bindparam("new_ms")),
+            [{"which": uuid, "new_balance": balances[uuid], "new_ms": moved_ms[uuid]} for uuid in paid],
         )
         connection.execute(insert(transactions), booked)
     return closed

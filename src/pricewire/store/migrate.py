@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, inspect, text
 
 from pricewire.store.connections import prepare_engine
 
-FORM = "0006_buy_tick"
+FORM = "0007_moved"
 """The form of the tables that this version uses: the name of the newest migration."""
 
 PROCESS_LOCK = threading.Lock()

@@ -12,7 +12,7 @@ from pricewire.store.contract_rows import as_bought, from_row, to_row
 from pricewire.store.prepared import Prepared
 from pricewire.store.tables import accounts, contracts, idempotency_keys, outbox, terms, transactions
 from pricewire.store.terms import IS_TRADING, NEWEST, OWN_TERM, check_term
-from pricewire.store.transactions import transaction_row
+from pricewire.store.transactions import MOVED_MS, NOW, transaction_row
 from pricewire.trading.contracts import Contract
 from pricewire.trading.interfaces import Bought, Purchase
 from pricewire.trading.money import from_units, to_units
@@ -21,6 +21,9 @@ Rows = Mapping[Table, Mapping[str, Any]]
 
 TRANSACTION = [column.name for column in transactions.c if column is not transactions.c.number]
 """What a transaction is inserted with; the database numbers it."""
+
+OF_ACCOUNT = {"balance": "balance", "epoch_ms": "moved_ms"}
+"""What of it the account's row says when it has paid, and the column that does."""
 
 EVENT = ["contract_id", "expiry_time"]
 """The same of an event in the outbox."""
@@ -33,8 +36,8 @@ PAID = (
         accounts.c.status == "active",
         accounts.c.balance >= bindparam("price"),
     )
-    .values(balance=accounts.c.balance - bindparam("price"))
-    .returning(accounts.c.balance)
+    .values(balance=accounts.c.balance - bindparam("price"), moved_ms=MOVED_MS)
+    .returning(accounts.c.balance, accounts.c.moved_ms)
 )
 
 OWN_TERM_IS_NEWEST = or_(OWN_TERM.is_(None), select(terms.c.term).where(IS_TRADING).scalar_subquery() == OWN_TERM)
@@ -53,8 +56,8 @@ def _all_at_once() -> Insert:
 
     def added(table: Table, names: list[str]) -> Insert:
         def value(name: str) -> ColumnElement[Any]:
-            if table is transactions and name == "balance":
-                return paid.c.balance
+            if table is transactions and name in OF_ACCOUNT:
+                return paid.c[OF_ACCOUNT[name]]
             return bindparam(f"{table.name}_{name}", type_=table.c[name].type)
 
         return insert(table).from_select(names, select(*map(value, names)).select_from(paid))
@@ -96,7 +99,7 @@ def buy(connection: Connection, purchase: Purchase, now_ms: int, term: int | Non
             "contract_id": contract.contract_id,
             "expiry_time": contract.expiry_time,
         },
-        accounts: {"buyer": contract.account_uuid, "in_currency": contract.currency, "price": price},
+        accounts: {"buyer": contract.account_uuid, "in_currency": contract.currency, "price": price, NOW.key: now_ms},
         terms: {OWN_TERM.key: term},
         contracts: to_row(contract),
         transactions: transaction_row(contract.account_uuid, contract.currency, "purchase", -price, 0, now_ms, contract.contract_id),
@@ -153,8 +156,9 @@ def _write_in_turn(connection: Connection, rows: Rows) -> Sequence[int] | None:
     if paid is None:
         return None
     ADD_CONTRACT(connection, rows[contracts])
-    ADD_TRANSACTION(connection, {**rows[transactions], "balance": paid[0]})
-    return [*paid, *(ADD_EVENT(connection, rows[outbox]) or ())]
+    balance, moved_ms = paid
+    ADD_TRANSACTION(connection, {**rows[transactions], "balance": balance, "epoch_ms": moved_ms})
+    return [balance, *(ADD_EVENT(connection, rows[outbox]) or ())]
 
 
 def _refusal(connection: Connection, contract: Contract) -> Exception:

@@ -48,6 +48,7 @@ class Statements:
         """Return a page of an account's entries."""
         columns = transactions.c
         place = tuple_(columns.epoch_ms, columns.number)
+        # An account's times are in the order of its numbers, so pages by time, which can begin at any, have the balances in their order.
         newest_first = (columns.epoch_ms.desc(), columns.number.desc())
         wanted = columns.account_uuid == page.account_uuid
         if page.before is not None:

@@ -24,12 +24,16 @@ accounts = Table(
     Column("balance", BigInteger),
     Column("generation", BigInteger),
     Column("not_before_ms", BigInteger),
+    Column("moved_ms", BigInteger),
 )
 """
 Who trades. The balance is the sum of the account's transactions: both change in one database transaction.
 
 `generation` is 0, and a number above those of all accounts whenever the password or the status changes: tokens of an earlier one are no
 longer valid, and a process that asks for those above the highest that it knows misses no change. `not_before_ms` is when that was.
+
+`moved_ms` is the time of the account's newest transaction, 0 where it has none. It is here, and not looked up, as the row is locked when
+a transaction is written: in PostgreSQL one that has waited for the lock sees this as it is now, but not the other's transaction.
 """
 
 house_accounts = Table(
@@ -53,7 +57,7 @@ transactions = Table(
     Column("epoch_ms", BigInteger),
 )
 """
-Every movement of money, with the balance of the account after it.
+Every movement of money, with the balance of the account after it. An account's are in the same order by their numbers and by their times.
 
 A row is both sides: the account gets `amount`, and the house's account of the same currency gives it. So neither side is ever written
 without the other, and it costs a purchase one row.

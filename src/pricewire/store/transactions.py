@@ -5,8 +5,21 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from sqlalchemy import BigInteger, bindparam, case
+
+from pricewire.store.tables import accounts
+
 MOST_UNITS = 10**18
 """The highest balance, in the currency's smallest unit: well below what 64 bits hold, where SQLite would go on in floating point."""
+
+NOW = bindparam("now_ms", type_=BigInteger)
+
+MOVED_MS = case((accounts.c.moved_ms > NOW, accounts.c.moved_ms), else_=NOW)
+"""
+When a transaction of an account is, where the time is `now_ms`: not before the account's newest one.
+
+A clock may be set back, and processes have clocks of their own. Statements are read by time, and each balance follows from the one before.
+"""
 
 
 def house_account(currency: str) -> str:
@@ -26,7 +39,7 @@ def transaction_row(
         kind: what moved it: `purchase`, `deposit`, for instance.
         amount: what the account gets, in the currency's smallest unit; negative where it gives.
         balance: what the account has after it.
-        epoch_ms: when, in milliseconds since 1970.
+        epoch_ms: when, in milliseconds since 1970; the account's new `moved_ms`.
         contract_id: the contract that it was for; None for the acts of an operator.
     """
     return {
