@@ -152,6 +152,21 @@ def test_a_mistake_is_one_clear_message(run: Run, arguments: list[str], typed: s
     assert "secret" not in str(raised.value)
 
 
+NO_AMOUNTS = ["１０", "1_000", "1e3", " 5", "5 ", "5\n", "+-5", "5.", ".5", "1,000", "", "abc", "[b]5", "NaN", "1" * 13, "0." + "1" * 13]
+
+
+@pytest.mark.parametrize("text", [*NO_AMOUNTS, *(f"-{text}" for text in NO_AMOUNTS)])
+def test_an_amount_is_written_as_requests_have_it(run: Run, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    run("account", "add", "alice", "--balance", "12.50", typed="correct horse\n")
+    for arguments in (["deposit", "alice", text], ["adjust", "alice", text], ["add", "bob", f"--balance={text}"]):
+        with pytest.raises(SystemExit):
+            run("account", *arguments, *(["--reason", "x"] if "alice" in arguments else []), typed="correct horse\n")
+        # Without the frame, which breaks it into lines.
+        said = re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+        assert re.sub(r"\s+", " ", f"{text!r} is not an amount; give up to 12 of the digits 0 to 9") in said
+    assert [line.split("\t")[5] for line in run("account", "list").splitlines()[1:]] == ["12.50"]
+
+
 @pytest.mark.parametrize(
     ("database", "host", "asked", "is_there"),
     [

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from pricewire.cli.options import to_decimal
+from pricewire.cli.options import Money
 from pricewire.cli.store import STORE, Store
 from pricewire.errors import AccountError, PricewireError
 from pricewire.protocol.account_messages import ACCOUNT_ID
@@ -25,8 +24,6 @@ from pricewire.store.cashier import Cashier
 from pricewire.store.database import Database
 from pricewire.store.statements import house_totals
 from pricewire.trading.money import to_text
-
-Money = Annotated[Decimal, Parameter(converter=lambda _, tokens: to_decimal(tokens[0].value), allow_leading_hyphen=True)]
 
 MIN_PASSWORD = 8
 """The shortest password, in characters. Source: NIST SP 800-63B, section 3.1.1."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, CoercionError, Parameter, Token
 from cyclopts.argument import Argument
 
 from pricewire.errors import PricewireError, quoted
 from pricewire.hub.flush_pace import LONGEST_MAX_INTERVAL
+from pricewire.protocol.numbers import MOST_DECIMALS, read_number
 
 CONFIG = Path("pricewire.toml")
 """The file with options, in the working directory."""
@@ -188,14 +189,27 @@ def check_utilisation(_: object, value: float) -> None:
         raise ValueError("give a part of a core, above 0 and at most 1")
 
 
-def to_decimal(text: str) -> Decimal:
+def read_amount(_: object, tokens: Sequence[Token]) -> Decimal:
     """
-    Return the number that a text is.
+    Return the amount of money that was given, perhaps with a sign: as requests have it, and not all that Python takes for a number.
 
     Raises:
-        ValueError: it is none.
+        CoercionError: it is none.
     """
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError(text) from None
+    text = tokens[0].value
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    number = read_number(text.removeprefix(sign))
+    if number is None:
+        # The command line and the environment are told by the option's name.
+        place = "" if tokens[0].source in ("cli", "env") else f" from {tokens[0].source}"
+        raise CoercionError(
+            f"{quoted(text)}{place} is not an amount; give up to {MOST_DECIMALS} of the digits 0 to 9, with or without a point and up to "
+            f"{MOST_DECIMALS} decimals, such as 1250 or 12.50",
+            # Not a `ValueError`, whose text is lost where amounts are by currency.
+            token=tokens[0],
+        )
+    return -number if sign == "-" else number
+
+
+Money = Annotated[Decimal, Parameter(converter=read_amount, allow_leading_hyphen=True)]
+"""An amount of money."""

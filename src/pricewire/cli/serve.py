@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
 from socket import socket
@@ -34,7 +33,7 @@ from pricewire.cli.listening import (
     open_unix_socket,
     shared_socket,
 )
-from pricewire.cli.options import CONFIG, REREAD, check_flush_interval, check_port, check_span, check_utilisation
+from pricewire.cli.options import CONFIG, REREAD, Money, check_flush_interval, check_port, check_span, check_utilisation
 from pricewire.cli.processes import PROCESSES, Processes, over_nats
 from pricewire.cli.signing import keys_of, rules_of
 from pricewire.cli.store import GROUP as TRADING
@@ -129,8 +128,8 @@ def serve(
     max_quotes_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.quotes_per_address,
     max_open_contracts: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.open_contracts_per_account,
     purchases_per_second: Annotated[float, Parameter(group=LIMITS)] = DEFAULTS.purchases_per_second,
-    max_exposure_per_account: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
-    max_exposure_per_instrument: Annotated[dict[str, Decimal] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_account: Annotated[dict[str, Money] | None, Parameter(group=LIMITS)] = None,
+    max_exposure_per_instrument: Annotated[dict[str, Money] | None, Parameter(group=LIMITS)] = None,
     max_connections: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections,
     max_connections_per_address: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.connections_per_address,
     max_body_bytes: Annotated[int, Parameter(group=LIMITS)] = DEFAULTS.request_body,
