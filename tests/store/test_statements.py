@@ -144,7 +144,8 @@ async def test_a_statement_stays_in_order_where_the_clock_is_set_back(
         # Who asks from the newest entry on that they know misses none.
         page = await Statements(database).entries(PageOf(alice.uuid, 100, known.entries[0].epoch_ms, LAST_MS), frozenset())
         assert set(page.entries) >= set(whole.entries) - set(known.entries)
-    assert whole.entries[0].epoch_ms == wall // 1_000_000, "it goes by the clock again"
+    (whole,) = await all_pages(database, alice, 100)
+    assert whole.entries[0].epoch_ms == (now + 3_600_000_000_000) // 1_000_000, "it goes by the clock again"
 
 
 async def test_what_comes_at_once_stays_in_order_whatever_the_clocks_say(
