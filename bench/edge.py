@@ -118,6 +118,10 @@ class OneInstrument:
     def hours(self, instrument_id: str) -> None:
         """Return that it is open around the clock."""
 
+    def unrecorded(self, instrument_id: str) -> int:
+        """Return that no tick waits for a journal."""
+        return 0
+
     def ticks(self, request: TicksHistoryRequest) -> list[Tick]:
         """Return what was before."""
         return list(self.past)

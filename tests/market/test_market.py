@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 
 from pricewire.errors import FeedError, InvalidTopicError, UnknownInstrumentError
-from pricewire.market import market as market_module
 from pricewire.market.feed import PastTicks
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.hours import parse_hours
@@ -117,28 +117,40 @@ async def test_ticks_wait_for_a_journal_that_cannot_be_written_while_prices_go_o
     journal.close()
 
 
-async def test_so_many_ticks_wait_for_the_journal_that_the_server_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_module, "MOST_UNWRITTEN", 6)
-    monkeypatch.setattr(market_module, "WRITTEN_AT_ONCE", 4)
+@pytest.mark.parametrize("ends", [False, True])
+async def test_ticks_that_wait_are_written_also_when_no_other_comes(tmp_path: Path, *, ends: bool) -> None:
     journal = Journal(tmp_path, [X])
     clock, recorded = FakeClock(), list[Tick]()
-    feed = ScriptedFeed(clock, [X], [1.0, *(tick("X", price) for price in range(1, 11)), 1.0, tick("X", 11), 1.0, tick("X", 12), 9.0])
-    market = Market([feed], Published().publish, on_recorded=recorded.append, clock=clock)
+    market = Market([ScriptedFeed(clock, [X], [1.0, tick("X", 4), 99.0])], Published().publish, on_recorded=recorded.append, clock=clock)
     market.write_to(journal, {})
     async with running(market):
         await settle()
         with full_disk():
             await clock.advance(1)
             await settle()
-        await clock.advance(1)
-        await settle()
-        assert [each.price for each in recorded] == [5, 6, 7, 8], "some at once: prices do not wait for them"
-        assert market.journal_failure, "nothing is traded before all are there"
-        await clock.advance(1)
-        await settle()
-        assert market.journal_failure == ""
-    assert journal.read()["X"].price.tolist() == [each * 10 for each in range(5, 13)]
+            assert market.unrecorded("X") == 1
+        if not ends:
+            await clock.advance(2)
+            await settle()
+            assert [each.price for each in recorded] == [4]
+            assert market.unrecorded("X") == 0
+    # A server that stops has its last chance.
+    assert journal.read()["X"].price.tolist() == [40]
     journal.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("volatilities", value) for value in (math.nan, 0.0, -1.0, math.inf)]
+    + [("intervals_ms", value) for value in (math.nan, 0.0, 0.3, -5.0, math.inf)],
+)
+def test_what_a_feed_says_of_its_prices_has_to_be_possible(name: str, value: float) -> None:
+    feed = ScriptedFeed(FakeClock(), [X], [])
+    setattr(feed, name, {"X": value})
+    with pytest.raises(FeedError, match="of X is not a"):
+        Market([feed], Published().publish)
+    setattr(feed, name, {"X": 1.0})
+    Market([feed], Published().publish)
 
 
 async def test_candles_are_published_while_they_are_wanted() -> None:

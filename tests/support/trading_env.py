@@ -55,7 +55,7 @@ class TradingEnv:
         self.database = database
         self.clock = FakeClock((START_MS + seconds * 1000) * 1_000_000)
         self.feed = HandFeed()
-        self.market = Market([self.feed], self._take, hours=hours, clock=self.clock)
+        self.market = Market([self.feed], self._take, on_recorded=lambda tick: self.desk.on_tick(tick), hours=hours, clock=self.clock)
         self.accounts = Accounts(database)
         self.journal = Journal(journal, self.market.instruments())
         self.market.write_to(self.journal, {})
@@ -75,7 +75,6 @@ class TradingEnv:
 
     def _take(self, topic: str, message: Tick | Candle, event: str) -> None:
         if isinstance(message, Tick):
-            self.desk.on_tick(message)
             self._taken += 1
             self._news.set()
 

@@ -41,6 +41,7 @@ from pricewire.trading.settlement import RETRY_S
 from pricewire.trading.volatility import Moves
 from support.contract_maker import tick as contract_tick
 from support.fake_market import START_MS, FakeClock, running, settle
+from support.full_disk import full_disk
 from support.ledger_rules import balance_of, check_books
 from support.trading_env import Published, TradingEnv, open_account, order
 
@@ -443,6 +444,26 @@ async def test_how_often_computed_prices_come_the_past_does_not_say(tmp_path: Pa
                 book.on_tick(live, clock.monotonic_ns())
                 assert book.moves == expected
     journal.close()
+
+
+async def test_ticks_that_wait_for_the_journal_happen_to_contracts_when_it_has_them(trading_env: TradingEnv) -> None:
+    account = await open_account(trading_env)
+    await trading_env.desk.buy(account.uuid, order(duration=8, duration_unit="ticks"))
+    await trading_env.give("101.00", 1)
+    with full_disk():
+        for number in range(2, 10):
+            await trading_env.give("102.00", number)
+        # They have come: this is no silence, after which contracts would be given back.
+        await trading_env.clock.advance(PATIENCE_MS / 1000 + 5)
+        await settle()
+        assert trading_env.events("contract_settled") == []
+        # Whoever begins to trade meanwhile gets them later, too.
+        book = InstrumentBooks(trading_env.market, trading_env.clock).find("GOLD")
+        assert book.tick is not None
+        assert book.tick.price == Decimal("101.00")
+    await trading_env.clock.advance(1)
+    ended = await trading_env.event("contract_settled")
+    assert (ended.data["contract_details"]["entry_spot"], ended.data["contract_details"]["exit_spot"]) == ("101.00", "102.00")
 
 
 async def test_what_cannot_be_bought(trading_env: TradingEnv) -> None:

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pricewire.bus.frames import Forgotten, Frame, HeldBack, Notified, Published, TopicState
+from pricewire.bus.frames import Closed, Forgotten, Frame, Notified, Published, TopicState
 
 
 class Publishing(Protocol):
@@ -170,5 +170,5 @@ def deliver(frame: Frame, receiver: Receiver, at: float | None = None, wants: Ca
             case TopicState():
                 kept = [(each.position, each.seq, each.key, each.event, each.json) for each in record.kept]
                 receiver.keep(record.topic, record.seq, record.position, kept, record.notice)
-            case HeldBack():
+            case Closed():
                 pass

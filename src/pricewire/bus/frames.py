@@ -127,9 +127,9 @@ class TopicState(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=3):
         return RECORD_BYTES + name_bytes(self.topic) + notice + sum(each.size for each in self.kept)
 
 
-class HeldBack(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
+class Closed(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
     """
-    The newest price of an instrument is held back until the next tick: for whoever trades at the prices. Streams do not get it.
+    Nobody knows the price of an instrument until the next tick: for whoever trades at the prices. Streams do not get it.
 
     Attributes:
         topic: that of the instrument's ticks.
@@ -138,7 +138,7 @@ class HeldBack(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
     topic: str
 
 
-Record: TypeAlias = Published | Notified | Forgotten | TopicState | HeldBack
+Record: TypeAlias = Published | Notified | Forgotten | TopicState | Closed
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,9 +327,9 @@ class NatsBus:
         """Drop the log of a topic that nothing is published to any more."""
         self._frames.forget(topic)
 
-    def hold_back(self, topic: str) -> None:
-        """Tell whoever trades that the newest price is held back until the next tick, whose topic this is."""
-        self._frames.hold_back(topic)
+    def close(self, topic: str) -> None:
+        """Tell whoever trades that nobody knows the price until the next tick, whose topic this is."""
+        self._frames.close(topic)
 
     async def post(self, messages: Sequence[Message], *, durable: bool = False) -> list[str]:
         """

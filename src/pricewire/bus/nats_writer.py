@@ -23,9 +23,9 @@ from pricewire.bus.frames import (
     MAX_BYTES,
     MAX_DELAY,
     POSITIONS,
+    Closed,
     Forgotten,
     Gathering,
-    HeldBack,
     Notified,
     Published,
     Record,
@@ -250,9 +250,9 @@ class FrameWriter:
         self._seqs.pop(topic, None)
         self._add(Forgotten(topic), len(topic))
 
-    def hold_back(self, topic: str) -> None:
-        """Tell whoever trades that the newest price is held back until the next tick, whose topic this is."""
-        self._add(HeldBack(topic), len(topic))
+    def close(self, topic: str) -> None:
+        """Tell whoever trades that nobody knows the price until the next tick, whose topic this is."""
+        self._add(Closed(topic), len(topic))
 
     @property
     def waiting(self) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from pricewire.errors import FeedError, JournalError, UnknownInstrumentError
+from pricewire.errors import FeedError, UnknownInstrumentError
 from pricewire.market.archived_days import overlapping
 from pricewire.market.candles import MINUTE_MS, START
 from pricewire.market.clock import SUSPENSION_NS, Clock, SystemClock
@@ -24,13 +25,16 @@ from pricewire.market.feed import (
     FeedWithCounters,
     FeedWithHistory,
     FeedWithHours,
+    FeedWithIntervals,
+    FeedWithVolatility,
     PastTicks,
     check_past,
 )
 from pricewire.market.history import SelectedTicks, put_in
 from pricewire.market.hours import TradingHours
-from pricewire.market.instrument_state import InstrumentState, Pips, SelectedCandles
+from pricewire.market.instrument_state import InstrumentState, SelectedCandles
 from pricewire.market.journal import Journal
+from pricewire.market.journal_writer import JournalWriter
 from pricewire.market.markets import MARKETS
 from pricewire.market.older import Older
 from pricewire.market.pips import MAX_PIP_SIZE, Integers
@@ -52,12 +56,6 @@ OnStale = Callable[[str, int], None]
 WATCH_S = 1.0
 """How often silence is looked for, in seconds."""
 
-MOST_UNWRITTEN = 100_000
-"""How many ticks wait for a journal that cannot be written, at most; the oldest are lost then."""
-
-WRITTEN_AT_ONCE = 1000
-"""How many of those that have waited are written with a tick that comes, at most: prices are not to wait for them."""
-
 
 class Market:
     """
@@ -70,8 +68,7 @@ class Market:
     Attributes:
         refused: how many ticks could not be used.
         taken: how many could, of each instrument.
-        journal_failure: why ticks cannot be written to the journal now; empty while they can. They are published all the same, but
-            nothing may be decided by them before they are written: they wait for that.
+        recorded: how many of those are in the journal, if there is one.
     """
 
     def __init__(
@@ -106,10 +103,9 @@ class Market:
         self._clock = clock or SystemClock()
         self.refused = 0
         self.taken: Counter[str] = Counter()
+        self.recorded: Counter[str] = Counter()
         self._journal: Journal | None = None
-        self.journal_failure = ""
-        self._unwritten: deque[tuple[Tick, Pips]] = deque()
-        self._lost = 0
+        self._writer: JournalWriter | None = None
         self._states: dict[str, InstrumentState] = {}
         self._states_of_feeds: list[dict[str, InstrumentState]] = []
         now_ns = self._clock.monotonic_ns()
@@ -117,6 +113,7 @@ class Market:
         hours = hours or {}
         for feed in self._feeds:
             own: dict[str, InstrumentState] = {}
+            check_known(feed)
             known = {**feed.hours, **hours} if isinstance(feed, FeedWithHours) else hours
             for instrument in feed.instruments:
                 if instrument.id in self._states:
@@ -129,6 +126,8 @@ class Market:
             if instrument_id not in self._states:
                 raise FeedError(f"trading hours of {instrument_id!r}, which no feed brings; there are {', '.join(self._states)}")
         self._journaled: dict[str, PastTicks] = {}
+        # A protocol is looked for once, and not for each tick.
+        self._holding = {each: feed for each, feed in self._feed_of.items() if isinstance(feed, FeedThatHoldsBack)}
 
     def backfill(self, newest: Sequence[Tick]) -> Iterator[PastTicks]:
         """
@@ -163,15 +162,37 @@ class Market:
             past: its recent ticks by instrument: histories show them, and before them what the feeds know.
         """
         self._journal = journal
+        self._writer = JournalWriter(journal, "prices go on, trading does not")
         self._journaled = {instrument_id: ticks for instrument_id, ticks in past.items() if instrument_id in self._states}
 
     async def run(self) -> None:
         """Load the history of the feeds, then run them until cancelled, also when all have ended."""
         self._load_history()
-        async with asyncio.TaskGroup() as tasks:
-            for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
-                tasks.create_task(self._supervisor(feed, own).run(), name=f"feed {type(feed).__name__}")
-            tasks.create_task(self._watch(), name="market watch")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for feed, own in zip(self._feeds, self._states_of_feeds, strict=True):
+                    tasks.create_task(self._supervisor(feed, own).run(), name=f"feed {type(feed).__name__}")
+                tasks.create_task(self._watch(), name="market watch")
+        finally:
+            if self._writer is not None:
+                self._writer.finish()
+
+    @property
+    def journal_failure(self) -> str:
+        """
+        Why ticks cannot be written to the journal now; empty while they can.
+
+        They are published all the same, but nothing may be decided by them before they are written: they wait for that.
+        """
+        return "" if self._writer is None else self._writer.failure
+
+    def unrecorded(self, instrument_id: str) -> int:
+        """Return how many of an instrument's newest ticks wait for the journal."""
+        return 0 if self._writer is None else self._writer.waiting_of(instrument_id)
+
+    def without_prices(self) -> Iterator[str]:
+        """Yield the ids of the instruments of which nobody knows the price now: their feed is down, or holds it back."""
+        return (each for each, state in self._states.items() if not state.is_up or not self._is_clear(each))
 
     def want(self, topic: MarketTopic) -> None:
         """Publish a topic from now on; again is the same as once. Ticks are always published."""
@@ -315,8 +336,8 @@ class Market:
 
     def _is_clear(self, instrument_id: str) -> bool:
         """Return whether no price of an instrument is held back."""
-        feed = self._feed_of[instrument_id]
-        return not (isinstance(feed, FeedThatHoldsBack) and feed.is_holding(instrument_id))
+        feed = self._holding.get(instrument_id)
+        return feed is None or not feed.is_holding(instrument_id)
 
     def _supervisor(self, feed: Feed, own: dict[str, InstrumentState]) -> Supervisor:
         def on_tick(tick: Tick) -> None:
@@ -340,47 +361,18 @@ class Market:
         except FeedError as error:
             self._report(error)
             return
-        recorded = [tick] if self._journal is None else self._write(self._journal, tick, pips)
+        recorded = [tick] if self._writer is None else self._writer.write(tick, pips)
         self.taken[tick.instrument_id] += 1
         candles = state.add(tick, pips, self._clock.monotonic_ns())
         self._publish(state.topic, tick, "tick")
-        for each in recorded:
-            self._on_recorded(each)
+        self._have_recorded(recorded)
         for topic, candle in candles:
             self._publish(topic, candle, "candle")
 
-    def _write(self, journal: Journal, tick: Tick, pips: Pips) -> list[Tick]:
-        """Write a tick to the journal, after those that wait for that; return which have been written."""
-        waiting, written = self._unwritten, list[Tick]()
-        try:
-            while waiting and len(written) < WRITTEN_AT_ONCE:
-                first, values = waiting[0]
-                journal.add(first.instrument_id, first.epoch_ms, *values)
-                written.append(first)
-                waiting.popleft()
-            if not waiting:
-                journal.add(tick.instrument_id, tick.epoch_ms, *pips)
-                written.append(tick)
-                if self.journal_failure:
-                    self._is_written_again()
-                return written
-        except JournalError as error:
-            if not self.journal_failure:
-                logger.error("%s; prices go on, trading does not", error)
-            self.journal_failure = str(error)
-        waiting.append((tick, pips))
-        if len(waiting) > MOST_UNWRITTEN:
-            waiting.popleft()
-            self._lost += 1
-        return written
-
-    def _is_written_again(self) -> None:
-        """Know that the journal has all that came meanwhile."""
-        if self._lost:
-            logger.error("the journal is written again, but lacks %d ticks that were too many to wait for it", self._lost)
-        else:
-            logger.info("the journal is written again, and has all that came meanwhile")
-        self.journal_failure, self._lost = "", 0
+    def _have_recorded(self, ticks: Sequence[Tick]) -> None:
+        for tick in ticks:
+            self.recorded[tick.instrument_id] += 1
+            self._on_recorded(tick)
 
     def _report(self, error: FeedError) -> None:
         """Log a tick that is not used: the first ones, then fewer and fewer, since a broken feed sends thousands per second."""
@@ -412,6 +404,9 @@ class Market:
         is_ahead = False
         while True:
             await self._clock.sleep(WATCH_S)
+            while self._writer is not None and self._writer.is_waiting and (written := self._writer.write_waiting()):
+                self._have_recorded(written)
+                await self._clock.sleep(0)
             was_ahead, is_ahead = is_ahead, self.clock_ahead_s * 1e9 > SUSPENSION_NS
             if is_ahead and not was_ahead:
                 logger.warning(
@@ -446,6 +441,25 @@ def shown(state: InstrumentState, now_ms: int, *, is_clear: bool) -> Instrument:
     if instrument.is_market_open == is_open:
         return instrument
     return msgspec.structs.replace(instrument, is_market_open=is_open)
+
+
+def check_known(feed: Feed) -> None:
+    """
+    Check what a feed says of its prices: contracts are priced by it.
+
+    Raises:
+        FeedError: a volatility is not a positive number, or an interval is not one of at least a millisecond.
+    """
+    for instrument_id, volatility in feed.volatilities.items() if isinstance(feed, FeedWithVolatility) else ():
+        if not (math.isfinite(volatility) and volatility > 0):
+            raise FeedError(
+                f"feed {feed_name(feed)}: volatility {volatility} of {instrument_id} is not a positive number; 0.2 is 20 % a year"
+            )
+    for instrument_id, interval_ms in feed.intervals_ms.items() if isinstance(feed, FeedWithIntervals) else ():
+        if not (math.isfinite(interval_ms) and interval_ms >= 1):
+            raise FeedError(
+                f"feed {feed_name(feed)}: interval {interval_ms} of {instrument_id} is not a number of milliseconds, at least 1"
+            )
 
 
 def checked(instrument: Instrument) -> Instrument:

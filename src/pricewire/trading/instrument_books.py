@@ -269,10 +269,13 @@ class InstrumentBooks:
                 now_ns=self._clock.monotonic_ns(),
                 is_foreseeable=isinstance(feed, RecordedFeed) and feed.is_recording,
             )
-            past = list(self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS)))
-            if coming is not None and past and past[-1].epoch_ms == coming.epoch_ms:
-                past.pop()
-            book.load(past)
+            waiting = self._market.unrecorded(instrument_id)
+            past = self._market.ticks(TicksHistoryRequest(instrument_id=instrument_id, count=PAST_TICKS + waiting))
+            # What waits for the journal comes when that has it; so do those that have come with this one.
+            end = len(past) - waiting
+            if coming is not None:
+                end = next((place for place in range(end - 1, -1, -1) if past[place] == coming), end)
+            book.load(past[:end])
             self._books[instrument_id] = book
         return book
 
@@ -325,6 +328,11 @@ class InstrumentBooks:
         if book.tick is None:
             return self._clock.now_ns() // 1_000_000
         return book.tick.epoch_ms + self.elapsed_ms(book)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether ticks wait for the journal, and come to the books later: that none comes now is no silence."""
+        return bool(self._market.journal_failure)
 
     def is_due(self, book: InstrumentBook) -> bool:
         """Return whether the next tick of an instrument with regular ticks is due; the later it is, the surer is that it was lost."""

@@ -211,6 +211,9 @@ class Settlement:
         while True:
             before_ns = self._clock.monotonic_ns()
             await self._clock.sleep(WATCH_S)
+            if self._books.is_paused:
+                silences.clear()
+                continue
             watched_ms = min((self._clock.monotonic_ns() - before_ns) / 1e6, LONGEST_WATCH_MS)
             for book in self._books:
                 came_ns, silent_ms = silences.get(book, (book.came_ns, 0.0))

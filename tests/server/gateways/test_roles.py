@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import msgspec
@@ -19,12 +19,13 @@ from bench.servers.nats import NatsServer, nats_server
 
 from pricewire.bus.nats import NatsPlan
 from pricewire.bus.nats_connection import NatsAddress
-from pricewire.errors import InvalidProposalError
+from pricewire.errors import FeedError, InvalidProposalError
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.hours import parse_hours
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
+from pricewire.protocol.topics import CandlesTopic
 from pricewire.server.app import create_app
 from pricewire.server.gateways import gateway, market_service
 from pricewire.server.gateways.bus_feed import feeds_of, from_hours, to_hours
@@ -214,16 +215,22 @@ def test_an_account_trades_at_prices_of_another_process(parts: Parts) -> None:
         assert until_ready(process) == "ok\n"
 
 
-def test_nothing_is_traded_while_a_price_is_held_back_in_another_process(parts: Parts) -> None:
+def test_nothing_is_traded_while_another_process_does_not_know_the_price(parts: Parts) -> None:
+    def hold() -> None:
+        parts.feed.is_held = True
+
+    def fail() -> None:
+        parts.market.call(parts.feed.fail, FeedError("the source is gone"))
+
     orders = (purchase(f"held-{number}", instrument_id="GOLD", duration=3, duration_unit="ticks", variant="rise") for number in numbers)
 
     def answer() -> httpx2.Response:
         url = f"{parts.gateway.url}/v1/trading/contracts/buy"
         return httpx2.post(url, json=next(orders), headers=bearer(TOKENS.issue(parts.alice.uuid)), timeout=PATIENCE)
 
-    for number in range(2):
+    for number, happens in enumerate((hold, hold, fail)):
         parts.buy(f"before-{number}", duration=3, duration_unit="ticks", variant="rise")
-        parts.feed.is_held = True
+        happens()
         # Also without this its prices would stop coming: that is another message.
         wait_until(lambda: "its market is closed" in answer().text)
         parts.feed.is_held = False
@@ -357,6 +364,7 @@ def test_a_market_that_is_followed_by_another_goes_on_in_one_journal(parts: Part
 
 
 def test_a_market_that_is_away_makes_prices_stale_and_stops_trading(parts: Parts) -> None:
+    parts.buy("before", duration=3, duration_unit="ticks", variant="rise")
     with Events(parts.gateway, "/sse?topic=ticks:GOLD") as stream:
         message(stream)
         parts.market.stop()
@@ -372,7 +380,8 @@ def test_a_market_that_is_away_makes_prices_stale_and_stops_trading(parts: Parts
             headers=bearer(TOKENS.issue(parts.alice.uuid)),
             timeout=PATIENCE,
         )
-        refused(answer, 409, "MARKET_CLOSED")
+        # And not as prices have stopped coming, which irregular ones may do for long.
+        assert refused(answer, 409, "MARKET_CLOSED").endswith("its market is closed")
         # Trading has them, and knows that no prices come.
         answer = httpx2.get(f"{parts.gateway.url}/v1/market/instruments", timeout=PATIENCE)
         assert [(each["id"], each["is_market_open"]) for each in answer.json()["data"]["instruments"]] == [("GOLD", False)]
@@ -510,20 +519,53 @@ async def test_what_the_journal_cannot_take_is_published_when_it_has_it(tmp_path
     publisher.market.write_to(journal, {})
     running = asyncio.create_task(publisher.market.run())
 
-    def prices() -> list[str]:
-        return [msgspec.json.decode(each.json)["price"] for each in publisher.hub.recent_events("ticks:GOLD")]
+    def prices(topic: str, name: str) -> list[str]:
+        return [msgspec.json.decode(each.json)[name] for each in publisher.hub.recent_events(topic)]
 
-    async def give(bid: float) -> None:
-        feed.give(bid, bid + 0.02, 1_700_000_000_000)
+    async def give(bid: float, minute: int) -> None:
+        feed.give(bid, bid + 0.02, 1_700_000_000_000 + minute * 60_000)
         await settle()
 
-    await give(10)
+    publisher.market.want(CandlesTopic("GOLD", 60))
+    await give(10, 0)
     with full_disk():
-        await give(11)
-        assert prices() == ["10.01"]
-    await give(12)
-    assert prices() == ["10.01", "11.01", "12.01"]
+        await give(11, 0)
+        await give(12, 1)
+        assert prices("ticks:GOLD", "price") == ["10.01"]
+        # Nobody is to know what they have not got.
+        assert prices("candles:GOLD:60", "close") == ["10.01"]
+        assert list(publisher.market.without_prices()) == []
+    await give(13, 2)
+    assert prices("ticks:GOLD", "price") == ["10.01", "11.01", "12.01", "13.01"]
+    assert prices("candles:GOLD:60", "close")[-1] == "13.01"
+    assert {"11.01", "12.01"} <= set(prices("candles:GOLD:60", "close")), "they were closed meanwhile"
     running.cancel()
+    await asyncio.wait([running])
+    journal.close()
+
+
+async def test_a_price_that_is_held_back_is_told_again_after_a_tick_that_has_waited(tmp_path: Path) -> None:
+    feed = HoldingFeed()
+    told = asyncio.Queue[str]()
+
+    class Bus:
+        def close(self, topic: str) -> None:
+            told.put_nowait(f"closed {topic}")
+
+    market = Market([feed], lambda *_: None, on_recorded=lambda tick: told.put_nowait(f"{tick.price}"))
+    journal = Journal(tmp_path, [GOLD])
+    market.write_to(journal, {})
+    service = market_service.MarketService(market, lambda: None, cast("Any", Bus()), "", cast("Any", None))
+    tasks = [asyncio.create_task(each) for each in (market.run(), service._tell_what_is_closed())]
+    async with asyncio.timeout(PATIENCE):
+        with full_disk():
+            feed.give(10, 10.02, 1_700_000_000_000)
+            feed.is_held = True
+            assert await told.get() == "closed ticks:GOLD", "and the tick waits"
+        assert [await told.get() for _ in range(2)] == ["10.01", "closed ticks:GOLD"]
+    for each in tasks:
+        each.cancel()
+    await asyncio.wait(tasks)
     journal.close()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pricewire.bus.frames import HeldBack, Published, Record
+from pricewire.bus.frames import Closed, Published, Record
 from pricewire.market.hours import TradingHours, Weekly
 from pricewire.protocol.messages import Instrument, Tick, TickBody
 from pricewire.protocol.topics import TicksTopic
@@ -30,6 +30,7 @@ class BusFeed:
         intervals_ms: the time between two ticks of those where it is known.
         hours: when the markets of some are open.
         is_recording: whether their prices may be known to others before they come.
+        is_away: tells whether nothing comes from the market, not even that there is nothing.
 
     Args:
         instruments: the instruments.
@@ -44,9 +45,10 @@ class BusFeed:
         self.intervals_ms: Mapping[str, float] = {each: description.intervals_ms[each] for each in ids if each in description.intervals_ms}
         self.hours: Mapping[str, TradingHours] = {each: to_hours(description.hours[each]) for each in ids if each in description.hours}
         self.is_recording = is_recording
+        self.is_away: Callable[[], bool] = lambda: False
         self._ids = {str(TicksTopic(each)): each for each in ids}
-        self._news = asyncio.Queue[Tick | HeldBack]()
-        self._held = set[str]()
+        self._news = asyncio.Queue[Tick | Closed]()
+        self._closed = set[str]()
         self._goes_on = asyncio.Event()
         self._goes_on.set()
 
@@ -59,30 +61,30 @@ class BusFeed:
         self._goes_on.set()
 
     def take(self, records: Sequence[Record]) -> None:
-        """Bring the ticks among what was published, and know which prices are held back."""
+        """Bring the ticks among what was published, and know of which instruments nobody knows the price."""
         for record in records:
             if record.topic not in self._ids:
                 continue
             if type(record) is Published:
                 body = TICK.decode(record.json)
                 self._news.put_nowait(Tick(body.instrument_id, int(body.epoch_ms), body.price, body.ask, body.bid))
-            elif type(record) is HeldBack:
+            elif type(record) is Closed:
                 self._news.put_nowait(record)
 
     def is_holding(self, instrument_id: str) -> bool:
-        """Return whether the newest price of an instrument is held back."""
-        return instrument_id in self._held
+        """Return whether nobody knows the price of an instrument: its market has said so, or is silent itself."""
+        return instrument_id in self._closed or self.is_away()
 
     async def __aiter__(self) -> AsyncIterator[Tick]:
         """Yield the ticks that come."""
         while True:
             came = await self._news.get()
             await self._goes_on.wait()
-            if isinstance(came, HeldBack):
-                self._held.add(self._ids[came.topic])
+            if isinstance(came, Closed):
+                self._closed.add(self._ids[came.topic])
             else:
                 yield came
-                self._held.discard(came.instrument_id)
+                self._closed.discard(came.instrument_id)
             # Only now has the market taken it.
             self._news.task_done()
 

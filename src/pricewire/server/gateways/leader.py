@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
-from pricewire.bus.nats import NatsBus, NatsPlan, Role
+from pricewire.bus.nats import SILENCE_S, NatsBus, NatsPlan, Role
 from pricewire.bus.nats_connection import NatsAddress, connected
 from pricewire.market.feed import Feed
 from pricewire.market.journal import Journal
@@ -72,6 +72,8 @@ class NatsSetup:
         answering: list[Answering] = []
         if isinstance(publisher, TradingPublisher):
             answering.append(publisher.interest.telling)
+            for feed in publisher.feeds:
+                feed.is_away = lambda: bus.prices_silent_s >= SILENCE_S
         if self._role != "trading":
             answering.append(MarketService(publisher.market, lambda: services.journal, bus, stream, hub).answering)
         make_calls = partial(Calls, application, bus, stream, hub=hub, admission=admission, auth=lambda: services.auth)

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from pricewire.bus.nats import NatsBus
 from pricewire.bus.tasks import running
-from pricewire.market.feed import LATEST_MS, FeedThatHoldsBack, FeedWithIntervals, FeedWithVolatility, PastTicks, RecordedFeed
+from pricewire.market.feed import LATEST_MS, FeedWithIntervals, FeedWithVolatility, PastTicks, RecordedFeed
 from pricewire.market.journal import Journal
 from pricewire.market.market import Market
 from pricewire.market.pips import Integers
@@ -35,7 +35,7 @@ How long what was read of the journal is answered from, in seconds: far less tha
 """
 
 LOOK_S = 0.02
-"""How often it is looked which prices are held back, in seconds: so long may others trade at the old one where trading is apart."""
+"""How often it is looked of which instruments nobody knows the price, in seconds: so long others may trade at the old one."""
 
 MOST_TICKS = 20_000
 """How many ticks an answer has at most: a message of NATS has 1 MiB."""
@@ -73,7 +73,7 @@ class MarketService:
         subscription = await client.subscribe(questions(self._stream), cb=self._on_question)
         async with (
             running(self._look_for_silence(), "interest watch"),
-            running(self._tell_what_is_held_back(), "watch of prices held back"),
+            running(self._tell_what_is_closed(), "watch of closed markets"),
         ):
             try:
                 yield
@@ -150,17 +150,17 @@ class MarketService:
         part = slice(begin, begin + MOST_TICKS)
         return Past(columns_of(past, part), is_all=len(past.epoch_ms) <= begin + MOST_TICKS)
 
-    async def _tell_what_is_held_back(self) -> None:
-        """Tell whoever trades which prices are held back: the bus brings nothing of these, and that tick ends it which comes after."""
-        ids = [each.id for each in self._market.instruments()]
-        feeds = {each: feed for each in ids if isinstance(feed := self._market.feed(each), FeedThatHoldsBack)}
+    async def _tell_what_is_closed(self) -> None:
+        """Tell whoever trades of which instruments nobody knows the price: the bus brings nothing of these until the next tick."""
         told: dict[str, int] = {}
-        while feeds:
-            for instrument_id, feed in feeds.items():
-                taken = self._market.taken[instrument_id]
-                if feed.is_holding(instrument_id) and told.get(instrument_id) != taken:
-                    told[instrument_id] = taken
-                    self._bus.hold_back(str(TicksTopic(instrument_id)))
+        while True:
+            market = self._market
+            for instrument_id in [each.id for each in market.instruments()] if market.journal_failure else market.without_prices():
+                # Ticks that wait for the journal may still come after this.
+                recorded = market.recorded[instrument_id]
+                if told.get(instrument_id) != recorded:
+                    told[instrument_id] = recorded
+                    self._bus.close(str(TicksTopic(instrument_id)))
             await asyncio.sleep(LOOK_S)
 
     async def _look_for_silence(self) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
 from pricewire.bus.frames import Published, Record
 from pricewire.bus.tasks import running
-from pricewire.errors import JournalError
 from pricewire.market.feed import LATEST_MS
 from pricewire.market.journal import Journal
+from pricewire.market.journal_writer import JournalWriter
 from pricewire.market.pips import quantum_of
-from pricewire.protocol.messages import Instrument, TickBody
+from pricewire.protocol.messages import Instrument, Tick, TickBody
 from pricewire.protocol.topics import TicksTopic
-
-logger = logging.getLogger(__name__)
 
 TICK = msgspec.json.Decoder(TickBody)
 
@@ -36,7 +33,7 @@ class StandbyJournal:
         self._instruments = {str(TicksTopic(instrument.id)): instrument for instrument in instruments}
         # By topic the time of the newest tick, and how many of that time are there that may come once more, from before the start.
         self._newest: dict[str, tuple[int, int]] = {}
-        self._failure = ""
+        self._writer = JournalWriter(journal, "ticks wait for it")
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -54,18 +51,14 @@ class StandbyJournal:
             async with running(self._journal.run(), "journal"):
                 yield
         finally:
+            self._writer.finish()
             self._journal.close()
 
     def take(self, records: Sequence[Record]) -> None:
         """Write the ticks among what was published."""
         for record in records:
             if type(record) is Published and record.topic in self._instruments:
-                try:
-                    self._add(record.topic, TICK.decode(record.json))
-                except JournalError as error:
-                    if str(error) != self._failure:
-                        logger.error("%s; after a takeover contracts may be given back", error)
-                    self._failure = str(error)
+                self._add(record.topic, TICK.decode(record.json))
 
     def _add(self, topic: str, tick: TickBody) -> None:
         epoch_ms, instrument = int(tick.epoch_ms), self._instruments[topic]
@@ -76,5 +69,6 @@ class StandbyJournal:
             self._newest[topic] = newest_ms, left - 1
             return
         one = quantum_of(instrument.pip_size)
-        self._journal.add(instrument.id, epoch_ms, *(int(price / one) for price in (tick.price, tick.ask, tick.bid)))
+        known = Tick(instrument.id, epoch_ms, tick.price, tick.ask, tick.bid)
+        self._writer.write(known, (int(tick.price / one), int(tick.ask / one), int(tick.bid / one)))
         self._newest[topic] = epoch_ms, 0
