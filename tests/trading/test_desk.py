@@ -461,8 +461,12 @@ async def test_ticks_that_wait_for_the_journal_happen_to_contracts_when_it_has_t
         book = InstrumentBooks(trading_env.market, trading_env.clock).find("GOLD")
         assert book.tick is not None
         assert book.tick.price == Decimal("101.00")
-    await trading_env.clock.advance(1)
-    ended = await trading_env.event("contract_settled")
+    # The database may not have been written either, and is tried again.
+    async with asyncio.timeout(30):
+        while not trading_env.events("contract_settled"):
+            await trading_env.clock.advance(1)
+            await trading_env.database.read(lambda connection: None)
+    (ended,) = trading_env.events("contract_settled")
     assert (ended.data["contract_details"]["entry_spot"], ended.data["contract_details"]["exit_spot"]) == ("101.00", "102.00")
 
 

@@ -320,7 +320,7 @@ def test_trading_is_paused_while_the_journal_cannot_be_written_and_prices_go_on(
         assert metric(scene.server.own_url, "pricewire_journal_failing") == 0
 
 
-def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
+def test_what_is_not_in_the_journal_decides_nothing_before_it_is(scene: Scene) -> None:
     followed = scene.buy("followed")["contract_id"]
     path = f"/protected/sse?topic=contracts:{scene.alice.uuid}"
     with Events(scene.server, path, scene.alice) as contracts, Events(scene.server, "/sse?topic=ticks:1HZ100V") as prices:
@@ -345,8 +345,12 @@ def test_what_is_not_in_the_journal_decides_nothing(scene: Scene) -> None:
                 pass
             unwritten = {price_time() for _ in range(3)}
         told = update_after(max(unwritten) + 1000)
+        with Events(scene.server, f"/v1/trading/contracts/open/stream?contract_id={followed}", scene.alice) as whole:
+            (contract,) = whole.next()[1]["data"]["contracts"]
     assert min(entered) < min(unwritten) < max(told)
-    assert not unwritten & told
+    life = [point["epoch_ms"] for point in contract["contract_details"]["tick_stream"]]
+    assert life == sorted(life)
+    assert unwritten < set(life), "they have waited, and happened to the contract then"
 
 
 def test_a_purchase_that_pays_less_than_the_buyer_accepts_is_refused_with_a_code(scene: Scene) -> None:
