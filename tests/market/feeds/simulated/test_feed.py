@@ -13,6 +13,7 @@ from pricewire.market.feeds.simulated.brownian import YEAR_S
 from pricewire.market.feeds.simulated.feed import SimulatedFeed
 from pricewire.market.feeds.simulated.instruments import SIMULATED, SimulatedInstrument
 from pricewire.market.feeds.simulated.path import SimulatedPath
+from pricewire.market.market import Market
 from pricewire.protocol.messages import Tick
 from support.fake_market import START_NS, FakeClock, SelfMovingClock
 
@@ -198,6 +199,14 @@ async def test_a_higher_rate_brings_more_ticks_of_the_same_volatility_per_second
     assert ticks[-1].epoch_ms - ticks[0].epoch_ms == 39_999 * 20
     logs = np.log([float(tick.price) for tick in ticks])
     assert np.sum(np.diff(logs) ** 2) / (39_999 * 0.02) == pytest.approx(1 / YEAR_S, rel=0.03)
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(1.0, {"R_100": 2000.0, "1HZ100V": 1000.0}), (1500.0, {"R_100": 2000 / 1500}), (1e5, {})])
+def test_a_market_takes_the_intervals_at_any_rate(rate: float, expected: dict[str, float]) -> None:
+    """Those of less than a millisecond are not told: the times of ticks are whole ones, and say more."""
+    feed, clock = feed_of(R_100, FAST_100, rate=rate)
+    Market([feed], lambda *_: None, clock=clock)
+    assert feed.intervals_ms == pytest.approx(expected)
 
 
 async def test_several_ticks_may_fall_on_one_millisecond() -> None:

@@ -87,7 +87,9 @@ class SimulatedFeed:
         # At a high rate a day would be too many ticks to keep: then the history has every second one, or fourth, and so on.
         self._history_level = max(0, math.floor(math.log2(rate)))
         self._cursors = [Cursor(each, secret, max(1, round(each.interval_ms * 1_000_000 / rate))) for each in instruments]
-        self.intervals_ms = {each.instrument_id: each.path.interval_ns / 1e6 for each in self._cursors}
+        # Shorter ones than a millisecond show in no tick's time.
+        intervals_ms = {each.instrument_id: each.path.interval_ns / 1e6 for each in self._cursors}
+        self.intervals_ms = {each: interval_ms for each, interval_ms in intervals_ms.items() if interval_ms >= 1}
         self._start_ns: int | None = None
 
     def backfill(self, newest: Sequence[Tick]) -> Iterable[PastTicks]:
